@@ -1,0 +1,1 @@
+"""logout-hub: a logout that is true everywhere, at once."""

@@ -1,0 +1,188 @@
+"""A token and a key in, an `Identity` or an error out.
+
+The signature, the form and the lifetime are checked here, without a clock; whether the token is
+expired or revoked is said by `hub.core.revocation.judge`, by the store's clock. Algorithms are
+pinned by the caller and never read from the token (RFC 8725 section 3.1).
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+from base64 import urlsafe_b64decode
+from typing import Any, NoReturn
+
+import jwt
+import msgspec
+
+from hub.core.model import SECOND, Identity, Micros, user_key
+from hub.errors import TokenInvalid
+
+MAX_TOKEN_BYTES = 8192
+MAX_NAME_LENGTH = 256
+MAX_DATE = 253_402_300_799  # 9999-12-31, RFC 3339's last day
+
+ALGORITHMS = (
+    "HS256", "HS384", "HS512",
+    "RS256", "RS384", "RS512",
+    "PS256", "PS384", "PS512",
+    "ES256", "ES384", "ES512",
+    "EdDSA",
+)  # fmt: skip
+
+TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What a token must be: the pinned algorithms, its issuer, audience and longest lifetime."""
+
+    algorithms: tuple[str, ...]
+    max_lifetime: Micros
+    issuer: str | None = None
+    audience: str | None = None
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The part of a token's header that helps to find its key; not trusted for anything else."""
+
+    alg: str
+    kid: str | None = None
+
+
+def read_header(token: str, rules: Rules) -> Header:
+    """Return the header of ``token``, so that its key can be looked up.
+
+    Raises:
+        TokenInvalid: when the token is too long, is no JWT in compact form, repeats a member,
+            names another algorithm than the pinned ones, asks for an extension (``crit``,
+            ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of another kind (``typ``).
+    """
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+        raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise TokenInvalid("not a signed JWT in compact form")
+    header = _decode_part(parts[0])
+    if not {"crit", "b64"}.isdisjoint(header):
+        raise TokenInvalid("critical extensions are not supported")
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in TOKEN_TYPES:
+        raise TokenInvalid("a token of another kind (typ)")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if algorithm not in rules.algorithms:
+        raise TokenInvalid("signed with an algorithm that is not allowed here")
+    if kid is not None and (not isinstance(kid, str) or len(kid) > MAX_NAME_LENGTH):
+        raise TokenInvalid("kid is not a short string")
+    _decode_part(parts[1])
+    return Header(alg=algorithm, kid=kid)
+
+
+def verify(token: str, key: Any, rules: Rules) -> Identity:
+    """Return who ``token`` speaks for, once its signature and claims are right.
+
+    ``key`` is a secret, a public key or a `jwt.PyJWK`, of the kind that the header's algorithm
+    needs. Call `read_header` first: it makes the checks that need no key.
+
+    Raises:
+        TokenInvalid: when the signature or any claim is not as required.
+    """
+    options: Any = {
+        "verify_exp": False,
+        "verify_iat": False,
+        "verify_nbf": False,
+        "verify_aud": rules.audience is not None,
+        "verify_sub": False,
+        "verify_jti": False,
+        "require": ["sub", "exp", "iat"],
+    }
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=list(rules.algorithms),
+            audience=rules.audience,
+            issuer=rules.issuer,
+            options=options,
+        )
+    except jwt.MissingRequiredClaimError as error:
+        raise TokenInvalid(f"the claim {error.claim} is missing") from None
+    except jwt.InvalidAudienceError:
+        raise TokenInvalid("the token is for another audience") from None
+    except jwt.InvalidIssuerError:
+        raise TokenInvalid("the token is of another issuer") from None
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise TokenInvalid("the signature does not verify") from None
+    return _identify(claims, token, rules)
+
+
+def _identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
+    sub = _name(claims, "sub")
+    iss = _name(claims, "iss") if "iss" in claims else ""
+    sid = _name(claims, "sid") if "sid" in claims else None
+    jti = _name(claims, "jti") if "jti" in claims else None
+    iat, exp = _date(claims, "iat"), _date(claims, "exp")
+    if not 0 < exp - iat <= rules.max_lifetime:
+        raise TokenInvalid(f"exp must follow iat by at most {rules.max_lifetime // SECOND} seconds")
+    scope = claims.get("scope", "")
+    if not isinstance(scope, str):
+        raise TokenInvalid("the claim scope is not a string")
+    return Identity(
+        user=user_key(iss, sub),
+        sub=sub,
+        iss=iss,
+        sid=sid or jti or fingerprint(token),
+        iat=iat,
+        exp=exp,
+        nbf=_date(claims, "nbf") if "nbf" in claims else 0,
+        scopes=tuple(scope.split()),
+    )
+
+
+def fingerprint(token: str) -> str:
+    """Return the session id of a token that names none: a hash of its signed part.
+
+    Of the signed part only, since the signature can be written in several ways.
+    """
+    signed, _, _ = token.rpartition(".")
+    return "h-" + hashlib.sha256(signed.encode()).hexdigest()[:40]
+
+
+def _name(claims: dict[str, Any], claim: str) -> str:
+    value = claims[claim]
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
+        raise TokenInvalid(f"the claim {claim} is not a string of 1 to {MAX_NAME_LENGTH}")
+    if not value.isprintable():
+        raise TokenInvalid(f"the claim {claim} holds a character that cannot be printed")
+    return value
+
+
+def _date(claims: dict[str, Any], claim: str) -> Micros:
+    value = claims[claim]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenInvalid(f"the claim {claim} is not a number")
+    if not 0 <= value <= MAX_DATE:
+        raise TokenInvalid(f"the claim {claim} is no date")
+    return round(value * SECOND)
+
+
+def _decode_part(part: str) -> dict[str, Any]:
+    try:
+        raw = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        value = json.loads(raw, object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except (binascii.Error, ValueError, RecursionError):
+        raise TokenInvalid("not a signed JWT in compact form") from None
+    if not isinstance(value, dict):
+        raise TokenInvalid("not a signed JWT in compact form")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise TokenInvalid("a member stands twice in the token")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,87 @@
+"""What is stored and published: encoded, decoded, versioned and checked.
+
+A logout is written as ``<at> <json>``: the store stamps the time in front of the text that it was
+given, so that no script has to take JSON apart, and no number passes through a double twice.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.model import Logout, Reason, Scope, seconds
+
+VERSION = 1
+MAX_BYTES = 4096
+
+
+class Malformed(ValueError):
+    """What was read is not what this version of the hub writes."""
+
+
+class _LogoutRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    v: int
+    id: str
+    scope: Scope
+    reason: Reason
+    user: str | None = None
+    sid: str | None = None
+    message: str | None = None
+
+
+_records = msgspec.json.Decoder(_LogoutRecord)
+
+
+def encode_logout(logout: Logout) -> bytes:
+    """Return the text of a logout, without its time, which the store puts in front."""
+    return msgspec.json.encode(
+        _LogoutRecord(
+            v=VERSION,
+            id=logout.id,
+            scope=logout.scope,
+            reason=logout.reason,
+            user=logout.user,
+            sid=logout.sid,
+            message=logout.message,
+        )
+    )
+
+
+def decode_logout(data: bytes) -> Logout:
+    """Return the logout in ``<at> <json>``.
+
+    Raises:
+        Malformed: when the data is too long, of another version, or not of this form.
+    """
+    if len(data) > MAX_BYTES:
+        raise Malformed(f"a logout of {len(data)} bytes")
+    stamp, _, text = data.partition(b" ")
+    try:
+        record = _records.decode(text)
+        at = int(stamp)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Malformed(str(error)) from error
+    if record.v != VERSION:
+        raise Malformed(f"a logout of version {record.v}")
+    if record.scope is not Scope.ALL and not record.sid:
+        raise Malformed(f"scope {record.scope} without a session")
+    return Logout(
+        id=record.id,
+        user=record.user,
+        scope=record.scope,
+        reason=record.reason,
+        sid=record.sid,
+        message=record.message,
+        at=at,
+    )
+
+
+def describe_logout(logout: Logout) -> dict[str, str | float | None]:
+    """Return a logout as clients see it: the payload of ``logoutNotification``."""
+    return {
+        "id": logout.id,
+        "scope": logout.scope.value,
+        "reason": logout.reason.value,
+        "message": logout.message,
+        "sid": logout.sid,
+        "at": seconds(logout.at),
+    }

@@ -1,0 +1,115 @@
+"""The error tree: everything that the hub answers with instead of a result.
+
+Each error has a ``code`` (stable, for programs), a ``title`` (for people), an HTTP ``status`` and
+says whether trying again may help (``retryable``). HTTP renders it as problem details (RFC 9457),
+Socket.IO as ``CONNECT_ERROR`` or as the ``error`` of an acknowledgement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from hub.core.model import Logout
+
+
+class HubError(Exception):
+    """Anything that the hub refuses; ``detail`` says what was wrong with this very request."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "The hub failed"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, logout: Logout | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.logout = logout
+
+
+class InvalidRequest(HubError):
+    """The request is not of the documented form."""
+
+    code, title, status = "invalid_request", "The request is not valid", 400
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The body is larger than the hub reads."""
+
+    code, title, status = "payload_too_large", "The body is too large", 413
+
+
+class Unauthorized(HubError):
+    """The base of all errors of credentials: answered with 401."""
+
+    status = 401
+
+
+class TokenMissing(Unauthorized):
+    """No credentials were sent."""
+
+    code, title = "token_missing", "No token was sent"
+
+
+class TokenInvalid(Unauthorized):
+    """The token is malformed, forged, or not for this hub."""
+
+    code, title = "token_invalid", "The token is not valid"
+
+
+class TokenExpired(Unauthorized):
+    """The token's ``exp`` has passed."""
+
+    code, title = "token_expired", "The token has expired"
+
+
+class TokenRevoked(Unauthorized):
+    """A logout ended the token's session; ``logout`` says which."""
+
+    code, title = "token_revoked", "The session was logged out"
+
+
+class TokenTooOld(Unauthorized):
+    """The token was issued in the same instant as a logout, so that it may be older."""
+
+    code, title = "token_too_old", "The token was issued in the same instant as a logout"
+
+
+class Forbidden(HubError):
+    """The credentials are good, but not for this."""
+
+    code, title, status = "forbidden", "Not allowed", 403
+
+
+class OriginNotAllowed(Forbidden):
+    """A cookie came with an ``Origin`` that is not on the list, or with none."""
+
+    code, title = "origin_not_allowed", "The origin is not allowed"
+
+
+class NotFound(HubError):
+    """There is no such thing, or none that the caller may see."""
+
+    code, title, status = "not_found", "Not found", 404
+
+
+class RateLimited(HubError):
+    """A limit was reached."""
+
+    code, title, status, retryable = "rate_limited", "Too many requests", 429, True
+
+
+class Unavailable(HubError):
+    """The store could not be asked: nothing is known, so nothing is allowed."""
+
+    code, title, status, retryable = "unavailable", "The hub cannot answer now", 503, True
+
+
+def errors() -> tuple[type[HubError], ...]:
+    """Return every error that has a code of its own, in the order of the codes."""
+
+    def walk(kind: type[HubError]) -> set[type[HubError]]:
+        return {kind}.union(*(walk(child) for child in kind.__subclasses__()))
+
+    coded = {kind for kind in walk(HubError) if kind is not HubError and "code" in vars(kind)}
+    return tuple(sorted(coded, key=lambda kind: kind.code))

@@ -1,0 +1,75 @@
+-- Write a logout, at one instant.
+-- KEYS: sessions, cut-off, log, idempotency key
+-- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
+--   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
+--   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel
+-- Answers {'done', at, logout, sid, device, online, ...}; {'missing'} or {'reused'} when nothing
+-- was changed. The same key again answers what it answered first.
+local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
+local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
+local tombstones, sessions, leases = ARGV[11], ARGV[12], ARGV[13]
+
+if keyed then
+  local first = redis.call('HMGET', KEYS[4], 'fingerprint', 'answer')
+  if first[1] then
+    if first[1] ~= fingerprint then return {'reused'} end
+    return cjson.decode(first[2])
+  end
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+if must_exist and not redis.call('ZSCORE', KEYS[1], also) then return {'missing'} end
+
+-- A cut-off never goes back, even when the server's clock does.
+local at = now
+local before = redis.call('GET', KEYS[2])
+if before then at = math.max(now, tonumber(string.match(before, '^%d+')) + 1) end
+local stamp = string.format('%.0f', at)
+local record = stamp .. ' ' .. text
+
+local function is_online(fields)
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 1) == '@' then
+      local renewed = redis.call('GET', leases .. string.sub(fields[i], 2))
+      if renewed and now - tonumber(renewed) < tonumber(ARGV[14]) then return '1' end
+    end
+  end
+  return '0'
+end
+
+local answer = {'done', stamp, text}
+local named = false
+for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if sid ~= keep and (only == '' or sid == only) then
+    local key = sessions .. sid
+    local fields = redis.call('HGETALL', key)
+    table.insert(answer, sid)
+    table.insert(answer, redis.call('HGET', key, 'device') or '')
+    table.insert(answer, is_online(fields))
+    redis.call('DEL', key)
+    redis.call('ZREM', KEYS[1], sid)
+    named = named or sid == also
+  end
+end
+if also ~= '' and not named then
+  for _, value in ipairs({also, '', '0'}) do table.insert(answer, value) end
+end
+for i = 4, #answer, 3 do
+  redis.call('SET', tombstones .. answer[i], record, 'PX', lifetime)
+end
+if cuts then
+  local left = redis.call('PTTL', KEYS[2])
+  redis.call('SET', KEYS[2], record, 'PX', math.max(lifetime, left))
+end
+
+local oldest = string.format('%.0f', math.floor((now / 1000) - lifetime))
+redis.call('XADD', KEYS[3], 'MINID', '~', oldest, '*', 'logout', record)
+redis.call('PUBLISH', ARGV[15], record)
+if keyed then
+  redis.call('HSET', KEYS[4], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
+  redis.call('PEXPIRE', KEYS[4], ARGV[10])
+end
+return answer

@@ -1,0 +1,35 @@
+-- Look at a session, and with ARGV[1] = '1' enter it in the registry, at one instant.
+-- KEYS: tombstone, session, sessions, cut-off of the user, cut-off of everyone
+-- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms)
+-- Answers {now, tombstone, cut-off, cut-off of everyone, the session's fields}, or {'full'}.
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local stamp = string.format('%.0f', now)
+local tombstone = redis.call('GET', KEYS[1])
+local sid, iat, exp, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[7]
+
+if ARGV[1] == '1' and not tombstone and exp > now then
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', stamp)
+  local known = redis.call('ZSCORE', KEYS[3], sid)
+  if not known and redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9]) then
+    return {'full'}
+  end
+  local old = redis.call('HMGET', KEYS[2], 'iat', 'expires_at')
+  local expires = math.max(exp, tonumber(old[2] or 0))
+  local expires_stamp = string.format('%.0f', expires)
+  redis.call('HSETNX', KEYS[2], 'created_at', stamp)
+  redis.call('HSET', KEYS[2], 'device', ARGV[5], 'ip', ARGV[6],
+    'last_seen_at', stamp, 'expires_at', expires_stamp)
+  if not old[1] or iat > tonumber(old[1]) then
+    redis.call('HSET', KEYS[2], 'iat', ARGV[3], 'registered_at', stamp)
+  end
+  if lease ~= '' then
+    redis.call('HSET', KEYS[2], '@' .. lease, ARGV[8])
+  end
+  redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', math.ceil(expires / 1000)))
+  redis.call('ZADD', KEYS[3], expires_stamp, sid)
+  redis.call('PEXPIRE', KEYS[3], ARGV[10])
+end
+
+return {stamp, tombstone or '', redis.call('GET', KEYS[4]) or '',
+  redis.call('GET', KEYS[5]) or '', redis.call('HGETALL', KEYS[2])}

@@ -1,0 +1,238 @@
+"""The embedded store: one process, nothing kept over a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from hub.core.model import (
+    Identity,
+    Logout,
+    Micros,
+    Outcome,
+    Receipt,
+    Scope,
+    Session,
+    Standing,
+    State,
+    UserKey,
+)
+from hub.core.revocation import ends
+from hub.errors import NotFound, RateLimited
+from hub.store.base import (
+    KEY_LIFETIME,
+    LEASE,
+    Command,
+    Departure,
+    KeyReused,
+    Registry,
+    Visit,
+)
+
+
+def system_clock() -> Micros:
+    """Return the time of this machine."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class _User:
+    sessions: dict[str, Session] = field(default_factory=dict)
+    holders: dict[str, dict[str, int]] = field(default_factory=dict)
+    tombstones: dict[str, tuple[Logout, Micros]] = field(default_factory=dict)
+    cutoff: tuple[Logout, Micros] | None = None
+    keys: dict[str, tuple[Logout, Receipt, Micros]] = field(default_factory=dict)
+
+    def forget(self, now: Micros) -> None:
+        for sid in [s for s, session in self.sessions.items() if session.expires_at <= now]:
+            self.drop(sid)
+        self.tombstones = {s: t for s, t in self.tombstones.items() if t[1] > now}
+        self.keys = {k: v for k, v in self.keys.items() if v[2] > now}
+        if self.cutoff is not None and self.cutoff[1] <= now:
+            self.cutoff = None
+
+    def drop(self, sid: str) -> None:
+        del self.sessions[sid]
+        self.holders.pop(sid, None)
+
+    def is_empty(self) -> bool:
+        return not (self.sessions or self.tombstones or self.keys or self.cutoff)
+
+
+class MemoryStore:
+    """A `hub.store.base.Store` in this process's memory.
+
+    ``lifetime`` is how long a token may live, and so how long a logout must be remembered;
+    ``max_sessions`` how many sessions a user may have at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        lifetime: Micros,
+        max_sessions: int = 1000,
+        clock: Callable[[], Micros] = system_clock,
+    ) -> None:
+        self._lifetime = lifetime
+        self._max_sessions = max_sessions
+        self._clock = clock
+        self._users: dict[UserKey | None, _User] = {}
+        self._leases: dict[str, Micros] = {}
+        self._followers: set[asyncio.Queue[Logout]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._users.clear()
+
+    async def look(self, identity: Identity) -> Standing:
+        """Return what is known of a session."""
+        return self._standing(identity.user, identity.sid, self._clock())
+
+    async def register(self, visit: Visit) -> Standing:
+        """Enter a session in the registry, or renew it."""
+        now, identity = self._clock(), visit.identity
+        user = self._user(identity.user, now)
+        if identity.sid not in user.tombstones and identity.exp > now:
+            old = user.sessions.get(identity.sid)
+            if old is None and len(user.sessions) >= self._max_sessions:
+                raise RateLimited("the user has too many sessions")
+            user.sessions[identity.sid] = _renewed(old, visit, now)
+            if visit.presence is not None:
+                holders = user.holders.setdefault(identity.sid, {})
+                holders[visit.presence.lease] = visit.presence.turn
+        return self._standing(identity.user, identity.sid, now)
+
+    async def sessions(self, user: UserKey) -> Registry:
+        """Return a user's registered sessions."""
+        now = self._clock()
+        known = self._user(user, now)
+        seen = [self._seen(known, session, now) for session in known.sessions.values()]
+        return Registry(
+            standing=Standing(now=now, cutoffs=self._cutoffs(known)),
+            sessions=tuple(sorted(seen, key=lambda session: session.created_at)),
+        )
+
+    async def end(self, command: Command) -> Receipt:
+        """Write a logout."""
+        now = self._clock()
+        user = self._user(command.logout.user, now)
+        if command.key is not None and command.key in user.keys:
+            first, receipt, _ = user.keys[command.key]
+            if msgspec.structs.replace(command.logout, id=first.id) != first:
+                raise KeyReused("the idempotency key was used for another logout")
+            return receipt
+        if command.must_exist and command.also not in user.sessions:
+            raise NotFound("no such session")
+        receipt = self._write(command, user, now)
+        if command.key is not None:
+            user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)
+        for queue in self._followers:
+            queue.put_nowait(receipt.logout)
+        return receipt
+
+    def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
+        at = now if user.cutoff is None else max(now, user.cutoff[0].at + 1)
+        logout = msgspec.structs.replace(command.logout, at=at)
+        victims = [self._seen(user, s, now) for s in user.sessions.values() if ends(logout, s.sid)]
+        outcomes = [
+            Outcome(s.sid, s.device, State.NOTIFIED if s.online else State.OFFLINE) for s in victims
+        ]
+        if command.also is not None and command.also not in user.sessions:
+            outcomes.append(Outcome(command.also, "", State.OFFLINE))
+        for outcome in outcomes:
+            user.tombstones[outcome.sid] = (logout, now + self._lifetime)
+        for session in victims:
+            user.drop(session.sid)
+        if logout.scope is not Scope.SESSION:
+            user.cutoff = (logout, now + self._lifetime)
+        return Receipt(logout, tuple(outcomes))
+
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+        """Renew the lease of this process, and note which sessions left it."""
+        now = self._clock()
+        self._leases[lease] = now
+        for gone in departures:
+            user = self._user(gone.user, now)
+            holders = user.holders.get(gone.sid, {})
+            if holders.get(lease, gone.turn + 1) <= gone.turn:
+                del holders[lease]
+                user.sessions[gone.sid] = msgspec.structs.replace(
+                    user.sessions[gone.sid], last_seen_at=now
+                )
+        self._forget(now)
+
+    async def follow(self) -> AsyncIterator[Logout | None]:
+        """Yield None, then each logout as it is written."""
+        queue: asyncio.Queue[Logout] = asyncio.Queue()
+        self._followers.add(queue)
+        try:
+            yield None
+            while True:
+                yield await queue.get()
+        finally:
+            self._followers.discard(queue)
+
+    def _user(self, key: UserKey | None, now: Micros) -> _User:
+        user = self._users.setdefault(key, _User())
+        user.forget(now)
+        return user
+
+    def _forget(self, now: Micros) -> None:
+        for key, user in list(self._users.items()):
+            user.forget(now)
+            if user.is_empty():
+                del self._users[key]
+        self._leases = {k: at for k, at in self._leases.items() if now - at < self._lifetime}
+
+    def _cutoffs(self, user: _User) -> tuple[Logout, ...]:
+        everyone = self._users.get(None, _User())
+        return tuple(cut[0] for cut in (user.cutoff, everyone.cutoff) if cut is not None)
+
+    def _standing(self, key: UserKey, sid: str, now: Micros) -> Standing:
+        user = self._user(key, now)
+        tombstone, _ = user.tombstones.get(sid, (None, 0))
+        return Standing(
+            now=now,
+            tombstone=tombstone,
+            session=user.sessions.get(sid),
+            cutoffs=self._cutoffs(user),
+        )
+
+    def _seen(self, user: _User, session: Session, now: Micros) -> Session:
+        renewals = list(self._renewals(user, session.sid))
+        return msgspec.structs.replace(
+            session,
+            online=any(now - at < LEASE for at in renewals),
+            last_seen_at=max([session.last_seen_at, *renewals]),
+        )
+
+    def _renewals(self, user: _User, sid: str) -> Iterator[Micros]:
+        return (self._leases.get(lease, 0) for lease in user.holders.get(sid, {}))
+
+
+def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:
+    identity = visit.identity
+    newest = old is None or identity.iat > old.iat
+    return Session(
+        sid=identity.sid,
+        device=visit.device,
+        ip=visit.ip,
+        created_at=now if old is None else old.created_at,
+        last_seen_at=now,
+        expires_at=identity.exp if old is None else max(old.expires_at, identity.exp),
+        registered_at=now if old is None or newest else old.registered_at,
+        iat=identity.iat if old is None or newest else old.iat,
+    )

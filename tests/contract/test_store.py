@@ -1,0 +1,328 @@
+"""One suite that every store passes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Reason,
+    Scope,
+    State,
+    user_key,
+)
+from hub.core.revocation import judge
+from hub.errors import NotFound, RateLimited, TokenRevoked
+from hub.store.base import Command, Departure, KeyReused, Presence, Store, Visit
+from hub.store.memory import MemoryStore
+from hub.store.redis import RedisStore
+
+LIFETIME = 3600 * SECOND
+ADA = user_key("https://id.example", "ada")
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each store, empty, with room for five sessions a user."""
+    made: MemoryStore | RedisStore
+    if request.param == "memory":
+        made = MemoryStore(lifetime=LIFETIME, max_sessions=5)
+    else:
+        url = request.getfixturevalue("redis_url")
+        made = RedisStore(url, lifetime=LIFETIME, max_sessions=5)
+    async with made:
+        yield made
+
+
+def now() -> Micros:
+    """Return the time: stores in tests run on this machine's clock."""
+    return time.time_ns() // 1000
+
+
+def identity(sid: str, user: str = ADA, iat: Micros | None = None, life: int = 600) -> Identity:
+    """Return an identity that was issued just now."""
+    issued = now() if iat is None else iat
+    return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=issued + life * SECOND)
+
+
+def visit(sid: str, user: str = ADA, lease: str | None = None, turn: int = 1) -> Visit:
+    """Return a visit of a session, over a socket of the replica ``lease`` when given."""
+    presence = Presence(lease, turn) if lease else None
+    return Visit(identity(sid, user), device=f"device of {sid}", ip="192.0.2.7", presence=presence)
+
+
+def logout(scope: Scope = Scope.ALL, sid: str | None = None, user: str | None = ADA) -> Logout:
+    """Return a logout that is not yet written."""
+    return Logout(id=f"id-{now()}", user=user, scope=scope, reason=Reason.USER, sid=sid)
+
+
+async def alive(store: Store, who: Identity) -> bool:
+    """Tell whether a token is alive, by the rule and what the store knows."""
+    return judge(who, await store.look(who), leeway=SECOND) is None
+
+
+async def test_an_unknown_session_is_alive_and_has_no_record(store: Store) -> None:
+    """A store that knows nothing of a token says so, with its time."""
+    standing = await store.look(identity("a"))
+    assert standing.session is None
+    assert standing.tombstone is None
+    assert standing.cutoffs == ()
+    assert abs(standing.now - now()) < 5 * SECOND
+
+
+async def test_register_keeps_what_the_session_showed(store: Store) -> None:
+    """Device, address and times of a registered session can be read back."""
+    shown = visit("a")
+    await store.register(shown)
+    (session,) = (await store.sessions(ADA)).sessions
+    assert (session.sid, session.device, session.ip) == ("a", "device of a", "192.0.2.7")
+    assert (session.iat, session.expires_at) == (shown.identity.iat, shown.identity.exp)
+    assert session.created_at == session.last_seen_at == session.registered_at
+    assert not session.online
+
+
+async def test_a_newer_token_renews_a_session_and_an_older_one_does_not(store: Store) -> None:
+    """The registry keeps the newest evidence and the latest expiry, whatever comes after."""
+    first = visit("a")
+    await store.register(first)
+    newer = msgspec.structs.replace(
+        first.identity, iat=first.identity.iat + 5, exp=first.identity.exp + SECOND
+    )
+    await store.register(msgspec.structs.replace(first, identity=newer))
+    await store.register(first)
+    (session,) = (await store.sessions(ADA)).sessions
+    assert (session.iat, session.expires_at) == (newer.iat, newer.exp)
+    assert session.created_at < session.registered_at < session.last_seen_at
+
+
+async def test_an_expired_token_is_not_registered(store: Store) -> None:
+    """A token past its exp leaves no trace in the registry."""
+    old = identity("a", iat=now() - 100 * SECOND, life=50)
+    await store.register(Visit(old, "", ""))
+    assert (await store.sessions(ADA)).sessions == ()
+
+
+async def test_a_session_leaves_the_registry_at_its_expiry(store: Store) -> None:
+    """A session whose token expired is not listed and needs no logout."""
+    short = identity("a", iat=now() - 9_950_000, life=10)
+    await store.register(Visit(short, "", ""))
+    assert len((await store.sessions(ADA)).sessions) == 1
+    await asyncio.sleep(0.1)
+    assert (await store.sessions(ADA)).sessions == ()
+    assert (await store.end(Command(logout()))).sessions == ()
+
+
+async def test_a_user_has_at_most_so_many_sessions(store: Store) -> None:
+    """The limit refuses a new session, but renews a known one, and counts each user apart."""
+    for number in range(5):
+        await store.register(visit(str(number)))
+    with pytest.raises(RateLimited):
+        await store.register(visit("one more"))
+    await store.register(visit("4"))
+    await store.register(visit("one more", user=user_key("", "grace")))
+    assert len((await store.sessions(ADA)).sessions) == 5
+
+
+async def test_all_ends_registered_and_unknown_sessions_of_the_user_only(store: Store) -> None:
+    """After a logout of all, every older token is dead, and nobody else's is."""
+    grace = user_key("https://id.example", "grace")
+    known, unknown, other = identity("a"), identity("never seen"), identity("a", user=grace)
+    await store.register(Visit(known, "laptop", ""))
+    await store.register(Visit(other, "", ""))
+    receipt = await store.end(Command(logout()))
+    assert [(o.sid, o.device, o.state) for o in receipt.sessions] == [
+        ("a", "laptop", State.OFFLINE)
+    ]
+    assert not await alive(store, known)
+    assert not await alive(store, unknown)
+    assert await alive(store, other)
+    assert (await store.sessions(ADA)).sessions == ()
+    assert len((await store.sessions(grace)).sessions) == 1
+
+
+async def test_the_same_subject_of_another_issuer_is_another_user(store: Store) -> None:
+    """Two issuers, two users."""
+    elsewhere = identity("a", user=user_key("https://other.example", "ada"))
+    await store.end(Command(logout()))
+    assert await alive(store, elsewhere)
+
+
+async def test_others_keeps_the_caller_registered_or_not(store: Store) -> None:
+    """The session that ends the others lives on, even when the store had never seen it."""
+    keeper, other = identity("keep"), identity("other")
+    await store.register(Visit(other, "", ""))
+    receipt = await store.end(Command(logout(Scope.OTHERS, "keep")))
+    assert [o.sid for o in receipt.sessions] == ["other"]
+    assert await alive(store, keeper)
+    assert not await alive(store, other)
+    await store.end(Command(logout()))
+    assert not await alive(store, keeper)
+
+
+async def test_session_ends_one_by_name(store: Store) -> None:
+    """A named session is dead for every token, also a newer one; its neighbours live."""
+    await store.register(visit("a"))
+    await store.register(visit("b"))
+    ended = await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+    assert [o.sid for o in ended.sessions] == ["a"]
+    assert not await alive(store, identity("a"))
+    assert await alive(store, identity("b"))
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
+
+
+async def test_a_tombstone_keeps_its_session_out_of_the_registry(store: Store) -> None:
+    """A token that was ended by name does not come back by connecting."""
+    await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+    standing = await store.register(visit("a"))
+    assert standing.tombstone is not None
+    assert standing.tombstone.scope is Scope.SESSION
+    assert (await store.sessions(ADA)).sessions == ()
+
+
+async def test_a_session_that_must_exist_and_does_not_changes_nothing(store: Store) -> None:
+    """Ending a session that is not registered is not found, and writes no tombstone."""
+    with pytest.raises(NotFound):
+        await store.end(Command(logout(Scope.SESSION, "a"), also="a", must_exist=True))
+    assert await alive(store, identity("a"))
+
+
+async def test_the_logout_is_found_again_by_who_comes_back(store: Store) -> None:
+    """What a refused token is told is the logout that ended it, word for word."""
+    await store.register(visit("a"))
+    written = msgspec.structs.replace(
+        logout(), reason=Reason.PASSWORD_CHANGED, message="Your password – “changed” \n 密码"
+    )
+    receipt = await store.end(Command(written))
+    standing = await store.look(identity("a", iat=1))
+    assert standing.tombstone == receipt.logout
+    assert standing.cutoffs == (receipt.logout,)
+    assert msgspec.structs.replace(receipt.logout, at=0) == written
+
+
+async def test_a_login_after_a_logout_is_alive(store: Store) -> None:
+    """A token with a fractional iat just after the logout works at once, and can be listed."""
+    await store.end(Command(logout()))
+    fresh = visit("fresh")
+    assert judge(fresh.identity, await store.register(fresh), leeway=SECOND) is None
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["fresh"]
+
+
+async def test_everyone_ends_all_users(store: Store) -> None:
+    """A logout of everyone needs no list of users, and who logs in afterwards is in."""
+    users = [user_key("", str(number)) for number in range(40)]
+    for user in users:
+        await store.register(visit("a", user=user))
+    tokens = [identity("a", user=user) for user in users]
+    receipt = await store.end(Command(logout(user=None)))
+    assert receipt.logout.user is None
+    assert not any([await alive(store, token) for token in tokens])
+    assert all([await alive(store, identity("b", user=user)) for user in users])
+
+
+async def test_registering_a_dead_session_does_not_revive_it(store: Store) -> None:
+    """A token from before a cut-off stays dead, however often it is shown."""
+    old = identity("old")
+    await store.end(Command(logout()))
+    for _ in range(2):
+        verdict = judge(old, await store.register(Visit(old, "", "")))
+        assert isinstance(verdict, TokenRevoked)
+
+
+async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
+    """A repeated request gets the first answer, and does not end what came in between."""
+    await store.register(visit("a"))
+    command = Command(logout(), key="key-1")
+    first = await store.end(command)
+    await store.register(visit("b"))
+    again = await store.end(
+        msgspec.structs.replace(command, logout=msgspec.structs.replace(command.logout, id="x"))
+    )
+    assert again == first
+    assert await alive(store, (visit("b")).identity)
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
+
+
+async def test_a_key_serves_one_request_of_one_user(store: Store) -> None:
+    """Another logout under the same key is refused; another user may use the same key."""
+    await store.end(Command(logout(), key="key-1"))
+    with pytest.raises(KeyReused):
+        await store.end(Command(logout(Scope.SESSION, "a"), also="a", key="key-1"))
+    assert await alive(store, identity("a"))
+    await store.end(Command(logout(user=user_key("", "grace")), key="key-1"))
+
+
+async def test_online_is_what_a_replica_holds(store: Store) -> None:
+    """A session is online while a replica with a lease holds a socket of it."""
+    await store.renew("replica-1")
+    await store.register(visit("a", lease="replica-1"))
+    await store.register(visit("b"))
+    await store.register(visit("c", lease="replica that was killed"))
+    listed = {s.sid: s.online for s in (await store.sessions(ADA)).sessions}
+    assert listed == {"a": True, "b": False, "c": False}
+    receipt = await store.end(Command(logout()))
+    assert {o.sid: o.state for o in receipt.sessions} == {
+        "a": State.NOTIFIED,
+        "b": State.OFFLINE,
+        "c": State.OFFLINE,
+    }
+
+
+async def test_a_departure_takes_a_session_offline_unless_it_came_back(store: Store) -> None:
+    """Departures count up to their turn, so that a quick reconnect is not undone by a late one."""
+    await store.renew("replica-1")
+    await store.register(visit("a", lease="replica-1", turn=1))
+    await store.register(visit("a", lease="replica-1", turn=2))
+    await store.renew("replica-1", [Departure(ADA, "a", 1)])
+    assert [s.online for s in (await store.sessions(ADA)).sessions] == [True]
+    await store.renew("replica-1", [Departure(ADA, "a", 2), Departure(ADA, "unknown", 1)])
+    (session,) = (await store.sessions(ADA)).sessions
+    assert not session.online
+    assert session.last_seen_at > session.registered_at
+
+
+async def test_a_session_on_two_replicas_is_online_until_both_let_go(store: Store) -> None:
+    """Each replica counts for itself."""
+    for lease in ("replica-1", "replica-2"):
+        await store.renew(lease)
+        await store.register(visit("a", lease=lease))
+    await store.renew("replica-1", [Departure(ADA, "a", 1)])
+    assert [s.online for s in (await store.sessions(ADA)).sessions] == [True]
+
+
+async def test_followers_hear_every_logout_in_order(store: Store) -> None:
+    """After the first None a follower hears each logout once, as it was written."""
+    heard = []
+    following = store.follow()
+    assert await anext(following) is None
+    receipts = [await store.end(Command(logout(user=ADA))) for _ in range(3)]
+    async with asyncio.timeout(5):
+        heard = [await anext(following) for _ in receipts]
+    assert heard == [receipt.logout for receipt in receipts]
+    with contextlib.suppress(asyncio.CancelledError):
+        await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_many_calls_at_once_are_all_answered(store: Store) -> None:
+    """Calls made together share their way to the store and get each its own answer."""
+    users = [user_key("", str(number)) for number in range(500)]
+    await asyncio.gather(*(store.register(visit(f"s-{user}", user=user)) for user in users))
+    registries = await asyncio.gather(*(store.sessions(user) for user in users))
+    assert [r.sessions[0].sid for r in registries] == [f"s-{user}" for user in users]
+
+
+async def test_odd_session_ids_stay_apart(store: Store) -> None:
+    """Session ids may hold separators, spaces and any script."""
+    names = ["a:b", "a|b", "a b", "ключ", "@replica-1"]
+    for name in names:
+        await store.register(visit(name))
+    await store.end(Command(logout(Scope.SESSION, "a:b"), also="a:b", must_exist=True))
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == names[1:]
