@@ -42,9 +42,11 @@ const ENDED = ["token_revoked", "token_expired", "token_too_old"];
 
 /** @param {any} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-/** A timer of more than 2^31 ms fires at once. @param {any} body */
+/** Timers of more than 2^31 ms fire at once, so absurd ones are refused. @param {any} body */
 const isOpening = (body) =>
-  body?.pingInterval > 0 && body.pingInterval + body.pingTimeout < 2 ** 31;
+  [body?.pingInterval, body?.pingTimeout].every(
+    (ms) => ms > 0 && Number.isFinite(ms) && ms < 2 ** 30,
+  );
 /** @param {any} body */
 const isEvent = (body) => Array.isArray(body) && typeof body[0] === "string";
 /** @param {any} body @param {string} id */

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { io as connect } from "socket.io-client";
+import { attach } from "./client.js";
+import {
+  LOGOUT,
+  MemoryStorage,
+  quietWhile,
+  REVOKED,
+  reaches,
+  recorder,
+  refuse,
+  startHub,
+  until,
+} from "./support.js";
+
+/** The stock client of that hub, with ours attached.
+ * @param {import("node:test").TestContext} t @param {{url: string}} hub
+ * @param {import("./client.js").Options} [options]
+ * @param {Partial<import("socket.io-client").ManagerOptions & import("socket.io-client").SocketOptions>} [stock] */
+function startAttached(t, hub, options, stock) {
+  const socket = connect(hub.url, { auth: { token: "token-1" }, forceNew: true, ...stock });
+  const storage = new MemoryStorage({ draft: "secret", theme: "dark" });
+  const onLogout = recorder();
+  const error = recorder();
+  const client = attach(socket, { storages: [storage], keep: ["theme"], onLogout, ...options });
+  client.on("error", error);
+  t.after(() => {
+    client.close();
+    socket.disconnect();
+  });
+  return { socket, client, storage, told: onLogout.calls, errors: error.calls };
+}
+
+describe("attached to the stock client", { concurrency: true }, () => {
+  test("a notification is cleared for, acked and told once", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage, told } = startAttached(t, hub);
+    await reaches(client, "connected");
+    assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+    hub.latest().disconnect(true);
+    await quietWhile();
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.deepEqual(told, [LOGOUT]);
+    assert.equal(client.state, "ended");
+    assert.equal(hub.sockets.length, 1);
+  });
+
+  test("a socket that is connected already is taken as such", async (t) => {
+    const hub = await startHub(t);
+    const socket = connect(hub.url, { forceNew: true });
+    t.after(() => socket.disconnect());
+    await until("the connection", () => socket.connected);
+    const client = attach(socket, { storages: [] });
+    assert.equal(client.state, "connected");
+    assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+    await reaches(client, "ended");
+  });
+
+  test("a revoked token ends the session and the trying", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ ...REVOKED, logout: LOGOUT }));
+    const { socket, client, storage, told } = startAttached(t, hub);
+    await reaches(client, "ended");
+    await quietWhile();
+    assert.deepEqual(told, [LOGOUT]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.equal(socket.active, false);
+    assert.equal(tries.length, 1);
+  });
+
+  test("an invalid token stops with an error and clears nothing", async (t) => {
+    const hub = await startHub(t);
+    refuse(hub.io, () => ({ code: "token_invalid", title: "Not ours" }));
+    const { client, storage, told, errors } = startAttached(t, hub);
+    await until("the error", () => errors.length > 0);
+    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours" }]);
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.equal(client.state, "disconnected");
+    assert.deepEqual(told, []);
+  });
+
+  test("a retryable refusal is tried again, which the stock client does not do", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () =>
+      tries.length < 3 ? { code: "unavailable", title: "Later", retryable: true } : undefined,
+    );
+    const { client } = startAttached(t, hub);
+    await reaches(client, "connected");
+    assert.equal(tries.length, 3);
+  });
+
+  test("an expired token is replaced once by the token function's fresh one", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, ({ token }) =>
+      token === "new" ? undefined : { code: "token_expired", title: "Too old" },
+    );
+    const { client, told } = startAttached(t, hub, { token: async () => "new" });
+    await reaches(client, "connected");
+    assert.equal(tries.length, 2);
+    assert.deepEqual(told, []);
+  });
+
+  test("an expired token of the socket's own auth function is asked for once more", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ code: "token_expired", title: "Too old" }));
+    const { client, told } = startAttached(t, hub, {}, { auth: (send) => send({ token: "old" }) });
+    await reaches(client, "ended");
+    await quietWhile();
+    assert.equal(tries.length, 2);
+    assert.deepEqual(told, [{ reason: "expired" }]);
+  });
+
+  test("a disconnect by the server without a notification is followed by a reconnect", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage } = startAttached(t, hub);
+    await reaches(client, "connected");
+    hub.latest().disconnect();
+    await until("a second connection", () => hub.sockets.length === 2);
+    await reaches(client, "connected");
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
+  test("logout() goes over the socket and ends this tab", async (t) => {
+    const hub = await startHub(t);
+    const commands = recorder();
+    const done = { ok: true, id: "l9", scope: "all", sessions: [] };
+    hub.io.on("connection", (socket) =>
+      socket.on("logout", (command, ack) => {
+        commands(command);
+        ack(done);
+      }),
+    );
+    const { client, storage, told } = startAttached(t, hub);
+    await reaches(client, "connected");
+    assert.deepEqual(await client.logout({ reason: "suspicious" }), done);
+    await until("the app to be told", () => told.length === 1);
+    assert.equal(commands.calls[0].reason, "suspicious");
+    assert.deepEqual(told, [{ id: "l9", scope: "all", reason: "suspicious" }]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.deepEqual(hub.calls, []);
+  });
+
+  test("logout() goes by HTTP with the socket's token while there is no connection", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { id: "l9", scope: "all" }];
+    const { client, socket } = startAttached(t, hub, {}, { autoConnect: false });
+    assert.equal(client.state, "disconnected");
+    await client.logout();
+    await reaches(client, "ended");
+    assert.deepEqual([hub.calls[0].method, hub.calls[0].path], ["POST", "/logout"]);
+    assert.equal(hub.calls[0].headers.authorization, "Bearer token-1");
+    assert.equal(socket.active, false);
+  });
+
+  test("close() takes our listeners off and leaves the socket to the app", async (t) => {
+    const hub = await startHub(t);
+    const { client, socket, storage, told } = startAttached(t, hub);
+    await reaches(client, "connected");
+    client.close();
+    client.close();
+    for (const event of ["connect", "disconnect", "connect_error", "logoutNotification"])
+      assert.deepEqual(socket.listeners(/** @type {any} */ (event)), [], event);
+    assert.equal(socket.connected, true);
+    const heard = new Promise((resolve) => socket.on("logoutNotification", resolve));
+    hub.latest().emit("logoutNotification", LOGOUT);
+    await heard;
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(told, []);
+    assert.equal(client.state, "closed");
+  });
+});

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { createLogoutHub } from "./client.js";
+import {
+  MemoryStorage,
+  quietWhile,
+  REVOKED,
+  reaches,
+  recorder,
+  startHttp,
+  until,
+} from "./support.js";
+
+const SESSION = { sid: "s1", device: "laptop" };
+
+/** A client of a server that has no WebSocket.
+ * @param {import("node:test").TestContext} t @param {import("./client.js").Options} [options] */
+async function startPolling(t, options) {
+  const web = await startHttp(t);
+  web.answer = () => [200, SESSION];
+  const storage = new MemoryStorage({ draft: "secret", theme: "dark" });
+  const onLogout = recorder();
+  const error = recorder();
+  const client = createLogoutHub({
+    url: web.url,
+    token: "token-1",
+    storages: [storage],
+    keep: ["theme"],
+    onLogout,
+    ...options,
+  });
+  client.on("error", error);
+  t.after(() => client.close());
+  return { web, client, storage, told: onLogout.calls, errors: error.calls };
+}
+
+describe("where WebSocket does not get through", { concurrency: true }, () => {
+  test("the session is polled with the token, and with the last ETag", async (t) => {
+    const { web, client } = await startPolling(t);
+    web.answer = ({ headers }) =>
+      headers["if-none-match"] === '"v1"' ? [304] : [200, SESSION, { ETag: '"v1"' }];
+    await reaches(client, "polling");
+    await until("a second poll", () => web.calls.length >= 2);
+    await quietWhile();
+    assert.equal(client.state, "polling");
+    const [first, second] = web.calls;
+    assert.deepEqual([first.method, first.path], ["GET", "/session"]);
+    assert.equal(first.headers.authorization, "Bearer token-1");
+    assert.equal(first.headers["if-none-match"], undefined);
+    assert.equal(second.headers["if-none-match"], '"v1"');
+  });
+
+  test("a 401 with a logout clears, tells the app why, and ends the polling", async (t) => {
+    const { web, client, storage, told } = await startPolling(t);
+    await reaches(client, "polling");
+    const why = { id: "l1", scope: "all", reason: "admin", message: "Bye", at: 5 };
+    web.answer = () => [401, { ...REVOKED, detail: "Ended", ...why }];
+    await reaches(client, "ended");
+    const polls = web.calls.length;
+    await quietWhile();
+    assert.deepEqual(told, [{ ...why, sid: "s1" }]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.equal(web.calls.length, polls);
+  });
+
+  test("an expired token ends with the reason expired", async (t) => {
+    const { web, client, told } = await startPolling(t);
+    web.answer = () => [401, { code: "token_expired", title: "Too old" }];
+    await reaches(client, "ended");
+    assert.deepEqual(told, [{ reason: "expired" }]);
+  });
+
+  test("an expired token is replaced once by a fresh one", async (t) => {
+    let expired = false;
+    const token = () => (expired ? "new" : "old");
+    const { web, client, told } = await startPolling(t, { token });
+    web.answer = ({ headers }) => {
+      expired = true;
+      return headers.authorization === "Bearer old"
+        ? [401, { code: "token_expired", title: "Too old" }]
+        : [200, SESSION];
+    };
+    await reaches(client, "polling");
+    assert.deepEqual(told, []);
+  });
+
+  test("an invalid token stops with an error and clears nothing", async (t) => {
+    const { web, client, storage, told, errors } = await startPolling(t);
+    web.answer = () => [401, { code: "token_invalid", title: "Not ours" }];
+    await until("the error", () => errors.length > 0);
+    await quietWhile();
+    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours" }]);
+    assert.equal(client.state, "disconnected");
+    assert.equal(web.calls.length, 1);
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(told, []);
+  });
+
+  for (const [what, answer] of /** @type {[string, any][]} */ ([
+    ["a hub that is unavailable", [503, { code: "unavailable", title: "Later" }]],
+    ["a 401 that is not the hub's", [401, "who are you?"]],
+    ["a 200 that is not the hub's", [200, "please log in to this Wi-Fi"]],
+    ["a forbidding proxy", [403, { code: "token_revoked" }]],
+  ])) {
+    test(`${what} is asked again until it answers well`, async (t) => {
+      const { web, client, storage, errors } = await startPolling(t);
+      web.answer = () => answer;
+      await until("a poll", () => web.calls.length === 1);
+      await quietWhile();
+      assert.notEqual(client.state, "polling");
+      web.answer = () => [200, SESSION];
+      await reaches(client, "polling");
+      assert.equal(storage.getItem("draft"), "secret");
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  test("close() ends the polling", async (t) => {
+    const { web, client } = await startPolling(t);
+    await reaches(client, "polling");
+    client.close();
+    const polls = web.calls.length;
+    await new Promise((resolve) => setTimeout(resolve, 7000));
+    assert.equal(web.calls.length, polls);
+    assert.equal(client.state, "closed");
+  });
+});

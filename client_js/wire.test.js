@@ -1,0 +1,592 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { WebSocketServer } from "ws";
+import { createLogoutHub } from "./client.js";
+import {
+  LOGOUT,
+  MemoryStorage,
+  quietWhile,
+  REVOKED,
+  reaches,
+  recorder,
+  refuse,
+  soon,
+  startHttp,
+  startHub,
+  until,
+} from "./support.js";
+
+/** @typedef {import("node:test").TestContext} TestContext */
+
+/** A client of that hub, with something to clear. @param {TestContext} t
+ * @param {{url: string}} hub @param {import("./client.js").Options} [options] */
+function startClient(t, { url }, options) {
+  const storage = new MemoryStorage({ draft: "secret", theme: "dark" });
+  const onLogout = recorder();
+  const error = recorder();
+  const client = createLogoutHub({
+    url,
+    token: "token-1",
+    storages: [storage],
+    keep: ["theme"],
+    onLogout,
+    ...options,
+  });
+  t.after(() => client.close());
+  client.on("error", error);
+  return { client, storage, told: onLogout.calls, errors: error.calls };
+}
+
+/** A server that speaks frames by hand, for what the stock server would never do.
+ * @param {TestContext} t @param {(socket: import("ws").WebSocket, count: number) => void} greet */
+async function startRaw(t, greet) {
+  const web = await startHttp(t);
+  const frames = recorder();
+  const sockets = new WebSocketServer({ server: web.server, path: "/socket.io/" });
+  let count = 0;
+  sockets.on("connection", (socket) => {
+    socket.on("message", (data) => frames(String(data)));
+    count += 1;
+    greet(socket, count);
+  });
+  return Object.assign(web, { count: () => count, frames: frames.calls });
+}
+const OPEN = '0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}';
+const IMPATIENT = '0{"sid":"e","upgrades":[],"pingInterval":60,"pingTimeout":60}';
+
+describe("connecting", { concurrency: true }, () => {
+  test("CONNECT tells the hub the token and the device", async (t) => {
+    const hub = await startHub(t);
+    const { client } = startClient(t, hub, { device: "Ana's laptop" });
+    await reaches(client, "connected");
+    assert.deepEqual(hub.latest().handshake.auth, { token: "token-1", device: "Ana's laptop" });
+    assert.equal(hub.latest().conn.transport.name, "websocket");
+    assert.doesNotMatch(hub.latest().request.url ?? "", /token-1/);
+  });
+
+  test("without a token CONNECT is bare, for the cookie speaks", async (t) => {
+    const hub = await startRaw(t, (socket) => socket.send(OPEN));
+    startClient(t, hub, { token: undefined });
+    await until("CONNECT", () => hub.frames.length > 0);
+    assert.deepEqual(hub.frames, ["40"]);
+  });
+
+  test("a token function is asked again at each connect", async (t) => {
+    const hub = await startHub(t);
+    let count = 0;
+    const { client } = startClient(t, hub, {
+      token: async () => {
+        count += 1;
+        return `token-${count}`;
+      },
+    });
+    await reaches(client, "connected");
+    hub.latest().conn.close();
+    await until("a second connection", () => hub.sockets.length === 2);
+    assert.deepEqual(
+      hub.sockets.map((socket) => socket.handshake.auth.token),
+      ["token-1", "token-2"],
+    );
+  });
+
+  test("a token function that fails is asked again", async (t) => {
+    const hub = await startHub(t);
+    let count = 0;
+    const { client } = startClient(t, hub, {
+      token: () => {
+        count += 1;
+        if (count === 1) throw new Error("no network");
+        return "token-2";
+      },
+    });
+    await reaches(client, "connected");
+    assert.equal(hub.latest().handshake.auth.token, "token-2");
+  });
+
+  test("a disconnect by the server without a notification is followed by a reconnect", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage } = startClient(t, hub);
+    await reaches(client, "connected");
+    hub.latest().disconnect();
+    await until("a second connection", () => hub.sockets.length === 2);
+    await reaches(client, "connected");
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
+  test("the client comes back after the server was restarted", async (t) => {
+    const first = await startHub(t);
+    const { client } = startClient(t, first);
+    const states = recorder();
+    client.on("state", states);
+    await reaches(client, "connected");
+    await first.io.close();
+    await until("the loss to be noticed", () => states.calls.includes("disconnected"));
+    const second = await startHub(t, {}, first.port);
+    await reaches(client, "connected");
+    assert.equal(second.sockets.length, 1);
+  });
+
+  test("pings are answered, so the stock server keeps the connection", async (t) => {
+    const hub = await startHub(t, { pingInterval: 100, pingTimeout: 1000 });
+    const { client } = startClient(t, hub);
+    await reaches(client, "connected");
+    const pongs = recorder();
+    hub.latest().conn.on("heartbeat", pongs);
+    await until("three pongs", () => pongs.calls.length >= 3);
+    assert.equal(hub.sockets.length, 1);
+  });
+
+  test("a connection without pings is given up and made anew", async (t) => {
+    const hub = await startRaw(t, (socket) => {
+      socket.send(IMPATIENT);
+      socket.send('40{"sid":"x"}');
+    });
+    const { client } = startClient(t, hub);
+    const states = recorder();
+    client.on("state", states);
+    await until("a third connection", () => hub.count() === 3);
+    assert.deepEqual(states.calls.slice(0, 3), ["connected", "disconnected", "connecting"]);
+  });
+
+  test("a malformed frame closes the connection, and the next one works", async (t) => {
+    const junk = ["42{", "45[]", "9", "", '0{"pingInterval":-1}', "44", "431{}", Buffer.from("2")];
+    const hub = await startRaw(t, (socket, count) => {
+      socket.send(OPEN);
+      socket.send('40{"sid":"x"}');
+      if (count <= junk.length) socket.send(junk[count - 1]);
+    });
+    const { client, storage, errors } = startClient(t, hub);
+    await until("a connection after the last junk", () => hub.count() > 3);
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(errors, []);
+    assert.notEqual(client.state, "ended");
+  });
+
+  test("a connection that is never accepted is dropped and tried again", async (t) => {
+    const hub = await startRaw(t, (socket) => socket.send(OPEN));
+    startClient(t, hub);
+    await until("a second connection", () => hub.count() === 2);
+  });
+
+  test("an unknown event is ignored", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage } = startClient(t, hub);
+    await reaches(client, "connected");
+    hub.latest().emit("news", { id: 1 });
+    await hub.latest().disconnect();
+    await until("a second connection", () => hub.sockets.length === 2);
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+});
+
+describe("refusals", { concurrency: true }, () => {
+  test("a revoked token clears, tells the app why, and is never tried again", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ ...REVOKED, logout: LOGOUT }));
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "ended");
+    await quietWhile();
+    assert.deepEqual(told, [LOGOUT]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.equal(tries.length, 1);
+  });
+
+  test("an expired token without a way to a fresh one ends with the reason expired", async (t) => {
+    const hub = await startHub(t);
+    refuse(hub.io, () => ({ code: "token_expired", title: "Too old" }));
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "ended");
+    assert.deepEqual(told, [{ reason: "expired" }]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+  });
+
+  for (const code of ["token_expired", "token_too_old"]) {
+    test(`${code} is answered once with a fresh token`, async (t) => {
+      const hub = await startHub(t);
+      refuse(hub.io, ({ token }) => (token === "old" ? { code, title: "No" } : undefined));
+      let asked = 0;
+      const { client, storage, told } = startClient(t, hub, {
+        token: () => {
+          asked += 1;
+          return asked === 1 ? "old" : "new";
+        },
+      });
+      await reaches(client, "connected");
+      assert.equal(hub.latest().handshake.auth.token, "new");
+      assert.equal(asked, 2);
+      assert.deepEqual(told, []);
+      assert.equal(storage.getItem("draft"), "secret");
+    });
+  }
+
+  test("a fresh token that is refused as well ends the session", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ code: "token_expired", title: "Too old" }));
+    let count = 0;
+    const { client, told } = startClient(t, hub, {
+      token: () => {
+        count += 1;
+        return `token-${count}`;
+      },
+    });
+    await reaches(client, "ended");
+    assert.deepEqual(
+      tries.map(({ token }) => token),
+      ["token-1", "token-2"],
+    );
+    assert.deepEqual(told, [{ reason: "expired" }]);
+  });
+
+  test("the same token given again ends the session", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ code: "token_expired", title: "Too old" }));
+    const { client } = startClient(t, hub, { token: () => "same" });
+    await reaches(client, "ended");
+    assert.equal(tries.length, 1);
+  });
+
+  test("a retryable refusal is tried again, without polling", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () =>
+      tries.length < 4 ? { code: "unavailable", title: "Later", retryable: true } : undefined,
+    );
+    const { client, errors } = startClient(t, hub);
+    await reaches(client, "connected");
+    assert.equal(tries.length, 4);
+    assert.deepEqual(errors, []);
+    assert.deepEqual(hub.calls, []);
+  });
+
+  for (const code of ["token_missing", "token_invalid", "origin_not_allowed", "forbidden"]) {
+    test(`${code} stops with an error and clears nothing`, async (t) => {
+      const hub = await startHub(t);
+      const tries = refuse(hub.io, () => ({ code, title: "No" }));
+      const { client, storage, told, errors } = startClient(t, hub);
+      await until("the error", () => errors.length > 0);
+      await quietWhile();
+      assert.deepEqual(errors, [{ code, title: "No" }]);
+      assert.equal(client.state, "disconnected");
+      assert.equal(storage.getItem("draft"), "secret");
+      assert.deepEqual(told, []);
+      assert.equal(tries.length, 1);
+    });
+  }
+});
+
+describe("a notification", { concurrency: true }, () => {
+  test("is cleared for, acked and told, in this order, and ends all trying", async (t) => {
+    const hub = await startHub(t);
+    const acked = recorder();
+    /** @type {any[]} */
+    const order = [];
+    const { client, storage } = startClient(t, hub, {
+      clear: () => order.push(["hook", storage.entries()]),
+      onLogout: (notification) => order.push(["told", notification, storage.entries()]),
+    });
+    client.on("state", (state) => order.push(["state", state]));
+    client.on("logout", (notification) => order.push(["logout", notification]));
+    await reaches(client, "connected");
+    acked(await hub.notify(LOGOUT));
+    hub.latest().disconnect(true);
+    await quietWhile();
+    assert.deepEqual(acked.calls, [{ cleared: true }]);
+    assert.deepEqual(order, [
+      ["state", "connected"],
+      ["hook", { theme: "dark" }],
+      ["state", "ended"],
+      ["logout", LOGOUT],
+      ["told", LOGOUT, { theme: "dark" }],
+    ]);
+    assert.equal(hub.sockets.length, 1);
+  });
+
+  test("said twice is acked twice and told once", async (t) => {
+    const hub = await startHub(t);
+    const { client, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    const acks = await Promise.all([hub.notify(LOGOUT), hub.notify({ ...LOGOUT, id: "l2" })]);
+    assert.deepEqual(acks, [{ cleared: true }, { cleared: true }]);
+    assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+    assert.deepEqual(told, [LOGOUT]);
+  });
+
+  for (const [how, clear] of /** @type {[string, () => unknown][]} */ ([
+    ["throws", () => assert.fail("expected: the hook of this test throws")],
+    ["rejects", async () => assert.fail("expected: the hook of this test rejects")],
+    ["never settles", () => new Promise(() => {})],
+  ])) {
+    test(`is acked as not wholly cleared when the app's hook ${how}`, async (t) => {
+      const hub = await startHub(t);
+      const { client, storage, told } = startClient(t, hub, { clear });
+      await reaches(client, "connected");
+      assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["hook"] });
+      await until("the app to be told", () => told.length === 1);
+      assert.deepEqual(storage.entries(), { theme: "dark" });
+    });
+  }
+
+  test("clears the other storages when one of them throws, and says so", async (t) => {
+    const hub = await startHub(t);
+    const broken = new MemoryStorage({ a: "1" });
+    broken.removeItem = () => assert.fail("expected: the storage of this test throws");
+    const sound = new MemoryStorage({ a: "1" });
+    const { client } = startClient(t, hub, { storages: [broken, sound] });
+    await reaches(client, "connected");
+    assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["storage"] });
+    assert.deepEqual(sound.entries(), {});
+  });
+
+  test("without a body still clears", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    assert.deepEqual(await hub.notify(null), { cleared: true });
+    await until("the app to be told", () => told.length === 1);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+  });
+
+  test("reaches all, though a listener and onLogout throw", async (t) => {
+    const hub = await startHub(t);
+    const onLogout = recorder(() => assert.fail("expected: onLogout of this test throws"));
+    const { client } = startClient(t, hub, { onLogout });
+    const logout = recorder();
+    client.on("state", () => assert.fail("expected: the listener of this test throws"));
+    client.on("logout", async () => assert.fail("expected: the listener of this test rejects"));
+    client.on("logout", logout);
+    await reaches(client, "connected");
+    assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+    await until("onLogout", () => onLogout.calls.length === 1);
+    assert.deepEqual(logout.calls, [LOGOUT]);
+    assert.equal(client.state, "ended");
+  });
+});
+
+describe("logout()", { concurrency: true }, () => {
+  /** @param {Awaited<ReturnType<typeof startHub>>} hub @param {any} answer */
+  function answerLogout(hub, answer) {
+    const commands = recorder();
+    hub.io.on("connection", (socket) =>
+      socket.on("logout", (command, ack) => {
+        commands(command);
+        if (answer) ack(answer);
+      }),
+    );
+    return commands.calls;
+  }
+  const DONE = { ok: true, id: "l9", scope: "all", sessions: [{ sid: "s1", state: "notified" }] };
+
+  test("goes over the socket, and ends this tab though no notification comes", async (t) => {
+    const hub = await startHub(t);
+    const commands = answerLogout(hub, DONE);
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    assert.deepEqual(await client.logout({ reason: "suspicious", message: "Lost phone" }), DONE);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.match(commands[0].idempotencyKey, /^.{16,}$/);
+    const command = { scope: "all", reason: "suspicious", message: "Lost phone" };
+    assert.deepEqual({ ...commands[0], idempotencyKey: 0 }, { ...command, idempotencyKey: 0 });
+    await until("the app to be told", () => told.length === 1);
+    assert.deepEqual(told, [{ ...command, id: "l9" }]);
+    assert.deepEqual(hub.calls, []);
+  });
+
+  test("is told once when its notification comes too, which is still acked", async (t) => {
+    const hub = await startHub(t);
+    answerLogout(hub, DONE);
+    const { client, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    await client.logout();
+    assert.deepEqual(await hub.notify({ ...LOGOUT, id: "l9" }), { cleared: true });
+    await quietWhile();
+    assert.equal(told.length, 1);
+    assert.equal(hub.sockets.length, 1);
+  });
+
+  test("of the others leaves this session alone", async (t) => {
+    const hub = await startHub(t);
+    answerLogout(hub, { ...DONE, scope: "others" });
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    await client.logout({ scope: "others" });
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(told, []);
+    assert.equal(client.state, "connected");
+  });
+
+  test("of one session ends this tab only when it is its own", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { sid: "mine" }];
+    answerLogout(hub, { ...DONE, scope: "session" });
+    const { client, storage } = startClient(t, hub);
+    await reaches(client, "connected");
+    await client.logout({ scope: "session", sid: "another" });
+    assert.equal(storage.getItem("draft"), "secret");
+    await client.logout({ scope: "session", sid: "mine" });
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+  });
+
+  test("refused by the hub rejects with its code and clears nothing", async (t) => {
+    const hub = await startHub(t);
+    answerLogout(hub, { ok: false, error: { code: "unavailable", title: "The store is down" } });
+    const { client, storage } = startClient(t, hub);
+    await reaches(client, "connected");
+    await assert.rejects(client.logout(), { code: "unavailable", message: "The store is down" });
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(hub.calls, []);
+  });
+
+  test("that the socket leaves unanswered goes by HTTP with the same key", async (t) => {
+    const hub = await startHub(t);
+    const commands = answerLogout(hub, undefined);
+    hub.answer = () => [200, { id: "l9", scope: "all", reason: "user", at: 5, sessions: [] }];
+    const { client, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    assert.equal((await client.logout({ message: "Bye" })).id, "l9");
+    const [{ method, path, headers, body }] = hub.calls;
+    assert.deepEqual([method, path], ["POST", "/logout"]);
+    assert.equal(headers["idempotency-key"], commands[0].idempotencyKey);
+    assert.equal(headers.authorization, "Bearer token-1");
+    assert.deepEqual(body, { scope: "all", message: "Bye" });
+    await until("the app to be told", () => told.length === 1);
+    assert.deepEqual(told, [{ id: "l9", scope: "all", reason: "user", message: "Bye", at: 5 }]);
+  });
+
+  test("goes by HTTP at once when the connection breaks under it", async (t) => {
+    const hub = await startHub(t);
+    hub.io.on("connection", (socket) => socket.on("logout", () => socket.conn.close()));
+    hub.answer = () => [200, { id: "l9", scope: "all" }];
+    const { client } = startClient(t, hub);
+    await reaches(client, "connected");
+    assert.equal((await client.logout()).id, "l9");
+    assert.equal(hub.calls.length, 1);
+  });
+
+  test("by HTTP puts back the kept entries that the browser cleared", async (t) => {
+    const web = await startHttp(t);
+    const { client, storage } = startClient(t, web);
+    web.answer = () => {
+      storage.clear();
+      return [200, { id: "l9", scope: "all" }];
+    };
+    await client.logout();
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+  });
+
+  test("whose answer was lost succeeds when the hub says that just this has happened", async (t) => {
+    const web = await startHttp(t);
+    const problem = { ...REVOKED, id: "l9", scope: "all", reason: "user" };
+    web.answer = () => [401, problem];
+    const { client, storage, told } = startClient(t, web);
+    assert.deepEqual(await client.logout(), { id: "l9", scope: "all", sessions: [] });
+    await until("the app to be told", () => told.length === 1);
+    assert.deepEqual(told, [{ id: "l9", scope: "all", reason: "user" }]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+  });
+
+  test("of all rejects when only this session had been ended", async (t) => {
+    const web = await startHttp(t);
+    web.answer = () => [401, { ...REVOKED, id: "l9", scope: "session" }];
+    const { client } = startClient(t, web);
+    await assert.rejects(client.logout(), { code: "token_revoked" });
+    await reaches(client, "ended");
+  });
+
+  test("that does not reach the hub rejects as unavailable and clears nothing", async (t) => {
+    const web = await startHttp(t);
+    web.answer = () => [503, { code: "unavailable", title: "The store is down" }];
+    const { client, storage } = startClient(t, web);
+    await assert.rejects(client.logout(), { code: "unavailable" });
+    web.server.close();
+    web.server.closeAllConnections();
+    await assert.rejects(client.logout(), { code: "unavailable" });
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+});
+
+describe("the rest of a client", { concurrency: true }, () => {
+  test("sessions() gives the hub's list", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { sessions: [{ sid: "s1", current: true }] }];
+    const { client } = startClient(t, hub);
+    assert.deepEqual(await client.sessions(), [{ sid: "s1", current: true }]);
+    assert.deepEqual([hub.calls[0].method, hub.calls[0].path], ["GET", "/sessions"]);
+    assert.equal(hub.calls[0].headers.authorization, "Bearer token-1");
+  });
+
+  test("end() names the session safely, and rejects with the hub's code", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage } = startClient(t, hub);
+    await assert.rejects(client.end("a/b c?"), { code: "not_found" });
+    assert.deepEqual(
+      [hub.calls[0].method, hub.calls[0].path],
+      ["DELETE", "/sessions/a%2Fb%20c%3F"],
+    );
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
+  test("an expired token is replaced and the call repeated", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = ({ headers }) =>
+      headers.authorization === "Bearer old"
+        ? [401, { code: "token_expired", title: "Too old" }]
+        : [200, { sessions: [] }];
+    let asked = 0;
+    const { client, told } = startClient(t, hub, {
+      token: () => {
+        asked += 1;
+        return asked < 3 ? "old" : "new";
+      },
+    });
+    await reaches(client, "connected");
+    assert.deepEqual(await client.sessions(), []);
+    assert.equal(hub.calls.length, 2);
+    assert.deepEqual(told, []);
+  });
+
+  test("on() gives back a way to stop listening", async (t) => {
+    const hub = await startHub(t);
+    const { client } = startClient(t, hub);
+    const heard = recorder();
+    const off = client.on("state", heard);
+    await reaches(client, "connected");
+    off();
+    hub.latest().conn.close();
+    await until("a second connection", () => hub.sockets.length === 2);
+    assert.deepEqual(heard.calls, ["connected"]);
+  });
+
+  test("close() lets go of the socket, and nothing happens afterwards", async (t) => {
+    const hub = await startHub(t);
+    const { client, storage, told } = startClient(t, hub);
+    const states = recorder();
+    client.on("state", states);
+    await reaches(client, "connected");
+    const left = new Promise((resolve) => hub.latest().on("disconnect", resolve));
+    client.close();
+    client.close();
+    await soon("the server to see it leave", left);
+    await quietWhile();
+    assert.deepEqual(states.calls, ["connected", "closed"]);
+    assert.equal(hub.sockets.length, 1);
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(told, []);
+    await assert.rejects(client.logout(), { code: "closed" });
+    await assert.rejects(client.sessions(), { code: "closed" });
+  });
+
+  test("close() while a lost connection waits for its next try stops that try", async (t) => {
+    const hub = await startRaw(t, (socket) => socket.terminate());
+    const { client } = startClient(t, hub);
+    await until("a first try", () => hub.count() >= 1);
+    client.close();
+    const seen = hub.count();
+    await quietWhile();
+    assert.ok(hub.count() <= seen + 1);
+    assert.deepEqual(hub.calls, []);
+  });
+
+  test("a url with a path is refused at once", () => {
+    for (const url of ["http://hub.test/path", "ftp://hub.test", "not a url"])
+      assert.throws(() => createLogoutHub({ url }), TypeError);
+  });
+});
