@@ -26,7 +26,8 @@ def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unautho
     """Return why the token of ``identity`` is dead, or None when it is alive.
 
     ``leeway`` is how far the issuer's clock may differ from the store's; it stretches ``exp``,
-    ``nbf`` and a future ``iat``, never a logout.
+    ``nbf`` and a future ``iat``, never a logout. One second more is allowed for dates that lie
+    ahead, since an issuer may round them up.
     """
     if standing.tombstone is not None:
         return TokenRevoked(logout=standing.tombstone)
@@ -37,7 +38,7 @@ def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unautho
         return TokenRevoked(logout=cutoff)
     if identity.exp + leeway <= standing.now:
         return TokenExpired()
-    if max(identity.iat, identity.nbf) > standing.now + leeway:
+    if max(identity.iat, identity.nbf) > standing.now + leeway + SECOND:
         return TokenInvalid("the token is not valid yet")
     return None
 

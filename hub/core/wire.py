@@ -6,9 +6,11 @@ given, so that no script has to take JSON apart, and no number passes through a 
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
-from hub.core.model import Logout, Reason, Scope, seconds
+from hub.core.model import Logout, Reason, Receipt, Scope, seconds
 
 VERSION = 1
 MAX_BYTES = 4096
@@ -84,4 +86,20 @@ def describe_logout(logout: Logout) -> dict[str, str | float | None]:
         "message": logout.message,
         "sid": logout.sid,
         "at": seconds(logout.at),
+    }
+
+
+def describe_receipt(receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt as clients see it: the answer to a logout."""
+    logout = receipt.logout
+    return {
+        "id": logout.id,
+        "scope": logout.scope.value,
+        "reason": logout.reason.value,
+        "at": seconds(logout.at),
+        "message": logout.message,
+        "sessions": [
+            {"sid": outcome.sid, "device": outcome.device, "state": outcome.state.value}
+            for outcome in receipt.sessions
+        ],
     }

@@ -42,12 +42,16 @@ class Presence(msgspec.Struct, frozen=True):
 
 
 class Visit(msgspec.Struct, frozen=True):
-    """A session that shows itself, from which device and address; ``presence`` for a socket."""
+    """A session that shows itself, from which device and address; ``presence`` for a socket.
+
+    A device's name replaces an older one only when it was given (``named``), not made up.
+    """
 
     identity: Identity
     device: str
     ip: str
     presence: Presence | None = None
+    named: bool = False
 
 
 class Departure(msgspec.Struct, frozen=True):

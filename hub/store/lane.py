@@ -29,15 +29,16 @@ BACKLOG = 20_000
 
 
 class Script:
-    """A Lua script of this package, by its name."""
+    """A Lua script of this package: the files of these names, one after the other."""
 
-    def __init__(self, name: str) -> None:
-        self.text = resources.files("hub.store").joinpath(f"lua/{name}.lua").read_text()
+    def __init__(self, *names: str) -> None:
+        folder = resources.files("hub.store").joinpath("lua")
+        self.text = "".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 class _Call:
-    __slots__ = ("args", "answer", "keys", "script")
+    __slots__ = ("answer", "args", "keys", "script")
 
     def __init__(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> None:
         self.script, self.keys, self.args = script, keys, args

@@ -204,10 +204,11 @@ class MemoryStore:
     def _standing(self, key: UserKey, sid: str, now: Micros) -> Standing:
         user = self._user(key, now)
         tombstone, _ = user.tombstones.get(sid, (None, 0))
+        session = user.sessions.get(sid)
         return Standing(
             now=now,
             tombstone=tombstone,
-            session=user.sessions.get(sid),
+            session=None if session is None else self._seen(user, session, now),
             cutoffs=self._cutoffs(user),
         )
 
@@ -228,7 +229,7 @@ def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:
     newest = old is None or identity.iat > old.iat
     return Session(
         sid=identity.sid,
-        device=visit.device,
+        device=visit.device if old is None or visit.named else old.device,
         ip=visit.ip,
         created_at=now if old is None else old.created_at,
         last_seen_at=now,

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from zlib import crc32
 
 import msgspec
@@ -63,7 +63,10 @@ log = structlog.get_logger(__name__)
 PARTITIONS = 16
 """Fixed for good: another count would look for users in other places."""
 
-VISIT, SESSIONS, END, RENEW = Script("visit"), Script("sessions"), Script("end"), Script("renew")
+VISIT = Script("renewals", "visit")
+SESSIONS = Script("renewals", "sessions")
+END = Script("renewals", "end")
+RENEW = Script("renew")
 
 
 def connect(url: str) -> Redis:
@@ -139,15 +142,17 @@ class RedisStore:
                 presence.turn if presence else 0,
                 self._max_sessions,
                 self._lifetime_ms,
+                int(visit is not None and visit.named),
+                names.lease,
             ],
         )
         if answer[0] == b"full":
             raise RateLimited("the user has too many sessions")
-        now, tombstone, cutoff, everyone, fields = answer
+        now, tombstone, cutoff, everyone, fields, renewals = answer
         return Standing(
             now=int(now),
             tombstone=_read_logout(tombstone) if tombstone else None,
-            session=_read_session(identity.sid, fields) if fields else None,
+            session=_read_session(identity.sid, fields, int(now), renewals) if fields else None,
             cutoffs=_read_cutoffs(cutoff, everyone),
         )
 
@@ -160,7 +165,7 @@ class RedisStore:
             [names.session, names.lease],
         )
         seen = [
-            _read_session(sid.decode(), fields, int(now), [int(at) for at in renewals])
+            _read_session(sid.decode(), fields, int(now), renewals)
             for sid, fields, renewals in rows
         ]
         return Registry(
@@ -289,11 +294,10 @@ def _read_cutoffs(*data: bytes) -> tuple[Logout, ...]:
     return tuple(_read_logout(item) for item in data if item)
 
 
-def _read_session(
-    sid: str, fields: list[bytes], now: Micros = 0, renewals: Sequence[Micros] = ()
-) -> Session:
-    row: dict[bytes, Any] = dict(_pairs(fields))
+def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[bytes]) -> Session:
+    row = dict(zip(fields[0::2], fields[1::2], strict=True))
     try:
+        renewals = [int(at) for at in renewed]
         return Session(
             sid=sid,
             device=row[b"device"].decode(),
@@ -307,7 +311,3 @@ def _read_session(
         )
     except (KeyError, ValueError) as error:
         raise Unavailable(f"the store holds what the hub cannot read: {error}") from error
-
-
-def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    return zip(flat[0::2], flat[1::2], strict=True)

@@ -31,11 +31,8 @@ local stamp = string.format('%.0f', at)
 local record = stamp .. ' ' .. text
 
 local function is_online(fields)
-  for i = 1, #fields, 2 do
-    if string.sub(fields[i], 1, 1) == '@' then
-      local renewed = redis.call('GET', leases .. string.sub(fields[i], 2))
-      if renewed and now - tonumber(renewed) < tonumber(ARGV[14]) then return '1' end
-    end
+  for _, renewed in ipairs(renewals(fields, leases)) do
+    if now - tonumber(renewed) < tonumber(ARGV[14]) then return '1' end
   end
   return '0'
 end

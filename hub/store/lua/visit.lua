@@ -1,7 +1,9 @@
 -- Look at a session, and with ARGV[1] = '1' enter it in the registry, at one instant.
 -- KEYS: tombstone, session, sessions, cut-off of the user, cut-off of everyone
--- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms)
--- Answers {now, tombstone, cut-off, cut-off of everyone, the session's fields}, or {'full'}.
+-- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms),
+--   does the device's name replace an older one, prefix of leases
+-- Answers {now, tombstone, cut-off, cut-off of everyone, the session's fields, renewals}, or
+-- {'full'}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
@@ -18,8 +20,8 @@ if ARGV[1] == '1' and not tombstone and exp > now then
   local expires = math.max(exp, tonumber(old[2] or 0))
   local expires_stamp = string.format('%.0f', expires)
   redis.call('HSETNX', KEYS[2], 'created_at', stamp)
-  redis.call('HSET', KEYS[2], 'device', ARGV[5], 'ip', ARGV[6],
-    'last_seen_at', stamp, 'expires_at', expires_stamp)
+  redis.call(ARGV[11] == '1' and 'HSET' or 'HSETNX', KEYS[2], 'device', ARGV[5])
+  redis.call('HSET', KEYS[2], 'ip', ARGV[6], 'last_seen_at', stamp, 'expires_at', expires_stamp)
   if not old[1] or iat > tonumber(old[1]) then
     redis.call('HSET', KEYS[2], 'iat', ARGV[3], 'registered_at', stamp)
   end
@@ -31,5 +33,6 @@ if ARGV[1] == '1' and not tombstone and exp > now then
   redis.call('PEXPIRE', KEYS[3], ARGV[10])
 end
 
+local fields = redis.call('HGETALL', KEYS[2])
 return {stamp, tombstone or '', redis.call('GET', KEYS[4]) or '',
-  redis.call('GET', KEYS[5]) or '', redis.call('HGETALL', KEYS[2])}
+  redis.call('GET', KEYS[5]) or '', fields, renewals(fields, ARGV[12])}

@@ -1,0 +1,135 @@
+"""What a caller asks for, over HTTP or a socket alike, and the command that it becomes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, UserKey, user_key
+from hub.errors import InvalidRequest
+from hub.store.base import Command
+
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Request = TypeVar("Request")
+
+MAX_USERS = 10_000
+
+
+class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """A person's own logout. ``sid`` alone means scope ``session``."""
+
+    scope: Scope | None = None
+    sid: Sid | None = None
+    reason: Reason = Reason.USER
+    message: Message | None = None
+    idempotency_key: Key | None = None
+
+
+class AdminLogoutRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """An administrator's logout of one user, of several, or of everyone."""
+
+    reason: Reason
+    user: Name | None = None
+    users: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=MAX_USERS)] | None = None
+    everyone: bool = False
+    iss: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    sid: Sid | None = None
+    scope: Scope | None = None
+    message: Message | None = None
+
+
+def read_request(kind: type[Request], body: bytes) -> Request:
+    """Return the request in a JSON body; an empty body is an empty object.
+
+    Raises:
+        InvalidRequest: naming the member that is wrong.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def convert_request(kind: type[Request], value: Any) -> Request:
+    """Return the request in a value that was already taken out of JSON.
+
+    Raises:
+        InvalidRequest: naming the member that is wrong.
+    """
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def new_id() -> str:
+    """Return an id for a logout: unguessable, since whoever knows it may be told of it."""
+    return secrets.token_urlsafe(18)
+
+
+def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None) -> Command:
+    """Return the command for a person's own logout.
+
+    Raises:
+        InvalidRequest: when scope, session and key do not go together; nothing is ended then.
+    """
+    if key is not None and request.idempotency_key not in (None, key):
+        raise InvalidRequest("Idempotency-Key and idempotencyKey differ")
+    scope = request.scope or (Scope.SESSION if request.sid is not None else Scope.ALL)
+    target = request.sid or caller.sid
+    if request.sid is not None and scope is not Scope.SESSION:
+        raise InvalidRequest("sid goes with scope session")
+    return Command(
+        logout=Logout(
+            id=new_id(),
+            user=caller.user,
+            scope=scope,
+            reason=request.reason,
+            sid=None if scope is Scope.ALL else target,
+            message=request.message,
+        ),
+        also=None if scope is Scope.OTHERS else target,
+        must_exist=scope is Scope.SESSION and target != caller.sid,
+        key=key or request.idempotency_key,
+    )
+
+
+def admin_logouts(
+    request: AdminLogoutRequest, default_iss: str, key: str | None = None
+) -> list[Command]:
+    """Return the commands, one a user and all with one id, for an administrator's logout.
+
+    Raises:
+        InvalidRequest: when it does not name exactly whom to log out; nothing is ended then.
+    """
+    if sum((request.user is not None, request.users is not None, request.everyone)) != 1:
+        raise InvalidRequest("name one of user, users, or everyone: true")
+    names = [request.user] if request.user is not None else request.users
+    if request.sid is not None and request.user is None:
+        raise InvalidRequest("sid goes with user")
+    scope = request.scope or (Scope.SESSION if request.sid is not None else Scope.ALL)
+    if (scope is Scope.ALL) != (request.sid is None):
+        raise InvalidRequest("scopes session and others go with sid, scope all goes without")
+    if request.everyone and request.iss is not None:
+        raise InvalidRequest("everyone goes without iss: it ends the sessions of every issuer")
+    iss = default_iss if request.iss is None else request.iss
+    users: list[UserKey | None] = [user_key(iss, name) for name in dict.fromkeys(names or [])]
+    shared = new_id()
+    return [
+        Command(
+            logout=Logout(
+                id=shared,
+                user=user,
+                scope=scope,
+                reason=request.reason,
+                sid=request.sid,
+                message=request.message,
+            ),
+            also=request.sid if scope is Scope.SESSION else None,
+            key=None if key is None else f"admin:{key}",
+        )
+        for user in (users or [None])
+    ]

@@ -1,0 +1,28 @@
+"""The address of the client behind trusted proxies."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
+    """Return who sent a request: the last address in the chain that is not a trusted proxy.
+
+    ``peer`` is the address of the connection and ``forwarded`` the ``X-Forwarded-For`` header, to
+    which each proxy appends whom it saw; so it is read from its end, and only as far as it can be
+    believed. What is no address ends the walk.
+    """
+    believed = peer
+    for hop in [peer, *(part.strip() for part in reversed(forwarded.split(",")))]:
+        try:
+            address = ipaddress.ip_address(hop)
+        except ValueError:
+            break
+        believed = str(address)
+        if not any(address in network for network in trusted):
+            break
+    return believed

@@ -1,0 +1,29 @@
+"""A name for a device that people recognise, such as "Chrome on Windows"."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import ua_parser
+
+MAX_NAME = 100
+MAX_USER_AGENT = 512
+UNKNOWN = "Unknown device"
+
+
+def tidy_name(given: str | None) -> str:
+    """Return the name that a client gave: one line, printable, not too long; may be empty."""
+    line = " ".join((given or "").split())
+    return "".join(character for character in line if character.isprintable())[:MAX_NAME].strip()
+
+
+@lru_cache(maxsize=1024)
+def describe_user_agent(user_agent: str) -> str:
+    """Return a name made of a ``User-Agent`` header."""
+    found = ua_parser.parse(user_agent[:MAX_USER_AGENT])
+    parts = [part.family for part in (found.user_agent, found.os) if part is not None]
+    model = found.device.model if found.device and found.device.brand else None
+    if not parts:
+        return model or UNKNOWN
+    name = " on ".join(parts[:2])
+    return f"{name} ({model})"[:MAX_NAME] if model and model not in name else name[:MAX_NAME]

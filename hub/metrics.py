@@ -1,0 +1,68 @@
+"""What the hub counts, for Prometheus. One instance a process, with a registry of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The counters; label values come from closed sets only, never from a request's text."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.sockets = Gauge(
+            "hub_sockets", "Accepted sockets of this replica", registry=self.registry
+        )
+        self.connects = Counter(
+            "hub_connects",
+            "Sockets that asked to connect, by the code of the answer (ok when accepted)",
+            ["code"],
+            registry=self.registry,
+        )
+        self.logouts = Counter(
+            "hub_logouts",
+            "Logouts that this replica wrote",
+            ["scope", "reason"],
+            registry=self.registry,
+        )
+        self.notices = Counter(
+            "hub_notices",
+            "Sockets that were told of a logout, by what became of it",
+            ["state"],
+            registry=self.registry,
+        )
+        self.acknowledged_seconds = Histogram(
+            "hub_acknowledged_seconds",
+            "From a logout's arrival at this replica to a socket's acknowledgement",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.following = Gauge(
+            "hub_following", "1 while this replica hears of logouts", registry=self.registry
+        )
+        self.requests = Counter(
+            "hub_requests",
+            "HTTP requests, by route and status",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "hub_request_seconds",
+            "Time to answer an HTTP request",
+            ["method", "route"],
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """Return all of them in Prometheus' text format 0.0.4."""
+        return generate_latest(self.registry)
+
+    def names(self) -> list[str]:
+        """Return the names of all metrics, as they are rendered."""
+        return sorted(
+            family.name + ("_total" if family.type == "counter" else "")
+            for family in self.registry.collect()
+        )

@@ -1,0 +1,84 @@
+"""The sockets of this replica, and which of them a logout is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from hub.access.authority import Client
+from hub.core.model import Identity, Logout, UserKey
+from hub.core.revocation import ends
+
+
+class Connection:
+    """One socket: asking to be accepted, accepted, or ended by a logout."""
+
+    __slots__ = ("accepted", "busy", "client", "ended", "expiry", "gone", "identity", "sid", "turn")
+
+    def __init__(self, sid: str, identity: Identity, client: Client, turn: int) -> None:
+        self.sid = sid
+        self.identity = identity
+        self.client = client
+        self.turn = turn
+        self.accepted = False
+        self.ended: Logout | None = None
+        self.busy: set[asyncio.Task[object]] = set()
+        self.gone = asyncio.Event()
+        self.expiry: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        """Note that the transport is gone."""
+        self.gone.set()
+        if self.expiry is not None:
+            self.expiry.cancel()
+
+
+class Connections:
+    """All sockets of this replica, found by their id or by their user."""
+
+    def __init__(self) -> None:
+        self._by_sid: dict[str, Connection] = {}
+        self._by_user: dict[UserKey, dict[str, Connection]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_sid)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._by_sid.values()))
+
+    def get(self, sid: str) -> Connection | None:
+        """Return the socket with this Socket.IO id."""
+        return self._by_sid.get(sid)
+
+    def add(self, connection: Connection) -> None:
+        """Take in a socket; from now on logouts find it."""
+        self._by_sid[connection.sid] = connection
+        self._by_user.setdefault(connection.identity.user, {})[connection.sid] = connection
+
+    def remove(self, sid: str) -> Connection | None:
+        """Let go of a socket, and return it when it was here."""
+        connection = self._by_sid.pop(sid, None)
+        if connection is not None:
+            mine = self._by_user[connection.identity.user]
+            del mine[sid]
+            if not mine:
+                del self._by_user[connection.identity.user]
+            connection.close()
+        return connection
+
+    def holds(self, identity: Identity) -> bool:
+        """Tell whether any socket of this session is here."""
+        mine = self._by_user.get(identity.user, {})
+        return any(connection.identity.sid == identity.sid for connection in mine.values())
+
+    def ended_by(self, logout: Logout) -> list[Connection]:
+        """Return the sockets that a logout ends and that no earlier one has ended."""
+        if logout.user is None:
+            candidates = list(self._by_sid.values())
+        else:
+            candidates = list(self._by_user.get(logout.user, {}).values())
+        return [
+            connection
+            for connection in candidates
+            if connection.ended is None and ends(logout, connection.identity.sid)
+        ]

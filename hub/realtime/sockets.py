@@ -1,0 +1,249 @@
+"""The Socket.IO events: connect, logout, refresh, disconnect.
+
+The order while connecting is the heart of it: the socket is taken in first, so that a logout finds
+it; then the store is asked, once, whether the session is alive; then CONNECT is answered. A logout
+before the question is in the answer, and one after it finds the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from aiohttp import web
+from socketio.exceptions import ConnectionRefusedError as Refused
+
+from hub.access.authority import Authority, Caller, Client
+from hub.access.logouts import Logouts
+from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
+from hub.core.address import Network, client_address
+from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.core.wire import describe_logout, describe_receipt
+from hub.errors import (
+    Forbidden,
+    HubError,
+    InvalidRequest,
+    NotFound,
+    OriginNotAllowed,
+    RateLimited,
+    TokenMissing,
+    TokenRevoked,
+    Unavailable,
+)
+from hub.metrics import Metrics
+from hub.realtime.connections import Connection, Connections
+from hub.realtime.delivery import Delivery
+from hub.realtime.engine import Engine
+from hub.realtime.presence import Presences
+
+log = structlog.get_logger(__name__)
+
+MOST_EVENTS_AT_ONCE = 8
+
+
+class ConnectAuth(msgspec.Struct):
+    """The ``auth`` of CONNECT. Members that the hub does not know are the app's business."""
+
+    token: Annotated[str, msgspec.Meta(max_length=MAX_TOKEN_BYTES)] | None = None
+    device: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+
+
+class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The payload of ``refresh``."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TOKEN_BYTES)]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """By what a socket may be accepted: cookie, allowed origins, trusted proxies."""
+
+    cookie_name: str | None
+    allowed_origins: tuple[str, ...]
+    trusted: tuple[Network, ...]
+
+
+class Sockets:
+    """Handles the events of all sockets of this replica."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        authority: Authority,
+        logouts: Logouts,
+        connections: Connections,
+        delivery: Delivery,
+        presences: Presences,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._authority = authority
+        self._logouts = logouts
+        self._connections = connections
+        self._delivery = delivery
+        self._presences = presences
+        self._admission = admission
+        self._metrics = metrics
+        engine.on("connect", self._on_connect)
+        engine.on("disconnect", self._on_disconnect)
+        engine.on("logout", self._answering(self._logout))
+        engine.on("refresh", self._answering(self._refresh))
+        engine.on("*", self._on_unknown)
+
+    async def _on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        try:
+            await self._enter(sid, environ["aiohttp.request"], auth)
+        except HubError as error:
+            refusal = error
+        except (Exception, asyncio.CancelledError):
+            log.exception("a socket could not be accepted")
+            refusal = Unavailable("the hub failed")
+        else:
+            self._metrics.connects.labels("ok").inc()
+            self._metrics.sockets.inc()
+            return
+        self._forget(sid)
+        self._metrics.connects.labels(refusal.code).inc()
+        raise Refused(refusal.code, describe_refusal(refusal))
+
+    async def _enter(self, sid: str, request: web.Request, auth: Any) -> None:
+        given = convert_request(ConnectAuth, {} if auth is None else auth)
+        identity = await self._authority.identify(self._credential(request, given))
+        presence = self._presences.arrive()
+        agent = request.headers.get("User-Agent", "")
+        client = Client(name=given.device, user_agent=agent, ip=self._ip(request))
+        connection = Connection(sid, identity, client, presence.turn)
+        self._connections.add(connection)
+        await self._engine.enter_room(sid, f"user:{identity.user}")
+        await self._engine.enter_room(sid, f"session:{identity.user}:{identity.sid}")
+        caller = await self._authority.register(identity, client, presence)
+        if connection.ended is not None:
+            raise TokenRevoked(logout=connection.ended)
+        if connection.gone.is_set():
+            raise Unavailable("the transport closed")
+        connection.accepted = True
+        self._expire_in_time(connection, caller)
+
+    def _credential(self, request: web.Request, given: ConnectAuth) -> str:
+        if not {"token", "access_token"}.isdisjoint(request.query):
+            raise InvalidRequest("a token in a query string ends up in logs: send it in auth")
+        if given.token:
+            return given.token
+        name = self._admission.cookie_name
+        cookie = request.cookies.get(name) if name else None
+        if not cookie:
+            raise TokenMissing()
+        if request.headers.get("Origin", "").lower() not in self._admission.allowed_origins:
+            raise OriginNotAllowed()
+        return cookie
+
+    def _ip(self, request: web.Request) -> str:
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        return client_address(request.remote or "", forwarded, self._admission.trusted)
+
+    async def _on_disconnect(self, sid: str, reason: str) -> None:
+        connection = self._forget(sid)
+        if connection is not None and connection.accepted:
+            self._metrics.sockets.dec()
+
+    def _forget(self, sid: str) -> Connection | None:
+        connection = self._connections.remove(sid)
+        if connection is not None:
+            self._presences.leave(connection)
+        return connection
+
+    def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
+        exp, now = caller.identity.exp, caller.standing.now
+        if connection.expiry is not None:
+            connection.expiry.cancel()
+        connection.expiry = asyncio.get_running_loop().call_later(
+            max(0, exp - now) / SECOND, self._expire, connection, exp
+        )
+
+    def _expire(self, connection: Connection, exp: Micros) -> None:
+        if connection.ended is None:
+            self._delivery.end(connection, _expiry(connection.identity, exp))
+
+    def _answering(
+        self, handle: Callable[[Connection, Any], Awaitable[dict[str, Any]]]
+    ) -> Callable[..., Awaitable[dict[str, Any]]]:
+        async def answer(sid: str, *args: Any) -> dict[str, Any]:
+            try:
+                connection = self._obey(sid, args)
+                task = asyncio.current_task()
+                assert task is not None
+                connection.busy.add(task)
+                task.add_done_callback(connection.busy.discard)
+                return {"ok": True, **await handle(connection, args[0] if args else {})}
+            except HubError as error:
+                return describe_failure(error)
+            except Exception:
+                log.exception("an event could not be handled")
+                return describe_failure(Unavailable("the hub failed"))
+
+        return answer
+
+    def _obey(self, sid: str, args: tuple[Any, ...]) -> Connection:
+        connection = self._connections.get(sid)
+        if connection is None or not connection.accepted:
+            raise TokenMissing("not connected")
+        if connection.ended is not None:
+            raise TokenRevoked(logout=connection.ended)
+        if len(args) > 1:
+            raise InvalidRequest("the event takes one object")
+        if len(connection.busy) >= MOST_EVENTS_AT_ONCE:
+            raise RateLimited("too many events at once")
+        return connection
+
+    async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
+        request = convert_request(LogoutRequest, {} if data is None else data)
+        receipt = await self._logouts.write(own_logout(connection.identity, request), "user")
+        return describe_receipt(receipt)
+
+    async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
+        request = convert_request(RefreshRequest, data)
+        fresh, old = await self._authority.identify(request.token), connection.identity
+        if (fresh.user, fresh.sid) != (old.user, old.sid):
+            raise Forbidden("the token is of another user or session")
+        caller = await self._authority.register(fresh, connection.client)
+        if connection.ended is not None:
+            raise TokenRevoked(logout=connection.ended)
+        connection.identity = fresh
+        self._expire_in_time(connection, caller)
+        return {"expires_at": seconds(fresh.exp)}
+
+    async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
+        return describe_failure(NotFound("no such event"))
+
+
+def _expiry(identity: Identity, exp: Micros) -> Logout:
+    return Logout(
+        id=new_id(),
+        user=identity.user,
+        scope=Scope.SESSION,
+        reason=Reason.EXPIRED,
+        sid=identity.sid,
+        at=exp,
+    )
+
+
+def describe_refusal(error: HubError) -> dict[str, Any]:
+    """Return the ``data`` of CONNECT_ERROR."""
+    data: dict[str, Any] = {
+        "code": error.code,
+        "title": error.title,
+        "retryable": error.retryable,
+    }
+    if error.logout is not None:
+        data["logout"] = describe_logout(error.logout)
+    return data
+
+
+def describe_failure(error: HubError) -> dict[str, Any]:
+    """Return the acknowledgement of an event that was refused."""
+    told = {"code": error.code, "title": error.title}
+    return {"ok": False, "error": {**told, "detail": error.detail} if error.detail else told}

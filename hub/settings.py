@@ -1,0 +1,219 @@
+"""The settings: one table, read from the environment (``HUB_…``) and from `serve`'s options."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hub.core.tokens import ALGORITHMS
+
+PREFIX = "HUB_"
+PLANNED = ("HUB_FENCE_SECONDS", "HUB_IDLE_TIMEOUT", "HUB_ON_DATA_LOSS")
+"""Names that are taken, for what the hub does not do yet."""
+
+HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown, malformed or unsafe; the text is one line for an operator."""
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    if not parts.scheme or not parts.netloc or value != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError(f"{value!r} is not an origin like https://app.example")
+    return value.lower()
+
+
+def _network(value: str) -> str:
+    return str(ipaddress.ip_network(value, strict=False))
+
+
+def _https(value: str) -> str:
+    if urlsplit(value).scheme != "https":
+        raise ValueError("only https is fetched")
+    return value
+
+
+def _pem(value: str) -> str:
+    if value.lstrip().startswith("-----BEGIN"):
+        return value
+    try:
+        return Path(value).read_text()
+    except (OSError, ValueError):
+        raise ValueError("neither a public key in PEM nor a file that holds one") from None
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Times are seconds. Secrets show as stars wherever printed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    redis_url: SecretStr | None = Field(
+        None, description="Redis to share state through; unset: in this process's memory"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(
+        8080,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices("HUB_PORT", "PORT"),
+        description="port to listen on; PORT is read too",
+    )
+    jwt_secret: SecretStr | None = Field(None, description="secret that tokens are signed with")
+    jwt_public_key: Annotated[str, AfterValidator(_pem)] | None = Field(
+        None, description="public key of the issuer, in PEM, or a file that holds it"
+    )
+    jwt_jwks_url: Annotated[str, AfterValidator(_https)] | None = Field(
+        None, description="https address of the issuer's JSON Web Key Set"
+    )
+    jwt_algorithms: Texts = Field(
+        (), description="algorithms to accept; unset: HS256 for a secret, RS256 otherwise"
+    )
+    jwt_issuer: str | None = Field(None, description="iss that every token must have")
+    jwt_audience: str | None = Field(None, description="aud that every token must have")
+    jwt_leeway: float = Field(
+        0, ge=0, le=300, description="how far the issuer's clock may differ from the store's"
+    )
+    token_max_lifetime: float = Field(
+        86400, ge=1, le=31536000, description="longest exp - iat that is accepted"
+    )
+    cookie_name: str | None = Field(
+        None, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="cookie that carries the token"
+    )
+    cookie_domain: str | None = Field(None, description="Domain of that cookie, to delete it by")
+    allowed_origins: Origins = Field(
+        (), description="web origins that may use the hub from a browser"
+    )
+    transports: Texts = Field(
+        ("polling", "websocket"), description="Engine.IO transports that are offered"
+    )
+    replica: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(
+        default_factory=lambda: secrets.token_hex(4),
+        description="name of this replica; unset: random",
+    )
+    admin_token: SecretStr | None = Field(None, description="bearer token of admin calls")
+    notice_grace: float = Field(
+        2, ge=0, le=30, description="how long a client may take to acknowledge before the cut"
+    )
+    connect_timeout: float = Field(
+        5, gt=0, le=60, description="how long a transport may stay without a CONNECT"
+    )
+    trusted_proxies: Networks = Field(
+        (), description="addresses of proxies whose X-Forwarded-For is believed"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="how log lines are written")
+    max_sessions: int = Field(1000, ge=1, description="most sessions that a user may have")
+    max_body: int = Field(
+        65536, ge=1024, le=16777216, description="largest request body and message, in bytes"
+    )
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        sources = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
+        if sum(source is not None for source in sources) > 1:
+            raise ValueError("set one of HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY, HUB_JWT_JWKS_URL")
+        for name in self.jwt_algorithms:
+            if name not in ALGORITHMS:
+                raise ValueError(
+                    f"HUB_JWT_ALGORITHMS: {name} is not one of {', '.join(ALGORITHMS)}"
+                )
+            if name.startswith("HS") != (self.jwt_secret is not None) and any(sources):
+                raise ValueError(f"HUB_JWT_ALGORITHMS: {name} does not suit the key that is set")
+        if self.jwt_secret is not None:
+            need = max(HASH_BYTES[name] for name in self.algorithms)
+            if len(self.jwt_secret.get_secret_value().encode()) < need:
+                raise ValueError(f"HUB_JWT_SECRET must have at least {need} bytes (RFC 7518, 3.2)")
+        return self
+
+    @model_validator(mode="after")
+    def _check_edges(self) -> Self:
+        if self.admin_token is not None and len(self.admin_token.get_secret_value()) < 16:
+            raise ValueError("HUB_ADMIN_TOKEN must have at least 16 characters")
+        if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:
+            raise ValueError("HUB_COOKIE_DOMAIN: a __Host- cookie has no domain (RFC 6265bis)")
+        if not self.transports or not {"polling", "websocket"}.issuperset(self.transports):
+            raise ValueError("HUB_TRANSPORTS: polling, websocket, or both")
+        return self
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The algorithms that are accepted, with the default for the kind of key."""
+        return self.jwt_algorithms or (("HS256",) if self.jwt_secret else ("RS256",))
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is anything to verify tokens with."""
+        return any((self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+
+
+def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of the environment, with ``options`` before them.
+
+    Raises:
+        SettingsError: in one line that names the setting and holds no secret.
+    """
+    for name in sorted(os.environ):
+        if name in PLANNED:
+            raise SettingsError(f"{name} is planned and does nothing yet: unset it")
+        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields:
+            raise SettingsError(f"{name} is not a setting of this hub")
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = str(first["loc"][0]) if first["loc"] else ""
+    name = place.upper() if place.upper().startswith((PREFIX, "PORT")) else PREFIX + place.upper()
+    text = re.sub(r"^Value error, ", "", first["msg"])
+    return f"{name}: {text}" if place else text
+
+
+def describe_settings() -> list[tuple[str, str, str, bool]]:
+    """Return the table: name, default, help, and whether it is a secret."""
+    rows = []
+    for field, info in Settings.model_fields.items():
+        default = "" if info.default_factory or info.default is None else info.default
+        text = ",".join(default) if isinstance(default, tuple) else str(default)
+        secret = "SecretStr" in str(info.annotation)
+        rows.append((PREFIX + field.upper(), text, info.description or "", secret))
+    return rows
