@@ -225,7 +225,8 @@ function createCleaner({ keep, storages = pageStorages(), clear }) {
         return await work();
       } finally {
         for (const { storage, key, value } of entries)
-          if (value !== null && storage.getItem(key) === null) storage.setItem(key, value);
+          if (value !== null && storage.getItem(key) === null)
+            void safely(() => storage.setItem(key, value));
       }
     },
   };
@@ -344,6 +345,7 @@ function createSession(options, state) {
     const response = await fetch(origin + path, {
       method,
       cache: "no-store",
+      redirect: "error",
       credentials: token === undefined ? "include" : "same-origin",
       keepalive: method !== "GET",
       signal: AbortSignal.timeout(ACCEPT_MS),
@@ -365,7 +367,6 @@ function createSession(options, state) {
 
   /** @param {string} method @param {string} path @param {{headers?: object, body?: object}} [init] */
   async function call(method, path, init) {
-    if (closed) throw failure("closed", "This client is closed");
     const { status, body } = await request(method, path, init).catch((cause) => {
       throw failure(undefined, undefined, { cause });
     });
@@ -432,14 +433,20 @@ function createSession(options, state) {
     return answer;
   }
 
+  /** What was begun before `close()` is still finished. @template T @param {() => Promise<T>} work */
+  async function unlessClosed(work) {
+    if (closed) throw failure("closed", "This client is closed");
+    return work();
+  }
+
   /** @param {Link} made @returns {LogoutHub} */
   function serve(made) {
     link = made;
     const sleep = onWake(() => halted || link.wake());
     return {
-      logout,
-      end,
-      sessions: async () => (await call("GET", "/sessions")).sessions,
+      logout: (wanted) => unlessClosed(() => logout(wanted)),
+      sessions: () => unlessClosed(async () => (await call("GET", "/sessions")).sessions),
+      end: (sid) => unlessClosed(() => end(sid)),
       on(event, listener) {
         listeners[event].add(listener);
         return () => void listeners[event].delete(listener);
@@ -531,12 +538,13 @@ function openSocket(origin, auth, on) {
 
   return {
     close,
-    isLive: () => live && !done,
+    isLive: () => live,
     /** Timers stand still while a laptop sleeps; the clock does not. */
     isStale: () => live && Date.now() - heard > patience,
     /** @param {string} name @param {object} data @returns {Promise<any>} */
     ask: (name, data) =>
       new Promise((resolve, reject) => {
+        if (done) reject(failure());
         send(encodeEvent(asked.push({ resolve, reject }) - 1, name, data));
       }),
   };
@@ -598,8 +606,8 @@ function webSocketLink(session, device) {
 
   /** @param {string | undefined} token @param {Refusal} [refusal] */
   async function closed(token, refusal) {
+    failures = refusal || socket?.isLive() ? 0 : failures + 1;
     socket = undefined;
-    failures = refusal ? 0 : failures + 1;
     if (refusal) stopPolling();
     showState("disconnected");
     const verdict = refusal ? await session.refused(refusal, token) : "later";

@@ -503,6 +503,20 @@ describe("logout()", { concurrency: true }, () => {
   });
 });
 
+describe("losing a connection", { concurrency: true }, () => {
+  test("that had been accepted is not yet a reason to poll", async (t) => {
+    const hub = await startRaw(t, (socket, count) => {
+      socket.send(OPEN);
+      if (count === 2) return socket.terminate();
+      socket.send('40{"sid":"x"}');
+      if (count === 1) socket.send("1");
+    });
+    const { client } = startClient(t, hub);
+    await until("the third connection", () => hub.count() === 3 && client.state === "connected");
+    assert.deepEqual(hub.calls, []);
+  });
+});
+
 describe("the rest of a client", { concurrency: true }, () => {
   test("sessions() gives the hub's list", async (t) => {
     const hub = await startHub(t);
@@ -572,6 +586,19 @@ describe("the rest of a client", { concurrency: true }, () => {
     assert.deepEqual(told, []);
     await assert.rejects(client.logout(), { code: "closed" });
     await assert.rejects(client.sessions(), { code: "closed" });
+  });
+
+  test("a logout() begun just before close() still reaches the hub and clears", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { id: "l9", scope: "all" }];
+    const { client, storage, told } = startClient(t, hub);
+    await reaches(client, "connected");
+    const ended = client.logout();
+    client.close();
+    await ended;
+    assert.equal(hub.calls[0].path, "/logout");
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.deepEqual(told, []);
   });
 
   test("close() while a lost connection waits for its next try stops that try", async (t) => {
