@@ -30,14 +30,14 @@ class Presences:
     def __init__(self, store: Store, connections: Connections, replica: str) -> None:
         self._store = store
         self._connections = connections
-        self._lease = f"{replica}.{secrets.token_hex(4)}"
+        self.lease = f"{replica}.{secrets.token_hex(4)}"
         self._turns = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
         self._hurry = asyncio.Event()
 
     def arrive(self) -> Presence:
         """Return the presence of a socket that connects now."""
-        return Presence(self._lease, next(self._turns))
+        return Presence(self.lease, next(self._turns))
 
     def leave(self, connection: Connection) -> None:
         """Note that a socket closed; `Connections` no longer holds it."""
@@ -54,7 +54,7 @@ class Presences:
             Unavailable: when the store did not take it; the departures are kept for later.
         """
         leaving = list(self._departures.items())[:BATCH]
-        await self._store.renew(self._lease, [departure for _, departure in leaving])
+        await self._store.renew(self.lease, [departure for _, departure in leaving])
         for key, departure in leaving:
             if self._departures.get(key) is departure:
                 del self._departures[key]

@@ -1,0 +1,96 @@
+"""Who sends a request: the bearer token or the cookie, and for the cookie the origin."""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+
+from hub.access.authority import Caller, Client
+from hub.api.parts import PARTS, Parts
+from hub.core.address import client_address
+from hub.core.model import Identity
+from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def read_token(request: web.Request) -> str:
+    """Return the token of a request.
+
+    Raises:
+        TokenMissing: when there is none.
+        InvalidRequest: when it stands in the query string, where logs would keep it.
+        OriginNotAllowed: when a cookie would change something, asked for by another site.
+    """
+    if not {"token", "access_token"}.isdisjoint(request.query):
+        raise InvalidRequest("a token in a query string ends up in logs: send it as bearer")
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer" or not bearer.strip():
+            raise TokenMissing("Authorization is not of the form Bearer TOKEN")
+        return bearer.strip()
+    settings = request.app[PARTS].settings
+    cookie = request.cookies.get(settings.cookie_name) if settings.cookie_name else None
+    if not cookie:
+        raise TokenMissing()
+    if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):
+        raise OriginNotAllowed()
+    return cookie
+
+
+def _is_own_site(request: web.Request, allowed: tuple[str, ...]) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() in allowed:
+        return True
+    return request.headers.get("Sec-Fetch-Site") == "same-origin"
+
+
+async def admit(request: web.Request) -> Caller:
+    """Return the caller, alive; raises as `Authority.admit` and `read_token` do."""
+    return await request.app[PARTS].authority.admit(read_token(request))
+
+
+async def register(request: web.Request) -> Caller:
+    """Return the caller, alive, and note that its session showed itself."""
+    parts = request.app[PARTS]
+    identity = await parts.authority.identify(read_token(request))
+    return await parts.authority.register(identity, _client(request, parts))
+
+
+async def require_admin(request: web.Request) -> Identity | None:
+    """Let administrators through: None for the admin token, else who the JWT speaks for.
+
+    Raises:
+        Forbidden: when the caller is somebody else.
+    """
+    token, expected = read_token(request), request.app[PARTS].settings.admin_token
+    if expected is not None and hmac.compare_digest(
+        token.encode(), expected.get_secret_value().encode()
+    ):
+        return None
+    caller = await request.app[PARTS].authority.admit(token)
+    if not caller.is_admin:
+        raise Forbidden("administrators only")
+    return caller.identity
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the ``Idempotency-Key`` header.
+
+    Raises:
+        InvalidRequest: when it is empty, longer than 256 or not printable.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 256 and key.isprintable()):
+        raise InvalidRequest("Idempotency-Key is not 1 to 256 printable characters")
+    return key
+
+
+def _client(request: web.Request, parts: Parts) -> Client:
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+    return Client(
+        name=None,
+        user_agent=request.headers.get("User-Agent", ""),
+        ip=client_address(request.remote or "", forwarded, parts.trusted),
+    )

@@ -1,0 +1,32 @@
+"""``/healthz``, ``/readyz`` and ``/metrics``: for those who run the hub."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hub.api.parts import PARTS
+from hub.api.problem import render
+from hub.api.views import StatusView
+from hub.errors import Unavailable
+
+
+async def get_healthz(request: web.Request) -> web.Response:
+    """Say that the process answers."""
+    return render(StatusView("ok"))
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Say whether this replica can do its work: the store is writable, logouts are heard."""
+    parts = request.app[PARTS]
+    await parts.store.renew(parts.lease)
+    if not parts.is_following():
+        raise Unavailable("logouts are not heard")
+    return render(StatusView("ready"))
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Return the counters in Prometheus' text format."""
+    return web.Response(
+        body=request.app[PARTS].metrics.render(),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    )

@@ -1,0 +1,100 @@
+"""What every request passes: errors become answers, answers get their headers, all is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+
+from hub.api.parts import PARTS
+from hub.api.problem import problem
+from hub.errors import (
+    Forbidden,
+    HubError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SOCKETS_PATH = "/socket.io/"
+ALLOWED_METHODS = "GET, POST, DELETE"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
+EXPOSED_HEADERS = "ETag, Retry-After"
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as problem details; what nobody foresaw as ``unavailable``."""
+    try:
+        return await handler(request)
+    except HubError as error:
+        return problem(error)
+    except web.HTTPRequestEntityTooLarge:
+        return problem(PayloadTooLarge())
+    except web.HTTPMethodNotAllowed as error:
+        answer = problem(InvalidRequest(f"{request.method} is not for this resource"), 405)
+        answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except web.HTTPNotFound:
+        return problem(NotFound("there is nothing at this address"))
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        kind = Forbidden if error.status == 403 else InvalidRequest
+        return problem(kind(error.reason), error.status)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception:
+        log.exception("a request could not be answered", path=request.path)
+        return problem(Unavailable("the hub failed"))
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count requests and their time by route; sockets, which last, are counted elsewhere."""
+    if request.path == SOCKETS_PATH:
+        return await handler(request)
+    metrics = request.app[PARTS].metrics
+    began = asyncio.get_running_loop().time()
+    answer = await handler(request)
+    resource = request.match_info.route.resource
+    route = "unknown" if resource is None else resource.canonical
+    method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
+    metrics.requests.labels(method, route, str(answer.status)).inc()
+    took = asyncio.get_running_loop().time() - began
+    metrics.request_seconds.labels(method, route).observe(took)
+    return answer
+
+
+@web.middleware
+async def answer_preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer CORS preflights (Fetch standard, section 3.3)."""
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        return web.Response(status=204)
+    return await handler(request)
+
+
+async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
+    """Add the headers of every answer: nothing is stored, allowed origins may read."""
+    headers = answer.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers["Vary"] = "Origin, Cookie, Authorization"
+    origin = request.headers.get("Origin", "")
+    if origin.lower() not in request.app[PARTS].settings.allowed_origins:
+        return
+    headers["Access-Control-Allow-Origin"] = origin
+    headers["Access-Control-Allow-Credentials"] = "true"
+    headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    if request.method == "OPTIONS":
+        headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+        headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        headers["Access-Control-Max-Age"] = "600"

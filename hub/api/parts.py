@@ -1,0 +1,32 @@
+"""What the handlers work with, put together by `hub.app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hub.access.authority import Authority
+from hub.access.logouts import Logouts
+from hub.core.address import Network
+from hub.metrics import Metrics
+from hub.settings import Settings
+from hub.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a running hub, as far as HTTP needs them."""
+
+    settings: Settings
+    store: Store
+    authority: Authority
+    logouts: Logouts
+    metrics: Metrics
+    trusted: tuple[Network, ...]
+    lease: str
+    is_following: Callable[[], bool]
+
+
+PARTS = web.AppKey("parts", Parts)

@@ -1,0 +1,50 @@
+"""Errors as problem details (RFC 9457)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hub.core.wire import describe_logout
+from hub.errors import HubError, Unauthorized
+
+RETRY_AFTER = "1"
+
+
+def render(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return a JSON answer."""
+    return web.Response(
+        body=msgspec.json.encode(body),
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def problem(error: HubError, status: int | None = None) -> web.Response:
+    """Return an error's answer; a logout that explains a refusal is told with it."""
+    body: dict[str, Any] = {
+        "type": f"urn:logout-hub:error:{error.code}",
+        "title": error.title,
+        "status": status or error.status,
+        "detail": error.detail or error.title,
+        "code": error.code,
+    }
+    if error.logout is not None:
+        told = describe_logout(error.logout)
+        body |= {name: told[name] for name in ("id", "scope", "reason", "message", "at")}
+    headers = {}
+    if isinstance(error, Unauthorized):
+        # RFC 6750 section 3: no error code when no credentials were sent.
+        headers["WWW-Authenticate"] = (
+            'Bearer realm="logout-hub"'
+            if error.code == "token_missing"
+            else 'Bearer realm="logout-hub", error="invalid_token"'
+        )
+    if error.retryable:
+        headers["Retry-After"] = RETRY_AFTER
+    answer = render(body, status or error.status, headers)
+    answer.content_type = "application/problem+json"
+    return answer

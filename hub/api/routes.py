@@ -1,0 +1,84 @@
+"""Every route of the hub: the one table that serving, describing and testing read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hub.access.requests import AdminLogoutRequest, LogoutRequest
+from hub.api import admin, client, health, logout, openapi, session, sessions, verify
+from hub.api.views import (
+    ManyReceiptView,
+    OwnSessionView,
+    ReceiptView,
+    SessionsView,
+    StatusView,
+)
+from hub.errors import (
+    Forbidden,
+    HubError,
+    InvalidRequest,
+    NotFound,
+    OriginNotAllowed,
+    PayloadTooLarge,
+    RateLimited,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+    TokenTooOld,
+    Unavailable,
+)
+
+TOKEN = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, TokenTooOld, Unavailable)
+CHANGE = (*TOKEN, OriginNotAllowed, InvalidRequest)
+ADMIN = (*CHANGE, Forbidden)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One call: where, what for, what it takes, what it answers, and how it may refuse."""
+
+    method: str
+    path: str
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    summary: str
+    secured: bool = True
+    body: Any = None
+    answers: tuple[Any, ...] = ()
+    status: int = 200
+    errors: tuple[type[HubError], ...] = ()
+
+
+ROUTES = (
+    Route("POST", "/logout", logout.post_logout, "End sessions of the caller",
+          body=LogoutRequest, answers=(ReceiptView,), errors=(*CHANGE, NotFound, PayloadTooLarge)),
+    Route("GET", "/session", session.get_session, "The caller's session; 304 when unchanged",
+          answers=(OwnSessionView,), errors=(*TOKEN, InvalidRequest, RateLimited)),
+    Route("GET", "/sessions", sessions.get_sessions, "The caller's sessions",
+          answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, RateLimited)),
+    Route("DELETE", "/sessions/{sid}", logout.delete_session, "End one session of the caller",
+          answers=(ReceiptView,), errors=(*CHANGE, NotFound)),
+    Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
+          status=204, errors=(*TOKEN, InvalidRequest)),
+    Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
+          body=AdminLogoutRequest, answers=(ReceiptView, ManyReceiptView),
+          errors=(*ADMIN, PayloadTooLarge)),
+    Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
+          answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, Forbidden, NotFound)),
+    Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False, answers=(StatusView,)),
+    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
+          secured=False, answers=(StatusView,), errors=(Unavailable,)),
+    Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False),
+    Route("GET", "/openapi.json", openapi.get_openapi, "This API, as OpenAPI 3.1", secured=False),
+    Route("GET", "/client.js", client.get_client, "The browser client", secured=False),
+)  # fmt: skip
+
+
+def add_routes(app: web.Application) -> None:
+    """Serve every route."""
+    app[openapi.DOCUMENT] = openapi.describe(ROUTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, route.handler)

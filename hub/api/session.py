@@ -1,0 +1,30 @@
+"""``GET /session``: lightweight polling. Am I still logged in?"""
+
+from __future__ import annotations
+
+import hashlib
+
+from aiohttp import web
+
+from hub.api.credentials import register
+from hub.api.problem import render
+from hub.api.views import OwnSessionView, view_own_session
+from hub.errors import Unavailable
+
+
+async def get_session(request: web.Request) -> web.Response:
+    """Return the caller's session, or 304 when it is as the caller knows it."""
+    caller = await register(request)
+    if caller.standing.session is None:
+        raise Unavailable("the session could not be registered")
+    view = view_own_session(caller.standing.session, caller.identity)
+    tag = _tag(view)
+    if tag in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers={"ETag": tag})
+    return render(view, headers={"ETag": tag})
+
+
+def _tag(view: OwnSessionView) -> str:
+    # Weak, and without last_seen_at, which this very request moves (RFC 9110 section 8.8.1).
+    parts = (view.iss, view.user, view.sid, view.device, view.ip, view.expires_at, view.online)
+    return f'W/"{hashlib.sha256(repr(parts).encode()).hexdigest()[:22]}"'

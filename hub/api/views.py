@@ -1,0 +1,104 @@
+"""The bodies of answers: what they hold, for the answers and for the API's description alike."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.model import Identity, Session, seconds
+
+
+class SessionView(msgspec.Struct):
+    """A session, as its user and administrators see it; times are NumericDate seconds."""
+
+    sid: str
+    device: str
+    ip: str
+    created_at: float
+    last_seen_at: float
+    expires_at: float
+    online: bool
+    current: bool
+
+
+class OwnSessionView(SessionView):
+    """The caller's session, with the user that it belongs to."""
+
+    user: str
+    iss: str
+
+
+class SessionsView(msgspec.Struct):
+    """All sessions of a user, oldest first."""
+
+    sessions: list[SessionView]
+
+
+class OutcomeView(msgspec.Struct):
+    """One session of a logout: ``acknowledged``, ``notified``, ``cut`` or ``offline``."""
+
+    sid: str
+    device: str
+    state: str
+
+
+class ReceiptView(msgspec.Struct):
+    """A logout that was written, and the sessions that it ended."""
+
+    id: str
+    scope: str
+    reason: str
+    at: float
+    message: str | None
+    sessions: list[OutcomeView]
+
+
+class ManyReceiptView(msgspec.Struct):
+    """A logout of several users (``users``: how many) or of everyone, that was written."""
+
+    id: str
+    scope: str
+    reason: str
+    at: float
+    message: str | None
+    users: int | None
+    everyone: bool
+
+
+class StatusView(msgspec.Struct):
+    """That all is well."""
+
+    status: str
+
+
+class ProblemView(msgspec.Struct):
+    """An error (RFC 9457); after a logout with its id, scope, reason, message and time."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def view_session(session: Session, current_sid: str | None) -> SessionView:
+    """Return a session's view for the caller with the session ``current_sid``."""
+    return SessionView(
+        sid=session.sid,
+        device=session.device,
+        ip=session.ip,
+        created_at=seconds(session.created_at),
+        last_seen_at=seconds(session.last_seen_at),
+        expires_at=seconds(session.expires_at),
+        online=session.online,
+        current=session.sid == current_sid,
+    )
+
+
+def view_own_session(session: Session, identity: Identity) -> OwnSessionView:
+    """Return the caller's own session's view."""
+    view = view_session(session, identity.sid)
+    return OwnSessionView(
+        **msgspec.structs.asdict(view),
+        user=identity.sub,
+        iss=identity.iss,
+    )

@@ -1,0 +1,157 @@
+"""The only place where the parts are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from hub.access.authority import Authority
+from hub.access.keys import JwksKeys, Keys, StaticKey
+from hub.access.logouts import Logouts
+from hub.api.middleware import add_headers, answer_errors, answer_preflight, count_requests
+from hub.api.parts import PARTS, Parts
+from hub.api.routes import add_routes
+from hub.core.model import SECOND
+from hub.core.tokens import Rules
+from hub.metrics import Metrics
+from hub.pages.demo import add_demo
+from hub.realtime.connections import Connections
+from hub.realtime.delivery import Delivery
+from hub.realtime.engine import Engine
+from hub.realtime.follower import Follower
+from hub.realtime.presence import Presences
+from hub.realtime.sockets import Admission, Sockets
+from hub.settings import Settings, SettingsError
+from hub.store.memory import MemoryStore
+from hub.store.redis import RedisStore
+
+START_TIMEOUT = 2.0
+KEEPALIVE = 75.0
+SHUTDOWN_TIMEOUT = 10.0
+
+
+def create_store(settings: Settings) -> MemoryStore | RedisStore:
+    """Return the store that the settings ask for, not yet entered."""
+    # A logout is remembered for as long as any token that it ended may live.
+    lifetime = round((settings.token_max_lifetime + 2 * settings.jwt_leeway + 60) * SECOND)
+    if settings.redis_url is None:
+        return MemoryStore(lifetime=lifetime, max_sessions=settings.max_sessions)
+    url = settings.redis_url.get_secret_value()
+    return RedisStore(url, lifetime=lifetime, max_sessions=settings.max_sessions)
+
+
+def create_keys(settings: Settings) -> StaticKey | JwksKeys:
+    """Return where the keys come from that tokens are verified with.
+
+    Raises:
+        SettingsError: when there are none.
+    """
+    if settings.jwt_jwks_url is not None:
+        return JwksKeys(settings.jwt_jwks_url)
+    if settings.jwt_secret is not None:
+        return StaticKey(settings.jwt_secret.get_secret_value())
+    if settings.jwt_public_key is not None:
+        return StaticKey(settings.jwt_public_key)
+    raise SettingsError("set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL")
+
+
+def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
+    """Return the hub as an aiohttp application.
+
+    Raises:
+        SettingsError: when there is nothing to verify tokens with.
+    """
+    store, keys, metrics = create_store(settings), create_keys(settings), Metrics()
+    rules = Rules(
+        algorithms=settings.algorithms,
+        max_lifetime=round(settings.token_max_lifetime * SECOND),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+    authority = Authority(store, keys, rules, round(settings.jwt_leeway * SECOND))
+    logouts = Logouts(store, metrics)
+    trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
+
+    engine = Engine(
+        transports=settings.transports,
+        connect_timeout=settings.connect_timeout,
+        max_body=settings.max_body,
+    )
+    connections = Connections()
+    delivery = Delivery(connections, engine, settings.notice_grace, metrics)
+    follower = Follower(store, authority, connections, delivery, metrics)
+    presences = Presences(store, connections, settings.replica)
+    admission = Admission(settings.cookie_name, settings.allowed_origins, trusted)
+    Sockets(engine, authority, logouts, connections, delivery, presences, admission, metrics)
+
+    app = web.Application(
+        middlewares=[count_requests, answer_errors, answer_preflight],
+        client_max_size=settings.max_body,
+    )
+    app[PARTS] = Parts(
+        settings=settings,
+        store=store,
+        authority=authority,
+        logouts=logouts,
+        metrics=metrics,
+        trusted=trusted,
+        lease=presences.lease,
+        is_following=lambda: follower.is_following,
+    )
+    app.on_response_prepare.append(add_headers)
+    add_routes(app)
+    engine.attach(app)
+    if demo:
+        add_demo(app, settings)
+    app.cleanup_ctx.append(_running(store, keys, follower, presences))
+    app.on_shutdown.append(_closing(engine, delivery))
+    return app
+
+
+def _running(
+    store: MemoryStore | RedisStore, keys: Keys, follower: Follower, presences: Presences
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(store)
+            if isinstance(keys, JwksKeys):
+                await stack.enter_async_context(keys)
+            tasks = [asyncio.create_task(follower.run()), asyncio.create_task(presences.run())]
+            # A hub whose store is down starts all the same, and turns ready when it is back.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(START_TIMEOUT):
+                    await follower.wait_until_following()
+            yield
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return run
+
+
+def _closing(engine: Engine, delivery: Delivery) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(app: web.Application) -> None:
+        await delivery.close()
+        await engine.end_all()
+
+    return close
+
+
+@contextlib.asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve ``app`` inside the context, which is entered with the port once it listens."""
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEPALIVE, shutdown_timeout=SHUTDOWN_TIMEOUT
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=4096)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,98 @@
+"""``logout-hub doctor``: what an operator should know before users do."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from redis.exceptions import RedisError
+
+from hub.core.model import SECOND
+from hub.settings import Settings
+from hub.store.redis import connect
+
+Level = Literal["good", "fair", "bad"]
+
+OLDEST_REDIS = (6, 2)
+CLOCK_STEP = 2 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: good, fair (it works, but know this) or bad."""
+
+    check: str
+    level: Level
+    detail: str
+
+    def describe(self) -> dict[str, str]:
+        """Return the finding for JSON."""
+        return asdict(self)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Return what there is to say about these settings, the store and the clock."""
+    findings = _examine_settings(settings)
+    if settings.redis_url is None:
+        detail = "in this process's memory: one replica only, forgotten at a restart"
+        return [*findings, Finding("store", "fair", detail)]
+    redis = connect(settings.redis_url.get_secret_value())
+    try:
+        info: dict[str, Any] = await redis.info()
+        began = time.time_ns() // 1000
+        seconds, micros = await redis.time()
+        took = time.time_ns() // 1000 - began
+        findings.append(Finding("store", "good", f"answers in {took / 1000:.1f} ms"))
+        findings += _examine_redis(info)
+        findings.append(_examine_clock(seconds * SECOND + micros - began - took // 2))
+    except (RedisError, OSError, TimeoutError) as error:
+        findings.append(Finding("store", "bad", f"does not answer ({type(error).__name__})"))
+    finally:
+        await redis.aclose()
+    return findings
+
+
+def _examine_settings(settings: Settings) -> list[Finding]:
+    findings = []
+    if settings.has_key:
+        pinned = ", ".join(settings.algorithms)
+        findings.append(Finding("settings", "good", f"tokens are verified with {pinned}"))
+    else:
+        missing = "set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL"
+        findings.append(Finding("settings", "bad", missing))
+    if settings.admin_token is None:
+        findings.append(
+            Finding("admin", "fair", "HUB_ADMIN_TOKEN is not set: no admin calls by it")
+        )
+    if settings.cookie_name is not None and not settings.allowed_origins:
+        detail = "HUB_ALLOWED_ORIGINS is empty: no socket is accepted by cookie"
+        findings.append(Finding("cookie", "fair", detail))
+    return findings
+
+
+def _examine_redis(info: dict[str, Any]) -> list[Finding]:
+    version = str(info.get("valkey_version") or info.get("redis_version", "0"))
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    old = "redis_version" in info and "valkey_version" not in info and numbers < OLDEST_REDIS
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    evicts = policy != "noeviction"
+    appends = bool(info.get("aof_enabled"))
+    return [
+        Finding("version", "bad" if old else "good", version + (" is too old" if old else "")),
+        Finding(
+            "maxmemory-policy",
+            "bad" if evicts else "good",
+            f"{policy}: logouts could be evicted, set noeviction" if evicts else policy,
+        ),
+        Finding(
+            "persistence",
+            "good" if appends else "fair",
+            "appendonly yes" if appends else "without appendonly a restart forgets logouts",
+        ),
+    ]
+
+
+def _examine_clock(ahead: int) -> Finding:
+    level: Level = "good" if abs(ahead) < CLOCK_STEP else "fair"
+    return Finding("clock", level, f"the store's is {ahead / SECOND:+.3f} s from this machine's")
