@@ -10,6 +10,7 @@ import {
   reaches,
   recorder,
   refuse,
+  startHttp,
   startHub,
   until,
 } from "./support.js";
@@ -142,14 +143,17 @@ describe("attached to the stock client", { concurrency: true }, () => {
   });
 
   test("logout() goes by HTTP with the socket's token while there is no connection", async (t) => {
-    const hub = await startHub(t);
-    hub.answer = () => [200, { id: "l9", scope: "all" }];
-    const { client, socket } = startAttached(t, hub, {}, { autoConnect: false });
-    assert.equal(client.state, "disconnected");
+    const web = await startHttp(t);
+    web.answer = () => [200, { id: "l9", scope: "all" }];
+    const { client, socket } = startAttached(t, web);
+    const failed = recorder();
+    socket.on("connect_error", failed);
+    await until("a failed connect", () => failed.calls.length > 0);
+    assert.equal(socket.active, true);
     await client.logout();
     await reaches(client, "ended");
-    assert.deepEqual([hub.calls[0].method, hub.calls[0].path], ["POST", "/logout"]);
-    assert.equal(hub.calls[0].headers.authorization, "Bearer token-1");
+    assert.deepEqual([web.calls[0].method, web.calls[0].path], ["POST", "/logout"]);
+    assert.equal(web.calls[0].headers.authorization, "Bearer token-1");
     assert.equal(socket.active, false);
   });
 

@@ -1,5 +1,6 @@
 /** What only a page has: storages, cookies, a location, wake-ups; made up here, before the import. */
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
 import {
   LOGOUT,
@@ -178,11 +179,17 @@ test("a wake-up makes a polling client try its socket at once", async (t) => {
   await reaches(client, "connected");
 });
 
-test("after close() a wake-up does nothing", async (t) => {
+test("after close() nothing of the page is listened to, and a wake-up does nothing", async (t) => {
   const hub = await startHub(t);
   const client = createLogoutHub({ url: hub.url, token: "t" });
   await reaches(client, "connected");
   client.close();
+  for (const [target, event] of /** @type {const} */ ([
+    [events, "online"],
+    [events, "pageshow"],
+    [document, "visibilitychange"],
+  ]))
+    assert.deepEqual(getEventListeners(target, event), []);
   for (const [, wake] of wakeUps) /** @type {() => void} */ (wake)();
   await quietWhile();
   assert.deepEqual(hub.calls, []);

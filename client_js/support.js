@@ -57,11 +57,12 @@ export function soon(what, event) {
 }
 
 /** @param {string} what @param {() => unknown} fact */
-export function until(what, fact) {
-  const wait = async () => {
-    while (!fact()) await pause(10);
-  };
-  return soon(what, wait());
+export async function until(what, fact) {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!fact()) {
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await pause(10);
+  }
 }
 
 /** @param {number} ms */
