@@ -17,6 +17,22 @@ from hub.settings import Settings
 SECRET = "a secret for tests that is long enough"
 ADMIN = "an admin token for tests"
 
+# A page of an app that uses the browser client; a test puts what it needs into sessionStorage.
+PAGE = """<!doctype html><html lang="en"><title>A page of the app</title>
+<script type="module">
+import { createLogoutHub } from "/client.js";
+window.diary = [];
+const given = JSON.parse(sessionStorage.getItem("given"));
+window.hub = createLogoutHub({
+  token: given.token,
+  device: given.device,
+  keep: ["theme", "given"],
+  onLogout: (notification) => window.diary.push(["notified", notification]),
+});
+window.hub.on("state", (state) => window.diary.push([state, null]));
+window.hub.on("error", (error) => window.diary.push(["refused", error]));
+</script>"""
+
 
 def settings(**changes: Any) -> Settings:
     """Return settings for a hub in a test."""
@@ -43,7 +59,7 @@ class Answer:
     @property
     def code(self) -> str:
         """The error code of a problem."""
-        assert self.headers["Content-Type"] == "application/problem+json; charset=utf-8"
+        assert self.headers["Content-Type"] == "application/problem+json"
         assert self.body["status"] == self.status
         code: str = self.body["code"]
         return code
@@ -87,11 +103,16 @@ class Replica:
 async def running(hub_settings: Settings, *, demo: bool = False) -> AsyncIterator[Replica]:
     """Run a hub on loopback for the length of the context."""
     app = create_app(hub_settings, demo=demo)
+    app.router.add_get("/app.html", _app_page)
     async with (
         serve(app, "127.0.0.1", hub_settings.port) as port,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
     ):
         yield Replica(app, port, http)
+
+
+async def _app_page(request: web.Request) -> web.Response:
+    return web.Response(text=PAGE, content_type="text/html")
 
 
 def token(user: str, sid: str | None = None, lifetime: float = 600, **claims: Any) -> str:
