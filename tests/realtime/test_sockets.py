@@ -1,0 +1,507 @@
+"""The Socket.IO side, frame by frame: who is let in, what is obeyed, who is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+
+from hub.api.parts import PARTS
+from hub.core.model import Standing
+from hub.store.base import Visit
+from hub.store.memory import MemoryStore
+from tests.e2e.people import python_client
+from tests.realtime.raw import RawSocket, eventually, raw_socket
+from tests.site import ADMIN, SECRET, Replica, running, settings, token
+
+APP = "https://app.example"
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Replica]:
+    """A hub on the embedded store, quick to lose patience."""
+    given = settings(
+        cookie_name="hub_token", allowed_origins=(APP,), connect_timeout=0.4, notice_grace=0.5
+    )
+    async with running(given) as replica:
+        yield replica
+
+
+async def metric(hub: Replica, line: str) -> float:
+    """Return the value of a metric, 0 when it was never counted."""
+    text: str = (await hub.call("GET", "/metrics")).body
+    found = [row.rsplit(" ", 1)[1] for row in text.splitlines() if row.startswith(line + " ")]
+    return float(found[0]) if found else 0.0
+
+
+async def admin_logout(hub: Replica, **body: Any) -> Any:
+    """Log users out as an administrator."""
+    return await hub.call("POST", "/admin/logout", ADMIN, json={"reason": "admin", **body})
+
+
+async def test_a_good_token_is_accepted(hub: Replica) -> None:
+    """CONNECT with a token is answered with the socket's id, and the session is online."""
+    async with raw_socket(hub) as raw:
+        answer = await raw.connect(token("ada", "s1"), device="Ada's  phone\n")
+        assert answer is not None
+        assert json.loads(answer.removeprefix("40"))["sid"]
+        listed = await hub.call("GET", "/sessions", token("ada", "s1"))
+        assert [(s["device"], s["online"]) for s in listed.body["sessions"]] == [
+            ("Ada's phone", True)
+        ]
+
+    async def offline() -> bool:
+        answer = await hub.call("GET", "/sessions", token("ada", "s1"))
+        return answer.body["sessions"][0]["online"] is False
+
+    await eventually(offline)
+
+
+def old(**claims: Any) -> str:
+    """Return a token that expired long ago."""
+    return jwt.encode({"sub": "ada", "iat": 1_000_000, "exp": 1_000_060, **claims}, SECRET)
+
+
+REFUSALS: list[tuple[str, str]] = [
+    ("40", "token_missing"),
+    ("40{}", "token_missing"),
+    ('40{"token": ""}', "token_missing"),
+    ('40{"token": null}', "token_missing"),
+    ('40{"token": "nonsense"}', "token_invalid"),
+    ('40{"token": 5}', "invalid_request"),
+    ('40{"token": {"a": 1}}', "invalid_request"),
+    ("40[1]", "invalid_request"),
+    ('40"text"', "invalid_request"),
+    ('40{"token": "' + "x" * 9000 + '"}', "invalid_request"),
+    ("40" + json.dumps({"token": old()}), "token_expired"),
+    ("40" + json.dumps({"token": token("ada"), "device": 7}), "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("frame", "code"), REFUSALS, ids=[f"{c}-{i}" for i, (_, c) in enumerate(REFUSALS)])  # fmt: skip  # noqa: E501
+async def test_a_refused_socket_is_told_why_and_closed(hub: Replica, frame: str, code: str) -> None:
+    """CONNECT_ERROR carries code and title, and then the transport is closed."""
+    async with raw_socket(hub) as raw:
+        await raw.send(frame)
+        refusal = await raw.refusal()
+    assert refusal["message"] == refusal["data"]["code"] == code
+    assert refusal["data"]["title"]
+    assert refusal["data"]["retryable"] is False
+    assert await metric(hub, f'hub_connects_total{{code="{code}"}}') == 1
+
+
+async def test_a_revoked_token_is_refused_with_its_logout(hub: Replica) -> None:
+    """Who comes back after a logout learns which one it was."""
+    mine = token("ada", "s1")
+    ended = await hub.call("POST", "/logout", mine, json={"reason": "suspicious"})
+    async with raw_socket(hub) as raw:
+        refusal = await raw.closing_refusal(await raw.connect(mine))
+    assert refusal["message"] == "token_revoked"
+    assert refusal["data"]["logout"]["id"] == ended.body["id"]
+    assert refusal["data"]["logout"]["reason"] == "suspicious"
+
+
+async def test_a_token_in_the_query_string_is_refused(hub: Replica) -> None:
+    """A token in the address is refused even when CONNECT brings a good one."""
+    async with raw_socket(hub, query=f"&token={token('ada')}") as raw:
+        refusal = await raw.closing_refusal(await raw.connect(token("ada")))
+    assert refusal["message"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("origin", "code"),
+    [
+        (APP, None),
+        (None, "origin_not_allowed"),
+        ("null", "origin_not_allowed"),
+        ("https://evil.example", "origin_not_allowed"),
+        ("https://app.example.evil.example", "origin_not_allowed"),
+    ],
+)
+async def test_a_cookie_needs_an_allowed_origin(
+    hub: Replica, origin: str | None, code: str | None
+) -> None:
+    """A socket by cookie is accepted from a listed origin only, so that no other site can ride."""
+    headers = {"Cookie": f"hub_token={token('ada')}"} | ({"Origin": origin} if origin else {})
+    async with raw_socket(hub, headers=headers) as raw:
+        answer = await raw.connect()
+        if code is None:
+            assert answer is not None
+            assert answer.startswith("40{")
+        else:
+            assert (await raw.closing_refusal(answer))["message"] == code
+
+
+async def test_a_transport_without_connect_is_closed(hub: Replica) -> None:
+    """Who opens a transport and says nothing is closed in time."""
+    async with raw_socket(hub) as raw:
+        assert await raw.receive_all() == []
+
+
+NO_PACKETS = [
+    "42",
+    "4",
+    "49",
+    "4x",
+    "40{",
+    '42["logout"',
+    "45",
+    "451-[]",
+    "46",
+    b"\x00\x01",
+    "44{}",
+]
+
+
+@pytest.mark.parametrize("frame", NO_PACKETS, ids=repr)
+async def test_what_is_no_packet_ends_the_connection(hub: Replica, frame: str | bytes) -> None:
+    """Garbage, binary and unknown packets close the transport, and nothing else breaks."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada"))
+        await raw.send(frame)
+        assert await raw.receive_all() == []
+    assert (await hub.call("GET", "/healthz")).status == 200
+
+
+async def test_nothing_but_connect_is_obeyed_before_acceptance(hub: Replica) -> None:
+    """An event that is sent ahead of CONNECT, or with it, ends nobody's session."""
+    mine = token("ada", "s1")
+    async with raw_socket(hub) as raw:
+        await raw.send('420["logout",{}]')
+        await raw.send('40{"token": "nonsense"}')
+        await raw.send('421["logout",{}]')
+        frames = await raw.receive_all()
+    assert [frame[:2] for frame in frames] == ["44"]
+    assert (await hub.call("GET", "/verify", mine)).status == 204
+
+
+async def test_a_socket_that_disconnects_itself_is_closed(hub: Replica) -> None:
+    """DISCONNECT leaves no transport behind."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada"))
+        await raw.send("41")
+        assert await raw.receive_all() == []
+    assert await metric(hub, "hub_sockets") == 0
+
+
+async def test_a_second_connect_changes_nothing(hub: Replica) -> None:
+    """A transport carries one session: another CONNECT is refused, the first goes on."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        assert str(await raw.connect(token("grace", "s2"))).startswith("44")
+        await admin_logout(hub, user="ada")
+        assert str(await raw.receive()).startswith("42")
+
+
+async def test_an_unknown_namespace_is_refused(hub: Replica) -> None:
+    """There is one namespace."""
+    async with raw_socket(hub) as raw:
+        await raw.send("40/chat," + json.dumps({"token": token("ada")}))
+        frame = await raw.receive()
+        assert frame is not None
+        assert frame.startswith("44/chat,")
+        assert await raw.receive_all() == []
+
+
+async def notification(raw: RawSocket) -> tuple[str, dict[str, Any]]:
+    """Return the acknowledgement's id and the payload of the next notification."""
+    frame = await raw.receive()
+    assert frame is not None
+    number, _, rest = frame.removeprefix("42").partition("[")
+    event, payload = json.loads("[" + rest)
+    assert event == "logoutNotification"
+    return number, payload
+
+
+async def test_a_logout_is_told_acknowledged_and_cut_at_once(hub: Replica) -> None:
+    """After the acknowledgement come DISCONNECT and the close, without waiting for the grace."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        ended = await admin_logout(hub, user="ada", message="Bye")
+        number, told = await notification(raw)
+        assert told == {
+            "id": ended.body["id"],
+            "scope": "all",
+            "reason": "admin",
+            "message": "Bye",
+            "sid": None,
+            "at": ended.body["at"],
+        }
+        await raw.send(f'43{number}[{{"cleared":true}}]')
+        assert await raw.receive_all() == ["41"]
+    assert await metric(hub, 'hub_notices_total{state="acknowledged"}') == 1
+
+
+async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> None:
+    """A client that hears but never answers is disconnected all the same."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        await admin_logout(hub, user="ada")
+        await notification(raw)
+        assert await raw.receive_all() == ["41"]
+    assert await metric(hub, 'hub_notices_total{state="notified"}') == 1
+
+
+async def test_who_does_not_read_is_cut_too(hub: Replica) -> None:
+    """A client whose program hangs loses its TCP connection: the cut needs no help of it."""
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    request = (
+        f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{hub.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {key}\r\n\r\n"
+    )
+    text = ("40" + json.dumps({"token": token("ada", "s1")})).encode()
+    assert 126 <= len(text) < 65536
+    frame = b"\x81\xfe" + len(text).to_bytes(2, "big") + b"\0\0\0\0" + text
+    with socket.create_connection(("127.0.0.1", hub.port)) as silent:
+        silent.sendall(request.encode() + frame)
+
+        async def connected() -> bool:
+            return await metric(hub, "hub_sockets") == 1
+
+        await eventually(connected)
+        await admin_logout(hub, user="ada")
+
+        async def cut() -> bool:
+            return await metric(hub, "hub_sockets") == 0
+
+        await eventually(cut)
+        silent.setblocking(False)
+        await eventually(lambda: is_reset(silent))
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Tell whether the other side has given up a connection."""
+    try:
+        connection.send(b"x")
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    return False
+
+
+async def test_a_socket_that_was_ended_is_not_obeyed_any_more(hub: Replica) -> None:
+    """Between notice and cut, a socket can neither log out nor refresh."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        await admin_logout(hub, user="ada")
+        await notification(raw)
+        await raw.send('427["logout",{}]')
+        await raw.send('428["refresh",' + json.dumps({"token": token("ada", "s1")}) + "]")
+        answers = [await raw.receive(), await raw.receive()]
+    for answer in answers:
+        assert answer is not None
+        told = json.loads(answer[answer.index("[") :])[0]
+        assert told["ok"] is False
+        assert told["error"]["code"] == "token_revoked"
+
+
+BAD_EVENTS: list[tuple[list[Any], str]] = [
+    (["logout", {"scope": "planet"}], "invalid_request"),
+    (["logout", {"scope": "all", "sid": "s1"}], "invalid_request"),
+    (["logout", "all"], "invalid_request"),
+    (["logout", 5], "invalid_request"),
+    (["logout", {}, {}], "invalid_request"),
+    (["logout", {"unknown": 1}], "invalid_request"),
+    (["logout", {"sid": "of nobody"}], "not_found"),
+    (["refresh"], "invalid_request"),
+    (["refresh", None], "invalid_request"),
+    (["refresh", {"token": "nonsense"}], "token_invalid"),
+    (["refresh", {"token": token("grace", "s1")}], "forbidden"),
+    (["refresh", {"token": token("ada", "s2")}], "forbidden"),
+    (["refresh", {"token": old(sid="s1")}], "token_expired"),
+    (["no such event", {}], "not_found"),
+]
+
+
+@pytest.mark.parametrize(("event", "code"), BAD_EVENTS, ids=[json.dumps(e)[:40] for e, _ in BAD_EVENTS])  # fmt: skip  # noqa: E501
+async def test_a_bad_event_is_answered_and_changes_nothing(
+    hub: Replica, event: list[Any], code: str
+) -> None:
+    """Every event gets an answer with a code, and the socket and session go on."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        await raw.send("421" + json.dumps(event))
+        answer = await raw.receive()
+        assert answer is not None
+        assert answer.startswith("431[")
+        told = json.loads(answer[3:])[0]
+        assert (told["ok"], told["error"]["code"]) == (False, code)
+        assert (await hub.call("GET", "/verify", token("ada", "s1"))).status == 204
+
+
+async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> None:
+    """A flood of events is answered with rate_limited once the limit is reached."""
+    store = store_of(hub)
+    real, gate = store.end, asyncio.Event()
+
+    async def slow(command: Any) -> Any:
+        await gate.wait()
+        return await real(command)
+
+    store.end = slow  # type: ignore[method-assign]
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        for number in range(12):
+            await raw.send(f'42{number}["logout",{{"scope":"others"}}]')
+        early = [await raw.receive() for _ in range(4)]
+        gate.set()
+        late = [await raw.receive() for _ in range(8)]
+    assert all("rate_limited" in str(frame) for frame in early)
+    assert all('"ok":true' in str(frame) for frame in late)
+
+
+def store_of(hub: Replica) -> MemoryStore:
+    """Return the store of a hub that runs in this process, to put a fault into it."""
+    store = hub.app[PARTS].store
+    assert isinstance(store, MemoryStore)
+    return store
+
+
+async def test_a_socket_expires_with_its_token(hub: Replica) -> None:
+    """At exp the socket is told that it expired and is cut."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1", lifetime=0.5))
+        _, told = await notification(raw)
+        assert (told["reason"], told["scope"], told["sid"]) == ("expired", "session", "s1")
+        assert await raw.receive_all() == ["41"]
+
+
+async def test_a_refresh_extends_the_life_of_a_socket(hub: Replica) -> None:
+    """A newer token of the same session keeps the socket beyond the first one's exp."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1", lifetime=0.6))
+        await raw.send("421" + json.dumps(["refresh", {"token": token("ada", "s1", lifetime=60)}]))
+        answer = await raw.receive()
+        assert answer is not None
+        assert json.loads(answer[3:])[0]["ok"] is True
+        await asyncio.sleep(0.8)
+        await raw.send('422["logout",{"scope":"others"}]')
+        assert '"ok":true' in str(await raw.receive())
+
+
+async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
+    """A logout after the socket was taken in and before it is accepted refuses it.
+
+    The store answers that the session lives, as it did when asked; the logout comes before that
+    answer is read.
+    """
+    store = store_of(hub)
+    real = store.register
+
+    async def late(visit: Visit) -> Standing:
+        standing = await real(visit)
+        await admin_logout(hub, user="ada")
+        return standing
+
+    store.register = late  # type: ignore[method-assign]
+    async with raw_socket(hub) as raw:
+        refusal = await raw.closing_refusal(await raw.connect(token("ada", "s1")))
+    assert refusal["message"] == "token_revoked"
+
+
+async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
+    """An error that nobody foresaw is unavailable, never an accepted socket."""
+    store = store_of(hub)
+
+    async def broken(visit: Visit) -> Standing:
+        raise TypeError("a bug")
+
+    store.register = broken  # type: ignore[method-assign]
+    async with raw_socket(hub) as raw:
+        refusal = await raw.closing_refusal(await raw.connect(token("ada", "s1")))
+    assert (refusal["message"], refusal["data"]["retryable"]) == ("unavailable", True)
+    assert await metric(hub, "hub_sockets") == 0
+
+
+async def test_two_tabs_of_a_session_are_both_told(hub: Replica) -> None:
+    """A session with several sockets is ended on each, and is online until the last closes."""
+    mine = token("ada", "s1")
+    async with raw_socket(hub) as first:
+        async with raw_socket(hub) as second:
+            await first.connect(mine)
+            await second.connect(mine)
+        await asyncio.sleep(0.2)
+        listed = await hub.call("GET", "/sessions", mine)
+        assert [s["online"] for s in listed.body["sessions"]] == [True]
+        async with raw_socket(hub) as third:
+            await third.connect(mine)
+            await hub.call("POST", "/logout", mine)
+            assert (await notification(first))[1] == (await notification(third))[1]
+
+
+async def test_a_polling_client_is_told_and_cut(hub: Replica) -> None:
+    """Over long polling the notification arrives, its acknowledgement counts, the session ends."""
+    async with python_client(hub, token("ada", "s1"), transports=["polling"]) as person:
+        await person.diary.wait("connect")
+        await admin_logout(hub, user="ada")
+        await person.diary.wait("notified")
+        await person.diary.wait("disconnect")
+    assert await metric(hub, 'hub_notices_total{state="acknowledged"}') == 1
+
+
+async def test_a_polling_body_in_pieces_is_one_body(hub: Replica) -> None:
+    """A polling POST that arrives in several TCP segments is read whole."""
+    async with aiohttp.ClientSession() as http:
+        address = f"{hub.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(address) as answer:
+            sid = json.loads((await answer.text())[1:])["sid"]
+
+        async def pieces() -> AsyncIterator[bytes]:
+            body = ("40" + json.dumps({"token": token("ada")})).encode()
+            yield body[:20]
+            await asyncio.sleep(0.05)
+            yield body[20:]
+
+        async with http.post(f"{address}&sid={sid}", data=pieces()) as answer:
+            assert (await answer.text()) == "OK"
+        async with http.get(f"{address}&sid={sid}") as answer:
+            assert (await answer.text()).startswith("40{")
+
+
+async def test_only_the_offered_transports_are_open() -> None:
+    """HUB_TRANSPORTS restricts by what clients may connect."""
+    async with (
+        running(settings(transports=("websocket",))) as hub,
+        aiohttp.ClientSession() as http,
+    ):
+        async with http.get(f"{hub.url}/socket.io/?EIO=4&transport=polling") as answer:
+            assert answer.status == 400
+        async with raw_socket(hub) as raw:
+            assert str(await raw.connect(token("ada"))).startswith("40{")
+
+
+async def test_compression_is_not_negotiated(hub: Replica) -> None:
+    """A client that offers permessage-deflate is answered without it."""
+    async with raw_socket(hub) as raw:
+        assert raw.websocket.compress == 0
+
+
+async def test_a_hub_that_stops_tells_clients_to_come_back() -> None:
+    """On shutdown sockets are closed with 1001 and without DISCONNECT."""
+    async with contextlib.AsyncExitStack() as clients:
+        async with running(settings()) as stopping:
+            raw = await clients.enter_async_context(raw_socket(stopping))
+            await raw.connect(token("ada"))
+            reading = asyncio.create_task(raw.receive_all())
+        assert await reading == []
+        assert raw.websocket.close_code == 1001
+
+
+async def test_the_address_behind_a_trusted_proxy_is_kept() -> None:
+    """X-Forwarded-For is believed from trusted proxies only."""
+    headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
+    for trusted, expected in (((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")):
+        async with (
+            running(settings(trusted_proxies=trusted)) as hub,
+            raw_socket(hub, headers=headers) as raw,
+        ):
+            await raw.connect(token("ada", "s1"))
+            listed = await hub.call("GET", "/admin/users/ada/sessions", ADMIN)
+            assert [s["ip"] for s in listed.body["sessions"]] == [expected]
