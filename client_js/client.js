@@ -2,8 +2,8 @@
  * The browser client of logout-hub: it learns that this session was ended, clears what the page
  * stored, tells the hub so, then tells the app. One file, no dependencies, nothing done on import.
  *
- * @typedef {{id?: string, scope?: string, reason?: string, message?: string, sid?: string,
- *   at?: string | number}} LogoutNotification why the session ended, as far as it is known
+ * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
+ *   sid?: string | null, at?: number}} LogoutNotification why the session ended, as far as known
  * @typedef {{cleared: boolean, failed?: string[]}} Cleared `failed` of "storage", "cookies", "hook"
  * @typedef {{code: string, title: string, retryable: boolean, logout?: object}} Refusal
  * @typedef {"connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed"} State
@@ -14,7 +14,8 @@
  * @property {string} [url] the hub's origin; by default the page's own
  * @property {string | (() => string | undefined | Promise<string | undefined>)} [token]
  *   a function is asked at each connect; without a token the hub's cookie is used
- * @property {string[]} [keep] storage keys and cookie names that clearing leaves alone
+ * @property {string[]} [keep] storage keys and cookie names that clearing leaves alone (a hub on the
+ *   page's own origin has the browser clear all cookies when a logout had to go by HTTP)
  * @property {string} [loginUrl] where the page goes once `onLogout` has settled
  * @property {(notification: LogoutNotification) => unknown} [onLogout] called once, after clearing
  * @property {string} [device] a name that people read in their list of sessions
