@@ -47,7 +47,7 @@ needs-python:
 	  echo "Python's venv is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 
 needs-node:
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || { \
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
 	  echo "Node 20 or newer is missing: see https://nodejs.org"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: it comes with Node"; exit 1; }
 
