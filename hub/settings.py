@@ -21,8 +21,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 
-from hub.core.tokens import ALGORITHMS
+from hub.core.tokens import ALGORITHMS, suiting_algorithms
 
 PREFIX = "HUB_"
 PLANNED = ("HUB_FENCE_SECONDS", "HUB_IDLE_TIMEOUT", "HUB_ON_DATA_LOSS")
@@ -58,13 +59,22 @@ def _https(value: str) -> str:
     return value
 
 
-def _pem(value: str) -> str:
-    if value.lstrip().startswith("-----BEGIN"):
-        return value
+def _redis(value: SecretStr) -> SecretStr:
     try:
-        return Path(value).read_text()
-    except (OSError, ValueError):
-        raise ValueError("neither a public key in PEM nor a file that holds one") from None
+        parse_url(value.get_secret_value())
+    except ValueError:
+        raise ValueError("not an address like redis://host:6379/0") from None
+    return value
+
+
+def _pem(value: str) -> str:
+    if not value.lstrip().startswith("-----BEGIN"):
+        try:
+            value = Path(value).read_text()
+        except (OSError, ValueError):
+            raise ValueError("neither a public key in PEM nor a file that holds one") from None
+    suiting_algorithms(value)
+    return value
 
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -84,7 +94,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    redis_url: SecretStr | None = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = Field(
         None, description="Redis to share state through; unset: in this process's memory"
     )
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -103,7 +113,7 @@ class Settings(BaseSettings):
         None, description="https address of the issuer's JSON Web Key Set"
     )
     jwt_algorithms: Texts = Field(
-        (), description="algorithms to accept; unset: HS256 for a secret, RS256 otherwise"
+        (), description="algorithms to accept; unset: the usual one for the key (HS256, RS256, ...)"
     )
     jwt_issuer: str | None = Field(None, description="iss that every token must have")
     jwt_audience: str | None = Field(None, description="aud that every token must have")
@@ -153,7 +163,7 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"HUB_JWT_ALGORITHMS: {name} is not one of {', '.join(ALGORITHMS)}"
                 )
-            if name.startswith("HS") != (self.jwt_secret is not None) and any(sources):
+            if any(sources) and name not in self._suiting:
                 raise ValueError(f"HUB_JWT_ALGORITHMS: {name} does not suit the key that is set")
         if self.jwt_secret is not None:
             need = max(HASH_BYTES[name] for name in self.algorithms)
@@ -172,9 +182,16 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def _suiting(self) -> tuple[str, ...]:
+        if self.jwt_public_key is not None:
+            return suiting_algorithms(self.jwt_public_key)
+        is_secret = self.jwt_secret is not None
+        return tuple(name for name in ALGORITHMS if name.startswith("HS") == is_secret)
+
+    @property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that are accepted, with the default for the kind of key."""
-        return self.jwt_algorithms or (("HS256",) if self.jwt_secret else ("RS256",))
+        return self.jwt_algorithms or self._suiting[:1]
 
     @property
     def has_key(self) -> bool:

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+REQUEST_TIMEOUT = 15.0
 SOCKETS_PATH = "/socket.io/"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
@@ -33,9 +34,11 @@ EXPOSED_HEADERS = "ETag, Retry-After"
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as problem details; what nobody foresaw as ``unavailable``."""
     try:
-        return await handler(request)
+        return await _answer_in_time(request, handler)
     except HubError as error:
         return problem(error)
+    except TimeoutError:
+        return problem(InvalidRequest("the request took too long to arrive"), 408)
     except web.HTTPRequestEntityTooLarge:
         return problem(PayloadTooLarge())
     except web.HTTPMethodNotAllowed as error:
@@ -54,6 +57,13 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         log.exception("a request could not be answered", path=request.path)
         return problem(Unavailable("the hub failed"))
+
+
+async def _answer_in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path == SOCKETS_PATH:
+        return await handler(request)
+    async with asyncio.timeout(REQUEST_TIMEOUT):
+        return await handler(request)
 
 
 @web.middleware

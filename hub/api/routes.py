@@ -81,4 +81,7 @@ def add_routes(app: web.Application) -> None:
     """Serve every route."""
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_get(route.path, route.handler)  # answers HEAD as well
+        else:
+            app.router.add_route(route.method, route.path, route.handler)

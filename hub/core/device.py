@@ -13,8 +13,8 @@ UNKNOWN = "Unknown device"
 
 def tidy_name(given: str | None) -> str:
     """Return the name that a client gave: one line, printable, not too long; may be empty."""
-    line = " ".join((given or "").split())
-    return "".join(character for character in line if character.isprintable())[:MAX_NAME].strip()
+    printable = "".join(c if c.isprintable() else " " for c in given or "")
+    return " ".join(printable.split())[:MAX_NAME].strip()
 
 
 @lru_cache(maxsize=1024)

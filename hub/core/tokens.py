@@ -15,6 +15,12 @@ from typing import Any, NoReturn
 
 import jwt
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from hub.core.model import SECOND, Identity, Micros, user_key
 from hub.errors import TokenInvalid
@@ -30,6 +36,8 @@ ALGORITHMS = (
     "ES256", "ES384", "ES512",
     "EdDSA",
 )  # fmt: skip
+
+CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
 
@@ -48,6 +56,26 @@ class Header(msgspec.Struct, frozen=True):
 
     alg: str
     kid: str | None = None
+
+
+def suiting_algorithms(pem: str) -> tuple[str, ...]:
+    """Return the algorithms that a public key in PEM can verify, the usual one first.
+
+    Raises:
+        ValueError: when it is no public key, or of a kind that no algorithm here uses.
+    """
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("not a public key in PEM") from None
+    match key:
+        case RSAPublicKey():
+            return tuple(name for name in ALGORITHMS if name.startswith(("RS", "PS")))
+        case EllipticCurvePublicKey() if key.curve.name in CURVES:
+            return (CURVES[key.curve.name],)
+        case Ed25519PublicKey() | Ed448PublicKey():
+            return ("EdDSA",)
+    raise ValueError("a public key of a kind that no algorithm uses")
 
 
 def read_header(token: str, rules: Rules) -> Header:

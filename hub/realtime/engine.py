@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 import socketio
@@ -25,6 +26,7 @@ from socketio import packet
 log = structlog.get_logger(__name__)
 
 CLOSE_TIMEOUT = 1.0
+BODY_TIMEOUT = 15.0
 PING_INTERVAL = 25
 PING_TIMEOUT = 20
 GOING_AWAY = 1001
@@ -69,10 +71,18 @@ async def _translate_request(request: web.Request) -> dict[str, Any]:
     environ: dict[str, Any] = driver.translate_request(request)
     environ["REMOTE_ADDR"] = request.remote or ""
     if request.method == "POST":
-        body = await request.read()
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await request.read()
         environ["wsgi.input"] = _Body(body)
         environ["CONTENT_LENGTH"] = str(len(body))
     return environ
+
+
+def _quiet(name: str) -> logging.Logger:
+    # The libraries warn of what any client may send, which is no news to an operator.
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.ERROR)
+    return logger
 
 
 class Engine(socketio.AsyncServer):  # type: ignore[misc]
@@ -90,6 +100,8 @@ class Engine(socketio.AsyncServer):  # type: ignore[misc]
             max_http_buffer_size=max_body,
             ping_interval=PING_INTERVAL,
             ping_timeout=PING_TIMEOUT,
+            logger=_quiet("hub.socketio"),
+            engineio_logger=_quiet("hub.engineio"),
         )
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
