@@ -13,7 +13,8 @@ UNKNOWN = "Unknown device"
 
 def tidy_name(given: str | None) -> str:
     """Return the name that a client gave: one line, printable, not too long; may be empty."""
-    printable = "".join(c if c.isprintable() else " " for c in given or "")
+    spaced = " ".join((given or "").split())
+    printable = "".join(character for character in spaced if character.isprintable())
     return " ".join(printable.split())[:MAX_NAME].strip()
 
 
