@@ -1,0 +1,304 @@
+"""The documentation is held to the code, both ways: nothing is missing, nothing is made up."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+import pytest
+
+from hub.api.routes import ROUTES
+from hub.cli import main
+from hub.core.model import SECOND, Identity, Logout, Reason, Scope, Standing
+from hub.core.revocation import judge
+from hub.core.tokens import ALGORITHMS
+from hub.errors import errors
+from hub.metrics import Metrics
+from hub.realtime.delivery import EVENT
+from hub.settings import PLANNED, describe_settings
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
+    ]
+)
+CLIENT = ROOT / "client_js" / "client.js"
+SOCKETS = ROOT / "hub" / "realtime" / "sockets.py"
+REDIS = ROOT / "hub" / "store" / "redis.py"
+
+LIFECYCLE = {"connect", "disconnect", "*"}
+DEMO_PATHS = {"/", "/demo.css", "/demo.js", "/demo/token", "/socket.io/"}
+
+
+def read(page: str) -> str:
+    """Return the text of a page of the reference."""
+    return (REFERENCE / page).read_text(encoding="utf-8")
+
+
+def table(text: str, head: str) -> dict[str, list[str]]:
+    """Return the rows of the first table whose first column is called ``head``, by first cell."""
+    rows: dict[str, list[str]] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith(f"| {head} |"):
+            next(lines)
+            break
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
+        assert first.strip("`") not in rows, f"{first} stands twice"
+        rows[first.strip("`")] = rest
+    return rows
+
+
+def sections(text: str, level: int = 2) -> dict[str, str]:
+    """Return the sections of a page by their headings."""
+    parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def jsdoc_type(name: str) -> str:
+    """Return the body of a typedef of the browser client."""
+    text = re.sub(r"^ \* ?", "", CLIENT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = re.search(rf"^@typedef {{[^\n]*}} {name}\b.*?(?=^@typedef|^/|\*/)", text, re.M | re.S)
+    assert found is not None, f"no typedef {name}"
+    return found[0]
+
+
+def jsdoc_properties(name: str) -> set[str]:
+    """Return the properties of a typedef of the browser client."""
+    found = re.findall(r"^@property {(?:[^{}]|{[^{}]*})*} \[?(\w+)", jsdoc_type(name), re.M)
+    return set(found)
+
+
+def links(text: str) -> Iterator[str]:
+    """Return what a page links to or shows, outside of its code blocks."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"\]\(([^)\s]+)\)", prose)
+    yield from re.findall(r'(?:href|src|srcset)="([^"]+)"', prose)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    heads = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def code_blocks(text: str) -> str:
+    """Return the lines of a page's code blocks."""
+    return "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def is_route(path: str) -> bool:
+    """Tell whether a path is served."""
+    patterns = [re.sub(r"{\w+}", "[^/]+", route.path) for route in ROUTES]
+    return path in DEMO_PATHS or any(re.fullmatch(pattern, path) for pattern in patterns)
+
+
+def test_every_route_is_documented_and_no_other() -> None:
+    """The headings of the HTTP reference are the table of routes."""
+    told = set(re.findall(r"^## `([A-Z]+ \S+)`$", read("http.md"), re.MULTILINE))
+    assert told == {f"{route.method} {route.path}" for route in ROUTES}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_routes_errors_are_documented(route: object) -> None:
+    """A route's section names the errors that the route may answer, and no other code."""
+    assert isinstance(route, type(ROUTES[0]))
+    section = sections(read("http.md"))[f"`{route.method} {route.path}`"]
+    if "Errors: as `GET /session`." in section:
+        section += sections(read("http.md"))["`GET /session`"]
+    codes = {error.code for error in errors()}
+    assert set(re.findall(r"`(\w+)`", section)) & codes == {error.code for error in route.errors}
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    """The table of settings is the code's, with the same defaults and the same secrets."""
+    rows = table(read("settings.md"), "name")
+    assert {name: default.strip("`") for name, (default, _) in rows.items()} == {
+        name: default for name, default, _, _ in describe_settings()
+    }
+    secrets = {name for name, (_, text) in rows.items() if text.startswith("Secret.")}
+    assert secrets == {name for name, _, _, secret in describe_settings() if secret}
+    assert "`PORT` is read too" in rows["HUB_PORT"][1]
+    assert set(
+        re.findall(r"`(HUB_\w+)`", sections(read("settings.md"))["Not settings yet"])
+    ) == set(PLANNED)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_a_setting_that_there_is_not(page: Path) -> None:
+    """Every HUB_ name on any page is a setting, or one that is said to be planned."""
+    known = {name for name, _, _, _ in describe_settings()} | set(PLANNED)
+    assert set(re.findall(r"\bHUB_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8"))) <= known
+
+
+def test_every_error_is_documented_with_what_to_do() -> None:
+    """The table of errors has each code with its status, title and whether to try again."""
+    rows = table(read("errors.md"), "code")
+    assert {code: cells[:3] for code, cells in rows.items()} == {
+        error.code: [str(error.status), error.title, "yes" if error.retryable else "no"]
+        for error in errors()
+    }
+    assert all(cells[3] for cells in rows.values())
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    """The table of metrics is what the hub counts, with the same types and labels."""
+    metrics = Metrics()
+    rows = table(read("metrics.md"), "name")
+    assert sorted(rows) == metrics.names()
+    types = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in metrics.registry.collect()
+    }
+    assert {name: cells[0] for name, cells in rows.items()} == types
+    labels = {
+        metric._name + ("_total" if metric._type == "counter" else ""): set(metric._labelnames)
+        for metric in vars(metrics).values()
+        if hasattr(metric, "_labelnames")
+    }
+    assert {n: set(re.findall(r"`(\w+)`", cells[1])) for n, cells in rows.items()} == labels
+
+
+def test_every_socket_event_is_documented() -> None:
+    """The sockets page has a heading for each event that the hub sends or takes, and no other."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(SOCKETS.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "on"
+    ]
+    taken = {str(ast.literal_eval(call.args[0])) for call in calls} - LIFECYCLE
+    text = read("sockets.md")
+    assert set(re.findall(r"^## To the hub: `(\w+)`$", text, re.MULTILINE)) == taken
+    assert set(re.findall(r"^## From the hub: `(\w+)`$", text, re.MULTILINE)) == {EVENT}
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """The command line page has each command with its options; those of serve are the settings."""
+    told = sections(read("cli.md"))
+    assert set(told) == {f"`logout-hub {name}`" for name in main.commands}
+    settings = {
+        "--" + n.removeprefix("HUB_").lower().replace("_", "-") for n, *_ in describe_settings()
+    }
+    for name, command in main.commands.items():
+        options = {p.opts[0] for p in command.params if isinstance(p, click.Option)}
+        if name == "serve":
+            assert settings <= options
+            options -= settings
+        assert set(table(told[f"`logout-hub {name}`"], "option")) == options
+
+
+def test_the_browser_clients_options_and_members_are_documented() -> None:
+    """The client's page has each option, member, event and state of its types, and no other."""
+    told = sections(read("browser-client.md"))
+    assert set(table(told["Options"], "option")) == jsdoc_properties("Options")
+    members = {re.sub(r"\(.*", "", row) for row in table(told["What you get"], "member")}
+    assert members == jsdoc_properties("LogoutHub")
+    listening = re.search(r"\(event: ([^,]+),", jsdoc_type("LogoutHub"))
+    assert listening is not None
+    assert set(table(told["Events"], "event")) == set(re.findall(r'"(\w+)"', listening[1]))
+    text = CLIENT.read_text(encoding="utf-8")
+    states = re.search(r'@typedef {("connecting"[^}]+)} State', text)
+    assert states is not None
+    assert set(table(told["Events"], "state")) == set(re.findall(r'"(\w+)"', states[1]))
+
+
+def test_the_browser_clients_ways_in_are_documented() -> None:
+    """The client's page names the functions that make a client, and the module exports them."""
+    text = CLIENT.read_text(encoding="utf-8")
+    told = set(re.findall(r"^- `(\w+)\(", sections(read("browser-client.md"))["Ways in"], re.M))
+    public = text[text.index("// ---- Public") :]
+    assert told == set(re.findall(r"^export function (\w+)", public, re.MULTILINE))
+
+
+def test_every_key_in_redis_is_documented() -> None:
+    """The table of keys is the one in the store's own docstring."""
+    docstring = ast.get_docstring(ast.parse(REDIS.read_text(encoding="utf-8"))) or ""
+    assert set(table(read("redis.md"), "key")) == set(
+        re.findall(r"``(hub:{P}:\S+[^…])``", docstring)
+    )
+
+
+def test_every_algorithm_is_documented() -> None:
+    """The tokens page lists the algorithms that may be chosen."""
+    line = next(line for line in read("tokens.md").splitlines() if "The list is yours" in line)
+    assert tuple(re.findall(r"\b(?:[HRPE]S\d{3}|EdDSA)\b", line)) == ALGORITHMS
+
+
+@pytest.mark.parametrize("row", table(read("tokens.md"), "`iat`").items(), ids=lambda row: row[0])
+def test_the_same_second_is_judged_as_the_page_says(row: tuple[str, list[str]]) -> None:
+    """The examples of the cut-off rule are what the rule says."""
+    iat, (logout_at, answer) = row
+    cutoff = Logout(
+        id="l",
+        user="|ada",
+        scope=Scope.ALL,
+        reason=Reason.USER,
+        at=round(float(logout_at) * SECOND),
+    )
+    issued = round(float(iat) * SECOND)
+    identity = Identity(
+        user="|ada", sub="ada", iss="", sid="s", iat=issued, exp=issued + SECOND * 60
+    )
+    refusal = judge(identity, Standing(now=1002 * SECOND, cutoffs=(cutoff,)))
+    assert answer.startswith("good" if refusal is None else f"`{refusal.code}`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_resolve(page: Path) -> None:
+    """What a page links to or shows in this repository is there, with its heading."""
+    for link in links(page.read_text(encoding="utf-8")):
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = page.parent / parts.path if parts.path else page
+        assert target.exists(), f"{link} leads nowhere"
+        if parts.fragment:
+            assert parts.fragment in anchors(target), f"{link} names no heading"
+
+
+def test_every_page_is_in_an_index() -> None:
+    """The index of the documentation leads to every page of it."""
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link).resolve() for link in links(index.read_text(encoding="utf-8"))}
+    assert {page for page in ROOT.glob("docs/**/*.md") if page != index} <= linked
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_name_routes_and_commands_that_exist(page: Path) -> None:
+    """Addresses given to curl and subcommands of logout-hub are ones that the hub has."""
+    text = code_blocks(page.read_text(encoding="utf-8"))
+    for line in text.replace("\\\n", " ").splitlines():
+        for address in re.findall(r"https?://[^\s\"'`;]+", line) if "curl " in line else []:
+            path = urlsplit(address).path or "/"
+            assert is_route(path), f"{address} is not served"
+    for command in re.findall(r"(?:logout-hub|python -m hub) ([a-z]+)", text):
+        assert command in main.commands, f"logout-hub {command} is not a command"
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    """The README tells the commands that the Makefile has."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    told = set(re.findall(r"\bmake ([a-z]+)\b", code_blocks(readme)))
+    assert {"demo", "test"} <= told <= set(targets)
+
+
+def test_the_changelog_has_an_unreleased_section() -> None:
+    """The changelog says what is new since the last release, or that nothing is."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## \[?Unreleased\]?$", text, re.MULTILINE)
