@@ -74,6 +74,10 @@ class Replica:
         self.url = f"http://127.0.0.1:{port}"
         self._http = http
 
+    def beside(self, port: int) -> Replica:
+        """Return another hub that listens on ``port`` of this machine, in a process of its own."""
+        return Replica(self.app, port, self._http)
+
     async def call(
         self,
         method: str,
