@@ -1,0 +1,488 @@
+"""The issuer's keys, fetched from a real HTTPS server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import ipaddress
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from hub.access import keys as keys_module
+from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_KEY_SET_BYTES, JwksKeys, StaticKey
+from hub.core.model import SECOND
+from hub.core.tokens import Header, Rules, read_header, verify
+from hub.errors import TokenInvalid, Unavailable
+
+RULES = Rules(("RS256", "ES256", "EdDSA"), max_lifetime=3600 * SECOND)
+CLAIMS = {"sub": "ada", "iat": 1_700_000_000, "exp": 1_700_000_600}
+
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+CODECS: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
+
+
+def published(private: Any, algorithm: str, kid: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return the public key of a private one as an issuer publishes it."""
+    key: dict[str, Any] = CODECS[algorithm].to_jwk(private.public_key(), as_dict=True)
+    key.pop("key_ops", None)
+    return {**key, **({"kid": kid} if kid else {}), **more}
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what a server at 127.0.0.1 shows, and what a client needs to believe it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer for tests")])
+    today = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "issuer.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(cafile=str(file))
+
+
+class Issuer:
+    """An issuer's server, which answers as it is told and counts."""
+
+    def __init__(self, client: ssl.SSLContext) -> None:
+        self.client = client
+        self.url = ""
+        self.requests = 0
+        self.asked = asyncio.Event()
+        self.keys: list[Any] = [published(RSA, "RS256", "rsa-1")]
+        self.answer: Callable[[web.Request], Awaitable[web.StreamResponse]] = self.good
+
+    async def good(self, request: web.Request) -> web.StreamResponse:
+        """Publish the keys."""
+        return web.json_response({"keys": self.keys})
+
+    def says(self, body: bytes | str, status: int = 200, **headers: str) -> None:
+        """Answer with this from now on."""
+
+        async def say(request: web.Request) -> web.StreamResponse:
+            data = body if isinstance(body, bytes) else body.encode()
+            return web.Response(body=data, status=status, headers=headers)
+
+        self.answer = say
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Count, and answer."""
+        self.requests += 1
+        self.asked.set()
+        return await self.answer(request)
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A certificate for the whole module."""
+    return certificate(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture
+async def issuer(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIterator[Issuer]:
+    """A running issuer."""
+    made = Issuer(contexts[1])
+    app = web.Application()
+    app.router.add_get("/keys", made.serve)
+    app.router.add_get("/elsewhere", made.good)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=contexts[0]).start()
+    made.url = f"https://127.0.0.1:{runner.addresses[0][1]}/keys"
+    yield made
+    await runner.cleanup()
+
+
+class Clock:
+    """The clock of the cool-down, which may be moved."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return time.monotonic() + self.offset
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the keys a clock that may be moved."""
+    made = Clock()
+    monkeypatch.setattr(keys_module, "time", SimpleNamespace(monotonic=made.monotonic))
+    return made
+
+
+@pytest.fixture
+async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[JwksKeys]:
+    """The keys of the issuer, not yet fetched."""
+    async with JwksKeys(issuer.url, ssl=issuer.client) as made:
+        yield made
+
+
+def named(kid: str | None = "rsa-1", alg: str = "RS256") -> Header:
+    """Return a header that names a key."""
+    return Header(alg=alg, kid=kid)
+
+
+async def test_a_static_key_is_for_every_token() -> None:
+    """A secret or public key from the settings has no name."""
+    assert await StaticKey("secret").find(named("any")) == "secret"
+
+
+@pytest.mark.parametrize(("private", "algorithm"), [(RSA, "RS256"), (EC, "ES256"), (ED, "EdDSA")])
+async def test_a_token_is_verified_by_the_published_key(
+    issuer: Issuer, keys: JwksKeys, private: Any, algorithm: str
+) -> None:
+    """The key that the token names, of the kind that its algorithm needs, verifies it."""
+    issuer.keys = [
+        published(rsa.generate_private_key(public_exponent=65537, key_size=2048), "RS256", "other"),
+        published(private, algorithm, "k"),
+    ]
+    token = jwt.encode(CLAIMS, private, algorithm=algorithm, headers={"kid": "k"})
+    header = read_header(token, RULES)
+    assert verify(token, await keys.find(header), RULES).sub == "ada"
+    assert issuer.requests == 1
+
+
+async def test_keys_are_fetched_once_for_many_tokens(issuer: Issuer, keys: JwksKeys) -> None:
+    """While they are young, keys are not asked for again."""
+    for _ in range(20):
+        await keys.find(named())
+    assert issuer.requests == 1
+
+
+async def test_many_calls_at_once_are_one_request(issuer: Issuer, keys: JwksKeys) -> None:
+    """A thousand sockets that connect to a cold hub fetch the keys once."""
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return await issuer.good(request)
+
+    issuer.answer = slow
+    found = await asyncio.gather(*(keys.find(named()) for _ in range(1000)))
+    assert {key.key_id for key in found} == {"rsa-1"}
+    assert issuer.requests == 1
+
+
+async def test_a_caller_that_goes_away_does_not_end_the_request_of_the_others(
+    issuer: Issuer, keys: JwksKeys
+) -> None:
+    """Who waits for the same answer still gets it."""
+    held = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.StreamResponse:
+        await held.wait()
+        return await issuer.good(request)
+
+    issuer.answer = hold
+    first, second = (asyncio.create_task(keys.find(named())) for _ in range(2))
+    await issuer.asked.wait()
+    first.cancel()
+    await asyncio.sleep(0)
+    held.set()
+    assert (await second).key_id == "rsa-1"
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert issuer.requests == 1
+
+
+async def test_a_rotated_key_is_found_after_the_cool_down(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """A key that the issuer began to use is fetched when a token first names it."""
+    await keys.find(named())
+    issuer.keys = [published(RSA, "RS256", "rsa-2")]
+    clock.offset += COOL_DOWN + 1
+    assert (await keys.find(named("rsa-2"))).key_id == "rsa-2"
+    with pytest.raises(TokenInvalid):
+        await keys.find(named("rsa-1"))
+    assert issuer.requests == 2
+
+
+async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
+    """Made-up names cost the issuer one request in the cool-down, however many they are."""
+    for number in range(50):
+        with pytest.raises(TokenInvalid, match="does not publish"):
+            await keys.find(named(f"made-up-{number}"))
+    assert issuer.requests == 1
+    clock.offset += COOL_DOWN + 1
+    answers = await asyncio.gather(
+        *(keys.find(named(f"made-up-{number}")) for number in range(50)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {TokenInvalid}
+    assert issuer.requests == 2
+    assert (await keys.find(named())).key_id == "rsa-1"
+    assert issuer.requests == 2
+
+
+async def test_keys_are_fetched_again_when_they_are_old(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """A key that the issuer withdrew is forgotten within the hour."""
+    await keys.find(named())
+    issuer.keys = [published(RSA, "RS256", "rsa-2")]
+    assert (await keys.find(named())).key_id == "rsa-1"
+    clock.offset += KEY_SET_LIFETIME + 1
+    with pytest.raises(TokenInvalid):
+        await keys.find(named())
+    assert issuer.requests == 2
+
+
+BROKEN: dict[str, tuple[bytes, int]] = {
+    "server error": (b"oops", 500),
+    "not found": (b"{}", 404),
+    "no content": (b"", 204),
+    "empty": (b"", 200),
+    "not JSON": (b"<html>", 200),
+    "not UTF-8": (b'{"keys":["\xff"]}', 200),
+    "cut short": (b'{"keys":[{"kty":"RSA"', 200),
+    "a list": (b"[]", 200),
+    "null": (b"null", 200),
+    "without keys": (b"{}", 200),
+    "keys of another type": (b'{"keys":{"kty":"RSA"}}', 200),
+    "no keys": (b'{"keys":[]}', 200),
+    "no usable keys": (b'{"keys":[null,5,"x",[],{},{"kty":"RSA"},{"kty":"EC","crv":"?"}]}', 200),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), BROKEN.values(), ids=BROKEN)
+async def test_the_last_good_keys_survive_a_bad_answer(
+    issuer: Issuer, keys: JwksKeys, clock: Clock, body: bytes, status: int
+) -> None:
+    """An issuer that breaks does not log anybody out, and is used again when it is mended."""
+    await keys.find(named())
+    issuer.says(body, status)
+    clock.offset += KEY_SET_LIFETIME + 1
+    assert (await keys.find(named())).key_id == "rsa-1"
+    assert issuer.requests == 2
+    issuer.answer, issuer.keys = issuer.good, [published(RSA, "RS256", "rsa-2")]
+    clock.offset += COOL_DOWN + 1
+    assert (await keys.find(named("rsa-2"))).key_id == "rsa-2"
+
+
+@pytest.mark.parametrize(("body", "status"), BROKEN.values(), ids=BROKEN)
+async def test_without_any_keys_nothing_is_known(
+    issuer: Issuer, keys: JwksKeys, clock: Clock, body: bytes, status: int
+) -> None:
+    """Before the first good answer a token is neither good nor bad: unavailable."""
+    issuer.says(body, status)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await keys.find(named())
+    assert issuer.requests == 1
+    issuer.answer = issuer.good
+    clock.offset += COOL_DOWN + 1
+    assert (await keys.find(named())).key_id == "rsa-1"
+
+
+async def test_an_issuer_that_does_not_answer_is_given_up_soon(
+    issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither silence nor an answer that never ends holds a caller for long; old keys stay."""
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", 0.3)
+    closing = asyncio.Event()
+
+    async def silence(request: web.Request) -> web.StreamResponse:
+        await closing.wait()
+        return web.Response()
+
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while not closing.is_set():
+                await answer.write(b" ")
+                await asyncio.sleep(0.02)
+        return answer
+
+    async with JwksKeys(issuer.url, ssl=issuer.client) as keys:
+        began = time.monotonic()
+        issuer.answer = silence
+        with pytest.raises(Unavailable):
+            await keys.find(named())
+        issuer.answer = issuer.good
+        clock.offset += COOL_DOWN + 1
+        await keys.find(named())
+        for bad in (silence, trickle):
+            issuer.answer = bad
+            clock.offset += KEY_SET_LIFETIME + 1
+            assert (await keys.find(named())).key_id == "rsa-1"
+        assert time.monotonic() - began < 2.5
+    closing.set()
+
+
+async def test_leaving_does_not_wait_for_a_silent_issuer(issuer: Issuer, clock: Clock) -> None:
+    """A hub that stops while it fetches stops all the same, and lets nobody wait."""
+    closing = asyncio.Event()
+
+    async def silence(request: web.Request) -> web.StreamResponse:
+        await closing.wait()
+        return web.Response()
+
+    issuer.answer = silence
+    began = time.monotonic()
+    async with JwksKeys(issuer.url, ssl=issuer.client) as keys:
+        waiting = asyncio.create_task(keys.find(named()))
+        await issuer.asked.wait()
+    with pytest.raises((Unavailable, asyncio.CancelledError)):
+        await waiting
+    assert time.monotonic() - began < 1.5
+    closing.set()
+
+
+def key_set_of(size: int) -> bytes:
+    """Return a good key set of exactly this many bytes."""
+    text = json.dumps({"keys": [published(RSA, "RS256", "rsa-1")]}).encode()
+    return text + b" " * (size - len(text))
+
+
+async def test_a_key_set_is_at_most_a_megabyte(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """The largest that is read is taken; one byte more is not."""
+    issuer.says(key_set_of(MAX_KEY_SET_BYTES + 1))
+    with pytest.raises(Unavailable):
+        await keys.find(named())
+    issuer.says(key_set_of(MAX_KEY_SET_BYTES))
+    clock.offset += COOL_DOWN + 1
+    assert (await keys.find(named())).key_id == "rsa-1"
+
+
+async def test_an_endless_key_set_is_left(issuer: Issuer, keys: JwksKeys) -> None:
+    """An answer without a length is not read further than the limit."""
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while sent < 100 * MAX_KEY_SET_BYTES and request.transport is not None:
+                await answer.write(b" " * 65536)
+                await asyncio.sleep(0)
+                sent += 65536
+        return answer
+
+    issuer.answer = endless
+    with pytest.raises(Unavailable):
+        await keys.find(named())
+    await asyncio.sleep(0.05)
+    assert sent < 20 * MAX_KEY_SET_BYTES
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(issuer: Issuer, keys: JwksKeys, status: int) -> None:
+    """The keys come from the address that was set, and from nowhere else."""
+    issuer.says(b"", status, Location=issuer.url.replace("/keys", "/elsewhere"))
+    with pytest.raises(Unavailable):
+        await keys.find(named())
+
+
+async def test_a_server_that_is_not_the_issuer_is_not_believed(issuer: Issuer) -> None:
+    """A certificate that nobody vouches for is no issuer."""
+    async with JwksKeys(issuer.url) as keys:
+        with pytest.raises(Unavailable):
+            await keys.find(named())
+    assert issuer.requests == 0
+
+
+async def test_an_issuer_that_is_not_there_is_unavailable(clock: Clock) -> None:
+    """A refused connection is no verdict on the token."""
+    async with JwksKeys("https://127.0.0.1:1/keys") as keys:
+        with pytest.raises(Unavailable):
+            await keys.find(named())
+
+
+async def test_secrets_and_keys_for_encryption_are_ignored(issuer: Issuer, keys: JwksKeys) -> None:
+    """A published secret is none, and a key for another use verifies nothing."""
+    secret = {"kty": "oct", "k": "AAAA" * 16, "kid": "secret", "alg": "HS256"}
+    encrypting = published(RSA, "RS256", "enc", use="enc")
+    issuer.keys = [secret, encrypting, published(RSA, "RS256", "good", use="sig")]
+    assert (await keys.find(named("good"))).key_id == "good"
+    for header in (
+        named("secret"),
+        named("enc"),
+        named("secret", "HS256"),
+        named("secret", "ES256"),
+    ):
+        with pytest.raises(TokenInvalid):
+            await keys.find(header)
+
+
+async def test_a_key_set_of_secrets_only_is_none(issuer: Issuer, keys: JwksKeys) -> None:
+    """Nothing is verified by what everybody can read."""
+    issuer.keys = [{"kty": "oct", "k": "AAAA" * 16, "kid": "rsa-1"}]
+    for algorithm in ("RS256", "HS256"):
+        with pytest.raises(Unavailable):
+            await keys.find(named(alg=algorithm))
+
+
+async def test_a_key_is_of_the_kind_that_the_algorithm_needs(
+    issuer: Issuer, keys: JwksKeys
+) -> None:
+    """A name alone does not make a key of another kind suit."""
+    issuer.keys = [published(RSA, "RS256", "same"), published(EC, "ES256", "same")]
+    assert (await keys.find(named("same", "RS256"))).key_type == "RSA"
+    assert (await keys.find(named("same", "ES256"))).key_type == "EC"
+    with pytest.raises(TokenInvalid):
+        await keys.find(named("same", "EdDSA"))
+
+
+async def test_a_token_that_names_no_key_gets_the_only_one(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """One key of the kind needs no name; of two, none is guessed."""
+    issuer.keys = [published(RSA, "RS256", "rsa-1"), published(EC, "ES256", "ec-1")]
+    assert (await keys.find(named(None))).key_id == "rsa-1"
+    issuer.keys.append(published(RSA, "RS256", "rsa-2"))
+    clock.offset += KEY_SET_LIFETIME + 1
+    with pytest.raises(TokenInvalid):
+        await keys.find(named(None))
+    assert (await keys.find(named("rsa-2"))).key_id == "rsa-2"
+
+
+async def test_a_damaged_key_does_not_spoil_its_neighbours(issuer: Issuer, keys: JwksKeys) -> None:
+    """What the hub cannot read in a key set is passed over."""
+    good = published(RSA, "RS256", "rsa-1")
+    issuer.keys = [
+        None, 5, "key", [], {}, {"kty": "RSA"}, {"kty": 5}, {**good, "n": 5}, {**good, "n": "*"},
+        {**good, "kty": "new"}, {**good, "alg": "new"}, {**good, "use": 5}, good,
+    ]  # fmt: skip
+    assert (await keys.find(named())).key_id == "rsa-1"
