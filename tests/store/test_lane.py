@@ -1,0 +1,252 @@
+"""The way to Redis: shared round trips, and one time limit for all that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
+from hub.errors import Unavailable
+from hub.store import lane as lane_module
+from hub.store.base import Command, Visit
+from hub.store.lane import Lane, Script
+from hub.store.redis import RedisStore, connect
+from tests.redis_server import RedisServer
+
+LIFETIME = 3600 * SECOND
+SOON = 3.0
+"""Seconds within which a store that is down is called so; the limit is one."""
+
+
+def identity(number: int) -> Identity:
+    """Return an identity of a user of its own."""
+    issued = time.time_ns() // 1000
+    return Identity(
+        user=user_key("", f"user-{number}"),
+        sub="",
+        iss="",
+        sid=f"sid-{number}",
+        iat=issued,
+        exp=issued + 600 * SECOND,
+    )
+
+
+@pytest.fixture
+async def store(own_redis: RedisServer) -> AsyncIterator[RedisStore]:
+    """A store on a Redis that may be killed."""
+    async with RedisStore(own_redis.url, lifetime=LIFETIME) as made:
+        yield made
+
+
+async def fill(store: RedisStore, count: int) -> list[Identity]:
+    """Register so many sessions, each of a user of its own and with a device of its own."""
+    people = [identity(number) for number in range(count)]
+    await asyncio.gather(*(store.register(Visit(who, f"of {who.sid}", "")) for who in people))
+    return people
+
+
+async def assert_each_gets_its_own(store: RedisStore, people: list[Identity]) -> None:
+    """Look at all at once, and find that no answer went to another call."""
+    found = await asyncio.gather(*(store.look(who) for who in people))
+    devices = [standing.session and standing.session.device for standing in found]
+    assert devices == [f"of {who.sid}" for who in people]
+
+
+async def test_calls_made_together_share_round_trips(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """A thousand calls at once reach Redis in a few reads, and each gets its own answer."""
+    people = await fill(store, 1000)
+    with own_redis.client() as client:
+        before = client.info("stats")
+        await assert_each_gets_its_own(store, people)
+        after = client.info("stats")
+    commands = after["total_commands_processed"] - before["total_commands_processed"]
+    reads = after["total_reads_processed"] - before["total_reads_processed"]
+    assert commands >= 1000
+    assert reads < 250
+
+
+async def test_a_call_alone_does_not_wait_for_company(store: RedisStore) -> None:
+    """Sharing costs a lonely call no pause."""
+    (who,) = await fill(store, 1)
+    began = time.monotonic()
+    for _ in range(50):
+        await store.look(who)
+    assert time.monotonic() - began < 1
+
+
+async def test_a_killed_redis_is_unavailable_soon_and_comes_back(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """Calls fail within the limit while Redis is down, and all work once it is back."""
+    people = await fill(store, 100)
+    logout = Logout(id="id", user=people[0].user, scope=Scope.ALL, reason=Reason.USER)
+    own_redis.kill()
+    for call in (
+        store.look(people[0]),
+        store.register(Visit(people[0], "", "")),
+        store.sessions(people[0].user),
+        store.end(Command(logout)),
+        store.renew("replica"),
+        anext(store.follow()),
+    ):
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await call
+        assert time.monotonic() - began < SOON
+    own_redis.start()
+    async with asyncio.timeout(2):
+        while True:
+            try:
+                await store.look(people[0])
+            except Unavailable:
+                await asyncio.sleep(0.05)
+            else:
+                break
+    for _ in range(20):
+        await assert_each_gets_its_own(store, people)
+        await store.renew("replica")
+
+
+async def test_a_restart_between_two_calls_fails_at_most_the_first_moment(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """Connections that died unseen are replaced, not handed to one call after the other."""
+    people = await fill(store, 300)
+    own_redis.kill()
+    own_redis.start()
+    first = await asyncio.gather(*(store.look(who) for who in people), return_exceptions=True)
+    assert {type(answer) for answer in first if isinstance(answer, Exception)} <= {Unavailable}
+    for _ in range(5):
+        await assert_each_gets_its_own(store, people)
+
+
+async def test_a_hung_redis_refuses_all_that_wait_within_the_limit(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """A thousand calls to a Redis that hangs fail together, not each in its turn."""
+    people = await fill(store, 1000)
+    own_redis.pause()
+    began = time.monotonic()
+    answers = await asyncio.gather(*(store.look(who) for who in people), return_exceptions=True)
+    assert time.monotonic() - began < SOON
+    assert {type(answer) for answer in answers} == {Unavailable}
+    own_redis.resume()
+    for _ in range(3):
+        await assert_each_gets_its_own(store, people)
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_ones(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """What Redis answers after the limit goes to nobody, above all not to another user."""
+    people = await fill(store, 40)
+    own_redis.pause()
+    late = await asyncio.gather(*(store.look(who) for who in people[:20]), return_exceptions=True)
+    assert {type(answer) for answer in late} == {Unavailable}
+    own_redis.resume()
+    for _ in range(10):
+        await assert_each_gets_its_own(store, people[20:])
+
+
+async def test_a_logout_to_a_hung_redis_is_not_claimed(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """A logout that was not confirmed is unavailable, and asked again it is done once."""
+    (who,) = await fill(store, 1)
+    logout = Logout(id="id", user=who.user, scope=Scope.ALL, reason=Reason.USER)
+    own_redis.pause()
+    with pytest.raises(Unavailable):
+        await store.end(Command(logout, key="k"))
+    own_redis.resume()
+    first = await store.end(Command(logout, key="k"))
+    again = await store.end(Command(logout, key="k"))
+    assert first == again
+    assert [outcome.sid for outcome in first.sessions] == [who.sid]
+    with own_redis.client() as client:
+        logged = sum(client.xlen(key) for key in client.scan_iter("hub:*:log"))
+    assert logged == 1
+
+
+async def test_forgotten_scripts_are_sent_again(store: RedisStore, own_redis: RedisServer) -> None:
+    """A Redis that lost its scripts is given them, within the same call, once and in order."""
+    people = await fill(store, 300)
+    with own_redis.client() as client:
+        for _ in range(3):
+            client.script_flush()
+            await assert_each_gets_its_own(store, people)
+        client.script_flush()
+        logout = Logout(id="id", user=people[0].user, scope=Scope.ALL, reason=Reason.USER)
+        receipt = await store.end(Command(logout))
+        assert [outcome.sid for outcome in receipt.sessions] == [people[0].sid]
+        assert sum(client.xlen(key) for key in client.scan_iter("hub:*:log")) == 1
+
+
+async def test_a_refused_script_fails_alone(store: RedisStore, own_redis: RedisServer) -> None:
+    """One call that Redis refuses does not fail those that travel with it."""
+    people = await fill(store, 50)
+    with own_redis.client() as client:
+        (key,) = client.scan_iter("hub:*:session:*user-7:*")
+        client.set(key, "not a hash")
+    answers = await asyncio.gather(*(store.look(who) for who in people), return_exceptions=True)
+    failed = [number for number, answer in enumerate(answers) if isinstance(answer, Exception)]
+    assert failed == [7]
+    assert isinstance(answers[7], Unavailable)
+
+
+async def test_a_caller_that_goes_away_does_not_spoil_the_others(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """Cancelled calls are dropped; those that travel with them are answered."""
+    people = await fill(store, 200)
+    tasks = [asyncio.create_task(store.look(who)) for who in people]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(answer) for answer in answers[::2]} == {asyncio.CancelledError}
+    assert not any(isinstance(answer, BaseException) for answer in answers[1::2])
+    await assert_each_gets_its_own(store, people)
+
+
+async def test_the_backlog_is_bounded(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than may wait is refused at once, and waits for no time limit."""
+    monkeypatch.setattr(lane_module, "BACKLOG", 50)
+    lane, script = Lane(connect(own_redis.url)), Script("renew")
+    own_redis.pause()
+    calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(60)]
+    done, waiting = await asyncio.wait(calls, timeout=0.3)
+    assert len(done) == 10
+    for call in done:
+        assert isinstance(call.exception(), Unavailable)
+    own_redis.resume()
+    assert all(await asyncio.gather(*waiting))
+    await lane.close()
+
+
+async def test_closing_refuses_what_waits(own_redis: RedisServer) -> None:
+    """A hub that stops leaves nobody waiting for an answer."""
+    lane, script = Lane(connect(own_redis.url)), Script("renew")
+    own_redis.pause()
+    calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(500)]
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await lane.close()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    assert time.monotonic() - began < 1
+    own_redis.resume()
+
+
+async def test_errors_do_not_tell_the_address_of_redis() -> None:
+    """The URL may hold a password, and what a caller is told does not."""
+    async with RedisStore("redis://:sesame@127.0.0.1:1/0", lifetime=LIFETIME) as store:
+        with pytest.raises(Unavailable) as caught:
+            await store.look(identity(1))
+    assert "sesame" not in f"{caught.value!r} {caught.value} {caught.value.detail}"
