@@ -137,7 +137,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     ) == set(PLANNED)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_page_names_a_setting_that_there_is_not(page: Path) -> None:
     """Every HUB_ name on any page is a setting, or one that is said to be planned."""
     known = {name for name, _, _, _ in describe_settings()} | set(PLANNED)
