@@ -1,0 +1,386 @@
+"""Settings: one table, from the environment and from options; unsafe ones stop the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+
+from hub.core.tokens import ALGORITHMS
+from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
+
+SECRET = "sesame-" * 10
+
+
+def pem(private: Any) -> str:
+    """Return the public key of a private one, in PEM."""
+    text: bytes = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return text.decode()
+
+
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PRIVATE_PEM = RSA.private_bytes(
+    serialization.Encoding.PEM,
+    serialization.PrivateFormat.PKCS8,
+    serialization.NoEncryption(),
+).decode()
+PEM = pem(RSA)
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment, for tests that set it."""
+    return monkeypatch
+
+
+def refusal(env: pytest.MonkeyPatch, **variables: str) -> str:
+    """Return the one line that stops the start with these variables."""
+    for name, value in variables.items():
+        env.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    text = str(caught.value)
+    assert text
+    assert "\n" not in text
+    return text
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """The defaults are a complete set: loopback, memory, no key yet."""
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+    assert settings.redis_url is None
+    assert not settings.has_key
+    assert settings.trusted_proxies == ()
+    assert settings.allowed_origins == ()
+    assert settings.admin_token is None
+
+
+def test_a_replica_has_a_name_of_its_own() -> None:
+    """Two replicas that were not named do not share a name."""
+    assert load_settings().replica != load_settings().replica
+
+
+# One good text for each setting, as an operator writes it, and what it means.
+GOOD: dict[str, tuple[str, Any]] = {
+    "HUB_REDIS_URL": ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
+    "HUB_HOST": ("::1", "::1"),
+    "HUB_PORT": ("9000", 9000),
+    "HUB_JWT_SECRET": (SECRET, SECRET),
+    "HUB_JWT_PUBLIC_KEY": (PEM, PEM),
+    "HUB_JWT_JWKS_URL": ("https://id.example/jwks.json", "https://id.example/jwks.json"),
+    "HUB_JWT_ALGORITHMS": ("RS256, ES256", ("RS256", "ES256")),
+    "HUB_JWT_ISSUER": ("https://id.example", "https://id.example"),
+    "HUB_JWT_AUDIENCE": ("hub", "hub"),
+    "HUB_JWT_LEEWAY": ("1.5", 1.5),
+    "HUB_TOKEN_MAX_LIFETIME": ("3600", 3600.0),
+    "HUB_COOKIE_NAME": ("__Host-session", "__Host-session"),
+    "HUB_COOKIE_DOMAIN": ("app.example", "app.example"),
+    "HUB_ALLOWED_ORIGINS": (
+        "https://app.example,http://localhost:3000",
+        ("https://app.example", "http://localhost:3000"),
+    ),
+    "HUB_TRANSPORTS": ("websocket", ("websocket",)),
+    "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
+    "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_NOTICE_GRACE": ("0", 0.0),
+    "HUB_CONNECT_TIMEOUT": ("0.5", 0.5),
+    "HUB_TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
+    "HUB_LOG_FORMAT": ("json", "json"),
+    "HUB_MAX_SESSIONS": ("5", 5),
+    "HUB_MAX_BODY": ("2048", 2048),
+}
+
+
+def plain(value: Any) -> Any:
+    """Return what is in a secret, or the value itself."""
+    return value.get_secret_value() if hasattr(value, "get_secret_value") else value
+
+
+def test_every_setting_has_an_example_here() -> None:
+    """A new setting comes with a line in the table above, and with a help text."""
+    assert {name for name, *_ in describe_settings()} == set(GOOD)
+    assert all(text for _, _, text, _ in describe_settings())
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_setting_is_read_from_the_environment(env: pytest.MonkeyPatch, name: str) -> None:
+    """Each variable sets its field, and the same text as an option does too."""
+    text, value = GOOD[name]
+    field = name.removeprefix("HUB_").lower()
+    env.setenv(name, text)
+    assert plain(getattr(load_settings(), field)) == value
+    env.delenv(name)
+    assert plain(getattr(load_settings({field: text}), field)) == value
+
+
+@pytest.mark.parametrize("name", [name for name in GOOD if name != "HUB_REPLICA"])
+def test_an_empty_variable_is_as_good_as_none(env: pytest.MonkeyPatch, name: str) -> None:
+    """Compose files and unit files write empty variables for what is not set."""
+    unset = load_settings({"replica": "r"})
+    env.setenv(name, "")
+    assert load_settings({"replica": "r"}) == unset
+
+
+def test_an_option_goes_before_the_environment(env: pytest.MonkeyPatch) -> None:
+    """What is typed counts more than what is lying around; what is not typed does not count."""
+    env.setenv("HUB_HOST", "::1")
+    env.setenv("HUB_PORT", "9000")
+    env.setenv("PORT", "9001")
+    settings = load_settings({"host": "127.0.0.2", "port": "9002", "jwt_issuer": None})
+    assert (settings.host, settings.port) == ("127.0.0.2", 9002)
+    assert load_settings({"host": None, "port": None}).port == 9000
+
+
+def test_the_platforms_port_is_read(env: pytest.MonkeyPatch) -> None:
+    """PORT counts where a platform sets it, and HUB_PORT before it."""
+    env.setenv("PORT", "9001")
+    assert load_settings().port == 9001
+    env.setenv("HUB_PORT", "9000")
+    assert load_settings().port == 9000
+
+
+@pytest.mark.parametrize("name", ["PORT", "HUB_PORT"])
+@pytest.mark.parametrize("value", ["-1", "65536", "http", "80.5", "0x50"])
+def test_a_port_is_a_port(env: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """What is no port is refused, by whichever name it was set."""
+    assert "PORT: " in refusal(env, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["HUB_JWT_SECRT", "HUB_", "HUB_JWT", "HUB_PORTS", "HUB_jwt"])
+def test_an_unknown_variable_stops_the_start(env: pytest.MonkeyPatch, name: str) -> None:
+    """A typing error does not leave a hub with a setting that its operator thinks is on."""
+    assert name in refusal(env, **{name: "sesame"})
+    assert "sesame" not in refusal(env)
+
+
+def test_other_programs_variables_are_no_matter(env: pytest.MonkeyPatch) -> None:
+    """Only the hub's prefix is the hub's."""
+    for name in ("HUBBLE", "GITHUB_TOKEN", "REDIS_URL", "HOST"):
+        env.setenv(name, "x")
+    assert load_settings().redis_url is None
+
+
+@pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.parametrize("value", ["", "10"])
+def test_a_planned_setting_is_not_taken_for_done(
+    env: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Nobody relies on what the hub does not do yet."""
+    text = refusal(env, **{name: value})
+    assert name in text
+    assert "planned" in text
+
+
+def test_an_unknown_option_stops_the_start() -> None:
+    """Options have no other names than the settings."""
+    with pytest.raises(SettingsError, match="HUB_NOPE"):
+        load_settings({"nope": "1"})
+
+
+MALFORMED = {
+    "HUB_JWT_LEEWAY": ["-1", "301", "x", "nan", "inf", "1s"],
+    "HUB_TOKEN_MAX_LIFETIME": ["0", "-1", "31536001", "nan", "inf", "1h"],
+    "HUB_NOTICE_GRACE": ["-1", "31", "nan"],
+    "HUB_CONNECT_TIMEOUT": ["0", "61", "nan"],
+    "HUB_MAX_SESSIONS": ["0", "-1", "1.5", "x"],
+    "HUB_MAX_BODY": ["0", "1023", "16777217"],
+    "HUB_LOG_FORMAT": ["xml", "JSON"],
+    "HUB_REPLICA": ["a b", "a/b", "a:b", "x" * 65, "é", "a\n"],
+    "HUB_COOKIE_NAME": ["a b", "a=b", "a;b", "é", "a\n"],
+    "HUB_JWT_JWKS_URL": ["http://id.example/keys", "id.example/keys", "file:///etc/keys", "x"],
+    "HUB_JWT_PUBLIC_KEY": [
+        "no such file", "/no/such/file", "/", "x" * 5000, __file__, "-----BEGIN PUBLIC KEY-----",
+        PEM[:200], PEM.replace("M", "N"), PRIVATE_PEM, pem(x25519.X25519PrivateKey.generate()),
+        pem(ec.generate_private_key(ec.SECP256K1())),
+    ],
+    "HUB_REDIS_URL": ["127.0.0.1:6379", "127.0.0.1", "http://127.0.0.1", "redis://h:port/0"],
+    "HUB_ALLOWED_ORIGINS": [
+        "*", "null", "app.example", "https://app.example/", "https://app.example/path",
+        "https://", "https://app.example?x", "https://app.example, app", "https://[x",
+    ],
+    "HUB_TRUSTED_PROXIES": ["x", "10.0.0.0/33", "10.0.0", "10.0.0.1, x", "*", "::1/129"],
+    "HUB_TRANSPORTS": [",", "sse", "websocket,sse", "WebSocket"],
+    "HUB_JWT_ALGORITHMS": ["none", "HS", "hs256", "RS256,none", "RS256 ES256", "*"],
+    "HUB_ADMIN_TOKEN": ["short", "x" * 15],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in MALFORMED.items() for value in values],
+    ids=lambda text: text[:24],
+)
+def test_a_malformed_setting_stops_the_start(
+    env: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The line names the variable."""
+    assert refusal(env, **{name: value}).startswith(name)
+
+
+# Combinations
+
+KEYS = {
+    "HUB_JWT_SECRET": SECRET,
+    "HUB_JWT_PUBLIC_KEY": PEM,
+    "HUB_JWT_JWKS_URL": "https://id.example/keys",
+}
+
+
+@pytest.mark.parametrize("left_out", [None, *KEYS])
+def test_there_is_one_source_of_keys(env: pytest.MonkeyPatch, left_out: str | None) -> None:
+    """Two or three at once are a mistake, and which would win is not guessed."""
+    given = {name: value for name, value in KEYS.items() if name != left_out}
+    assert "one of HUB_JWT_SECRET" in refusal(env, **given)
+
+
+HMAC = ("HS256", "HS384", "HS512")
+FOR_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+SUITING: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "secret": ("HUB_JWT_SECRET", SECRET, HMAC),
+    "key set": ("HUB_JWT_JWKS_URL", KEYS["HUB_JWT_JWKS_URL"], (*FOR_RSA, *ALGORITHMS[9:])),
+    "RSA": ("HUB_JWT_PUBLIC_KEY", PEM, FOR_RSA),
+    "P-256": ("HUB_JWT_PUBLIC_KEY", pem(ec.generate_private_key(ec.SECP256R1())), ("ES256",)),
+    "P-384": ("HUB_JWT_PUBLIC_KEY", pem(ec.generate_private_key(ec.SECP384R1())), ("ES384",)),
+    "P-521": ("HUB_JWT_PUBLIC_KEY", pem(ec.generate_private_key(ec.SECP521R1())), ("ES512",)),
+    "Ed25519": ("HUB_JWT_PUBLIC_KEY", pem(ed25519.Ed25519PrivateKey.generate()), ("EdDSA",)),
+    "Ed448": ("HUB_JWT_PUBLIC_KEY", pem(ed448.Ed448PrivateKey.generate()), ("EdDSA",)),
+}
+
+
+@pytest.mark.parametrize("kind", SUITING)
+def test_the_algorithms_suit_the_key(env: pytest.MonkeyPatch, kind: str) -> None:
+    """A secret goes with HMAC and nothing else does; a public key with its own kind only."""
+    name, value, suiting = SUITING[kind]
+    env.setenv(name, value)
+    for algorithm in ALGORITHMS:
+        env.setenv("HUB_JWT_ALGORITHMS", algorithm)
+        if algorithm in suiting:
+            assert load_settings().algorithms == (algorithm,)
+        else:
+            assert "does not suit" in refusal(env)
+        env.setenv("HUB_JWT_ALGORITHMS", f"HS256,{algorithm},RS256,ES256")
+        assert "does not suit" in refusal(env)
+
+
+@pytest.mark.parametrize("kind", SUITING)
+def test_the_default_algorithm_suits_the_key(env: pytest.MonkeyPatch, kind: str) -> None:
+    """One algorithm is pinned when none is set: the usual one for the kind of key."""
+    name, value, suiting = SUITING[kind]
+    env.setenv(name, value)
+    settings = load_settings()
+    assert settings.has_key
+    assert settings.algorithms == suiting[:1]
+
+
+def test_an_empty_secret_is_none(env: pytest.MonkeyPatch) -> None:
+    """An option without a value is too short a secret, not a way to have none."""
+    with pytest.raises(SettingsError, match="HUB_JWT_SECRET"):
+        load_settings({"jwt_secret": ""})
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "need"), [("", 32), ("HS256", 32), ("HS384", 48), ("HS256,HS512", 64)]
+)
+def test_a_secret_is_as_long_as_its_hash(
+    env: pytest.MonkeyPatch, algorithms: str, need: int
+) -> None:
+    """A shorter one can be searched for (RFC 7518 section 3.2); bytes count, not letters."""
+    env.setenv("HUB_JWT_ALGORITHMS", algorithms)
+    env.setenv("HUB_JWT_SECRET", "é" * (need // 2))
+    assert load_settings().jwt_secret is not None
+    assert str(need) in refusal(env, HUB_JWT_SECRET="x" * (need - 1))
+
+
+def test_a_host_cookie_has_no_domain(env: pytest.MonkeyPatch) -> None:
+    """Browsers refuse it, so that it could never be deleted."""
+    given = {"HUB_COOKIE_NAME": "__Host-s", "HUB_COOKIE_DOMAIN": "app.example"}
+    assert "HUB_COOKIE_DOMAIN" in refusal(env, **given)
+    env.setenv("HUB_COOKIE_NAME", "__Secure-s")
+    assert load_settings().cookie_domain == "app.example"
+
+
+def test_a_public_key_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Secrets managers mount files."""
+    file = tmp_path / "key.pem"
+    file.write_text(PEM)
+    env.setenv("HUB_JWT_PUBLIC_KEY", str(file))
+    assert load_settings().jwt_public_key == PEM
+
+
+def test_origins_are_compared_in_lower_case(env: pytest.MonkeyPatch) -> None:
+    """Browsers send origins in lower case, whatever an operator wrote."""
+    env.setenv("HUB_ALLOWED_ORIGINS", " https://App.Example , ,http://a:1 ")
+    assert load_settings().allowed_origins == ("https://app.example", "http://a:1")
+
+
+# Secrets
+
+SECRETS = {
+    "HUB_REDIS_URL": "redis://:sesame-redis@127.0.0.1/0",
+    "HUB_JWT_SECRET": SECRET,
+    "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
+}
+
+
+def test_the_table_says_which_settings_are_secret() -> None:
+    """A program that prints settings asks the table."""
+    assert {name for name, *_, secret in describe_settings() if secret} == set(SECRETS)
+
+
+def test_secrets_do_not_show(env: pytest.MonkeyPatch) -> None:
+    """Neither as text nor as JSON, neither the settings nor a part of them."""
+    for name, value in SECRETS.items():
+        env.setenv(name, value)
+    settings = load_settings()
+    shown = [
+        repr(settings),
+        str(settings),
+        f"{settings}",
+        repr(settings.model_dump()),
+        settings.model_dump_json(),
+        repr(settings.redis_url),
+        str(settings.jwt_secret),
+        repr(list(settings)),
+    ]
+    assert [text for text in shown if "sesame" in text] == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"HUB_PORT": "x"},
+        {"HUB_JWT_LEEWAY": "-1"},
+        {"HUB_JWT_ALGORITHMS": "RS256"},
+        {"HUB_JWT_PUBLIC_KEY": PEM},
+        {"HUB_JWT_SECRET": "sesame"},
+        {"HUB_ADMIN_TOKEN": "sesame"},
+        {"HUB_NOPE": "sesame"},
+        {"HUB_JWT_PUBLIC_KEY": "sesame-as-a-key"},
+        {"HUB_REDIS_URL": "http://:sesame-redis@127.0.0.1/0"},
+        {"HUB_REDIS_URL": "redis://:sesame-redis@127.0.0.1:sesame/0"},
+        {"HUB_COOKIE_NAME": "__Host-s", "HUB_COOKIE_DOMAIN": "x"},
+    ],
+    ids=str,
+)
+def test_no_refusal_tells_a_secret(env: pytest.MonkeyPatch, broken: dict[str, str]) -> None:
+    """Whatever is wrong, the line and the error behind it are fit for a public log."""
+    for name, value in {**SECRETS, **broken}.items():
+        env.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    error = caught.value
+    assert error.__cause__ is None
+    assert "sesame" not in f"{error} {error!r}"
+
+
+def test_settings_do_not_change() -> None:
+    """What was checked once stays as it was checked."""
+    settings = load_settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
