@@ -8,7 +8,8 @@
  *   had cleared, by `performance.now()`; `rank` its place among the devices of the same logout
  * @typedef {Model & {storage: Storage, view: View, state: State, trouble: string, polling: boolean,
  *   notices: number, hub?: import("/client.js").LogoutHub, ending?: Ending, ms?: number}} Device
- * @typedef {{from: Device, start: number, targets: Device[], id?: string}} Logout
+ * @typedef {{from: Device, start: number, targets: Device[], times: Map<Device, number>,
+ *   id?: string}} Logout `times` are in ms from the click, for the targets that have cleared
  * @typedef {ReturnType<typeof createView>} View
  */
 import { createLogoutHub } from "/client.js";
@@ -16,9 +17,9 @@ import { createLogoutHub } from "/client.js";
 /** @type {[user: string, name: string, kind: string, holds: Record<string, string>][]} */
 const MODELS = [
   ["Ada", "Laptop", "laptop", { Draft: "Notes on the Engine, page 3" }],
-  ["Ada", "Phone", "phone", { Balance: "£ 2,481.07", Bets: "Epsom, £ 50" }],
+  ["Ada", "Phone", "phone", { Balance: "£2,481.07", Bets: "Epsom, £50" }],
   ["Ada", "Tablet", "tablet", { Diary: "Mr Babbage was late again", Recipe: "Plum cake" }],
-  ["Ada", "Work PC", "monitor", { Payroll: "A. Lovelace, £ 5,200", Plan: "Bernoulli numbers" }],
+  ["Ada", "Work PC", "monitor", { Payroll: "Ada: £5,200", Plan: "Buy cogs" }],
   ["Grace", "Grace’s phone", "phone", { Note: "Moth in relay 70", Memo: "Buy wire" }],
 ];
 const REASONS = {
@@ -43,7 +44,7 @@ const DEEDS = {
   session: "logged out on",
 };
 const LOG_LENGTH = 8;
-const PATIENCE_MS = 3_000;
+const PATIENCE_MS = 8_000;
 
 const list = new Intl.ListFormat("en-GB");
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -102,6 +103,8 @@ function createChorus(deed, before) {
 const tellOnline = createChorus("Logged in", "joining");
 const tellLost = createChorus("The hub is out of reach, still trying");
 const tellBack = createChorus("Connected again", "lost");
+/** Logouts that did not begin on this page, by their reason. */
+const tellEnded = Object.create(null);
 
 // ---- One device: its life ----
 
@@ -133,7 +136,7 @@ async function fetchToken(device, sid) {
   const headers = { "Content-Type": "application/json" };
   const { token, title } = await fetch("/demo/token", { method: "POST", headers, body })
     .then((answer) => answer.json())
-    .catch(() => ({ title: "The hub does not answer" }));
+    .catch(() => ({ title: "no answer" }));
   device.trouble = token ? "" : `No token: ${title}`;
   show(device, device.state);
   if (!token) throw new Error(title);
@@ -168,7 +171,9 @@ function ended(device, { id, reason = "user", message }) {
   for (const logout of causes) measure(logout);
   if (causes.length) return;
   device.notices += 1;
-  say(`${device.name} was told: ${device.ending.reason}.`);
+  const deed = device.ending.reason;
+  tellEnded[deed] ??= createChorus(deed);
+  tellEnded[deed](device);
   show(device, "out");
 }
 
@@ -176,19 +181,18 @@ function ended(device, { id, reason = "user", message }) {
 
 /** @type {Set<Logout>} */
 const running = new Set();
-let logoutsOfAda = 0;
 
 /** @param {Device} from @param {"all" | "others" | "session"} scope */
 async function logOut(from, scope) {
-  if ([...running].some((logout) => logout.from === from)) return;
+  if ([...running].some((logout) => logout.from === from && !logout.id)) return;
   /** @type {Logout} */
-  const logout = { from, start: performance.now(), targets: targetsOf(from, scope) };
+  const logout = { from, start: performance.now(), targets: [], times: new Map() };
+  logout.targets = targetsOf(from, scope);
   running.add(logout);
   try {
     const message = `Signed out from ${from.name}`;
     const { id, sessions } = await from.hub.logout({ scope, message });
     logout.id = id;
-    if (from.user === "Ada") logoutsOfAda += 1;
     await allClear(logout);
     say(`${from.user} ${DEEDS[scope]} ${from.name}: ${sumUp(logout, sessions.length)}.`);
   } catch (error) {
@@ -207,37 +211,35 @@ const targetsOf = (from, scope) =>
       (scope === "all" || (device === from) === (scope === "session")),
   );
 
-/** @param {Logout} logout */
-const cleared = ({ id, targets }) => targets.filter(({ ending }) => id && ending?.id === id);
-
 /** A notice may overtake the answer that says which logout it was: measured once both are here.
  * @param {Logout} logout */
-function measure(logout) {
-  for (const device of cleared(logout)) {
-    device.ms ??= device.ending.at - logout.start;
+function measure({ id, start, targets, times }) {
+  for (const device of targets) {
+    if (!id || device.ending?.id !== id || times.has(device)) continue;
+    device.ms = device.ending.at - start;
+    times.set(device, device.ms);
     show(device, device.state);
   }
 }
 
-/** @param {Logout} logout */
+/** Devices that poll hear of it some seconds later. @param {Logout} logout */
 async function allClear(logout) {
   const deadline = performance.now() + PATIENCE_MS;
   measure(logout);
-  while (cleared(logout).length < logout.targets.length && performance.now() < deadline) {
+  while (logout.times.size < logout.targets.length && performance.now() < deadline) {
     await sleep(20);
     measure(logout);
   }
 }
 
 /** @param {Logout} logout @param {number} sessions as many as the hub ended */
-function sumUp(logout, sessions) {
-  const told = cleared(logout);
-  const all = logout.targets.length;
-  const slowest = Math.max(...told.map(({ ms }) => ms));
-  const more = sessions > all ? `; ${some(sessions - all, "session")} not connected here, too` : "";
-  if (!all) return `nobody here to tell${more}`;
-  if (told.length < all) return `${told.length} of ${some(all, "device")} clear so far${more}`;
-  return `${some(all, "device")} told, all clear in ${inMs(slowest)}${more}`;
+function sumUp({ targets: { length: all }, times }, sessions) {
+  const others = some(sessions - all, "session");
+  const more = sessions > all ? `; ${others} not on this page ended too` : "";
+  if (all === 0) return `nobody here to tell${more}`;
+  if (times.size < all) return `${times.size} of ${some(all, "device")} clear so far${more}`;
+  const clear = `${all > 1 ? "all " : ""}clear in ${inMs(Math.max(...times.values()))}`;
+  return `${some(all, "device")} told, ${clear}${more}`;
 }
 
 // ---- What is seen ----
@@ -271,11 +273,8 @@ function show(device, state) {
 }
 
 /** Grace is here to show that a logout of Ada touches nobody else. @param {Device} device */
-function witness({ user, notices }) {
-  if (user === "Ada") return "";
-  const heard = `${some(notices, "notice")}, ${some(logoutsOfAda, "logout")} of Ada’s`;
-  return notices ? heard : `Untouched · ${heard}`;
-}
+const witness = ({ user, notices }) =>
+  user === "Ada" ? "" : `${notices ? "Told" : "Untouched"} · ${some(notices, "notice")}`;
 
 /** All from the device's own storage, so that an empty screen is an empty storage.
  * @param {Device} device */
