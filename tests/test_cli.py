@@ -1,0 +1,500 @@
+"""The command line, as a person and as a program meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import jwt
+import pytest
+from click.testing import CliRunner
+
+from hub.cli import main
+from hub.core.model import Reason, Scope
+from hub.settings import describe_settings
+from tests.redis_server import RedisServer, free_port
+from tests.site import ADMIN, SECRET, Replica, running, settings, token
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ["serve", "token", "logout", "sessions", "watch", "doctor"]
+KEYED = {"HUB_JWT_SECRET": SECRET}
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def at_once(*args: str, **variables: str) -> Ended:
+    """Run a command in this process."""
+    result = CliRunner(env=variables).invoke(main, args)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a process, with nothing of the hub's but these variables."""
+    return {**os.environ, "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1", **variables}
+
+
+async def start(*args: str, **variables: str) -> asyncio.subprocess.Process:
+    """Start a command in a process of its own, as a user does."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "hub",
+        *args,
+        cwd=ROOT,
+        env=environment(variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+async def command(*args: str, **variables: str) -> Ended:
+    """Run a command in a process of its own to its end."""
+    process = await start(*args, **variables)
+    async with asyncio.timeout(20):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+@contextlib.asynccontextmanager
+async def started(*args: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a command that lasts, for the length of the context."""
+    process = await start(*args, **variables)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
+    """Wait for a line that holds a text."""
+    assert stream is not None
+    async with asyncio.timeout(20):
+        async for line in stream:
+            if text in line.decode():
+                return line.decode()
+    raise AssertionError(f"no line with {text!r}")
+
+
+def one_line(text: str) -> str:
+    """Return what was written, which is one line and no traceback."""
+    (line,) = text.strip().splitlines()
+    assert "Traceback" not in line
+    return line
+
+
+# Help
+
+
+def test_the_help_names_every_command() -> None:
+    """Who types the name alone, or -h, is told what there is."""
+    for args in (["--help"], ["-h"]):
+        ended = at_once(*args)
+        assert ended.code == 0
+        for name in COMMANDS:
+            assert f"  {name} " in ended.out
+    assert at_once().code == 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_that_teaches(name: str) -> None:
+    """Each says what it does and has each of its options explained."""
+    ended = at_once(name, "--help")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert len(ended.out.splitlines()) > 5
+    assert ended.out.startswith(f"Usage: main {name}")
+    assert at_once(name, "-h").out == ended.out
+
+
+def test_the_help_of_serve_lists_every_setting() -> None:
+    """The variable, the option, and what it is for."""
+    text = " ".join(at_once("serve", "--help").out.split())
+    for name, _, about, _ in describe_settings():
+        assert name in text
+        assert "--" + name.removeprefix("HUB_").lower().replace("_", "-") in text
+        assert about.split("; ")[0] in text
+
+
+def test_the_choices_are_those_of_the_hub() -> None:
+    """The help of logout names every scope and every reason."""
+    text = at_once("logout", "--help").out
+    for word in (*Scope, *Reason):
+        assert word.value in text
+
+
+def test_the_version_is_told() -> None:
+    """For a report of a bug."""
+    ended = at_once("--version")
+    assert ended.code == 0
+    assert ended.out.startswith("logout-hub, version ")
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "extra"],
+        ["token"],
+        ["token", "ada", "--lifetime", "long"],
+        ["logout"],
+        ["logout", "ada", "--scope", "everything"],
+        ["logout", "ada", "--reason", "because"],
+        ["sessions"],
+        ["sessions", "ada", "grace"],
+        ["watch", "ada"],
+        ["doctor", "--nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
+    """Exit code 2, a hint on standard error, nothing on standard output."""
+    ended = at_once(*args, **KEYED, HUB_ADMIN_TOKEN=ADMIN)
+    assert ended.code == 2
+    assert "Usage: " in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "variables", "named"),
+    [
+        (["serve"], {}, "HUB_JWT_SECRET"),
+        (["serve"], {**KEYED, "HUB_NOPE": "1"}, "HUB_NOPE"),
+        (["serve"], {**KEYED, "HUB_IDLE_TIMEOUT": "1"}, "HUB_IDLE_TIMEOUT"),
+        (["serve", "--port", "70000"], KEYED, "PORT"),
+        (["serve"], {**KEYED, "HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
+        (["serve", "--demo", "--host", "0.0.0.0"], {}, "HUB_HOST"),
+        (["serve", "--demo", "--host", "example.com"], {}, "HUB_HOST"),
+        (["serve", "--demo"], {"HUB_JWT_JWKS_URL": "https://id.example/k"}, "HUB_JWT_SECRET"),
+        (["token", "ada"], {}, "HUB_JWT_SECRET"),
+        (["token", "ada"], {"HUB_JWT_JWKS_URL": "https://id.example/k"}, "HUB_JWT_SECRET"),
+        (["logout", "ada"], {}, "HUB_ADMIN_TOKEN"),
+        (["sessions", "ada"], {}, "HUB_ADMIN_TOKEN"),
+        (["watch"], {}, "HUB_REDIS_URL"),
+        (["watch"], {"HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
+        (["logout", "ada"], {"HUB_NOPE": "1"}, "HUB_NOPE"),
+    ],
+)
+def test_a_missing_or_bad_setting_is_one_clear_line(
+    args: list[str], variables: dict[str, str], named: str
+) -> None:
+    """Exit code 2, and one line on standard error that names the variable."""
+    ended = at_once(*args, **variables)
+    assert ended.code == 2
+    assert named in one_line(ended.err)
+    assert ended.out == ""
+
+
+# Tokens
+
+
+def test_a_token_is_printed_alone() -> None:
+    """So that a shell can keep it in a variable; the hub takes it."""
+    ended = at_once(
+        "token", "ada", "--sid", "s", "--lifetime", "60", "--scope", "hub:admin", **KEYED,
+        HUB_JWT_ISSUER="https://id.example", HUB_JWT_AUDIENCE="hub",
+    )  # fmt: skip
+    assert ended.code == 0
+    claims = jwt.decode(
+        one_line(ended.out), SECRET, ["HS256"], audience="hub", issuer="https://id.example"
+    )
+    assert (claims["sub"], claims["sid"], claims["scope"]) == ("ada", "s", "hub:admin")
+    assert claims["exp"] - claims["iat"] == pytest.approx(60)
+
+
+def test_two_tokens_are_two_sessions() -> None:
+    """Without a name each token is a login of its own."""
+    sids = {
+        jwt.decode(at_once("token", "ada", **KEYED).out.strip(), SECRET, ["HS256"])["sid"]
+        for _ in range(3)
+    }
+    assert len(sids) == 3
+
+
+# Against a running hub
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Replica]:
+    """A running hub on its embedded store."""
+    async with running(settings()) as replica:
+        yield replica
+
+
+async def seen(hub: Replica, user: str, *sids: str) -> None:
+    """Let sessions of a user show themselves."""
+    for sid in sids:
+        assert (await hub.call("GET", "/session", token(user, sid))).status == 200
+
+
+async def test_sessions_lists_where_a_user_is(hub: Replica) -> None:
+    """A line a session for people, the hub's answer for programs."""
+    await seen(hub, "ada", "one", "two")
+    asked = ("sessions", "ada", "--url", hub.url)
+    people, programs = await asyncio.gather(
+        command(*asked, HUB_ADMIN_TOKEN=ADMIN), command(*asked, "--json", HUB_ADMIN_TOKEN=ADMIN)
+    )
+    assert (people.code, people.err) == (0, "")
+    assert [line.split()[0] for line in people.out.splitlines()] == ["one", "two"]
+    assert (programs.code, programs.err) == (0, "")
+    listed = json.loads(programs.out)["sessions"]
+    assert [session["sid"] for session in listed] == ["one", "two"]
+
+
+async def test_a_user_without_sessions_has_none(hub: Replica) -> None:
+    """That is no failure; names with odd characters reach the hub as they are."""
+    odd = "a/b?c=d&é %2F#"
+    await seen(hub, odd, "one")
+    none, some = await asyncio.gather(
+        command("sessions", "nobody", "--url", hub.url, "--json", HUB_ADMIN_TOKEN=ADMIN),
+        command("sessions", odd, "--url", f"{hub.url}/", "--json", HUB_ADMIN_TOKEN=ADMIN),
+    )
+    assert (none.code, json.loads(none.out)) == (0, {"sessions": []})
+    assert [session["sid"] for session in json.loads(some.out)["sessions"]] == ["one"]
+
+
+async def test_logout_ends_what_was_asked_for(hub: Replica) -> None:
+    """One session by name, then all; the receipt is shown, and the tokens are dead."""
+    old = {sid: token("ada", sid) for sid in ("one", "two", "three")}
+    await seen(hub, "ada", *old)
+    one = await command(
+        "logout", "ada", "--sid", "one", "--reason", "suspicious", "--message", "Lost – “phone”",
+        "--url", hub.url, "--json", HUB_ADMIN_TOKEN=ADMIN,
+    )  # fmt: skip
+    assert (one.code, one.err) == (0, "")
+    receipt = json.loads(one.out)
+    assert (receipt["scope"], receipt["reason"]) == ("session", "suspicious")
+    assert receipt["message"] == "Lost – “phone”"
+    assert [session["sid"] for session in receipt["sessions"]] == ["one"]
+    assert (await hub.call("GET", "/verify", old["one"])).code == "token_revoked"
+    assert (await hub.call("GET", "/verify", old["two"])).status == 204
+    rest = await command("logout", "ada", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN)
+    assert (rest.code, rest.err) == (0, "")
+    told = rest.out.splitlines()
+    assert "2 known sessions" in told[0]
+    assert {line.split()[-1] for line in told[1:]} == {"two", "three"}
+    assert (await hub.call("GET", "/verify", old["two"])).code == "token_revoked"
+
+
+async def test_the_address_of_the_hub_comes_from_the_settings(hub: Replica) -> None:
+    """On the same machine, with the same settings, no address is needed."""
+    ended = await command(
+        "sessions", "ada", "--json", HUB_ADMIN_TOKEN=ADMIN, HUB_PORT=str(hub.port)
+    )
+    assert (ended.code, json.loads(ended.out)) == (0, {"sessions": []})
+
+
+async def test_what_the_hub_refuses_fails_in_one_line(hub: Replica) -> None:
+    """Exit code 1, the status and what was wrong; no traceback, and no token."""
+    wrong, unclear = await asyncio.gather(
+        command("sessions", "ada", "--url", hub.url, HUB_ADMIN_TOKEN="wrong-" * 4),
+        command("logout", "ada", "--scope", "others", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN),
+    )
+    for ended, status in ((wrong, "401"), (unclear, "400")):
+        assert (ended.code, ended.out) == (1, "")
+        assert status in one_line(ended.err)
+        assert "wrong-wrong" not in ended.err
+        assert ADMIN not in ended.err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "127.0.0.1:{port}", "not an address"])
+def test_a_hub_that_is_not_there_fails_in_one_line(url: str) -> None:
+    """Exit code 1, naming the address that was tried."""
+    address = url.format(port=free_port())
+    ended = at_once("logout", "ada", "--url", address, HUB_ADMIN_TOKEN=ADMIN)
+    assert (ended.code, ended.out) == (1, "")
+    assert address in one_line(ended.err)
+
+
+# Serving
+
+
+async def test_serve_serves_until_it_is_asked_to_stop() -> None:
+    """The address is told once it answers; SIGTERM ends it soon, with open connections, by 0."""
+    async with started("serve", "--port", "0", **KEYED) as process:
+        told = await line_with(process.stderr, "logout-hub on http://127.0.0.1:")
+        url = told.split()[2].rstrip(",")
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/healthz") as answer:
+                assert answer.status == 200
+            async with http.get(
+                f"{url}/verify", headers={"Authorization": f"Bearer {token('ada')}"}
+            ) as answer:
+                assert answer.status == 204
+            socket_url = f"{url}/socket.io/?EIO=4&transport=websocket"
+            async with http.ws_connect(socket_url) as live:
+                assert (await live.receive_str())[0] == "0"
+                process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(5):
+                    _, err = await process.communicate()
+    assert process.returncode == 0
+    assert "Traceback" not in err.decode()
+    assert SECRET not in told + err.decode()
+
+
+async def test_the_demo_needs_no_settings() -> None:
+    """It says where to go and that it is a demo, serves the page, and mints tokens."""
+    async with started("serve", "--demo", "--port", "0") as process:
+        told = await line_with(process.stderr, "Open http://127.0.0.1:")
+        url = told.split()[1].rstrip("/")
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/") as page:
+                assert page.status == 200
+                assert page.content_type == "text/html"
+            async with http.post(f"{url}/demo/token", json={"user": "ada"}) as answer:
+                minted = (await answer.json())["token"]
+            async with http.get(
+                f"{url}/session", headers={"Authorization": f"Bearer {minted}"}
+            ) as answer:
+                assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            _, err = await process.communicate()
+    assert process.returncode == 0
+    assert "Traceback" not in err.decode()
+
+
+async def test_a_port_in_use_is_one_clear_line() -> None:
+    """Exit code 1, naming the address; the hub that has it is not disturbed."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = await command("serve", "--port", str(port), **KEYED)
+    assert (ended.code, ended.out) == (1, "")
+    assert f"127.0.0.1:{port}" in one_line(ended.err)
+
+
+async def test_a_host_that_is_not_ours_is_one_clear_line() -> None:
+    """An address of another machine cannot be listened on."""
+    ended = await command("serve", "--host", "192.0.2.1", "--port", "0", **KEYED)
+    assert (ended.code, ended.out) == (1, "")
+    assert "192.0.2.1" in one_line(ended.err)
+
+
+async def test_a_hub_whose_redis_is_down_starts_and_stops_all_the_same() -> None:
+    """It is alive, not ready, and ends by SIGTERM within seconds."""
+    url = f"redis://:sesame@127.0.0.1:{free_port()}/0"
+    async with started("serve", "--port", "0", **KEYED, HUB_REDIS_URL=url) as process:
+        told = await line_with(process.stderr, "logout-hub on http://")
+        address = told.split()[2].rstrip(",")
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"{address}/healthz") as answer:
+                assert answer.status == 200
+            async with http.get(f"{address}/readyz") as answer:
+                assert answer.status == 503
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(5):
+            _, err = await process.communicate()
+    assert process.returncode == 0
+    assert "sesame" not in told + err.decode()
+
+
+# Watching
+
+
+async def test_watch_follows_logouts_live(redis_url: str) -> None:
+    """Each logout on any replica is a line, soon after it was written; for programs in JSON."""
+    variables = {"HUB_REDIS_URL": redis_url}
+    async with (
+        running(settings(redis_url=redis_url)) as hub,
+        started("watch", "--json", **variables) as programs,
+        started("watch", **variables) as people,
+    ):
+        for process in (programs, people):
+            await line_with(process.stderr, "watching")
+        await hub.call("POST", "/logout", token("ada", "one"), json={"scope": "others"})
+        everyone = {"everyone": True, "reason": "policy"}
+        await hub.call("POST", "/admin/logout", ADMIN, json=everyone)
+        first: dict[str, Any] = json.loads(await line_with(programs.stdout, "{"))
+        assert (first["user"], first["scope"], first["sid"]) == ("ada", "others", "one")
+        second = json.loads(await line_with(programs.stdout, "{"))
+        assert (second["user"], second["reason"]) == (None, "policy")
+        told = await line_with(people.stdout, "Z  ada  others one")
+        assert first["id"] in told
+        assert "everyone" in await line_with(people.stdout, second["id"])
+        people.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            _, err = await people.communicate()
+        assert people.returncode == 0
+        assert "Traceback" not in err.decode()
+
+
+async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
+    """Exit code 1 and one line: a silent watcher would look like a quiet day."""
+    async with started("watch", HUB_REDIS_URL=own_redis.url) as process:
+        await line_with(process.stderr, "watching")
+        own_redis.kill()
+        async with asyncio.timeout(5):
+            _, err = await process.communicate()
+    assert process.returncode == 1
+    assert one_line(err.decode())
+
+
+# Examining
+
+
+def test_doctor_says_good_by_its_exit_code(redis_url: str) -> None:
+    """0 when nothing is bad, and one finding a line or one list of JSON."""
+    variables = {**KEYED, "HUB_REDIS_URL": redis_url, "HUB_ADMIN_TOKEN": ADMIN}
+    people, programs = at_once("doctor", **variables), at_once("doctor", "--json", **variables)
+    assert (people.code, people.err) == (0, "")
+    assert (programs.code, programs.err) == (0, "")
+    found = json.loads(programs.out)
+    assert {finding["level"] for finding in found} == {"good"}
+    assert [line.split()[1].rstrip(":") for line in people.out.splitlines()] == [
+        finding["check"] for finding in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "bad"),
+    [
+        ({}, "settings"),
+        ({**KEYED, "HUB_NOPE": "1"}, "settings"),
+        ({**KEYED, "HUB_REDIS_URL": "127.0.0.1"}, "settings"),
+        ({**KEYED, "HUB_REDIS_URL": "redis://:sesame@127.0.0.1:1/0"}, "store"),
+    ],
+)
+def test_doctor_says_bad_by_its_exit_code(variables: dict[str, str], bad: str) -> None:
+    """1 when anything is bad, in JSON too, and no password is told."""
+    people, programs = at_once("doctor", **variables), at_once("doctor", "--json", **variables)
+    assert people.code == programs.code == 1
+    found = json.loads(programs.out)
+    assert [finding["check"] for finding in found if finding["level"] == "bad"] == [bad]
+    assert f"bad   {bad}:" in people.out
+    assert "sesame" not in people.out + programs.out + people.err
+
+
+async def test_doctor_runs_as_a_command(own_redis: RedisServer) -> None:
+    """From a shell, against a server that would evict."""
+    with own_redis.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    ended = await command("doctor", "--json", **KEYED, HUB_REDIS_URL=own_redis.url)
+    assert (ended.code, ended.err) == (1, "")
+    bad = [finding["check"] for finding in json.loads(ended.out) if finding["level"] == "bad"]
+    assert bad == ["maxmemory-policy"]

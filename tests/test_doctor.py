@@ -1,0 +1,120 @@
+"""What ``doctor`` finds, on real servers in good and in bad health."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.doctor import Finding, examine
+from tests.redis_server import RedisServer, free_port
+from tests.site import settings
+
+
+async def findings(**changes: object) -> dict[str, Finding]:
+    """Return what the doctor says about a hub with these settings, by what was looked at."""
+    found = await examine(settings(**changes))
+    assert len({finding.check for finding in found}) == len(found)
+    return {finding.check: finding for finding in found}
+
+
+def levels(found: dict[str, Finding]) -> dict[str, str]:
+    """Return only how good each thing is."""
+    return {check: finding.level for check, finding in found.items()}
+
+
+async def test_a_good_redis_is_good(redis_url: str) -> None:
+    """Everything that was looked at is good, and the version and the latency are told."""
+    found = await findings(redis_url=redis_url)
+    assert levels(found) == dict.fromkeys(
+        ["settings", "store", "version", "maxmemory-policy", "persistence", "clock"], "good"
+    )
+    assert "ms" in found["store"].detail
+    assert found["version"].detail[0].isdigit()
+    assert "HS256" in found["settings"].detail
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "volatile-random"])
+async def test_a_redis_that_evicts_is_bad(own_redis: RedisServer, policy: str) -> None:
+    """A logout that may be evicted is a token that may come back."""
+    with own_redis.client() as client:
+        client.config_set("maxmemory-policy", policy)
+    found = await findings(redis_url=own_redis.url)
+    assert found["maxmemory-policy"].level == "bad"
+    assert policy in found["maxmemory-policy"].detail
+    assert "noeviction" in found["maxmemory-policy"].detail
+    assert [check for check, level in levels(found).items() if level != "good"] == [
+        "maxmemory-policy"
+    ]
+
+
+async def test_a_redis_that_forgets_at_a_restart_is_fair(own_redis: RedisServer) -> None:
+    """Without an append-only file the operator is told what a restart costs."""
+    with own_redis.client() as client:
+        client.config_set("appendonly", "no")
+    found = await findings(redis_url=own_redis.url)
+    assert found["persistence"].level == "fair"
+    assert "restart" in found["persistence"].detail
+
+
+async def test_a_redis_that_is_not_there_is_bad() -> None:
+    """Nothing else is claimed about a store that does not answer."""
+    found = await findings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert found["store"].level == "bad"
+    assert not {"version", "maxmemory-policy", "persistence", "clock"} & set(found)
+
+
+async def test_a_redis_that_hangs_is_bad_soon(own_redis: RedisServer) -> None:
+    """An operator waits seconds for the diagnosis, not minutes."""
+    own_redis.pause()
+    found = await findings(redis_url=own_redis.url)
+    own_redis.resume()
+    assert found["store"].level == "bad"
+
+
+async def test_a_wrong_password_is_bad_and_not_told(own_redis: RedisServer) -> None:
+    """A refusal names its kind, and neither the password nor the address."""
+    with own_redis.client() as client:
+        client.config_set("requirepass", "open-sesame")
+    wrong = own_redis.url.replace("//", "//:wrong-sesame@")
+    found = await findings(redis_url=wrong)
+    assert found["store"].level == "bad"
+    assert "sesame" not in repr(found)
+    right = own_redis.url.replace("//", "//:open-sesame@")
+    found = await findings(redis_url=right)
+    assert found["store"].level == "good"
+    assert "sesame" not in repr(found)
+
+
+async def test_the_embedded_store_is_fair() -> None:
+    """It works, for one replica and until the restart, and the operator is told."""
+    found = await findings()
+    assert levels(found) == {"settings": "good", "store": "fair"}
+
+
+async def test_a_hub_without_a_key_is_bad() -> None:
+    """Nobody can be let in, and the line names what to set."""
+    found = await findings(jwt_secret=None)
+    assert found["settings"].level == "bad"
+    assert "HUB_JWT_SECRET" in found["settings"].detail
+
+
+async def test_what_works_only_in_part_is_fair() -> None:
+    """No admin token, and a cookie that no origin may use, are pointed out."""
+    found = await findings(admin_token=None, cookie_name="session")
+    assert levels(found) == {
+        "settings": "good",
+        "admin": "fair",
+        "cookie": "fair",
+        "store": "fair",
+    }
+    allowed = await findings(cookie_name="session", allowed_origins=("https://app.example",))
+    assert "cookie" not in allowed
+
+
+async def test_a_finding_is_plain_for_programs() -> None:
+    """Check, level and detail, and nothing else."""
+    (first, *_) = await examine(settings())
+    assert first.describe() == {
+        "check": "settings",
+        "level": "good",
+        "detail": "tokens are verified with HS256",
+    }
