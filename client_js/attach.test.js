@@ -17,7 +17,7 @@ import {
 
 /** The stock client of that hub, with ours attached.
  * @param {import("node:test").TestContext} t @param {{url: string}} hub
- * @param {import("./client.js").Options} [options]
+ * @param {import("./session.js").Options} [options]
  * @param {Partial<import("socket.io-client").ManagerOptions & import("socket.io-client").SocketOptions>} [stock] */
 function startAttached(t, hub, options, stock) {
   const socket = connect(hub.url, { auth: { token: "token-1" }, forceNew: true, ...stock });

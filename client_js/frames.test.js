@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  backoffDelay,
   encodeAck,
   encodeConnect,
   encodeEvent,
   parseFrame,
   toNotification,
   toRefusal,
-} from "./client.js";
+} from "./frames.js";
+import { backoffDelay } from "./tasks.js";
 
 test("every kind of frame that the hub sends is understood", () => {
   const open = { pingInterval: 25000, pingTimeout: 20000 };

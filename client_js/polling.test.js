@@ -14,7 +14,7 @@ import {
 const SESSION = { sid: "s1", device: "laptop" };
 
 /** A client of a server that has no WebSocket.
- * @param {import("node:test").TestContext} t @param {import("./client.js").Options} [options] */
+ * @param {import("node:test").TestContext} t @param {import("./session.js").Options} [options] */
 async function startPolling(t, options) {
   const web = await startHttp(t);
   web.answer = () => [200, SESSION];

@@ -19,7 +19,7 @@ import {
 /** @typedef {import("node:test").TestContext} TestContext */
 
 /** A client of that hub, with something to clear. @param {TestContext} t
- * @param {{url: string}} hub @param {import("./client.js").Options} [options] */
+ * @param {{url: string}} hub @param {import("./session.js").Options} [options] */
 function startClient(t, { url }, options) {
   const storage = new MemoryStorage({ draft: "secret", theme: "dark" });
   const onLogout = recorder();

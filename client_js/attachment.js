@@ -1,0 +1,75 @@
+/** An app's own socket.io-client socket, listened to. */
+/** @import { Requests } from "./requests.js" */
+/** @import { Session } from "./session.js" */
+import { toNotification, toRefusal } from "./frames.js";
+import { backoffDelay, createTimer, TIMING } from "./tasks.js";
+
+/** @typedef {{connected: boolean, active: boolean, auth: any, io: any, connect: () => unknown,
+ *   disconnect: () => unknown, on: (event: any, listener: any) => unknown,
+ *   off: (event: any, listener: any) => unknown,
+ *   timeout: (ms: number) => {emitWithAck: (event: any, ...args: any[]) => Promise<any>}}
+ *   } StockSocket the part of socket.io-client's Socket that is used */
+
+/** What the app's socket connects with serves the HTTP calls as well.
+ * @param {StockSocket} socket @returns {Promise<string | undefined>} */
+export async function tokenOf({ auth }) {
+  /** @type {any} */
+  const data = typeof auth === "function" ? await new Promise((resolve) => auth(resolve)) : auth;
+  return data?.token;
+}
+
+/** @param {StockSocket} socket */
+export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace(/^ws/, "http")).origin;
+
+/** @param {StockSocket} socket */
+export const stateOf = ({ connected, active }) =>
+  connected ? "connected" : active ? "connecting" : "disconnected";
+
+/** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
+export function createAttachment(session, { check }, socket) {
+  const retryTimer = createTimer();
+  let attempt = 0;
+  const retry = () => retryTimer.start(backoffDelay(attempt++), () => socket.connect());
+
+  /** @type {Record<string, (...args: any[]) => unknown>} */
+  const handlers = {
+    connect() {
+      attempt = 0;
+      session.accepted();
+      session.show("connected");
+    },
+    disconnect(reason) {
+      session.show("disconnected");
+      // The stock client gives up here; connecting again tells whether it was a logout.
+      if (reason === "io server disconnect" && !session.isHalted()) retry();
+    },
+    logoutNotification: (data, answer) => session.finish(toNotification(data), answer),
+    async connect_error({ data, message }) {
+      if (socket.active && data === undefined) return;
+      const used = session.credentials.renewed() ?? socket.auth?.token;
+      const again = await session.refused(toRefusal(data, message), used);
+      if (again && typeof socket.auth !== "function")
+        socket.auth = { ...socket.auth, token: await session.credentials.next() };
+      if (session.isHalted()) return;
+      if (again) socket.connect();
+      else retry();
+    },
+  };
+  for (const [event, handler] of Object.entries(handlers)) socket.on(event, handler);
+
+  return {
+    /** @param {object} command @returns {Promise<any>} */
+    ask: async (command) =>
+      socket.connected && socket.timeout(TIMING.answer).emitWithAck("logout", command),
+    wake: () => void check(),
+    /** A live socket is left to the hub's cut, one that is down must not come back. */
+    halt() {
+      retryTimer.stop();
+      if (!socket.connected) socket.disconnect();
+    },
+    close() {
+      retryTimer.stop();
+      for (const [event, handler] of Object.entries(handlers)) socket.off(event, handler);
+    },
+  };
+}

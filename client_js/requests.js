@@ -1,0 +1,83 @@
+/** Calls of the hub's HTTP API, with the token or the hub's cookie. */
+/** @import { Session } from "./session.js" */
+import { isObject, parseJson, toRefusal } from "./frames.js";
+import { TIMING } from "./tasks.js";
+
+/** @typedef {ReturnType<typeof createRequests>} Requests */
+
+/** @param {string} [code] @param {string} [title] @param {object} [details] */
+export const failure = (code = "unavailable", title = "The hub cannot be reached", details = {}) =>
+  Object.assign(new Error(title), details, { code });
+
+/** @param {string} [url] */
+function originOf(url) {
+  const { origin, pathname, protocol } = new URL(url ?? globalThis.location?.origin);
+  if (pathname === "/" && /^https?:$/.test(protocol)) return origin;
+  throw new TypeError(`url must be an http or https origin without a path: ${url}`);
+}
+
+/** @param {string | undefined} url @param {Session} session */
+export function createRequests(url, session) {
+  const origin = originOf(url);
+  let /** @type {Promise<boolean> | undefined} */ checking;
+  let etag = "";
+
+  /** @param {string} method @param {string} path @param {{headers?: object, body?: object}} [init]
+   * @returns {Promise<{status: number, body: any, headers: Headers}>} */
+  async function request(method, path, { headers, body } = {}, retry = true) {
+    const token = await session.credentials.next();
+    const response = await fetch(origin + path, {
+      method,
+      cache: "no-store",
+      redirect: "error",
+      credentials: token === undefined ? "include" : "same-origin",
+      keepalive: method !== "GET",
+      signal: AbortSignal.timeout(TIMING.accept),
+      headers: {
+        ...headers,
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+        ...(body && { "Content-Type": "application/json" }),
+      },
+      body: body && JSON.stringify(body),
+    });
+    const answer = parseJson(await response.text());
+    if (response.status === 401 && answer?.code) {
+      const refusal = { ...toRefusal(answer), retryable: false, logout: answer };
+      if ((await session.refused(refusal, token)) && retry)
+        return request(method, path, { headers, body }, false);
+    }
+    return { status: response.status, body: answer, headers: response.headers };
+  }
+
+  async function recheck() {
+    const headers = etag ? { "If-None-Match": etag } : {};
+    const answer = await request("GET", "/session", { headers }).catch(() => undefined);
+    const changed = answer?.status === 200 && isObject(answer.body);
+    if (!answer || session.isHalted() || !(changed || answer.status === 304)) return false;
+    if (changed) etag = answer.headers.get("etag") ?? "";
+    session.accepted(changed ? answer.body.sid : undefined);
+    return true;
+  }
+
+  return {
+    origin,
+
+    /** @param {string} method @param {string} path @param {{headers?: object, body?: object}} [init]
+     * @returns {Promise<any>} what the hub answers, if it grants it */
+    async call(method, path, init) {
+      const { status, body } = await request(method, path, init).catch((cause) => {
+        throw failure(undefined, undefined, { cause });
+      });
+      if (status >= 200 && status < 300) return body;
+      throw failure(body?.code, body?.title, { problem: body });
+    },
+
+    /** Is the session alive? Only a 200 or 304 of the hub says so; its 401 ends the session. */
+    check() {
+      checking ??= recheck().finally(() => {
+        checking = undefined;
+      });
+      return checking;
+    },
+  };
+}
