@@ -10,6 +10,10 @@ import {
   startHttp,
   until,
 } from "./support.js";
+import { TIMING } from "./tasks.js";
+
+/** Several polls fit into the time for which nothing may come. */
+TIMING.poll = 500;
 
 const SESSION = { sid: "s1", device: "laptop" };
 
@@ -120,7 +124,7 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     await reaches(client, "polling");
     client.close();
     const polls = web.calls.length;
-    await new Promise((resolve) => setTimeout(resolve, 7000));
+    await quietWhile();
     assert.equal(web.calls.length, polls);
     assert.equal(client.state, "closed");
   });
