@@ -18,7 +18,7 @@ from hub.errors import (
     TokenTooOld,
     Unavailable,
 )
-from hub.store.base import Command, Presence, Visit
+from hub.store.base import Command, Presence
 from hub.store.memory import MemoryStore, system_clock
 
 SECRET = "a secret for tests that is long enough"
@@ -191,13 +191,13 @@ async def test_a_session_with_a_socket_is_online(authority: Authority, store: Me
 
 
 async def test_only_living_sessions_are_listed(authority: Authority, store: MemoryStore) -> None:
-    """A session from before a logout that shows itself again is not listed."""
-    old, kept = token(sid="old"), token(sid="kept")
-    await authority.register(await authority.identify(kept), LAPTOP)
-    await logged_out(store, Scope.OTHERS, "kept")
-    await store.register(Visit(await authority.identify(old), "", ""))
-    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["kept", "old"]
-    assert [s.sid for s in await authority.sessions(ADA)] == ["kept"]
+    """A logout of everyone finds no session by name, and yet none from before it is listed."""
+    await authority.register(await authority.identify(token(sid="old")), LAPTOP)
+    everyone = Logout(id="id", user=None, scope=Scope.ALL, reason=Reason.POLICY)
+    await store.end(Command(everyone))
+    await authority.register(await authority.identify(token(sid="new")), LAPTOP)
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["old", "new"]
+    assert [s.sid for s in await authority.sessions(ADA)] == ["new"]
 
 
 async def test_doubt_finds_nothing_until_the_session_ends(

@@ -122,7 +122,7 @@ def test_a_narrow_scope_without_its_session_is_malformed(scope: str, sid: Any) -
         decode_logout(stored(scope=scope, sid=sid))
 
 
-@pytest.mark.parametrize("at", ["", "x", "1.5", "1e9", "0x10", "NaN", "now", "--1", "1" * 4000])
+@pytest.mark.parametrize("at", ["", "x", "1.5", "1e9", "0x10", "NaN", "now", "--1", "1" * 5000])
 def test_a_time_is_a_whole_number(at: str) -> None:
     """A time that the store did not write is refused."""
     with pytest.raises(Malformed):
