@@ -7,6 +7,7 @@ import contextlib
 import json
 import secrets
 import signal
+from collections import deque
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from hub.settings import Settings, SettingsError, describe_settings, load_settin
 
 Result = TypeVar("Result")
 
+WATCHED = 1000
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
@@ -51,6 +53,11 @@ def run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine on the fastest loop there is."""
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         return runner.run(main_coroutine)
+
+
+def address(host: str, port: int) -> str:
+    """Return the address of a hub on a host name, or an address of either kind."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def settings_or_stop(options: dict[str, Any] | None = None) -> Settings:
@@ -125,15 +132,15 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serve_app(app, settings.host, settings.port) as port:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        where = address(settings.host, port)
         if demo:
             click.secho("\n  logout-hub demo", bold=True, err=True)
             click.secho("  For trying out only: anybody on this machine gets a token.", err=True)
-            click.echo(f"\n  Open http://{host}:{port}/\n  Stop with Ctrl+C.\n", err=True)
+            click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
         else:
-            where = "this process's memory (one replica only)"
-            kept = where if settings.redis_url is None else "Redis"
-            click.echo(f"logout-hub on http://{host}:{port}, state in {kept}", err=True)
+            memory = "this process's memory (one replica only)"
+            kept = memory if settings.redis_url is None else "Redis"
+            click.echo(f"logout-hub on {where}, state in {kept}", err=True)
         await stop.wait()
         click.echo("stopping", err=True)
 
@@ -239,10 +246,17 @@ def watch(as_json: bool) -> None:
 
 async def _watch(settings: Settings, *, as_json: bool) -> None:
     async with create_store(settings) as store:
-        async for event in store.follow():
-            if event is None:
+        seen: deque[str] = deque(maxlen=WATCHED)
+        async for heard in store.follow():
+            if heard is None:
                 click.echo("watching logouts", err=True)
                 continue
+            event = heard.logout
+            if event.user is None:
+                # Everyone's is written, and heard, once a partition.
+                if event.id in seen:
+                    continue
+                seen.append(event.id)
             iss, sub = split_user_key(event.user) if event.user is not None else ("", None)
             told = {"user": sub, "iss": iss, **describe_logout(event)}
             if as_json:
@@ -277,7 +291,7 @@ async def _call(method: str, path: str, url: str | None, body: Any = None) -> An
     settings = settings_or_stop()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
-    base = url or f"http://{settings.host}:{settings.port}"
+    base = url or address(settings.host, settings.port)
     headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
     try:
         async with (

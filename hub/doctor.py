@@ -47,7 +47,7 @@ async def examine(settings: Settings) -> list[Finding]:
         findings += _examine_redis(info)
         findings.append(_examine_clock(seconds * SECOND + micros - began - took // 2))
     except (RedisError, OSError, TimeoutError) as error:
-        findings.append(Finding("store", "bad", f"does not answer ({type(error).__name__})"))
+        findings.append(Finding("store", "bad", f"{type(error).__name__}: {error}"))
     finally:
         await redis.aclose()
     return findings

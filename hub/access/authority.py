@@ -24,10 +24,11 @@ class Client(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is calling, with a token that was alive at ``standing.now``."""
+    """Who is calling, with a token that was alive at ``standing.now`` and expires at ``until``."""
 
     identity: Identity
     standing: Standing
+    until: Micros
 
     @property
     def is_admin(self) -> bool:
@@ -70,7 +71,7 @@ class Authority:
         """Enter the identity's session in the registry, and admit it as `admit` does."""
         name = tidy_name(client.name)
         visit = Visit(
-            identity=identity,
+            identity=msgspec.structs.replace(identity, exp=identity.exp + self._leeway),
             device=name or describe_user_agent(client.user_agent),
             ip=client.ip,
             presence=presence,
@@ -91,4 +92,4 @@ class Authority:
         refusal = judge(identity, standing, self._leeway)
         if refusal is not None:
             raise refusal
-        return Caller(identity=identity, standing=standing)
+        return Caller(identity=identity, standing=standing, until=identity.exp + self._leeway)

@@ -27,6 +27,8 @@ class Logouts:
     async def write(self, command: Command, by: Literal["user", "admin"]) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does."""
         receipt = await self._store.end(command)
+        if receipt.repeated:
+            return receipt
         logout = receipt.logout
         self._metrics.logouts.labels(logout.scope.value, logout.reason.value).inc()
         log.info(

@@ -16,6 +16,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Request = TypeVar("Request")
 
 MAX_USERS = 10_000
+MAX_DETAIL = 200
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -50,7 +51,7 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest(str(error)) from None
+        raise InvalidRequest(_shorten(str(error))) from None
 
 
 def convert_request(kind: type[Request], value: Any) -> Request:
@@ -60,9 +61,14 @@ def convert_request(kind: type[Request], value: Any) -> Request:
         InvalidRequest: naming the member that is wrong.
     """
     try:
-        return msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InvalidRequest(str(error)) from None
+        return read_request(kind, msgspec.json.encode(value))
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise InvalidRequest(_shorten(str(error))) from None
+
+
+def _shorten(detail: str) -> str:
+    # What was wrong is said, not echoed at length.
+    return detail if len(detail) <= MAX_DETAIL else detail[: MAX_DETAIL - 1] + "…"
 
 
 def new_id() -> str:

@@ -66,7 +66,7 @@ async def require_admin(request: web.Request) -> Identity | None:
     """
     token, expected = read_token(request), request.app[PARTS].settings.admin_token
     if expected is not None and hmac.compare_digest(
-        token.encode(), expected.get_secret_value().encode()
+        token.encode(errors="surrogateescape"), expected.get_secret_value().encode()
     ):
         return None
     caller = await request.app[PARTS].authority.admit(token)

@@ -21,7 +21,8 @@ def tidy_name(given: str | None) -> str:
 @lru_cache(maxsize=1024)
 def describe_user_agent(user_agent: str) -> str:
     """Return a name made of a ``User-Agent`` header."""
-    found = ua_parser.parse(user_agent[:MAX_USER_AGENT])
+    readable = user_agent[:MAX_USER_AGENT].encode(errors="replace").decode()
+    found = ua_parser.parse(readable)
     parts = [part.family for part in (found.user_agent, found.os) if part is not None]
     model = found.device.model if found.device and found.device.brand else None
     if not parts:

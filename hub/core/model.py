@@ -124,10 +124,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A logout that was written, and what happened to each session that it found."""
+    """A logout that was written, and what happened to each session that it found.
+
+    ``repeated`` when an idempotency key brought back what an earlier request had written.
+    """
 
     logout: Logout
     sessions: tuple[Outcome, ...] = ()
+    repeated: bool = False
 
 
 def user_key(iss: str, sub: str) -> UserKey:

@@ -6,17 +6,21 @@ it may keep one session, the one that asked to end the others. The *registry* sa
 have shown themselves, when, and with how new a token. `judge` weighs these facts and nothing else:
 
 1. A session with a tombstone is dead.
-2. Otherwise the newest cut-off counts, and the session outlives it when the cut-off kept it, when
-   it was registered afterwards with a token issued afterwards, or when this token was issued
-   afterwards.
+2. Otherwise the newest cut-off counts, of those that did not keep the session: the token is dead
+   when it was issued at that instant or before.
 3. What the facts leave alive may still be expired or not valid yet, by the store's clock.
 
 A whole-second ``iat`` (most issuers write no fraction) may stand for any instant of its second, so
-within the second of a cut-off the rule refuses it, and says ``token_too_old`` instead of
-``token_revoked``: the person just logged in again and only needs a fresh token.
+within the second of a cut-off it proves nothing. Then the registry decides: a session that was
+registered after the cut-off, by a token issued after it, is alive. Any other token of that second
+is refused, with ``token_too_old`` instead of ``token_revoked``: most likely the person just logged
+in again and only needs a fresh token. A token that is certainly older stays dead, whatever became
+of its session.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from hub.core.model import SECOND, Identity, Logout, Micros, Scope, Session, Standing
 from hub.errors import TokenExpired, TokenInvalid, TokenRevoked, TokenTooOld, Unauthorized
@@ -31,11 +35,12 @@ def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unautho
     """
     if standing.tombstone is not None:
         return TokenRevoked(logout=standing.tombstone)
-    cutoff = max(standing.cutoffs, key=lambda cut: cut.at, default=None)
-    if cutoff is not None and not _outlives(identity, standing.session, cutoff):
-        if issued_until(identity.iat) >= cutoff.at:
+    cutoff = newest_cutoff(identity.sid, standing.cutoffs)
+    if cutoff is not None and identity.iat <= cutoff.at:
+        if issued_until(identity.iat) < cutoff.at:
+            return TokenRevoked(logout=cutoff)
+        if not _is_newer(standing.session, cutoff):
             return TokenTooOld("log in again or refresh the token", logout=cutoff)
-        return TokenRevoked(logout=cutoff)
     if identity.exp + leeway <= standing.now:
         return TokenExpired()
     if max(identity.iat, identity.nbf) > standing.now + leeway + SECOND:
@@ -43,12 +48,33 @@ def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unautho
     return None
 
 
-def _outlives(identity: Identity, session: Session | None, cutoff: Logout) -> bool:
-    if cutoff.scope is Scope.OTHERS and identity.sid == cutoff.sid:
-        return True
-    if session is not None and session.registered_at > cutoff.at and session.iat > cutoff.at:
-        return True
-    return identity.iat > cutoff.at
+def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:
+    """Return the newest of the cut-offs that did not keep the session ``sid``."""
+    return max((cut for cut in cutoffs if ends(cut, sid)), key=lambda cut: cut.at, default=None)
+
+
+def _is_newer(session: Session | None, cutoff: Logout) -> bool:
+    return session is not None and min(session.registered_at, session.iat) > cutoff.at
+
+
+def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
+    """Return the cut-offs to remember once ``cutoff`` is written: itself, and what it does not say.
+
+    A cut-off that keeps a session says nothing of it, so the newest one that ended that session
+    is remembered with it; otherwise keeping a session could bring it back to life.
+    """
+    spared = cutoff.sid if cutoff.scope is Scope.OTHERS else None
+    floor = None if spared is None else newest_cutoff(spared, older)
+    return (cutoff,) if floor is None else (cutoff, floor)
+
+
+def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
+    """Tell whether a session that is not in the registry may enter it with this token.
+
+    This only keeps the registry clean of sessions that are long dead: `judge` decides.
+    """
+    cutoff = newest_cutoff(identity.sid, cutoffs)
+    return cutoff is None or identity.iat > cutoff.at
 
 
 def issued_until(iat: Micros) -> Micros:

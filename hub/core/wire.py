@@ -13,7 +13,9 @@ import msgspec
 from hub.core.model import Logout, Reason, Receipt, Scope, seconds
 
 VERSION = 1
-MAX_BYTES = 4096
+MAX_DIGITS = 17
+MAX_BYTES = 32768
+"""More than the longest names, in the widest characters, can make of a logout."""
 
 
 class Malformed(ValueError):
@@ -57,6 +59,8 @@ def decode_logout(data: bytes) -> Logout:
     if len(data) > MAX_BYTES:
         raise Malformed(f"a logout of {len(data)} bytes")
     stamp, _, text = data.partition(b" ")
+    if len(stamp) > MAX_DIGITS:
+        raise Malformed("a time of too many digits")
     try:
         record = _records.decode(text)
         at = int(stamp)

@@ -6,14 +6,29 @@ import asyncio
 from collections.abc import Iterator
 
 from hub.access.authority import Client
-from hub.core.model import Identity, Logout, UserKey
+from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends
+from hub.store.base import Heard
 
 
 class Connection:
-    """One socket: asking to be accepted, accepted, or ended by a logout."""
+    """One socket: asking to be accepted, accepted, or ended by a logout.
 
-    __slots__ = ("accepted", "busy", "client", "ended", "expiry", "gone", "identity", "sid", "turn")
+    ``alive_at`` is when, by the store's clock, its session was last found alive.
+    """
+
+    __slots__ = (
+        "accepted",
+        "alive_at",
+        "busy",
+        "client",
+        "ended",
+        "expiry",
+        "gone",
+        "identity",
+        "sid",
+        "turn",
+    )
 
     def __init__(self, sid: str, identity: Identity, client: Client, turn: int) -> None:
         self.sid = sid
@@ -21,6 +36,7 @@ class Connection:
         self.client = client
         self.turn = turn
         self.accepted = False
+        self.alive_at: Micros = 0
         self.ended: Logout | None = None
         self.busy: set[asyncio.Task[object]] = set()
         self.gone = asyncio.Event()
@@ -71,14 +87,19 @@ class Connections:
         mine = self._by_user.get(identity.user, {})
         return any(connection.identity.sid == identity.sid for connection in mine.values())
 
-    def ended_by(self, logout: Logout) -> list[Connection]:
-        """Return the sockets that a logout ends and that no earlier one has ended."""
-        if logout.user is None:
-            candidates = list(self._by_sid.values())
-        else:
-            candidates = list(self._by_user.get(logout.user, {}).values())
+    def ended_by(self, heard: Heard) -> list[Connection]:
+        """Return the sockets that a logout ends and that no earlier one has ended.
+
+        A socket whose session was found alive after the logout is a newer login, which a logout
+        that was heard late must not touch.
+        """
+        logout = heard.logout
+        mine = self._by_sid if logout.user is None else self._by_user.get(logout.user, {})
         return [
             connection
-            for connection in candidates
-            if connection.ended is None and ends(logout, connection.identity.sid)
+            for connection in mine.values()
+            if connection.ended is None
+            and connection.alive_at <= logout.at
+            and heard.concerns(connection.identity.user)
+            and ends(logout, connection.identity.sid)
         ]

@@ -12,6 +12,7 @@ from hub.core.model import Logout, State
 from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
+from hub.store.base import Heard
 
 log = structlog.get_logger(__name__)
 
@@ -44,15 +45,15 @@ class Delivery:
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def deliver(self, logout: Logout) -> int:
+    def deliver(self, heard: Heard) -> int:
         """Begin to end the sockets in scope, and return how many there are.
 
         They count as ended at once: nothing that they still send is obeyed, and a socket that is
         being accepted at this moment is refused.
         """
-        ended = self._connections.ended_by(logout)
+        ended = self._connections.ended_by(heard)
         for connection in ended:
-            self.end(connection, logout)
+            self.end(connection, heard.logout)
         return len(ended)
 
     def end(self, connection: Connection, logout: Logout) -> None:

@@ -20,6 +20,7 @@ from hub.store.base import Store
 
 log = structlog.get_logger(__name__)
 
+BATCH = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 
@@ -51,9 +52,9 @@ class Follower:
         pause = FIRST_PAUSE
         while True:
             try:
-                async for logout in self._store.follow():
-                    if logout is not None:
-                        self._delivery.deliver(logout)
+                async for heard in self._store.follow():
+                    if heard is not None:
+                        self._delivery.deliver(heard)
                         continue
                     await self._check_all()
                     self._note(following=True)
@@ -74,7 +75,10 @@ class Follower:
         self._metrics.following.set(following)
 
     async def _check_all(self) -> None:
-        await asyncio.gather(*(self._check(connection) for connection in self._connections))
+        connections = list(self._connections)
+        for start in range(0, len(connections), BATCH):
+            batch = connections[start : start + BATCH]
+            await asyncio.gather(*(self._check(connection) for connection in batch))
 
     async def _check(self, connection: Connection) -> None:
         refusal = await self._authority.doubt(connection.identity)

@@ -121,11 +121,18 @@ class Sockets:
         await self._engine.enter_room(sid, f"user:{identity.user}")
         await self._engine.enter_room(sid, f"session:{identity.user}:{identity.sid}")
         caller = await self._authority.register(identity, client, presence)
-        if connection.ended is not None:
-            raise TokenRevoked(logout=connection.ended)
+        self._confirm(connection, caller)
         if connection.gone.is_set():
             raise Unavailable("the transport closed")
         connection.accepted = True
+
+    def _confirm(self, connection: Connection, caller: Caller) -> None:
+        # A logout that was heard meanwhile is newer than the store's answer, or was in it.
+        if connection.ended is not None and connection.ended.at >= caller.standing.now:
+            raise TokenRevoked(logout=connection.ended)
+        connection.ended = None
+        connection.alive_at = caller.standing.now
+        connection.identity = caller.identity
         self._expire_in_time(connection, caller)
 
     def _credential(self, request: web.Request, given: ConnectAuth) -> str:
@@ -157,16 +164,16 @@ class Sockets:
         return connection
 
     def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
-        exp, now = caller.identity.exp, caller.standing.now
         if connection.expiry is not None:
             connection.expiry.cancel()
+        life = max(0, caller.until - caller.standing.now) / SECOND
         connection.expiry = asyncio.get_running_loop().call_later(
-            max(0, exp - now) / SECOND, self._expire, connection, exp
+            life, self._expire, connection, caller.until
         )
 
-    def _expire(self, connection: Connection, exp: Micros) -> None:
+    def _expire(self, connection: Connection, at: Micros) -> None:
         if connection.ended is None:
-            self._delivery.end(connection, _expiry(connection.identity, exp))
+            self._delivery.end(connection, _expiry(connection.identity, at))
 
     def _answering(
         self, handle: Callable[[Connection, Any], Awaitable[dict[str, Any]]]
@@ -212,22 +219,21 @@ class Sockets:
         caller = await self._authority.register(fresh, connection.client)
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
-        connection.identity = fresh
-        self._expire_in_time(connection, caller)
+        self._confirm(connection, caller)
         return {"expires_at": seconds(fresh.exp)}
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
         return describe_failure(NotFound("no such event"))
 
 
-def _expiry(identity: Identity, exp: Micros) -> Logout:
+def _expiry(identity: Identity, at: Micros) -> Logout:
     return Logout(
         id=new_id(),
         user=identity.user,
         scope=Scope.SESSION,
         reason=Reason.EXPIRED,
         sid=identity.sid,
-        at=exp,
+        at=at,
     )
 
 

@@ -12,7 +12,7 @@ said at the method; common to all of them:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -69,6 +69,16 @@ class Registry(msgspec.Struct, frozen=True):
     sessions: tuple[Session, ...]
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """A logout that was written, and which users it is about.
+
+    A logout of everyone is written, and heard, for one part of the users after the other.
+    """
+
+    logout: Logout
+    concerns: Callable[[UserKey], bool]
+
+
 class Command(msgspec.Struct, frozen=True):
     """A logout to write.
 
@@ -96,7 +106,8 @@ class Store(Protocol):
         """Enter a session in the registry, or renew it, and return what `look` would.
 
         Both happen at one instant. A session with a tombstone, or whose token has expired, is
-        not entered. Entering proves nothing: the caller judges the standing.
+        not entered, nor is one that a cut-off ended before it was ever seen. Entering proves
+        nothing: the caller judges the standing.
 
         Raises:
             RateLimited: when the user has as many sessions as a user may have.
@@ -112,10 +123,12 @@ class Store(Protocol):
 
         At one instant: the sessions in scope are frozen into the receipt, get tombstones and
         leave the registry; scopes ``all`` and ``others`` write a cut-off (never an older one than
-        there is, and never a shorter-lived one); the logout is appended to the log and published.
+        there is, never a shorter-lived one, and with what `supersede` says of older ones); the
+        logout is appended to the log and published.
         For everyone (``user`` None) the instant is one per partition, and the receipt is empty.
 
-        The same ``key`` of the same user again returns the first receipt, and changes nothing.
+        The same ``key`` of the same user again returns the first receipt, as ``repeated``, and
+        changes nothing.
 
         Raises:
             NotFound: by ``must_exist``; nothing was changed.
@@ -131,7 +144,7 @@ class Store(Protocol):
         """
         ...
 
-    def follow(self) -> AsyncIterator[Logout | None]:
+    def follow(self) -> AsyncIterator[Heard | None]:
         """Yield None once every later logout will be heard, then each logout as it is written.
 
         Ends only by raising `Unavailable`; what was written between two calls is not repeated.

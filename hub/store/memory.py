@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -23,13 +24,14 @@ from hub.core.model import (
     State,
     UserKey,
 )
-from hub.core.revocation import ends
+from hub.core.revocation import ends, may_register, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
     KEY_LIFETIME,
     LEASE,
     Command,
     Departure,
+    Heard,
     KeyReused,
     Registry,
     Visit,
@@ -46,7 +48,8 @@ class _User:
     sessions: dict[str, Session] = field(default_factory=dict)
     holders: dict[str, dict[str, int]] = field(default_factory=dict)
     tombstones: dict[str, tuple[Logout, Micros]] = field(default_factory=dict)
-    cutoff: tuple[Logout, Micros] | None = None
+    cutoffs: tuple[Logout, ...] = ()
+    cutoffs_until: Micros = 0
     keys: dict[str, tuple[Logout, Receipt, Micros]] = field(default_factory=dict)
 
     def forget(self, now: Micros) -> None:
@@ -54,15 +57,15 @@ class _User:
             self.drop(sid)
         self.tombstones = {s: t for s, t in self.tombstones.items() if t[1] > now}
         self.keys = {k: v for k, v in self.keys.items() if v[2] > now}
-        if self.cutoff is not None and self.cutoff[1] <= now:
-            self.cutoff = None
+        if self.cutoffs_until <= now:
+            self.cutoffs = ()
 
     def drop(self, sid: str) -> None:
         del self.sessions[sid]
         self.holders.pop(sid, None)
 
     def is_empty(self) -> bool:
-        return not (self.sessions or self.tombstones or self.keys or self.cutoff)
+        return not (self.sessions or self.tombstones or self.keys or self.cutoffs)
 
 
 class MemoryStore:
@@ -106,14 +109,19 @@ class MemoryStore:
         now, identity = self._clock(), visit.identity
         user = self._user(identity.user, now)
         if identity.sid not in user.tombstones and identity.exp > now:
-            old = user.sessions.get(identity.sid)
-            if old is None and len(user.sessions) >= self._max_sessions:
-                raise RateLimited("the user has too many sessions")
-            user.sessions[identity.sid] = _renewed(old, visit, now)
-            if visit.presence is not None:
-                holders = user.holders.setdefault(identity.sid, {})
-                holders[visit.presence.lease] = visit.presence.turn
+            self._enter(user, visit, now)
         return self._standing(identity.user, identity.sid, now)
+
+    def _enter(self, user: _User, visit: Visit, now: Micros) -> None:
+        sid, old = visit.identity.sid, user.sessions.get(visit.identity.sid)
+        if old is None:
+            if not may_register(visit.identity, self._cutoffs(user)):
+                return
+            if len(user.sessions) >= self._max_sessions:
+                raise RateLimited("the user has too many sessions")
+        user.sessions[sid] = _renewed(old, visit, now)
+        if visit.presence is not None:
+            user.holders.setdefault(sid, {})[visit.presence.lease] = visit.presence.turn
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -133,7 +141,7 @@ class MemoryStore:
             first, receipt, _ = user.keys[command.key]
             if msgspec.structs.replace(command.logout, id=first.id) != first:
                 raise KeyReused("the idempotency key was used for another logout")
-            return receipt
+            return msgspec.structs.replace(receipt, repeated=True)
         if command.must_exist and command.also not in user.sessions:
             raise NotFound("no such session")
         receipt = self._write(command, user, now)
@@ -144,7 +152,7 @@ class MemoryStore:
         return receipt
 
     def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
-        at = now if user.cutoff is None else max(now, user.cutoff[0].at + 1)
+        at = max([now, *(cut.at + 1 for cut in user.cutoffs)])
         logout = msgspec.structs.replace(command.logout, at=at)
         victims = [self._seen(user, s, now) for s in user.sessions.values() if ends(logout, s.sid)]
         outcomes = [
@@ -157,7 +165,8 @@ class MemoryStore:
         for session in victims:
             user.drop(session.sid)
         if logout.scope is not Scope.SESSION:
-            user.cutoff = (logout, now + self._lifetime)
+            user.cutoffs = supersede(logout, user.cutoffs)
+            user.cutoffs_until = max(user.cutoffs_until, now + self._lifetime)
         return Receipt(logout, tuple(outcomes))
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
@@ -174,14 +183,15 @@ class MemoryStore:
                 )
         self._forget(now)
 
-    async def follow(self) -> AsyncIterator[Logout | None]:
+    async def follow(self) -> AsyncIterator[Heard | None]:
         """Yield None, then each logout as it is written."""
         queue: asyncio.Queue[Logout] = asyncio.Queue()
         self._followers.add(queue)
         try:
             yield None
             while True:
-                yield await queue.get()
+                logout = await queue.get()
+                yield Heard(logout, partial(_concerns, logout))
         finally:
             self._followers.discard(queue)
 
@@ -199,7 +209,7 @@ class MemoryStore:
 
     def _cutoffs(self, user: _User) -> tuple[Logout, ...]:
         everyone = self._users.get(None, _User())
-        return tuple(cut[0] for cut in (user.cutoff, everyone.cutoff) if cut is not None)
+        return (*user.cutoffs, *everyone.cutoffs)
 
     def _standing(self, key: UserKey, sid: str, now: Micros) -> Standing:
         user = self._user(key, now)
@@ -222,6 +232,10 @@ class MemoryStore:
 
     def _renewals(self, user: _User, sid: str) -> Iterator[Micros]:
         return (self._leases.get(lease, 0) for lease in user.holders.get(sid, {}))
+
+
+def _concerns(logout: Logout, user: UserKey) -> bool:
+    return logout.user in (None, user)
 
 
 def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:

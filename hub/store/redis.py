@@ -8,6 +8,7 @@ of a Redis Cluster. The keys:
 ``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
 ``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
+``hub:{P}:floor:USER``          the newest logout that ended the session which the cut-off keeps
 ``hub:{P}:everyone``            the newest logout of everyone
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
 ``hub:{P}:lease:LEASE``         when a replica last renewed its lease
@@ -52,6 +53,7 @@ from hub.store.base import (
     TIME_LIMIT,
     Command,
     Departure,
+    Heard,
     KeyReused,
     Registry,
     Visit,
@@ -128,8 +130,7 @@ class RedisStore:
                 names.tombstone + identity.sid,
                 names.session + identity.sid,
                 names.sessions,
-                names.cutoff,
-                names.everyone,
+                *names.cutoffs,
             ],
             [
                 int(write),
@@ -148,20 +149,20 @@ class RedisStore:
         )
         if answer[0] == b"full":
             raise RateLimited("the user has too many sessions")
-        now, tombstone, cutoff, everyone, fields, renewals = answer
+        now, tombstone, cutoffs, fields, renewals = answer
         return Standing(
             now=int(now),
             tombstone=_read_logout(tombstone) if tombstone else None,
             session=_read_session(identity.sid, fields, int(now), renewals) if fields else None,
-            cutoffs=_read_cutoffs(cutoff, everyone),
+            cutoffs=tuple(_read_logout(cutoff) for cutoff in cutoffs),
         )
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
         names = _Names(user)
-        now, cutoff, everyone, *rows = await self._visits.call(
+        now, cutoffs, *rows = await self._visits.call(
             SESSIONS,
-            [names.sessions, names.cutoff, names.everyone],
+            [names.sessions, *names.cutoffs],
             [names.session, names.lease],
         )
         seen = [
@@ -169,7 +170,9 @@ class RedisStore:
             for sid, fields, renewals in rows
         ]
         return Registry(
-            standing=Standing(now=int(now), cutoffs=_read_cutoffs(cutoff, everyone)),
+            standing=Standing(
+                now=int(now), cutoffs=tuple(_read_logout(cutoff) for cutoff in cutoffs)
+            ),
             sessions=tuple(sorted(seen, key=lambda session: session.created_at)),
         )
 
@@ -191,6 +194,7 @@ class RedisStore:
             [
                 names.sessions,
                 names.everyone if logout.user is None else names.cutoff,
+                names.floor,
                 names.log,
                 names.key + hashlib.sha256((key or "").encode()).hexdigest(),
             ],
@@ -217,12 +221,13 @@ class RedisStore:
                 raise NotFound("no such session")
             case b"reused":
                 raise KeyReused("the idempotency key was used for another logout")
-        _, at, text, *rows = answer
+        kind, at, text, *rows = answer
         outcomes = (
             Outcome(s.decode(), d.decode(), State.NOTIFIED if o == b"1" else State.OFFLINE)
             for s, d, o in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
         )
-        return Receipt(_read_logout(at + b" " + text), tuple(outcomes))
+        logout = _read_logout(at + b" " + text)
+        return Receipt(logout, tuple(outcomes), repeated=kind == b"again")
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
         """Renew a replica's lease in every partition, and note which sessions left it."""
@@ -241,23 +246,28 @@ class RedisStore:
             [lease, self._lifetime_ms, *(g.turn for g in gone)],
         )
 
-    async def follow(self) -> AsyncIterator[Logout | None]:
+    async def follow(self) -> AsyncIterator[Heard | None]:
         """Yield None once subscribed to every partition, then each logout as it is published."""
-        channels = [_Names(None, number).channel for number in range(PARTITIONS)]
+        channels = {_Names(None, number).channel.encode(): number for number in range(PARTITIONS)}
         try:
             async with self._subscriber.pubsub() as pubsub:
                 async with asyncio.timeout(2 * TIME_LIMIT):
                     await pubsub.subscribe(*channels)
-                    for _ in channels:
-                        await pubsub.get_message(timeout=TIME_LIMIT)
+                    confirmed = 0
+                    while confirmed < len(channels):
+                        message = await pubsub.get_message(timeout=TIME_LIMIT)
+                        confirmed += message is not None and message["type"] == "subscribe"
                 yield None
                 while True:
                     message = await pubsub.get_message(timeout=TIME_LIMIT)
-                    if message is not None and message["type"] == "message":
-                        try:
-                            yield decode_logout(message["data"])
-                        except Malformed as error:
-                            log.warning("unreadable logout on the channel", error=str(error))
+                    if message is None or message["type"] != "message":
+                        continue
+                    try:
+                        logout = decode_logout(message["data"])
+                    except Malformed as error:
+                        log.warning("unreadable logout on the channel", error=str(error))
+                    else:
+                        yield _heard(logout, channels[message["channel"]])
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"the log cannot be followed ({type(error).__name__})") from error
 
@@ -272,7 +282,9 @@ class _Names:
         self.tombstone = f"{prefix}:dead:{user or ''}:"
         self.cutoff = f"{prefix}:cutoff:{user or ''}"
         self.key = f"{prefix}:key:{user or ''}:"
+        self.floor = f"{prefix}:floor:{user or ''}"
         self.everyone = f"{prefix}:everyone"
+        self.cutoffs = (self.cutoff, self.floor, self.everyone)
         self.lease = f"{prefix}:lease:"
         self.log = f"{prefix}:log"
         self.channel = f"{prefix}:logouts"
@@ -290,8 +302,10 @@ def _read_logout(data: bytes) -> Logout:
         raise Unavailable(f"the store holds what the hub cannot read: {error}") from error
 
 
-def _read_cutoffs(*data: bytes) -> tuple[Logout, ...]:
-    return tuple(_read_logout(item) for item in data if item)
+def _heard(logout: Logout, number: int) -> Heard:
+    if logout.user is None:
+        return Heard(logout, lambda user: partition_of(user) == number)
+    return Heard(logout, lambda user: user == logout.user)
 
 
 def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[bytes]) -> Session:

@@ -168,6 +168,37 @@ async def test_others_keeps_the_caller_registered_or_not(store: Store) -> None:
     assert not await alive(store, keeper)
 
 
+async def test_keeping_a_session_does_not_bring_it_back(store: Store) -> None:
+    """Others, for a session that an earlier logout ended, leaves it dead; so does a second one."""
+    for earlier in (logout(), logout(user=None)):
+        unseen = identity("unseen")
+        await store.end(Command(earlier))
+        for _ in range(2):
+            await store.end(Command(logout(Scope.OTHERS, "unseen")))
+            assert not await alive(store, unseen)
+
+
+async def test_a_kept_session_stays_when_it_ends_the_others_again(store: Store) -> None:
+    """A session may end the others as often as it likes, whatever came before its login."""
+    await store.end(Command(logout()))
+    keeper = identity("keep")
+    for _ in range(3):
+        await store.end(Command(logout(Scope.OTHERS, "keep")))
+        assert await alive(store, keeper)
+    await store.end(Command(logout(Scope.OTHERS, "another")))
+    assert not await alive(store, keeper)
+
+
+async def test_an_old_token_stays_dead_when_its_session_shows_a_new_one(store: Store) -> None:
+    """A renewed token of a session does not revive the one that everyone's logout ended."""
+    old = identity("a")
+    await store.end(Command(logout(user=None)))
+    new = identity("a")
+    await store.register(Visit(new, "", ""))
+    assert await alive(store, new)
+    assert not await alive(store, old)
+
+
 async def test_session_ends_one_by_name(store: Store) -> None:
     """A named session is dead for every token, also a newer one; its neighbours live."""
     await store.register(visit("a"))
@@ -235,6 +266,8 @@ async def test_registering_a_dead_session_does_not_revive_it(store: Store) -> No
     for _ in range(2):
         verdict = judge(old, await store.register(Visit(old, "", "")))
         assert isinstance(verdict, TokenRevoked)
+    assert (await store.sessions(ADA)).sessions == ()
+    assert (await store.end(Command(logout()))).sessions == ()
 
 
 async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
@@ -246,7 +279,8 @@ async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
     again = await store.end(
         msgspec.structs.replace(command, logout=msgspec.structs.replace(command.logout, id="x"))
     )
-    assert again == first
+    assert (again.logout, again.sessions) == (first.logout, first.sessions)
+    assert (first.repeated, again.repeated) == (False, True)
     assert await alive(store, (visit("b")).identity)
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
 
@@ -300,15 +334,52 @@ async def test_a_session_on_two_replicas_is_online_until_both_let_go(store: Stor
 
 async def test_followers_hear_every_logout_in_order(store: Store) -> None:
     """After the first None a follower hears each logout once, as it was written."""
-    heard = []
     following = store.follow()
     assert await anext(following) is None
     receipts = [await store.end(Command(logout(user=ADA))) for _ in range(3)]
     async with asyncio.timeout(5):
-        heard = [await anext(following) for _ in receipts]
-    assert heard == [receipt.logout for receipt in receipts]
+        for receipt in receipts:
+            heard = await anext(following)
+            assert heard is not None
+            assert heard.logout == receipt.logout
+            assert heard.concerns(ADA)
+            assert not heard.concerns(user_key("", "grace"))
     with contextlib.suppress(asyncio.CancelledError):
         await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_logout_of_everyone_is_heard_by_every_user(store: Store) -> None:
+    """Together, what is heard of a logout of everyone concerns each user exactly once."""
+    users = [user_key("", str(number)) for number in range(100)]
+    following = store.follow()
+    assert await anext(following) is None
+    await store.end(Command(logout(user=None)))
+    left = set(users)
+    async with asyncio.timeout(5):
+        while left:
+            heard = await anext(following)
+            assert heard is not None
+            concerned = {user for user in users if heard.concerns(user)}
+            assert concerned <= left
+            left -= concerned
+    await following.aclose()  # type: ignore[attr-defined]
+
+
+async def test_the_longest_names_and_words_are_kept(store: Store) -> None:
+    """What the edges let through, the store can write, publish and read again."""
+    widest = "\U0010fffd" * 256
+    user = user_key(widest, widest)
+    following = store.follow()
+    assert await anext(following) is None
+    written = msgspec.structs.replace(logout(Scope.OTHERS, widest, user=user), message="\x01" * 500)
+    receipt = await store.end(Command(written))
+    assert msgspec.structs.replace(receipt.logout, at=0) == written
+    async with asyncio.timeout(5):
+        heard = await anext(following)
+    assert heard is not None
+    assert heard.logout == receipt.logout
+    assert not await alive(store, identity("a", user=user, iat=1))
+    await following.aclose()  # type: ignore[attr-defined]
 
 
 async def test_many_calls_at_once_are_all_answered(store: Store) -> None:

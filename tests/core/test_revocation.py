@@ -19,7 +19,7 @@ from hub.core.model import (
     split_user_key,
     user_key,
 )
-from hub.core.revocation import ends, identify, issued_until, judge, living
+from hub.core.revocation import ends, identify, issued_until, judge, living, supersede
 from hub.errors import (
     HubError,
     TokenExpired,
@@ -149,27 +149,42 @@ def test_a_kept_session_dies_by_a_newer_cutoff() -> None:
 @pytest.mark.parametrize(
     ("registered_at", "iat", "expected"),
     [
-        pytest.param(T + 2, T + 1, None, id="registered and issued afterwards"),
-        pytest.param(T + 2, T, TokenRevoked, id="registered afterwards by a token from before"),
-        pytest.param(T, T + 1, TokenRevoked, id="issued afterwards by a fast clock, seen before"),
-        pytest.param(T - 1, T - 2, TokenRevoked, id="registered and issued before"),
+        pytest.param(T + 7, T + 6, None, id="registered and issued afterwards"),
+        pytest.param(T + 7, T + 5, TokenTooOld, id="registered afterwards by a token from before"),
+        pytest.param(T + 5, T + 6, TokenTooOld, id="issued by a fast clock, seen before"),
+        pytest.param(T + 1, T + 1, TokenTooOld, id="registered and issued before"),
     ],
 )
-def test_a_session_registered_after_the_newest_cutoff_is_alive(
+def test_in_the_second_of_a_cutoff_the_registry_decides(
     registered_at: Micros, iat: Micros, expected: type[HubError] | None
 ) -> None:
-    """Only showing a newer token after the cut-off proves that a session is new."""
-    old_token = token(T - 60 * SECOND)
-    standing = after(T + SECOND, cut(T), session=registered(registered_at, iat))
-    assert verdict(old_token, standing) is expected
+    """A whole-second token is let in when its session is known to be newer than the cut-off."""
+    standing = after(T + SECOND, cut(T + 5), session=registered(registered_at, iat))
+    assert verdict(token(T), standing) is expected
+
+
+def test_a_certainly_older_token_stays_dead_whatever_its_session_does() -> None:
+    """A session that shows a newer token does not bring back the one that was logged out."""
+    standing = after(T + SECOND, cut(T), session=registered(T + 2, T + 1))
+    for iat in (T - 60 * SECOND, T - 5):
+        assert verdict(token(iat), standing) is TokenRevoked
+    assert judge(token(T + 1), standing) is None
 
 
 def test_a_registration_between_two_cutoffs_does_not_count() -> None:
-    """A session that was new after the older cut-off dies by the newer one."""
-    standing = after(
-        T + 60 * SECOND, cut(T), cut(T + 20 * SECOND), session=registered(T + 11, T + 10)
-    )
-    assert verdict(token(T + 10), standing) is TokenRevoked
+    """A session that was new after the older cut-off is not newer than the newer one."""
+    newer = cut(T + 20 * SECOND + 5)
+    standing = after(T + 60 * SECOND, cut(T), newer, session=registered(T + 11, T + 10))
+    assert verdict(token(T + 20 * SECOND), standing) is TokenTooOld
+
+
+def test_being_kept_does_not_undo_an_older_logout() -> None:
+    """A session that a logout had ended is not revived by a later one that keeps it."""
+    standing = after(T + 9, cut(T, id_="ended it"), cut(T + 5, Scope.OTHERS, "mine"))
+    refusal = judge(token(T - SECOND), standing)
+    assert type(refusal) is TokenRevoked
+    assert refusal.logout is not None
+    assert refusal.logout.id == "ended it"
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
@@ -280,11 +295,10 @@ def test_what_was_issued_by_any_cutoff_is_dead_unless_kept_or_registered(
     """No order of cut-offs, dates or clocks lets an old token through."""
     if not any(identity.iat <= cutoff.at for cutoff in standing.cutoffs):
         return
-    newest = max(standing.cutoffs, key=lambda cutoff: cutoff.at)
-    kept = newest.scope is Scope.OTHERS and newest.sid == identity.sid
+    ending = [c for c in standing.cutoffs if identity.iat <= c.at and ends(c, identity.sid)]
+    certain = [cutoff for cutoff in ending if issued_until(identity.iat) < cutoff.at]
     session = standing.session
-    is_new = session is not None and min(session.registered_at, session.iat) > newest.at
-    if not kept and not is_new:
+    if certain or (ending and session is None):
         assert isinstance(judge(identity, standing), TokenRevoked | TokenTooOld)
 
 
@@ -297,16 +311,16 @@ def test_a_cutoff_kills_nothing_that_came_after_it(identity: Identity, standing:
 
 
 @given(identities, standings, st.integers(1, SECOND), st.none() | sids)
-def test_a_newer_cutoff_revives_only_what_it_keeps(
+def test_a_newer_cutoff_revives_nothing(
     identity: Identity, standing: Standing, later: Micros, keep: str | None
 ) -> None:
-    """One logout more never makes a dead token alive, unless it names its session."""
+    """One logout more never makes a dead token alive, also when it keeps its session."""
     newest = max((cutoff.at for cutoff in standing.cutoffs), default=T)
     scope = Scope.ALL if keep is None else Scope.OTHERS
     more = msgspec.structs.replace(
         standing, cutoffs=(*standing.cutoffs, cut(newest + later, scope, keep))
     )
-    if keep != identity.sid and judge(identity, standing) is not None:
+    if judge(identity, standing) is not None:
         assert judge(identity, more) is not None
 
 
@@ -317,6 +331,17 @@ def test_the_order_in_which_cutoffs_are_told_does_not_matter(
     """The verdict depends on what is known, not on where it was found."""
     turned = msgspec.structs.replace(standing, cutoffs=standing.cutoffs[::-1])
     assert verdict(identity, standing) is verdict(identity, turned)
+
+
+@given(identities, standings)
+def test_superseded_cutoffs_need_not_be_remembered(identity: Identity, standing: Standing) -> None:
+    """What `supersede` leaves of all cut-offs, one after the other, gives the same verdict."""
+    remembered: tuple[Logout, ...] = ()
+    for cutoff in sorted(standing.cutoffs, key=lambda cutoff: cutoff.at):
+        remembered = supersede(cutoff, remembered)
+    assert len(remembered) <= 2
+    little = msgspec.structs.replace(standing, cutoffs=remembered)
+    assert verdict(identity, little) is verdict(identity, standing)
 
 
 @given(identities, standings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -81,6 +82,15 @@ async def raw_socket(
         assert opening is not None
         assert opening.startswith("0{")
         yield raw
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Tell whether the other side has given up a connection."""
+    try:
+        connection.send(b"x")
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    return False
 
 
 async def eventually(check: Any, patience: float = PATIENCE) -> None:

@@ -18,7 +18,7 @@ from hub.core.model import Standing
 from hub.store.base import Visit
 from hub.store.memory import MemoryStore
 from tests.e2e.people import python_client
-from tests.realtime.raw import RawSocket, eventually, raw_socket
+from tests.realtime.raw import RawSocket, eventually, is_reset, raw_socket
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 APP = "https://app.example"
@@ -160,12 +160,12 @@ NO_PACKETS = [
 ]
 
 
-@pytest.mark.parametrize("frame", NO_PACKETS, ids=repr)
-async def test_what_is_no_packet_ends_the_connection(hub: Replica, frame: str | bytes) -> None:
+@pytest.mark.parametrize("packet", NO_PACKETS, ids=repr)
+async def test_what_is_no_packet_ends_the_connection(hub: Replica, packet: str | bytes) -> None:
     """Garbage, binary and unknown packets close the transport, and nothing else breaks."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada"))
-        await raw.send(frame)
+        await raw.send(packet)
         assert await raw.receive_all() == []
     assert (await hub.call("GET", "/healthz")).status == 200
 
@@ -249,41 +249,38 @@ async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> 
     assert await metric(hub, 'hub_notices_total{state="notified"}') == 1
 
 
-async def test_who_does_not_read_is_cut_too(hub: Replica) -> None:
-    """A client whose program hangs loses its TCP connection: the cut needs no help of it."""
-    key = "dGhlIHNhbXBsZSBub25jZQ=="
+def silent_socket(hub: Replica, token: str) -> socket.socket:
+    """Return a connection that asked to be accepted, and that nobody will ever read."""
     request = (
         f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{hub.port}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: {key}\r\n\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    text = ("40" + json.dumps({"token": token("ada", "s1")})).encode()
-    assert 126 <= len(text) < 65536
-    frame = b"\x81\xfe" + len(text).to_bytes(2, "big") + b"\0\0\0\0" + text
-    with socket.create_connection(("127.0.0.1", hub.port)) as silent:
-        silent.sendall(request.encode() + frame)
+    silent = socket.socket()
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    silent.connect(("127.0.0.1", hub.port))
+    silent.sendall(request.encode() + frame("40" + json.dumps({"token": token})))
+    return silent
 
-        async def connected() -> bool:
-            return await metric(hub, "hub_sockets") == 1
 
-        await eventually(connected)
+def frame(text: str) -> bytes:
+    """Return a text frame as a client sends it, masked with zeros (RFC 6455 section 5.2)."""
+    data = text.encode()
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    return b"\x81" + size + b"\0\0\0\0" + data
+
+
+async def test_who_does_not_read_is_cut_too(hub: Replica) -> None:
+    """A client whose program hangs loses its TCP connection: the cut needs no help of it."""
+
+    async def sockets(count: int) -> bool:
+        return await metric(hub, "hub_sockets") == count
+
+    with silent_socket(hub, token("ada", "s1")) as silent:
+        await eventually(lambda: sockets(1))
         await admin_logout(hub, user="ada")
-
-        async def cut() -> bool:
-            return await metric(hub, "hub_sockets") == 0
-
-        await eventually(cut)
-        silent.setblocking(False)
+        await eventually(lambda: sockets(0))
         await eventually(lambda: is_reset(silent))
-
-
-def is_reset(connection: socket.socket) -> bool:
-    """Tell whether the other side has given up a connection."""
-    try:
-        connection.send(b"x")
-    except (ConnectionResetError, BrokenPipeError):
-        return True
-    return False
 
 
 async def test_a_socket_that_was_ended_is_not_obeyed_any_more(hub: Replica) -> None:
@@ -300,6 +297,27 @@ async def test_a_socket_that_was_ended_is_not_obeyed_any_more(hub: Replica) -> N
         told = json.loads(answer[answer.index("[") :])[0]
         assert told["ok"] is False
         assert told["error"]["code"] == "token_revoked"
+
+
+async def test_who_asked_is_answered_before_the_cut(hub: Replica) -> None:
+    """A socket that logs itself out gets its answer, though the notification overtakes it."""
+    store = store_of(hub)
+    real = store.end
+
+    async def slow(command: Any) -> Any:
+        receipt = await real(command)
+        await asyncio.sleep(0.2)
+        return receipt
+
+    store.end = slow  # type: ignore[method-assign]
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        await raw.send('421["logout",{}]')
+        number, _ = await notification(raw)
+        await raw.send(f"43{number}[]")
+        answer, end = await raw.receive_all()
+    assert answer.startswith('431[{"ok":true')
+    assert end == "41"
 
 
 BAD_EVENTS: list[tuple[list[Any], str]] = [

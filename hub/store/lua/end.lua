@@ -1,20 +1,22 @@
 -- Write a logout, at one instant.
--- KEYS: sessions, cut-off, log, idempotency key
+-- KEYS: sessions, cut-off, its floor, log, idempotency key
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel
 -- Answers {'done', at, logout, sid, device, online, ...}; {'missing'} or {'reused'} when nothing
--- was changed. The same key again answers what it answered first.
+-- was changed. The same key again answers what it answered first, with 'again' for 'done'.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
 local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
 local tombstones, sessions, leases = ARGV[11], ARGV[12], ARGV[13]
 
 if keyed then
-  local first = redis.call('HMGET', KEYS[4], 'fingerprint', 'answer')
+  local first = redis.call('HMGET', KEYS[5], 'fingerprint', 'answer')
   if first[1] then
     if first[1] ~= fingerprint then return {'reused'} end
-    return cjson.decode(first[2])
+    local answer = cjson.decode(first[2])
+    answer[1] = 'again'
+    return answer
   end
 end
 
@@ -58,15 +60,24 @@ for i = 4, #answer, 3 do
   redis.call('SET', tombstones .. answer[i], record, 'PX', lifetime)
 end
 if cuts then
-  local left = redis.call('PTTL', KEYS[2])
-  redis.call('SET', KEYS[2], record, 'PX', math.max(lifetime, left))
+  -- As supersede in hub/core/revocation.py: what ended the kept session is remembered.
+  local left = math.max(lifetime, redis.call('PTTL', KEYS[2]))
+  local kept_before = before and cjson.decode(string.match(before, '^%d+ (.*)$'))
+  if keep == '' then
+    redis.call('DEL', KEYS[3])
+  elseif before and not (kept_before.scope == 'others' and kept_before.sid == keep) then
+    redis.call('SET', KEYS[3], before, 'PX', left)
+  elseif redis.call('EXISTS', KEYS[3]) == 1 then
+    redis.call('PEXPIRE', KEYS[3], left)
+  end
+  redis.call('SET', KEYS[2], record, 'PX', left)
 end
 
 local oldest = string.format('%.0f', math.floor((now / 1000) - lifetime))
-redis.call('XADD', KEYS[3], 'MINID', '~', oldest, '*', 'logout', record)
+redis.call('XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record)
 redis.call('PUBLISH', ARGV[15], record)
 if keyed then
-  redis.call('HSET', KEYS[4], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
-  redis.call('PEXPIRE', KEYS[4], ARGV[10])
+  redis.call('HSET', KEYS[5], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
+  redis.call('PEXPIRE', KEYS[5], ARGV[10])
 end
 return answer

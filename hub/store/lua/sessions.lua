@@ -1,11 +1,16 @@
 -- List a user's sessions that have not expired.
--- KEYS: sessions, cut-off of the user, cut-off of everyone
+-- KEYS: sessions, cut-off of the user, its floor, cut-off of everyone
 -- ARGV: prefix of session keys, prefix of leases
--- Answers {now, cut-off, cut-off of everyone, {sid, fields, renewals}, ...}.
+-- Answers {now, {cut-offs}, {sid, fields, renewals}, ...}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
-local answer = {stamp, redis.call('GET', KEYS[2]) or '', redis.call('GET', KEYS[3]) or ''}
+local cutoffs = {}
+for i = 2, 4 do
+  local record = redis.call('GET', KEYS[i])
+  if record then table.insert(cutoffs, record) end
+end
+local answer = {stamp, cutoffs}
 
 for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. stamp, '+inf')) do
   local fields = redis.call('HGETALL', ARGV[1] .. sid)

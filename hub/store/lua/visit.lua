@@ -1,21 +1,42 @@
 -- Look at a session, and with ARGV[1] = '1' enter it in the registry, at one instant.
--- KEYS: tombstone, session, sessions, cut-off of the user, cut-off of everyone
+-- KEYS: tombstone, session, sessions, cut-off of the user, its floor, cut-off of everyone
 -- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms),
 --   does the device's name replace an older one, prefix of leases
--- Answers {now, tombstone, cut-off, cut-off of everyone, the session's fields, renewals}, or
--- {'full'}.
+-- Answers {now, tombstone, {cut-offs}, the session's fields, renewals}, or {'full'}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
 local tombstone = redis.call('GET', KEYS[1])
 local sid, iat, exp, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[7]
 
+local cutoffs = {}
+for i = 4, 6 do
+  local record = redis.call('GET', KEYS[i])
+  if record then table.insert(cutoffs, record) end
+end
+
+-- As may_register in hub/core/revocation.py, which says why this is not the rule.
+local function may_register()
+  for _, record in ipairs(cutoffs) do
+    local at, text = string.match(record, '^(%d+) (.*)$')
+    local logout = cjson.decode(text)
+    local kept = logout.scope == 'others' and logout.sid == sid
+    if iat <= tonumber(at) and not kept then return false end
+  end
+  return true
+end
+
+local enters = false
 if ARGV[1] == '1' and not tombstone and exp > now then
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', stamp)
-  local known = redis.call('ZSCORE', KEYS[3], sid)
-  if not known and redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9]) then
-    return {'full'}
+  enters = redis.call('ZSCORE', KEYS[3], sid)
+  if not enters and may_register() then
+    if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9]) then return {'full'} end
+    enters = true
   end
+end
+
+if enters then
   local old = redis.call('HMGET', KEYS[2], 'iat', 'expires_at')
   local expires = math.max(exp, tonumber(old[2] or 0))
   local expires_stamp = string.format('%.0f', expires)
@@ -34,5 +55,4 @@ if ARGV[1] == '1' and not tombstone and exp > now then
 end
 
 local fields = redis.call('HGETALL', KEYS[2])
-return {stamp, tombstone or '', redis.call('GET', KEYS[4]) or '',
-  redis.call('GET', KEYS[5]) or '', fields, renewals(fields, ARGV[12])}
+return {stamp, tombstone or '', cutoffs, fields, renewals(fields, ARGV[12])}
