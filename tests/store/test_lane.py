@@ -141,28 +141,35 @@ async def test_a_hung_redis_refuses_all_that_wait_within_the_limit(
         await assert_each_gets_its_own(store, people)
 
 
-async def test_a_redis_that_never_ends_its_answer_is_given_up_in_time() -> None:
-    """One byte now and then keeps a connection busy, and still holds nobody for long."""
-    ended = asyncio.Event()
+async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisServer) -> None:
+    """A few bytes now and then keep a connection busy, and still hold nobody for long."""
+    ended: list[asyncio.Task[None]] = []
 
-    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, slow: bool) -> None:
         with contextlib.suppress(ConnectionError):
-            while not writer.is_closing():
-                writer.write(b"+")
+            while data := await reader.read(30 if slow else 65536):
+                writer.write(data)
                 await writer.drain()
-                await asyncio.sleep(0.2)
-        ended.set()
+                await asyncio.sleep(0.1 if slow else 0)
+        writer.close()
 
-    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", own_redis.port)
+        ended.append(asyncio.create_task(pump(from_redis, writer, slow=True)))
+        ended.append(asyncio.create_task(pump(reader, to_redis, slow=False)))
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with RedisStore(f"redis://127.0.0.1:{port}/0", lifetime=LIFETIME) as store:
+        people = [identity(number) for number in range(100)]
         began = time.monotonic()
-        with pytest.raises(Unavailable):
-            await store.look(identity(1))
+        answers = await asyncio.gather(*(store.look(who) for who in people), return_exceptions=True)
         assert time.monotonic() - began < SOON
+        assert {type(answer) for answer in answers} == {Unavailable}
     server.close()
+    own_redis.kill()
     async with asyncio.timeout(5):
-        await ended.wait()
+        await asyncio.gather(*ended)
 
 
 async def test_a_late_answer_is_not_taken_for_the_next_ones(
