@@ -26,6 +26,7 @@ from socketio import packet
 log = structlog.get_logger(__name__)
 
 CLOSE_TIMEOUT = 1.0
+DRAIN_STEP = 0.01
 BODY_TIMEOUT = 15.0
 PING_INTERVAL = 25
 PING_TIMEOUT = 20
@@ -158,13 +159,19 @@ class Engine(socketio.AsyncServer):  # type: ignore[misc]
         socket = self.eio.sockets.get(eio_sid)
         if socket is None:
             return
+        await self._drain(socket)
+        if not socket.upgraded:
+            await self._end_polling(eio_sid, socket)
         websocket = getattr(socket, "hub_websocket", None)
-        if websocket is None:
-            # Noop and close are in the answer to the poll that waits, or to the next one.
-            await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
-            return
-        await self._drain(socket.queue)
-        await websocket.end(code)
+        if websocket is not None:
+            await websocket.end(code)
+
+    async def _end_polling(self, eio_sid: str, socket: Any) -> None:
+        await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
+        await self._drain(socket)
+        # From now on polls are refused, and one that still waits is answered.
+        self.eio.sockets.pop(eio_sid, None)
+        socket.queue.put_nowait(None)
 
     async def end_all(self) -> None:
         """Close every transport with 1001, so that clients connect elsewhere."""
@@ -172,12 +179,14 @@ class Engine(socketio.AsyncServer):  # type: ignore[misc]
         await asyncio.gather(*ends, *self._closing, return_exceptions=True)
         await self.shutdown()
 
-    async def _drain(self, queue: asyncio.Queue[Any]) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT / 2):
-                await queue.join()
-                # The writer took the last packet; one more turn lets it write.
-                await asyncio.sleep(0)
+    async def _drain(self, socket: Any) -> None:
+        """Let what was said reach the client: over its next poll, or once its upgrade is done."""
+        steps = round(CLOSE_TIMEOUT / DRAIN_STEP)
+        while steps and (socket.upgrading or socket.queue.qsize()):
+            await asyncio.sleep(DRAIN_STEP)
+            steps -= 1
+        # The writer, or the answer to a poll, took the last packet: let it be written.
+        await asyncio.sleep(DRAIN_STEP)
 
     def _end_soon(self, eio_sid: str) -> None:
         task = asyncio.create_task(self.end_transport(eio_sid))

@@ -144,6 +144,20 @@ async def test_logout_of_all_reaches_every_device_once(
         await fresh.diary.wait("connect")
 
 
+async def test_the_stock_client_learns_why_it_is_refused(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    """With default options (polling, then upgrade) a refusal comes with its code, and once."""
+    spent = token("ada", "spent")
+    await replicas[0].call("POST", "/logout", spent, json={"reason": "suspicious"})
+    for options in ({}, {"transports": ["polling"]}, {"transports": ["websocket"]}):
+        async with stock_client(replicas[1], spent, **options) as stock:
+            refusal = await stock.diary.wait("refused")
+            assert refusal["message"] == "token_revoked"
+            assert refusal["data"]["logout"]["reason"] == "suspicious"
+            assert refusal["active"] is False
+
+
 async def test_logout_of_others_keeps_the_caller(
     replicas: tuple[Replica, Replica], crowd: Crowd
 ) -> None:

@@ -438,6 +438,24 @@ async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
     assert await metric(hub, "hub_sockets") == 0
 
 
+async def test_a_late_notice_does_not_cut_a_newer_login(hub: Replica) -> None:
+    """A logout that is heard after the person logged in again leaves the new login alone."""
+    store = store_of(hub)
+    heard = store.follow()
+    await anext(heard)
+    await admin_logout(hub, user="ada")
+    old = await anext(heard)
+    assert old is not None
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s2"))
+        for queue in store._followers:
+            queue.put_nowait(old.logout)
+        await asyncio.sleep(0.1)
+        await raw.send('421["logout",{"scope":"others"}]')
+        assert str(await raw.receive()).startswith('431[{"ok":true')
+    await heard.aclose()  # type: ignore[attr-defined]
+
+
 async def test_two_tabs_of_a_session_are_both_told(hub: Replica) -> None:
     """A session with several sockets is ended on each, and is online until the last closes."""
     mine = token("ada", "s1")
