@@ -77,6 +77,12 @@ def _pem(value: str) -> str:
     return value
 
 
+def _secret(value: SecretStr) -> SecretStr:
+    if value.get_secret_value().lstrip().startswith("-----BEGIN"):
+        raise ValueError("a key in PEM is no secret: see HUB_JWT_PUBLIC_KEY")
+    return value
+
+
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
@@ -105,7 +111,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("HUB_PORT", "PORT"),
         description="port to listen on; PORT is read too",
     )
-    jwt_secret: SecretStr | None = Field(None, description="secret that tokens are signed with")
+    jwt_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+        None, description="secret that tokens are signed with"
+    )
     jwt_public_key: Annotated[str, AfterValidator(_pem)] | None = Field(
         None, description="public key of the issuer, in PEM, or a file that holds it"
     )
@@ -126,7 +134,9 @@ class Settings(BaseSettings):
     cookie_name: str | None = Field(
         None, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="cookie that carries the token"
     )
-    cookie_domain: str | None = Field(None, description="Domain of that cookie, to delete it by")
+    cookie_domain: str | None = Field(
+        None, pattern=r"^[.0-9A-Za-z-]+$", description="Domain of that cookie, to delete it by"
+    )
     allowed_origins: Origins = Field(
         (), description="web origins that may use the hub from a browser"
     )

@@ -21,8 +21,17 @@ MAX_KEY_SET_BYTES = 1_000_000
 FETCH_TIMEOUT = 2.0
 KEY_SET_LIFETIME = 3600.0
 COOL_DOWN = 30.0
+FIRST_COOL_DOWN = 1.0
 
-KINDS = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP", "HS": "oct"}
+SUITING = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("EdDSA",),
+    "Ed448": ("EdDSA",),
+}
+"""The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037)."""
 
 
 class Keys(Protocol):
@@ -83,7 +92,7 @@ class JwksKeys:
         """Return the issuer's key with the header's ``kid``, or its only one that suits."""
         key = self._search(header)
         age = time.monotonic() - self._tried_at
-        if age > (COOL_DOWN if key is None else KEY_SET_LIFETIME):
+        if age > self._patience(found=key is not None):
             await self._refresh()
             key = self._search(header)
         if key is not None:
@@ -93,10 +102,15 @@ class JwksKeys:
         raise TokenInvalid("signed with a key that the issuer does not publish")
 
     def _search(self, header: Header) -> jwt.PyJWK | None:
-        suiting = [key for key in self._keys if key.key_type == KINDS[header.alg[:2]]]
+        suiting = [key for key in self._keys if key.algorithm_name == header.alg]
         if header.kid is None:
             return suiting[0] if len(suiting) == 1 else None
         return next((key for key in suiting if key.key_id == header.kid), None)
+
+    def _patience(self, *, found: bool) -> float:
+        if found:
+            return KEY_SET_LIFETIME
+        return COOL_DOWN if self._keys else FIRST_COOL_DOWN
 
     async def _refresh(self) -> None:
         if self._flight is None:
@@ -122,7 +136,7 @@ class JwksKeys:
             if len(body) > MAX_KEY_SET_BYTES:
                 raise ValueError("larger than 1 MB")
             self._keys = _read_key_set(body)
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
             log.warning("the issuer's keys could not be fetched", error=str(error))
 
 
@@ -131,16 +145,23 @@ def _read_key_set(body: bytes) -> list[jwt.PyJWK]:
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise ValueError("not a JSON Web Key Set")
-    keys = []
-    for member in members:
-        if not isinstance(member, dict) or member.get("use", "sig") != "sig":
-            continue
-        try:
-            key = jwt.PyJWK(member)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-            continue
-        if key.key_type != "oct":
-            keys.append(key)
+    keys = [key for member in members for key in _read_key(member)]
     if not keys:
         raise ValueError("a JSON Web Key Set without a usable key")
     return keys
+
+
+def _read_key(member: Any) -> list[jwt.PyJWK]:
+    """Return a public key for signatures, once for each algorithm that it may be used with.
+
+    A set may also hold secrets, private keys, keys for encryption and things to come: all of these
+    are passed over.
+    """
+    if not isinstance(member, dict) or member.get("use", "sig") != "sig" or "d" in member:
+        return []
+    suiting = SUITING.get(str(member.get("crv", member.get("kty"))), ())
+    named = member.get("alg")
+    try:
+        return [jwt.PyJWK(member, name) for name in suiting if named in (None, name)]
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, NotImplementedError):
+        return []

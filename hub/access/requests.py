@@ -66,6 +66,11 @@ def convert_request(kind: type[Request], value: Any) -> Request:
         raise InvalidRequest(_shorten(str(error))) from None
 
 
+def _own_key(whose: str, key: str | None) -> str | None:
+    # A person must not take the key that an administrator will use, nor read its receipt.
+    return None if key is None else f"{whose}:{key}"
+
+
 def _shorten(detail: str) -> str:
     # What was wrong is said, not echoed at length.
     return detail if len(detail) <= MAX_DETAIL else detail[: MAX_DETAIL - 1] + "…"
@@ -99,7 +104,7 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
         ),
         also=None if scope is Scope.OTHERS else target,
         must_exist=scope is Scope.SESSION and target != caller.sid,
-        key=key or request.idempotency_key,
+        key=_own_key("own", key or request.idempotency_key),
     )
 
 
@@ -135,7 +140,7 @@ def admin_logouts(
                 message=request.message,
             ),
             also=request.sid if scope is Scope.SESSION else None,
-            key=None if key is None else f"admin:{key}",
+            key=_own_key("admin", key),
         )
         for user in (users or [None])
     ]

@@ -36,7 +36,7 @@ async def get_sessions(request: web.Request) -> web.Response:
     await require_admin(request)
     parts = request.app[PARTS]
     name, iss = request.match_info["user"], request.query.get("iss", parts.settings.jwt_issuer)
-    if max(len(name), len(iss or "")) > MAX_NAME:
+    if max(len(name), len(iss or "")) > MAX_NAME or not (name + (iss or "")).isprintable():
         raise NotFound("no such user")
     sessions = await parts.authority.sessions(user_key(iss or "", name))
     return render(SessionsView([view_session(session, None) for session in sessions]))

@@ -51,6 +51,11 @@ async def admit(request: web.Request) -> Caller:
     return await request.app[PARTS].authority.admit(read_token(request))
 
 
+async def identify(request: web.Request) -> Identity:
+    """Return who signed for the caller's token, which need not be alive."""
+    return await request.app[PARTS].authority.identify(read_token(request))
+
+
 async def register(request: web.Request) -> Caller:
     """Return the caller, alive, and note that its session showed itself."""
     parts = request.app[PARTS]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
-from hub.access.authority import Caller
 from hub.access.requests import LogoutRequest, own_logout, read_request
-from hub.api.credentials import admit, idempotency_key
-from hub.api.parts import PARTS
+from hub.api.credentials import admit, idempotency_key, identify
+from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
-from hub.core.model import Scope
+from hub.core.model import Identity, Receipt, Scope
 from hub.core.revocation import ends
 from hub.core.wire import describe_receipt
-from hub.errors import NotFound
+from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
+from hub.store.base import Command
 
 # Never "cache" or "*": clearing the cache stalls browsers for seconds.
 CLEAR_SITE_DATA = '"cookies", "storage"'
@@ -22,29 +23,54 @@ MAX_SID = 256
 
 async def post_logout(request: web.Request) -> web.Response:
     """End sessions of the caller: this one, the others, or all."""
-    caller = await admit(request)
+    caller, refusal = await _caller(request)
     body = read_request(LogoutRequest, await request.read())
-    return await _end(request, caller, body)
+    return await _end(request, caller, refusal, body)
 
 
 async def delete_session(request: web.Request) -> web.Response:
     """End one session of the caller, by its id."""
-    caller = await admit(request)
+    caller, refusal = await _caller(request)
     sid = request.match_info["sid"]
-    if len(sid) > MAX_SID:
+    if len(sid) > MAX_SID or not sid.isprintable():
         raise NotFound("no such session")
-    return await _end(request, caller, LogoutRequest(scope=Scope.SESSION, sid=sid))
+    body = LogoutRequest(scope=Scope.SESSION, sid=sid)
+    return await _end(request, caller, refusal, body)
 
 
-async def _end(request: web.Request, caller: Caller, body: LogoutRequest) -> web.Response:
+async def _caller(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
+    """Return the caller, also one whose session is over: it may only repeat what it asked."""
+    try:
+        return (await admit(request)).identity, None
+    except TokenRevoked as refusal:
+        return await identify(request), refusal
+
+
+async def _end(
+    request: web.Request, caller: Identity, refusal: TokenRevoked | None, body: LogoutRequest
+) -> web.Response:
     parts = request.app[PARTS]
-    command = own_logout(caller.identity, body, idempotency_key(request))
-    receipt = await parts.logouts.write(command, "user")
+    command = own_logout(caller, body, idempotency_key(request))
+    if refusal is None:
+        receipt = await parts.logouts.write(command, "user")
+    else:
+        receipt = await _repeat(parts, command, refusal)
     answer = render(describe_receipt(receipt))
-    if ends(receipt.logout, caller.identity.sid):
+    if ends(receipt.logout, caller.sid):
         answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
         _delete_cookie(answer, parts.settings)
     return answer
+
+
+async def _repeat(parts: Parts, command: Command, refusal: TokenRevoked) -> Receipt:
+    # The answer to a logout may get lost, and the logout ends the very session that asks again.
+    if command.key is None:
+        raise refusal
+    try:
+        again = msgspec.structs.replace(command, only_repeat=True)
+        return await parts.logouts.write(again, "user")
+    except NotFound:
+        raise refusal from None
 
 
 def _delete_cookie(answer: web.Response, settings: Settings) -> None:

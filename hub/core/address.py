@@ -14,14 +14,17 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
 
     ``peer`` is the address of the connection and ``forwarded`` the ``X-Forwarded-For`` header, to
     which each proxy appends whom it saw; so it is read from its end, and only as far as it can be
-    believed. What is no address ends the walk.
+    believed. What is no address ends the walk. Zones of IPv6 addresses are left out, and IPv4
+    addresses in IPv6's clothes are undressed.
     """
     believed = peer
     for hop in [peer, *(part.strip() for part in reversed(forwarded.split(",")))]:
         try:
-            address = ipaddress.ip_address(hop)
+            address = ipaddress.ip_address(hop.partition("%")[0])
         except ValueError:
             break
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
         believed = str(address)
         if not any(address in network for network in trusted):
             break

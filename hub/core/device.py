@@ -26,6 +26,6 @@ def describe_user_agent(user_agent: str) -> str:
     parts = [part.family for part in (found.user_agent, found.os) if part is not None]
     model = found.device.model if found.device and found.device.brand else None
     if not parts:
-        return model or UNKNOWN
+        return tidy_name(model) or UNKNOWN
     name = " on ".join(parts[:2])
-    return f"{name} ({model})"[:MAX_NAME] if model and model not in name else name[:MAX_NAME]
+    return tidy_name(f"{name} ({model})" if model and model not in name else name)

@@ -59,8 +59,8 @@ def decode_logout(data: bytes) -> Logout:
     if len(data) > MAX_BYTES:
         raise Malformed(f"a logout of {len(data)} bytes")
     stamp, _, text = data.partition(b" ")
-    if len(stamp) > MAX_DIGITS:
-        raise Malformed("a time of too many digits")
+    if len(stamp) > MAX_DIGITS or not stamp.isdigit():
+        raise Malformed("not a time")
     try:
         record = _records.decode(text)
         at = int(stamp)

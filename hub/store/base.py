@@ -84,12 +84,15 @@ class Command(msgspec.Struct, frozen=True):
 
     ``also`` is a session to end by name even if it never registered; ``must_exist`` asks for
     `NotFound` instead, when the named session is not registered and is not ``caller``.
+    ``only_repeat`` asks for the receipt of an earlier request with the same ``key``, and for
+    `NotFound` when there was none.
     """
 
     logout: Logout
     also: str | None = None
     must_exist: bool = False
     key: str | None = None
+    only_repeat: bool = False
 
 
 class Store(Protocol):
@@ -131,7 +134,7 @@ class Store(Protocol):
         changes nothing.
 
         Raises:
-            NotFound: by ``must_exist``; nothing was changed.
+            NotFound: by ``must_exist`` or ``only_repeat``; nothing was changed.
             KeyReused: when the key was used for another logout; nothing was changed.
         """
         ...

@@ -41,7 +41,8 @@ class _Call:
     __slots__ = ("answer", "args", "keys", "script")
 
     def __init__(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> None:
-        self.script, self.keys, self.args = script, keys, args
+        # Encoded here, so that what is no text fails for its caller and not for the batch.
+        self.script, self.keys, self.args = script, [*map(_encode, keys)], [*map(_encode, args)]
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def settle(self, answer: Any) -> None:
@@ -51,6 +52,10 @@ class _Call:
             self.answer.set_exception(answer)
         else:
             self.answer.set_result(answer)
+
+
+def _encode(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 class Lane:
@@ -100,7 +105,7 @@ class Lane:
             except (RedisError, OSError, TimeoutError) as error:
                 refusal = Unavailable(f"the store did not answer ({type(error).__name__})")
                 self._refuse(refusal, batch)
-            except asyncio.CancelledError:
+            except BaseException:
                 self._refuse(Unavailable("the hub stops"), batch)
                 raise
             else:

@@ -142,6 +142,8 @@ class MemoryStore:
             if msgspec.structs.replace(command.logout, id=first.id) != first:
                 raise KeyReused("the idempotency key was used for another logout")
             return msgspec.structs.replace(receipt, repeated=True)
+        if command.only_repeat:
+            raise NotFound("no such request")
         if command.must_exist and command.also not in user.sessions:
             raise NotFound("no such session")
         receipt = self._write(command, user, now)

@@ -214,11 +214,12 @@ class RedisStore:
                 names.lease,
                 LEASE,
                 names.channel,
+                int(command.only_repeat),
             ],
         )
         match answer[0]:
             case b"missing":
-                raise NotFound("no such session")
+                raise NotFound("no such session or request")
             case b"reused":
                 raise KeyReused("the idempotency key was used for another logout")
         kind, at, text, *rows = answer

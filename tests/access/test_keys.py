@@ -465,6 +465,42 @@ async def test_a_key_is_of_the_kind_that_the_algorithm_needs(
         await keys.find(named("same", "EdDSA"))
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS256", "PS512"])
+async def test_a_key_without_alg_serves_every_algorithm_of_its_kind(
+    issuer: Issuer, keys: JwksKeys, algorithm: str
+) -> None:
+    """The member alg is optional (RFC 7517 section 4.4); when present it binds."""
+    issuer.keys = [published(RSA, "RS256", "any"), published(RSA, "RS256", "bound", alg="RS384")]
+    rules = Rules((algorithm,), max_lifetime=3600 * SECOND)
+    token = jwt.encode(CLAIMS, RSA, algorithm=algorithm, headers={"kid": "any"})
+    header = read_header(token, rules)
+    assert verify(token, await keys.find(header), rules).sub == "ada"
+    if algorithm != "RS384":
+        with pytest.raises(TokenInvalid):
+            await keys.find(named("bound", algorithm))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"kty": "RSA", "alg": "none", "kid": "odd"},
+        {**published(RSA, "RS256", "odd"), "d": "AQAB"},
+        {"kty": ["RSA"], "kid": "odd"},
+        {"kty": "EC", "crv": "secp256k1", "kid": "odd"},
+        "text",
+    ],
+    ids=["alg none", "private", "kty is a list", "another curve", "no object"],
+)
+async def test_an_odd_member_does_not_spoil_its_neighbours(
+    issuer: Issuer, keys: JwksKeys, odd: Any
+) -> None:
+    """What the hub has no use for is passed over."""
+    issuer.keys = [odd, published(RSA, "RS256", "rsa-1")]
+    assert (await keys.find(named())).key_id == "rsa-1"
+    with pytest.raises(TokenInvalid):
+        await keys.find(named("odd"))
+
+
 async def test_a_token_that_names_no_key_gets_the_only_one(
     issuer: Issuer, keys: JwksKeys, clock: Clock
 ) -> None:

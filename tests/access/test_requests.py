@@ -175,11 +175,18 @@ def test_any_event_is_a_request_or_refused(value: Any) -> None:
 def test_the_key_may_stand_in_the_header_or_in_the_body() -> None:
     """Either place counts; two different keys are refused."""
     assert own({}).key is None
-    assert own({}, "k").key == "k"
-    assert own({"idempotencyKey": "k"}).key == "k"
-    assert own({"idempotencyKey": "k"}, "k").key == "k"
+    assert own({}, "k").key == "own:k"
+    assert own({"idempotencyKey": "k"}).key == "own:k"
+    assert own({"idempotencyKey": "k"}, "k").key == "own:k"
     with pytest.raises(InvalidRequest):
         own({"idempotencyKey": "k"}, "other")
+
+
+def test_no_person_can_use_a_key_of_an_administrator() -> None:
+    """Whatever key a person chooses, an administrator's request is not taken for its repetition."""
+    administrators = admin({"user": "ada", "reason": "admin"}, key="k")[0].key
+    for chosen in ("k", "admin:k", "own:k", str(administrators)):
+        assert own({}, chosen).key != administrators
 
 
 def test_ids_of_logouts_cannot_be_guessed() -> None:

@@ -132,6 +132,51 @@ async def test_the_same_idempotency_key_gives_the_same_logout(hub: Replica) -> N
     assert (await hub.call("GET", "/verify", mine)).status == 204
 
 
+async def test_a_lost_answer_can_be_asked_for_again(hub: Replica) -> None:
+    """The same request with the same key is answered though the first one ended its session."""
+    mine, headers = token("ada", "s1"), {"Idempotency-Key": "k1"}
+    first = await hub.call("POST", "/logout", mine, headers=headers)
+    again = await hub.call("POST", "/logout", mine, headers=headers)
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["Clear-Site-Data"] == first.headers["Clear-Site-Data"]
+    for headers in ({"Idempotency-Key": "k2"}, {}):
+        other = await hub.call("POST", "/logout", mine, headers=headers)
+        assert (other.status, other.code) == (401, "token_revoked")
+    text = (await hub.call("GET", "/metrics")).body
+    assert 'hub_logouts_total{reason="user",scope="all"} 1.0' in text
+
+
+async def test_bytes_that_are_no_text_are_refused_not_failed_upon(hub: Replica) -> None:
+    """Headers and paths with stray bytes are answered like any other unknown thing."""
+    mine = token("ada", "s1")
+    for head, status in (
+        (
+            b"GET /session HTTP/1.1\r\nAuthorization: Bearer "
+            + mine.encode()
+            + b"\r\nUser-Agent: \xff",
+            200,
+        ),
+        (b"GET /session HTTP/1.1\r\nAuthorization: Bearer \xff", 401),
+        (b"GET /admin/users/ada/sessions HTTP/1.1\r\nAuthorization: Bearer \xff", 401),
+        (
+            b"GET /admin/users/%FF%00/sessions HTTP/1.1\r\nAuthorization: Bearer " + ADMIN.encode(),
+            (200, 404),
+        ),
+        (b"DELETE /sessions/%FF HTTP/1.1\r\nAuthorization: Bearer " + mine.encode(), 404),
+        (
+            b"POST /logout HTTP/1.1\r\nContent-Length: 0\r\nIdempotency-Key: \xff\r\n"
+            b"Authorization: Bearer " + mine.encode(),
+            400,
+        ),
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        writer.write(head + b"\r\nHost: hub\r\nConnection: close\r\n\r\n")
+        answered = int((await reader.readline()).split()[1])
+        assert answered in (status if isinstance(status, tuple) else (status,)), head
+        writer.close()
+        await writer.wait_closed()
+
+
 BAD_BODIES: list[tuple[bytes, str]] = [
     (b"{", "truncated"),
     (b"[]", "an array"),

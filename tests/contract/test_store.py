@@ -285,6 +285,17 @@ async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
 
 
+async def test_only_a_repeat_is_answered_when_asked_for(store: Store) -> None:
+    """A request to repeat gives the first receipt, or is not found and changes nothing."""
+    asked = Command(logout(), key="key-1", only_repeat=True)
+    with pytest.raises(NotFound):
+        await store.end(asked)
+    assert await alive(store, identity("a", iat=now() - SECOND))
+    first = await store.end(msgspec.structs.replace(asked, only_repeat=False))
+    again = await store.end(asked)
+    assert (again.logout, again.repeated) == (first.logout, True)
+
+
 async def test_a_key_serves_one_request_of_one_user(store: Store) -> None:
     """Another logout under the same key is refused; another user may use the same key."""
     await store.end(Command(logout(), key="key-1"))

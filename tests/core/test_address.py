@@ -36,6 +36,9 @@ TRUSTED = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "::1/128",
         pytest.param("10.0.0.1", "[2001:db8::1]", "10.0.0.1", id="brackets are no address"),
         pytest.param("10.0.0.1", "010.0.0.1", "10.0.0.1", id="octal is no address"),
         pytest.param("10.0.0.1", "3221225985", "10.0.0.1", id="a number is no address"),
+        pytest.param("::ffff:10.0.0.1", "192.0.2.1", "192.0.2.1", id="IPv4 proxy in IPv6"),
+        pytest.param("10.0.0.1", "::ffff:192.0.2.1", "192.0.2.1", id="IPv4 client in IPv6"),
+        pytest.param("10.0.0.1", "fe80::1%\udcff<b>", "fe80::1", id="zones are left out"),
         pytest.param("", "192.0.2.1", "", id="no peer"),
         pytest.param("socket", "192.0.2.1", "socket", id="peer without an address"),
     ],
@@ -52,7 +55,12 @@ def test_nobody_is_trusted_by_default() -> None:
     assert client_address("127.0.0.1", "192.0.2.1", ()) == "127.0.0.1"
 
 
-addresses = st.ip_addresses().map(str)
+def plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Return an address as text, an IPv4 address always in its own form."""
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+addresses = st.ip_addresses().map(plain)
 strangers = addresses.filter(lambda a: not any(ipaddress.ip_address(a) in n for n in TRUSTED))
 
 

@@ -327,6 +327,7 @@ BAD_EVENTS: list[tuple[list[Any], str]] = [
     (["logout", 5], "invalid_request"),
     (["logout", {}, {}], "invalid_request"),
     (["logout", {"unknown": 1}], "invalid_request"),
+    (["logout", {"message": "\ud800"}], "invalid_request"),
     (["logout", {"sid": "of nobody"}], "not_found"),
     (["refresh"], "invalid_request"),
     (["refresh", None], "invalid_request"),

@@ -2,7 +2,8 @@
 -- KEYS: sessions, cut-off, its floor, log, idempotency key
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
---   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel
+--   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel,
+--   only repeat
 -- Answers {'done', at, logout, sid, device, online, ...}; {'missing'} or {'reused'} when nothing
 -- was changed. The same key again answers what it answered first, with 'again' for 'done'.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -19,6 +20,8 @@ if keyed then
     return answer
   end
 end
+
+if ARGV[16] == '1' then return {'missing'} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
