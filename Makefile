@@ -47,8 +47,8 @@ needs-python:
 	  echo "Python's venv is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 
 needs-node:
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
-	  echo "Node 20 or newer is missing: see https://nodejs.org"; exit 1; }
+	@node -e 'process.exit(parseFloat(process.versions.node) < 20.1 ? 1 : 0)' 2>/dev/null || { \
+	  echo "Node 20.10 or newer is missing: see https://nodejs.org"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: it comes with Node"; exit 1; }
 
 $(VENV)/.created: | needs-python

@@ -14,6 +14,7 @@ export function createConnection(session, { origin, check }, device) {
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
   let starting = false;
   let polling = false;
+  let reachable = false;
   let attempt = 0;
   let failures = 0;
 
@@ -64,7 +65,7 @@ export function createConnection(session, { origin, check }, device) {
     const again = refusal && (await session.refused(refusal, token));
     if (session.isHalted()) return;
     if (failures >= 2 && !polling) {
-      polling = true;
+      polling = reachable = true;
       void poll();
     }
     const delay = polling ? around(TIMING.retryWhilePolling) : backoffDelay(attempt++);
@@ -75,6 +76,9 @@ export function createConnection(session, { origin, check }, device) {
     const alive = await check();
     if (!polling) return;
     session.show(alive ? "polling" : "disconnected");
+    // A hub that is back after an outage most likely takes sockets again.
+    if (alive && !reachable) timer.start(0, connect);
+    reachable = Boolean(alive);
     pollTimer.start(around(TIMING.poll), poll);
   }
 

@@ -8,6 +8,7 @@ import {
   reaches,
   recorder,
   startHttp,
+  startHub,
   until,
 } from "./support.js";
 import { TIMING } from "./tasks.js";
@@ -37,6 +38,19 @@ async function startPolling(t, options) {
   t.after(() => client.close());
   return { web, client, storage, told: onLogout.calls, errors: error.calls };
 }
+
+describe("after an outage", () => {
+  test("the socket is tried as soon as a poll gets through", async (t) => {
+    let up = false;
+    const hub = await startHub(t, { allowRequest: (_, decide) => decide(null, up) });
+    hub.answer = () => (up ? [200, SESSION] : [503, { code: "unavailable", title: "Later" }]);
+    const client = createLogoutHub({ url: hub.url, token: "token-1" });
+    t.after(() => client.close());
+    await until("a vain poll", () => hub.calls.length >= 2);
+    up = true;
+    await reaches(client, "connected");
+  });
+});
 
 describe("where WebSocket does not get through", { concurrency: true }, () => {
   test("the session is polled with the token, and with the last ETag", async (t) => {

@@ -42,7 +42,7 @@ def suites(folder: Path) -> dict[Path, Suite]:
     pytest = [sys.executable, "-m", "pytest", "--quiet", f"--junitxml={python}", *sys.argv[1:]]
     return {
         python: Suite("Python", pytest),
-        javascript: Suite("JavaScript", ["node", "--test", *reporters, *JS_TESTS]),
+        javascript: Suite("JavaScript", ["node", "--test", "--test-concurrency=5", *reporters, *JS_TESTS]),
     }
 
 
