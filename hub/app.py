@@ -17,7 +17,7 @@ from hub.api.middleware import add_headers, answer_errors, answer_preflight, cou
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
 from hub.core.model import SECOND
-from hub.core.tokens import Rules
+from hub.core.tokens import MAX_TOKEN_BYTES, Rules
 from hub.metrics import Metrics
 from hub.pages.demo import add_demo
 from hub.realtime.connections import Connections
@@ -33,6 +33,7 @@ from hub.store.redis import RedisStore
 START_TIMEOUT = 2.0
 KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 10.0
+MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
 
 def create_store(settings: Settings) -> MemoryStore | RedisStore:
@@ -146,7 +147,11 @@ def _closing(engine: Engine, delivery: Delivery) -> Callable[[web.Application], 
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens."""
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE, shutdown_timeout=SHUTDOWN_TIMEOUT
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        max_field_size=MAX_HEADER,
     )
     await runner.setup()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.access.client import Client
 from hub.access.keys import Keys
 from hub.core.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
@@ -13,14 +14,6 @@ from hub.errors import Unauthorized
 from hub.store.base import Presence, Store, Visit
 
 ADMIN_SCOPE = "hub:admin"
-
-
-class Client(msgspec.Struct, frozen=True):
-    """From where a session shows itself: the name it gave its device, its program, its address."""
-
-    name: str | None
-    user_agent: str
-    ip: str
 
 
 class Caller(msgspec.Struct, frozen=True):

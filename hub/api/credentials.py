@@ -6,9 +6,9 @@ import hmac
 
 from aiohttp import web
 
-from hub.access.authority import Caller, Client
-from hub.api.parts import PARTS, Parts
-from hub.core.address import client_address
+from hub.access.authority import Caller
+from hub.access.client import read_client, refuse_query_token
+from hub.api.parts import PARTS
 from hub.core.model import Identity
 from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing
 
@@ -23,8 +23,7 @@ def read_token(request: web.Request) -> str:
         InvalidRequest: when it stands in the query string, where logs would keep it.
         OriginNotAllowed: when a cookie would change something, asked for by another site.
     """
-    if not {"token", "access_token"}.isdisjoint(request.query):
-        raise InvalidRequest("a token in a query string ends up in logs: send it as bearer")
+    refuse_query_token(request.query)
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     if scheme:
         if scheme.lower() != "bearer" or not bearer.strip():
@@ -60,7 +59,8 @@ async def register(request: web.Request) -> Caller:
     """Return the caller, alive, and note that its session showed itself."""
     parts = request.app[PARTS]
     identity = await parts.authority.identify(read_token(request))
-    return await parts.authority.register(identity, _client(request, parts))
+    client = read_client(request.headers, request.remote, parts.trusted)
+    return await parts.authority.register(identity, client)
 
 
 async def require_admin(request: web.Request) -> Identity | None:
@@ -90,12 +90,3 @@ def idempotency_key(request: web.Request) -> str | None:
     if key is not None and not (0 < len(key) <= 256 and key.isprintable()):
         raise InvalidRequest("Idempotency-Key is not 1 to 256 printable characters")
     return key
-
-
-def _client(request: web.Request, parts: Parts) -> Client:
-    forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
-    return Client(
-        name=None,
-        user_agent=request.headers.get("User-Agent", ""),
-        ip=client_address(request.remote or "", forwarded, parts.trusted),
-    )

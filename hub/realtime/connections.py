@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from hub.access.authority import Client
+from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends
 from hub.store.base import Heard

@@ -125,7 +125,17 @@ class Engine(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         self._meet_deadline(eio_sid)
-        await super()._handle_connect(eio_sid, namespace, data)
+        try:
+            await super()._handle_connect(eio_sid, namespace, data)
+        finally:
+            await self._forget_if_closed(eio_sid)
+
+    async def _forget_if_closed(self, eio_sid: str) -> None:
+        # The library forgets no socket whose transport closes while it is being accepted.
+        sid = self.manager.sid_from_eio_sid(eio_sid, "/")
+        if sid is not None and eio_sid not in self.environ:
+            await self._trigger_event("disconnect", "/", sid, self.reason.TRANSPORT_CLOSE)
+            await self.manager.disconnect(sid, "/", ignore_queue=True)
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         try:

@@ -16,10 +16,11 @@ import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from hub.access.authority import Authority, Caller, Client
+from hub.access.authority import Authority, Caller
+from hub.access.client import read_client, refuse_query_token
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
-from hub.core.address import Network, client_address
+from hub.core.address import Network
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
 from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.core.wire import describe_logout, describe_receipt
@@ -114,16 +115,14 @@ class Sockets:
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
         presence = self._presences.arrive()
-        agent = request.headers.get("User-Agent", "")
-        client = Client(name=given.device, user_agent=agent, ip=self._ip(request))
+        trusted = self._admission.trusted
+        client = read_client(request.headers, request.remote, trusted, given.device)
         connection = Connection(sid, identity, client, presence.turn)
         self._connections.add(connection)
         await self._engine.enter_room(sid, f"user:{identity.user}")
         await self._engine.enter_room(sid, f"session:{identity.user}:{identity.sid}")
         caller = await self._authority.register(identity, client, presence)
         self._confirm(connection, caller)
-        if connection.gone.is_set():
-            raise Unavailable("the transport closed")
         connection.accepted = True
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
@@ -136,8 +135,7 @@ class Sockets:
         self._expire_in_time(connection, caller)
 
     def _credential(self, request: web.Request, given: ConnectAuth) -> str:
-        if not {"token", "access_token"}.isdisjoint(request.query):
-            raise InvalidRequest("a token in a query string ends up in logs: send it in auth")
+        refuse_query_token(request.query)
         if given.token:
             return given.token
         name = self._admission.cookie_name
@@ -147,10 +145,6 @@ class Sockets:
         if request.headers.get("Origin", "").lower() not in self._admission.allowed_origins:
             raise OriginNotAllowed()
         return cookie
-
-    def _ip(self, request: web.Request) -> str:
-        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
-        return client_address(request.remote or "", forwarded, self._admission.trusted)
 
     async def _on_disconnect(self, sid: str, reason: str) -> None:
         connection = self._forget(sid)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hub.access.authority import Authority, Client
+from hub.access.authority import Authority
+from hub.access.client import Client
 from hub.access.keys import StaticKey
 from hub.access.minting import mint_token
 from hub.core.model import SECOND, Logout, Micros, Reason, Scope, user_key

@@ -229,6 +229,7 @@ BAD_TOKENS = [
     ("", "token_missing"),
     ("nonsense", "token_invalid"),
     ("a.b.c", "token_invalid"),
+    ("x" * 9_000, "token_invalid"),
     ("x" * 20_000, None),
     (jwt.encode({"sub": "ada", "iat": 1, "exp": 60}, "another secret " * 4), "token_invalid"),
     (jwt.encode({"sub": "ada", "iat": 1, "exp": 60}, "", algorithm="none"), "token_invalid"),

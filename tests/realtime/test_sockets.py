@@ -502,6 +502,37 @@ async def test_a_polling_body_in_pieces_is_one_body(hub: Replica) -> None:
             assert (await answer.text()).startswith("40{")
 
 
+async def test_a_poll_that_closes_while_it_connects_leaves_nothing_behind(hub: Replica) -> None:
+    """A client that goes away in the middle of being accepted is neither counted nor online."""
+    store = store_of(hub)
+    real, asked, gate = store.register, asyncio.Event(), asyncio.Event()
+
+    async def slow(visit: Visit) -> Standing:
+        asked.set()
+        await gate.wait()
+        return await real(visit)
+
+    store.register = slow  # type: ignore[method-assign]
+    async with aiohttp.ClientSession() as http:
+        address = f"{hub.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(address) as answer:
+            sid = json.loads((await answer.text())[1:])["sid"]
+        body = "40" + json.dumps({"token": token("ada", "s1")})
+        connecting = asyncio.create_task(http.post(f"{address}&sid={sid}", data=body))
+        await asked.wait()
+        async with http.post(f"{address}&sid={sid}", data="1"):
+            gate.set()
+        (await connecting).release()
+    store.register = real  # type: ignore[method-assign]
+    assert await metric(hub, "hub_sockets") == 0
+
+    async def offline() -> bool:
+        listed = await hub.call("GET", "/admin/users/ada/sessions", ADMIN)
+        return [s["online"] for s in listed.body["sessions"]] == [False]
+
+    await eventually(offline)
+
+
 async def test_only_the_offered_transports_are_open() -> None:
     """HUB_TRANSPORTS restricts by what clients may connect."""
     async with (
