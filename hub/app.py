@@ -22,9 +22,9 @@ from hub.metrics import Metrics
 from hub.pages.demo import add_demo
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
-from hub.realtime.engine import Engine
 from hub.realtime.follower import Follower
 from hub.realtime.presence import Presences
+from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
 from hub.settings import Settings, SettingsError
 from hub.store.memory import MemoryStore
@@ -78,17 +78,19 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     logouts = Logouts(store, metrics)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
-    engine = Engine(
+    connections = Connections()
+    server = Server(
+        connections,
         transports=settings.transports,
         connect_timeout=settings.connect_timeout,
         max_body=settings.max_body,
+        replica=settings.replica,
     )
-    connections = Connections()
-    delivery = Delivery(connections, engine, settings.notice_grace, metrics)
+    delivery = Delivery(connections, server, settings.notice_grace, metrics)
     follower = Follower(store, authority, connections, delivery, metrics)
     presences = Presences(store, connections, settings.replica)
     admission = Admission(settings.cookie_name, settings.allowed_origins, trusted)
-    Sockets(engine, authority, logouts, connections, delivery, presences, admission, metrics)
+    Sockets(server, authority, logouts, connections, delivery, presences, admission, metrics)
 
     app = web.Application(
         middlewares=[count_requests, answer_errors, answer_preflight],
@@ -106,11 +108,11 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     )
     app.on_response_prepare.append(add_headers)
     add_routes(app)
-    engine.attach(app)
+    server.attach(app)
     if demo:
         add_demo(app, settings)
     app.cleanup_ctx.append(_running(store, keys, follower, presences))
-    app.on_shutdown.append(_closing(engine, delivery))
+    app.on_shutdown.append(_closing(server, delivery))
     return app
 
 
@@ -135,10 +137,10 @@ def _running(
     return run
 
 
-def _closing(engine: Engine, delivery: Delivery) -> Callable[[web.Application], Awaitable[None]]:
+def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], Awaitable[None]]:
     async def close(app: web.Application) -> None:
         await delivery.close()
-        await engine.end_all()
+        await server.eio.end_all()
 
     return close
 

@@ -42,6 +42,11 @@ class Connection:
         self.gone = asyncio.Event()
         self.expiry: asyncio.TimerHandle | None = None
 
+    def rooms(self) -> tuple[str, str]:
+        """Return the rooms that the socket is in."""
+        user, sid = self.identity.user, self.identity.sid
+        return f"user:{user}", f"session:{user}:{sid}"
+
     def close(self) -> None:
         """Note that the transport is gone."""
         self.gone.set()
@@ -86,6 +91,15 @@ class Connections:
         """Tell whether any socket of this session is here."""
         mine = self._by_user.get(identity.user, {})
         return any(connection.identity.sid == identity.sid for connection in mine.values())
+
+    def in_room(self, room: str) -> list[Connection]:
+        """Return the sockets in a room (`Connection.rooms`)."""
+        kind, _, rest = room.partition(":")
+        user, _, sid = rest.partition(":")
+        mine = self._by_user.get(user, {}).values() if kind in ("user", "session") else ()
+        return [
+            connection for connection in mine if kind == "user" or connection.identity.sid == sid
+        ]
 
     def ended_by(self, heard: Heard) -> list[Connection]:
         """Return the sockets that a logout ends and that no earlier one has ended.

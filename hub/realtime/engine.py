@@ -1,209 +1,432 @@
-"""python-socketio's server, made to close what it should close.
+"""An Engine.IO 4 server on aiohttp: sessions over WebSocket, polling, and from one to the other.
 
-Everything that reaches into the private parts of python-socketio and python-engineio stands in
-this module, and ``tests/realtime/test_engine.py`` fails when those parts move. What is mended:
-
-- Compression is never negotiated: it costs a hundred KiB a connection and hub frames are small.
-- A refused CONNECT closes the transport, and so does a transport that never sends one.
-- A close reaches clients that do not read: the TCP connection is aborted.
-- A polling body is read whole, also when it arrives in pieces; one that is too long is refused.
+Written from the protocol's document (https://socket.io/docs/v4/engine-io-protocol/). A session is
+a `Socket`; its packets are text, one character of type and then the data. Binary packets are not
+taken: the hub has no use for them. `EngineServer` offers what python-socketio asks of an Engine.IO
+server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import enum
 import json
-import logging
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import socketio
-import structlog
 from aiohttp import web
-from engineio.async_drivers import aiohttp as driver
-from socketio import packet
+from engineio import AsyncServer as StockServer
+from engineio.packet import Packet
 
-log = structlog.get_logger(__name__)
+from hub.errors import InvalidRequest
+from hub.realtime.websocket import (
+    GOING_AWAY,
+    NORMAL,
+    WebSocket,
+    encode_text,
+    upgrade,
+)
+from hub.realtime.wheel import Wheel
 
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
+SEPARATOR = "\x1e"
+PING_FRAME = encode_text(PING)
+
+PING_INTERVAL = 25.0
+PING_TIMEOUT = 20.0
 CLOSE_TIMEOUT = 1.0
-DRAIN_STEP = 0.01
 BODY_TIMEOUT = 15.0
-PING_INTERVAL = 25
-PING_TIMEOUT = 20
-GOING_AWAY = 1001
-BINARY = (str(packet.BINARY_EVENT), str(packet.BINARY_ACK))
+MAX_PACKETS = 128
+MAX_WAITING = 64
+
+TRANSPORT_UNKNOWN = (0, "Transport unknown")
+SESSION_UNKNOWN = (1, "Session ID unknown")
+BAD_HANDSHAKE = (2, "Bad handshake method")
+BAD_REQUEST = (3, "Bad request")
+BAD_VERSION = (5, "Unsupported protocol version")
+
+reason = StockServer.reason
 
 
-class _Body:
-    """A request's body that was read already, as python-engineio asks for it."""
+class Heart(enum.Enum):
+    """Where a session stands between two pings."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    async def read(self, length: int) -> bytes:
-        return self._data
+    RESTING = enum.auto()
+    PINGED = enum.auto()
+    ANSWERED = enum.auto()
 
 
-class _WebSocket(driver.WebSocket):  # type: ignore[misc]
-    """The driver's WebSocket, without compression, and known to its Engine.IO socket."""
+class Socket:
+    """One session of the engine.
 
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        request: web.Request = environ["aiohttp.request"]
-        self._sock = web.WebSocketResponse(
-            compress=False, timeout=CLOSE_TIMEOUT, max_msg_size=self.server.max_http_buffer_size
+    A session polls until it is upgraded. While it polls, what is sent waits in ``outbox`` for the
+    next poll; ``poll`` is the one that waits meanwhile. ``waiting`` holds messages that came while
+    an earlier one is still being handled, so that they are handled in order.
+    """
+
+    __slots__ = (
+        "closing",
+        "due",
+        "heart",
+        "outbox",
+        "poll",
+        "probe",
+        "server",
+        "sid",
+        "waiting",
+        "websocket",
+    )
+
+    def __init__(self, server: EngineServer, sid: str) -> None:
+        self.server = server
+        self.sid = sid
+        self.websocket: WebSocket | None = None
+        self.probe: WebSocket | None = None
+        self.outbox: list[str] = []
+        self.poll: asyncio.Future[None] | None = None
+        self.waiting: deque[str] | None = None
+        self.heart = Heart.RESTING
+        self.closing: int | None = None
+        self.due = 0
+
+    def opening(self, upgrades: list[str]) -> str:
+        """Return the open packet."""
+        server = self.server
+        return OPEN + json.dumps(
+            {
+                "sid": self.sid,
+                "upgrades": upgrades,
+                "pingInterval": round(server.ping_interval * 1000),
+                "pingTimeout": round(server.ping_timeout * 1000),
+                "maxPayload": server.max_size,
+            }
         )
-        await self._sock.prepare(request)
-        self.environ = environ
-        self.transport = request.transport
-        self.handler.__self__.hub_websocket = self
-        await self.handler(self)
-        return self._sock
 
-    async def end(self, code: int) -> None:
-        """Close in order, and if that takes too long, or at all events at last, abort."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(2 * CLOSE_TIMEOUT):
-                await self._sock.close(code=code)
-        if self.transport is not None:
-            self.transport.abort()
+    def send(self, packet: str, frame: bytes | None = None) -> None:
+        """Send a packet; ``frame`` is its WebSocket frame when that is at hand."""
+        if self.closing is not None:
+            return
+        if self.websocket is not None:
+            self.websocket.send(frame or encode_text(packet))
+            return
+        self.outbox.append(packet)
+        if len(self.outbox) > MAX_PACKETS:
+            self.end(reason.TRANSPORT_ERROR)
+        self.answer_poll()
+
+    def answer_poll(self) -> None:
+        """Let the poll that waits go home with what there is."""
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(None)
+
+    def receive(self, packet: str) -> bool:
+        """Take a packet from the client; False when it is none that a client may send."""
+        kind = packet[:1]
+        if kind == MESSAGE:
+            self.take(packet[1:])
+        elif kind == PONG:
+            if self.heart is Heart.PINGED:
+                self.heart = Heart.ANSWERED
+        elif kind == CLOSE:
+            self.end(reason.CLIENT_DISCONNECT)
+        else:
+            return False
+        return True
+
+    def take(self, message: str) -> None:
+        """Handle a message, after those that came before it."""
+        if self.closing is not None or self.server.handle_at_once(self.sid, message):
+            return
+        if self.waiting is None:
+            self.waiting = deque((message,))
+            self.server.spawn(self.work())
+        elif len(self.waiting) < MAX_WAITING:
+            self.waiting.append(message)
+        else:
+            self.end(reason.TRANSPORT_ERROR)
+
+    async def work(self) -> None:
+        """Handle what waits, one after the other."""
+        while self.waiting:
+            await self.server.trigger("message", self.sid, self.waiting.popleft())
+        self.waiting = None
+
+    def on_text(self, websocket: WebSocket, text: str) -> None:
+        """Take a packet from a WebSocket, the session's own or one that asks to take over."""
+        if websocket is self.probe:
+            self.on_probe(websocket, text)
+        elif not self.receive(text):
+            self.end(reason.TRANSPORT_ERROR)
+
+    def on_probe(self, websocket: WebSocket, text: str) -> None:
+        """Take a step of the upgrade: ``2probe``, then ``5``."""
+        if text == PING + "probe":
+            websocket.send(encode_text(PONG + "probe"))
+            self.answer_poll()
+        elif text == UPGRADE:
+            self.probe, self.websocket = None, websocket
+            for packet in self.outbox:
+                websocket.send(encode_text(packet))
+            self.outbox.clear()
+            self.answer_poll()
+            if self.closing is not None:
+                websocket.close(self.closing)
+        else:
+            websocket.close(NORMAL)
+            self.probe = None
+
+    def on_close(self, websocket: WebSocket) -> None:
+        """Note that a WebSocket is gone."""
+        if websocket is self.probe:
+            self.probe = None
+        elif websocket is self.websocket:
+            self.end(reason.TRANSPORT_CLOSE)
+            self.forget()
+
+    def on_time(self) -> None:
+        """Ping, or miss the answer to a ping, or cut what does not close by itself."""
+        if self.closing is not None:
+            self.cut()
+        elif self.heart is Heart.RESTING:
+            self.heart = Heart.PINGED
+            self.send(PING, PING_FRAME)
+            self.server.wheel.put(self, self.server.ping_timeout)
+        elif self.heart is Heart.ANSWERED:
+            self.rest(self.server.ping_interval - self.server.ping_timeout)
+        else:
+            self.end(reason.PING_TIMEOUT)
+
+    def rest(self, seconds: float) -> None:
+        """Wait until it is time for a ping."""
+        self.heart = Heart.RESTING
+        self.server.wheel.put(self, max(0.0, seconds))
+
+    def end(self, why: str, code: int = NORMAL) -> None:
+        """End the session: in order where the client goes along, by a cut where it does not."""
+        if self.closing is not None:
+            return
+        self.closing = code
+        self.server.wheel.put(self, CLOSE_TIMEOUT)
+        if self.websocket is not None:
+            self.websocket.close(code)
+        elif why != reason.CLIENT_DISCONNECT:
+            self.outbox.append(CLOSE)
+        self.answer_poll()
+        self.server.spawn(self.server.trigger("disconnect", self.sid, why))
+
+    def cut(self) -> None:
+        """Cut whatever connection there is."""
+        for websocket in (self.websocket, self.probe):
+            if websocket is not None:
+                websocket.abort()
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave the server's table."""
+        self.server.wheel.drop(self)
+        self.server.sockets.pop(self.sid, None)
+        self.answer_poll()
 
 
-async def _translate_request(request: web.Request) -> dict[str, Any]:
-    environ: dict[str, Any] = driver.translate_request(request)
-    environ["REMOTE_ADDR"] = request.remote or ""
-    if request.method == "POST":
-        async with asyncio.timeout(BODY_TIMEOUT):
-            body = await request.read()
-        environ["wsgi.input"] = _Body(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
-    return environ
+class EngineServer:
+    """All sessions of a replica, and the requests by which they are opened and polled.
 
+    Times are seconds, ``max_size`` is bytes. ``replica`` ends every session id, so that a balancer
+    can keep a polling client on its replica by the id alone.
+    """
 
-def _quiet(name: str) -> logging.Logger:
-    # The libraries warn of what any client may send, which is no news to an operator.
-    logger = logging.getLogger(name)
-    logger.setLevel(logging.ERROR)
-    return logger
-
-
-class Engine(socketio.AsyncServer):  # type: ignore[misc]
-    """A Socket.IO server on aiohttp; ``connect_timeout`` is in seconds, ``max_body`` in bytes."""
+    reason = reason
+    async_mode = "aiohttp"
 
     def __init__(
-        self, *, transports: tuple[str, ...], connect_timeout: float, max_body: int
+        self,
+        *,
+        transports: tuple[str, ...] = ("polling", "websocket"),
+        replica: str = "",
+        max_size: int = 65536,
+        ping_interval: float = PING_INTERVAL,
+        ping_timeout: float = PING_TIMEOUT,
+        **ignored: Any,
     ) -> None:
-        super().__init__(
-            async_mode="aiohttp",
-            json=json,
-            transports=list(transports),
-            http_compression=False,
-            cors_allowed_origins=[],
-            max_http_buffer_size=max_body,
-            ping_interval=PING_INTERVAL,
-            ping_timeout=PING_TIMEOUT,
-            logger=_quiet("hub.socketio"),
-            engineio_logger=_quiet("hub.engineio"),
-        )
-        self._connect_timeout = connect_timeout
-        self._deadlines: dict[str, asyncio.TimerHandle] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-        self.eio._async = {
-            **self.eio._async,
-            "websocket": _WebSocket,
-            "translate_request": _translate_request,
-        }
+        self.transports = transports
+        self.replica = replica
+        self.max_size = max_size
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.sockets: dict[str, Socket] = {}
+        self.wheel = Wheel()
+        self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
+        self._handlers: dict[str, Callable[..., Awaitable[None]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        await super()._handle_eio_connect(eio_sid, environ)
-        self._deadlines[eio_sid] = asyncio.get_running_loop().call_later(
-            self._connect_timeout, self._end_soon, eio_sid
-        )
+    # ---- HTTP ----
 
-    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        self._meet_deadline(eio_sid)
-        await super()._handle_eio_disconnect(eio_sid, reason)
+    def attach(self, app: web.Application, path: str = "socket.io") -> None:
+        """Serve the engine under a path."""
+        app.router.add_get(f"/{path}/", self.handle_request, allow_head=False)
+        app.router.add_post(f"/{path}/", self.handle_request)
 
-    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
-        self._meet_deadline(eio_sid)
-        try:
-            await super()._handle_connect(eio_sid, namespace, data)
-        finally:
-            await self._forget_if_closed(eio_sid)
-
-    async def _forget_if_closed(self, eio_sid: str) -> None:
-        # The library forgets no socket whose transport closes while it is being accepted.
-        sid = self.manager.sid_from_eio_sid(eio_sid, "/")
-        if sid is not None and eio_sid not in self.environ:
-            await self._trigger_event("disconnect", "/", sid, self.reason.TRANSPORT_CLOSE)
-            await self.manager.disconnect(sid, "/", ignore_queue=True)
-
-    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
-        try:
-            if not isinstance(data, str) or data[:1] in BINARY:
-                raise ValueError("the hub takes no binary packets")
-            await super()._handle_eio_message(eio_sid, data)
-        except Exception as error:
-            # What cannot be parsed ends the connection, as in the reference server.
-            log.info("a socket sent what is no packet", error=type(error).__name__)
-            self._end_soon(eio_sid)
-        else:
-            self._end_unless_connected(eio_sid)
-
-    def _end_unless_connected(self, eio_sid: str) -> None:
-        waits_for_connect = eio_sid in self._deadlines
-        if not waits_for_connect and self.manager.sid_from_eio_sid(eio_sid, "/") is None:
-            self._end_soon(eio_sid)
-
-    async def disconnect(
-        self, sid: str, namespace: str | None = None, ignore_queue: bool = False
-    ) -> None:
-        """End a socket for good: DISCONNECT, so that stock clients stay away, then the cut."""
-        eio_sid = self.manager.eio_sid_from_sid(sid, namespace or "/")
-        if eio_sid is None:
-            return
-        await self._send_packet(eio_sid, self.packet_class(packet.DISCONNECT, namespace="/"))
-        await self.end_transport(eio_sid, 1000)
-
-    async def end_transport(self, eio_sid: str, code: int = GOING_AWAY) -> None:
-        """Close a transport; stock clients connect again unless DISCONNECT came before."""
-        socket = self.eio.sockets.get(eio_sid)
+    async def handle_request(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request of either transport."""
+        query = request.query
+        transport, sid = query.get("transport"), query.get("sid")
+        if transport not in self.transports:
+            return _refuse(TRANSPORT_UNKNOWN)
+        if sid is None:
+            if query.get("EIO") != "4":
+                return _refuse(BAD_VERSION)
+            return await self._open(request, transport)
+        socket = self.sockets.get(sid)
         if socket is None:
-            return
-        await self._drain(socket)
-        if not socket.upgraded:
-            await self._end_polling(eio_sid, socket)
-        websocket = getattr(socket, "hub_websocket", None)
-        if websocket is not None:
-            await websocket.end(code)
+            return _refuse(SESSION_UNKNOWN)
+        if transport == "websocket":
+            return self._probe(request, socket)
+        if socket.websocket is not None:
+            return _refuse(BAD_REQUEST)
+        if request.method == "POST":
+            return await self._post(request, socket)
+        return await self._poll(request, socket)
 
-    async def _end_polling(self, eio_sid: str, socket: Any) -> None:
-        await socket.close(wait=False, reason=self.reason.SERVER_DISCONNECT)
-        await self._drain(socket)
-        # From now on polls are refused, and one that still waits is answered.
-        self.eio.sockets.pop(eio_sid, None)
-        socket.queue.put_nowait(None)
+    async def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
+        if request.method != "GET":
+            return _refuse(BAD_HANDSHAKE)
+        socket = Socket(self, self.generate_id())
+        if transport == "websocket":
+            try:
+                websocket, answer = upgrade(request, socket, self.max_size)
+            except InvalidRequest:
+                return _refuse(BAD_REQUEST)
+            socket.websocket = websocket
+            websocket.send(encode_text(socket.opening([])))
+        else:
+            upgrades = [name for name in self.transports if name != "polling"]
+            answer = web.Response(text=socket.opening(upgrades))
+        self.sockets[socket.sid] = socket
+        socket.rest(self.ping_interval)
+        await self.trigger("connect", socket.sid, {"aiohttp.request": request})
+        return answer
+
+    def _probe(self, request: web.Request, socket: Socket) -> web.StreamResponse:
+        if socket.websocket is not None or socket.probe is not None or socket.closing is not None:
+            return _refuse(BAD_REQUEST)
+        try:
+            socket.probe, answer = upgrade(request, socket, self.max_size)
+        except InvalidRequest:
+            return _refuse(BAD_REQUEST)
+        return answer
+
+    async def _poll(self, request: web.Request, socket: Socket) -> web.StreamResponse:
+        if socket.poll is not None:
+            socket.end(reason.TRANSPORT_ERROR)
+            return _refuse(BAD_REQUEST)
+        if not socket.outbox and socket.closing is None and socket.probe is None:
+            socket.poll = asyncio.get_running_loop().create_future()
+            try:
+                await socket.poll
+            finally:
+                socket.poll = None
+        if request.transport is None:
+            # Who asked is gone, and what was for it would be lost without a word.
+            socket.end(reason.TRANSPORT_CLOSE)
+        if socket.closing is not None:
+            if socket.websocket is None and socket.probe is None:
+                socket.forget()
+            if not socket.outbox and socket.websocket is not None:
+                return web.Response(text=NOOP)
+        packets = socket.outbox or [NOOP]
+        socket.outbox = []
+        return web.Response(text=SEPARATOR.join(packets))
+
+    async def _post(self, request: web.Request, socket: Socket) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                packets = (await request.read()).decode().split(SEPARATOR)
+        except (UnicodeDecodeError, TimeoutError, web.HTTPRequestEntityTooLarge) as error:
+            socket.end(reason.TRANSPORT_ERROR)
+            if isinstance(error, web.HTTPRequestEntityTooLarge):
+                raise
+            return _refuse(BAD_REQUEST)
+        if len(packets) > MAX_PACKETS or not all(socket.receive(packet) for packet in packets):
+            socket.end(reason.TRANSPORT_ERROR)
+            return _refuse(BAD_REQUEST)
+        return web.Response(text="ok")
+
+    # ---- What python-socketio asks of an Engine.IO server ----
+
+    def on(self, event: str, handler: Callable[..., Awaitable[None]]) -> None:
+        """Register the handler of ``connect``, ``message`` or ``disconnect``."""
+        self._handlers[event] = handler
+
+    async def trigger(self, event: str, *args: Any) -> None:
+        """Call the handler of an event."""
+        await self._handlers[event](*args)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do some work beside this, and keep hold of it until it is done."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def send(self, sid: str, data: str) -> None:
+        """Send a message."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            socket.send(MESSAGE + data)
+
+    async def send_packet(self, sid: str, packet: Packet) -> None:
+        """Send a packet of python-engineio's."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            socket.send(packet.encode())
+
+    async def disconnect(self, sid: str) -> None:
+        """End a session."""
+        self.end(sid)
+
+    def end(self, sid: str, code: int = NORMAL) -> None:
+        """End a session; its WebSocket is closed with ``code``, and cut if that takes long."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            socket.end(reason.SERVER_DISCONNECT, code)
 
     async def end_all(self) -> None:
-        """Close every transport with 1001, so that clients connect elsewhere."""
-        ends = [self.end_transport(eio_sid) for eio_sid in list(self.eio.sockets)]
-        await asyncio.gather(*ends, *self._closing, return_exceptions=True)
-        await self.shutdown()
+        """End every session with 1001, so that clients connect elsewhere, and wait for it."""
+        for sid in list(self.sockets):
+            self.end(sid, GOING_AWAY)
+        for _ in range(100):
+            if not self.sockets and not self._tasks:
+                break
+            await asyncio.sleep(0.03)
 
-    async def _drain(self, socket: Any) -> None:
-        """Let what was said reach the client: over its next poll, or once its upgrade is done."""
-        steps = round(CLOSE_TIMEOUT / DRAIN_STEP)
-        while steps and (socket.upgrading or socket.queue.qsize()):
-            await asyncio.sleep(DRAIN_STEP)
-            steps -= 1
-        # The writer, or the answer to a poll, took the last packet: let it be written.
-        await asyncio.sleep(DRAIN_STEP)
+    async def shutdown(self) -> None:
+        """Stop; there is nothing in the background but the wheel, which stops by itself."""
 
-    def _end_soon(self, eio_sid: str) -> None:
-        task = asyncio.create_task(self.end_transport(eio_sid))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def transport(self, sid: str) -> str:
+        """Return the name of the transport that a session uses."""
+        return "polling" if self.sockets[sid].websocket is None else "websocket"
 
-    def _meet_deadline(self, eio_sid: str) -> None:
-        deadline = self._deadlines.pop(eio_sid, None)
-        if deadline is not None:
-            deadline.cancel()
+    def generate_id(self) -> str:
+        """Return a new session id, which ends in the replica's name."""
+        return f"{secrets.token_urlsafe(15)}.{self.replica}"
+
+    def start_background_task(
+        self, target: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine function beside this."""
+        return self.spawn(target(*args, **kwargs))
+
+    async def sleep(self, seconds: float = 0) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def create_event(self) -> asyncio.Event:
+        """Return an event."""
+        return asyncio.Event()
+
+
+def _refuse(problem: tuple[int, str]) -> web.Response:
+    code, message = problem
+    return web.json_response({"code": code, "message": message}, status=400)

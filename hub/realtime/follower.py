@@ -83,4 +83,4 @@ class Follower:
     async def _check(self, connection: Connection) -> None:
         refusal = await self._authority.doubt(connection.identity)
         if refusal is not None and refusal.logout is not None and connection.ended is None:
-            self._delivery.end(connection, refusal.logout)
+            self._delivery.end([connection], refusal.logout)

@@ -38,8 +38,8 @@ from hub.errors import (
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.realtime.engine import Engine
 from hub.realtime.presence import Presences
+from hub.realtime.server import Server
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class Sockets:
 
     def __init__(
         self,
-        engine: Engine,
+        server: Server,
         authority: Authority,
         logouts: Logouts,
         connections: Connections,
@@ -81,7 +81,6 @@ class Sockets:
         admission: Admission,
         metrics: Metrics,
     ) -> None:
-        self._engine = engine
         self._authority = authority
         self._logouts = logouts
         self._connections = connections
@@ -89,11 +88,11 @@ class Sockets:
         self._presences = presences
         self._admission = admission
         self._metrics = metrics
-        engine.on("connect", self._on_connect)
-        engine.on("disconnect", self._on_disconnect)
-        engine.on("logout", self._answering(self._logout))
-        engine.on("refresh", self._answering(self._refresh))
-        engine.on("*", self._on_unknown)
+        server.on("connect", self._on_connect)
+        server.on("disconnect", self._on_disconnect)
+        server.on("logout", self._answering(self._logout))
+        server.on("refresh", self._answering(self._refresh))
+        server.on("*", self._on_unknown)
 
     async def _on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         try:
@@ -119,8 +118,6 @@ class Sockets:
         client = read_client(request.headers, request.remote, trusted, given.device)
         connection = Connection(sid, identity, client, presence.turn)
         self._connections.add(connection)
-        await self._engine.enter_room(sid, f"user:{identity.user}")
-        await self._engine.enter_room(sid, f"session:{identity.user}:{identity.sid}")
         caller = await self._authority.register(identity, client, presence)
         self._confirm(connection, caller)
         connection.accepted = True
@@ -167,7 +164,7 @@ class Sockets:
 
     def _expire(self, connection: Connection, at: Micros) -> None:
         if connection.ended is None:
-            self._delivery.end(connection, _expiry(connection.identity, at))
+            self._delivery.end([connection], _expiry(connection.identity, at))
 
     def _answering(
         self, handle: Callable[[Connection, Any], Awaitable[dict[str, Any]]]

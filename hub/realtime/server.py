@@ -1,0 +1,235 @@
+"""python-socketio's server on an engine of ours, without what it does not need.
+
+python-socketio reads and writes Socket.IO's packets, knows namespaces and acknowledgements, and
+calls the handlers. Its book-keeping is replaced: who is connected, and who is in which room, is
+known already (`Connections`), so that nothing is kept twice. What this reaches for inside
+python-socketio is held by ``tests/realtime/test_server.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import socketio
+import structlog
+from socketio import packet
+
+from hub.realtime.connections import Connection, Connections
+from hub.realtime.engine import MESSAGE, EngineServer
+from hub.realtime.websocket import GOING_AWAY, encode_text
+
+log = structlog.get_logger(__name__)
+
+BINARY = (str(packet.BINARY_EVENT), str(packet.BINARY_ACK))
+ACK = str(packet.ACK)
+
+
+class Manager(socketio.AsyncManager):  # type: ignore[misc]
+    """Says who is connected: a socket's id is its engine's, and its rooms follow from its session.
+
+    The rooms of a socket are its own id, ``user:USER`` and ``session:USER:SID``; there are no
+    others, and one namespace.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__()
+        self._connections = connections
+        self._connected: set[str] = set()
+        self._pending: set[str] = set()
+
+    async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
+        """Begin to accept a socket; None when the transport carries one already."""
+        if eio_sid in self._connected or eio_sid in self._pending:
+            return None
+        self._pending.add(eio_sid)
+        return eio_sid
+
+    async def connect(self, sid: str, namespace: str) -> str:
+        """Count a socket as accepted."""
+        self._pending.discard(sid)
+        self._connected.add(sid)
+        return sid
+
+    def is_connected(self, sid: str | None, namespace: str) -> bool:
+        """Tell whether a socket is accepted."""
+        return sid in self._connected
+
+    def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
+        """Return the socket of a transport, accepted or being accepted."""
+        return eio_sid if eio_sid in self._connected or eio_sid in self._pending else None
+
+    def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
+        """Return the transport of a socket."""
+        return self.sid_from_eio_sid(sid, namespace)
+
+    def pre_disconnect(self, sid: str, namespace: str) -> str:
+        """Count a socket as no longer accepted."""
+        self._connected.discard(sid)
+        return sid
+
+    async def disconnect(self, sid: str, namespace: str, **kwargs: Any) -> None:
+        """Forget a socket."""
+        self._connected.discard(sid)
+        self._pending.discard(sid)
+        self.callbacks.pop(sid, None)
+
+    def get_namespaces(self) -> Iterable[str]:
+        """Return the one namespace."""
+        return ("/",)
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        """Return the rooms of a socket."""
+        connection = self._connections.get(sid)
+        return [] if connection is None else [sid, *connection.rooms()]
+
+    def get_participants(self, namespace: str, room: str | None) -> Iterator[tuple[str, str]]:
+        """Yield the sockets in a room, or all."""
+        for sid in [sid for sid in self._members(room) if sid in self._connected]:
+            yield sid, sid
+
+    def _members(self, room: str | None) -> Iterable[str]:
+        if room is None:
+            return self._connected
+        if room in self._connected:
+            return (room,)
+        return (connection.sid for connection in self._connections.in_room(room))
+
+
+def _quiet(name: str) -> logging.Logger:
+    # The library warns of what any client may send, which is no news to an operator.
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.ERROR)
+    return logger
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]
+    """A Socket.IO server that closes what it should close, and tells many in one frame.
+
+    ``connect_timeout`` is in seconds, ``max_body`` in bytes.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        transports: tuple[str, ...],
+        connect_timeout: float,
+        max_body: int,
+        replica: str = "",
+        **engine: Any,
+    ) -> None:
+        super().__init__(
+            client_manager=Manager(connections),
+            json=json,
+            logger=_quiet("hub.socketio"),
+            transports=transports,
+            max_size=max_body,
+            replica=replica,
+            **engine,
+        )
+        self.eio.handle_at_once = self._take_ack
+        self._connect_timeout = connect_timeout
+        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        self._asked: dict[str, Callable[[str, Any], None]] = {}
+        self._numbers = 0
+
+    def _engineio_server_class(self) -> type[EngineServer]:
+        return EngineServer
+
+    # ---- One frame to many ----
+
+    def ask(
+        self,
+        sockets: Iterable[Connection],
+        event: str,
+        data: Any,
+        on_ack: Callable[[str, Any], None],
+    ) -> Callable[[], None]:
+        """Send an event to many sockets in one encoded frame, and hear their acknowledgements.
+
+        ``on_ack`` is called with the socket's id and what it answered. Returns what ends hearing.
+        """
+        self._numbers += 1
+        number = str(self._numbers)
+        text = f"{MESSAGE}{packet.EVENT}{number}{json.dumps([event, data], separators=(',', ':'))}"
+        frame = encode_text(text)
+        self._asked[number] = on_ack
+        for connection in sockets:
+            socket = self.eio.sockets.get(connection.sid)
+            if socket is not None:
+                socket.send(text, frame)
+        return lambda: self._asked.pop(number, None) and None
+
+    def _take_ack(self, eio_sid: str, message: str) -> bool:
+        if not message.startswith(ACK):
+            return False
+        number, bracket, rest = message[1:].partition("[")
+        on_ack = self._asked.get(number)
+        if not bracket or on_ack is None or not self.manager.is_connected(eio_sid, "/"):
+            # Not one of ours: python-socketio knows it, or nobody does.
+            return False
+        try:
+            answer = json.loads(bracket + rest)
+        except (ValueError, RecursionError):
+            return False
+        on_ack(eio_sid, answer[0] if answer else None)
+        return True
+
+    def cut(self, sid: str) -> None:
+        """End a socket for good: DISCONNECT, so that stock clients stay away, then the close."""
+        socket = self.eio.sockets.get(sid)
+        if socket is not None:
+            socket.send(f"{MESSAGE}{packet.DISCONNECT}")
+            self.eio.end(sid)
+
+    # ---- What must be closed ----
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        await super()._handle_eio_connect(eio_sid, environ)
+        self._deadlines[eio_sid] = asyncio.get_running_loop().call_later(
+            self._connect_timeout, self.eio.end, eio_sid, GOING_AWAY
+        )
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        self._meet_deadline(eio_sid)
+        await super()._handle_eio_disconnect(eio_sid, reason)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        self._meet_deadline(eio_sid)
+        try:
+            await super()._handle_connect(eio_sid, namespace, data)
+        finally:
+            await self._settle(eio_sid)
+
+    async def _settle(self, eio_sid: str) -> None:
+        sid = self.manager.sid_from_eio_sid(eio_sid, "/")
+        if eio_sid in self.environ:
+            # The request served to accept the socket; from now on it would only cost memory.
+            self.environ[eio_sid] = {}
+        elif sid is not None:
+            # The library forgets no socket whose transport closes while it is being accepted.
+            await self._trigger_event("disconnect", "/", sid, self.reason.TRANSPORT_CLOSE)
+            await self.manager.disconnect(sid, "/")
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            if data[:1] in BINARY:
+                raise ValueError("the hub takes no binary packets")
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as error:
+            # What cannot be parsed ends the connection, as in the reference server.
+            log.info("a socket sent what is no packet", error=type(error).__name__)
+            self.eio.end(eio_sid)
+        else:
+            waits_for_connect = eio_sid in self._deadlines
+            if not waits_for_connect and self.manager.sid_from_eio_sid(eio_sid, "/") is None:
+                self.eio.end(eio_sid)
+
+    def _meet_deadline(self, eio_sid: str) -> None:
+        deadline = self._deadlines.pop(eio_sid, None)
+        if deadline is not None:
+            deadline.cancel()
