@@ -47,7 +47,7 @@ needs-python:
 	  echo "Python's venv is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 
 needs-node:
-	@node -e 'process.exit(parseFloat(process.versions.node) < 20.1 ? 1 : 0)' 2>/dev/null || { \
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a == 20 && b >= 10) ? 0 : 1)' 2>/dev/null || { \
 	  echo "Node 20.10 or newer is missing: see https://nodejs.org"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: it comes with Node"; exit 1; }
 

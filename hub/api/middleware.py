@@ -38,7 +38,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except HubError as error:
         return problem(error)
     except TimeoutError:
-        return problem(InvalidRequest("the request took too long to arrive"), 408)
+        return problem(InvalidRequest("the request took too long"), 408)
     except web.HTTPRequestEntityTooLarge:
         return problem(PayloadTooLarge())
     except web.HTTPMethodNotAllowed as error:

@@ -57,6 +57,16 @@ def _is_newer(session: Session | None, cutoff: Logout) -> bool:
     return session is not None and min(session.registered_at, session.iat) > cutoff.at
 
 
+def alive_until(standing: Standing) -> Micros:
+    """Return up to when, by the store's clock, a session that was found alive is known to be so.
+
+    A logout of a later time may end it, one of this time or before was weighed. The instant of the
+    answer itself does not count, since more may have happened in it; a cut-off that was weighed
+    does, though the store's clock was set back since.
+    """
+    return max([standing.now - 1, *(cutoff.at for cutoff in standing.cutoffs)])
+
+
 def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
     """Return the cut-offs to remember once ``cutoff`` is written: itself, and what it does not say.
 
@@ -71,7 +81,7 @@ def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
 def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
     """Tell whether a session that is not in the registry may enter it with this token.
 
-    This only keeps the registry clean of sessions that are long dead: `judge` decides.
+    This only keeps the registry clean of sessions that are long dead: `judge` says who is.
     """
     cutoff = newest_cutoff(identity.sid, cutoffs)
     return cutoff is None or identity.iat > cutoff.at

@@ -1,7 +1,7 @@
 """What is stored and published: encoded, decoded, versioned and checked.
 
 A logout is written as ``<at> <json>``: the store stamps the time in front of the text that it was
-given, so that no script has to take JSON apart, and no number passes through a double twice.
+given, so that no time passes through JSON, whose numbers the store's scripts cannot keep exact.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from hub.store.base import Heard
 class Connection:
     """One socket: asking to be accepted, accepted, or ended by a logout.
 
-    ``alive_at`` is when, by the store's clock, its session was last found alive.
+    ``alive_at`` is up to when, by the store's clock, its session is known to be alive.
     """
 
     __slots__ = (
@@ -113,7 +113,7 @@ class Connections:
             connection
             for connection in mine.values()
             if connection.ended is None
-            and connection.alive_at <= logout.at
+            and connection.alive_at < logout.at
             and heard.concerns(connection.identity.user)
             and ends(logout, connection.identity.sid)
         ]

@@ -22,6 +22,7 @@ from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.core.address import Network
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.revocation import alive_until
 from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.core.wire import describe_logout, describe_receipt
 from hub.errors import (
@@ -124,10 +125,11 @@ class Sockets:
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
         # A logout that was heard meanwhile is newer than the store's answer, or was in it.
-        if connection.ended is not None and connection.ended.at >= caller.standing.now:
+        alive_at = alive_until(caller.standing)
+        if connection.ended is not None and connection.ended.at > alive_at:
             raise TokenRevoked(logout=connection.ended)
         connection.ended = None
-        connection.alive_at = caller.standing.now
+        connection.alive_at = alive_at
         connection.identity = caller.identity
         self._expire_in_time(connection, caller)
 
@@ -210,8 +212,10 @@ class Sockets:
         caller = await self._authority.register(fresh, connection.client)
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
+        if connection.gone.is_set():
+            raise Unavailable("the transport closed")
         self._confirm(connection, caller)
-        return {"expires_at": seconds(fresh.exp)}
+        return {"expires_at": seconds(caller.until)}
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
         return describe_failure(NotFound("no such event"))

@@ -24,7 +24,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
-from hub.core.revocation import ends, may_register, supersede
+from hub.core.revocation import ends, identify, may_register, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
     KEY_LIFETIME,
@@ -118,10 +118,18 @@ class MemoryStore:
             if not may_register(visit.identity, self._cutoffs(user)):
                 return
             if len(user.sessions) >= self._max_sessions:
+                self._make_room(user)
+            if len(user.sessions) >= self._max_sessions:
                 raise RateLimited("the user has too many sessions")
         user.sessions[sid] = _renewed(old, visit, now)
         if visit.presence is not None:
             user.holders.setdefault(sid, {})[visit.presence.lease] = visit.presence.turn
+
+    def _make_room(self, user: _User) -> None:
+        # Sessions that a logout of everyone ended stand in the registry until then.
+        for session in list(user.sessions.values()):
+            if not may_register(identify("", session), self._cutoffs(user)):
+                user.drop(session.sid)
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -157,8 +165,12 @@ class MemoryStore:
         at = max([now, *(cut.at + 1 for cut in user.cutoffs)])
         logout = msgspec.structs.replace(command.logout, at=at)
         victims = [self._seen(user, s, now) for s in user.sessions.values() if ends(logout, s.sid)]
+        everyones = self._users.get(None, _User()).cutoffs
         outcomes = [
-            Outcome(s.sid, s.device, State.NOTIFIED if s.online else State.OFFLINE) for s in victims
+            Outcome(s.sid, s.device, State.NOTIFIED if s.online else State.OFFLINE)
+            for s in victims
+            # A session that a logout of everyone had ended is not ended again.
+            if may_register(identify("", s), everyones) or s.sid == command.also
         ]
         if command.also is not None and command.also not in user.sessions:
             outcomes.append(Outcome(command.also, "", State.OFFLINE))

@@ -197,6 +197,7 @@ class RedisStore:
                 names.floor,
                 names.log,
                 names.key + hashlib.sha256((key or "").encode()).hexdigest(),
+                names.everyone,
             ],
             [
                 encode_logout(logout),

@@ -259,6 +259,26 @@ async def test_everyone_ends_all_users(store: Store) -> None:
     assert all([await alive(store, identity("b", user=user)) for user in users])
 
 
+async def test_a_logout_of_everyone_leaves_room_and_no_traces(store: Store) -> None:
+    """Sessions that it ended take nobody's place and are not ended once more."""
+    for number in range(5):
+        await store.register(visit(f"old {number}"))
+    await store.end(Command(logout(user=None)))
+    for number in range(5):
+        await store.register(visit(f"new {number}"))
+    receipt = await store.end(Command(logout()))
+    assert {outcome.sid for outcome in receipt.sessions} == {f"new {n}" for n in range(5)}
+
+
+async def test_what_everyones_logout_ended_is_not_ended_again(store: Store) -> None:
+    """The receipt of a later logout names the sessions that were alive."""
+    await store.register(visit("old"))
+    await store.end(Command(logout(user=None)))
+    await store.register(visit("new"))
+    receipt = await store.end(Command(logout()))
+    assert [outcome.sid for outcome in receipt.sessions] == ["new"]
+
+
 async def test_registering_a_dead_session_does_not_revive_it(store: Store) -> None:
     """A token from before a cut-off stays dead, however often it is shown."""
     old = identity("old")

@@ -1,5 +1,5 @@
 -- Write a logout, at one instant.
--- KEYS: sessions, cut-off, its floor, log, idempotency key
+-- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel,
@@ -42,18 +42,25 @@ local function is_online(fields)
   return '0'
 end
 
+-- A session that a logout of everyone had ended is not ended again.
+local everyone = redis.call('GET', KEYS[6])
+local everyone_at = everyone and tonumber(string.match(everyone, '^%d+')) or -1
+
 local answer = {'done', stamp, text}
 local named = false
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if sid ~= keep and (only == '' or sid == only) then
     local key = sessions .. sid
     local fields = redis.call('HGETALL', key)
-    table.insert(answer, sid)
-    table.insert(answer, redis.call('HGET', key, 'device') or '')
-    table.insert(answer, is_online(fields))
+    local iat = tonumber(redis.call('HGET', key, 'iat') or 0)
+    if iat > everyone_at or sid == also then
+      table.insert(answer, sid)
+      table.insert(answer, redis.call('HGET', key, 'device') or '')
+      table.insert(answer, is_online(fields))
+      named = named or sid == also
+    end
     redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], sid)
-    named = named or sid == also
   end
 end
 if also ~= '' and not named then

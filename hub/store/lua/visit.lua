@@ -16,22 +16,36 @@ for i = 4, 6 do
 end
 
 -- As may_register in hub/core/revocation.py, which says why this is not the rule.
-local function may_register()
+local function may_register(session, issued)
   for _, record in ipairs(cutoffs) do
     local at, text = string.match(record, '^(%d+) (.*)$')
     local logout = cjson.decode(text)
-    local kept = logout.scope == 'others' and logout.sid == sid
-    if iat <= tonumber(at) and not kept then return false end
+    local kept = logout.scope == 'others' and logout.sid == session
+    if issued <= tonumber(at) and not kept then return false end
   end
   return true
+end
+
+-- Sessions that a logout of everyone ended stand in the registry until their place is needed.
+local function is_full()
+  if redis.call('ZCARD', KEYS[3]) < tonumber(ARGV[9]) then return false end
+  local prefix = string.sub(KEYS[2], 1, #KEYS[2] - #sid)
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    local issued = tonumber(redis.call('HGET', prefix .. other, 'iat') or 0)
+    if not may_register(other, issued) then
+      redis.call('DEL', prefix .. other)
+      redis.call('ZREM', KEYS[3], other)
+    end
+  end
+  return redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9])
 end
 
 local enters = false
 if ARGV[1] == '1' and not tombstone and exp > now then
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', stamp)
   enters = redis.call('ZSCORE', KEYS[3], sid)
-  if not enters and may_register() then
-    if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9]) then return {'full'} end
+  if not enters and may_register(sid, iat) then
+    if is_full() then return {'full'} end
     enters = true
   end
 end
