@@ -73,6 +73,7 @@ class Socket:
         "outbox",
         "poll",
         "probe",
+        "probed",
         "server",
         "sid",
         "waiting",
@@ -84,6 +85,7 @@ class Socket:
         self.sid = sid
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
+        self.probed = False
         self.outbox: list[str] = []
         self.poll: asyncio.Future[None] | None = None
         self.waiting: deque[str] | None = None
@@ -162,10 +164,11 @@ class Socket:
 
     def on_probe(self, websocket: WebSocket, text: str) -> None:
         """Take a step of the upgrade: ``2probe``, then ``5``."""
-        if text == PING + "probe":
+        if text == PING + "probe" and not self.probed:
+            self.probed = True
             websocket.send(encode_text(PONG + "probe"))
             self.answer_poll()
-        elif text == UPGRADE:
+        elif text == UPGRADE and self.probed:
             self.probe, self.websocket = None, websocket
             for packet in self.outbox:
                 websocket.send(encode_text(packet))
@@ -313,6 +316,7 @@ class EngineServer:
             return _refuse(BAD_REQUEST)
         try:
             socket.probe, answer = upgrade(request, socket, self.max_size)
+            socket.probed = False
         except InvalidRequest:
             return _refuse(BAD_REQUEST)
         return answer

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import socketio
@@ -134,7 +135,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         self.eio.handle_at_once = self._take_ack
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, asyncio.TimerHandle] = {}
-        self._asked: dict[str, Callable[[str, Any], None]] = {}
+        self._asked: dict[str, Callable[[str, object], None]] = {}
         self._numbers = 0
 
     def _engineio_server_class(self) -> type[EngineServer]:
@@ -147,7 +148,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         sockets: Iterable[Connection],
         event: str,
         data: Any,
-        on_ack: Callable[[str, Any], None],
+        on_ack: Callable[[str, object], None],
     ) -> Callable[[], None]:
         """Send an event to many sockets in one encoded frame, and hear their acknowledgements.
 
@@ -162,7 +163,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             socket = self.eio.sockets.get(connection.sid)
             if socket is not None:
                 socket.send(text, frame)
-        return lambda: self._asked.pop(number, None) and None
+        return partial(self._forget, number)
+
+    def _forget(self, number: str) -> None:
+        self._asked.pop(number, None)
 
     def _take_ack(self, eio_sid: str, message: str) -> bool:
         if not message.startswith(ACK):

@@ -39,14 +39,15 @@ class Listener(Protocol):
         ...
 
 
-class _Sink(WebSocketDataQueue):  # type: ignore[misc]
+class _Sink(WebSocketDataQueue):
     """Where the reader puts frames: hands each to the WebSocket that is being fed.
 
     Feeding is synchronous, so one sink serves all.
     """
 
     def __init__(self) -> None:
-        super().__init__(None, 2**30, loop=None)
+        nobody: Any = None
+        super().__init__(nobody, 2**30, loop=nobody)
         self.websocket: WebSocket | None = None
 
     def feed_data(self, data: Any, size: int) -> None:

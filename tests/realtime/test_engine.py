@@ -1,95 +1,555 @@
-"""What the hub reaches for inside its libraries is still there; fails when a library moves."""
+"""The Engine.IO 4 protocol, requirement by requirement, against a server that only echoes."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import socket
+import contextlib
+import json
+import socket as sockets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
 
-import engineio
-import socketio
+import aiohttp
+import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
-from engineio.async_drivers import aiohttp as driver
-from engineio.async_socket import AsyncSocket
 
-from hub.realtime.engine import Engine, _WebSocket
+from hub.realtime.engine import MAX_PACKETS, EngineServer
+from hub.realtime.websocket import MAX_UNSENT
 from tests.realtime.raw import eventually, is_reset
 
-
-def test_the_handlers_that_the_engine_extends_exist() -> None:
-    """The private methods of python-socketio that are overridden have the same parameters."""
-    for name in ("_handle_eio_connect", "_handle_eio_disconnect", "_handle_eio_message"):
-        stock = inspect.signature(getattr(socketio.AsyncServer, name))
-        assert list(stock.parameters) == list(inspect.signature(getattr(Engine, name)).parameters)
-    stock = inspect.signature(socketio.AsyncServer._handle_connect)
-    assert list(stock.parameters) == ["self", "eio_sid", "namespace", "data"]
-    assert "ignore_queue" in inspect.signature(socketio.AsyncServer.disconnect).parameters
+INTERVAL, TIMEOUT = 0.5, 0.5
+LIMIT = 2000
 
 
-def test_the_driver_can_be_replaced_per_server() -> None:
-    """python-engineio looks its driver up in a table of the instance."""
-    engine = Engine(transports=("websocket",), connect_timeout=1, max_body=1000)
-    assert {"websocket", "translate_request"} <= set(driver._async)
-    assert engine.eio._async is not driver._async
-    assert engine.eio._async["websocket"] is not driver.WebSocket
-    assert engine.eio.max_http_buffer_size == 1000
-    assert engine.eio.cors_allowed_origins == []
+@dataclass
+class Engine:
+    """A running engine: it echoes messages, and writes down who came and went."""
+
+    server: EngineServer
+    url: str
+    http: aiohttp.ClientSession
+    came: list[str] = field(default_factory=list)
+    went: list[str] = field(default_factory=list)
+
+    async def call(self, query: str, method: str = "GET", data: Any = None) -> tuple[int, str]:
+        """Send a request of the polling transport, and return status and body."""
+        async with self.http.request(method, f"{self.url}?EIO=4&{query}", data=data) as answer:
+            return answer.status, await answer.text()
+
+    async def open(self) -> str:
+        """Open a polling session and return its id."""
+        _, body = await self.call("transport=polling")
+        sid: str = json.loads(body[1:])["sid"]
+        return sid
+
+    async def poll(self, sid: str) -> tuple[int, str]:
+        """Poll, answering pings that come, until something else does."""
+        while True:
+            status, body = await self.call(f"transport=polling&sid={sid}")
+            if body != "2":
+                return status, body
+            await self.post(sid, "3")
+
+    async def post(self, sid: str, data: Any) -> tuple[int, str]:
+        """Send packets."""
+        return await self.call(f"transport=polling&sid={sid}", "POST", data)
+
+    @contextlib.asynccontextmanager
+    async def websocket(self, query: str = "") -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open a WebSocket for the length of the context."""
+        address = f"{self.url}?EIO=4&transport=websocket{query}"
+        async with self.http.ws_connect(address, compress=15) as websocket:
+            yield websocket
 
 
-def test_a_websocket_knows_its_socket() -> None:
-    """The driver hands the bound method of the Engine.IO socket to the WebSocket."""
-    source = inspect.getsource(AsyncSocket._upgrade_websocket)
-    assert "self.server._async['websocket'](" in source
-    assert "self._websocket_handler, self.server" in source
-    assert {"compress", "timeout"} <= set(inspect.signature(web.WebSocketResponse).parameters)
+async def heard(websocket: aiohttp.ClientWebSocketResponse) -> str | None:
+    """Return the next packet, pings answered; None once the connection is closed."""
+    async with asyncio.timeout(10):
+        while True:
+            message = await websocket.receive()
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return None
+            if message.data != "2":
+                return str(message.data)
+            await websocket.send_str("3")
 
 
-def test_connections_are_found_by_their_engine_id() -> None:
-    """The manager and the server keep the tables that closing needs."""
-    engine = Engine(transports=("websocket",), connect_timeout=1, max_body=1000)
-    assert engine.eio.sockets == {}
-    assert engine.manager.sid_from_eio_sid("none", "/") is None
-    assert engine.manager.eio_sid_from_sid("none", "/") is None
-    assert {"wait", "reason"} <= set(inspect.signature(AsyncSocket.close).parameters)
-    assert hasattr(engineio.AsyncServer, "shutdown")
+def transport_of(websocket: aiohttp.ClientWebSocketResponse) -> Any:
+    """Return what carries a client's WebSocket, to write by hand or to stop reading."""
+    connection = websocket._response.connection
+    assert connection is not None
+    return connection.transport
 
 
-class Stuck:
-    """Stands for an Engine.IO socket that has more to say than its client will read."""
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    """An engine whose heart beats fast."""
+    server = EngineServer(
+        replica="west-1", max_size=LIMIT, ping_interval=INTERVAL, ping_timeout=TIMEOUT
+    )
+    app = web.Application(client_max_size=LIMIT)
+    server.attach(app)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/socket.io/"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        made = Engine(server, url, http)
 
-    max_http_buffer_size = 1000
+        async def connect(sid: str, environ: Any) -> None:
+            made.came.append(sid)
 
-    def __init__(self) -> None:
-        self.ended = asyncio.Event()
+        async def message(sid: str, data: str) -> None:
+            await server.send(sid, data)
 
-    async def handle(self, websocket: _WebSocket) -> None:
-        """Fill every buffer on the way, then close."""
-        sending = asyncio.create_task(websocket.send("x" * 50_000_000))
-        await asyncio.sleep(0.1)
-        assert not sending.done()
-        try:
-            await websocket.end(1000)
-            self.ended.set()
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+        async def disconnect(sid: str, reason: str) -> None:
+            made.went.append(reason)
+
+        server.on("connect", connect)
+        server.on("message", message)
+        server.on("disconnect", disconnect)
+        yield made
+        await server.end_all()
+    await runner.cleanup()
 
 
-async def test_a_close_does_not_wait_for_full_buffers() -> None:
-    """What a client has not read is thrown away by the cut, and its connection is reset."""
-    stuck = Stuck()
+# ---- Handshake ----
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await _WebSocket(stuck.handle, stuck)({"aiohttp.request": request})
 
-    app = web.Application()
-    app.router.add_get("/", handle)
-    headers = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-    request = ["GET / HTTP/1.1", "Host: hub", *headers, f"Sec-WebSocket-Key: {'A' * 22}==", "", ""]
-    async with TestServer(app) as server:
-        with socket.create_connection(("127.0.0.1", server.port)) as silent:
-            silent.sendall("\r\n".join(request).encode())
-            async with asyncio.timeout(10):
-                await stuck.ended.wait()
-            await eventually(lambda: is_reset(silent))
+async def test_polling_opens_with_the_parameters_of_the_session(engine: Engine) -> None:
+    """The open packet names the session, possible upgrades, the heart beat and the limit."""
+    status, body = await engine.call("transport=polling")
+    assert (status, body[0]) == (200, "0")
+    opening = json.loads(body[1:])
+    assert opening.pop("sid").endswith(".west-1")
+    assert opening == {
+        "upgrades": ["websocket"],
+        "pingInterval": 500,
+        "pingTimeout": 500,
+        "maxPayload": LIMIT,
+    }
+
+
+async def test_a_websocket_opens_likewise_without_upgrades(engine: Engine) -> None:
+    """Over WebSocket the first packet is the opening."""
+    async with engine.websocket() as websocket:
+        opening = await heard(websocket)
+        assert opening is not None
+        assert json.loads(opening[1:])["upgrades"] == []
+        assert websocket.compress == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "method", "code"),
+    [
+        ("transport=abc", "GET", 0),
+        ("", "GET", 0),
+        ("transport=polling&sid=nobody", "GET", 1),
+        ("transport=polling&sid=nobody", "POST", 1),
+        ("transport=websocket&sid=nobody", "GET", 1),
+        ("transport=polling", "POST", 2),
+        ("transport=websocket", "GET", 3),
+        ("transport=polling&EIO=3", "GET", None),
+    ],
+)
+async def test_a_bad_request_is_refused_with_its_code(
+    engine: Engine, query: str, method: str, code: int | None
+) -> None:
+    """Unknown transports, sessions and methods are answered 400 with the protocol's code."""
+    status, body = await engine.call(query, method)
+    if code is None:
+        return
+    assert (status, json.loads(body)["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("version", ["", "EIO=3", "EIO=abc"])
+async def test_another_version_of_the_protocol_is_refused(engine: Engine, version: str) -> None:
+    """Only version 4 is spoken."""
+    async with engine.http.get(f"{engine.url}?{version}&transport=polling") as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, 5)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-WebSocket-Version": "8"},
+        {"Sec-WebSocket-Key": "short"},
+        {"Sec-WebSocket-Key": "!" * 24},
+        {"Upgrade": "h2c"},
+    ],
+    ids=str,
+)
+async def test_a_bad_websocket_handshake_is_refused(
+    engine: Engine, headers: dict[str, str]
+) -> None:
+    """What is no handshake of RFC 6455 is a bad request, and opens nothing."""
+    good = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    address = f"{engine.url}?EIO=4&transport=websocket"
+    async with engine.http.get(address, headers={**good, **headers}) as answer:
+        assert answer.status == 400
+    assert engine.server.sockets == {}
+
+
+# ---- Messages ----
+
+
+async def test_a_message_comes_back_over_polling(engine: Engine) -> None:
+    """Messages are posted and polled; several share a body, in order."""
+    sid = await engine.open()
+    assert await engine.post(sid, "4one\x1e4two\x1e4drei ü") == (200, "ok")
+    got: list[str] = []
+    while len(got) < 3:
+        got += (await engine.poll(sid))[1].split("\x1e")
+    assert got == ["4one", "4two", "4drei ü"]
+
+
+async def test_a_message_comes_back_over_a_websocket(engine: Engine) -> None:
+    """Messages over WebSocket keep their order."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        for number in range(20):
+            await websocket.send_str(f"4{number}")
+        assert [await heard(websocket) for _ in range(20)] == [f"4{n}" for n in range(20)]
+
+
+async def test_a_poll_waits_for_a_message(engine: Engine) -> None:
+    """A poll that finds nothing is answered as soon as there is something."""
+    sid = await engine.open()
+    polling = asyncio.create_task(engine.poll(sid))
+    await asyncio.sleep(0.05)
+    assert not polling.done()
+    await engine.post(sid, "4late")
+    assert await polling == (200, "4late")
+
+
+async def test_a_fragmented_message_is_put_together(engine: Engine) -> None:
+    """Frames may come in pieces, and a message in several frames (RFC 6455 section 5.4)."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        transport = transport_of(websocket)
+        for part in (b"\x01\x83\0\0\0\0" + b"4ab", b"\x80\x82\0\0", b"\0\0" + b"cd"):
+            transport.write(part)
+            await asyncio.sleep(0.02)
+        assert await heard(websocket) == "4abcd"
+
+
+@pytest.mark.parametrize("body", ["abc", "", "4a\x1eabc", "2", "6", "bAAAA", "9"], ids=repr)
+async def test_a_malformed_body_ends_the_session(engine: Engine, body: str) -> None:
+    """What is no packet that a client may send is a bad request and the end."""
+    sid = await engine.open()
+    assert (await engine.post(sid, body))[0] == 400
+    await eventually(lambda: engine.went == ["transport error"])
+    while (answer := await engine.call(f"transport=polling&sid={sid}"))[0] == 200:
+        assert answer[1].split("\x1e")[-1] in ("1", "2")
+
+
+async def test_a_body_that_is_no_text_ends_the_session(engine: Engine) -> None:
+    """Polling carries UTF-8."""
+    sid = await engine.open()
+    assert (await engine.post(sid, b"4\xff"))[0] == 400
+
+
+async def test_a_body_over_the_limit_is_refused_at_once(engine: Engine) -> None:
+    """More than maxPayload is answered 413, and the session ends."""
+    sid = await engine.open()
+    assert (await engine.post(sid, "4" + "x" * LIMIT))[0] == 413
+    await eventually(lambda: engine.went == ["transport error"])
+
+
+async def test_more_packets_than_the_limit_are_refused_not_dropped(engine: Engine) -> None:
+    """A body of too many packets is a bad request; up to the limit all arrive."""
+    sid = await engine.open()
+    assert (await engine.post(sid, "\x1e".join(["3"] * MAX_PACKETS)))[0] == 200
+    assert (await engine.post(sid, "\x1e".join(["3"] * (MAX_PACKETS + 1))))[0] == 400
+
+
+@pytest.mark.parametrize("packet", ["abc", "", "2", "9", "bAAAA"], ids=repr)
+async def test_a_malformed_packet_ends_a_websocket(engine: Engine, packet: str) -> None:
+    """What is no packet closes the connection."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        await websocket.send_str(packet)
+        assert await heard(websocket) is None
+    await eventually(lambda: engine.server.sockets == {})
+
+
+async def test_binary_is_not_taken(engine: Engine) -> None:
+    """A binary frame is answered with 1003, unsupported data."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        await websocket.send_bytes(b"4x")
+        assert await heard(websocket) is None
+        assert websocket.close_code == 1003
+
+
+async def test_a_message_over_the_limit_ends_a_websocket(engine: Engine) -> None:
+    """A frame that announces too much is refused with 1009 before it is read."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        await websocket.send_str("4" + "x" * (2 * LIMIT))
+        assert await heard(websocket) is None
+        assert websocket.close_code == 1009
+
+
+async def test_a_flood_of_messages_ends_the_session(engine: Engine) -> None:
+    """Messages wait for those before them, but not without end."""
+    gate = asyncio.Event()
+
+    async def slow(sid: str, data: str) -> None:
+        await gate.wait()
+
+    engine.server.on("message", slow)
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        for _ in range(200):
+            await websocket.send_str("4x")
+        assert await heard(websocket) is None
+    gate.set()
+
+
+# ---- Heart beat ----
+
+
+async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
+    """Pings come at the interval, over either transport, and an answered one keeps the session."""
+    sid = await engine.open()
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        for _ in range(3):
+            assert (await websocket.receive(timeout=5)).data == "2"
+            await websocket.send_str("3")
+            assert await engine.call(f"transport=polling&sid={sid}") == (200, "2")
+            await engine.post(sid, "3")
+        assert engine.went == []
+
+
+async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) -> None:
+    """No pong in time is the end, over either transport."""
+    await engine.open()
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        assert (await websocket.receive(timeout=5)).data == "2"
+        assert await heard(websocket) is None
+    await eventually(lambda: engine.went == ["ping timeout"] * 2)
+    await eventually(lambda: engine.server.sockets == {})
+
+
+# ---- Closing ----
+
+
+async def test_a_close_packet_ends_a_polling_session(engine: Engine) -> None:
+    """The poll that waits is answered with a noop, and later ones are refused."""
+    sid = await engine.open()
+    polling = asyncio.create_task(engine.poll(sid))
+    await asyncio.sleep(0.05)
+    assert await engine.post(sid, "1") == (200, "ok")
+    assert await polling == (200, "6")
+    assert (await engine.poll(sid))[0] == 400
+    assert engine.went == ["client disconnect"]
+
+
+async def test_a_close_packet_ends_a_websocket(engine: Engine) -> None:
+    """The connection is closed in answer to a close packet."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        await websocket.send_str("1")
+        assert await heard(websocket) is None
+    assert engine.went == ["client disconnect"]
+
+
+async def test_a_websocket_that_goes_away_is_noticed(engine: Engine) -> None:
+    """A connection that is lost ends its session, once."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+    await eventually(lambda: engine.server.sockets == {})
+    assert engine.went == ["transport close"]
+
+
+async def test_the_server_ends_a_polling_session_with_what_it_had_to_say(engine: Engine) -> None:
+    """Messages before the end come with the close packet; then the session is unknown."""
+    sid = await engine.open()
+    await engine.server.send(sid, "bye")
+    engine.server.end(sid)
+    assert await engine.poll(sid) == (200, "4bye\x1e1")
+    assert (await engine.poll(sid))[0] == 400
+
+
+async def test_the_server_ends_a_websocket_with_what_it_had_to_say(engine: Engine) -> None:
+    """Messages before the end arrive, then the close frame with its code."""
+    async with engine.websocket() as websocket:
+        opening = await heard(websocket)
+        assert opening is not None
+        sid = json.loads(opening[1:])["sid"]
+        await engine.server.send(sid, "bye")
+        engine.server.end(sid, 1001)
+        assert await heard(websocket) == "4bye"
+        assert await heard(websocket) is None
+        assert websocket.close_code == 1001
+    assert engine.went == ["server disconnect"]
+
+
+async def test_a_second_poll_at_the_same_time_ends_the_session(engine: Engine) -> None:
+    """Of two concurrent polls the first is answered with close, the second refused."""
+    sid = await engine.open()
+    first = asyncio.create_task(engine.call(f"transport=polling&sid={sid}"))
+    await asyncio.sleep(0.05)
+    assert (await engine.call(f"transport=polling&sid={sid}"))[0] == 400
+    assert await first == (200, "1")
+
+
+async def test_a_poll_that_was_given_up_loses_nothing_in_silence(engine: Engine) -> None:
+    """When the client dropped its poll, the session ends instead of sending into the void."""
+    sid = await engine.open()
+    polling = asyncio.create_task(engine.poll(sid))
+    await asyncio.sleep(0.05)
+    polling.cancel()
+    await asyncio.gather(polling, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    await engine.server.send(sid, "lost?")
+    await eventually(lambda: engine.went == ["transport close"])
+
+
+async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:
+    """The end does not wait for full buffers, nor for the answer to a close frame."""
+    address = engine.url.removeprefix("http://").partition("/")[0].partition(":")
+    request = (
+        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with sockets.create_connection((address[0], int(address[2]))) as silent:
+        silent.sendall(request.encode())
+        await eventually(lambda: len(engine.came) == 1)
+        engine.server.end(engine.came[0])
+        await eventually(lambda: engine.server.sockets == {})
+        await eventually(lambda: is_reset(silent))
+
+
+async def test_what_a_client_does_not_read_is_bounded(engine: Engine) -> None:
+    """A client that lets more wait than the limit is cut, and its session ends."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        transport = transport_of(websocket)
+        transport.pause_reading()
+        sid = engine.came[0]
+        for _ in range(200):
+            await engine.server.send(sid, "x" * MAX_UNSENT)
+        await eventually(lambda: engine.server.sockets == {})
+        transport.abort()
+    assert engine.went == ["transport close"]
+
+
+async def test_what_a_poller_does_not_fetch_is_bounded(engine: Engine) -> None:
+    """A session that is sent more than it polls ends."""
+    sid = await engine.open()
+    for _ in range(MAX_PACKETS + 1):
+        await engine.server.send(sid, "x")
+    await eventually(lambda: engine.went == ["transport error"])
+
+
+# ---- Upgrade ----
+
+
+async def upgraded(engine: Engine, sid: str, websocket: Any) -> None:
+    """Take a session from polling to a WebSocket."""
+    polling = asyncio.create_task(engine.poll(sid))
+    await asyncio.sleep(0.05)
+    await websocket.send_str("2probe")
+    assert await heard(websocket) == "3probe"
+    assert await polling == (200, "6")
+    await websocket.send_str("5")
+
+
+async def test_a_session_moves_from_polling_to_a_websocket(engine: Engine) -> None:
+    """After probe and upgrade, messages flow over the WebSocket, and polling is over."""
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        await upgraded(engine, sid, websocket)
+        await websocket.send_str("4hello")
+        assert await heard(websocket) == "4hello"
+        assert (await engine.call(f"transport=polling&sid={sid}"))[0] == 400
+        assert (await engine.post(sid, "4x"))[0] == 400
+        assert engine.server.transport(sid) == "websocket"
+    await eventually(lambda: engine.went == ["transport close"])
+
+
+async def test_what_was_sent_during_the_upgrade_arrives_after_it(engine: Engine) -> None:
+    """Messages that found no poll wait for the WebSocket, in order."""
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        await websocket.send_str("2probe")
+        assert await heard(websocket) == "3probe"
+        for number in range(3):
+            await engine.server.send(sid, str(number))
+        await websocket.send_str("5")
+        assert [await heard(websocket) for _ in range(3)] == ["40", "41", "42"]
+
+
+async def test_a_session_that_ends_during_the_upgrade_says_what_it_had_to_say(
+    engine: Engine,
+) -> None:
+    """A refusal while the client changes transports arrives over the new one."""
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        await websocket.send_str("2probe")
+        assert await heard(websocket) == "3probe"
+        await engine.server.send(sid, "no")
+        engine.server.end(sid)
+        await websocket.send_str("5")
+        assert await heard(websocket) == "4no"
+        assert await heard(websocket) == "1"
+        assert await heard(websocket) is None
+    await eventually(lambda: engine.server.sockets == {})
+
+
+async def test_a_failed_probe_leaves_the_session_polling(engine: Engine) -> None:
+    """A WebSocket that does not probe properly is closed; polling goes on."""
+    sid = await engine.open()
+    for first in ("5", "4hello", "2"):
+        async with engine.websocket(f"&sid={sid}") as websocket:
+            await websocket.send_str(first)
+            assert await heard(websocket) is None
+    await engine.post(sid, "4still here")
+    assert await engine.poll(sid) == (200, "4still here")
+
+
+async def test_a_session_has_one_websocket(engine: Engine) -> None:
+    """While one upgrade is under way, or done, another is refused."""
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        for _ in range(2):
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                async with engine.websocket(f"&sid={sid}"):
+                    pass
+            if engine.server.transport(sid) == "polling":
+                await upgraded(engine, sid, websocket)
+        await websocket.send_str("4fine")
+        assert await heard(websocket) == "4fine"
+
+
+# ---- Nothing stays behind ----
+
+
+async def test_sessions_that_end_leave_nothing_behind(engine: Engine) -> None:
+    """After many sessions of every kind, no session, task or timer is left."""
+    tasks = len(asyncio.all_tasks())
+    for _ in range(30):
+        async with engine.websocket() as websocket:
+            await heard(websocket)
+        sid = await engine.open()
+        await engine.post(sid, "1")
+        sid = await engine.open()
+        async with engine.websocket(f"&sid={sid}") as websocket:
+            await upgraded(engine, sid, websocket)
+    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: len(engine.went) == len(engine.came) == 90)
+    await eventually(lambda: engine.server._tasks == set())
+    assert engine.server.wheel._waiting == {}
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)

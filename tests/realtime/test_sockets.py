@@ -497,7 +497,7 @@ async def test_a_polling_body_in_pieces_is_one_body(hub: Replica) -> None:
             yield body[20:]
 
         async with http.post(f"{address}&sid={sid}", data=pieces()) as answer:
-            assert (await answer.text()) == "OK"
+            assert (await answer.text()) == "ok"
         async with http.get(f"{address}&sid={sid}") as answer:
             assert (await answer.text()).startswith("40{")
 
