@@ -334,11 +334,8 @@ class EngineServer:
         if request.transport is None:
             # Who asked is gone, and what was for it would be lost without a word.
             socket.end(reason.TRANSPORT_CLOSE)
-        if socket.closing is not None:
-            if socket.websocket is None and socket.probe is None:
-                socket.forget()
-            if not socket.outbox and socket.websocket is not None:
-                return web.Response(text=NOOP)
+        if socket.closing is not None and socket.websocket is None and socket.probe is None:
+            socket.forget()
         packets = socket.outbox or [NOOP]
         socket.outbox = []
         return web.Response(text=SEPARATOR.join(packets))
