@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from hub.access.client import Client
@@ -13,6 +15,7 @@ from hub.core.tokens import Rules, read_header, verify
 from hub.errors import Unauthorized
 from hub.store.base import Presence, Store, Visit
 
+MOST_VERIFIED = 50_000
 ADMIN_SCOPE = "hub:admin"
 
 
@@ -30,13 +33,20 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authority:
-    """Says who a token speaks for. ``leeway`` is as in `judge`."""
+    """Says who a token speaks for. ``leeway`` is as in `judge`.
+
+    Tokens that were verified are remembered, a bounded number of them, so that the signatures need
+    not be paid for again when many sockets come back at once. Whether a token is alive is not
+    remembered: that is asked each time.
+    """
 
     def __init__(self, store: Store, keys: Keys, rules: Rules, leeway: Micros) -> None:
         self._store = store
         self._keys = keys
         self._rules = rules
         self._leeway = leeway
+        self._verified: dict[bytes, Identity] = {}
+        self._generation = keys.generation
 
     async def identify(self, token: str) -> Identity:
         """Return who signed for this token; whether it is still alive is not asked.
@@ -45,8 +55,21 @@ class Authority:
             TokenInvalid: when it is malformed or forged.
             Unavailable: when the keys cannot be had.
         """
-        header = read_header(token, self._rules)
-        return verify(token, await self._keys.find(header), self._rules)
+        name = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        identity = self._recall(name)
+        if identity is None:
+            header = read_header(token, self._rules)
+            identity = verify(token, await self._keys.find(header), self._rules)
+            self._verified[name] = identity
+            if len(self._verified) > MOST_VERIFIED:
+                del self._verified[next(iter(self._verified))]
+        return identity
+
+    def _recall(self, name: bytes) -> Identity | None:
+        if self._generation != self._keys.generation:
+            self._generation = self._keys.generation
+            self._verified.clear()
+        return self._verified.get(name)
 
     async def admit(self, token: str) -> Caller:
         """Return the caller with this token, once it is known to be alive.

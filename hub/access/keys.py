@@ -35,7 +35,15 @@ SUITING = {
 
 
 class Keys(Protocol):
-    """Finds the key that a token says it was signed with."""
+    """Finds the key that a token says it was signed with.
+
+    What was verified under another ``generation`` of keys counts no more.
+    """
+
+    @property
+    def generation(self) -> int:
+        """A number that is another one after the keys have changed, or may have."""
+        ...
 
     async def find(self, header: Header) -> Any:
         """Return a key that suits ``header.alg``.
@@ -49,6 +57,11 @@ class Keys(Protocol):
 
 class StaticKey:
     """One secret or public key, for every token."""
+
+    @property
+    def generation(self) -> int:
+        """The key does not change."""
+        return 0
 
     def __init__(self, key: Any) -> None:
         self._key = key
@@ -67,6 +80,7 @@ class JwksKeys:
     """
 
     def __init__(self, url: str, *, ssl: Any = True) -> None:
+        self._fetched = 0
         self._url = url
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
@@ -87,6 +101,12 @@ class JwksKeys:
             self._flight.cancel()
             await asyncio.gather(self._flight, return_exceptions=True)
         await self._http.close()
+
+    @property
+    def generation(self) -> int:
+        """How often the keys were fetched, or -1 when it is time to fetch them again."""
+        is_old = time.monotonic() - self._tried_at > KEY_SET_LIFETIME
+        return -1 if is_old else self._fetched
 
     async def find(self, header: Header) -> jwt.PyJWK:
         """Return the issuer's key with the header's ``kid``, or its only one that suits."""
@@ -136,6 +156,7 @@ class JwksKeys:
             if len(body) > MAX_KEY_SET_BYTES:
                 raise ValueError("larger than 1 MB")
             self._keys = _read_key_set(body)
+            self._fetched += 1
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
             log.warning("the issuer's keys could not be fetched", error=str(error))
 

@@ -38,6 +38,7 @@ PING_INTERVAL = 25.0
 PING_TIMEOUT = 20.0
 CLOSE_TIMEOUT = 1.0
 BODY_TIMEOUT = 15.0
+DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 MAX_PACKETS = 128
 MAX_WAITING = 64
 
@@ -393,14 +394,22 @@ class EngineServer:
         if socket is not None:
             socket.end(reason.SERVER_DISCONNECT, code)
 
-    async def end_all(self) -> None:
-        """End every session with 1001, so that clients connect elsewhere, and wait for it."""
-        for sid in list(self.sockets):
-            self.end(sid, GOING_AWAY)
-        for _ in range(100):
+    async def end_all(self, spread: float = DRAIN_SPREAD) -> None:
+        """End every session with 1001, so that clients connect elsewhere, and wait for it.
+
+        Many are ended little by little, over ``spread`` seconds, for the sake of whoever takes
+        them next.
+        """
+        sids = list(self.sockets)
+        steps = max(1, min(round(spread / DRAIN_STEP), len(sids) // DRAIN_BATCH))
+        for step in range(steps):
+            for sid in sids[step::steps]:
+                self.end(sid, GOING_AWAY)
+            await asyncio.sleep(DRAIN_STEP)
+        for _ in range(round(2 * CLOSE_TIMEOUT / DRAIN_STEP)):
             if not self.sockets and not self._tasks:
                 break
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(DRAIN_STEP)
 
     async def shutdown(self) -> None:
         """Stop; there is nothing in the background but the wheel, which stops by itself."""

@@ -10,7 +10,7 @@ from hub.access.client import Client
 from hub.access.keys import StaticKey
 from hub.access.minting import mint_token
 from hub.core.model import SECOND, Logout, Micros, Reason, Scope, user_key
-from hub.core.tokens import Rules
+from hub.core.tokens import Header, Rules
 from hub.errors import (
     RateLimited,
     TokenExpired,
@@ -74,6 +74,68 @@ async def logged_out(
     logout = Logout(id="id", user=ADA, scope=scope, reason=Reason.ADMIN, sid=sid, message="Bye")
     also = sid if scope is Scope.SESSION else None
     return (await store.end(Command(logout, also=also))).logout
+
+
+class Rotating(StaticKey):
+    """A key that is asked for and may be withdrawn."""
+
+    def __init__(self) -> None:
+        super().__init__(SECRET)
+        self.asked = 0
+        self.withdrawn = False
+
+    @property
+    def generation(self) -> int:
+        """Another one once the key is withdrawn."""
+        return int(self.withdrawn)
+
+    async def find(self, header: Header) -> object:
+        """Count, and return the key while there is one."""
+        self.asked += 1
+        if self.withdrawn:
+            raise TokenInvalid("withdrawn")
+        return await super().find(header)
+
+
+async def test_a_verified_token_is_remembered_until_the_keys_change(store: MemoryStore) -> None:
+    """A token that comes again costs no signature; a withdrawn key verifies nothing any more."""
+    keys, rules = Rotating(), Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
+    authority = Authority(store, keys, rules, 0)
+    mine = token()
+    first = await authority.identify(mine)
+    assert await authority.identify(mine) == first
+    assert keys.asked == 1
+    keys.withdrawn = True
+    with pytest.raises(TokenInvalid):
+        await authority.identify(mine)
+
+
+async def test_a_remembered_token_is_still_asked_after(
+    authority: Authority, store: MemoryStore
+) -> None:
+    """Remembering says who signed, never that the session lives."""
+    mine = token()
+    await authority.admit(mine)
+    await logged_out(store)
+    with pytest.raises(TokenRevoked):
+        await authority.admit(mine)
+
+
+async def test_only_so_many_tokens_are_remembered(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest makes room, and what is no token is not remembered at all."""
+    monkeypatch.setattr("hub.access.authority.MOST_VERIFIED", 2)
+    keys, rules = Rotating(), Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
+    authority = Authority(store, keys, rules, 0)
+    tokens = [token(sid=str(number)) for number in range(3)]
+    for each in (*tokens, tokens[2], tokens[0]):
+        await authority.identify(each)
+    assert keys.asked == 4
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            await authority.identify(tokens[0][:-4] + "AAAA")
+    assert keys.asked == 6
 
 
 async def test_a_living_token_is_admitted(authority: Authority, store: MemoryStore) -> None:

@@ -522,3 +522,15 @@ async def test_a_damaged_key_does_not_spoil_its_neighbours(issuer: Issuer, keys:
         {**good, "kty": "new"}, {**good, "alg": "new"}, {**good, "use": 5}, good,
     ]  # fmt: skip
     assert (await keys.find(named())).key_id == "rsa-1"
+
+
+async def test_what_was_verified_counts_until_the_keys_are_old(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """The generation changes when keys are fetched, and when it is time to fetch them."""
+    await keys.find(named())
+    first = keys.generation
+    clock.offset += KEY_SET_LIFETIME + 1
+    stale = keys.generation
+    await keys.find(named())
+    assert len({first, stale, keys.generation}) == 3

@@ -534,6 +534,21 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
         assert await heard(websocket) == "4fine"
 
 
+# ---- Draining ----
+
+
+async def test_many_sessions_are_ended_little_by_little(engine: Engine) -> None:
+    """At a shutdown clients are sent away over a while, and all of them in the end."""
+    await asyncio.gather(*(engine.open() for _ in range(200)))
+    draining = asyncio.create_task(engine.server.end_all(spread=0.2))
+    await asyncio.sleep(0)
+    ending = [s for s in engine.server.sockets.values() if s.closing is not None]
+    assert [s.closing for s in ending] == [1001] * 50
+    await draining
+    assert engine.server.sockets == {}
+    assert engine.went == ["server disconnect"] * 200
+
+
 # ---- Nothing stays behind ----
 
 
