@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo replicas test lint format build clean needs-python needs-node
+.PHONY: help demo replicas test lint format bench build clean needs-python needs-node
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ format: $(VENV)/.installed-dev node_modules/.installed ## mend formats
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	npm run --silent format
+
+bench: $(VENV)/.installed-bench node_modules/.installed ## measure the hub beside its peers (BENCH=--quick for a short run)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 build: $(VENV)/.installed-dev ## build the wheel and the source distribution
 	$(BIN)/python -m build --outdir dist
@@ -65,6 +68,11 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 	@echo "installing what tests and lints need"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-dev
+	@echo "installing what benchmarks need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | needs-node

@@ -1,0 +1,62 @@
+"""What the numbers were measured on; nothing that names the machine or its folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.servers import CORES, ROOT
+
+PYTHON_PACKAGES = ("aiohttp", "python-socketio", "python-engineio", "uvloop", "redis", "PyJWT")
+NODE_PACKAGES = ("socket.io", "@socket.io/redis-adapter", "ws", "redis", "jsonwebtoken")
+
+
+def describe_machine() -> dict[str, str]:
+    """Return the processor, the cores, the memory and the kernel."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": str(len(CORES)),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+    }
+
+
+def describe_versions(store: str) -> dict[str, str]:
+    """Return the versions of what was measured."""
+    found = {"hub": _commit(), "Python": platform.python_version()}
+    found |= {name: version(name) for name in PYTHON_PACKAGES}
+    found |= {"Node": _output([shutil.which("node") or "node", "--version"])}
+    found |= {f"{name} (npm)": _node_version(name) for name in NODE_PACKAGES}
+    return found | {"store": store}
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _node_version(name: str) -> str:
+    file = ROOT / "node_modules" / name / "package.json"
+    return str(json.loads(file.read_text())["version"]) if file.exists() else "not installed"
+
+
+def _commit() -> str:
+    name = _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
+    changed = _output(["git", "-C", str(ROOT), "status", "--porcelain", "--", "hub"])
+    return f"{name or 'unknown'}{' with changes' if changed else ''}"
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

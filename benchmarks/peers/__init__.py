@@ -1,0 +1,1 @@
+"""The servers that the hub is measured beside, each a program of its own."""

@@ -1,0 +1,237 @@
+"""The results as JSON, as a table and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measures import median
+from benchmarks.rows import Row, Sample
+from benchmarks.servers import LABELS
+
+FOLDER = Path(__file__).parent
+OURS = "hub"
+PEERS = ("node", "stock", "floor")
+BUSY = 0.9
+"""From this share of its core on, the generator may be what is measured."""
+
+
+def summarize(row: Row, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Return a row: for each kind the median of the rounds, and the hub's ratio to each peer."""
+    results: dict[str, Any] = {}
+    for kind in LABELS:
+        own = [sample for sample in samples if (sample.row, sample.kind) == (row.key, kind)]
+        if own:
+            results[kind] = _summarize_kind(own)
+    ratios = {}
+    if OURS in results:
+        for peer in PEERS:
+            if peer in results and results[peer]["median"] > 0:
+                ratio = results[OURS]["median"] / results[peer]["median"]
+                ratios[peer] = round(ratio, 3)
+    return {
+        "key": row.key,
+        "title": row.title,
+        "unit": row.unit,
+        "more_is_better": row.more_is_better,
+        "results": results,
+        "ratios": ratios,
+    }
+
+
+def _summarize_kind(own: Sequence[Sample]) -> dict[str, Any]:
+    values = [sample.value for sample in own]
+    generator = median([sample.cost.generator_share for sample in own])
+    redis = median([sample.cost.redis_share for sample in own])
+    return {
+        "median": round(median(values), 3),
+        "rounds": [round(value, 3) for value in values],
+        "generator_share": round(generator, 3),
+        "redis_share": round(redis, 3),
+        "others_share": round(median([sample.cost.others_share for sample in own]), 3),
+        "generator_bound": generator + redis > BUSY,
+    }
+
+
+def write(report: Mapping[str, Any], rows: Sequence[Row]) -> list[Path]:
+    """Write results.json, results.md and results.png; return the files."""
+    files = [FOLDER / f"results.{ending}" for ending in ("json", "md", "png")]
+    files[0].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    digits = {row.key: row.digits for row in rows}
+    files[1].write_text(render(report, digits), encoding="utf-8")
+    draw(report, files[2])
+    return files
+
+
+def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
+    """Return the page."""
+    plan, generator = report["plan"], report["generator"]
+    lines = [
+        "# Benchmark results",
+        "",
+        f"Made by `{report['command']}` on {report['date']}: "
+        f"{plan['sockets']:,} sockets, {plan['rounds']} rounds in turn, medians. "
+        "What each row means and what it does not: [docs/benchmarks.md](../docs/benchmarks.md).",
+        "",
+        *_table(report["rows"], digits),
+        "",
+        "In brackets: the lowest and the highest round. Ratios are hub / peer. "
+        "Rows marked ↑ are better when higher, all others when lower. "
+        "`generator` is the generator's share of its core while the hub, then Node, was "
+        "measured; `*` marks a number that the generator may have held back.",
+        "",
+        *_picture(),
+        "## Is it the generator?",
+        "",
+        f"Against a server that does next to nothing, the same generator makes "
+        f"{generator['connects_per_second']:,.0f} connects a second and takes in "
+        f"{generator['told_per_second']:,.0f} notices a second.",
+        "",
+        "## Was the machine quiet?",
+        "",
+        f"Others took at most {_worst(report['rows']):.0%} of the server's core during any row "
+        f"(median of its rounds).",
+        "",
+        "## Did everything arrive?",
+        "",
+        *_counts(report["clients"]),
+        "",
+        *_failures(report["failures"]),
+        "## The machine",
+        "",
+        *(f"- {name}: {value}" for name, value in report["machine"].items()),
+        *(f"- {name}: {value}" for name, value in report["versions"].items()),
+        "- The server alone on one core; the generator and the store on another.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], digits: Mapping[str, int]) -> list[str]:
+    kinds = [kind for kind in (OURS, *PEERS) if any(kind in row["results"] for row in rows)]
+    peers = [kind for kind in kinds if kind != OURS]
+    heads = ["row", "unit"]
+    for kind in kinds:
+        heads.append(LABELS[kind])
+        if kind != OURS:
+            heads.append(f"hub / {LABELS[kind].removesuffix(' socket.io')}")
+    heads.append("generator")
+    lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
+    for row in rows:
+        arrow = " ↑" if row["more_is_better"] else ""
+        cells = [row["title"] + arrow, row["unit"]]
+        for kind in kinds:
+            cells.append(_number(row["results"].get(kind), digits[row["key"]]))
+            if kind in peers:
+                cells.append(f"**{row['ratios'][kind]:.2f}**" if kind in row["ratios"] else "")
+        shares = [
+            f"{row['results'][kind]['generator_share']:.0%}"
+            for kind in (OURS, "node")
+            if kind in row["results"]
+        ]
+        cells.append(", ".join(shares))
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _number(result: Mapping[str, Any] | None, digits: int) -> str:
+    if result is None:
+        return ""
+    star = "*" if result["generator_bound"] else ""
+    text = f"{result['median']:,.{digits}f}{star}"
+    if len(result["rounds"]) > 1:
+        low, high = min(result["rounds"]), max(result["rounds"])
+        text += f" ({low:,.{digits}f}–{high:,.{digits}f})"
+    return text
+
+
+def _picture() -> list[str]:
+    return ["![The hub beside Node, row by row, and how memory grows](results.png)", ""]
+
+
+def _worst(rows: Sequence[Mapping[str, Any]]) -> float:
+    shares = [
+        result["others_share"]
+        for row in rows
+        if row["key"] != "idle"  # there, the servers are each other's others
+        for result in row["results"].values()
+    ]
+    return max(shares, default=0.0)
+
+
+def _counts(clients: Mapping[str, Mapping[str, int]]) -> list[str]:
+    usual = ("accepted", "told", "closed")
+    lines = [
+        "| sockets of | accepted | told | closed | else |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    hidden = {*usual, "pings", "compressed", "disconnect packets"}
+    for name, counts in clients.items():
+        life, _, kind = name.partition(" ")
+        rest = ", ".join(f"{what}: {count}" for what, count in counts.items() if what not in hidden)
+        cells = " | ".join(f"{counts.get(what, 0):,}" for what in usual)
+        lines.append(f"| {life}, {LABELS[kind]} | {cells} | {rest} |")
+    return lines
+
+
+def _failures(failures: Sequence[str]) -> list[str]:
+    if not failures:
+        return []
+    return ["## What failed", "", *(f"- {text}" for text in failures), ""]
+
+
+def draw(report: Mapping[str, Any], file: Path) -> None:
+    """Draw the ratios to Node, and memory a connection as connections grow."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [row for row in report["rows"] if not row["key"].startswith("growth")]
+    compared = [row for row in rows if "node" in row["ratios"]]
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(9.6, 4.2), dpi=90, width_ratios=(3, 2), layout="constrained"
+    )
+    # Every bar to the left of the line is better than Node, also where more is better.
+    gains = [
+        1 / row["ratios"]["node"] if row["more_is_better"] else row["ratios"]["node"]
+        for row in compared
+    ]
+    names = [row["title"] + (" (inverted)" if row["more_is_better"] else "") for row in compared]
+    colors = ["#2a9d5c" if gain <= 1 else "#c8553d" for gain in gains]
+    bars = left.barh(names, [gain - 1 for gain in gains], left=1, color=colors)
+    left.bar_label(bars, [f"{gain:.2f}" for gain in gains], padding=3, fontsize=8)
+    left.set_xscale("log", base=2)
+    left.xaxis.set_major_formatter("{x:g}")
+    left.axvline(1, color="black", linewidth=1)
+    left.margins(x=0.2)
+    left.invert_yaxis()
+    left.tick_params(labelsize=8)
+    left.set_title("cost, hub / Node (1 = the same, less is better)", fontsize=9)
+    _draw_growth(report, right)
+    figure.savefig(file)
+    pyplot.close(figure)
+
+
+def _draw_growth(report: Mapping[str, Any], axes: Any) -> None:
+    prefix = "growth_memory_"
+    rows = [row for row in report["rows"] if row["key"].startswith(prefix)]
+    for kind in (OURS, *PEERS):
+        points = [
+            (int(row["key"].removeprefix(prefix)), row["results"][kind]["median"])
+            for row in rows
+            if kind in row["results"]
+        ]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", label=LABELS[kind])
+    if rows:
+        axes.legend(fontsize=8)
+        axes.set_xscale("log", base=2)
+        sizes = [int(row["key"].removeprefix(prefix)) for row in rows]
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_yscale("log", base=2)
+        axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.tick_params(labelsize=8)
+    axes.set_title("KiB a connection, by connections", fontsize=9)
