@@ -1,8 +1,8 @@
 """Keeps the registry's ``online`` right: which sessions hold sockets on this replica.
 
 The replica holds a lease, renewed every few seconds; when it is killed, the lease runs out and its
-sessions count as offline. A session whose last socket closes is reported with the next renewal,
-which follows at once, together with all that closed in the same moment.
+sessions count as offline. A session whose last socket closes is reported at once, together with all
+that closed in the same moment; one that a logout took out of the registry need not be.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import secrets
 
 import structlog
 
-from hub.core.model import SECOND, Identity, UserKey
+from hub.core.model import SECOND, Reason, UserKey
 from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
 from hub.store.base import LEASE, Departure, Presence, Store
 
 log = structlog.get_logger(__name__)
 
+EXPIRED = Reason.EXPIRED
 GATHER = 0.05
 BATCH = 1000
 
@@ -41,39 +42,36 @@ class Presences:
 
     def leave(self, connection: Connection) -> None:
         """Note that a socket closed; `Connections` no longer holds it."""
-        identity: Identity = connection.identity
-        if not self._connections.holds(identity):
+        identity, ended = connection.identity, connection.ended
+        is_forgotten = ended is not None and ended.user is not None and ended.reason is not EXPIRED
+        if not is_forgotten and not self._connections.holds(identity):
             departure = Departure(identity.user, identity.sid, connection.turn)
             self._departures[identity.user, identity.sid] = departure
             self._hurry.set()
 
-    async def renew(self) -> None:
-        """Renew the lease and report departures.
-
-        Raises:
-            Unavailable: when the store did not take it; the departures are kept for later.
-        """
-        leaving = list(self._departures.items())[:BATCH]
-        await self._store.renew(self.lease, [departure for _, departure in leaving])
-        for key, departure in leaving:
-            if self._departures.get(key) is departure:
-                del self._departures[key]
-        if self._departures:
-            self._hurry.set()
-
     async def run(self) -> None:
-        """Renew in time and on departures; ends by being cancelled."""
+        """Renew in time, and report departures when there are any; ends by being cancelled."""
         while True:
             try:
-                self._hurry.clear()
-                await self.renew()
+                await self._store.renew(self.lease)
+                async with asyncio.timeout(LEASE / SECOND / 3):
+                    while True:
+                        await self._hurry.wait()
+                        await asyncio.sleep(GATHER)
+                        await self._report()
+            except TimeoutError:
+                continue
             except Unavailable as error:
                 log.warning("the lease was not renewed", error=error.detail)
                 await asyncio.sleep(1)
-                continue
-            try:
-                async with asyncio.timeout(LEASE / SECOND / 3):
-                    await self._hurry.wait()
-                await asyncio.sleep(GATHER)
-            except TimeoutError:
-                pass
+
+    async def _report(self) -> None:
+        """Report departures; those that the store did not take are kept for later."""
+        leaving = list(self._departures.items())[:BATCH]
+        if leaving:
+            await self._store.renew(self.lease, [departure for _, departure in leaving])
+        for key, departure in leaving:
+            if self._departures.get(key) is departure:
+                del self._departures[key]
+        if not self._departures:
+            self._hurry.clear()

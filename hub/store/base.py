@@ -140,10 +140,11 @@ class Store(Protocol):
         ...
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
-        """Renew a replica's lease, and note which sessions left it.
+        """Renew a replica's lease everywhere, or note which sessions left it.
 
-        A departure that was overtaken by a later visit of the session is ignored. Since this is
-        a small write to every partition, it also tells whether the store can be written.
+        With departures the lease is renewed where they are, and only there. A departure that was
+        overtaken by a later visit of the session is ignored. Since this is a small write to every
+        partition, it also tells whether the store can be written.
         """
         ...
 

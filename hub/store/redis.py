@@ -232,12 +232,15 @@ class RedisStore:
         return Receipt(logout, tuple(outcomes), repeated=kind == b"again")
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
-        """Renew a replica's lease in every partition, and note which sessions left it."""
-        gone: list[list[Departure]] = [[] for _ in range(PARTITIONS)]
+        """Renew a replica's lease in every partition, or note which sessions left it."""
+        gone: dict[int, list[Departure]] = {}
         for departure in departures:
-            gone[partition_of(departure.user)].append(departure)
+            gone.setdefault(partition_of(departure.user), []).append(departure)
         await asyncio.gather(
-            *(self._renew(lease, number, gone[number]) for number in range(PARTITIONS))
+            *(
+                self._renew(lease, number, gone.get(number, []))
+                for number in (gone or range(PARTITIONS))
+            )
         )
 
     async def _renew(self, lease: str, number: int, gone: list[Departure]) -> None:
