@@ -39,10 +39,11 @@ def suites(folder: Path) -> dict[Path, Suite]:
         "--test-reporter=junit",
         f"--test-reporter-destination={javascript}",
     ]
+    node = ["--test", "--test-concurrency=5"]
     pytest = [sys.executable, "-m", "pytest", "--quiet", f"--junitxml={python}", *sys.argv[1:]]
     return {
         python: Suite("Python", pytest),
-        javascript: Suite("JavaScript", ["node", "--test", "--test-concurrency=5", *reporters, *JS_TESTS]),
+        javascript: Suite("JavaScript", ["node", *node, *reporters, *JS_TESTS]),
     }
 
 
