@@ -28,6 +28,7 @@ from benchmarks.rows import (
     measure_generator,
     most_sockets,
     table_rows,
+    undisturbed,
 )
 from benchmarks.servers import CORES, KINDS, LABELS, OTHER_CORES, ROOT, running_store
 
@@ -134,7 +135,8 @@ async def measure(plan: Plan) -> dict[str, Any]:
             prefix = f"round {number + 1} of {plan.rounds}"
             for name, life, kinds, _ in lives:
                 for kind in kinds:
-                    await progress.step(f"{prefix}: {name}, {LABELS[kind]}", life(run, kind))
+                    work = undisturbed(life, run, kind)
+                    await progress.step(f"{prefix}: {name}, {LABELS[kind]}", work)
             if number < plan.slow_rounds and growth:
                 for kind in KINDS:
                     await progress.step(f"{prefix}: growth, {LABELS[kind]}", live_growth(run, kind))
@@ -150,6 +152,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
         "generator": {name: round(value, 3) for name, value in generator.items()},
         "rows": [summarize(row, run.samples) for row in rows],
         "clients": run.counts,
+        "repeated": run.repeated,
         "failures": progress.failures,
     }
 

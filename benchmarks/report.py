@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measures import median
-from benchmarks.rows import Row, Sample
+from benchmarks.rows import DISTURBED, Row, Sample
 from benchmarks.servers import LABELS
 
 FOLDER = Path(__file__).parent
@@ -45,12 +45,16 @@ def _summarize_kind(own: Sequence[Sample]) -> dict[str, Any]:
     values = [sample.value for sample in own]
     generator = median([sample.cost.generator_share for sample in own])
     redis = median([sample.cost.redis_share for sample in own])
+    # While servers wait side by side for `idle`, they are each other's others.
+    others = [0.0 if sample.row == "idle" else sample.cost.others_share for sample in own]
+    row_others = max(others)
     return {
         "median": round(median(values), 3),
         "rounds": [round(value, 3) for value in values],
         "generator_share": round(generator, 3),
         "redis_share": round(redis, 3),
-        "others_share": round(median([sample.cost.others_share for sample in own]), 3),
+        "others_share": round(row_others, 3),
+        "disturbed": row_others > DISTURBED,
         "generator_bound": generator + redis > BUSY,
     }
 
@@ -80,7 +84,8 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "In brackets: the lowest and the highest round. Ratios are hub / peer. "
         "Rows marked ↑ are better when higher, all others when lower. "
         "`generator` is the generator's share of its core while the hub, then Node, was "
-        "measured; `*` marks a number that the generator may have held back.",
+        "measured; `*` marks a number that the generator may have held back, `†` one of which a "
+        "round was disturbed by other programs.",
         "",
         *_picture(),
         "## Is it the generator?",
@@ -91,8 +96,8 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "",
         "## Was the machine quiet?",
         "",
-        f"Others took at most {_worst(report['rows']):.0%} of the server's core during any row "
-        f"(median of its rounds).",
+        f"Others took at most {_worst(report['rows']):.0%} of the server's core during any round "
+        f"of any row. Turns that were measured again because of others: {report['repeated']}.",
         "",
         "## Did everything arrive?",
         "",
@@ -139,7 +144,7 @@ def _table(rows: Sequence[Mapping[str, Any]], digits: Mapping[str, int]) -> list
 def _number(result: Mapping[str, Any] | None, digits: int) -> str:
     if result is None:
         return ""
-    star = "*" if result["generator_bound"] else ""
+    star = ("*" if result["generator_bound"] else "") + ("†" if result["disturbed"] else "")
     text = f"{result['median']:,.{digits}f}{star}"
     if len(result["rounds"]) > 1:
         low, high = min(result["rounds"]), max(result["rounds"])
@@ -152,12 +157,7 @@ def _picture() -> list[str]:
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> float:
-    shares = [
-        result["others_share"]
-        for row in rows
-        if row["key"] != "idle"  # there, the servers are each other's others
-        for result in row["results"].values()
-    ]
+    shares = [result["others_share"] for row in rows for result in row["results"].values()]
     return max(shares, default=0.0)
 
 

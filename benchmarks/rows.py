@@ -23,6 +23,8 @@ WARM_LOGOUTS_AT_ONCE = 16
 SETTLE = 1.0
 SPARE_FILES = 500
 WORST_LATENCY = 0.5
+DISTURBED = 0.15
+"""From this share of the server's core on that others take, a life is lived again."""
 MICRO = 1e6
 MILLI = 1e3
 KIB = 1024
@@ -74,6 +76,7 @@ class Run:
     store: Store
     samples: list[Sample] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    repeated: int = 0
 
     def wants(self, *keys: str) -> bool:
         """Tell whether any of these rows was asked for."""
@@ -118,8 +121,9 @@ def table_rows(sizes: tuple[int, ...]) -> list[Row]:
         Row("connect_cpu", "CPU a connect", "µs", 0),
         Row("memory", "resident memory a connection", "KiB"),
         Row("idle", "idle CPU of 1,000 connections", "ms/s", 2),
-        Row("logout", "CPU a logout, 4 devices", "µs", 0),
-        Row("replicas", "CPU a logout, 4 devices on 2 replicas", "µs", 0),
+        Row("logout", "CPU a logout, 4 devices, at the fixed rate", "µs", 0),
+        Row("logout_busy", "CPU a logout, 4 devices, at the highest rate", "µs", 0),
+        Row("replicas", "CPU a logout, 2 and 2 devices on 2 replicas", "µs", 0),
         Row("p50", "request to last device told, p50", "ms", 2),
         Row("p99", "request to last device told, p99", "ms", 2),
         Row("peak", "highest logout rate", "1/s", 0, more_is_better=True),
@@ -134,6 +138,7 @@ GROUPS = {
     "connect": ("connect", "connect_cpu"),
     "logout": ("logout", "p50", "p99"),
     "latency": ("p50", "p99"),
+    "peak": ("peak", "logout_busy"),
     "everyone": ("everyone", "everyone_told"),
 }
 """Names for `--rows` that stand for several rows."""
@@ -231,9 +236,10 @@ async def live_logouts(run: Run, kind: str) -> None:
             latencies = [order.latency for order in orders]
             run.note("p50", kind, percentile(latencies, 0.5) * MILLI, cost)
             run.note("p99", kind, percentile(latencies, 0.99) * MILLI, cost)
-        if run.wants("peak"):
+        if run.wants("peak", "logout_busy"):
             rate, cost = await _climb(run, kind, server, plan)
             run.note("peak", kind, rate, cost)
+            run.note("logout_busy", kind, cost.server / plan.peak_users * MICRO, cost)
 
 
 async def live_replicas(run: Run, kind: str) -> None:
@@ -275,6 +281,7 @@ async def _climb(run: Run, kind: str, server: Server, plan: Plan) -> tuple[float
             await quiet(server.pids)
             meter = run.meter(server)
             took, orders = await crowd.log_out_in_flight(range(plan.peak_users), step)
+            await quiet(server.pids)
             cost = meter.read()
         good = [order.latency for order in orders if order.is_good]
         if len(good) < len(orders) or percentile(good, 0.99) > WORST_LATENCY:
@@ -329,6 +336,24 @@ async def live_growth(run: Run, kind: str) -> None:
                 reached = size
 
 
+async def undisturbed(life: Life, run: Run, kind: str) -> None:
+    """Live a life, and once more if others disturbed it; the quieter one counts."""
+    before = len(run.samples)
+    await life(run, kind)
+    first = run.samples[before:]
+    if _disturbance(first) <= DISTURBED:
+        return
+    del run.samples[before:]
+    run.repeated += 1
+    await life(run, kind)
+    if _disturbance(run.samples[before:]) > _disturbance(first):
+        run.samples[before:] = first
+
+
+def _disturbance(samples: list[Sample]) -> float:
+    return max((sample.cost.others_share for sample in samples), default=0.0)
+
+
 async def measure_generator(run: Run) -> dict[str, float]:
     """Return how fast the generator is against a server that does next to nothing."""
     async with running("trivial", run.store) as server:
@@ -355,7 +380,7 @@ LIVES: tuple[tuple[str, Life, tuple[str, ...], tuple[str, ...]], ...] = (
         (*KINDS, "floor"),
         ("connect", "connect_cpu", "memory", "storm", "everyone", "everyone_told"),
     ),
-    ("logouts", live_logouts, KINDS, ("logout", "p50", "p99", "peak")),
+    ("logouts", live_logouts, KINDS, ("logout", "p50", "p99", "peak", "logout_busy")),
     ("replicas", live_replicas, KINDS, ("replicas",)),
 )
 """Name, life, kinds of server that live it, rows that come of it."""
