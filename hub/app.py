@@ -32,7 +32,7 @@ from hub.store.redis import RedisStore
 
 START_TIMEOUT = 2.0
 KEEPALIVE = 75.0
-SHUTDOWN_TIMEOUT = 10.0
+SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
 

@@ -7,11 +7,16 @@ import sys
 from typing import Literal
 
 import structlog
+from structlog.processors import ExceptionRenderer, JSONRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 
 def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) -> None:
-    """Send the hub's and its libraries' log lines to standard error in one form."""
+    """Send the hub's and its libraries' log lines to standard error in one form.
+
+    Tracebacks come without local variables, in which tokens would stand.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -19,9 +24,13 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), JSONRenderer()]
         if style == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -39,3 +48,5 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("hub").setLevel(level)
+    # Its errors quote the request that it could not parse, tokens and all.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

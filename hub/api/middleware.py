@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.api.parts import PARTS
 from hub.api.problem import problem
@@ -52,6 +53,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
             raise
         kind = Forbidden if error.status == 403 else InvalidRequest
         return problem(kind(error.reason), error.status)
+    except (BadHttpMessage, web.RequestPayloadError) as error:
+        return problem(InvalidRequest(f"the body cannot be read ({type(error).__name__})"))
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:

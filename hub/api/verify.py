@@ -8,8 +8,9 @@ from aiohttp import web
 
 from hub.api.credentials import admit
 
-# Printable ASCII stays as it is, but for the percent sign; headers carry nothing else safely.
-SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+# Visible ASCII stays as it is, but for the percent sign. Nothing else travels safely in a header:
+# spaces at the ends are stripped on the way, and would make one user of two.
+SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 async def get_verify(request: web.Request) -> web.Response:

@@ -181,6 +181,11 @@ class Socket:
             websocket.close(NORMAL)
             self.probe = None
 
+    def on_failure(self, websocket: WebSocket) -> None:
+        """End the session whose WebSocket broke the protocol; a failed probe ends nothing."""
+        if websocket is self.websocket:
+            self.end(reason.TRANSPORT_ERROR)
+
     def on_close(self, websocket: WebSocket) -> None:
         """Note that a WebSocket is gone."""
         if websocket is self.probe:

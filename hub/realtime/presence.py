@@ -45,7 +45,8 @@ class Presences:
         identity, ended = connection.identity, connection.ended
         is_forgotten = ended is not None and ended.user is not None and ended.reason is not EXPIRED
         if not is_forgotten and not self._connections.holds(identity):
-            departure = Departure(identity.user, identity.sid, connection.turn)
+            # A turn of its own: the newest visit may have been that of a socket which left before.
+            departure = Departure(identity.user, identity.sid, next(self._turns))
             self._departures[identity.user, identity.sid] = departure
             self._hurry.set()
 

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 BINARY = (str(packet.BINARY_EVENT), str(packet.BINARY_ACK))
 ACK = str(packet.ACK)
+RESERVED = ("connect", "disconnect", "connect_error", "*")
 
 
 class Manager(socketio.AsyncManager):  # type: ignore[misc]
@@ -232,6 +233,14 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             waits_for_connect = eio_sid in self._deadlines
             if not waits_for_connect and self.manager.sid_from_eio_sid(eio_sid, "/") is None:
                 self.eio.end(eio_sid)
+
+    async def _handle_event(
+        self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]
+    ) -> None:
+        # The library would call our handlers of these names, which are not the client's to call.
+        if not isinstance(data[0], str) or data[0] in RESERVED:
+            raise ValueError("an event of a reserved name")
+        await super()._handle_event(eio_sid, namespace, id, data)
 
     def _meet_deadline(self, eio_sid: str) -> None:
         deadline = self._deadlines.pop(eio_sid, None)

@@ -141,7 +141,12 @@ class Sockets:
         cookie = request.cookies.get(name) if name else None
         if not cookie:
             raise TokenMissing()
-        if request.headers.get("Origin", "").lower() not in self._admission.allowed_origins:
+        # Browsers send no Origin with a GET to their own site, which is how polling begins.
+        is_own = "Origin" not in request.headers and (
+            request.headers.get("Sec-Fetch-Site") == "same-origin"
+        )
+        origin = request.headers.get("Origin", "").lower()
+        if not is_own and origin not in self._admission.allowed_origins:
             raise OriginNotAllowed()
         return cookie
 

@@ -34,6 +34,10 @@ class Listener(Protocol):
         """Take a text message."""
         ...
 
+    def on_failure(self, websocket: WebSocket) -> None:
+        """Note that the client broke the protocol, and that a close frame said so."""
+        ...
+
     def on_close(self, websocket: WebSocket) -> None:
         """Note that the connection is gone; told once."""
         ...
@@ -81,8 +85,7 @@ class WebSocket(asyncio.Protocol):
             failed, _ = self._reader.feed_data(data)
             if failed:
                 error = _sink.exception()
-                code = error.code if isinstance(error, WebSocketError) else PROTOCOL_ERROR
-                self.close(code)
+                self._fail(error.code if isinstance(error, WebSocketError) else PROTOCOL_ERROR)
         finally:
             _sink.websocket = None
 
@@ -95,12 +98,17 @@ class WebSocket(asyncio.Protocol):
             if not self._closing:
                 self._listener.on_text(self, frame.data)
         elif kind is WSMsgType.PING:
-            self._transport.write(encode_frame(WSMsgType.PONG, frame.data))
+            self.send(encode_frame(WSMsgType.PONG, frame.data))
         elif kind is WSMsgType.CLOSE:
             self.close(frame.data or NORMAL)
             self._transport.close()
         elif kind is WSMsgType.BINARY:
-            self.close(UNSUPPORTED)
+            self._fail(UNSUPPORTED)
+
+    def _fail(self, code: int) -> None:
+        self.close(code)
+        if self._listener is not None:
+            self._listener.on_failure(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the listener."""

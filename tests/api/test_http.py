@@ -112,7 +112,7 @@ async def test_verify_names_the_caller_in_headers(hub: Replica) -> None:
     )
     answer = await hub.call("GET", "/verify", mine)
     assert (answer.status, answer.body) == (204, "")
-    assert answer.headers["X-Auth-User"] == "Zo%C3%AB 50%25"
+    assert answer.headers["X-Auth-User"] == "Zo%C3%AB%2050%25"
     assert answer.headers["X-Auth-Session"] == "s1"
     assert answer.headers["X-Auth-Issuer"] == "https://id.example"
 
@@ -144,6 +144,16 @@ async def test_a_lost_answer_can_be_asked_for_again(hub: Replica) -> None:
         assert (other.status, other.code) == (401, "token_revoked")
     text = (await hub.call("GET", "/metrics")).body
     assert 'hub_logouts_total{reason="user",scope="all"} 1.0' in text
+
+
+async def test_a_body_in_a_broken_encoding_is_refused(hub: Replica) -> None:
+    """A body that is not what its Content-Encoding says is the client's fault."""
+    mine = token("ada", "s1")
+    for encoding in ("gzip", "deflate"):
+        headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+        answer = await hub.call("POST", "/logout", mine, data=b"hello", headers=headers)
+        assert (answer.status, answer.code) == (400, "invalid_request")
+    assert (await hub.call("GET", "/verify", mine)).status == 204
 
 
 async def test_bytes_that_are_no_text_are_refused_not_failed_upon(hub: Replica) -> None:

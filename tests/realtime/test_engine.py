@@ -446,6 +446,33 @@ async def test_what_a_client_does_not_read_is_bounded(engine: Engine) -> None:
     assert engine.went == ["transport close"]
 
 
+async def test_pongs_that_a_client_does_not_read_are_bounded(engine: Engine) -> None:
+    """A client that floods pings and reads nothing is cut like any other."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        transport = transport_of(websocket)
+        transport.pause_reading()
+        ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
+        for _ in range(400):
+            if transport.is_closing() or engine.server.sockets == {}:
+                break
+            transport.write(ping * 200)
+            await asyncio.sleep(0.01)
+        await eventually(lambda: engine.server.sockets == {})
+        transport.abort()
+
+
+async def test_a_client_that_breaks_the_protocol_is_cut_soon(engine: Engine) -> None:
+    """A session is over at once when its WebSocket is, though the client answers no close."""
+    async with engine.websocket() as websocket:
+        await heard(websocket)
+        transport_of(websocket).pause_reading()
+        transport_of(websocket).write(b"\x81\x81\0\0\0\0\xff")
+        await eventually(lambda: engine.went == ["transport error"])
+        await eventually(lambda: engine.server.sockets == {}, patience=4.0)
+        transport_of(websocket).abort()
+
+
 async def test_what_a_poller_does_not_fetch_is_bounded(engine: Engine) -> None:
     """A session that is sent more than it polls ends."""
     sid = await engine.open()

@@ -139,6 +139,16 @@ async def test_a_cookie_needs_an_allowed_origin(
             assert (await raw.closing_refusal(answer))["message"] == code
 
 
+async def test_a_page_of_the_hubs_own_origin_may_poll_with_its_cookie(hub: Replica) -> None:
+    """A browser's GET to its own site has no Origin, but says that it is from there."""
+    headers = {"Cookie": f"hub_token={token('ada')}", "Sec-Fetch-Site": "same-origin"}
+    async with raw_socket(hub, headers=headers) as raw:
+        assert str(await raw.connect()).startswith("40{")
+    async with raw_socket(hub, headers={**headers, "Origin": "https://evil.example"}) as raw:
+        refusal = await raw.closing_refusal(await raw.connect())
+        assert refusal["message"] == "origin_not_allowed"
+
+
 async def test_a_transport_without_connect_is_closed(hub: Replica) -> None:
     """Who opens a transport and says nothing is closed in time."""
     async with raw_socket(hub) as raw:
@@ -355,6 +365,21 @@ async def test_a_bad_event_is_answered_and_changes_nothing(
         assert (await hub.call("GET", "/verify", token("ada", "s1"))).status == 204
 
 
+@pytest.mark.parametrize(
+    "name", ['"connect"', '"disconnect"', '"connect_error"', '"*"', "5", "null"]
+)
+@pytest.mark.parametrize("rest", ["", ',"x"', ",{}"])
+async def test_an_event_of_a_reserved_name_ends_the_socket_and_hides_nothing(
+    hub: Replica, name: str, rest: str
+) -> None:
+    """A client cannot call the hub's own handlers, by which a socket could hide from logouts."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        await raw.send(f"42[{name}{rest}]")
+        assert await raw.receive_all() == []
+    assert await metric(hub, "hub_sockets") == 0
+
+
 async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> None:
     """A flood of events is answered with rate_limited once the limit is reached."""
     store = store_of(hub)
@@ -471,6 +496,27 @@ async def test_two_tabs_of_a_session_are_both_told(hub: Replica) -> None:
             await third.connect(mine)
             await hub.call("POST", "/logout", mine)
             assert (await notification(first))[1] == (await notification(third))[1]
+
+
+async def test_a_session_is_offline_in_whatever_order_its_sockets_close(hub: Replica) -> None:
+    """The newer of two sockets may close first, and the session ends up offline all the same."""
+    mine = token("ada", "s1")
+
+    async def online() -> list[bool]:
+        listed = await hub.call("GET", "/admin/users/ada/sessions", ADMIN)
+        return [s["online"] for s in listed.body["sessions"]]
+
+    async with raw_socket(hub) as older:
+        await older.connect(mine)
+        async with raw_socket(hub) as newer:
+            await newer.connect(mine)
+        await asyncio.sleep(0.2)
+        assert await online() == [True]
+
+    async def offline() -> bool:
+        return await online() == [False]
+
+    await eventually(offline)
 
 
 async def test_a_polling_client_is_told_and_cut(hub: Replica) -> None:

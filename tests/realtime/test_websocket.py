@@ -20,10 +20,15 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.closed = 0
+        self.failed = 0
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Note a message."""
         self.heard.append(text)
+
+    def on_failure(self, websocket: WebSocket) -> None:
+        """Count a failure."""
+        self.failed += 1
 
     def on_close(self, websocket: WebSocket) -> None:
         """Count the end."""
