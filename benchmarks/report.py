@@ -42,21 +42,26 @@ def summarize(row: Row, samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _summarize_kind(own: Sequence[Sample]) -> dict[str, Any]:
-    values = [sample.value for sample in own]
-    generator = median([sample.cost.generator_share for sample in own])
-    redis = median([sample.cost.redis_share for sample in own])
-    # While servers wait side by side for `idle`, they are each other's others.
-    others = [0.0 if sample.row == "idle" else sample.cost.others_share for sample in own]
-    row_others = max(others)
+    # A disturbed round counts only when there is no quiet one.
+    counted = [sample for sample in own if _others(sample) <= DISTURBED] or own
+    generator = median([sample.cost.generator_share for sample in counted])
+    redis = median([sample.cost.redis_share for sample in counted])
+    others = max(_others(sample) for sample in counted)
     return {
-        "median": round(median(values), 3),
-        "rounds": [round(value, 3) for value in values],
+        "median": round(median([sample.value for sample in counted]), 3),
+        "rounds": [round(sample.value, 3) for sample in counted],
+        "disturbed_rounds": [round(sample.value, 3) for sample in own if sample not in counted],
         "generator_share": round(generator, 3),
         "redis_share": round(redis, 3),
-        "others_share": round(row_others, 3),
-        "disturbed": row_others > DISTURBED,
+        "others_share": round(others, 3),
+        "disturbed": others > DISTURBED,
         "generator_bound": generator + redis > BUSY,
     }
+
+
+def _others(sample: Sample) -> float:
+    # While servers wait side by side for `idle`, they are each other's others.
+    return 0.0 if sample.row == "idle" else sample.cost.others_share
 
 
 def write(report: Mapping[str, Any], rows: Sequence[Row]) -> list[Path]:
@@ -84,8 +89,8 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "In brackets: the lowest and the highest round. Ratios are hub / peer. "
         "Rows marked ↑ are better when higher, all others when lower. "
         "`generator` is the generator's share of its core while the hub, then Node, was "
-        "measured; `*` marks a number that the generator may have held back, `†` one of which a "
-        "round was disturbed by other programs.",
+        "measured; `*` marks a number that the generator may have held back, `†` one whose "
+        "rounds were all disturbed by other programs; else, disturbed rounds do not count.",
         "",
         *_picture(),
         "## Is it the generator?",
@@ -96,8 +101,8 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "",
         "## Was the machine quiet?",
         "",
-        f"Others took at most {_worst(report['rows']):.0%} of the server's core during any round "
-        f"of any row. Turns that were measured again because of others: {report['repeated']}.",
+        f"Others took at most {_worst(report['rows']):.0%} of the server's core during a round "
+        f"that counts. Turns that were measured again because of others: {report['repeated']}.",
         "",
         "## Did everything arrive?",
         "",
