@@ -54,7 +54,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         kind = Forbidden if error.status == 403 else InvalidRequest
         return problem(kind(error.reason), error.status)
     except (BadHttpMessage, web.RequestPayloadError) as error:
-        return problem(InvalidRequest(f"the body cannot be read ({type(error).__name__})"))
+        answer = problem(InvalidRequest(f"the body cannot be read ({type(error).__name__})"))
+        answer.force_close()  # what follows in the connection cannot be told from the body
+        return answer
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:

@@ -61,6 +61,8 @@ class Follower:
                     pause = FIRST_PAUSE
             except Unavailable as error:
                 log.warning("logouts are not heard", error=error.detail)
+            except Exception:
+                log.exception("logouts are not heard")
             finally:
                 self._note(following=False)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter

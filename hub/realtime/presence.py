@@ -65,6 +65,9 @@ class Presences:
             except Unavailable as error:
                 log.warning("the lease was not renewed", error=error.detail)
                 await asyncio.sleep(1)
+            except Exception:
+                log.exception("the lease was not renewed")
+                await asyncio.sleep(1)
 
     async def _report(self) -> None:
         """Report departures; those that the store did not take are kept for later."""

@@ -105,8 +105,10 @@ class Lane:
             except (RedisError, OSError, TimeoutError) as error:
                 refusal = Unavailable(f"the store did not answer ({type(error).__name__})")
                 self._refuse(refusal, batch)
-            except BaseException:
-                self._refuse(Unavailable("the hub stops"), batch)
+            except BaseException as error:
+                self._refuse(
+                    Unavailable(f"the store was not asked ({type(error).__name__})"), batch
+                )
                 raise
             else:
                 for call, answer in zip(batch, answers, strict=True):
