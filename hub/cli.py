@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 import click
+import structlog
 from pydantic import SecretStr
 
 from hub import doctor as doctor_module
@@ -127,6 +128,13 @@ def serve(demo: bool, **options: Any) -> None:
         ) from None
 
 
+def _tell(settings: Settings, text: str) -> None:
+    if settings.log_format == "json":
+        structlog.get_logger("hub").info(text)
+    else:
+        click.echo(text, err=True)
+
+
 async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -140,9 +148,9 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"
-            click.echo(f"logout-hub on {where}, state in {kept}", err=True)
+            _tell(settings, f"logout-hub on {where}, state in {kept}")
         await stop.wait()
-        click.echo("stopping", err=True)
+        _tell(settings, "stopping")
 
 
 @main.command()

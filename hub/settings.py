@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from redis.asyncio.connection import parse_url
+from redis.asyncio import ConnectionPool
 
 from hub.core.tokens import ALGORITHMS, suiting_algorithms
 
@@ -61,8 +61,10 @@ def _https(value: str) -> str:
 
 def _redis(value: SecretStr) -> SecretStr:
     try:
-        parse_url(value.get_secret_value())
-    except ValueError:
+        # Makes a connection without opening it, which finds options that Redis' client has not.
+        pool: Any = ConnectionPool.from_url(value.get_secret_value())
+        pool.make_connection()
+    except (ValueError, TypeError, AttributeError):
         raise ValueError("not an address like redis://host:6379/0") from None
     return value
 

@@ -16,7 +16,7 @@ from hub.errors import Unavailable
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.store.base import Store
+from hub.store.base import Store, Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +83,11 @@ class Follower:
             await asyncio.gather(*(self._check(connection) for connection in batch))
 
     async def _check(self, connection: Connection) -> None:
-        refusal = await self._authority.doubt(connection.identity)
+        try:
+            refusal = await self._authority.doubt(connection.identity)
+        except Unreadable as error:
+            # One record that nobody can read must not keep the replica from following the rest.
+            log.error("a session cannot be judged", error=error.detail)
+            return
         if refusal is not None and refusal.logout is not None and connection.ended is None:
             self._delivery.end([connection], refusal.logout)

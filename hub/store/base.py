@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from hub.core.model import SECOND, Identity, Logout, Micros, Receipt, Session, Standing, UserKey
-from hub.errors import InvalidRequest
+from hub.errors import InvalidRequest, Unavailable
 
 TIME_LIMIT = 1.0
 """Seconds after which a store that did not answer counts as unavailable."""
@@ -32,6 +32,10 @@ KEY_LIFETIME: Micros = 24 * 3600 * SECOND
 
 class KeyReused(InvalidRequest):
     """An idempotency key came again with another request."""
+
+
+class Unreadable(Unavailable):
+    """What the store holds is of another version, or damaged."""
 
 
 class Presence(msgspec.Struct, frozen=True):

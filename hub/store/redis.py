@@ -56,6 +56,7 @@ from hub.store.base import (
     Heard,
     KeyReused,
     Registry,
+    Unreadable,
     Visit,
 )
 from hub.store.lane import Lane, Script
@@ -304,7 +305,7 @@ def _read_logout(data: bytes) -> Logout:
     try:
         return decode_logout(data)
     except Malformed as error:
-        raise Unavailable(f"the store holds what the hub cannot read: {error}") from error
+        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
 
 
 def _heard(logout: Logout, number: int) -> Heard:
@@ -329,4 +330,4 @@ def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[byte
             online=any(now - at < LEASE for at in renewals),
         )
     except (KeyError, ValueError) as error:
-        raise Unavailable(f"the store holds what the hub cannot read: {error}") from error
+        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
