@@ -27,19 +27,17 @@ class Connection:
         "gone",
         "identity",
         "sid",
-        "turn",
     )
 
-    def __init__(self, sid: str, identity: Identity, client: Client, turn: int) -> None:
+    def __init__(self, sid: str, identity: Identity, client: Client) -> None:
         self.sid = sid
         self.identity = identity
         self.client = client
-        self.turn = turn
         self.accepted = False
         self.alive_at: Micros = 0
         self.ended: Logout | None = None
         self.busy: set[asyncio.Task[object]] = set()
-        self.gone = asyncio.Event()
+        self.gone = False
         self.expiry: asyncio.TimerHandle | None = None
 
     def rooms(self) -> tuple[str, str]:
@@ -49,7 +47,7 @@ class Connection:
 
     def close(self) -> None:
         """Note that the transport is gone."""
-        self.gone.set()
+        self.gone = True
         if self.expiry is not None:
             self.expiry.cancel()
 

@@ -20,7 +20,8 @@ import structlog
 from socketio import packet
 
 from hub.realtime.connections import Connection, Connections
-from hub.realtime.engine import MESSAGE, EngineServer
+from hub.realtime.engine import EngineServer
+from hub.realtime.session import MESSAGE
 from hub.realtime.websocket import GOING_AWAY, encode_text
 
 log = structlog.get_logger(__name__)

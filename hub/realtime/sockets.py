@@ -117,7 +117,7 @@ class Sockets:
         presence = self._presences.arrive()
         trusted = self._admission.trusted
         client = read_client(request.headers, request.remote, trusted, given.device)
-        connection = Connection(sid, identity, client, presence.turn)
+        connection = Connection(sid, identity, client)
         self._connections.add(connection)
         caller = await self._authority.register(identity, client, presence)
         self._confirm(connection, caller)
@@ -217,7 +217,7 @@ class Sockets:
         caller = await self._authority.register(fresh, connection.client)
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
-        if connection.gone.is_set():
+        if connection.gone:
             raise Unavailable("the transport closed")
         self._confirm(connection, caller)
         return {"expires_at": seconds(caller.until)}

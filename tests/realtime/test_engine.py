@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from hub.realtime.engine import MAX_PACKETS, EngineServer
+from hub.realtime.engine import EngineServer
+from hub.realtime.session import MAX_PACKETS
 from hub.realtime.websocket import MAX_UNSENT
 from tests.realtime.raw import eventually, is_reset
 

@@ -60,7 +60,7 @@ async def test_a_socket_is_in_the_rooms_of_its_user_and_session() -> None:
     user = user_key("https://id.example", "ada:1")
     for sid, session in (("a", "s:1"), ("b", "s:2")):
         identity = Identity(user=user, sub="", iss="", sid=session, iat=0, exp=0)
-        connections.add(Connection(sid, identity, None, 1))  # type: ignore[arg-type]
+        connections.add(Connection(sid, identity, None))  # type: ignore[arg-type]
         await server.manager.pre_connect(sid, "/")
         await server.manager.connect(sid, "/")
     assert server.rooms("a") == ["a", f"user:{user}", f"session:{user}:s:1"]
