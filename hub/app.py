@@ -17,7 +17,7 @@ from hub.api.middleware import add_headers, answer_errors, answer_preflight, cou
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
 from hub.core.model import SECOND
-from hub.core.tokens import MAX_TOKEN_BYTES, Rules
+from hub.core.tokens import MAX_TOKEN_BYTES, Rules, load_public_key, prepare_secret
 from hub.metrics import Metrics
 from hub.pages.demo import add_demo
 from hub.realtime.connections import Connections
@@ -55,9 +55,9 @@ def create_keys(settings: Settings) -> StaticKey | JwksKeys:
     if settings.jwt_jwks_url is not None:
         return JwksKeys(settings.jwt_jwks_url)
     if settings.jwt_secret is not None:
-        return StaticKey(settings.jwt_secret.get_secret_value())
+        return StaticKey(prepare_secret(settings.jwt_secret.get_secret_value()))
     if settings.jwt_public_key is not None:
-        return StaticKey(settings.jwt_public_key)
+        return StaticKey(load_public_key(settings.jwt_public_key))
     raise SettingsError("set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL")
 
 

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import ConnectionPool
 
-from hub.core.tokens import ALGORITHMS, suiting_algorithms
+from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
 PLANNED = ("HUB_FENCE_SECONDS", "HUB_IDLE_TIMEOUT", "HUB_ON_DATA_LOSS")
@@ -82,6 +82,7 @@ def _pem(value: str) -> str:
 def _secret(value: SecretStr) -> SecretStr:
     if value.get_secret_value().lstrip().startswith("-----BEGIN"):
         raise ValueError("a key in PEM is no secret: see HUB_JWT_PUBLIC_KEY")
+    prepare_secret(value.get_secret_value())
     return value
 
 
