@@ -13,7 +13,7 @@ from aiohttp import web
 from hub.access.authority import Authority
 from hub.access.keys import JwksKeys, Keys, StaticKey
 from hub.access.logouts import Logouts
-from hub.api.middleware import add_headers, answer_errors, answer_preflight, count_requests
+from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
 from hub.core.model import SECOND
@@ -93,7 +93,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     Sockets(server, authority, logouts, connections, delivery, presences, admission, metrics)
 
     app = web.Application(
-        middlewares=[count_requests, answer_errors, answer_preflight],
+        middlewares=[answer_requests],
         client_max_size=settings.max_body,
     )
     app[PARTS] = Parts(

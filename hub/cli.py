@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import secrets
 import signal
@@ -135,11 +136,20 @@ def _tell(settings: Settings, text: str) -> None:
         click.echo(text, err=True)
 
 
+def _calm_the_collector() -> None:
+    # What was loaded at the start stays, so it need not be looked through again and again; and
+    # sockets that come in thousands are no garbage.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
+
 async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serve_app(app, settings.host, settings.port) as port:
+        _calm_the_collector()
         where = address(settings.host, port)
         if demo:
             click.secho("\n  logout-hub demo", bold=True, err=True)

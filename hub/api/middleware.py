@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -32,10 +33,30 @@ EXPOSED_HEADERS = "ETag, Retry-After"
 
 
 @web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answer_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every request, in bounded time, and count it by route.
+
+    Sockets, which last and come in great numbers, have limits and counters of their own. One
+    function stands in their way, where three would cost each of them a tenth more.
+    """
+    if request.path == SOCKETS_PATH:
+        return await _answer_errors(request, handler)
+    metrics = request.app[PARTS].metrics
+    began = asyncio.get_running_loop().time()
+    answer = await _answer_errors(request, partial(_answer_in_time, handler))
+    resource = request.match_info.route.resource
+    route = "unknown" if resource is None else resource.canonical
+    method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
+    metrics.requests.labels(method, route, str(answer.status)).inc()
+    took = asyncio.get_running_loop().time() - began
+    metrics.request_seconds.labels(method, route).observe(took)
+    return answer
+
+
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as problem details; what nobody foresaw as ``unavailable``."""
     try:
-        return await _answer_in_time(request, handler)
+        return await handler(request)
     except HubError as error:
         return problem(error)
     except TimeoutError:
@@ -64,36 +85,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return problem(Unavailable("the hub failed"))
 
 
-async def _answer_in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if request.path == SOCKETS_PATH:
-        return await handler(request)
+async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        # A CORS preflight (Fetch standard, section 3.3).
+        return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
         return await handler(request)
-
-
-@web.middleware
-async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count requests and their time by route; sockets, which last, are counted elsewhere."""
-    if request.path == SOCKETS_PATH:
-        return await handler(request)
-    metrics = request.app[PARTS].metrics
-    began = asyncio.get_running_loop().time()
-    answer = await handler(request)
-    resource = request.match_info.route.resource
-    route = "unknown" if resource is None else resource.canonical
-    method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
-    metrics.requests.labels(method, route, str(answer.status)).inc()
-    took = asyncio.get_running_loop().time() - began
-    metrics.request_seconds.labels(method, route).observe(took)
-    return answer
-
-
-@web.middleware
-async def answer_preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer CORS preflights (Fetch standard, section 3.3)."""
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        return web.Response(status=204)
-    return await handler(request)
 
 
 async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:

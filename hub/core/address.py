@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -19,13 +20,20 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
     """
     believed = peer
     for hop in [peer, *(part.strip() for part in reversed(forwarded.split(",")))]:
-        try:
-            address = ipaddress.ip_address(hop.partition("%")[0])
-        except ValueError:
+        address = _read_address(hop)
+        if address is None:
             break
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         believed = str(address)
         if not any(address in network for network in trusted):
             break
     return believed
+
+
+@functools.lru_cache(4096)
+def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends
+from hub.realtime.wheel import Alarm
 from hub.store.base import Heard
 
 
@@ -38,7 +39,7 @@ class Connection:
         self.ended: Logout | None = None
         self.busy: set[asyncio.Task[object]] = set()
         self.gone = False
-        self.expiry: asyncio.TimerHandle | None = None
+        self.expiry: Alarm | None = None
 
     def rooms(self) -> tuple[str, str]:
         """Return the rooms that the socket is in."""
@@ -48,8 +49,6 @@ class Connection:
     def close(self) -> None:
         """Note that the transport is gone."""
         self.gone = True
-        if self.expiry is not None:
-            self.expiry.cancel()
 
 
 class Connections:

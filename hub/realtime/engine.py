@@ -99,11 +99,10 @@ class EngineServer:
         socket = Socket(self, self.generate_id())
         if transport == "websocket":
             try:
-                websocket, answer = upgrade(request, socket, self.max_size)
+                opening = encode_text(socket.opening([]))
+                socket.websocket, answer = upgrade(request, socket, self.max_size, opening)
             except InvalidRequest:
                 return _refuse(BAD_REQUEST)
-            socket.websocket = websocket
-            websocket.send(encode_text(socket.opening([])))
         else:
             upgrades = [name for name in self.transports if name != "polling"]
             answer = web.Response(text=socket.opening(upgrades))

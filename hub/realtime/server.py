@@ -8,7 +8,6 @@ python-socketio is held by ``tests/realtime/test_server.py``.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +22,7 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
 from hub.realtime.session import MESSAGE
 from hub.realtime.websocket import GOING_AWAY, encode_text
+from hub.realtime.wheel import Alarm
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +136,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         )
         self.eio.handle_at_once = self._take_ack
         self._connect_timeout = connect_timeout
-        self._deadlines: dict[str, asyncio.TimerHandle] = {}
+        self._deadlines: dict[str, Alarm] = {}
         self._asked: dict[str, Callable[[str, object], None]] = {}
         self._numbers = 0
 
@@ -196,9 +196,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
-        self._deadlines[eio_sid] = asyncio.get_running_loop().call_later(
-            self._connect_timeout, self.eio.end, eio_sid, GOING_AWAY
-        )
+        deadline = Alarm(partial(self.eio.end, eio_sid, GOING_AWAY))
+        self._deadlines[eio_sid] = deadline
+        self.eio.wheel.put(deadline, self._connect_timeout)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._meet_deadline(eio_sid)
@@ -246,4 +246,4 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
     def _meet_deadline(self, eio_sid: str) -> None:
         deadline = self._deadlines.pop(eio_sid, None)
         if deadline is not None:
-            deadline.cancel()
+            self.eio.wheel.drop(deadline)

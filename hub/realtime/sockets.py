@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -41,6 +42,7 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.presence import Presences
 from hub.realtime.server import Server
+from hub.realtime.wheel import Alarm
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +91,7 @@ class Sockets:
         self._presences = presences
         self._admission = admission
         self._metrics = metrics
+        self._wheel = server.eio.wheel
         server.on("connect", self._on_connect)
         server.on("disconnect", self._on_disconnect)
         server.on("logout", self._answering(self._logout))
@@ -159,15 +162,15 @@ class Sockets:
         connection = self._connections.remove(sid)
         if connection is not None:
             self._presences.leave(connection)
+            if connection.expiry is not None:
+                self._wheel.drop(connection.expiry)
         return connection
 
     def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
         if connection.expiry is not None:
-            connection.expiry.cancel()
-        life = max(0, caller.until - caller.standing.now) / SECOND
-        connection.expiry = asyncio.get_running_loop().call_later(
-            life, self._expire, connection, caller.until
-        )
+            self._wheel.drop(connection.expiry)
+        connection.expiry = Alarm(partial(self._expire, connection, caller.until))
+        self._wheel.put(connection.expiry, max(0, caller.until - caller.standing.now) / SECOND)
 
     def _expire(self, connection: Connection, at: Micros) -> None:
         if connection.ended is None:

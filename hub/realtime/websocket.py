@@ -164,8 +164,12 @@ def encode_frame(kind: WSMsgType, data: bytes) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + data
 
 
-def upgrade(request: web.Request, listener: Listener, max_size: int) -> tuple[WebSocket, web.StreamResponse]:  # fmt: skip  # noqa: E501
+def upgrade(
+    request: web.Request, listener: Listener, max_size: int, opening: bytes = b""
+) -> tuple[WebSocket, web.StreamResponse]:
     """Turn a request's connection into a WebSocket, and return what the handler must return.
+
+    ``opening`` is a frame that travels with the answer.
 
     Raises:
         InvalidRequest: when this is no proper handshake (RFC 6455 section 4.2.1).
@@ -183,7 +187,7 @@ def upgrade(request: web.Request, listener: Listener, max_size: int) -> tuple[We
     websocket.connection_made(transport)
     transport.write(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + opening
     )
     if waiting:
         asyncio.get_running_loop().call_soon(websocket.data_received, bytes(waiting))

@@ -7,7 +7,7 @@ on it is told when its time has come, never early and at most one step late.
 from __future__ import annotations
 
 import asyncio
-from math import ceil
+from collections.abc import Callable
 from typing import Protocol
 
 STEP = 0.25
@@ -23,6 +23,20 @@ class Timed(Protocol):
         ...
 
 
+class Alarm:
+    """Calls a function when its time has come."""
+
+    __slots__ = ("_call", "due")
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self.due = 0
+
+    def on_time(self) -> None:
+        """Call it."""
+        self._call()
+
+
 class Wheel:
     """Tells things that their time has come. Turns only while something waits."""
 
@@ -34,10 +48,12 @@ class Wheel:
     def put(self, item: Timed, seconds: float) -> None:
         """Let ``item`` wait for so many seconds; what it waited for before is forgotten."""
         self.drop(item)
+        now = asyncio.get_running_loop().time()
         if self._turning is None:
+            self._tick = int(now / STEP)
             self._turn_later()
-        # One more step, since the current one has partly passed.
-        item.due = self._tick + ceil(seconds / STEP) + 1
+        # A step counts once it is over; one that was turned already never comes again.
+        item.due = max(int((now + seconds) / STEP), self._tick) + 1
         self._waiting.setdefault(item.due, set()).add(item)
 
     def drop(self, item: Timed) -> None:
@@ -47,14 +63,20 @@ class Wheel:
             waiting.discard(item)
             if not waiting:
                 del self._waiting[item.due]
+        item.due = 0
 
     def _turn_later(self) -> None:
-        self._turning = asyncio.get_running_loop().call_later(STEP, self._turn)
+        loop = asyncio.get_running_loop()
+        self._turning = loop.call_at((self._tick + 1) * STEP, self._turn)
 
     def _turn(self) -> None:
-        self._tick += 1
+        # By the clock and not by counting, lest a wait of hours ends late by all small delays.
+        reached = int(asyncio.get_running_loop().time() / STEP)
         self._turning = None
-        for item in self._waiting.pop(self._tick, ()):
-            item.on_time()
+        while self._tick < reached:
+            self._tick += 1
+            for item in self._waiting.pop(self._tick, ()):
+                if item.due == self._tick:
+                    item.on_time()
         if self._waiting and self._turning is None:
             self._turn_later()
