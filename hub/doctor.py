@@ -6,11 +6,12 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from hub.core.model import SECOND
 from hub.settings import Settings
-from hub.store.redis import connect
+from hub.store.link import dialer
 
 Level = Literal["good", "fair", "bad"]
 
@@ -37,7 +38,7 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.redis_url is None:
         detail = "in this process's memory: one replica only, forgotten at a restart"
         return [*findings, Finding("store", "fair", detail)]
-    redis = connect(settings.redis_url.get_secret_value())
+    redis = Redis.from_pool(dialer(settings.redis_url.get_secret_value()))
     try:
         info: dict[str, Any] = await redis.info()
         began = time.time_ns() // 1000

@@ -1,9 +1,9 @@
-"""A lane to Redis: scripts that are called at the same time share a round trip.
+"""A lane to Redis: scripts that are called one after the other without waiting for each other.
 
-Calls are gathered while earlier ones are under way and then sent as one pipeline, so that a
-thousand sockets which connect at once cost a few round trips. A lane has its own connections, a
-bounded backlog, and one time limit; when Redis does not answer in time, everything that waits is
-refused at once instead of each in its turn.
+All calls of a lane travel over one connection and are answered in their order. What is called in
+the same turn of the loop leaves in one write, so that a thousand sockets which connect at once
+cost a few round trips. A lane's backlog is bounded, and so is its patience: when the oldest call
+is not answered in time, everything that waits is refused at once instead of each in its turn.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, TypeAlias
 
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from hiredis import ReplyError
+from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
 
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
+from hub.store.link import Link, pack
 
 Value: TypeAlias = str | bytes | int
 
-FLIGHTS = 2
-BATCH = 128
 BACKLOG = 20_000
 
 
@@ -38,33 +38,30 @@ class Script:
 
 
 class _Call:
-    __slots__ = ("answer", "args", "keys", "script")
+    __slots__ = ("answer", "deadline", "packed")
 
-    def __init__(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> None:
-        # Encoded here, so that what is no text fails for its caller and not for the batch.
-        self.script, self.keys, self.args = script, [*map(_encode, keys)], [*map(_encode, args)]
-        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def __init__(self, packed: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self.packed = packed
+        self.deadline = loop.time() + TIME_LIMIT
+        self.answer: asyncio.Future[Any] = loop.create_future()
 
-    def settle(self, answer: Any) -> None:
-        if self.answer.done():
-            return
-        if isinstance(answer, Exception):
-            self.answer.set_exception(answer)
-        else:
-            self.answer.set_result(answer)
-
-
-def _encode(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    def refuse(self, why: str) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(Unavailable(why))
 
 
 class Lane:
-    """Calls scripts on Redis, several a round trip. ``redis`` belongs to the lane."""
+    """Calls scripts on the Redis that ``pool`` makes connections to, over one of its own."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._backlog: deque[_Call] = deque()
-        self._flights: set[asyncio.Task[None]] = set()
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._link: Link | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._unsent: deque[_Call] = deque()
+        self._unanswered: deque[_Call] = deque()
+        self._flushing: asyncio.Handle | None = None
+        self._watching: asyncio.TimerHandle | None = None
 
     async def call(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
         """Run a script and return its answer.
@@ -73,75 +70,94 @@ class Lane:
             Unavailable: when Redis did not answer, or not in time, or refused the script; whether
                 the script ran is then unknown.
         """
-        if len(self._backlog) >= BACKLOG:
-            raise Unavailable("too many requests wait for the store")
-        call = _Call(script, keys, args)
-        self._backlog.append(call)
-        if len(self._flights) < FLIGHTS:
-            self._depart()
-        return await call.answer
+        rest = (len(keys), *keys, *args)
+        answer = await self._send(pack(b"EVALSHA", script.sha, *rest))
+        if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT"):
+            # A script that Redis does not know did not run, so sending its text is no repetition.
+            answer = await self._send(pack(b"EVAL", script.text, *rest))
+        if isinstance(answer, ReplyError):
+            if str(answer).startswith("READONLY") and self._link is not None:
+                # It was demoted; the next connection asks anew who the master is.
+                self._link.abort()
+            raise Unavailable(f"the store refused ({answer})")
+        return answer
 
     async def close(self) -> None:
-        """Refuse what waits and close the connections."""
-        for flight in self._flights:
-            flight.cancel()
-        await asyncio.gather(*self._flights, return_exceptions=True)
-        self._refuse(Unavailable("the hub stops"))
-        await self._redis.aclose()
+        """Refuse what waits and close the connection."""
+        self._give_up("the hub stops")
+        if self._flushing is not None:
+            self._flushing.cancel()
+        await self._pool.aclose()
 
-    def _depart(self) -> None:
-        flight = asyncio.create_task(self._fly())
-        self._flights.add(flight)
-        flight.add_done_callback(self._flights.discard)
+    def _send(self, packed: bytes) -> asyncio.Future[Any]:
+        if len(self._unsent) + len(self._unanswered) >= BACKLOG:
+            raise Unavailable("too many requests wait for the store")
+        call = _Call(packed)
+        self._unsent.append(call)
+        loop = asyncio.get_running_loop()
+        if self._flushing is None:
+            self._flushing = loop.call_soon(self._flush)
+        if self._watching is None:
+            self._watching = loop.call_at(call.deadline, self._watch)
+        return call.answer
 
-    async def _fly(self) -> None:
-        # One turn of the loop, so that calls made in the same turn travel together.
-        await asyncio.sleep(0)
-        while self._backlog:
-            batch = [self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))]
-            try:
-                async with asyncio.timeout(TIME_LIMIT):
-                    answers = await self._execute(batch)
-            except (RedisError, OSError, TimeoutError) as error:
-                refusal = Unavailable(f"the store did not answer ({type(error).__name__})")
-                self._refuse(refusal, batch)
-            except BaseException as error:
-                self._refuse(
-                    Unavailable(f"the store was not asked ({type(error).__name__})"), batch
-                )
-                raise
-            else:
-                for call, answer in zip(batch, answers, strict=True):
-                    call.settle(answer)
+    def _flush(self) -> None:
+        self._flushing = None
+        if self._link is not None:
+            self._link.write(b"".join([call.packed for call in self._unsent]))
+            self._unanswered.extend(self._unsent)
+            self._unsent.clear()
+        elif self._opening is None:
+            self._opening = asyncio.create_task(self._open())
 
-    async def _execute(self, batch: list[_Call]) -> list[Any]:
-        answers = await self._send(batch, by_name=True)
-        # A script that Redis does not know did not run, so that sending its text is no repetition.
-        unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if unknown:
-            again = await self._send([batch[i] for i in unknown], by_name=False)
-            for i, answer in zip(unknown, again, strict=True):
-                answers[i] = answer
-        return [
-            Unavailable(f"the store refused ({answer})")
-            if isinstance(answer, Exception)
-            else answer
-            for answer in answers
-        ]
+    async def _open(self) -> None:
+        link = Link(self._take, self._lose)
+        try:
+            await link.open(self._pool)
+        except (RedisError, OSError) as error:
+            self._give_up(f"the store did not answer ({type(error).__name__})")
+        else:
+            self._link = link
+        finally:
+            self._opening = None
+            if self._unsent:
+                self._flush()
 
-    async def _send(self, batch: list[_Call], *, by_name: bool) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for call in batch:
-                run, script = (
-                    (pipeline.evalsha, call.script.sha)
-                    if by_name
-                    else (pipeline.eval, call.script.text)
-                )
-                run(script, len(call.keys), *call.keys, *call.args)
-            return await pipeline.execute(raise_on_error=False)
+    def _take(self, answer: Any) -> None:
+        call = self._unanswered.popleft()
+        if not call.answer.done():
+            call.answer.set_result(answer)
 
-    def _refuse(self, refusal: Unavailable, batch: Sequence[_Call] = ()) -> None:
-        waiting = [*batch, *self._backlog]
-        self._backlog.clear()
-        for call in waiting:
-            call.settle(Unavailable(refusal.detail))
+    def _lose(self, link: Link) -> None:
+        if link is not self._link:
+            return
+        # What was not sent yet did not run, and is sent over the next connection.
+        self._link = None
+        self._refuse(self._unanswered, "the store did not answer (the connection was lost)")
+        if self._unsent:
+            self._flush()
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = next(iter(self._unanswered or self._unsent), None)
+        self._watching = None
+        if oldest is None:
+            return
+        if oldest.deadline <= loop.time():
+            self._give_up("the store did not answer in time")
+        else:
+            self._watching = loop.call_at(oldest.deadline, self._watch)
+
+    def _give_up(self, why: str) -> None:
+        # A connection with a late answer in it is never used again.
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._link is not None:
+            self._link.abort()
+            self._link = None
+        self._refuse(self._unanswered, why)
+        self._refuse(self._unsent, why)
+
+    def _refuse(self, calls: deque[_Call], why: str) -> None:
+        while calls:
+            calls.popleft().refuse(why)

@@ -23,14 +23,11 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from zlib import crc32
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from hub.core.model import (
@@ -60,6 +57,7 @@ from hub.store.base import (
     Visit,
 )
 from hub.store.lane import Lane, Script
+from hub.store.link import Link, dialer, pack
 
 log = structlog.get_logger(__name__)
 
@@ -70,18 +68,6 @@ VISIT = Script("renewals", "visit")
 SESSIONS = Script("renewals", "sessions")
 END = Script("renewals", "end")
 RENEW = Script("renew")
-
-
-def connect(url: str) -> Redis:
-    """Return a client that never repeats a command, and gives up within the time limit."""
-    return Redis.from_url(
-        url,
-        socket_timeout=TIME_LIMIT,
-        socket_connect_timeout=TIME_LIMIT,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        max_connections=64,
-    )
 
 
 def partition_of(user: UserKey) -> int:
@@ -95,9 +81,9 @@ class RedisStore:
     def __init__(self, url: str, *, lifetime: Micros, max_sessions: int = 1000) -> None:
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
-        self._visits = Lane(connect(url))
-        self._logouts = Lane(connect(url))
-        self._subscriber = connect(url)
+        self._visits = Lane(dialer(url))
+        self._logouts = Lane(dialer(url))
+        self._subscriber = dialer(url)
 
     async def __aenter__(self) -> Self:
         return self
@@ -255,27 +241,36 @@ class RedisStore:
     async def follow(self) -> AsyncIterator[Heard | None]:
         """Yield None once subscribed to every partition, then each logout as it is published."""
         channels = {_Names(None, number).channel.encode(): number for number in range(PARTITIONS)}
+        pushed: asyncio.Queue[Any] = asyncio.Queue()
+        link = Link(pushed.put_nowait, lambda link: pushed.put_nowait(None))
         try:
-            async with self._subscriber.pubsub() as pubsub:
-                async with asyncio.timeout(2 * TIME_LIMIT):
-                    await pubsub.subscribe(*channels)
-                    confirmed = 0
-                    while confirmed < len(channels):
-                        message = await pubsub.get_message(timeout=TIME_LIMIT)
-                        confirmed += message is not None and message["type"] == "subscribe"
-                yield None
-                while True:
-                    message = await pubsub.get_message(timeout=TIME_LIMIT)
-                    if message is None or message["type"] != "message":
-                        continue
-                    try:
-                        logout = decode_logout(message["data"])
-                    except Malformed as error:
-                        log.warning("unreadable logout on the channel", error=str(error))
-                    else:
-                        yield _heard(logout, channels[message["channel"]])
+            async with asyncio.timeout(2 * TIME_LIMIT):
+                await link.open(self._subscriber)
+                link.write(pack(b"SUBSCRIBE", *channels))
+                confirmed = 0
+                while confirmed < len(channels):
+                    kind, _, _ = _pushed(await pushed.get())
+                    confirmed += kind == b"subscribe"
+            yield None
+            while True:
+                _, channel, data = _pushed(await pushed.get())
+                try:
+                    logout = decode_logout(data)
+                except Malformed as error:
+                    log.warning("unreadable logout on the channel", error=str(error))
+                else:
+                    yield _heard(logout, channels[channel])
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"the log cannot be followed ({type(error).__name__})") from error
+        finally:
+            link.abort()
+
+
+def _pushed(message: Any) -> tuple[bytes, bytes, Any]:
+    if not isinstance(message, list) or len(message) != 3:
+        raise ConnectionError("the subscription ended")
+    kind, channel, data = message
+    return kind, channel, data
 
 
 class _Names:

@@ -14,7 +14,8 @@ from hub.errors import Unavailable
 from hub.store import lane as lane_module
 from hub.store.base import Command, Visit
 from hub.store.lane import Lane, Script
-from hub.store.redis import RedisStore, connect
+from hub.store.link import dialer
+from hub.store.redis import RedisStore
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
@@ -250,7 +251,7 @@ async def test_the_backlog_is_bounded(
 ) -> None:
     """More than may wait is refused at once, and waits for no time limit."""
     monkeypatch.setattr(lane_module, "BACKLOG", 50)
-    lane, script = Lane(connect(own_redis.url)), Script("renew")
+    lane, script = Lane(dialer(own_redis.url)), Script("renew")
     own_redis.pause()
     calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(60)]
     done, waiting = await asyncio.wait(calls, timeout=0.3)
@@ -264,7 +265,7 @@ async def test_the_backlog_is_bounded(
 
 async def test_closing_refuses_what_waits(own_redis: RedisServer) -> None:
     """A hub that stops leaves nobody waiting for an answer."""
-    lane, script = Lane(connect(own_redis.url)), Script("renew")
+    lane, script = Lane(dialer(own_redis.url)), Script("renew")
     own_redis.pause()
     calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(500)]
     await asyncio.sleep(0.05)

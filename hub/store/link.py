@@ -1,0 +1,105 @@
+"""A connection to Redis: opened by redis-py, then read and written without it.
+
+redis-py knows addresses, TLS, logins and Sentinels. Its reading and writing wraps every command in
+several time limits, locks and tasks, which on the path of a logout cost more than the logout. So
+the open connection is taken over: answers are parsed by hiredis as they arrive and handed on in
+the same turn of the loop. What this reaches for inside redis-py is held by
+``tests/store/test_link.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Lost
+
+from hub.store.base import TIME_LIMIT
+
+NOTHING = object()
+
+
+def dialer(url: str) -> ConnectionPool:
+    """Return what makes connections to ``url``, each within the time limit and never again."""
+    return ConnectionPool.from_url(
+        url,
+        socket_timeout=TIME_LIMIT,
+        socket_connect_timeout=TIME_LIMIT,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_timeout=False,
+        protocol=2,
+    )
+
+
+class Link(asyncio.Protocol):
+    """One connection: ``on_answer`` is called with each answer in its order, ``on_loss`` once."""
+
+    def __init__(self, on_answer: Callable[[Any], None], on_loss: Callable[[Link], None]) -> None:
+        self._on_answer = on_answer
+        self._on_loss = on_loss
+        self._parser = hiredis.Reader(notEnoughData=NOTHING)
+        self._connection: AbstractConnection | None = None
+        self._transport: asyncio.WriteTransport | None = None
+
+    async def open(self, pool: ConnectionPool) -> None:
+        """Connect and log in.
+
+        Raises:
+            RedisError, OSError: when that fails, or takes longer than the time limit.
+        """
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            writer = connection._writer
+            if writer is None or writer.transport.is_closing():
+                raise Lost("the connection was closed at once")
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        # Kept, since it would close the transport when it is forgotten.
+        self._connection = connection
+        self._transport = writer.transport
+        writer.transport.set_protocol(self)
+
+    def write(self, packed: bytes) -> None:
+        """Send packed commands."""
+        if self._transport is not None:
+            self._transport.write(packed)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on every answer that is complete."""
+        try:
+            self._parser.feed(data)
+            while self._transport and (answer := self._parser.gets()) is not NOTHING:
+                self._on_answer(answer)
+        except hiredis.ProtocolError:
+            self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell of the loss."""
+        if self._connection is not None:
+            self._connection._reader = self._connection._writer = None
+        self._connection = self._transport = None
+        self._on_loss(self)
+
+    def abort(self) -> None:
+        """Close at once; no answer comes any more."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+
+def pack(*parts: str | bytes | int) -> bytes:
+    """Return a command in Redis' protocol.
+
+    Raises:
+        UnicodeEncodeError: when a part is no text that UTF-8 can hold.
+    """
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]
+    return packed
