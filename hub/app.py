@@ -24,6 +24,7 @@ from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
 from hub.realtime.presence import Presences
+from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
 from hub.settings import Settings, SettingsError
@@ -86,9 +87,23 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         max_body=settings.max_body,
         replica=settings.replica,
     )
-    delivery = Delivery(connections, server, settings.notice_grace, metrics)
-    follower = Follower(store, authority, connections, delivery, metrics)
     presences = Presences(store, connections, settings.replica)
+    reports = Reports(store)
+    delivery = Delivery(
+        connections, server, reports, presences.lease, settings.notice_grace, metrics
+    )
+    follower = Follower(
+        store,
+        authority,
+        logouts,
+        connections,
+        delivery,
+        metrics,
+        fence=settings.fence_seconds,
+        cut_off=settings.on_data_loss == "cut_off",
+        close_sockets=server.eio.leave,
+    )
+    server.eio.is_closed = lambda: follower.is_fenced
     admission = Admission(settings.cookie_name, settings.allowed_origins, trusted)
     Sockets(server, authority, logouts, connections, delivery, presences, admission, metrics)
 
@@ -104,27 +119,31 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         metrics=metrics,
         trusted=trusted,
         lease=presences.lease,
-        is_following=lambda: follower.is_following,
+        is_following=lambda: follower.is_following and not server.eio.is_leaving,
     )
     app.on_response_prepare.append(add_headers)
     add_routes(app)
     server.attach(app)
     if demo:
         add_demo(app, settings)
-    app.cleanup_ctx.append(_running(store, keys, follower, presences))
+    app.cleanup_ctx.append(_running(store, keys, follower, presences, reports))
     app.on_shutdown.append(_closing(server, delivery))
     return app
 
 
 def _running(
-    store: MemoryStore | RedisStore, keys: Keys, follower: Follower, presences: Presences
+    store: MemoryStore | RedisStore,
+    keys: Keys,
+    follower: Follower,
+    presences: Presences,
+    reports: Reports,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
             if isinstance(keys, JwksKeys):
                 await stack.enter_async_context(keys)
-            tasks = [asyncio.create_task(follower.run()), asyncio.create_task(presences.run())]
+            tasks = [asyncio.create_task(part.run()) for part in (follower, presences, reports)]
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):

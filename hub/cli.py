@@ -20,18 +20,23 @@ import structlog
 from pydantic import SecretStr
 
 from hub import doctor as doctor_module
+from hub.access.logouts import Logouts
 from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
+from hub.api.views import view_many
 from hub.app import create_app, create_store
 from hub.app import serve as serve_app
-from hub.core.model import Reason, Scope, split_user_key
+from hub.core.model import Logout, Reason, Scope, split_user_key
 from hub.core.wire import describe_logout
-from hub.errors import Unavailable
+from hub.errors import NotFound, Unavailable
 from hub.log import configure_logs
+from hub.metrics import Metrics
 from hub.settings import Settings, SettingsError, describe_settings, load_settings
+from hub.store.base import Gap, Heard, Loss
 
 Result = TypeVar("Result")
 
+WATCH_PATIENCE = 90.0
 WATCHED = 1000
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 
@@ -265,25 +270,43 @@ def watch(as_json: bool) -> None:
 async def _watch(settings: Settings, *, as_json: bool) -> None:
     async with create_store(settings) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
-        async for heard in store.follow():
-            if heard is None:
-                click.echo("watching logouts", err=True)
-                continue
-            event = heard.logout
-            if event.user is None:
-                # Everyone's is written, and heard, once a partition.
-                if event.id in seen:
-                    continue
-                seen.append(event.id)
-            iss, sub = split_user_key(event.user) if event.user is not None else ("", None)
-            told = {"user": sub, "iss": iss, **describe_logout(event)}
-            if as_json:
-                click.echo(json.dumps(told))
-                continue
-            when = datetime.fromtimestamp(event.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
-            who = "everyone" if sub is None else sub
-            sid = f" {event.sid}" if event.sid else ""
-            click.echo(f"{when}Z  {who}  {event.scope}{sid}  {event.reason}  {event.id}")
+        shown: set[asyncio.Task[None]] = set()
+        logouts = Logouts(store, Metrics())
+        async for event in store.follow():
+            match event:
+                case Gap():
+                    click.echo("watching logouts", err=True)
+                case Loss():
+                    click.secho(
+                        "the store lost what it knew of earlier logouts", fg="red", err=True
+                    )
+                case Heard(logout) if logout.id not in seen:
+                    # Several users' logout, or everyone's, is heard once for each part of them.
+                    seen.append(logout.id)
+                    task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
+                    shown.add(task)
+                    task.add_done_callback(shown.discard)
+
+
+async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
+    iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
+    told = {"user": sub, "iss": iss, **describe_logout(logout)}
+    when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+    who = "everyone" if sub is None else sub
+    sid = f" {logout.sid}" if logout.sid else ""
+    line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
+    click.echo(json.dumps(told) if as_json else line)
+    patience = logout.spread + WATCH_PATIENCE
+    with contextlib.suppress(NotFound, Unavailable):
+        receipt = await logouts.read(logout.id, None, patience)
+        counts = view_many(receipt).states
+        if as_json:
+            known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
+            click.echo(json.dumps(known))
+        else:
+            summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            end = "" if receipt.complete else " (not complete)"
+            click.echo(f"{'':15}{who}: {summary or 'no sessions'}{end}  {logout.id}")
 
 
 @main.command()

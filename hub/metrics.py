@@ -39,6 +39,47 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.last_acknowledged_seconds = Histogram(
+            "hub_last_acknowledged_seconds",
+            "From a logout's arrival at this replica until all its sockets had acknowledged",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.last_cut_seconds = Histogram(
+            "hub_last_cut_seconds",
+            "From a logout's arrival at this replica until its last socket was cut",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.heard = Counter(
+            "hub_heard", "Logouts that this replica read from the log", registry=self.registry
+        )
+        self.replayed = Counter(
+            "hub_replayed",
+            "Logouts that this replica found in the log and had not heard live",
+            registry=self.registry,
+        )
+        self.position_age = Gauge(
+            "hub_position_age_seconds",
+            "Since the store last confirmed that every logout was heard",
+            registry=self.registry,
+        )
+        self.fences = Counter(
+            "hub_fences",
+            "Times that this replica closed its sockets for want of that confirmation",
+            registry=self.registry,
+        )
+        self.losses = Counter(
+            "hub_losses",
+            "Times that the store was found to have lost what it knew",
+            registry=self.registry,
+        )
+        self.swept = Counter(
+            "hub_swept",
+            "Sockets that a sweep found ended, by its cause (slow should never find any)",
+            ["cause"],
+            registry=self.registry,
+        )
         self.following = Gauge(
             "hub_following", "1 while this replica hears of logouts", registry=self.registry
         )

@@ -26,7 +26,7 @@ from redis.asyncio import ConnectionPool
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
-PLANNED = ("HUB_FENCE_SECONDS", "HUB_IDLE_TIMEOUT", "HUB_ON_DATA_LOSS")
+PLANNED = ("HUB_IDLE_TIMEOUT",)
 """Names that are taken, for what the hub does not do yet."""
 
 HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -156,6 +156,16 @@ class Settings(BaseSettings):
     )
     connect_timeout: float = Field(
         5, gt=0, le=60, description="how long a transport may stay without a CONNECT"
+    )
+    fence_seconds: float = Field(
+        10,
+        ge=3,
+        le=300,
+        description="after how long without proof that logouts are heard the sockets are closed",
+    )
+    on_data_loss: Literal["fail_closed", "cut_off"] = Field(
+        "fail_closed",
+        description="when Redis lost what it knew: believe nothing of it, or end all sessions",
     )
     trusted_proxies: Networks = Field(
         (), description="addresses of proxies whose X-Forwarded-For is believed"

@@ -428,11 +428,13 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
         for process in (programs, people):
             await line_with(process.stderr, "watching")
         await hub.call("POST", "/logout", token("ada", "one"), json={"scope": "others"})
-        everyone = {"everyone": True, "reason": "policy"}
-        await hub.call("POST", "/admin/logout", ADMIN, json=everyone)
         first: dict[str, Any] = json.loads(await line_with(programs.stdout, "{"))
         assert (first["user"], first["scope"], first["sid"]) == ("ada", "others", "one")
-        second = json.loads(await line_with(programs.stdout, "{"))
+        receipt = json.loads(await line_with(programs.stdout, '"receipt"'))
+        assert (receipt["receipt"], receipt["complete"]) == (first["id"], True)
+        everyone = {"everyone": True, "reason": "policy"}
+        await hub.call("POST", "/admin/logout", ADMIN, json=everyone)
+        second = json.loads(await line_with(programs.stdout, "policy"))
         assert (second["user"], second["reason"]) == (None, "policy")
         told = await line_with(people.stdout, "Z  ada  others one")
         assert first["id"] in told

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
 import structlog
 
-from hub.core.model import Receipt
+from hub.access.requests import new_id
+from hub.core.model import Logout, Reason, Receipt, Scope, UserKey
+from hub.errors import NotFound
 from hub.metrics import Metrics
-from hub.store.base import Command, Store
+from hub.store.base import Command, Loss, Store
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 
 class Logouts:
@@ -24,7 +28,7 @@ class Logouts:
         self._store = store
         self._metrics = metrics
 
-    async def write(self, command: Command, by: Literal["user", "admin"]) -> Receipt:
+    async def write(self, command: Command, by: Literal["user", "admin", "loss"]) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does."""
         receipt = await self._store.end(command)
         if receipt.repeated:
@@ -42,12 +46,46 @@ class Logouts:
         )
         return receipt
 
-    async def write_all(self, commands: Sequence[Command]) -> list[Receipt]:
-        """Write an administrator's logouts, a bounded number at once.
+    async def mend(self, loss: Loss) -> None:
+        """Make up for what the store lost: end all sessions of which it may have forgotten the end.
 
         Raises:
+            Unavailable: when that may not have been written.
+        """
+        logout = Logout(id=new_id(), user=None, scope=Scope.ALL, reason=Reason.POLICY)
+        with contextlib.suppress(NotFound):  # another replica was faster
+            await self.write(Command(logout, mends=loss), "loss")
+
+    async def read(self, logout_id: str, user: UserKey | None, wait: float = 0) -> Receipt:
+        """Return a logout's receipt, once it is complete or ``wait`` seconds are over.
+
+        Raises:
+            NotFound: when there is none, or none of this user.
+            Unavailable: when the store cannot be asked.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + wait, FIRST_PAUSE
+        while True:
+            receipt = await self._store.receipt(logout_id, user)
+            if receipt is None:
+                raise NotFound("no such logout")
+            left = deadline - loop.time()
+            if receipt.complete or left <= 0:
+                return receipt
+            await asyncio.sleep(min(pause, left))
+            pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    async def write_all(self, commands: Sequence[Command], claim: Command | None) -> list[Receipt]:
+        """Write an administrator's logouts, a bounded number at once.
+
+        ``claim`` takes the idempotency key for all of them together, before any is written.
+
+        Raises:
+            KeyReused: when the key was used for other logouts; none is written.
             Unavailable: when any of them may not have been written; all may be asked for again.
         """
+        if claim is not None:
+            await self._store.end(claim)
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import secrets
 from typing import Annotated, Any, TypeVar
 
@@ -13,10 +15,15 @@ from hub.store.base import Command
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+CLAIMANT: UserKey = "|"
+"""Nobody: a subject is never empty."""
+
 Request = TypeVar("Request")
 
 MAX_USERS = 10_000
 MAX_DETAIL = 200
+MAX_SPREAD = 3600
+MAX_WAIT = 10.0
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -40,6 +47,7 @@ class AdminLogoutRequest(msgspec.Struct, forbid_unknown_fields=True):
     sid: Sid | None = None
     scope: Scope | None = None
     message: Message | None = None
+    spread_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_SPREAD)] = 0
 
 
 def read_request(kind: type[Request], body: bytes) -> Request:
@@ -138,9 +146,40 @@ def admin_logouts(
                 reason=request.reason,
                 sid=request.sid,
                 message=request.message,
+                spread=request.spread_seconds,
             ),
             also=request.sid if scope is Scope.SESSION else None,
             key=_own_key("admin", key),
         )
         for user in (users or [None])
     ]
+
+
+def admin_claim(request: AdminLogoutRequest, key: str | None) -> Command | None:
+    """Return what takes an idempotency key for a whole administrator's request, if it has one.
+
+    The keys of the logouts that it becomes are each their user's, so none of them could tell
+    that another list of users comes with the same key.
+    """
+    if key is None:
+        return None
+    digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+    claimed = Logout(
+        id=digest, user=CLAIMANT, scope=Scope.ALL, reason=request.reason, message=digest
+    )
+    return Command(claimed, key=_own_key("admin", key), only_claim=True)
+
+
+def read_wait(text: str | None) -> float:
+    """Return the seconds that ``?wait=`` asks for, at most `MAX_WAIT`.
+
+    Raises:
+        InvalidRequest: when it is no number of seconds.
+    """
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise InvalidRequest("wait is a number of seconds")
+    return min(seconds, MAX_WAIT)

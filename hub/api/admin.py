@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hub.access.requests import AdminLogoutRequest, admin_logouts, read_request
+from hub.access.requests import (
+    AdminLogoutRequest,
+    admin_claim,
+    admin_logouts,
+    read_request,
+    read_wait,
+)
 from hub.api.credentials import idempotency_key, require_admin
 from hub.api.parts import PARTS
 from hub.api.problem import render
-from hub.api.views import ManyReceiptView, SessionsView, view_session
-from hub.core.model import Receipt, seconds, user_key
+from hub.api.views import SessionsView, view_many, view_session
+from hub.core.model import user_key
 from hub.core.wire import describe_receipt
 from hub.errors import NotFound
 
@@ -24,11 +30,15 @@ async def post_logout(request: web.Request) -> web.Response:
     # Long lists of users are only read once it is known that an administrator sends them.
     body = await request.clone(client_max_size=MAX_BODY).read()
     asked = read_request(AdminLogoutRequest, body)
-    commands = admin_logouts(asked, parts.settings.jwt_issuer or "", idempotency_key(request))
-    receipts = await parts.logouts.write_all(commands)
-    if asked.user is not None:
-        return render(describe_receipt(receipts[0]))
-    return render(_view_many(receipts, everyone=asked.everyone))
+    key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
+    commands = admin_logouts(asked, parts.settings.jwt_issuer or "", key)
+    receipts = await parts.logouts.write_all(commands, admin_claim(asked, key))
+    logout = receipts[0].logout
+    if asked.user is None:
+        return render(view_many(await parts.logouts.read(logout.id, None, wait)))
+    if wait:
+        return render(describe_receipt(await parts.logouts.read(logout.id, logout.user, wait)))
+    return render(describe_receipt(receipts[0]))
 
 
 async def get_sessions(request: web.Request) -> web.Response:
@@ -40,16 +50,3 @@ async def get_sessions(request: web.Request) -> web.Response:
         raise NotFound("no such user")
     sessions = await parts.authority.sessions(user_key(iss or "", name))
     return render(SessionsView([view_session(session, None) for session in sessions]))
-
-
-def _view_many(receipts: list[Receipt], *, everyone: bool) -> ManyReceiptView:
-    last = max((receipt.logout for receipt in receipts), key=lambda logout: logout.at)
-    return ManyReceiptView(
-        id=last.id,
-        scope=last.scope.value,
-        reason=last.reason.value,
-        at=seconds(last.at),
-        message=last.message,
-        users=None if everyone else len(receipts),
-        everyone=everyone,
-    )

@@ -10,7 +10,7 @@ from hub.access.authority import Caller
 from hub.access.client import read_client, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
-from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing
+from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -63,21 +63,39 @@ async def register(request: web.Request) -> Caller:
     return await parts.authority.register(identity, client)
 
 
-async def require_admin(request: web.Request) -> Identity | None:
-    """Let administrators through: None for the admin token, else who the JWT speaks for.
+async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
+    """Return the caller, also one whose session is over, with why: it may only ask after that."""
+    try:
+        return (await admit(request)).identity, None
+    except TokenRevoked as refusal:
+        return await identify(request), refusal
+
+
+async def require_admin(request: web.Request) -> None:
+    """Let administrators through: by the admin token, or by a JWT with its scope.
 
     Raises:
         Forbidden: when the caller is somebody else.
     """
-    token, expected = read_token(request), request.app[PARTS].settings.admin_token
-    if expected is not None and hmac.compare_digest(
-        token.encode(errors="surrogateescape"), expected.get_secret_value().encode()
-    ):
-        return None
-    caller = await request.app[PARTS].authority.admit(token)
-    if not caller.is_admin:
+    if not _has_admin_token(request) and not (await admit(request)).is_admin:
         raise Forbidden("administrators only")
-    return caller.identity
+
+
+async def is_admin(request: web.Request) -> bool:
+    """Tell whether the caller is an administrator; one whose session is over is not."""
+    if _has_admin_token(request):
+        return True
+    try:
+        return (await admit(request)).is_admin
+    except TokenRevoked:
+        return False
+
+
+def _has_admin_token(request: web.Request) -> bool:
+    token, expected = read_token(request), request.app[PARTS].settings.admin_token
+    return expected is not None and hmac.compare_digest(
+        token.encode(errors="surrogateescape"), expected.get_secret_value().encode()
+    )
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
-from hub.access.requests import LogoutRequest, own_logout, read_request
-from hub.api.credentials import admit, idempotency_key, identify
+from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
+from hub.api.credentials import admit_or_repeat, idempotency_key
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
 from hub.core.model import Identity, Receipt, Scope
@@ -23,14 +23,14 @@ MAX_SID = 256
 
 async def post_logout(request: web.Request) -> web.Response:
     """End sessions of the caller: this one, the others, or all."""
-    caller, refusal = await _caller(request)
+    caller, refusal = await admit_or_repeat(request)
     body = read_request(LogoutRequest, await request.read())
     return await _end(request, caller, refusal, body)
 
 
 async def delete_session(request: web.Request) -> web.Response:
     """End one session of the caller, by its id."""
-    caller, refusal = await _caller(request)
+    caller, refusal = await admit_or_repeat(request)
     sid = request.match_info["sid"]
     if len(sid) > MAX_SID or not sid.isprintable():
         raise NotFound("no such session")
@@ -38,23 +38,18 @@ async def delete_session(request: web.Request) -> web.Response:
     return await _end(request, caller, refusal, body)
 
 
-async def _caller(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
-    """Return the caller, also one whose session is over: it may only repeat what it asked."""
-    try:
-        return (await admit(request)).identity, None
-    except TokenRevoked as refusal:
-        return await identify(request), refusal
-
-
 async def _end(
     request: web.Request, caller: Identity, refusal: TokenRevoked | None, body: LogoutRequest
 ) -> web.Response:
     parts = request.app[PARTS]
     command = own_logout(caller, body, idempotency_key(request))
+    wait = read_wait(request.query.get("wait"))
     if refusal is None:
         receipt = await parts.logouts.write(command, "user")
     else:
         receipt = await _repeat(parts, command, refusal)
+    if wait:
+        receipt = await parts.logouts.read(receipt.logout.id, caller.user, wait)
     answer = render(describe_receipt(receipt))
     if ends(receipt.logout, caller.sid):
         answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA

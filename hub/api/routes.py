@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
-from hub.api import admin, client, health, logout, openapi, session, sessions, verify
+from hub.api import admin, client, health, logout, openapi, receipts, session, sessions, verify
 from hub.api.views import (
     ManyReceiptView,
     OwnSessionView,
@@ -61,6 +61,8 @@ ROUTES = (
           answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, RateLimited)),
     Route("DELETE", "/sessions/{sid}", logout.delete_session, "End one session of the caller",
           answers=(ReceiptView,), errors=(*CHANGE, NotFound)),
+    Route("GET", "/logouts/{id}", receipts.get_logout, "What became of a logout; ?wait=SECONDS",
+          answers=(ReceiptView, ManyReceiptView), errors=(*TOKEN, InvalidRequest, NotFound)),
     Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
           status=204, errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",

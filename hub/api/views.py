@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
-from hub.core.model import Identity, Session, seconds
+from hub.core.model import Identity, Receipt, Session, seconds
 
 
 class SessionView(msgspec.Struct):
@@ -50,10 +52,14 @@ class ReceiptView(msgspec.Struct):
     at: float
     message: str | None
     sessions: list[OutcomeView]
+    complete: bool
 
 
 class ManyReceiptView(msgspec.Struct):
-    """A logout of several users (``users``: how many) or of everyone, that was written."""
+    """A logout of several users (``users``: how many) or of everyone, that was written.
+
+    ``states`` counts the users' sessions by what became of them, or everyone's sockets.
+    """
 
     id: str
     scope: str
@@ -62,6 +68,8 @@ class ManyReceiptView(msgspec.Struct):
     message: str | None
     users: int | None
     everyone: bool
+    states: dict[str, int]
+    complete: bool
 
 
 class StatusView(msgspec.Struct):
@@ -78,6 +86,25 @@ class ProblemView(msgspec.Struct):
     status: int
     detail: str
     code: str
+
+
+def view_many(receipt: Receipt) -> ManyReceiptView:
+    """Return the view of a receipt of several users, or of everyone."""
+    logout = receipt.logout
+    counts = Counter(outcome.state.value for outcome in receipt.sessions)
+    counts.update({state.value: count for state, count in receipt.sockets.items()})
+    everyone = logout.user is None
+    return ManyReceiptView(
+        id=logout.id,
+        scope=logout.scope.value,
+        reason=logout.reason.value,
+        at=seconds(logout.at),
+        message=logout.message,
+        users=None if everyone else receipt.users,
+        everyone=everyone,
+        states=dict(counts),
+        complete=receipt.complete,
+    )
 
 
 def view_session(session: Session, current_sid: str | None) -> SessionView:

@@ -94,7 +94,8 @@ class Logout(msgspec.Struct, frozen=True):
     """One command that ends sessions; ``user`` is None for everyone.
 
     ``sid`` is the session that scope ``session`` ends, or the one that scope ``others`` keeps.
-    ``at`` is 0 until the store has stamped it.
+    ``spread`` is over how many seconds the sockets are told, when there are many; the sessions
+    are over at once all the same. ``at`` is 0 until the store has stamped it.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Logout(msgspec.Struct, frozen=True):
     reason: Reason
     sid: str | None = None
     message: str | None = None
+    spread: int = 0
     at: Micros = 0
 
 
@@ -116,22 +118,39 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a logout did to one session."""
+    """What a logout did to one session; ``user`` where the receipt is of several."""
 
     sid: str
     device: str
     state: State
+    user: UserKey | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """A logout that was written, and what happened to each session that it found.
 
-    ``repeated`` when an idempotency key brought back what an earlier request had written.
+    A logout of everyone names no sessions; ``sockets`` counts what became of those that were held.
+    ``users`` is of how many users the receipt is.
+    ``complete`` once nothing more will change. ``repeated`` when an idempotency key brought back
+    what an earlier request had written.
     """
 
     logout: Logout
     sessions: tuple[Outcome, ...] = ()
+    sockets: dict[State, int] = {}
+    users: int = 1
+    complete: bool = False
     repeated: bool = False
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far one partition of the log was read: the entry's id, within an epoch of the store.
+
+    A store that lost what it knew begins another epoch; ids of two epochs cannot be compared.
+    """
+
+    epoch: str
+    entry: str
 
 
 def user_key(iss: str, sub: str) -> UserKey:

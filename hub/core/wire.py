@@ -30,6 +30,7 @@ class _LogoutRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     user: str | None = None
     sid: str | None = None
     message: str | None = None
+    spread: int = 0
 
 
 _records = msgspec.json.Decoder(_LogoutRecord)
@@ -46,6 +47,7 @@ def encode_logout(logout: Logout) -> bytes:
             user=logout.user,
             sid=logout.sid,
             message=logout.message,
+            spread=logout.spread,
         )
     )
 
@@ -77,6 +79,7 @@ def decode_logout(data: bytes) -> Logout:
         reason=record.reason,
         sid=record.sid,
         message=record.message,
+        spread=record.spread,
         at=at,
     )
 
@@ -106,4 +109,5 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
             {"sid": outcome.sid, "device": outcome.device, "state": outcome.state.value}
             for outcome in receipt.sessions
         ],
+        "complete": receipt.complete,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
@@ -27,6 +27,7 @@ class Connection:
         "expiry",
         "gone",
         "identity",
+        "on_gone",
         "sid",
     )
 
@@ -39,6 +40,7 @@ class Connection:
         self.ended: Logout | None = None
         self.busy: set[asyncio.Task[object]] = set()
         self.gone = False
+        self.on_gone: Callable[[Connection], None] | None = None
         self.expiry: Alarm | None = None
 
     def rooms(self) -> tuple[str, str]:
@@ -49,6 +51,8 @@ class Connection:
     def close(self) -> None:
         """Note that the transport is gone."""
         self.gone = True
+        if self.on_gone is not None:
+            self.on_gone(self)
 
 
 class Connections:

@@ -1,19 +1,28 @@
-"""Tells sockets of a logout, waits for their acknowledgement, and cuts them."""
+"""Tells sockets of a logout, waits for their acknowledgement, cuts them, and keeps account."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from hub.core.model import Logout, State
+from hub.core.model import Logout, Reason, State
+from hub.core.receipt import merge
 from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
-from hub.store.base import Heard
+from hub.realtime.reports import Reports
+from hub.store.base import Heard, Report
 
 EVENT = "logoutNotification"
+PACE = 0.25
+"""Seconds between two batches, when a logout is spread."""
+
+REPORT_EVERY = 1.0
+EXPIRED = Reason.EXPIRED
 
 
 class Transport(Protocol):
@@ -35,13 +44,24 @@ class Transport(Protocol):
 
 
 class Delivery:
-    """Ends the sockets of this replica that a logout is about; ``grace`` is in seconds."""
+    """Ends the sockets of this replica that a logout is about; ``grace`` is in seconds.
+
+    ``lease`` is the name under which the registry knows this replica.
+    """
 
     def __init__(
-        self, connections: Connections, transport: Transport, grace: float, metrics: Metrics
+        self,
+        connections: Connections,
+        transport: Transport,
+        reports: Reports,
+        lease: str,
+        grace: float,
+        metrics: Metrics,
     ) -> None:
         self._connections = connections
         self._transport = transport
+        self._reports = reports
+        self._lease = lease
         self._grace = grace
         self._metrics = metrics
         self._rounds: set[asyncio.Task[None]] = set()
@@ -53,67 +73,154 @@ class Delivery:
         being accepted at this moment is refused.
         """
         ended = self._connections.ended_by(heard)
-        self.end(ended, heard.logout)
+        if ended:
+            self._begin(ended, heard.logout, heard)
+        elif self._lease in heard.leases:
+            # The registry had a socket here which has closed since.
+            self._reports.add(Report(self._lease, heard))
         return len(ended)
 
     def end(self, connections: Sequence[Connection], logout: Logout) -> None:
         """Begin to end some sockets because of ``logout``: tell them all, cut each in its time."""
+        heard = Heard(logout, lambda user: user == logout.user)
+        # Where one user's logout was missed, its receipt may still be open. Expiry has none.
+        is_written = logout.user is not None and logout.reason is not EXPIRED
+        self._begin(connections, logout, heard if is_written else None)
+
+    def _begin(
+        self, connections: Sequence[Connection], logout: Logout, heard: Heard | None
+    ) -> None:
         for connection in connections:
             connection.ended = logout
-        told = {connection.sid: connection for connection in connections if connection.accepted}
-        if told:
-            work = _Round(self._transport, self._metrics, told).run(logout, self._grace)
-            task = asyncio.create_task(work)
-            self._rounds.add(task)
-            task.add_done_callback(self._rounds.discard)
+        told = [connection for connection in connections if connection.accepted]
+        task = asyncio.create_task(self._run(told, logout, heard))
+        self._rounds.add(task)
+        task.add_done_callback(self._rounds.discard)
+
+    async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
+        outcomes: list[tuple[str, State]] = []
+        if logout.spread and told:
+            await self._pace(told, logout, heard, outcomes)
+        elif told:
+            work = _Round(self._transport, self._metrics, told)
+            outcomes += await work.run(logout, self._grace)
+        if heard is not None:
+            self._reports.add(self._report(heard, outcomes, done=True))
+
+    async def _pace(
+        self,
+        told: list[Connection],
+        logout: Logout,
+        heard: Heard | None,
+        outcomes: list[tuple[str, State]],
+    ) -> None:
+        """Tell little by little: many users' logouts each at a moment of its own."""
+        loop = asyncio.get_running_loop()
+        began, rounds = loop.time(), set[asyncio.Task[list[tuple[str, State]]]]()
+        steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
+        if logout.user is not None:
+            await asyncio.sleep(random.uniform(0, logout.spread))  # noqa: S311 - a pace
+        reported = began
+        for step in range(steps):
+            batch = [connection for connection in told[step::steps] if not connection.gone]
+            if batch:
+                work = _Round(self._transport, self._metrics, batch)
+                rounds.add(asyncio.create_task(work.run(logout, self._grace)))
+            await asyncio.sleep(max(0.0, began + (step + 1) * PACE - loop.time()))
+            for task in [task for task in rounds if task.done()]:
+                rounds.discard(task)
+                outcomes += task.result()
+            if heard is not None and loop.time() - reported > REPORT_EVERY:
+                reported = loop.time()
+                self._reports.add(self._report(heard, outcomes, done=False))
+        for task in rounds:
+            outcomes += await task
+
+    def _report(self, heard: Heard, outcomes: Iterable[tuple[str, State]], *, done: bool) -> Report:
+        if heard.logout.user is None:
+            counts = Counter(state for _, state in outcomes)
+            return Report(self._lease, heard, sockets=counts, done=done)
+        return Report(self._lease, heard, sessions=_by_session(outcomes), done=done)
 
     async def close(self) -> None:
-        """Wait until every socket that was told is cut; bounded by the grace."""
+        """Wait until every socket that was told is cut, and all of it is reported."""
         await asyncio.gather(*self._rounds, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self._reports.flush()
+
+
+def _by_session(outcomes: Iterable[tuple[str, State]]) -> Mapping[str, State]:
+    sessions: dict[str, State] = {}
+    for sid, state in outcomes:
+        sessions[sid] = merge(sessions.get(sid, State.OFFLINE), state)
+    return sessions
 
 
 class _Round:
     """The sockets of one logout, from the telling to the last cut: one task for all of them."""
 
-    def __init__(self, transport: Transport, metrics: Metrics, told: dict[str, Connection]) -> None:
+    def __init__(self, transport: Transport, metrics: Metrics, told: Sequence[Connection]) -> None:
         self._transport = transport
         self._metrics = metrics
-        self._told = told
+        self._told = {connection.sid: connection for connection in told}
         self._done = asyncio.Event()
+        self._outcomes: list[tuple[str, State]] = []
+        self._acknowledged: set[str] = set()
         self._began = asyncio.get_running_loop().time()
 
-    async def run(self, logout: Logout, grace: float) -> None:
-        """Tell all, cut each that acknowledges, and after the grace the others."""
+    async def run(self, logout: Logout, grace: float) -> list[tuple[str, State]]:
+        """Tell all, cut each that acknowledges, and after the grace the others.
+
+        Returns each socket's session and what became of it.
+        """
         notice = describe_logout(logout)
+        for connection in self._told.values():
+            connection.on_gone = self._on_gone
         deaf = self._transport.ask(self._told.values(), EVENT, notice, self._on_ack)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._done.wait()
         deaf()
         late = list(self._told.values())
-        self._metrics.notices.labels(State.NOTIFIED.value).inc(len(late))
         # A socket that asked for something, this logout perhaps, is owed its answer before the cut.
         owed = [task for connection in late for task in connection.busy]
         if owed:
             await asyncio.wait(owed, timeout=grace)
         for connection in late:
-            self._transport.cut(connection.sid)
+            self._finish(connection, State.CUT)
+        self._metrics.last_cut_seconds.observe(self._age())
+        return self._outcomes
 
     def _on_ack(self, sid: str, answer: object) -> None:
         connection = self._told.get(sid)
-        if connection is None:
+        if connection is None or sid in self._acknowledged:
             return
-        took = asyncio.get_running_loop().time() - self._began
-        self._metrics.acknowledged_seconds.observe(took)
+        self._acknowledged.add(sid)
+        self._metrics.acknowledged_seconds.observe(self._age())
+        if len(self._acknowledged) == len(self._told) + len(self._outcomes):
+            self._metrics.last_acknowledged_seconds.observe(self._age())
         if connection.busy:
-            next(iter(connection.busy)).add_done_callback(lambda task: self._release(sid))
+            next(iter(connection.busy)).add_done_callback(lambda task: self._release(connection))
         else:
-            self._release(sid)
+            self._release(connection)
 
-    def _release(self, sid: str) -> None:
-        if self._told.pop(sid, None) is None:
+    def _on_gone(self, connection: Connection) -> None:
+        # Told, and left without a word.
+        self._finish(connection, State.NOTIFIED)
+
+    def _release(self, connection: Connection) -> None:
+        self._finish(connection, State.ACKNOWLEDGED)
+
+    def _finish(self, connection: Connection, state: State) -> None:
+        if connection.sid in self._acknowledged:
+            state = State.ACKNOWLEDGED
+        if self._told.pop(connection.sid, None) is None:
             return
-        self._metrics.notices.labels(State.ACKNOWLEDGED.value).inc()
-        self._transport.cut(sid)
+        self._outcomes.append((connection.identity.sid, state))
+        self._metrics.notices.labels(state.value).inc()
+        self._transport.cut(connection.sid)
         if not self._told:
             self._done.set()
+
+    def _age(self) -> float:
+        return asyncio.get_running_loop().time() - self._began

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 from engineio.packet import Packet
 
-from hub.errors import InvalidRequest
+from hub.errors import InvalidRequest, Unavailable
 from hub.realtime.session import CLOSE_TIMEOUT, MAX_PACKETS, MESSAGE, NOOP, Socket, reason
 from hub.realtime.websocket import GOING_AWAY, NORMAL, encode_text, upgrade
 from hub.realtime.wheel import Wheel
@@ -61,6 +61,8 @@ class EngineServer:
         self.ping_timeout = ping_timeout
         self.sockets: dict[str, Socket] = {}
         self.wheel = Wheel()
+        self.is_leaving = False
+        self.is_closed: Callable[[], bool] = lambda: False
         self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
         self._handlers: dict[str, Callable[..., Awaitable[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -81,6 +83,9 @@ class EngineServer:
         if sid is None:
             if query.get("EIO") != "4":
                 return _refuse(BAD_VERSION)
+            if self.is_leaving or self.is_closed():
+                # A failure of the transport, which clients try again elsewhere by themselves.
+                raise Unavailable("this replica takes no sockets now")
             return await self._open(request, transport)
         socket = self.sockets.get(sid)
         if socket is None:
@@ -193,12 +198,18 @@ class EngineServer:
         if socket is not None:
             socket.end(reason.SERVER_DISCONNECT, code)
 
+    def leave(self) -> None:
+        """End every session at once with 1001, so that clients connect elsewhere."""
+        for sid in list(self.sockets):
+            self.end(sid, GOING_AWAY)
+
     async def end_all(self, spread: float = DRAIN_SPREAD) -> None:
         """End every session with 1001, so that clients connect elsewhere, and wait for it.
 
         Many are ended little by little, over ``spread`` seconds, for the sake of whoever takes
         them next.
         """
+        self.is_leaving = True
         sids = list(self.sockets)
         steps = max(1, min(round(spread / DRAIN_STEP), len(sids) // DRAIN_BATCH))
         for step in range(steps):

@@ -1,93 +1,212 @@
-"""Follows the logouts that any replica writes, and hands them to delivery.
+"""Follows the logouts that any replica writes, and stands aside when it cannot.
 
-What is published while no subscription stands is not repeated by the store, so after every
-interruption the sockets of this replica are checked against the store, one by one.
+What is heard goes to delivery. Whatever the log could not tell for sure (a gap, a logout that
+nobody can read, an error of our own) is made up for by a sweep: every socket of this replica is
+checked against the store. A slow sweep runs always, so that even a bug heals; it should never find
+anything, and a counter says when it did.
+
+While the store confirms, again and again, that all has been heard, the replica serves. When it has
+not done so for ``fence`` seconds the replica is fenced: its sockets are closed as by a network
+that fails, so that clients connect elsewhere, and it takes none until it has caught up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from hub.access.authority import Authority
-from hub.errors import Unavailable
+from hub.access.logouts import Logouts
+from hub.errors import HubError, Unavailable
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.store.base import Store, Unreadable
+from hub.store.base import Confirmed, Event, Gap, Heard, Loss, Store, Unreadable
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+SLOW_BATCH = 20
+SLOW_ROUND = 300.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+WATCH_EVERY = 0.25
+UNREADY_AFTER = 3.0
 
 
 class Follower:
-    """Keeps a subscription to the store's logouts for as long as `run` runs."""
+    """Keeps reading the store's log for as long as `run` runs.
+
+    ``cut_off`` says that a store which lost what it knew is mended by ending all its sessions;
+    else nothing is believed of it until an administrator does so.
+    """
 
     def __init__(
         self,
         store: Store,
         authority: Authority,
+        logouts: Logouts,
         connections: Connections,
         delivery: Delivery,
         metrics: Metrics,
+        *,
+        fence: float,
+        cut_off: bool,
+        close_sockets: Callable[[], None],
     ) -> None:
         self._store = store
         self._authority = authority
+        self._logouts = logouts
         self._connections = connections
         self._delivery = delivery
         self._metrics = metrics
+        self._fence = fence
+        self._cut_off = cut_off
+        self._close_sockets = close_sockets
+        self._confirmed_at: float | None = None
         self._following = asyncio.Event()
+        self._fenced = True
+        self._lost = False
+        self._sweep: asyncio.Task[None] | None = None
+        self._must_sweep = False
 
     @property
     def is_following(self) -> bool:
-        """Whether a logout that is written now will be heard."""
-        return self._following.is_set()
+        """Whether a logout that is written now will be heard, as far as was confirmed lately."""
+        return self._following.is_set() and self._age() < UNREADY_AFTER
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether this replica must take no sockets."""
+        return self._fenced
 
     async def run(self) -> None:
         """Follow, and begin again after each interruption; ends by being cancelled."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                async for heard in self._store.follow():
-                    if heard is not None:
-                        self._delivery.deliver(heard)
-                        continue
-                    await self._check_all()
-                    self._note(following=True)
-                    pause = FIRST_PAUSE
-            except Unavailable as error:
-                log.warning("logouts are not heard", error=error.detail)
-            except Exception:
-                log.exception("logouts are not heard")
-            finally:
-                self._note(following=False)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
-            pause = min(2 * pause, LONGEST_PAUSE)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._watch())
+            tasks.create_task(self._sweep_slowly())
 
     async def wait_until_following(self) -> None:
         """Return once logouts are heard."""
         await self._following.wait()
 
-    def _note(self, *, following: bool) -> None:
-        (self._following.set if following else self._following.clear)()
-        self._metrics.following.set(following)
+    async def _follow(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with contextlib.aclosing(self._store.follow()) as events:
+                    async for event in events:
+                        await self._take(event)
+                        if self._following.is_set():
+                            pause = FIRST_PAUSE
+            except Unavailable as error:
+                log.warning("logouts are not heard", error=error.detail)
+            except Exception:
+                # What was being handled may not have been, so everything is looked at.
+                log.exception("logouts are not heard")
+                self._must_sweep = True
+            self._following.clear()
+            self._metrics.following.set(0)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
+            pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _check_all(self) -> None:
-        connections = list(self._connections)
-        for start in range(0, len(connections), BATCH):
-            batch = connections[start : start + BATCH]
-            await asyncio.gather(*(self._check(connection) for connection in batch))
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Heard():
+                self._metrics.heard.inc()
+                self._metrics.replayed.inc(0 if event.is_live else 1)
+                self._delivery.deliver(event)
+            case Gap():
+                self._must_sweep = True
+            case Loss():
+                await self._mend(event)
+            case Confirmed():
+                self._confirm()
 
-    async def _check(self, connection: Connection) -> None:
+    def _confirm(self) -> None:
+        if self._must_sweep:
+            # Nothing counts as heard until all that may have been missed is looked for.
+            if self._sweep is None or self._sweep.done():
+                self._sweep = asyncio.create_task(self._sweep_all())
+            return
+        if self._confirmed_at is not None and not self._following.is_set():
+            log.info("logouts are heard again")
+        self._lost = self._fenced = False
+        self._confirmed_at = asyncio.get_running_loop().time()
+        self._following.set()
+        self._metrics.following.set(1)
+
+    async def _mend(self, loss: Loss) -> None:
+        self._following.clear()
+        if not self._lost:
+            log.error("the store lost what it knew: nothing it says is believed", part=loss.part)
+            self._lost = True
+            self._metrics.losses.inc()
+        if self._cut_off:
+            await self._logouts.mend(loss)
+
+    def _age(self) -> float:
+        """Return the seconds since it was last confirmed that all was heard."""
+        if self._confirmed_at is None:
+            return float("inf")
+        return asyncio.get_running_loop().time() - self._confirmed_at
+
+    async def _watch(self) -> None:
+        began = asyncio.get_running_loop().time()
+        while True:
+            now = asyncio.get_running_loop().time()
+            age = now - (began if self._confirmed_at is None else self._confirmed_at)
+            self._metrics.position_age.set(age)
+            if not self._fenced and age > self._fence:
+                log.error("fenced: not confirmed to hear logouts", seconds=round(age, 1))
+                self._fenced = True
+                self._following.clear()
+                self._metrics.fences.inc()
+                self._close_sockets()
+            await asyncio.sleep(WATCH_EVERY)
+
+    # ---- Sweeps ----
+
+    async def _sweep_all(self) -> None:
+        self._must_sweep = False
+        try:
+            connections = list(self._connections)
+            for start in range(0, len(connections), BATCH):
+                await self._check_some(connections[start : start + BATCH], "gap")
+        except HubError:
+            self._must_sweep = True
+        else:
+            self._confirm()
+
+    async def _sweep_slowly(self) -> None:
+        while True:
+            connections = list(self._connections)
+            pause = SLOW_ROUND / max(1, len(connections) / SLOW_BATCH)
+            for start in range(0, len(connections), SLOW_BATCH):
+                await asyncio.sleep(pause)
+                with contextlib.suppress(HubError):
+                    await self._check_some(connections[start : start + SLOW_BATCH], "slow")
+            if not connections:
+                await asyncio.sleep(SLOW_ROUND / 10)
+
+    async def _check_some(self, connections: Iterable[Connection], cause: str) -> None:
+        await asyncio.gather(*(self._check(connection, cause) for connection in connections))
+
+    async def _check(self, connection: Connection, cause: str) -> None:
+        if connection.ended is not None or connection.gone:
+            return
         try:
             refusal = await self._authority.doubt(connection.identity)
         except Unreadable as error:
             # One record that nobody can read must not keep the replica from following the rest.
             log.error("a session cannot be judged", error=error.detail)
             return
-        if refusal is not None and refusal.logout is not None and connection.ended is None:
-            self._delivery.end([connection], refusal.logout)
+        if refusal is None or refusal.logout is None or connection.ended is not None:
+            return
+        log.warning("a sweep found a socket that a logout had ended", cause=cause)
+        self._metrics.swept.labels(cause).inc()
+        self._delivery.end([connection], refusal.logout)

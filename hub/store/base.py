@@ -12,12 +12,22 @@ said at the method; common to all of them:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from hub.core.model import SECOND, Identity, Logout, Micros, Receipt, Session, Standing, UserKey
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Receipt,
+    Session,
+    Standing,
+    State,
+    UserKey,
+)
 from hub.errors import InvalidRequest, Unavailable
 
 TIME_LIMIT = 1.0
@@ -26,8 +36,14 @@ TIME_LIMIT = 1.0
 LEASE: Micros = 15 * SECOND
 """How long a replica that does not renew its lease still counts as holding its sockets."""
 
+CHECK_INTERVAL = 1.0
+"""Seconds between two looks at the log itself, which find what the channel did not bring."""
+
 KEY_LIFETIME: Micros = 24 * 3600 * SECOND
 """How long an idempotency key is remembered."""
+
+RECEIPT_LIFETIME: Micros = 3600 * SECOND
+"""How long after a logout its receipt can be read."""
 
 
 class KeyReused(InvalidRequest):
@@ -76,11 +92,55 @@ class Registry(msgspec.Struct, frozen=True):
 class Heard(msgspec.Struct, frozen=True):
     """A logout that was written, and which users it is about.
 
-    A logout of everyone is written, and heard, for one part of the users after the other.
+    A logout of everyone is written, and heard, for one part of the users after the other; ``part``
+    says for which. ``leases`` are those that held sockets of its sessions when it was written, as
+    far as the registry knew; their replicas owe the receipt a report. ``is_live`` unless it was
+    found in the log later.
     """
 
     logout: Logout
     concerns: Callable[[UserKey], bool]
+    leases: frozenset[str] = frozenset()
+    part: int | None = None
+    is_live: bool = True
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """Every logout that was written until a moment ago has been yielded, or swept for."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Logouts may have been written that are not yielded: check every socket."""
+
+    reason: str
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """The store lost what it knew of some users: logouts may be undone.
+
+    Until it is mended by `Command.mends`, the store's facts are not given out. ``seen`` is what
+    the store says instead, so that of several replicas which notice only one mends.
+    """
+
+    part: int
+    seen: str
+
+
+Event: TypeAlias = Heard | Confirmed | Gap | Loss
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a replica did for a logout: what became of each session, or of how many sockets.
+
+    ``sockets`` are counts since the logout, for a logout of everyone. ``done`` when the replica has
+    no more to tell of it. The same report again changes nothing.
+    """
+
+    lease: str
+    heard: Heard
+    sessions: Mapping[str, State] = {}
+    sockets: Mapping[State, int] = {}
+    done: bool = True
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -89,7 +149,9 @@ class Command(msgspec.Struct, frozen=True):
     ``also`` is a session to end by name even if it never registered; ``must_exist`` asks for
     `NotFound` instead, when the named session is not registered and is not ``caller``.
     ``only_repeat`` asks for the receipt of an earlier request with the same ``key``, and for
-    `NotFound` when there was none.
+    `NotFound` when there was none. ``mends`` makes up for a loss, by a logout of everyone in that
+    part alone, and asks for `NotFound` when another replica has done so. ``only_claim`` takes the
+    key and ends nothing.
     """
 
     logout: Logout
@@ -97,6 +159,8 @@ class Command(msgspec.Struct, frozen=True):
     must_exist: bool = False
     key: str | None = None
     only_repeat: bool = False
+    only_claim: bool = False
+    mends: Loss | None = None
 
 
 class Store(Protocol):
@@ -131,8 +195,9 @@ class Store(Protocol):
         At one instant: the sessions in scope are frozen into the receipt, get tombstones and
         leave the registry; scopes ``all`` and ``others`` write a cut-off (never an older one than
         there is, never a shorter-lived one, and with what `supersede` says of older ones); the
-        logout is appended to the log and published.
-        For everyone (``user`` None) the instant is one per partition, and the receipt is empty.
+        logout is appended to the log and published; its receipt is opened.
+        For everyone (``user`` None) the instant is one per partition, and the receipt names no
+        session; whatever the store had lost of earlier logouts matters no more.
 
         The same ``key`` of the same user again returns the first receipt, as ``repeated``, and
         changes nothing.
@@ -152,9 +217,24 @@ class Store(Protocol):
         """
         ...
 
-    def follow(self) -> AsyncIterator[Heard | None]:
-        """Yield None once every later logout will be heard, then each logout as it is written.
+    async def report(self, report: Report) -> None:
+        """Enter in a logout's receipt what a replica did; nothing when there is no receipt."""
+        ...
 
-        Ends only by raising `Unavailable`; what was written between two calls is not repeated.
+    async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
+        """Return what is known of a logout, of one user or (None) of all whom it ended.
+
+        None when there is none, or none of this user; receipts are kept for `RECEIPT_LIFETIME`.
+        """
+        ...
+
+    def follow(self) -> AsyncGenerator[Event]:
+        """Yield each logout once, in the order of its writing within a part, and what goes wrong.
+
+        A call goes on where the one before it ended; the first begins now, with a `Gap`.
+        `Confirmed` comes at least every `CHECK_INTERVAL` seconds while all is well. One reader at
+        a time.
+
+        Ends only by raising `Unavailable`.
         """
         ...

@@ -75,6 +75,18 @@ class Lane:
         if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT"):
             # A script that Redis does not know did not run, so sending its text is no repetition.
             answer = await self._send(pack(b"EVAL", script.text, *rest))
+        return self._check(answer)
+
+    async def command(self, *parts: Value) -> Any:
+        """Run a command and return its answer; raises as `call` does."""
+        return self._check(await self._send(pack(*parts)))
+
+    @property
+    def generation(self) -> object:
+        """What stands for the connection that calls travel over now."""
+        return self._link
+
+    def _check(self, answer: Any) -> Any:
         if isinstance(answer, ReplyError):
             if str(answer).startswith("READONLY") and self._link is not None:
                 # It was demoted; the next connection asks anew who the master is.

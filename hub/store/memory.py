@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -24,16 +26,23 @@ from hub.core.model import (
     State,
     UserKey,
 )
+from hub.core.receipt import Row, merge, settle
 from hub.core.revocation import ends, identify, may_register, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
+    CHECK_INTERVAL,
     KEY_LIFETIME,
     LEASE,
+    RECEIPT_LIFETIME,
     Command,
+    Confirmed,
     Departure,
+    Event,
+    Gap,
     Heard,
     KeyReused,
     Registry,
+    Report,
     Visit,
 )
 
@@ -44,6 +53,15 @@ def system_clock() -> Micros:
 
 
 @dataclass(slots=True)
+class _Receipt:
+    logout: Logout
+    rows: dict[str, Row]
+    owing: set[str]
+    sockets: dict[str, dict[State, int]]
+    until: Micros
+
+
+@dataclass(slots=True)
 class _User:
     sessions: dict[str, Session] = field(default_factory=dict)
     holders: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -51,12 +69,14 @@ class _User:
     cutoffs: tuple[Logout, ...] = ()
     cutoffs_until: Micros = 0
     keys: dict[str, tuple[Logout, Receipt, Micros]] = field(default_factory=dict)
+    receipts: dict[str, _Receipt] = field(default_factory=dict)
 
     def forget(self, now: Micros) -> None:
         for sid in [s for s, session in self.sessions.items() if session.expires_at <= now]:
             self.drop(sid)
         self.tombstones = {s: t for s, t in self.tombstones.items() if t[1] > now}
         self.keys = {k: v for k, v in self.keys.items() if v[2] > now}
+        self.receipts = {k: v for k, v in self.receipts.items() if v.until > now}
         if self.cutoffs_until <= now:
             self.cutoffs = ()
 
@@ -65,7 +85,7 @@ class _User:
         self.holders.pop(sid, None)
 
     def is_empty(self) -> bool:
-        return not (self.sessions or self.tombstones or self.keys or self.cutoffs)
+        return not (self.sessions or self.tombstones or self.keys or self.cutoffs or self.receipts)
 
 
 class MemoryStore:
@@ -87,7 +107,7 @@ class MemoryStore:
         self._clock = clock
         self._users: dict[UserKey | None, _User] = {}
         self._leases: dict[str, Micros] = {}
-        self._followers: set[asyncio.Queue[Logout]] = set()
+        self._followers: set[asyncio.Queue[Heard]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,15 +170,22 @@ class MemoryStore:
             if msgspec.structs.replace(command.logout, id=first.id) != first:
                 raise KeyReused("the idempotency key was used for another logout")
             return msgspec.structs.replace(receipt, repeated=True)
-        if command.only_repeat:
+        if command.only_repeat or command.mends is not None:
             raise NotFound("no such request")
+        if command.only_claim:
+            receipt = Receipt(msgspec.structs.replace(command.logout, at=now))
+            user.keys[command.key or ""] = (command.logout, receipt, now + KEY_LIFETIME)
+            return receipt
         if command.must_exist and command.also not in user.sessions:
             raise NotFound("no such session")
         receipt = self._write(command, user, now)
         if command.key is not None:
             user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)
+        kept = user.receipts[receipt.logout.id]
+        leases = kept.owing.union(*(row.owed_by for row in kept.rows.values()))
+        heard = Heard(receipt.logout, partial(_concerns, receipt.logout), frozenset(leases))
         for queue in self._followers:
-            queue.put_nowait(receipt.logout)
+            queue.put_nowait(heard)
         return receipt
 
     def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
@@ -176,12 +203,72 @@ class MemoryStore:
             outcomes.append(Outcome(command.also, "", State.OFFLINE))
         for outcome in outcomes:
             user.tombstones[outcome.sid] = (logout, now + self._lifetime)
+        user.receipts[logout.id] = self._open_receipt(logout, user, outcomes, now)
         for session in victims:
             user.drop(session.sid)
         if logout.scope is not Scope.SESSION:
             user.cutoffs = supersede(logout, user.cutoffs)
             user.cutoffs_until = max(user.cutoffs_until, now + self._lifetime)
         return Receipt(logout, tuple(outcomes))
+
+    def _open_receipt(
+        self, logout: Logout, user: _User, outcomes: list[Outcome], now: Micros
+    ) -> _Receipt:
+        rows = {
+            outcome.sid: Row(
+                logout.user or "",
+                outcome.sid,
+                outcome.device,
+                State.OFFLINE,
+                tuple(self._alive(now).intersection(user.holders.get(outcome.sid, ()))),
+            )
+            for outcome in outcomes
+        }
+        owing = set(self._alive(now)) if logout.user is None else set()
+        return _Receipt(logout, rows, owing, {}, now + RECEIPT_LIFETIME)
+
+    def _alive(self, now: Micros) -> frozenset[str]:
+        return frozenset(lease for lease, at in self._leases.items() if now - at < LEASE)
+
+    async def report(self, report: Report) -> None:
+        """Enter in a receipt what this process did."""
+        logout = report.heard.logout
+        kept = self._user(logout.user, self._clock()).receipts.get(logout.id)
+        if kept is None:
+            return
+        for sid, row in kept.rows.items():
+            state = merge(row.state, report.sessions.get(sid, State.OFFLINE))
+            left = tuple(x for x in row.owed_by if x != report.lease or not report.done)
+            kept.rows[sid] = msgspec.structs.replace(row, state=state, owed_by=left)
+        if report.sockets:
+            kept.sockets[report.lease] = dict(report.sockets)
+        if report.done:
+            kept.owing.discard(report.lease)
+
+    async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
+        """Return what is known of a logout."""
+        now = self._clock()
+        keys = list(self._users) if user is None else [user]
+        found = [
+            kept
+            for key in keys
+            if (kept := self._user(key, now).receipts.get(logout_id)) is not None
+        ]
+        if not found:
+            return None
+        sockets: Counter[State] = Counter()
+        for kept in found:
+            for counts in kept.sockets.values():
+                sockets.update(counts)
+        return settle(
+            max((kept.logout for kept in found), key=lambda logout: logout.at),
+            [row for kept in found for row in kept.rows.values()],
+            sockets,
+            [lease for kept in found for lease in kept.owing],
+            self._alive(now),
+            now,
+            sum(kept.logout.user is not None for kept in found),
+        )
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
         """Renew the lease of this process, and note which sessions left it."""
@@ -197,15 +284,17 @@ class MemoryStore:
                 )
         self._forget(now)
 
-    async def follow(self) -> AsyncIterator[Heard | None]:
-        """Yield None, then each logout as it is written."""
-        queue: asyncio.Queue[Logout] = asyncio.Queue()
+    async def follow(self) -> AsyncGenerator[Event]:
+        """Yield each logout as it is written; nothing is ever lost here."""
+        queue: asyncio.Queue[Heard] = asyncio.Queue()
         self._followers.add(queue)
         try:
-            yield None
+            yield Gap("the log begins here")
             while True:
-                logout = await queue.get()
-                yield Heard(logout, partial(_concerns, logout))
+                yield Confirmed()
+                deadline = asyncio.get_running_loop().time() + CHECK_INTERVAL
+                while (heard := await _next(queue, deadline)) is not None:
+                    yield heard
         finally:
             self._followers.discard(queue)
 
@@ -246,6 +335,13 @@ class MemoryStore:
 
     def _renewals(self, user: _User, sid: str) -> Iterator[Micros]:
         return (self._leases.get(lease, 0) for lease in user.holders.get(sid, {}))
+
+
+async def _next(queue: asyncio.Queue[Heard], deadline: float) -> Heard | None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            return await queue.get()
+    return None
 
 
 def _concerns(logout: Logout, user: UserKey) -> bool:

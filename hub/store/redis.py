@@ -1,34 +1,19 @@
 """The store on Redis (or Valkey): every change is one script on one partition.
 
-A user's keys, the partition's log and its channel share a hash tag, ``hub:{P}:…``, and so one slot
-of a Redis Cluster. The keys:
-
-==============================  ========================================================
-``hub:{P}:sessions:USER``       sorted set of session ids, by expiry
-``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
-``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
-``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
-``hub:{P}:floor:USER``          the newest logout that ended the session which the cut-off keeps
-``hub:{P}:everyone``            the newest logout of everyone
-``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
-``hub:{P}:lease:LEASE``         when a replica last renewed its lease
-``hub:{P}:log``                 stream of logouts
-``hub:{P}:logouts``             channel of logouts
-==============================  ========================================================
+What is kept under which name is said in `hub.store.names`, how the log is read in
+`hub.store.reader`, how Redis is reached in `hub.store.route`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import secrets
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import Any, Self
-from zlib import crc32
+from typing import Self
 
 import msgspec
-import structlog
-from redis.exceptions import RedisError
 
 from hub.core.model import (
     Identity,
@@ -47,43 +32,39 @@ from hub.errors import NotFound, RateLimited, Unavailable
 from hub.store.base import (
     KEY_LIFETIME,
     LEASE,
-    TIME_LIMIT,
+    RECEIPT_LIFETIME,
     Command,
     Departure,
-    Heard,
+    Event,
     KeyReused,
     Registry,
+    Report,
     Unreadable,
     Visit,
 )
-from hub.store.lane import Lane, Script
-from hub.store.link import Link, dialer, pack
-
-log = structlog.get_logger(__name__)
-
-PARTITIONS = 16
-"""Fixed for good: another count would look for users in other places."""
+from hub.store.lane import Script
+from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.reader import LogReader
+from hub.store.receipts import read_receipt
+from hub.store.route import OneServer, Route
 
 VISIT = Script("renewals", "visit")
 SESSIONS = Script("renewals", "sessions")
 END = Script("renewals", "end")
 RENEW = Script("renew")
-
-
-def partition_of(user: UserKey) -> int:
-    """Return the partition that holds a user."""
-    return crc32(user.encode()) % PARTITIONS
+REPORT = Script("report")
+RECEIPT = Script("receipt")
 
 
 class RedisStore:
-    """A `hub.store.base.Store` on one Redis. Logouts have connections of their own."""
+    """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own."""
 
     def __init__(self, url: str, *, lifetime: Micros, max_sessions: int = 1000) -> None:
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
-        self._visits = Lane(dialer(url))
-        self._logouts = Lane(dialer(url))
-        self._subscriber = dialer(url)
+        self._visits: Route = OneServer(url)
+        self._logouts: Route = OneServer(url)
+        self._reader = LogReader(self._visits, lifetime)
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,7 +77,6 @@ class RedisStore:
     ) -> None:
         await self._visits.close()
         await self._logouts.close()
-        await self._subscriber.aclose()
 
     async def look(self, identity: Identity) -> Standing:
         """Return what is known of a session."""
@@ -109,15 +89,17 @@ class RedisStore:
     async def _visit(
         self, identity: Identity, *, write: bool, visit: Visit | None = None
     ) -> Standing:
-        names = _Names(identity.user)
+        names = Names(identity.user)
         presence = visit.presence if visit else None
         answer = await self._visits.call(
+            names.part,
             VISIT,
             [
                 names.tombstone + identity.sid,
                 names.session + identity.sid,
                 names.sessions,
                 *names.cutoffs,
+                names.epoch,
             ],
             [
                 int(write),
@@ -131,12 +113,14 @@ class RedisStore:
                 self._max_sessions,
                 self._lifetime_ms,
                 int(visit is not None and visit.named),
-                names.lease,
+                names.leases,
             ],
         )
         if answer[0] == b"full":
             raise RateLimited("the user has too many sessions")
-        now, tombstone, cutoffs, fields, renewals = answer
+        now, tombstone, cutoffs, fields, renewals, epoch = answer
+        if not self._reader.believes(names.part, epoch.decode()):
+            raise Unavailable("the store may have lost what it knew, and is being looked at")
         return Standing(
             now=int(now),
             tombstone=_read_logout(tombstone) if tombstone else None,
@@ -146,11 +130,12 @@ class RedisStore:
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
-        names = _Names(user)
+        names = Names(user)
         now, cutoffs, *rows = await self._visits.call(
+            names.part,
             SESSIONS,
             [names.sessions, *names.cutoffs],
-            [names.session, names.lease],
+            [names.session, names.leases],
         )
         seen = [
             _read_session(sid.decode(), fields, int(now), renewals)
@@ -167,16 +152,18 @@ class RedisStore:
         """Write a logout."""
         user = command.logout.user
         if user is not None:
-            return await self._end(command, _Names(user))
+            return await self._end(command, Names(user))
+        parts = range(PARTITIONS) if command.mends is None else [command.mends.part]
         receipts = await asyncio.gather(
-            *(self._end(command, _Names(None, number)) for number in range(PARTITIONS))
+            *(self._end(command, Names(None, number)) for number in parts)
         )
         return max(receipts, key=lambda receipt: receipt.logout.at)
 
-    async def _end(self, command: Command, names: _Names) -> Receipt:
-        logout, key = command.logout, command.key
+    async def _end(self, command: Command, names: Names) -> Receipt:
+        logout, key, mends = command.logout, command.key, command.mends
         sid = logout.sid or ""
         answer = await self._logouts.call(
+            names.part,
             END,
             [
                 names.sessions,
@@ -185,6 +172,10 @@ class RedisStore:
                 names.log,
                 names.key + hashlib.sha256((key or "").encode()).hexdigest(),
                 names.everyone,
+                names.receipt(logout.id),
+                names.receipt_users(logout.id),
+                names.epoch,
+                names.leases,
             ],
             [
                 encode_logout(logout),
@@ -199,10 +190,15 @@ class RedisStore:
                 KEY_LIFETIME // 1000,
                 names.tombstone,
                 names.session,
-                names.lease,
+                names.user,
                 LEASE,
                 names.channel,
                 int(command.only_repeat),
+                int(command.only_claim),
+                int(mends is not None),
+                mends.seen if mends is not None else "",
+                secrets.token_hex(8),
+                RECEIPT_LIFETIME // 1000,
             ],
         )
         match answer[0]:
@@ -210,13 +206,44 @@ class RedisStore:
                 raise NotFound("no such session or request")
             case b"reused":
                 raise KeyReused("the idempotency key was used for another logout")
-        kind, at, text, *rows = answer
+        kind, at, text, entry, *rows = answer
+        if entry:
+            self._reader.witness(names.part, entry.decode())
         outcomes = (
             Outcome(s.decode(), d.decode(), State.NOTIFIED if o == b"1" else State.OFFLINE)
             for s, d, o in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
         )
         logout = _read_logout(at + b" " + text)
         return Receipt(logout, tuple(outcomes), repeated=kind == b"again")
+
+    async def report(self, report: Report) -> None:
+        """Enter in a receipt what a replica did."""
+        logout, part = report.heard.logout, report.heard.part
+        names = Names(logout.user, part or 0)
+        rows = [text for sid, state in report.sessions.items() for text in (sid, state.value)]
+        counts = [value for state, n in report.sockets.items() for value in (state.value, n)]
+        await self._logouts.call(
+            names.part,
+            REPORT,
+            [names.receipt(logout.id)],
+            [report.lease, int(report.done), len(report.sessions), *rows, *counts],
+        )
+
+    async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
+        """Return what is known of a logout."""
+        places = [Names(user)] if user is not None else [Names(None, n) for n in range(PARTITIONS)]
+        answers = await asyncio.gather(
+            *(
+                self._logouts.call(
+                    names.part,
+                    RECEIPT,
+                    [names.receipt_users(logout_id), names.leases],
+                    [f"{names.receipts}{logout_id}:", "*" if user is None else user, LEASE],
+                )
+                for names in places
+            )
+        )
+        return read_receipt(answers)
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
         """Renew a replica's lease in every partition, or note which sessions left it."""
@@ -231,64 +258,17 @@ class RedisStore:
         )
 
     async def _renew(self, lease: str, number: int, gone: list[Departure]) -> None:
-        sessions = [_Names(g.user).session + g.sid for g in gone]
+        sessions = [Names(g.user).session + g.sid for g in gone]
         await self._visits.call(
+            number,
             RENEW,
-            [_Names(None, number).lease + lease, *sessions],
+            [Names(None, number).leases, *sessions],
             [lease, self._lifetime_ms, *(g.turn for g in gone)],
         )
 
-    async def follow(self) -> AsyncIterator[Heard | None]:
-        """Yield None once subscribed to every partition, then each logout as it is published."""
-        channels = {_Names(None, number).channel.encode(): number for number in range(PARTITIONS)}
-        pushed: asyncio.Queue[Any] = asyncio.Queue()
-        link = Link(pushed.put_nowait, lambda link: pushed.put_nowait(None))
-        try:
-            async with asyncio.timeout(2 * TIME_LIMIT):
-                await link.open(self._subscriber)
-                link.write(pack(b"SUBSCRIBE", *channels))
-                confirmed = 0
-                while confirmed < len(channels):
-                    kind, _, _ = _pushed(await pushed.get())
-                    confirmed += kind == b"subscribe"
-            yield None
-            while True:
-                _, channel, data = _pushed(await pushed.get())
-                try:
-                    logout = decode_logout(data)
-                except Malformed as error:
-                    log.warning("unreadable logout on the channel", error=str(error))
-                else:
-                    yield _heard(logout, channels[channel])
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Unavailable(f"the log cannot be followed ({type(error).__name__})") from error
-        finally:
-            link.abort()
-
-
-def _pushed(message: Any) -> tuple[bytes, bytes, Any]:
-    if not isinstance(message, list) or len(message) != 3:
-        raise ConnectionError("the subscription ended")
-    kind, channel, data = message
-    return kind, channel, data
-
-
-class _Names:
-    """The names of the keys of one user, or of one partition."""
-
-    def __init__(self, user: UserKey | None, number: int = 0) -> None:
-        prefix = f"hub:{{{number if user is None else partition_of(user)}}}"
-        self.sessions = f"{prefix}:sessions:{user or ''}"
-        self.session = f"{prefix}:session:{user or ''}:"
-        self.tombstone = f"{prefix}:dead:{user or ''}:"
-        self.cutoff = f"{prefix}:cutoff:{user or ''}"
-        self.key = f"{prefix}:key:{user or ''}:"
-        self.floor = f"{prefix}:floor:{user or ''}"
-        self.everyone = f"{prefix}:everyone"
-        self.cutoffs = (self.cutoff, self.floor, self.everyone)
-        self.lease = f"{prefix}:lease:"
-        self.log = f"{prefix}:log"
-        self.channel = f"{prefix}:logouts"
+    def follow(self) -> AsyncGenerator[Event]:
+        """Yield each logout as it is written, and what goes wrong."""
+        return self._reader.read()
 
 
 def _fingerprint(logout: Logout) -> str:
@@ -301,12 +281,6 @@ def _read_logout(data: bytes) -> Logout:
         return decode_logout(data)
     except Malformed as error:
         raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
-
-
-def _heard(logout: Logout, number: int) -> Heard:
-    if logout.user is None:
-        return Heard(logout, lambda user: partition_of(user) == number)
-    return Heard(logout, lambda user: user == logout.user)
 
 
 def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[bytes]) -> Session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -22,9 +21,20 @@ from hub.core.model import (
 )
 from hub.core.revocation import judge
 from hub.errors import NotFound, RateLimited, TokenRevoked
-from hub.store.base import Command, Departure, KeyReused, Presence, Store, Visit
+from hub.store.base import (
+    Command,
+    Departure,
+    Gap,
+    Heard,
+    KeyReused,
+    Presence,
+    Report,
+    Store,
+    Visit,
+)
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
+from tests.contract.listener import listening
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
@@ -364,53 +374,167 @@ async def test_a_session_on_two_replicas_is_online_until_both_let_go(store: Stor
 
 
 async def test_followers_hear_every_logout_in_order(store: Store) -> None:
-    """After the first None a follower hears each logout once, as it was written."""
-    following = store.follow()
-    assert await anext(following) is None
-    receipts = [await store.end(Command(logout(user=ADA))) for _ in range(3)]
-    async with asyncio.timeout(5):
-        for receipt in receipts:
-            heard = await anext(following)
-            assert heard is not None
-            assert heard.logout == receipt.logout
-            assert heard.concerns(ADA)
-            assert not heard.concerns(user_key("", "grace"))
-    with contextlib.suppress(asyncio.CancelledError):
-        await following.aclose()  # type: ignore[attr-defined]
+    """A follower hears each logout once, as it was written."""
+    async with listening(store) as listener:
+        receipts = [await store.end(Command(logout(user=ADA))) for _ in range(3)]
+        heard = await listener.hear(3)
+        await listener.confirmed()
+        assert [one.logout for one in listener.heard] == [one.logout for one in receipts]
+        assert all(one.concerns(ADA) and one.is_live for one in heard)
+        assert not any(one.concerns(user_key("", "grace")) for one in heard)
+
+
+async def test_following_begins_with_a_gap_and_is_confirmed_again_and_again(store: Store) -> None:
+    """Who begins to follow cannot know what was before, and then keeps being told that all is."""
+    await store.end(Command(logout(user=ADA)))
+    async with listening(store) as listener:
+        await listener.confirmed()
+        assert isinstance(listener.events[0], Gap)
+        assert listener.count(Gap) == 1
+        assert listener.heard == []
 
 
 async def test_a_logout_of_everyone_is_heard_by_every_user(store: Store) -> None:
     """Together, what is heard of a logout of everyone concerns each user exactly once."""
     users = [user_key("", str(number)) for number in range(100)]
-    following = store.follow()
-    assert await anext(following) is None
-    await store.end(Command(logout(user=None)))
-    left = set(users)
-    async with asyncio.timeout(5):
-        while left:
-            heard = await anext(following)
-            assert heard is not None
-            concerned = {user for user in users if heard.concerns(user)}
-            assert concerned <= left
-            left -= concerned
-    await following.aclose()  # type: ignore[attr-defined]
+    async with listening(store) as listener:
+        await store.end(Command(logout(user=None)))
+        await listener.confirmed()
+        await listener.confirmed()
+        concerned = [user for heard in listener.heard for user in users if heard.concerns(user)]
+        assert sorted(concerned) == sorted(users)
 
 
 async def test_the_longest_names_and_words_are_kept(store: Store) -> None:
     """What the edges let through, the store can write, publish and read again."""
     widest = "\U0010fffd" * 256
     user = user_key(widest, widest)
-    following = store.follow()
-    assert await anext(following) is None
-    written = msgspec.structs.replace(logout(Scope.OTHERS, widest, user=user), message="\x01" * 500)
-    receipt = await store.end(Command(written))
-    assert msgspec.structs.replace(receipt.logout, at=0) == written
-    async with asyncio.timeout(5):
-        heard = await anext(following)
-    assert heard is not None
-    assert heard.logout == receipt.logout
-    assert not await alive(store, identity("a", user=user, iat=1))
-    await following.aclose()  # type: ignore[attr-defined]
+    async with listening(store) as listener:
+        written = logout(Scope.OTHERS, widest, user=user)
+        written = msgspec.structs.replace(written, message="\x01" * 500)
+        receipt = await store.end(Command(written))
+        assert msgspec.structs.replace(receipt.logout, at=0) == written
+        (heard,) = await listener.hear(1)
+        assert heard.logout == receipt.logout
+        assert not await alive(store, identity("a", user=user, iat=1))
+
+
+# Receipts
+
+
+async def report(
+    store: Store, heard: Heard, lease: str, *, done: bool = True, **states: State
+) -> None:
+    """Report what became of sessions on a replica."""
+    await store.report(Report(lease, heard, sessions=states, done=done))
+
+
+async def read_states(store: Store, logout_id: str) -> tuple[dict[str, str], bool]:
+    """Return each session's state in a receipt, and whether it is complete."""
+    receipt = await store.receipt(logout_id, ADA)
+    assert receipt is not None
+    return {one.sid: one.state.value for one in receipt.sessions}, receipt.complete
+
+
+async def test_a_receipt_is_complete_once_every_holder_has_reported(store: Store) -> None:
+    """Sessions without a socket are offline at once; the others wait for their replicas."""
+    for lease, sid in (("r1", "a"), ("r2", "b"), ("r1", "c"), ("r2", "c")):
+        await store.renew(lease)
+        await store.register(visit(sid, lease=lease))
+    await store.register(visit("d"))
+    async with listening(store) as listener:
+        written = await store.end(Command(logout(user=ADA)))
+        (heard,) = await listener.hear(1)
+    assert heard.leases == {"r1", "r2"}
+    name = written.logout.id
+    told = {"a": "notified", "b": "notified", "c": "notified"}
+    assert await read_states(store, name) == ({**told, "d": "offline"}, False)
+    await report(store, heard, "r1", a=State.ACKNOWLEDGED, c=State.ACKNOWLEDGED)
+    states, complete = await read_states(store, name)
+    assert (states["a"], states["b"], complete) == ("acknowledged", "notified", False)
+    await report(store, heard, "r2", c=State.CUT)
+    done = {"a": "acknowledged", "b": "offline", "c": "cut", "d": "offline"}
+    assert await read_states(store, name) == (done, True)
+    await report(store, heard, "r2", c=State.CUT)
+    await report(store, heard, "r1", a=State.NOTIFIED)
+    assert await read_states(store, name) == (done, True)
+
+
+async def test_a_receipt_without_sockets_is_complete_at_once(store: Store) -> None:
+    """Nobody owes a report when nobody was online."""
+    await store.register(visit("a"))
+    written = await store.end(Command(logout(user=ADA)))
+    receipt = await store.receipt(written.logout.id, ADA)
+    assert receipt is not None
+    assert receipt.complete
+    assert [(one.sid, one.device) for one in receipt.sessions] == [("a", "device of a")]
+    assert receipt.logout == written.logout
+
+
+async def test_a_receipt_is_for_its_user_and_for_who_may_see_all(store: Store) -> None:
+    """Another user's receipt is as none; without a user the whole logout is read."""
+    grace = user_key("", "grace")
+    shared = logout(user=ADA)
+    for user in (ADA, grace):
+        await store.register(visit("s", user=user))
+        await store.end(Command(msgspec.structs.replace(shared, user=user)))
+    for user in (ADA, grace):
+        mine = await store.receipt(shared.id, user)
+        assert mine is not None
+        assert len(mine.sessions) == 1
+    both = await store.receipt(shared.id, None)
+    assert both is not None
+    assert {one.user for one in both.sessions} == {ADA, grace}
+    assert await store.receipt(shared.id, user_key("", "eve")) is None
+    assert await store.receipt("never", None) is None
+
+
+async def test_a_receipt_of_everyone_counts_sockets(store: Store) -> None:
+    """Each replica says how many it has cut, and the newest count of each is taken."""
+    for lease in ("r1", "r2"):
+        await store.renew(lease)
+    async with listening(store) as listener:
+        written = await store.end(Command(logout(user=None)))
+        await listener.confirmed()
+        await listener.confirmed()
+        everyones = listener.heard
+    name = written.logout.id
+
+    async def counts() -> tuple[dict[State, int], bool]:
+        receipt = await store.receipt(name, None)
+        assert receipt is not None
+        return receipt.sockets, receipt.complete
+
+    assert await counts() == ({}, False)
+    first = everyones[0]
+    await store.report(Report("r1", first, sockets={State.CUT: 1}, done=False))
+    await store.report(Report("r1", first, sockets={State.CUT: 2}, done=False))
+    assert await counts() == ({State.CUT: 2}, False)
+    for lease in ("r1", "r2"):
+        for heard in everyones:
+            sockets = {State.ACKNOWLEDGED: 3} if heard is first else {}
+            await store.report(Report(lease, heard, sockets=sockets))
+    counted, complete = await counts()
+    assert complete
+    assert counted[State.ACKNOWLEDGED] == 6
+
+
+async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> None:
+    """There is nothing to enter it in."""
+    await report(store, Heard(logout(user=ADA), lambda user: True), "r1", a=State.CUT)
+    assert await store.receipt("id", ADA) is None
+
+
+async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
+    """Claiming ends nothing; the same claim again is fine, and another one is refused."""
+    await store.register(visit("a"))
+    claim = logout(user=ADA)
+    assert not (await store.end(Command(claim, key="k", only_claim=True))).repeated
+    assert (await store.end(Command(claim, key="k", only_claim=True))).repeated
+    other = msgspec.structs.replace(claim, message="other")
+    with pytest.raises(KeyReused):
+        await store.end(Command(other, key="k", only_claim=True))
+    assert len((await store.sessions(ADA)).sessions) == 1
 
 
 async def test_many_calls_at_once_are_all_answered(store: Store) -> None:

@@ -187,6 +187,7 @@ def test_a_receipt_tells_what_became_of_each_session() -> None:
             {"sid": "a", "device": "Phone", "state": "cut"},
             {"sid": "b", "device": "", "state": "offline"},
         ],
+        "complete": False,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from hub.core.revocation import judge
 from hub.errors import NotFound, TokenRevoked
 from hub.store.base import KEY_LIFETIME, LEASE, Command, Departure, KeyReused, Presence, Visit
 from hub.store.memory import MemoryStore
+from tests.contract.listener import listening
 
 T = 1_700_000_000 * SECOND
 LIFETIME = 3600 * SECOND
@@ -246,31 +246,21 @@ async def test_looking_leaves_nothing_behind(store: MemoryStore) -> None:
 
 async def test_a_follower_that_left_is_not_told(store: MemoryStore) -> None:
     """Nothing piles up for who has stopped listening, and others still hear."""
-    leaving, staying = store.follow(), store.follow()
-    assert await anext(leaving) is None
-    assert await anext(staying) is None
-    close: Callable[[], Any] = leaving.aclose  # type: ignore[attr-defined]
-    await close()
-    for _ in range(100):
-        await store.end(Command(logout()))
-    async with asyncio.timeout(1):
-        heard = [await anext(staying) for _ in range(100)]
-    assert len(heard) == 100
-    await staying.aclose()  # type: ignore[attr-defined]
-    assert size_of(store) < 20
+    async with listening(store) as staying:
+        async with listening(store):
+            assert len(store._followers) == 2
+        assert len(store._followers) == 1
+        for _ in range(100):
+            await store.end(Command(logout()))
+        assert len(await staying.hear(100)) == 100
+    assert not store._followers
 
 
 async def test_a_repeated_key_is_not_told_twice(store: MemoryStore) -> None:
     """Followers hear a logout once, however often it was asked for."""
-    following = store.follow()
-    assert await anext(following) is None
-    for _ in range(3):
-        await store.end(Command(logout(), key="k"))
-    await store.end(Command(logout(id_="last")))
-    for _ in range(2):
-        async with asyncio.timeout(1):
-            assert await anext(following) is not None
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await anext(following)
-    await following.aclose()  # type: ignore[attr-defined]
+    async with listening(store) as listener:
+        for _ in range(3):
+            await store.end(Command(logout(), key="k"))
+        await store.end(Command(logout(id_="last")))
+        await listener.confirmed()
+        assert len(listener.heard) == 2

@@ -1,15 +1,16 @@
 -- Write a logout, at one instant.
--- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone
+-- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone, receipt, users of
+--   the logout, epoch, leases
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
---   prefix of tombstones, prefix of session keys, prefix of leases, lease (us), channel,
---   only repeat
--- Answers {'done', at, logout, sid, device, online, ...}; {'missing'} or {'reused'} when nothing
--- was changed. The same key again answers what it answered first, with 'again' for 'done'.
+--   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
+--   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms)
+-- Answers {'done', at, logout, entry, sid, device, online, ...}; {'missing'} or {'reused'} when
+-- nothing was changed. The same key again answers what it answered first, with 'again' for 'done'.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
 local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
-local tombstones, sessions, leases = ARGV[11], ARGV[12], ARGV[13]
+local tombstones, sessions, user = ARGV[11], ARGV[12], ARGV[13]
 
 if keyed then
   local first = redis.call('HMGET', KEYS[5], 'fingerprint', 'answer')
@@ -22,6 +23,7 @@ if keyed then
 end
 
 if ARGV[16] == '1' then return {'missing'} end
+if ARGV[18] == '1' and (redis.call('GET', KEYS[9]) or '') ~= ARGV[19] then return {'missing'} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -35,18 +37,30 @@ if before then at = math.max(now, tonumber(string.match(before, '^%d+')) + 1) en
 local stamp = string.format('%.0f', at)
 local record = stamp .. ' ' .. text
 
-local function is_online(fields)
-  for _, renewed in ipairs(renewals(fields, leases)) do
-    if now - tonumber(renewed) < tonumber(ARGV[14]) then return '1' end
-  end
-  return '0'
+local function remember(answer)
+  redis.call('HSET', KEYS[5], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
+  redis.call('PEXPIRE', KEYS[5], ARGV[10])
+end
+
+if ARGV[17] == '1' then
+  local answer = {'done', stamp, text, ''}
+  remember(answer)
+  return answer
+end
+
+-- Whoever holds sockets of a session owes the receipt a report.
+local since = now - tonumber(ARGV[14])
+local owing, row = {}, {'logout', record}
+local function owe(names)
+  for _, name in ipairs(names) do owing[name] = true end
+  return table.concat(names, ',')
 end
 
 -- A session that a logout of everyone had ended is not ended again.
 local everyone = redis.call('GET', KEYS[6])
 local everyone_at = everyone and tonumber(string.match(everyone, '^%d+')) or -1
 
-local answer = {'done', stamp, text}
+local answer = {'done', stamp, text, ''}
 local named = false
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if sid ~= keep and (only == '' or sid == only) then
@@ -54,9 +68,13 @@ for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     local fields = redis.call('HGETALL', key)
     local iat = tonumber(redis.call('HGET', key, 'iat') or 0)
     if iat > everyone_at or sid == also then
-      table.insert(answer, sid)
-      table.insert(answer, redis.call('HGET', key, 'device') or '')
-      table.insert(answer, is_online(fields))
+      local device = redis.call('HGET', key, 'device') or ''
+      local names = holders(fields, KEYS[10], since)
+      for _, value in ipairs({sid, device, #names > 0 and '1' or '0'}) do
+        table.insert(answer, value)
+      end
+      table.insert(row, 's:' .. sid)
+      table.insert(row, 'offline|' .. owe(names) .. '|' .. device)
       named = named or sid == also
     end
     redis.call('DEL', key)
@@ -65,8 +83,10 @@ for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
 end
 if also ~= '' and not named then
   for _, value in ipairs({also, '', '0'}) do table.insert(answer, value) end
+  table.insert(row, 's:' .. also)
+  table.insert(row, 'offline||')
 end
-for i = 4, #answer, 3 do
+for i = 5, #answer, 3 do
   redis.call('SET', tombstones .. answer[i], record, 'PX', lifetime)
 end
 if cuts then
@@ -83,11 +103,33 @@ if cuts then
   redis.call('SET', KEYS[2], record, 'PX', left)
 end
 
-local oldest = string.format('%.0f', math.floor((now / 1000) - lifetime))
-redis.call('XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record)
-redis.call('PUBLISH', ARGV[15], record)
-if keyed then
-  redis.call('HSET', KEYS[5], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
-  redis.call('PEXPIRE', KEYS[5], ARGV[10])
+if user == '' then
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[10], since, '+inf')) do
+    owe({name})
+    table.insert(row, 'o:' .. name)
+    table.insert(row, '1')
+  end
+  -- Before a logout of everyone nothing counts, so whatever was lost of it matters no more.
+  local epoch = redis.call('GET', KEYS[9])
+  if not epoch or string.match(epoch, ' lost$') then
+    redis.call('SET', KEYS[9], ARGV[20] .. ' mended')
+  end
 end
+for i = 1, #row, 2 do redis.call('HSET', KEYS[7], row[i], row[i + 1]) end
+redis.call('PEXPIRE', KEYS[7], ARGV[21])
+redis.call('SADD', KEYS[8], user)
+redis.call('PEXPIRE', KEYS[8], ARGV[21])
+
+local names = {}
+for name in pairs(owing) do table.insert(names, name) end
+local leases = #names > 0 and table.concat(names, ',') or '-'
+local oldest = string.format('%.0f', math.floor((now / 1000) - lifetime))
+local before_it = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
+local entry = redis.call(
+  'XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record, 'leases', leases
+)
+answer[4] = entry
+local previous = before_it[1] and before_it[1][1] or '0-0'
+redis.call('PUBLISH', ARGV[15], table.concat({previous, entry, leases, record}, ' '))
+if keyed then remember(answer) end
 return answer

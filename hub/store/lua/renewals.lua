@@ -1,13 +1,17 @@
--- Prelude: the times at which the replicas that hold a session last renewed their leases.
--- A session's hash has a field '@LEASE' for each such replica.
-local function renewals(fields, leases)
-  local found = {}
+-- Prelude: which replicas hold a session, and when they last renewed their leases.
+-- A session's hash has a field '@LEASE' for each; LEASES is a sorted set by the time of renewal.
+local function holders(fields, leases, since)
+  local names, renewals = {}, {}
   for i = 1, #fields, 2 do
     if string.sub(fields[i], 1, 1) == '@' then
-      local renewed = redis.call('GET', leases .. string.sub(fields[i], 2))
-      if renewed then table.insert(found, renewed) end
+      local lease = string.sub(fields[i], 2)
+      local renewed = redis.call('ZSCORE', leases, lease)
+      if renewed then
+        table.insert(renewals, renewed)
+        if tonumber(renewed) > since then table.insert(names, lease) end
+      end
     end
   end
-  return found
+  return names, renewals
 end
 

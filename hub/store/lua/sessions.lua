@@ -1,6 +1,6 @@
 -- List a user's sessions that have not expired.
 -- KEYS: sessions, cut-off of the user, its floor, cut-off of everyone
--- ARGV: prefix of session keys, prefix of leases
+-- ARGV: prefix of session keys, leases
 -- Answers {now, {cut-offs}, {sid, fields, renewals}, ...}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -14,6 +14,7 @@ local answer = {stamp, cutoffs}
 
 for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. stamp, '+inf')) do
   local fields = redis.call('HGETALL', ARGV[1] .. sid)
-  if #fields > 0 then table.insert(answer, {sid, fields, renewals(fields, ARGV[2])}) end
+  local _, renewals = holders(fields, ARGV[2], now)
+  if #fields > 0 then table.insert(answer, {sid, fields, renewals}) end
 end
 return answer

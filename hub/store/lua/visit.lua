@@ -1,8 +1,9 @@
 -- Look at a session, and with ARGV[1] = '1' enter it in the registry, at one instant.
--- KEYS: tombstone, session, sessions, cut-off of the user, its floor, cut-off of everyone
+-- KEYS: tombstone, session, sessions, cut-off of the user, its floor, cut-off of everyone,
+--   epoch
 -- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms),
---   does the device's name replace an older one, prefix of leases
--- Answers {now, tombstone, {cut-offs}, the session's fields, renewals}, or {'full'}.
+--   does the device's name replace an older one, leases
+-- Answers {now, tombstone, {cut-offs}, the session's fields, renewals, epoch}, or {'full'}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
@@ -69,4 +70,6 @@ if enters then
 end
 
 local fields = redis.call('HGETALL', KEYS[2])
-return {stamp, tombstone or '', cutoffs, fields, renewals(fields, ARGV[12])}
+local _, renewals = holders(fields, ARGV[12], now)
+local epoch = redis.call('GET', KEYS[7]) or ''
+return {stamp, tombstone or '', cutoffs, fields, renewals, epoch}

@@ -1,0 +1,33 @@
+"""``GET /logouts/{id}``: what became of a logout."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hub.access.requests import read_wait
+from hub.api.credentials import admit_or_repeat, is_admin
+from hub.api.parts import PARTS
+from hub.api.problem import render
+from hub.api.views import view_many
+from hub.core.wire import describe_receipt
+from hub.errors import NotFound
+
+MAX_ID = 64
+
+
+async def get_logout(request: web.Request) -> web.Response:
+    """Return a receipt to whose logout it is, or to an administrator.
+
+    A session that this very logout ended may still ask what became of it, and nothing else.
+    """
+    logout_id, wait = request.match_info["id"], read_wait(request.query.get("wait"))
+    user = None
+    if not await is_admin(request):
+        caller, refusal = await admit_or_repeat(request)
+        if refusal is not None and (refusal.logout is None or refusal.logout.id != logout_id):
+            raise refusal
+        user = caller.user
+    if len(logout_id) > MAX_ID or not logout_id.isascii():
+        raise NotFound("no such logout")
+    receipt = await request.app[PARTS].logouts.read(logout_id, user, wait)
+    return render(describe_receipt(receipt) if receipt.users == 1 else view_many(receipt))

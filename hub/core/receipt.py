@@ -1,0 +1,65 @@
+"""What a receipt says: which reports of replicas count, and when nothing more will change.
+
+A logout that is written freezes the sessions that it ends, and with each the leases of the
+replicas that held its sockets: those owe a report. A replica reports once it has told and cut the
+sockets that it held. A row is settled when nobody owes it a report; a replica that died owes
+nothing, since its lease runs out, and what it had told counts as ``notified``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, UserKey
+
+PATIENCE: Micros = 60 * SECOND
+"""After so long, and the spread, nobody is waited for: longer than any grace and any lease."""
+
+RANK = {State.OFFLINE: 0, State.NOTIFIED: 1, State.ACKNOWLEDGED: 2, State.CUT: 3}
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One session of a receipt: what was reported of it, and by which leases more is owed."""
+
+    user: UserKey
+    sid: str
+    device: str
+    state: State
+    owed_by: tuple[str, ...] = ()
+
+
+def merge(known: State, reported: State) -> State:
+    """Return what is known of a session after one more replica has reported.
+
+    A session may have sockets on several replicas: one that was cut without having acknowledged
+    counts more than others that acknowledged, and a socket anywhere more than none elsewhere.
+    """
+    return reported if RANK[reported] > RANK[known] else known
+
+
+def settle(
+    logout: Logout,
+    rows: Iterable[Row],
+    sockets: Mapping[State, int],
+    owing: Iterable[str],
+    alive: frozenset[str],
+    now: Micros,
+    users: int = 1,
+) -> Receipt:
+    """Return the receipt that these facts make.
+
+    ``owing`` are the leases that owe a report as a whole (of a logout of everyone), ``alive`` the
+    leases that have not run out.
+    """
+    seen = list(rows)
+    owed = frozenset(owing).union(*(row.owed_by for row in seen)) & alive
+    is_late = now > logout.at + logout.spread * SECOND + PATIENCE
+    outcomes = tuple(Outcome(row.sid, row.device, _state(row), row.user) for row in seen)
+    return Receipt(logout, outcomes, dict(sockets), users, complete=is_late or not owed)
+
+
+def _state(row: Row) -> State:
+    # Who has not reported has told its sockets, for all that is known.
+    return merge(State.NOTIFIED, row.state) if row.owed_by else row.state

@@ -1,0 +1,76 @@
+"""Tells the store what this replica did for each logout, a little later and until it is taken.
+
+A report that comes again changes nothing, so one that the store may not have taken is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from hub.core.model import SECOND
+from hub.core.receipt import PATIENCE
+from hub.errors import Unavailable
+from hub.store.base import Report, Store
+
+log = structlog.get_logger(__name__)
+
+GATHER = 0.01
+BATCH = 500
+MOST = 20_000
+PAUSE = 0.5
+
+
+class Reports:
+    """What waits to be reported. A report takes the place of an earlier one of the same logout."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[tuple[str, str | None, int | None], tuple[Report, float]] = {}
+        self._hurry = asyncio.Event()
+
+    def add(self, report: Report) -> None:
+        """Report soon."""
+        if len(self._waiting) >= MOST:
+            log.warning("too many reports wait: the oldest is dropped")
+            del self._waiting[next(iter(self._waiting))]
+        logout = report.heard.logout
+        key = (logout.id, logout.user, report.heard.part)
+        self._waiting[key] = (report, asyncio.get_running_loop().time())
+        self._hurry.set()
+
+    async def run(self) -> None:
+        """Report whenever there is something; ends by being cancelled."""
+        while True:
+            await self._hurry.wait()
+            await asyncio.sleep(GATHER)
+            try:
+                await self.flush()
+            except Unavailable:
+                await asyncio.sleep(PAUSE)
+            except Exception:
+                log.exception("what became of a logout could not be reported")
+                await asyncio.sleep(PAUSE)
+
+    async def flush(self) -> None:
+        """Report all that waits.
+
+        Raises:
+            Unavailable: when the store did not take it; it waits on.
+        """
+        self._drop_stale()
+        while self._waiting:
+            batch = list(self._waiting.items())[:BATCH]
+            await asyncio.gather(*(self._store.report(report) for _, (report, _) in batch))
+            for key, taken in batch:
+                if self._waiting.get(key) is taken:
+                    del self._waiting[key]
+        self._hurry.clear()
+
+    def _drop_stale(self) -> None:
+        # Nobody waits any more for what is so old.
+        oldest = asyncio.get_running_loop().time() - PATIENCE / SECOND
+        for key, (_, at) in list(self._waiting.items()):
+            if at < oldest:
+                del self._waiting[key]

@@ -1,0 +1,65 @@
+"""How a user's keys in Redis are called, and in which partition they are.
+
+A user's keys, the partition's log and its channel share a hash tag, ``hub:{P}:…``, and so one slot
+of a Redis Cluster.
+
+==============================  ========================================================
+``hub:{P}:sessions:USER``       sorted set of session ids, by expiry
+``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
+``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
+``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
+``hub:{P}:floor:USER``          the newest logout that ended the session which the cut-off keeps
+``hub:{P}:everyone``            the newest logout of everyone
+``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
+``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
+``hub:{P}:receipt:ID``          set of the users whom a logout ended
+``hub:{P}:leases``              sorted set of the replicas, by when they last renewed
+``hub:{P}:log``                 stream of logouts
+``hub:{P}:epoch``               since when the log is whole
+``hub:{P}:logouts``             channel of logouts
+==============================  ========================================================
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from hub.core.model import UserKey
+
+PARTITIONS = 16
+"""Fixed for good: another count would look for users in other places."""
+
+
+def partition_of(user: UserKey) -> int:
+    """Return the partition that holds a user."""
+    return crc32(user.encode()) % PARTITIONS
+
+
+class Names:
+    """The names of the keys of one user, or of one partition."""
+
+    def __init__(self, user: UserKey | None, part: int = 0) -> None:
+        self.part = part if user is None else partition_of(user)
+        prefix = f"hub:{{{self.part}}}"
+        self.user = user or ""
+        self.sessions = f"{prefix}:sessions:{self.user}"
+        self.session = f"{prefix}:session:{self.user}:"
+        self.tombstone = f"{prefix}:dead:{self.user}:"
+        self.cutoff = f"{prefix}:cutoff:{self.user}"
+        self.key = f"{prefix}:key:{self.user}:"
+        self.floor = f"{prefix}:floor:{self.user}"
+        self.everyone = f"{prefix}:everyone"
+        self.cutoffs = (self.cutoff, self.floor, self.everyone)
+        self.leases = f"{prefix}:leases"
+        self.log = f"{prefix}:log"
+        self.epoch = f"{prefix}:epoch"
+        self.channel = f"{prefix}:logouts"
+        self.receipts = f"{prefix}:receipt:"
+
+    def receipt(self, logout_id: str) -> str:
+        """Return the key of a logout's receipt for this user."""
+        return f"{self.receipts}{logout_id}:{self.user}"
+
+    def receipt_users(self, logout_id: str) -> str:
+        """Return the key of the set of users whom a logout ended."""
+        return f"{self.receipts}{logout_id}"

@@ -1,0 +1,282 @@
+"""Reads the log of all partitions: live from their channels, and surely from their streams.
+
+The channels are fast and may lose what is published; the streams lose nothing that Redis kept. So
+the reader subscribes first, then reads every stream from where it was, then takes what the
+channels bring, and looks at the streams again every `CHECK_INTERVAL` seconds. What comes both ways
+is told apart by the entry's id, and what the channel left out by the id that should have gone
+before. What the reader concludes from an entry that should be there is said in
+`hub.core.position`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from redis.exceptions import RedisError
+
+from hub.core.model import Logout, Micros, Position, UserKey
+from hub.core.position import BEGINNING, Log, Verdict, order, weigh
+from hub.core.wire import Malformed, decode_logout
+from hub.errors import Unavailable
+from hub.store.base import CHECK_INTERVAL, TIME_LIMIT, Confirmed, Event, Gap, Heard, Loss
+from hub.store.lane import Script
+from hub.store.link import Link, pack
+from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.route import Route
+
+log = structlog.get_logger(__name__)
+
+READ = Script("read")
+LOSE = Script("lose")
+PAGE = 500
+TRIES = 3
+MOST_WAITING = 20_000
+"""Messages that may wait while a replay is under way; with more, the reader begins again."""
+
+LOOK = object()
+
+
+class _Part(msgspec.Struct):
+    """How far one partition was read, and the newest entry that is known to exist."""
+
+    names: Names
+    position: Position | None = None
+    witness: str = BEGINNING
+    checked: object = None
+    is_lost: bool = False
+
+    def advance(self, entry: str) -> None:
+        """Note that the log was read up to and with this entry."""
+        assert self.position is not None
+        self.position = Position(self.position.epoch, entry)
+        self.note(entry)
+
+    def note(self, entry: str) -> None:
+        """Note that this entry exists."""
+        if order(entry) > order(self.witness):
+            self.witness = entry
+
+
+class LogReader:
+    """Where this process is in the log; ``route`` is the one whose answers are to be believed."""
+
+    def __init__(self, route: Route, lifetime: Micros) -> None:
+        self._route = route
+        self._lifetime_ms = lifetime // 1000
+        self._parts = [_Part(Names(None, number)) for number in range(PARTITIONS)]
+        self._channels = {part.names.channel.encode(): part for part in self._parts}
+        self._probe = f"hub:probe:{secrets.token_hex(8)}".encode()
+        self._pushed: asyncio.Queue[Any] | None = None
+
+    def believes(self, number: int, epoch: str) -> bool:
+        """Tell whether an answer of this partition, which names its epoch, may be given out.
+
+        Nothing is believed over a connection before the log was looked at over it: the Redis
+        behind it may have lost what the one before it had acknowledged. Who never read the log
+        cannot know, and believes.
+        """
+        part = self._parts[number]
+        if part.position is None:
+            return not part.is_lost
+        is_sure = part.checked is self._route.generation(number)
+        if is_sure and part.position.epoch == epoch and not any(p.is_lost for p in self._parts):
+            return True
+        if self._pushed is not None and self._pushed.empty():
+            self._pushed.put_nowait(LOOK)
+        return False
+
+    def witness(self, number: int, entry: str) -> None:
+        """Remember that an entry was written."""
+        self._parts[number].note(entry)
+
+    async def read(self) -> AsyncGenerator[Event]:
+        """Yield what is written; see `Store.follow`."""
+        pushed: asyncio.Queue[Any] = asyncio.Queue()
+        self._pushed = pushed
+        link = Link(self._keep, lambda link: pushed.put_nowait(None))
+        clock = asyncio.get_running_loop().time
+        try:
+            await self._subscribe(link)
+            heard_at = clock()
+            while True:
+                is_whole = True
+                async for event in self._check():
+                    is_whole = is_whole and not isinstance(event, Loss)
+                    yield event
+                if is_whole:
+                    yield Confirmed()
+                next_look = clock() + CHECK_INTERVAL
+                await self._route.command("PUBLISH", self._probe, "")
+                while (message := await self._next(next_look)) is not LOOK:
+                    channel, data = _pushed(message)
+                    if channel == self._probe:
+                        heard_at = clock()
+                        continue
+                    heard = self._take(self._channels[channel], data)
+                    if heard is LOOK:
+                        break
+                    if isinstance(heard, Heard):
+                        yield heard
+                if clock() - heard_at > 3 * CHECK_INTERVAL:
+                    raise ConnectionError("the channels are silent")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"the log cannot be followed ({type(error).__name__})") from error
+        finally:
+            self._pushed = None
+            link.abort()
+
+    def _keep(self, message: Any) -> None:
+        # A replay that takes so long that this fills up begins anew, and loses nothing.
+        if self._pushed is not None:
+            too_many = self._pushed.qsize() >= MOST_WAITING
+            self._pushed.put_nowait(None if too_many else message)
+
+    async def _subscribe(self, link: Link) -> None:
+        assert self._pushed is not None
+        async with asyncio.timeout(2 * TIME_LIMIT):
+            await link.open(await self._route.pool())
+            link.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
+            for _ in range(len(self._channels) + 1):
+                # What is published already is in the streams, which are read next.
+                while not _is_confirmation(await self._pushed.get()):
+                    pass
+
+    async def _next(self, deadline: float) -> Any:
+        """Return the next message, or `LOOK` when it is time to look at the streams."""
+        assert self._pushed is not None
+        if not self._pushed.empty():
+            return self._pushed.get_nowait()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._pushed.get()
+        except TimeoutError:
+            return LOOK
+
+    def _take(self, part: _Part, data: bytes) -> Heard | object:
+        """Return the logout of a message, `LOOK` when one is missing, None when it is old."""
+        try:
+            previous, entry, leases, record = data.split(b" ", 3)
+            entry_id, known = entry.decode(), part.position
+            if known is None or order(entry_id) <= order(known.entry):
+                return None
+            if known.entry != previous.decode():
+                return LOOK
+            logout = decode_logout(record)
+        except (Malformed, ValueError) as error:
+            log.warning("an unreadable message on the channel", error=str(error))
+            return LOOK
+        part.advance(entry_id)
+        return _heard(logout, leases, part.names.part)
+
+    async def _check(self) -> AsyncGenerator[Event]:
+        """Read every stream on, and note over which connections that was done."""
+        for _ in range(TRIES):
+            before = [self._route.generation(part.names.part) for part in self._parts]
+            events: list[Event] = []
+            ends = await asyncio.gather(
+                *(self._read_on(part, events) for part in self._parts), return_exceptions=True
+            )
+            # What was read counts as read, also when another partition could not be asked.
+            gaps = [event for event in events if isinstance(event, Gap)][:1]
+            for event in gaps + [event for event in events if not isinstance(event, Gap)]:
+                yield event
+            for end in ends:
+                if end is not None:
+                    raise end
+            for part, generation in zip(self._parts, before, strict=True):
+                part.checked = generation
+            if all(p.checked is self._route.generation(p.names.part) for p in self._parts):
+                return
+        raise ConnectionError("the connection to the store is lost again and again")
+
+    async def _read_on(self, part: _Part, events: list[Event]) -> None:
+        entries: list[Any] = [None] * PAGE
+        while len(entries) == PAGE:
+            seen, last, entries = await self._look(part)
+            epoch = seen.epoch or ""
+            match weigh(part.position, seen):
+                case Verdict.MEND:
+                    part.is_lost = True
+                    events.append(await self._lose(part, epoch))
+                    return
+                case Verdict.SWEEP:
+                    part.position, part.witness = Position(epoch, last), last
+                    events.append(Gap("the log begins here"))
+                    entries = []
+                case Verdict.READ_ON:
+                    assert part.position is not None
+                    part.position = Position(epoch, part.position.entry)
+            part.is_lost = False
+            for entry, fields in entries:
+                part.advance(entry.decode())
+                events.append(_replayed(fields, part.names.part))
+
+    async def _look(self, part: _Part) -> tuple[Log, str, list[Any]]:
+        known = part.position
+        epoch, last, there, past, entries = await self._route.call(
+            part.names.part,
+            READ,
+            [part.names.log, part.names.epoch],
+            [
+                known.epoch if known else "",
+                known.entry if known else BEGINNING,
+                part.witness,
+                secrets.token_hex(8),
+                PAGE,
+                self._lifetime_ms,
+            ],
+        )
+        text = epoch.decode()
+        seen = Log(
+            epoch=text or None,
+            is_lost=text.endswith(" lost"),
+            is_mended=text.endswith(" mended"),
+            has_entry=bool(there),
+            is_past=bool(past),
+        )
+        return seen, last.decode(), entries
+
+    async def _lose(self, part: _Part, epoch: str) -> Loss:
+        names = part.names
+        stands = await self._route.call(
+            names.part, LOSE, [names.epoch], [epoch, secrets.token_hex(8)]
+        )
+        return Loss(names.part, stands.decode())
+
+
+def _pushed(message: Any) -> tuple[bytes, bytes]:
+    if not isinstance(message, list) or len(message) != 3:
+        raise ConnectionError("the subscription ended")
+    return message[1], message[2]
+
+
+def _is_confirmation(message: Any) -> bool:
+    if not isinstance(message, list) or len(message) != 3:
+        raise ConnectionError("the subscription ended")
+    return bool(message[0] == b"subscribe")
+
+
+def _replayed(fields: list[bytes], part: int) -> Event:
+    row = dict(zip(fields[0::2], fields[1::2], strict=True))
+    try:
+        leases = row.get(b"leases", b"-")
+        return _heard(decode_logout(row[b"logout"]), leases, part, is_live=False)
+    except (Malformed, KeyError) as error:
+        log.error("an unreadable logout in the log", error=str(error))
+        return Gap("an unreadable logout")
+
+
+def _heard(logout: Logout, leases: bytes, part: int, *, is_live: bool = True) -> Heard:
+    owing = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
+    return Heard(logout, _concerned(logout, part), owing, part, is_live)
+
+
+def _concerned(logout: Logout, part: int) -> Callable[[UserKey], bool]:
+    if logout.user is None:
+        return lambda user: partition_of(user) == part
+    return lambda user: user == logout.user

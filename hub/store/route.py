@@ -1,0 +1,67 @@
+"""Which Redis a partition is on, and the lane that leads there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis.asyncio import ConnectionPool
+
+from hub.store.lane import Lane, Script, Value
+from hub.store.link import dialer
+
+
+class Route(Protocol):
+    """Calls scripts on the partitions of a Redis, wherever they are."""
+
+    async def call(
+        self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
+    ) -> Any:
+        """Run a script on a partition; raises as `Lane.call` does."""
+        ...
+
+    async def command(self, *parts: Value) -> Any:
+        """Run a command that is of no partition; raises as `Lane.call` does."""
+        ...
+
+    def generation(self, part: int) -> object:
+        """Return what stands for the connection over which the partition is reached now."""
+        ...
+
+    async def pool(self) -> ConnectionPool:
+        """Return what makes connections on which every channel is heard."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class OneServer:
+    """All partitions are on one Redis."""
+
+    def __init__(self, url: str) -> None:
+        self._pool = dialer(url)
+        self._lane = Lane(self._pool)
+
+    async def call(
+        self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
+    ) -> Any:
+        """Run a script."""
+        return await self._lane.call(script, keys, args)
+
+    async def command(self, *parts: Value) -> Any:
+        """Run a command."""
+        return await self._lane.command(*parts)
+
+    def generation(self, part: int) -> object:
+        """Return what stands for the lane's connection."""
+        return self._lane.generation
+
+    async def pool(self) -> ConnectionPool:
+        """Return what makes connections."""
+        return self._pool
+
+    async def close(self) -> None:
+        """Close the lane."""
+        await self._lane.close()

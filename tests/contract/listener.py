@@ -1,0 +1,63 @@
+"""Listens to a store's log, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from hub.store.base import Confirmed, Event, Gap, Heard, Store
+
+
+class Listener:
+    """What a store's `follow` yields, kept as it comes."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._came = asyncio.Condition()
+
+    async def listen(self, store: Store) -> None:
+        """Keep what comes; ends by being cancelled, or with the store's error."""
+        async with contextlib.aclosing(store.follow()) as events:
+            async for event in events:
+                async with self._came:
+                    self.events.append(event)
+                    self._came.notify_all()
+
+    async def until(self, is_enough: Callable[[], bool]) -> None:
+        """Return once what came is enough."""
+        async with asyncio.timeout(10), self._came:
+            await self._came.wait_for(is_enough)
+
+    async def confirmed(self) -> None:
+        """Return once the store has confirmed again that all was heard."""
+        before = self.count(Confirmed)
+        await self.until(lambda: self.count(Confirmed) > before)
+
+    def count(self, kind: type[Event]) -> int:
+        """Return how many events of a kind came."""
+        return sum(isinstance(event, kind) for event in self.events)
+
+    @property
+    def heard(self) -> list[Heard]:
+        """The logouts that came."""
+        return [event for event in self.events if isinstance(event, Heard)]
+
+    async def hear(self, count: int) -> list[Heard]:
+        """Return the first so many logouts."""
+        await self.until(lambda: len(self.heard) >= count)
+        return self.heard[:count]
+
+
+@contextlib.asynccontextmanager
+async def listening(store: Store) -> AsyncIterator[Listener]:
+    """Listen inside the context, which is entered once every later logout will be heard."""
+    listener = Listener()
+    task = asyncio.create_task(listener.listen(store))
+    try:
+        await listener.until(lambda: listener.count(Confirmed) > 0)
+        assert isinstance(listener.events[0], Gap | Heard | Confirmed)
+        yield listener
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
