@@ -48,13 +48,13 @@ class RedisServer:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
+        self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, with the data that it left, and wait until it answers."""
         self._process = subprocess.Popen(
-            command(self.port, self._folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(self.port, self.folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         with redis.Redis(port=self.port) as client:
             for _ in range(200):

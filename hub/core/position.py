@@ -23,8 +23,8 @@ class Log(msgspec.Struct, frozen=True):
 
     ``epoch`` is None when there is none. ``is_lost`` when a reader found that something is missing
     and nobody has made up for it; ``is_mended`` when a logout of everyone has, before which nothing
-    counts any more. ``has_entry`` when the entry that the reader knows is there; ``is_past`` when
-    it is so old that it may be gone.
+    counts any more. ``has_entry`` when the newest entry that the reader knows of, if it knows any,
+    is there; ``is_past`` when that is so old that it may be gone.
     """
 
     epoch: str | None
@@ -53,11 +53,8 @@ def weigh(known: Position | None, log: Log) -> Verdict:
     is_known = known.epoch == log.epoch
     if log.has_entry and (is_known or log.is_mended):
         return Verdict.READ_ON
-    if is_known and known.entry == BEGINNING:
-        return Verdict.READ_ON
-    if log.is_mended and not is_known:
-        return Verdict.SWEEP
-    return Verdict.SWEEP if is_known and log.is_past else Verdict.MEND
+    explained = log.is_past if is_known else log.is_mended
+    return Verdict.SWEEP if explained else Verdict.MEND
 
 
 def order(entry: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from hub.errors import Unavailable
 from hub.store.base import Confirmed, Event, Gap, Heard, Store
 
 
@@ -18,11 +19,24 @@ class Listener:
 
     async def listen(self, store: Store) -> None:
         """Keep what comes; ends by being cancelled, or with the store's error."""
-        async with contextlib.aclosing(store.follow()) as events:
-            async for event in events:
-                async with self._came:
-                    self.events.append(event)
-                    self._came.notify_all()
+        try:
+            async with contextlib.aclosing(store.follow()) as events:
+                async for event in events:
+                    await self._note(event)
+        finally:
+            await self._note()
+
+    async def listen_on(self, store: Store) -> None:
+        """Listen, and begin again after each interruption; ends by being cancelled."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                await self.listen(store)
+            await asyncio.sleep(0.05)
+
+    async def _note(self, *events: Event) -> None:
+        async with self._came:
+            self.events += events
+            self._came.notify_all()
 
     async def until(self, is_enough: Callable[[], bool]) -> None:
         """Return once what came is enough."""
@@ -53,11 +67,12 @@ class Listener:
 async def listening(store: Store) -> AsyncIterator[Listener]:
     """Listen inside the context, which is entered once every later logout will be heard."""
     listener = Listener()
-    task = asyncio.create_task(listener.listen(store))
+    task = asyncio.create_task(listener.listen_on(store))
     try:
         await listener.until(lambda: listener.count(Confirmed) > 0)
         assert isinstance(listener.events[0], Gap | Heard | Confirmed)
         yield listener
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -13,9 +13,9 @@ end
 
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 local time = redis.call('TIME')
-local oldest = time[1] * 1000 - tonumber(ARGV[6])
+local oldest = time[1] * 1000 + time[2] / 1000 - tonumber(ARGV[6])
 local past = tonumber(string.match(witness, '^%d+')) < oldest
-local there = #redis.call('XRANGE', KEYS[1], witness, witness) > 0
+local there = witness == '0-0' or #redis.call('XRANGE', KEYS[1], witness, witness) > 0
 local entries = {}
 if last[1] and last[1][1] ~= position then
   entries = redis.call('XRANGE', KEYS[1], '(' .. position, '+', 'COUNT', ARGV[5])
