@@ -6,12 +6,15 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from hub.core.model import SECOND
-from hub.settings import Settings
+from hub.settings import Settings, SettingsError
 from hub.store.link import dialer
+
+log = structlog.get_logger(__name__)
 
 Level = Literal["good", "fair", "bad"]
 
@@ -52,6 +55,19 @@ async def examine(settings: Settings) -> list[Finding]:
     finally:
         await redis.aclose()
     return findings
+
+
+async def refuse_unsafe(settings: Settings) -> None:
+    """Refuse a Redis that would forget logouts; one that does not answer is waited for later.
+
+    Raises:
+        SettingsError: in one line that says what to set.
+    """
+    for finding in await examine(settings):
+        if finding.check == "maxmemory-policy" and finding.level == "bad":
+            raise SettingsError(f"HUB_REDIS_URL: maxmemory-policy is {finding.detail}")
+        if finding.check == "persistence" and finding.level == "fair":
+            log.warning("Redis forgets", detail=finding.detail)
 
 
 def _examine_settings(settings: Settings) -> list[Finding]:

@@ -162,6 +162,11 @@ def test_the_version_is_told() -> None:
         ["token"],
         ["token", "ada", "--lifetime", "long"],
         ["logout"],
+        ["logout", "ada", "--everyone"],
+        ["logout", "ada", "grace", "--sid", "s"],
+        ["logout", "ada", "--scope", "others"],
+        ["logout", "ada", "--spread", "-1"],
+        ["logout", "--from", "/nowhere/users.txt"],
         ["logout", "ada", "--scope", "everything"],
         ["logout", "ada", "--reason", "because"],
         ["sessions"],
@@ -300,6 +305,27 @@ async def test_logout_ends_what_was_asked_for(hub: Replica) -> None:
     assert (await hub.call("GET", "/verify", old["two"])).code == "token_revoked"
 
 
+async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: Path) -> None:
+    """Named on the line or in a file, with a count of what became of their sessions."""
+    names = tmp_path / "users.txt"
+    names.write_text("grace\n\n  eve \n")
+    tokens = {user: token(user, "s") for user in ("ada", "grace", "eve", "bob")}
+    for mine in tokens.values():
+        await hub.call("GET", "/session", mine)
+    ended = await command(
+        "logout", "ada", "--from", str(names), "--spread", "1", "--wait",
+        "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN,
+    )  # fmt: skip
+    assert (ended.code, ended.err) == (0, "")
+    assert "3 users are logged out; sessions: 3 offline" in ended.out
+    assert ended.out.splitlines()[-1].startswith("3 users are logged out; sessions: 3 offline")
+    for user, status in (("ada", 401), ("grace", 401), ("eve", 401), ("bob", 200)):
+        assert (await hub.call("GET", "/session", tokens[user])).status == status
+    ended = await command("logout", "--everyone", "--json", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN)
+    assert json.loads(ended.out)["everyone"] is True
+    assert (await hub.call("GET", "/session", tokens["bob"])).status == 401
+
+
 async def test_the_address_of_the_hub_comes_from_the_settings(hub: Replica) -> None:
     """On the same machine, with the same settings, no address is needed."""
     ended = await command(
@@ -312,7 +338,7 @@ async def test_what_the_hub_refuses_fails_in_one_line(hub: Replica) -> None:
     """Exit code 1, the status and what was wrong; no traceback, and no token."""
     wrong, unclear = await asyncio.gather(
         command("sessions", "ada", "--url", hub.url, HUB_ADMIN_TOKEN="wrong-" * 4),
-        command("logout", "ada", "--scope", "others", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN),
+        command("logout", "ada", "--scope", "session", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN),
     )
     for ended, status in ((wrong, "401"), (unclear, "400")):
         assert (ended.code, ended.out) == (1, "")

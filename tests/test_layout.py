@@ -26,7 +26,9 @@ FLOORS: dict[str, set[str]] = {
     "pages": EDGE,
     "app": EDGE | {"api", "realtime", "guard", "pages"},
     "doctor": EDGE | {"app"},
-    "cli": EDGE | {"api", "realtime", "guard", "pages", "app", "doctor"},
+    "console": {"settings"},
+    "commands": EDGE | {"api", "app", "console"},
+    "cli": EDGE | {"api", "app", "doctor", "console", "commands"},
     "__main__": {"cli"},
     "__init__": EDGE | {"guard"},
 }

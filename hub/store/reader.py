@@ -11,6 +11,7 @@ before. What the reader concludes from an entry that should be there is said in
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -37,6 +38,8 @@ PAGE = 500
 TRIES = 3
 MOST_WAITING = 20_000
 """Messages that may wait while a replay is under way; with more, the reader begins again."""
+
+SAFE_POLICIES = ("noeviction", "unknown")
 
 LOOK = object()
 
@@ -101,6 +104,7 @@ class LogReader:
         link = Link(self._keep, lambda link: pushed.put_nowait(None))
         clock = asyncio.get_running_loop().time
         try:
+            await self._refuse_eviction()
             await self._subscribe(link)
             heard_at = clock()
             while True:
@@ -135,6 +139,12 @@ class LogReader:
         if self._pushed is not None:
             too_many = self._pushed.qsize() >= MOST_WAITING
             self._pushed.put_nowait(None if too_many else message)
+
+    async def _refuse_eviction(self) -> None:
+        """A store that forgets logouts when its memory is full is no store to follow."""
+        policy = read_policy(await self._route.command("INFO", "memory"))
+        if policy not in SAFE_POLICIES:
+            raise Unavailable(f"maxmemory-policy {policy} may forget logouts: set noeviction")
 
     async def _subscribe(self, link: Link) -> None:
         assert self._pushed is not None
@@ -247,6 +257,12 @@ class LogReader:
             names.part, LOSE, [names.epoch], [epoch, secrets.token_hex(8)]
         )
         return Loss(names.part, stands.decode())
+
+
+def read_policy(info: bytes) -> str:
+    """Return the maxmemory-policy that ``INFO memory`` tells, ``unknown`` when it does not."""
+    found = re.search(rb"^maxmemory_policy:(\S+)", info, re.MULTILINE)
+    return found[1].decode() if found else "unknown"
 
 
 def _pushed(message: Any) -> tuple[bytes, bytes]:

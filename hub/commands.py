@@ -1,0 +1,228 @@
+"""The commands for administrators: end sessions, list them, watch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TextIO
+from urllib.parse import quote
+
+import click
+
+from hub.access.logouts import Logouts
+from hub.access.requests import MAX_SPREAD, MAX_USERS
+from hub.api.views import view_many
+from hub.app import create_store
+from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, settings_or_stop
+from hub.core.model import Logout, Reason, Scope, State, split_user_key
+from hub.core.wire import describe_logout
+from hub.errors import NotFound, Unavailable
+from hub.metrics import Metrics
+from hub.settings import Settings
+from hub.store.base import Gap, Heard, Loss
+
+WATCH_PATIENCE = 90.0
+WATCHED = 1000
+POLL = 2
+
+
+@click.command()
+@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.option("--from", "source", type=click.File(), help="A file with a user a line; - is stdin.")
+@click.option("--everyone", is_flag=True, help="Every user of every issuer.")
+@click.option(
+    "--scope", type=click.Choice([scope.value for scope in Scope]), help="Which sessions."
+)
+@click.option("--sid", help="The session to end, or with --scope others the one to keep.")
+@click.option(
+    "--reason",
+    type=click.Choice([reason.value for reason in Reason]),
+    default=Reason.ADMIN.value,
+    show_default=True,
+    help="Why; shown to the user.",
+)
+@click.option("--message", help="Words for the user.")
+@click.option(
+    "--spread",
+    metavar="SECONDS",
+    type=click.IntRange(0, MAX_SPREAD),
+    help="Tell their devices little by little; the sessions are over at once.",
+)
+@click.option("--wait", is_flag=True, help="Wait until every device was told, and show it.")
+@of_issuer
+@at_url
+@as_json
+def logout(
+    users: tuple[str, ...],
+    source: TextIO | None,
+    everyone: bool,
+    spread: int | None,
+    wait: bool,
+    url: str | None,
+    as_json: bool,
+    **asked: str | None,
+) -> None:
+    """Log users out, everywhere or from one session. Needs HUB_ADMIN_TOKEN.
+
+    \b
+    logout-hub logout ada --reason password_changed
+    logout-hub logout ada --sid 0Zr4…  --message "This phone was reported lost."
+    logout-hub logout --from users.txt --reason policy --spread 120 --wait
+    logout-hub logout --everyone --reason suspicious
+    """
+    names = [*users, *_read_names(source)]
+    if everyone == bool(names):
+        raise click.UsageError("Name users, or give --everyone.")
+    if asked["sid"] is not None and (everyone or len(names) > 1):
+        raise click.UsageError("--sid goes with one user.")
+    if asked["scope"] == Scope.OTHERS.value and asked["sid"] is None:
+        raise click.UsageError("--scope others needs --sid, the session to keep.")
+    body = {name: value for name, value in asked.items() if value is not None}
+    if spread is not None:
+        body["spread_seconds"] = spread  # type: ignore[assignment]
+    answers = run(_log_out(names, body, url, wait=wait, quiet=as_json))
+    for answer in answers:
+        if as_json:
+            click.echo(json.dumps(answer))
+        elif "sessions" in answer:
+            _show_one(names[0], answer)
+        else:
+            _show_many(answer)
+
+
+def _read_names(source: TextIO | None) -> list[str]:
+    return [line.strip() for line in source or () if line.strip()]
+
+
+async def _log_out(
+    names: Sequence[str], body: dict[str, Any], url: str | None, *, wait: bool, quiet: bool
+) -> list[Any]:
+    whom: list[dict[str, Any]] = [{"everyone": True}]
+    if len(names) == 1:
+        whom = [{"user": names[0]}]
+    elif names:
+        starts = range(0, len(names), MAX_USERS)
+        whom = [{"users": names[start : start + MAX_USERS]} for start in starts]
+    answers = [await call("POST", "/admin/logout", url, {**body, **who}) for who in whom]
+    if not wait:
+        return answers
+    return [await _await_receipt(answer, url, quiet=quiet) for answer in answers]
+
+
+async def _await_receipt(answer: Any, url: str | None, *, quiet: bool) -> Any:
+    """Poll a receipt until it is complete, with a bar of what is settled."""
+    hidden = quiet or None
+    length = max(1, sum(_count(answer).values()))
+    with click.progressbar(length=length, label="told", hidden=bool(hidden)) as bar:
+        while not answer["complete"]:
+            answer = await call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
+            counts = _count(answer)
+            bar.length = max(bar.length or 1, sum(counts.values()))
+            settled = sum(counts.values()) - counts.get(State.NOTIFIED.value, 0)
+            bar.update(max(0, settled - bar.pos))
+        bar.update((bar.length or 1) - bar.pos)
+    return answer
+
+
+def _count(answer: Any) -> dict[str, int]:
+    if "states" in answer:
+        counts: dict[str, int] = answer["states"]
+        return counts
+    states = [session["state"] for session in answer["sessions"]]
+    return {state: states.count(state) for state in states}
+
+
+def _show_one(user: str, answer: Any) -> None:
+    ended = answer["sessions"]
+    click.echo(f"{user} is logged out ({answer['scope']}): {len(ended)} known sessions ended")
+    for session in ended:
+        click.echo(f"  {session['state']:<12} {session['device'] or '-'}  {session['sid']}")
+
+
+def _show_many(answer: Any) -> None:
+    who = "everyone is" if answer["everyone"] else f"{answer['users']} users are"
+    what = "sockets" if answer["everyone"] else "sessions"
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(answer["states"].items()))
+    more = "" if answer["complete"] else " so far"
+    click.echo(f"{who} logged out; {what}{more}: {counts or 'none'}  {answer['id']}")
+
+
+@click.command()
+@click.argument("user")
+@of_issuer
+@at_url
+@as_json
+def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None:
+    """List where USER is logged in. Needs HUB_ADMIN_TOKEN."""
+    path = f"/admin/users/{quote(user, safe='')}/sessions"
+    answer = run(call("GET", path + (f"?iss={quote(iss, safe='')}" if iss else ""), url))
+    if as_json:
+        click.echo(json.dumps(answer))
+        return
+    if not answer["sessions"]:
+        click.echo(f"{user} has no sessions", err=True)
+    for session in answer["sessions"]:
+        seen = datetime.fromtimestamp(session["last_seen_at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        state = "online" if session["online"] else f"seen {seen}"
+        place = f"{session['device']}  {session['ip']}  {state}"
+        click.echo(f"{session['sid']}  {place}")
+
+
+@click.command()
+@as_json
+def watch(as_json: bool) -> None:
+    """Follow logouts as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
+    settings = settings_or_stop()
+    if settings.redis_url is None:
+        raise BadSetting("HUB_REDIS_URL is not set: an embedded store cannot be watched")
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            run(_watch(settings, as_json=as_json))
+        except Unavailable as error:
+            raise click.ClickException(error.detail) from None
+
+
+async def _watch(settings: Settings, *, as_json: bool) -> None:
+    async with create_store(settings) as store:
+        seen: deque[str] = deque(maxlen=WATCHED)
+        shown: set[asyncio.Task[None]] = set()
+        logouts = Logouts(store, Metrics())
+        async for event in store.follow():
+            match event:
+                case Gap():
+                    click.echo("watching logouts", err=True)
+                case Loss():
+                    click.secho(
+                        "the store lost what it knew of earlier logouts", fg="red", err=True
+                    )
+                case Heard(logout) if logout.id not in seen:
+                    # Several users' logout, or everyone's, is heard once for each part of them.
+                    seen.append(logout.id)
+                    task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
+                    shown.add(task)
+                    task.add_done_callback(shown.discard)
+
+
+async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
+    iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
+    told = {"user": sub, "iss": iss, **describe_logout(logout)}
+    when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+    who = "everyone" if sub is None else sub
+    sid = f" {logout.sid}" if logout.sid else ""
+    line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
+    click.echo(json.dumps(told) if as_json else line)
+    patience = logout.spread + WATCH_PATIENCE
+    with contextlib.suppress(NotFound, Unavailable):
+        receipt = await logouts.read(logout.id, None, patience)
+        counts = view_many(receipt).states
+        if as_json:
+            known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
+            click.echo(json.dumps(known))
+        else:
+            summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            end = "" if receipt.complete else " (not complete)"
+            click.echo(f"{'':15}{who}: {summary or 'no sessions'}{end}  {logout.id}")

@@ -1,0 +1,92 @@
+"""What the commands of the command line share: settings, options, how failures are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import aiohttp
+import click
+
+from hub.settings import Settings, SettingsError, describe_settings, load_settings
+
+Result = TypeVar("Result")
+
+TIMEOUT = aiohttp.ClientTimeout(total=30)
+
+
+class BadSetting(click.ClickException):
+    """A setting stops the command; shown in one line."""
+
+    exit_code = 2
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop, where uvloop exists."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine on the fastest loop there is."""
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        return runner.run(main_coroutine)
+
+
+def address(host: str, port: int) -> str:
+    """Return the address of a hub on a host name, or an address of either kind."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def settings_or_stop(options: dict[str, Any] | None = None) -> Settings:
+    """Return the settings, or stop the command with one line."""
+    try:
+        return load_settings(options)
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for every setting."""
+    for name, default, text, _ in reversed(describe_settings()):
+        shown = f"{text}  [{name}{f', default {default}' if default else ''}]"
+        option = "--" + name.removeprefix("HUB_").lower().replace("_", "-")
+        command = click.option(option, default=None, help=shown)(command)
+    return command
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+at_url = click.option(
+    "--url",
+    metavar="URL",
+    default=None,
+    help="The hub's address.  [default: http://HUB_HOST:HUB_PORT]",
+)
+of_issuer = click.option(
+    "--iss", metavar="ISSUER", help="The user's issuer, if not HUB_JWT_ISSUER."
+)
+
+
+async def call(method: str, path: str, url: str | None, body: Any = None) -> Any:
+    """Return what a hub answers an administrator; stops the command when it refuses."""
+    settings = settings_or_stop()
+    if settings.admin_token is None:
+        raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
+    base = url or address(settings.host, settings.port)
+    headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as http,
+            http.request(method, base.rstrip("/") + path, json=body) as answer,
+        ):
+            told = await answer.json(content_type=None)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
+    if answer.status != 200:
+        detail = told.get("detail", told) if isinstance(told, dict) else told
+        raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
+    return told

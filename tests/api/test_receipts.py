@@ -1,0 +1,210 @@
+"""What became of a logout, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.realtime.raw import RawSocket, raw_socket
+from tests.redis_server import RedisServer
+from tests.site import ADMIN, Replica, running, settings, token
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Replica]:
+    """A hub on each store."""
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    async with running(settings(redis_url=url, notice_grace=0.6)) as replica:
+        yield replica
+
+
+async def acknowledge(raw: RawSocket) -> None:
+    """Acknowledge the next notification."""
+    frame = str(await raw.receive())
+    number = frame[2:].partition("[")[0]
+    await raw.send(f'43{number}[{{"cleared":true}}]')
+
+
+def states(answer: Any) -> dict[str, str]:
+    """Return the state of each session in a receipt."""
+    return {session["sid"]: session["state"] for session in answer.body["sessions"]}
+
+
+async def test_each_session_says_what_became_of_it(hub: Replica) -> None:
+    """Acknowledged, cut for want of an answer, gone without one, or not there at all."""
+    async with (
+        raw_socket(hub) as good,
+        raw_socket(hub) as mute,
+        raw_socket(hub) as leaving,
+    ):
+        for raw, sid in ((good, "good"), (mute, "mute"), (leaving, "leaving")):
+            await raw.connect(token("ada", sid))
+        await hub.call("GET", "/session", token("ada", "away"))
+        asked = asyncio.create_task(hub.call("POST", "/logout?wait=8", token("ada", "away")))
+        await acknowledge(good)
+        assert "logoutNotification" in str(await leaving.receive())
+        await leaving.websocket.close()
+        answer = await asked
+    assert answer.body["complete"] is True
+    assert states(answer) == {
+        "good": "acknowledged",
+        "mute": "cut",
+        "leaving": "notified",
+        "away": "offline",
+    }
+
+
+async def test_the_answer_does_not_wait_unless_it_is_asked_to(hub: Replica) -> None:
+    """At once, with who is being told; the receipt tells the rest later."""
+    async with raw_socket(hub) as mute:
+        await mute.connect(token("ada", "mute"))
+        caller = token("ada", "caller")
+        answer = await hub.call("POST", "/logout", caller)
+        assert (states(answer), answer.body["complete"]) == (
+            {"mute": "notified", "caller": "offline"},
+            False,
+        )
+        path = f"/logouts/{answer.body['id']}"
+        now = await hub.call("GET", path, caller)
+        assert (now.status, now.body["complete"]) == (200, False)
+        later = await hub.call("GET", path + "?wait=8", caller)
+        assert (states(later)["mute"], later.body["complete"]) == ("cut", True)
+        assert {**later.body, "sessions": [], "complete": 0} == {
+            **answer.body,
+            "sessions": [],
+            "complete": 0,
+        }
+
+
+async def test_a_receipt_is_shown_to_its_owner_and_to_administrators(hub: Replica) -> None:
+    """Others, and the dead session for any other logout, are told no more than of none."""
+    ended, fresh = token("ada", "s1"), token("ada", "s2")
+    first = await hub.call("POST", "/logout", ended, json={"scope": "session"})
+    second = await hub.call("POST", "/logout", fresh, json={"scope": "others"})
+    path = f"/logouts/{first.body['id']}"
+    for who in (ended, fresh, ADMIN, token("root", scope="hub:admin")):
+        answer = await hub.call("GET", path, who)
+        assert (answer.status, answer.body["id"]) == (200, first.body["id"])
+    assert (await hub.call("GET", path, token("eve"))).status == 404
+    assert (await hub.call("GET", path)).status == 401
+    other = await hub.call("GET", f"/logouts/{second.body['id']}", ended)
+    assert (other.status, other.code) == (401, "token_revoked")
+    for name in ("never", "x" * 500, "%00", "a%2Fb"):
+        assert (await hub.call("GET", f"/logouts/{name}", ADMIN)).status == 404
+
+
+@pytest.mark.parametrize("wait", ["-1", "soon", "nan", "inf", "1e999", ""])
+async def test_a_wait_that_is_no_number_of_seconds_ends_nothing(hub: Replica, wait: str) -> None:
+    """Nothing is written before the request is understood."""
+    mine = token("ada")
+    answer = await hub.call("POST", f"/logout?wait={wait}", mine)
+    if wait:
+        assert (answer.status, answer.code) == (400, "invalid_request")
+        assert (await hub.call("GET", "/verify", mine)).status == 204
+    else:
+        assert answer.status == 200
+
+
+async def test_a_long_wait_is_bounded(hub: Replica) -> None:
+    """Who asks for an hour gets an answer all the same, within seconds."""
+    async with raw_socket(hub) as mute:
+        await mute.connect(token("ada", "mute"))
+        began = time.monotonic()
+        answer = await hub.call("POST", "/logout?wait=3600", token("ada", "caller"))
+        assert answer.body["complete"] is True
+        assert time.monotonic() - began < 9
+
+
+async def test_several_users_have_one_receipt(hub: Replica) -> None:
+    """Their sessions are counted by what became of them; each user sees only what is theirs."""
+    async with raw_socket(hub) as good, raw_socket(hub) as mute:
+        await good.connect(token("ada", "a"))
+        await mute.connect(token("eve", "e"))
+        body = {"users": ["ada", "eve", "grace"], "reason": "policy"}
+        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        await acknowledge(good)
+        assert (answer.body["users"], answer.body["complete"]) == (3, False)
+        path = f"/logouts/{answer.body['id']}?wait=8"
+        done = await hub.call("GET", path, ADMIN)
+        assert done.body["states"] == {"acknowledged": 1, "cut": 1}
+        assert done.body["complete"] is True
+        mine = await hub.call("GET", path, token("ada", "b"))
+        assert states(mine) == {"a": "acknowledged"}
+
+
+async def test_everyones_receipt_counts_sockets(hub: Replica) -> None:
+    """How many were told and cut, over all users."""
+    async with raw_socket(hub) as good, raw_socket(hub) as mute:
+        await good.connect(token("ada", "a"))
+        await mute.connect(token("eve", "e"))
+        body = {"everyone": True, "reason": "policy"}
+        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        await acknowledge(good)
+        done = await hub.call("GET", f"/logouts/{answer.body['id']}?wait=8", ADMIN)
+        assert (done.body["everyone"], done.body["complete"]) == (True, True)
+        assert done.body["states"] == {"acknowledged": 1, "cut": 1}
+
+
+async def test_a_spread_logout_is_true_at_once_and_told_little_by_little(hub: Replica) -> None:
+    """No token is accepted from the start; the sockets are told over the seconds asked for."""
+    async with raw_socket(hub) as one, raw_socket(hub) as two:
+        mine = token("ada", "a")
+        await one.connect(mine)
+        await two.connect(token("eve", "e"))
+        body = {"everyone": True, "reason": "policy", "spread_seconds": 2}
+        began = time.monotonic()
+        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        assert (await hub.call("GET", "/verify", mine)).status == 401
+        assert answer.body["complete"] is False
+        for raw in (one, two):
+            assert "logoutNotification" in str(await raw.receive())
+        path = f"/logouts/{answer.body['id']}?wait=9"
+        done = await hub.call("GET", path, ADMIN)
+        assert done.body["complete"] is True
+        assert time.monotonic() - began > 1
+        assert sum(done.body["states"].values()) == 2
+
+
+@pytest.mark.parametrize("spread", [-1, 3601, 1.5, "1", True])
+async def test_a_spread_that_makes_no_sense_ends_nothing(hub: Replica, spread: Any) -> None:
+    """From nothing to an hour, in whole seconds."""
+    body = {"everyone": True, "reason": "policy", "spread_seconds": spread}
+    assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 400
+    assert (await hub.call("GET", "/verify", token("ada"))).status == 204
+
+
+async def test_another_list_with_the_same_key_is_refused(hub: Replica) -> None:
+    """Before anything of it is written; the same list again is the same logout."""
+    key = {"Idempotency-Key": "k1"}
+    await hub.call("GET", "/session", token("carol", "s"))
+    carol = token("carol", "s")
+    first = {"users": ["ada", "bob"], "reason": "policy"}
+    one = await hub.call("POST", "/admin/logout", ADMIN, json=first, headers=key)
+    again = await hub.call("POST", "/admin/logout", ADMIN, json=first, headers=key)
+    assert (one.status, again.status) == (200, 200)
+    assert one.body["id"] == again.body["id"]
+    other = {"users": ["ada", "carol"], "reason": "policy"}
+    refused = await hub.call("POST", "/admin/logout", ADMIN, json=other, headers=key)
+    assert (refused.status, refused.code) == (400, "invalid_request")
+    assert (await hub.call("GET", "/verify", carol)).status == 204
+
+
+async def test_a_replica_that_dies_leaves_no_receipt_open(own_redis: RedisServer) -> None:
+    """What it had told counts as notified once its lease runs out; nobody waits for ever."""
+    given = settings(redis_url=own_redis.url, replica="living")
+    async with running(given) as hub:
+        with own_redis.client() as client:
+            # As a replica leaves things that was killed just after it had renewed its lease.
+            await hub.call("GET", "/session", token("ada", "s1"))
+            (session,) = client.scan_iter("hub:*:session:*")
+            leases = session.decode().partition(":session:")[0] + ":leases"
+            client.hset(session, "@dead.1", 1)
+            client.zadd(leases, {"dead.1": time.time_ns() // 1000 - 13_000_000})
+        answer = await hub.call("POST", "/logout", token("ada", "s2"))
+        assert states(answer)["s1"] == "notified"
+        done = await hub.call("GET", f"/logouts/{answer.body['id']}?wait=9", ADMIN)
+        assert (states(done)["s1"], done.body["complete"]) == ("notified", True)

@@ -1,0 +1,212 @@
+"""What a replica does when the log, its connection or its own notice fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub.core.model import SECOND, Logout, Reason, Scope, user_key
+from hub.core.wire import encode_logout
+from hub.realtime.delivery import Delivery
+from hub.store.base import Command, Heard
+from hub.store.names import Names
+from hub.store.redis import RedisStore
+from tests.realtime.raw import eventually, raw_socket
+from tests.redis_server import RedisServer
+from tests.site import ADMIN, Replica, running, settings, token
+
+FENCE = 3.0
+LOGOUT = Logout("x", user_key("", "ada"), Scope.ALL, Reason.POLICY)
+
+
+@pytest.fixture
+async def hub(own_redis: RedisServer) -> AsyncIterator[Replica]:
+    """A replica on a Redis that may be killed."""
+    given = settings(redis_url=own_redis.url, fence_seconds=FENCE, notice_grace=0.3)
+    async with running(given) as replica:
+        yield replica
+
+
+async def metric(hub: Replica, line: str) -> float:
+    """Return the value of a metric."""
+    text: str = (await hub.call("GET", "/metrics")).body
+    return next(float(row.rsplit(" ", 1)[1]) for row in text.splitlines() if row.startswith(line))
+
+
+async def status(hub: Replica, path: str = "/readyz", who: str | None = None) -> int:
+    """Return what a call is answered with."""
+    return (await hub.call("GET", path, who)).status
+
+
+async def opening_status(hub: Replica) -> int:
+    """Return what the opening of a polling transport is answered with."""
+    return await status(hub, "/socket.io/?EIO=4&transport=polling")
+
+
+async def test_a_fenced_replica_closes_its_sockets_and_takes_none(
+    hub: Replica, own_redis: RedisServer
+) -> None:
+    """As a network that fails would, so that clients connect elsewhere; and it comes back."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        own_redis.pause()
+        began = time.monotonic()
+        assert await raw.receive_all() == []
+        assert raw.websocket.close_code == 1001
+        assert FENCE - 1.5 < time.monotonic() - began < FENCE + 5
+    assert await status(hub) == 503
+    assert await opening_status(hub) == 503
+    assert await status(hub, "/healthz") == 200
+    assert await metric(hub, "hub_fences_total") == 1
+    assert await metric(hub, "hub_following") == 0
+    own_redis.resume()
+
+    async def is_back() -> bool:
+        return await status(hub) == 200 and await opening_status(hub) == 200
+
+    await eventually(is_back)
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect(token("ada", "s1"))).startswith("40")
+
+    async def is_young() -> bool:
+        return await metric(hub, "hub_position_age_seconds") < FENCE
+
+    await eventually(is_young)
+
+
+async def test_a_short_hang_fences_nobody(hub: Replica, own_redis: RedisServer) -> None:
+    """A hiccup shorter than the fence closes no socket."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        own_redis.pause()
+        await asyncio.sleep(1.2)
+        own_redis.resume()
+        await eventually(lambda: status_is(hub, 200))
+        await raw.send('420["nonsense"]')
+        assert "not_found" in str(await raw.receive())
+    assert await metric(hub, "hub_fences_total") == 0
+
+
+async def status_is(hub: Replica, wanted: int) -> bool:
+    """Tell whether /readyz answers so."""
+    return await status(hub) == wanted
+
+
+async def test_a_replica_that_never_reached_its_store_takes_no_sockets() -> None:
+    """It runs, says that it is alive and not ready, and refuses as a failing network would."""
+    async with running(settings(redis_url="redis://127.0.0.1:1/0")) as hub:
+        assert await status(hub, "/healthz") == 200
+        assert await status(hub) == 503
+        assert await opening_status(hub) == 503
+
+
+async def test_a_lost_message_still_cuts_every_socket(hub: Replica, own_redis: RedisServer) -> None:
+    """The subscription is killed at the instant of publishing, again and again."""
+    for number in range(5):
+        async with raw_socket(hub) as raw:
+            await raw.connect(token("ada", f"s{number}"))
+            with own_redis.client() as client:
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                answer = await hub.call("POST", "/logout", token("ada", f"s{number}"))
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            assert answer.status == 200
+            frames = await raw.receive_all()
+            assert "logoutNotification" in frames[0]
+
+
+async def test_a_logout_that_nobody_published_cuts_all_the_same(
+    hub: Replica, own_redis: RedisServer
+) -> None:
+    """Written by another program while this replica's channel stayed silent."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        record = f"{time.time_ns() // 1000} {encode_logout(LOGOUT).decode()}"
+        with own_redis.client() as client:
+            client.xadd(Names(LOGOUT.user).log, {"logout": record, "leases": "-"})
+        assert '"reason":"policy"' in str(await raw.receive())
+    assert await metric(hub, "hub_replayed_total") == 1
+
+
+async def test_data_that_was_lost_ends_everything_where_that_is_asked_for(
+    own_redis: RedisServer,
+) -> None:
+    """HUB_ON_DATA_LOSS=cut_off: all are told and cut, old tokens are dead, new ones work."""
+    given = settings(redis_url=own_redis.url, on_data_loss="cut_off", notice_grace=0.2)
+    async with running(given) as hub, raw_socket(hub) as raw:
+        old = token("ada", "s1")
+        await raw.connect(old)
+        assert (await hub.call("POST", "/logout", token("eve", "e1"))).status == 200
+        dead = token("eve", "e1")
+        with own_redis.client() as client:
+            client.flushall()
+        frames = await raw.receive_all()
+        assert "policy" in frames[0]
+        for who in (old, dead):
+            await eventually(lambda who=who: is_refused(hub, who))
+        await eventually(lambda: status_is(hub, 200))
+        assert await status(hub, "/session", token("ada", "s2")) == 200
+        assert await metric(hub, "hub_losses_total") == 1
+
+
+async def is_refused(hub: Replica, who: str) -> bool:
+    """Tell whether a token is said to be dead, and never to be alive."""
+    answer = await hub.call("GET", "/verify", who)
+    assert answer.status in (401, 503), answer
+    return answer.status == 401
+
+
+async def test_data_that_was_lost_fails_closed_until_an_administrator_decides(
+    hub: Replica, own_redis: RedisServer
+) -> None:
+    """By default nothing is accepted and sockets are closed; a logout of everyone mends it."""
+    async with raw_socket(hub) as raw:
+        mine = token("ada", "s1")
+        await raw.connect(mine)
+        with own_redis.client() as client:
+            client.flushall()
+        for path in ("/session", "/verify", "/sessions"):
+            assert await status(hub, path, mine) == 503
+        assert await raw.receive_all() == []
+        assert raw.websocket.close_code == 1001
+    assert await status(hub) == 503
+    assert await opening_status(hub) == 503
+    body = {"everyone": True, "reason": "policy"}
+    assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 200
+    await eventually(lambda: status_is(hub, 200))
+    assert (await hub.call("GET", "/verify", mine)).code == "token_revoked"
+    assert await status(hub, "/session", token("ada", "s2")) == 200
+
+
+async def test_a_socket_of_a_session_that_ended_unheard_may_not_act(
+    hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the replica has heard of it, the store is asked: the old session ends nothing."""
+    monkeypatch.setattr(Delivery, "deliver", lambda self, heard: 0)
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        async with RedisStore(own_redis.url, lifetime=3600 * SECOND) as other:
+            logout = Logout("x", user_key("", "ada"), Scope.SESSION, Reason.POLICY, sid="s1")
+            await other.end(Command(logout, also="s1"))
+        assert await status(hub, "/session", token("ada", "s2")) == 200
+        await raw.send('420["logout"]')
+        assert "token_revoked" in str(await raw.receive())
+        assert await status(hub, "/session", token("ada", "s2")) == 200
+
+
+async def test_what_was_not_delivered_is_found_by_a_sweep(
+    hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug of ours while handling a logout is logged, and every socket is checked."""
+
+    def broken(self: Delivery, heard: Heard) -> int:
+        raise RuntimeError("a bug")
+
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        monkeypatch.setattr(Delivery, "deliver", broken)
+        assert (await hub.call("POST", "/logout", token("ada", "s1"))).status == 200
+        assert "logoutNotification" in str(await raw.receive())
+    assert await metric(hub, 'hub_swept_total{cause="gap"}') == 1
