@@ -35,6 +35,7 @@ SLOW_ROUND = 300.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 WATCH_EVERY = 0.25
 UNREADY_AFTER = 3.0
+IN_FLIGHT = 2.0
 
 
 class Follower:
@@ -197,7 +198,7 @@ class Follower:
         await asyncio.gather(*(self._check(connection, cause) for connection in connections))
 
     async def _check(self, connection: Connection, cause: str) -> None:
-        if connection.ended is not None or connection.gone:
+        if _is_over(connection):
             return
         try:
             refusal = await self._authority.doubt(connection.identity)
@@ -205,8 +206,17 @@ class Follower:
             # One record that nobody can read must not keep the replica from following the rest.
             log.error("a session cannot be judged", error=error.detail)
             return
-        if refusal is None or refusal.logout is None or connection.ended is not None:
+        if refusal is None or refusal.logout is None:
+            return
+        if cause == "slow":
+            # Most likely it is being heard at this very moment.
+            await asyncio.sleep(IN_FLIGHT)
+        if _is_over(connection):
             return
         log.warning("a sweep found a socket that a logout had ended", cause=cause)
         self._metrics.swept.labels(cause).inc()
         self._delivery.end([connection], refusal.logout)
+
+
+def _is_over(connection: Connection) -> bool:
+    return connection.ended is not None or connection.gone

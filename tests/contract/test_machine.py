@@ -1,0 +1,192 @@
+"""Two replicas on one Redis, and the embedded store as their model, through any history.
+
+Hypothesis makes up histories of logins, checks and logouts. Each step is done by one of two
+replicas, and by the model; whatever the one says of a token, a session or a receipt, the other
+must say. At the end both replicas must have heard every logout, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
+
+from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
+from hub.core.revocation import judge, living
+from hub.errors import NotFound, RateLimited
+from hub.store import reader as reader_module
+from hub.store.base import Command, KeyReused, Store, Visit
+from hub.store.memory import MemoryStore
+from hub.store.redis import RedisStore
+from tests.contract.listener import Listener
+
+LIFETIME = 3600 * SECOND
+USERS = [user_key("", name) for name in ("ada", "eve")]
+SIDS = ["s1", "s2", "s3"]
+AGES = [-SECOND // 2, 0, SECOND, 30 * SECOND, 3000 * SECOND]
+
+users, sids, replicas = st.sampled_from(USERS), st.sampled_from(SIDS), st.sampled_from([0, 1])
+scopes = st.sampled_from(list(Scope))
+keys = st.sampled_from([None, None, "k1", "k2"])
+
+
+class Replicas(RuleBasedStateMachine):
+    """The machine; `url` is set by the test."""
+
+    url = ""
+    tokens = Bundle("tokens")
+
+    @initialize()
+    def begin(self) -> None:
+        """Start two replicas and the model, all empty."""
+        self.loop = asyncio.new_event_loop()
+        self.stores = [RedisStore(self.url, lifetime=LIFETIME, max_sessions=3) for _ in range(2)]
+        self.model = MemoryStore(lifetime=LIFETIME, max_sessions=3)
+        self.listeners = [Listener(), Listener()]
+        self.numbers = itertools.count()
+        self.written: list[str] = []
+        self.followers: list[asyncio.Task[None]] = []
+        self.loop.run_until_complete(self._begin())
+
+    async def _begin(self) -> None:
+        await self.stores[0]._visits.command("FLUSHALL")
+        for store, listener in zip(self.stores, self.listeners, strict=True):
+            self.followers.append(asyncio.create_task(listener.listen(store)))
+            await listener.confirmed()
+
+    def teardown(self) -> None:
+        """Both replicas have heard every logout once; then all is closed."""
+        if not hasattr(self, "loop"):
+            return
+        try:
+            self.loop.run_until_complete(self._end())
+        finally:
+            self.loop.close()
+
+    async def _end(self) -> None:
+        try:
+            for listener in self.listeners:
+                await listener.confirmed()
+                await listener.confirmed()
+                heard = [one.logout.id for one in listener.heard if one.logout.user is not None]
+                assert heard == [name for name in self.written if not name.startswith("all")]
+                everyones = {one.logout.id for one in listener.heard if one.logout.user is None}
+                assert everyones == {name for name in self.written if name.startswith("all")}
+        finally:
+            for task in self.followers:
+                task.cancel()
+            await asyncio.gather(*self.followers, return_exceptions=True)
+            for store in self.stores:
+                await store.__aexit__(None, None, None)
+
+    def _both(self, replica: int, method: str, *args: object) -> tuple[Any, Any]:
+        """Return what a replica and the model answer, errors included."""
+
+        async def ask(store: Store) -> object:
+            try:
+                return await getattr(store, method)(*args)
+            except (NotFound, RateLimited, KeyReused) as error:
+                return type(error)
+
+        async def ask_both() -> tuple[Any, Any]:
+            return await ask(self.stores[replica]), await ask(self.model)
+
+        return self.loop.run_until_complete(ask_both())
+
+    # ---- What happens ----
+
+    @rule(target=tokens, user=users, sid=sids, age=st.sampled_from(AGES), whole=st.booleans())
+    def issue(self, user: str, sid: str, age: int, whole: bool) -> Identity:
+        """An issuer signs a token, perhaps some time ago, perhaps with a whole-second iat."""
+        iat = time.time_ns() // 1000 - age
+        iat = iat // SECOND * SECOND if whole else iat
+        return Identity(user=user, sub="", iss="", sid=sid, iat=iat, exp=iat + LIFETIME)
+
+    @rule(replica=replicas, token=tokens)
+    def visit(self, replica: int, token: Identity) -> None:
+        """A session shows itself."""
+        self._compare(token, *self._both(replica, "register", Visit(token, "device", "")))
+
+    @rule(replica=replicas, token=tokens)
+    def look(self, replica: int, token: Identity) -> None:
+        """Somebody asks whether a token is alive."""
+        self._compare(token, *self._both(replica, "look", token))
+
+    def _compare(self, token: Identity, real: Any, model: Any) -> None:
+        if isinstance(real, type) or isinstance(model, type):
+            assert real is model
+            return
+        verdicts = [judge(token, standing) for standing in (real, model)]
+        assert type(verdicts[0]) is type(verdicts[1])
+        causes = [verdict.logout.id if verdict and verdict.logout else None for verdict in verdicts]
+        assert causes[0] == causes[1]
+
+    @rule(replica=replicas, user=users)
+    def list_sessions(self, replica: int, user: str) -> None:
+        """A person looks at where they are logged in."""
+        real, model = self._both(replica, "sessions", user)
+        shown = [
+            {session.sid for session in living(user, list(found.sessions), found.standing)}
+            for found in (real, model)
+        ]
+        assert shown[0] == shown[1]
+
+    @rule(replica=replicas, user=users, scope=scopes, sid=sids, key=keys, must=st.booleans())
+    def log_out(
+        self, replica: int, user: str, scope: Scope, sid: str, key: str | None, must: bool
+    ) -> None:
+        """A user's sessions are ended."""
+        kept = None if scope is Scope.ALL else sid
+        also = sid if scope is Scope.SESSION else None
+        name = f"n{next(self.numbers)}"
+        logout = Logout(name, user, scope, Reason.USER, sid=kept)
+        command = Command(logout, also=also, must_exist=must and also is not None, key=key)
+        self._end_both(replica, command)
+
+    @precondition(lambda self: len(self.written) % 4 == 3)
+    @rule(replica=replicas)
+    def log_everyone_out(self, replica: int) -> None:
+        """All sessions of all users are ended."""
+        name = f"all{next(self.numbers)}"
+        self._end_both(replica, Command(Logout(name, None, Scope.ALL, Reason.POLICY)))
+
+    def _end_both(self, replica: int, command: Command) -> None:
+        real, model = self._both(replica, "end", command)
+        if not isinstance(real, Receipt) or not isinstance(model, Receipt):
+            assert real is model
+            return
+        assert real.logout.id == model.logout.id
+        assert real.repeated == model.repeated
+        ended = [{(one.sid, one.state) for one in receipt.sessions} for receipt in (real, model)]
+        assert ended[0] == ended[1]
+        if not real.repeated:
+            self.written.append(real.logout.id)
+        receipts = self._both(1 - replica, "receipt", real.logout.id, command.logout.user)
+        states = [
+            ({(one.sid, one.state) for one in receipt.sessions}, receipt.complete)
+            for receipt in receipts
+        ]
+        assert states[0] == states[1]
+
+
+@pytest.mark.timeout(180)
+def test_replicas_and_the_model_never_differ(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any history, whichever replica is asked."""
+    monkeypatch.setattr(reader_module, "CHECK_INTERVAL", 0.05)
+    Replicas.url = redis_url
+    machine = settings(
+        max_examples=40,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    Replicas.TestCase.settings = machine
+    Replicas.TestCase("runTest").runTest()  # type: ignore[no-untyped-call]
