@@ -189,4 +189,4 @@ def test_replicas_and_the_model_never_differ(
         suppress_health_check=list(HealthCheck),
     )
     Replicas.TestCase.settings = machine
-    Replicas.TestCase("runTest").runTest()  # type: ignore[no-untyped-call]
+    Replicas.TestCase("runTest").runTest()
