@@ -50,14 +50,14 @@ class Replicas(RuleBasedStateMachine):
         self.model = MemoryStore(lifetime=LIFETIME, max_sessions=3)
         self.listeners = [Listener(), Listener()]
         self.numbers = itertools.count()
-        self.written: list[str] = []
+        self.written: list[tuple[str, str | None]] = []
         self.followers: list[asyncio.Task[None]] = []
         self.loop.run_until_complete(self._begin())
 
     async def _begin(self) -> None:
         await self.stores[0]._visits.command("FLUSHALL")
         for store, listener in zip(self.stores, self.listeners, strict=True):
-            self.followers.append(asyncio.create_task(listener.listen(store)))
+            self.followers.append(asyncio.create_task(listener.listen_on(store)))
             await listener.confirmed()
 
     def teardown(self) -> None:
@@ -74,10 +74,13 @@ class Replicas(RuleBasedStateMachine):
             for listener in self.listeners:
                 await listener.confirmed()
                 await listener.confirmed()
-                heard = [one.logout.id for one in listener.heard if one.logout.user is not None]
-                assert heard == [name for name in self.written if not name.startswith("all")]
-                everyones = {one.logout.id for one in listener.heard if one.logout.user is None}
-                assert everyones == {name for name in self.written if name.startswith("all")}
+                for user in (*USERS, None):
+                    heard = [one.logout.id for one in listener.heard if one.logout.user == user]
+                    written = [name for name, whose in self.written if whose == user]
+                    # Everyone's comes once for each part of the users.
+                    assert (heard if user else sorted(set(heard))) == (
+                        written if user else sorted(written)
+                    )
         finally:
             for task in self.followers:
                 task.cancel()
@@ -166,7 +169,7 @@ class Replicas(RuleBasedStateMachine):
         ended = [{(one.sid, one.state) for one in receipt.sessions} for receipt in (real, model)]
         assert ended[0] == ended[1]
         if not real.repeated:
-            self.written.append(real.logout.id)
+            self.written.append((real.logout.id, real.logout.user))
         receipts = self._both(1 - replica, "receipt", real.logout.id, command.logout.user)
         states = [
             ({(one.sid, one.state) for one in receipt.sessions}, receipt.complete)
