@@ -1,0 +1,172 @@
+"""nginx and HAProxy with the files of deploy/, each in a folder and a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import lacking
+from tests.deploy.certificate import write_certificate
+from tests.deploy.hubs import Hubs
+from tests.redis_server import free_port
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
+NOBODY = 65534
+PATIENCE = 10.0
+
+TEMPORARY = "".join(
+    f"{kind}_temp_path {kind};\n"
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
+
+
+@dataclass(frozen=True)
+class Front:
+    """A balancer that runs, as its clients see it."""
+
+    name: str
+    port: int
+    certificate: Path
+    hubs: Hubs
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """TLS for clients that know its certificate."""
+        return ssl.create_default_context(cafile=self.certificate)
+
+
+def changed(file: str, changes: Mapping[str, str]) -> str:
+    """Return a file of deploy/ with some places changed, each of which must be there."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text, f"{file} has no {old!r}"
+        text = text.replace(old, new)
+    return text
+
+
+def replicas_of(hubs: Hubs) -> dict[str, str]:
+    """Return the changes that put the test's replicas into a file."""
+    return {
+        "10.0.0.11:8080": f"127.0.0.1:{hubs.a.port}",
+        "10.0.0.12:8080": f"127.0.0.1:{hubs.b.port}",
+    }
+
+
+@contextlib.contextmanager
+def run_nginx(
+    hubs: Hubs, *, file: str = "nginx.conf", site: str = "hub", **changes: str
+) -> Iterator[Front]:
+    """Run nginx with a file of deploy/; ``changes`` are by the words of the file."""
+    with _folder() as folder:
+        port = free_port()
+        text = changed(
+            file,
+            {
+                **replicas_of(hubs),
+                "listen 443 ": f"listen 127.0.0.1:{port} ",
+                f"/etc/nginx/{site}.": f"{folder}/site.",
+                "/var/log/nginx/": "",
+                "http {\n": "http {\n" + TEMPORARY,
+                **changes,
+            },
+        )
+        (folder / "nginx.conf").write_text(text, encoding="utf-8")
+        where = ["-p", f"{folder}/", "-e", "stderr", "-c", "nginx.conf"]
+        command = ["nginx", *where, "-g", "daemon off; pid nginx.pid;"]
+        with _running(command, folder, port):
+            yield Front("nginx", port, folder / "site.crt", hubs)
+
+
+@contextlib.contextmanager
+def run_haproxy(hubs: Hubs, **changes: str) -> Iterator[Front]:
+    """Run HAProxy with the file of deploy/; ``changes`` are by the words of the file."""
+    with _folder() as folder:
+        port = free_port()
+        text = changed(
+            "haproxy.cfg",
+            {
+                **replicas_of(hubs),
+                "bind :443 ": f"bind 127.0.0.1:{port} ",
+                "/etc/haproxy/hub.pem": f"{folder}/site.pem",
+                # The test is nobody already, and a small machine may not open as many files.
+                "    user haproxy\n    group haproxy\n": "",
+                "maxconn 20000": "maxconn 1000",
+                **changes,
+            },
+        )
+        (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
+        with _running(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], folder, port):
+            yield Front("haproxy", port, folder / "site.crt", hubs)
+
+
+RUN = {"nginx": run_nginx, "haproxy": run_haproxy}
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="logout-hub-") as name:
+        folder = Path(name)
+        write_certificate(folder)
+        yield folder
+
+
+@contextlib.contextmanager
+def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+    binary = shutil.which(command[0], path=PATH)
+    if binary is None:
+        lacking(command[0])
+    assert binary is not None
+    root = os.geteuid() == 0
+    if root:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, *command[1:]],
+            stdout=log,
+            stderr=log,
+            user=NOBODY if root else None,
+            group=NOBODY if root else None,
+            extra_groups=[] if root else None,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_listening(process, folder, port)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            # Its workers too: they are in the session that was begun for it.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(PATIENCE)
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            failed = process.poll() is not None or time.monotonic() > deadline
+            assert not failed, (folder / "log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+        else:
+            return

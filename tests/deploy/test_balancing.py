@@ -1,0 +1,84 @@
+"""Clients of every transport are spread over the replicas, and stay where they must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.deploy.balancers import Front
+from tests.deploy.devices import DEFAULT, POLLING, WEBSOCKET, devices, javascript_device
+from tests.deploy.raw import handshake
+from tests.site import token
+
+EVERY_KIND = [WEBSOCKET, WEBSOCKET, DEFAULT, DEFAULT, POLLING, POLLING]
+
+
+@pytest.mark.parametrize(
+    ("options", "transport"),
+    [(WEBSOCKET, "websocket"), (POLLING, "polling"), (DEFAULT, "websocket")],
+    ids=["websocket only", "polling only", "polling, then upgraded"],
+)
+async def test_clients_are_spread_and_stay(
+    front: Front, http: aiohttp.ClientSession, options: dict[str, Any], transport: str
+) -> None:
+    """Stock clients of each kind are taken by both replicas, and each is served by its own."""
+    async with devices(front, http, *[options] * 6) as crowd:
+        assert {device.homes[0] for device in crowd} == {"a", "b"}
+        for device in crowd:
+            answer = await device.io.call("refresh", {"token": device.token}, timeout=10)
+            assert answer["ok"] is True
+            assert device.transport == transport
+            assert len(device.homes) == 1
+
+
+async def test_a_logout_reaches_every_client(front: Front, http: aiohttp.ClientSession) -> None:
+    """A logout through the balancer is told to clients of every kind on both replicas."""
+    async with devices(front, http, *EVERY_KIND) as crowd:
+        assert {device.homes[0] for device in crowd} == {"a", "b"}
+        headers = {"Authorization": f"Bearer {crowd[0].token}"}
+        async with http.post("/logout", headers=headers) as answer:
+            assert answer.status == 200
+            receipt = await answer.json()
+        assert [session["state"] for session in receipt["sessions"]] == ["notified"] * len(crowd)
+        for device in crowd:
+            assert (await device.wait_for_notice())["id"] == receipt["id"]
+
+
+async def test_stock_javascript_clients_upgrade(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node's stock client with its default options polls, is upgraded, and hears of a logout."""
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(front.certificate))
+    user = f"grace of {front.name}"
+    async with (
+        javascript_device(front, token(user)) as one,
+        javascript_device(front, token(user)) as two,
+        javascript_device(front, token(user)) as three,
+    ):
+        for client in (one, two, three):
+            assert await client.diary.wait("upgrade") == "websocket"
+            await client.diary.wait("connect")
+        assert (await one.emit("logout", {}))["ok"] is True
+        for client in (one, two, three):
+            assert (await client.diary.wait("notified"))["scope"] == "all"
+
+
+@pytest.mark.parametrize("sid", ["nobody.c", "nobody.a", "nobody", "", "."])
+async def test_an_unknown_session_is_refused_by_a_hub(
+    front: Front, http: aiohttp.ClientSession, sid: str
+) -> None:
+    """A session id that no replica has, by whatever name, is a hub's 400 and no balancer's."""
+    for _ in range(4):
+        query = {"EIO": "4", "transport": "polling", "sid": sid}
+        async with http.get("/socket.io/", params=query) as answer:
+            assert answer.status == 400
+            assert await answer.json() == {"code": 1, "message": "Session ID unknown"}
+
+
+async def test_a_session_id_ends_in_its_replicas_name(
+    front: Front, http: aiohttp.ClientSession
+) -> None:
+    """First requests are spread over the replicas, and what they get says who answers."""
+    assert {(await handshake(http)).rpartition(".")[2] for _ in range(6)} == {"a", "b"}

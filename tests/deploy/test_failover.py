@@ -1,0 +1,136 @@
+"""A replica dies or is taken away: its clients are on the other one soon, by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+
+import aiohttp
+
+from tests.deploy.balancers import Front
+from tests.deploy.devices import DEFAULT, POLLING, WEBSOCKET, Device, devices, javascript_device
+from tests.deploy.hubs import Hub
+from tests.deploy.raw import handshake
+from tests.site import token
+
+DRAIN_LIMIT = 25.0
+CROWD = [WEBSOCKET, WEBSOCKET, DEFAULT, DEFAULT, POLLING, POLLING]
+
+
+def bearer(given: str) -> dict[str, str]:
+    """Return the headers of a request with a token."""
+    return {"Authorization": f"Bearer {given}"}
+
+
+def fresh() -> str:
+    """Return a token of a user whom nobody knows yet."""
+    return token(f"user-{secrets.token_hex(6)}")
+
+
+async def all_on_b(crowd: list[Device]) -> None:
+    """Wait until those who were on the first replica are on the second; the rest must have stayed.
+
+    A client may need more than one try: what it saw last may still be the old replica.
+    """
+    moved = [device for device in crowd if device.homes[0] == "a"]
+    assert 0 < len(moved) < len(crowd)
+    for device in moved:
+        while device.homes[-1] != "b":
+            await device.wait_for_homes(len(device.homes) + 1)
+    assert all(device.homes == ["b"] for device in crowd if device not in moved)
+
+
+async def is_alive(hub: Hub, given: str) -> bool:
+    """Ask a replica itself whether a token is still good."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{hub.url}/session", headers=bearer(given)) as answer,
+    ):
+        return answer.status == 200
+
+
+async def test_clients_of_a_killed_replica_move(front: Front, http: aiohttp.ClientSession) -> None:
+    """Clients of every kind come back on the other replica after SIGKILL, and are logged out there.
+
+    Nobody new is sent to the dead one: requests, logouts too, are answered all the time.
+    """
+    async with devices(front, http, *CROWD) as crowd:
+        polled = next(device.io.eio.sid for device in crowd if device.homes[0] == "a")
+        front.hubs.a.signal(signal.SIGKILL)
+        for _ in range(4):
+            assert (await handshake(http)).endswith(".b")
+            async with http.get("/session", headers=bearer(fresh())) as answer:
+                assert answer.status == 200
+            async with http.post("/logout", headers=bearer(fresh())) as answer:
+                assert answer.status == 200
+        query = {"EIO": "4", "transport": "polling", "sid": polled}
+        async with http.get("/socket.io/", params=query) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (400, 1)
+        await all_on_b(crowd)
+        async with http.post("/logout", headers=bearer(crowd[0].token)) as answer:
+            assert answer.status == 200
+        for device in crowd:
+            await device.wait_for_notice()
+    front.hubs.a.kill()
+
+
+async def test_what_was_sent_is_repeated_only_when_it_is_safe(
+    front: Front, http: aiohttp.ClientSession
+) -> None:
+    """When a replica dies over requests, GETs are answered by the other, logouts by an error.
+
+    A logout that was sent may have been done; only its sender knows whether to repeat it.
+    """
+    readers, leavers = [fresh() for _ in range(6)], [fresh() for _ in range(6)]
+
+    async def read(given: str) -> int:
+        async with http.get("/session", headers=bearer(given)) as answer:
+            return answer.status
+
+    async def leave(given: str) -> int:
+        async with http.post("/logout", headers=bearer(given)) as answer:
+            return answer.status
+
+    front.hubs.a.signal(signal.SIGSTOP)
+    reading = [asyncio.create_task(read(given)) for given in readers]
+    leaving = [asyncio.create_task(leave(given)) for given in leavers]
+    await asyncio.sleep(1)
+    waiting = [not task.done() for task in leaving]
+    assert any(waiting)
+    assert not all(task.done() for task in reading)
+    front.hubs.a.kill()
+    assert await asyncio.gather(*reading) == [200] * len(readers)
+    statuses = await asyncio.gather(*leaving)
+    for given, status, was_sent_to_a in zip(leavers, statuses, waiting, strict=True):
+        assert status == 200 if not was_sent_to_a else status in (502, 503), statuses
+        assert await is_alive(front.hubs.b, given) is was_sent_to_a
+
+
+async def test_a_replica_is_drained(front: Front, http: aiohttp.ClientSession) -> None:
+    """After SIGTERM a replica's clients move to the other, it ends, and no request fails."""
+    given, statuses = fresh(), []
+
+    async def ask() -> None:
+        while True:
+            async with http.get("/session", headers=bearer(given)) as answer:
+                statuses.append(answer.status)
+            await handshake(http)
+            await asyncio.sleep(0.02)
+
+    async with devices(front, http, *CROWD) as crowd:
+        asking = asyncio.create_task(ask())
+        front.hubs.a.signal(signal.SIGTERM)
+        ended = asyncio.to_thread(front.hubs.a.wait, DRAIN_LIMIT)
+        code, _ = await asyncio.gather(ended, all_on_b(crowd))
+        assert code == 0
+        assert not asking.done(), asking.exception()
+        asking.cancel()
+        assert len(statuses) > 10
+        assert set(statuses) == {200}
+
+
+async def test_javascript_clients_come_back(
+    front: Front, http: aiohttp.ClientSession, monkeypatch: object
+) -> None:
+    """Node's stock client with its default options comes back after SIGTERM and after SIGKILL."""
