@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.conftest import lacking
 from tests.deploy.certificate import write_certificate
@@ -25,9 +26,11 @@ PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbi
 NOBODY = 65534
 PATIENCE = 10.0
 
+Changes: TypeAlias = Mapping[str, str]
+NONE: Changes = {}
+
 TEMPORARY = "".join(
-    f"{kind}_temp_path {kind};\n"
-    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    f"{kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )
 
 
@@ -51,7 +54,7 @@ class Front:
         return ssl.create_default_context(cafile=self.certificate)
 
 
-def changed(file: str, changes: Mapping[str, str]) -> str:
+def changed(file: str, changes: Changes) -> str:
     """Return a file of deploy/ with some places changed, each of which must be there."""
     text = (DEPLOY / file).read_text(encoding="utf-8")
     for old, new in changes.items():
@@ -70,9 +73,9 @@ def replicas_of(hubs: Hubs) -> dict[str, str]:
 
 @contextlib.contextmanager
 def run_nginx(
-    hubs: Hubs, *, file: str = "nginx.conf", site: str = "hub", **changes: str
+    hubs: Hubs, changes: Changes = NONE, *, file: str = "nginx.conf", site: str = "hub"
 ) -> Iterator[Front]:
-    """Run nginx with a file of deploy/; ``changes`` are by the words of the file."""
+    """Run nginx with a file of deploy/, changed as `changed` does; ``site`` is its certificate."""
     with _folder() as folder:
         port = free_port()
         text = changed(
@@ -94,8 +97,8 @@ def run_nginx(
 
 
 @contextlib.contextmanager
-def run_haproxy(hubs: Hubs, **changes: str) -> Iterator[Front]:
-    """Run HAProxy with the file of deploy/; ``changes`` are by the words of the file."""
+def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
+    """Run HAProxy with the file of deploy/, changed as `changed` does."""
     with _folder() as folder:
         port = free_port()
         text = changed(

@@ -1,0 +1,168 @@
+"""What the balancers let in, how much of it, how long, and what they say about the client."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+
+import aiohttp
+import jwt
+import pytest
+
+from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.realtime.engine import PING_INTERVAL, PING_TIMEOUT
+from tests.deploy.balancers import DEPLOY, RUN, Front
+from tests.deploy.hubs import Hubs
+from tests.deploy.raw import connections_to, seconds_until_cut, status_of
+from tests.site import ADMIN, SECRET, token
+
+TIMEOUTS = {
+    "nginx.conf": ["proxy_read_timeout", "proxy_send_timeout"],
+    "haproxy.cfg": ["timeout client", "timeout server", "timeout tunnel"],
+}
+HEADER_TIMEOUTS = {
+    "nginx": ("client_header_timeout 10s", "client_header_timeout 1s"),
+    "haproxy": ("timeout http-request 10s", "timeout http-request 1s"),
+}
+LARGEST = 16 * 1024
+
+
+def bearer(given: str) -> dict[str, str]:
+    """Return the headers of a request with a token."""
+    return {"Authorization": f"Bearer {given}"}
+
+
+def large_token() -> str:
+    """Return a token that is nearly as large as a token may be."""
+    claims = jwt.decode(token("ada"), options={"verify_signature": False})
+    padding = "x" * (MAX_TOKEN_BYTES * 3 // 4 - 400)
+    given = jwt.encode({**claims, "padding": padding}, SECRET)
+    assert 0.9 * MAX_TOKEN_BYTES < len(given) <= MAX_TOKEN_BYTES
+    return given
+
+
+@pytest.mark.parametrize("file", TIMEOUTS)
+def test_a_socket_that_only_pings_is_left_alone(file: str) -> None:
+    """No idle time-out on a socket's way is shorter than the hub's ping and its patience."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    if file == "nginx.conf":
+        text = text[text.index("location /socket.io/") :]
+    for name in TIMEOUTS[file]:
+        found = re.findall(rf"^ *{name} +(\d+)s;?$", text, re.MULTILINE)
+        assert len(found) == 1
+        assert int(found[0]) > PING_INTERVAL + PING_TIMEOUT
+
+
+@pytest.mark.parametrize("name", RUN)
+async def test_slow_headers_are_cut(name: str, hubs: Hubs) -> None:
+    """Who sends a request line byte by byte is cut when its time is over, however busy it is."""
+    with RUN[name](hubs, changes=dict([HEADER_TIMEOUTS[name]])) as front:
+        assert await seconds_until_cut(front) > 0.5
+
+
+async def test_large_headers_pass(front: Front, http: aiohttp.ClientSession) -> None:
+    """The largest token passes, and so does a request with 16 KB of headers."""
+    headers = bearer(large_token())
+    async with http.get("/session", headers=headers) as answer:
+        assert answer.status == 200
+    rest = LARGEST - sum(len(name) + len(value) + 4 for name, value in headers.items())
+    async with http.get("/session", headers={**headers, "X-Rest": "x" * (rest - 10)}) as answer:
+        assert answer.status == 200
+
+
+async def test_huge_headers_are_refused(front: Front, http: aiohttp.ClientSession) -> None:
+    """A header that no hub would take is refused by the balancer."""
+    async with http.get("/session", headers={"X-Huge": "x" * 3 * LARGEST}) as answer:
+        assert answer.status in (400, 431)
+        assert answer.content_type == "text/html"
+
+
+async def test_a_large_body_is_refused_by_the_hub(
+    front: Front, http: aiohttp.ClientSession
+) -> None:
+    """A body somewhat over the hub's limit is refused in the hub's words."""
+    async with http.post("/logout", headers=bearer(token("ada")), data=b" " * 70_000) as answer:
+        assert answer.status == 413
+        assert (await answer.json(content_type=None))["code"] == "payload_too_large"
+
+
+async def test_a_huge_body_is_refused(front: Front, http: aiohttp.ClientSession) -> None:
+    """A body far over the hub's limit is refused by the balancer, by its length alone."""
+    headers = {**bearer(token("ada")), "Expect": "100-continue"}
+    async with http.post("/logout", headers=headers, data=b" " * 1_000_000) as answer:
+        assert answer.status == 413
+        assert answer.content_type == "text/html"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+@pytest.mark.parametrize("forged", [None, "192.0.2.1", "192.0.2.1, 127.0.0.1", "127.0.0.1"])
+async def test_the_hub_sees_the_clients_address(front: Front, forged: str | None) -> None:
+    """A session's address is the client's own, whatever the client says about it."""
+    connector = aiohttp.TCPConnector(ssl=front.trust, local_addr=("127.0.0.2", 0))
+    headers = bearer(token(f"ada-{secrets.token_hex(4)}"))
+    if forged is not None:
+        headers["X-Forwarded-For"] = forged
+    async with (
+        aiohttp.ClientSession(front.url, connector=connector) as client,
+        client.get("/session", headers=headers) as answer,
+    ):
+        assert answer.status == 200
+        assert (await answer.json())["ip"] == "127.0.0.2"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/metrics",
+        "/metrics?x=1",
+        "/%6detrics",
+        "//metrics",
+        "/./metrics",
+        "/x/../metrics",
+        "/readyz",
+        "/admin/logout",
+        "/admin/users/ada/sessions",
+        "/%61dmin/users/ada/sessions",
+        "/%2561dmin/users/ada/sessions",
+        "//admin/users/ada/sessions",
+        "/x/../admin/users/ada/sessions",
+        "/x/%2e%2e/admin/users/ada/sessions",
+        "/admin%2Fusers/ada/sessions",
+        "http://hub/admin/users/ada/sessions",
+        "http://hub/metrics",
+    ],
+)
+async def test_what_is_for_operators_is_not_outside(front: Front, target: str) -> None:
+    """Metrics, readiness and admin calls are not found from outside, however they are spelt."""
+    assert await status_of(front, target) == 404
+
+
+async def test_the_rest_is_outside(front: Front, http: aiohttp.ClientSession) -> None:
+    """What is for clients is there, and an admin's token opens nothing of the above."""
+    for path in ("/healthz", "/client.js", "/openapi.json"):
+        async with http.get(path) as answer:
+            assert answer.status == 200
+    async with http.post("/admin/logout", headers=bearer(ADMIN), json={"user": "x"}) as answer:
+        assert answer.status == 404
+
+
+async def test_other_upgrades_are_not_passed_on(front: Front, http: aiohttp.ClientSession) -> None:
+    """A request to become HTTP/2 is answered as the plain request that it is."""
+    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMA"}
+    async with http.get("/healthz", headers=headers) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists its connections in a file")
+async def test_connections_to_the_hub_are_kept(front: Front, http: aiohttp.ClientSession) -> None:
+    """Requests of a client that keeps its connection go over connections that stay open too."""
+    ports = {front.hubs.a.port, front.hubs.b.port}
+
+    async def ask() -> set[tuple[int, int]]:
+        for _ in range(6):
+            async with http.get("/healthz") as answer:
+                assert answer.status == 200
+        return connections_to(ports)
+
+    assert await ask() & await ask()

@@ -1,0 +1,132 @@
+"""nginx in front of an app asks the hub about each request, and never lets one through unasked."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.deploy.balancers import run_nginx
+from tests.deploy.hubs import Hubs
+from tests.redis_server import free_port
+from tests.site import token
+
+
+@dataclass
+class App:
+    """An app behind nginx: what reached it, and a client in front of nginx."""
+
+    http: aiohttp.ClientSession
+    seen: list[dict[str, str]]
+
+    async def ask(self, given: str | None = None, **headers: str) -> aiohttp.ClientResponse:
+        """Send a request with a body to the app, and return the answer."""
+        if given is not None:
+            headers["Authorization"] = f"Bearer {given}"
+        # A path and a query of its own: neither may reach the hub.
+        target = "/anything?access_token=x"
+        async with self.http.post(target, headers=headers, data=b"x" * 1000) as answer:
+            await answer.read()
+            return answer
+
+
+@pytest.fixture
+async def app(hubs: Hubs) -> AsyncIterator[App]:
+    """An app behind nginx, with the file as it is shipped."""
+    seen: list[dict[str, str]] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        assert len(await request.read()) == 1000
+        names = ("X-Auth-User", "X-Auth-Session", "X-Auth-Issuer")
+        seen.append({name: request.headers[name] for name in names if name in request.headers})
+        return web.Response(text="the app")
+
+    server = web.Application()
+    server.router.add_route("*", "/{anything:.*}", handle)
+    runner = web.AppRunner(server)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    changes = {"10.0.0.21:8000": f"127.0.0.1:{port}"}
+    try:
+        with run_nginx(hubs, changes, file="nginx-verify.conf", site="app") as front:
+            connector = aiohttp.TCPConnector(ssl=front.trust)
+            async with aiohttp.ClientSession(front.url, connector=connector) as http:
+                yield App(http, seen)
+    finally:
+        await runner.cleanup()
+
+
+def names() -> tuple[str, str]:
+    """Return a user and a session that nobody knows yet."""
+    return f"user-{secrets.token_hex(4)}", f"s-{secrets.token_hex(4)}"
+
+
+async def log_out(hubs: Hubs, given: str) -> None:
+    """Log somebody out, at a replica itself."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{hubs.b.url}/logout", headers={"Authorization": f"Bearer {given}"}) as answer,
+    ):
+        assert answer.status == 200
+
+
+async def test_a_living_token_is_let_through(app: App) -> None:
+    """The app hears from the hub who it is, and not from the client."""
+    user, sid = names()
+    answer = await app.ask(token(user, sid), **{"X-Auth-User": "root", "X-Auth-Issuer": "forged"})
+    assert answer.status == 200
+    assert app.seen == [{"X-Auth-User": user, "X-Auth-Session": sid}]
+
+
+async def test_a_dead_token_is_refused(app: App, hubs: Hubs) -> None:
+    """From the logout on, the same token is 401 and does not reach the app."""
+    given = token(*names())
+    assert (await app.ask(given)).status == 200
+    await log_out(hubs, given)
+    answer = await app.ask(given)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert len(app.seen) == 1
+
+
+@pytest.mark.parametrize("given", [None, "", "nonsense"])
+async def test_no_token_is_refused(app: App, given: str | None) -> None:
+    """Without a token, or with what is none, the request does not reach the app."""
+    assert (await app.ask(given)).status == 401
+    assert app.seen == []
+
+
+async def test_one_replica_is_enough(app: App, hubs: Hubs) -> None:
+    """When a replica is killed, the other one is asked."""
+    hubs.a.kill()
+    given = token(*names())
+    for _ in range(4):
+        assert (await app.ask(given)).status == 200
+
+
+async def test_without_a_hub_nobody_is_let_through(app: App, hubs: Hubs) -> None:
+    """When no replica is there, good tokens and bad ones are 500."""
+    hubs.a.kill()
+    hubs.b.kill()
+    assert (await app.ask(token(*names()))).status == 500
+    assert (await app.ask("nonsense")).status == 500
+    assert app.seen == []
+
+
+async def test_a_hub_that_hangs_lets_nobody_through(app: App, hubs: Hubs) -> None:
+    """When the replicas do not answer, the request is refused after their time."""
+    hubs.a.kill()
+    hubs.b.signal(signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(20):
+            assert (await app.ask(token(*names()))).status == 500
+        assert app.seen == []
+    finally:
+        hubs.b.signal(signal.SIGCONT)
