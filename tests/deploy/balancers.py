@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import aiohttp
+
 from tests.conftest import lacking
 from tests.deploy.certificate import write_certificate
 from tests.deploy.hubs import Hubs
@@ -52,6 +54,15 @@ class Front:
     def trust(self) -> ssl.SSLContext:
         """TLS for clients that know its certificate."""
         return ssl.create_default_context(cafile=self.certificate)
+
+    def client(self, address: str = "127.0.0.1") -> aiohttp.ClientSession:
+        """Return an HTTP client at an address of this machine; it keeps no cookies."""
+        return aiohttp.ClientSession(
+            self.url,
+            connector=aiohttp.TCPConnector(ssl=self.trust, local_addr=(address, 0)),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=30),
+        )
 
 
 def changed(file: str, changes: Changes) -> str:

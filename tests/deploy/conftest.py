@@ -40,11 +40,6 @@ def front(request: pytest.FixtureRequest, hubs: Hubs) -> Iterator[Front]:
 
 @pytest.fixture
 async def http(front: Front) -> AsyncIterator[aiohttp.ClientSession]:
-    """An HTTP client that trusts the balancer's certificate, and keeps no cookies."""
-    async with aiohttp.ClientSession(
-        front.url,
-        connector=aiohttp.TCPConnector(ssl=front.trust),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=30),
-    ) as session:
+    """An HTTP client of the balancer."""
+    async with front.client() as session:
         yield session

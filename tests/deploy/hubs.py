@@ -84,10 +84,10 @@ class Hub:
 
 
 class Hubs:
-    """The two replicas ``a`` and ``b`` on one Redis."""
+    """The two replicas ``a`` and ``b``."""
 
-    def __init__(self, redis_url: str) -> None:
-        self.a, self.b = Hub("a", redis_url), Hub("b", redis_url)
+    def __init__(self, a: Hub, b: Hub) -> None:
+        self.a, self.b = a, b
 
     def heal(self) -> None:
         """Start what does not run, and wait until both are ready."""
@@ -99,8 +99,8 @@ class Hubs:
 
 @contextlib.contextmanager
 def two_hubs(redis_url: str) -> Iterator[Hubs]:
-    """Keep two replicas for the length of the context; they are started by ``heal``."""
-    hubs = Hubs(redis_url)
+    """Keep two replicas on one Redis for the length of the context; ``heal`` starts them."""
+    hubs = Hubs(Hub("a", redis_url), Hub("b", redis_url))
     try:
         yield hubs
     finally:

@@ -56,8 +56,7 @@ async def app(hubs: Hubs) -> AsyncIterator[App]:
     changes = {"10.0.0.21:8000": f"127.0.0.1:{port}"}
     try:
         with run_nginx(hubs, changes, file="nginx-verify.conf", site="app") as front:
-            connector = aiohttp.TCPConnector(ssl=front.trust)
-            async with aiohttp.ClientSession(front.url, connector=connector) as http:
+            async with front.client() as http:
                 yield App(http, seen)
     finally:
         await runner.cleanup()
