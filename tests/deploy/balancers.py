@@ -42,8 +42,18 @@ class Front:
 
     name: str
     port: int
-    certificate: Path
+    folder: Path
     hubs: Hubs
+
+    @property
+    def certificate(self) -> Path:
+        """What its clients must trust."""
+        return self.folder / "site.crt"
+
+    @property
+    def log(self) -> str:
+        """What it wrote to its standard output and error so far."""
+        return (self.folder / "log").read_text(encoding="utf-8")
 
     @property
     def url(self) -> str:
@@ -104,7 +114,7 @@ def run_nginx(
         where = ["-p", f"{folder}/", "-e", "stderr", "-c", "nginx.conf"]
         command = ["nginx", *where, "-g", "daemon off; pid nginx.pid;"]
         with _running(command, folder, port):
-            yield Front("nginx", port, folder / "site.crt", hubs)
+            yield Front("nginx", port, folder, hubs)
 
 
 @contextlib.contextmanager
@@ -126,7 +136,7 @@ def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
         )
         (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
         with _running(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], folder, port):
-            yield Front("haproxy", port, folder / "site.crt", hubs)
+            yield Front("haproxy", port, folder, hubs)
 
 
 RUN = {"nginx": run_nginx, "haproxy": run_haproxy}

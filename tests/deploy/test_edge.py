@@ -64,6 +64,15 @@ def large_token() -> str:
     return given
 
 
+async def test_the_files_are_taken_without_a_warning(
+    front: Front, http: aiohttp.ClientSession
+) -> None:
+    """The balancer finds nothing odd in its file, at its start or at a first request."""
+    async with http.get("/healthz") as answer:
+        assert answer.status == 200
+    assert not re.search(r"\[(warn|warning|alert|emerg|error)\]", front.log, re.IGNORECASE)
+
+
 @pytest.mark.parametrize("file", TIMEOUTS)
 def test_a_socket_that_only_pings_is_left_alone(file: str) -> None:
     """No idle time-out on a socket's way is shorter than the hub's ping and its patience."""
