@@ -141,6 +141,10 @@ class EngineServer:
             socket.end(reason.TRANSPORT_CLOSE)
         if socket.closing is not None and socket.websocket is None and socket.probe is None:
             socket.forget()
+            if socket.closing == GOING_AWAY and not socket.outbox:
+                # Clients take a close packet for final, and a session that is gone for a failure
+                # of the transport, after which they connect again.
+                return _refuse(SESSION_UNKNOWN)
         packets = socket.outbox or [NOOP]
         socket.outbox = []
         return web.Response(text=SEPARATOR.join(packets))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engineio import AsyncServer as StockServer
 
-from hub.realtime.websocket import NORMAL, WebSocket, encode_text
+from hub.realtime.websocket import GOING_AWAY, NORMAL, WebSocket, encode_text
 
 if TYPE_CHECKING:
     from hub.realtime.engine import EngineServer
@@ -198,7 +198,7 @@ class Socket:
         self.server.wheel.put(self, CLOSE_TIMEOUT)
         if self.websocket is not None:
             self.websocket.close(code)
-        elif why != reason.CLIENT_DISCONNECT:
+        elif why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
             self.outbox.append(CLOSE)
         self.answer_poll()
         self.server.spawn(self.server.trigger("disconnect", self.sid, why))

@@ -183,7 +183,6 @@ async def test_a_replica_that_is_not_ready_gets_nobody_new(
 
 # What is told to one who polls is the hub's matter, so one balancer is enough.
 @pytest.mark.parametrize("front", ["haproxy"], indirect=True)
-@pytest.mark.xfail(reason="a drain ends a poll with CLOSE, and python-socketio takes that as final")
 async def test_pythons_clients_that_poll_are_drained(
     front: Front, http: aiohttp.ClientSession
 ) -> None:
