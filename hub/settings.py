@@ -22,7 +22,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import ConnectionPool
+from redis.asyncio.cluster import RedisCluster
 
+from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
@@ -60,12 +62,17 @@ def _https(value: str) -> str:
 
 
 def _redis(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
     try:
-        # Makes a connection without opening it, which finds options that Redis' client has not.
-        pool: Any = ConnectionPool.from_url(value.get_secret_value())
-        pool.make_connection()
+        servers = read_servers(url)
+        for plain in {*servers.seeds, servers.at("host", 1) if servers.before else url}:
+            # Makes a connection without opening it, which finds options that Redis' client has not.
+            pool: Any = ConnectionPool.from_url(plain)
+            pool.make_connection()
+        if servers.kind is Kind.CLUSTER:
+            RedisCluster.from_url(servers.seeds[0])
     except (ValueError, TypeError, AttributeError):
-        raise ValueError("not an address like redis://host:6379/0") from None
+        raise ValueError(f"not an address like {kind_of(url).value}") from None
     return value
 
 

@@ -28,6 +28,14 @@ Value: TypeAlias = str | bytes | int
 BACKLOG = 20_000
 
 
+class Refused(Unavailable):
+    """Redis answered with an error, ``answer``."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"the store refused ({answer})")
+        self.answer = answer
+
+
 class Script:
     """A Lua script of this package: the files of these names, one after the other."""
 
@@ -67,8 +75,9 @@ class Lane:
         """Run a script and return its answer.
 
         Raises:
-            Unavailable: when Redis did not answer, or not in time, or refused the script; whether
-                the script ran is then unknown.
+            Unavailable: when Redis did not answer, or not in time; whether the script ran is then
+                unknown.
+            Refused: when Redis answered with an error.
         """
         rest = (len(keys), *keys, *args)
         answer = await self._send(pack(b"EVALSHA", script.sha, *rest))
@@ -76,6 +85,17 @@ class Lane:
             # A script that Redis does not know did not run, so sending its text is no repetition.
             answer = await self._send(pack(b"EVAL", script.text, *rest))
         return self._check(answer)
+
+    async def ask(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
+        """Run a script on keys that are just moving to this node (https://redis.io/docs: ASK).
+
+        Raises as `call` does.
+        """
+        # Both leave in one write, so that no other call comes between them.
+        asking = self._send(pack("ASKING"))
+        answer = self._send(pack("EVAL", script.text, len(keys), *keys, *args))
+        answers = await asyncio.gather(asking, answer)
+        return self._check(answers[1])
 
     async def command(self, *parts: Value) -> Any:
         """Run a command and return its answer; raises as `call` does."""
@@ -86,12 +106,22 @@ class Lane:
         """What stands for the connection that calls travel over now."""
         return self._link
 
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Where the connection leads to; None without one."""
+        return None if self._link is None else self._link.address
+
+    def leave(self) -> None:
+        """Drop the connection, and refuse what was sent over it; the next call makes another."""
+        if self._link is not None:
+            self._link.abort()
+
     def _check(self, answer: Any) -> Any:
         if isinstance(answer, ReplyError):
-            if str(answer).startswith("READONLY") and self._link is not None:
+            if str(answer).startswith("READONLY"):
                 # It was demoted; the next connection asks anew who the master is.
-                self._link.abort()
-            raise Unavailable(f"the store refused ({answer})")
+                self.leave()
+            raise Refused(str(answer))
         return answer
 
     async def close(self) -> None:

@@ -25,16 +25,19 @@ from hub.store.base import TIME_LIMIT
 NOTHING = object()
 
 
-def dialer(url: str) -> ConnectionPool:
+def limits(seconds: float) -> dict[str, Any]:
+    """Return redis-py's options by which a connection waits so long, and repeats nothing."""
+    return {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+
+
+def dialer(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
     """Return what makes connections to ``url``, each within the time limit and never again."""
-    return ConnectionPool.from_url(
-        url,
-        socket_timeout=TIME_LIMIT,
-        socket_connect_timeout=TIME_LIMIT,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-        protocol=2,
-    )
+    return ConnectionPool.from_url(url, **limits(seconds))
 
 
 class Link(asyncio.Protocol):
@@ -66,6 +69,12 @@ class Link(asyncio.Protocol):
         self._connection = connection
         self._transport = writer.transport
         writer.transport.set_protocol(self)
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The host and port at the other end, as they were given; None when it is closed."""
+        connection: Any = self._connection
+        return None if connection is None else (connection.host, connection.port)
 
     def write(self, packed: bytes) -> None:
         """Send packed commands."""

@@ -46,7 +46,8 @@ from hub.store.lane import Script
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import read_receipt
-from hub.store.route import OneServer, Route
+from hub.store.route import Route
+from hub.store.routes import route
 
 VISIT = Script("renewals", "visit")
 SESSIONS = Script("renewals", "sessions")
@@ -62,8 +63,8 @@ class RedisStore:
     def __init__(self, url: str, *, lifetime: Micros, max_sessions: int = 1000) -> None:
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
-        self._visits: Route = OneServer(url)
-        self._logouts: Route = OneServer(url)
+        self._visits: Route = route(url)
+        self._logouts: Route = route(url)
         self._reader = LogReader(self._visits, lifetime)
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from redis.asyncio import ConnectionPool
 
 from hub.store.lane import Lane, Script, Value
-from hub.store.link import dialer
 
 
 class Route(Protocol):
@@ -38,11 +37,11 @@ class Route(Protocol):
 
 
 class OneServer:
-    """All partitions are on one Redis."""
+    """All partitions are on one Redis, to which ``pool`` makes connections."""
 
-    def __init__(self, url: str) -> None:
-        self._pool = dialer(url)
-        self._lane = Lane(self._pool)
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._lane = Lane(pool)
 
     async def call(
         self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]

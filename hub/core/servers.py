@@ -1,0 +1,120 @@
+"""Where Redis is: the address of one server, of a master's Sentinels, or of a cluster's nodes.
+
+==========================================================  =====================================
+``redis://…``, ``rediss://…``, ``unix://…``                 one server; read by redis-py alone
+``redis+sentinel://[LOGIN@]HOST:PORT,…/MASTER_NAME[/DB]``   the Sentinels of a master
+``redis+cluster://[LOGIN@]HOST:PORT,…``                     some nodes of a cluster
+==========================================================  =====================================
+
+``rediss+…`` is the same over TLS. The login is the one of the servers that hold the data; that of
+the Sentinels is in the options ``sentinel_username`` and ``sentinel_password``. All other options
+are redis-py's, for every connection.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+
+class Kind(enum.Enum):
+    """How Redis is run, and what its address looks like."""
+
+    ONE = "redis://host:6379/0"
+    SENTINEL = "redis+sentinel://host:26379,host:26379/master-name/0"
+    CLUSTER = "redis+cluster://host:6379,host:6379"
+
+
+KINDS = {"sentinel": Kind.SENTINEL, "cluster": Kind.CLUSTER}
+PORTS = {Kind.SENTINEL: 26379, Kind.CLUSTER: 6379}
+
+FORM = re.compile(
+    r"rediss?\+\w+://(?:(?P<login>[^/?#]*)@)?(?P<hosts>[^/?#@]+)"
+    r"(?:/(?P<path>[^?#]*))?(?:\?(?P<query>[^#]*))?"
+)
+PATHS = {
+    Kind.SENTINEL: re.compile(r"(?P<master>[^/]+)(?:/(?P<db>[0-9]{0,4}))?"),
+    Kind.CLUSTER: re.compile(r"(?P<master>)(?P<db>0?)"),
+}
+
+
+class Servers(msgspec.Struct, frozen=True):
+    """The servers of an address. It holds passwords, and does not show them.
+
+    ``seeds`` are plain addresses of those that it names; for Sentinels, that is not where the data
+    is, but those who know where.
+    """
+
+    kind: Kind
+    seeds: tuple[str, ...]
+    master: str = ""
+    before: str = ""
+    after: str = ""
+
+    def __repr__(self) -> str:
+        return f"Servers({self.kind.name}, {len(self.seeds)})"
+
+    def at(self, host: str, port: int) -> str:
+        """Return the plain address of another server that holds data."""
+        return f"{self.before}{_join(host, port)}{self.after}"
+
+
+def kind_of(url: str) -> Kind:
+    """Return how the Redis at an address is run, by its scheme."""
+    kind = url.partition("://")[0].partition("+")[2]
+    return KINDS.get(kind, Kind.ONE)
+
+
+def read_servers(url: str) -> Servers:
+    """Return the servers of an address.
+
+    Raises:
+        ValueError: when it is not of the form; the text is one line and tells nothing of it.
+    """
+    kind = kind_of(url)
+    if kind is Kind.ONE:
+        return Servers(kind, (url,))
+    wrong = ValueError(f"not an address like {kind.value}")
+    form = FORM.fullmatch(url)
+    path = form and PATHS[kind].fullmatch(form["path"] or "")
+    if not form or not path:
+        raise wrong
+    try:
+        places = dict.fromkeys(_place(text, PORTS[kind]) for text in form["hosts"].split(","))
+    except ValueError:
+        raise wrong from None
+    scheme = url.partition("+")[0]
+    query, sentinel = _split_options(form["query"] or "")
+    options = f"?{query}" if query else ""
+    login = "" if form["login"] is None else f"{form['login']}@"
+    before, after = f"{scheme}://{login}", f"/{path['db'] or 0}{options}"
+    if kind is Kind.SENTINEL:
+        name, word = sentinel.get("username", ""), sentinel.get("password", "")
+        login, options = f"{name}:{word}@" if name or word else "", f"/{options}"
+        seeds = tuple(f"{scheme}://{login}{_join(*place)}{options}" for place in places)
+    else:
+        seeds = tuple(f"{before}{_join(*place)}{after}" for place in places)
+    return Servers(kind, seeds, unquote(path["master"]), before, after)
+
+
+def _place(text: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or text.endswith(":") or re.search(r"\s", text):
+        raise ValueError("no host")
+    return parts.hostname, parts.port or port
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _split_options(query: str) -> tuple[str, dict[str, str]]:
+    """Return the options for all connections, and the login of the Sentinels."""
+    options = [option for option in query.split("&") if option]
+    sentinel = [option for option in options if option.startswith("sentinel_")]
+    rest = "&".join(option for option in options if option not in sentinel)
+    pairs = (option.removeprefix("sentinel_").partition("=") for option in sentinel)
+    return rest, {name: value for name, _, value in pairs}

@@ -1,0 +1,25 @@
+"""The route that leads to the Redis at an address."""
+
+from __future__ import annotations
+
+from hub.core.servers import Kind, read_servers
+from hub.store.cluster import Cluster
+from hub.store.link import dialer
+from hub.store.route import OneServer, Route
+from hub.store.sentinel import Sentinelled
+
+
+def route(url: str) -> Route:
+    """Return a route, with connections of its own.
+
+    Raises:
+        ValueError: when this is no address of Redis.
+    """
+    servers = read_servers(url)
+    match servers.kind:
+        case Kind.SENTINEL:
+            return Sentinelled(servers)
+        case Kind.CLUSTER:
+            return Cluster(servers)
+        case Kind.ONE:
+            return OneServer(dialer(url))
