@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import RedisServer
+from tests.redis_server import Clustered, Guarded, RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,42 @@ def redis_url(redis_server: RedisServer) -> str:
         client.flushall()
         client.script_flush()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A master with its Sentinels, for the whole run."""
+    servers = Guarded(tmp_path_factory.mktemp("guarded"))
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+@pytest.fixture
+def sentinel_url(guarded_servers: Guarded) -> str:
+    """The address of an empty Redis behind Sentinels."""
+    guarded_servers.empty()
+    return guarded_servers.url
+
+
+@pytest.fixture(scope="session")
+def clustered_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """A cluster, for the whole run."""
+    servers = Clustered(tmp_path_factory.mktemp("clustered"))
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+@pytest.fixture
+def cluster_url(clustered_servers: Clustered) -> str:
+    """The address of an empty cluster."""
+    clustered_servers.empty()
+    return clustered_servers.url
 
 
 @pytest.fixture

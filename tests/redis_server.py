@@ -10,9 +10,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import hiredis
 import redis
+
+NOTHING = object()
 
 
 def free_port() -> int:
@@ -45,16 +50,18 @@ def command(port: int, folder: Path) -> list[str]:
 class RedisServer:
     """A Redis server of its own, on a free port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.folder = folder
+        self.place = f"127.0.0.1:{self.port}"
+        self._command = [*command(self.port, folder), *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, with the data that it left, and wait until it answers."""
         self._process = subprocess.Popen(
-            command(self.port, self.folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         with redis.Redis(port=self.port) as client:
             for _ in range(200):
@@ -86,6 +93,187 @@ class RedisServer:
     def client(self) -> redis.Redis:
         """Return a plain client, to look behind the hub's back."""
         return redis.Redis(port=self.port)
+
+    def run(self, *parts: str | bytes | int) -> Any:
+        """Run one command behind the hub's back; its answer is not looked into."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(hiredis.pack_command(parts))  # type: ignore[arg-type]
+            reader = hiredis.Reader(encoding="utf-8", errors="replace", notEnoughData=NOTHING)
+            while (answer := reader.gets()) is NOTHING:
+                reader.feed(connection.recv(65536))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def option(self, name: str) -> str:
+        """Return an option with which the server was started."""
+        return self._command[self._command.index(f"--{name}") + 1]
+
+    @property
+    def name(self) -> str:
+        """The id of a cluster's node."""
+        return str(self.run("CLUSTER", "MYID"))
+
+
+MASTER = "hub-master"
+"""The name under which Sentinels know the master."""
+
+DOWN_AFTER = 1000
+"""Milliseconds of silence after which a server is held for dead."""
+
+
+class Guarded:
+    """A master and a replica, and three Sentinels that watch them."""
+
+    def __init__(self, folder: Path) -> None:
+        quick = ("--repl-diskless-sync-delay", "0")
+        self.master = RedisServer(_made(folder / "master"), *quick)
+        following = ("--replicaof", "127.0.0.1", str(self.master.port))
+        self.replica = RedisServer(_made(folder / "replica"), *quick, *following)
+        self.sentinels = [RedisServer(_made(folder / f"sentinel-{number}")) for number in range(3)]
+        for number, sentinel in enumerate(self.sentinels):
+            self._configure(folder, number, sentinel)
+        named = ",".join(sentinel.place for sentinel in self.sentinels)
+        self.url = f"redis+sentinel://{named}/{MASTER}/0"
+
+    def _configure(self, folder: Path, number: int, sentinel: RedisServer) -> None:
+        # They would find each other within seconds, and are told for the sake of the time.
+        others = [
+            f"sentinel known-sentinel {MASTER} 127.0.0.1 {other.port} {place:040x}"
+            for place, other in enumerate(self.sentinels, start=1)
+            if other is not sentinel
+        ]
+        lines = [
+            f"port {sentinel.port}",
+            "bind 127.0.0.1",
+            f"dir {folder / f'sentinel-{number}'}",
+            f"sentinel myid {number + 1:040x}",
+            f"sentinel monitor {MASTER} 127.0.0.1 {self.master.port} 2",
+            f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER}",
+            f"sentinel failover-timeout {MASTER} 6000",
+            f"sentinel known-replica {MASTER} 127.0.0.1 {self.replica.port}",
+            *others,
+        ]
+        file = folder / f"sentinel-{number}.conf"
+        file.write_text("\n".join(lines) + "\n")
+        sentinel._command = [find_binary(), str(file), "--sentinel"]
+
+    @property
+    def servers(self) -> list[RedisServer]:
+        """All of them."""
+        return [self.master, self.replica, *self.sentinels]
+
+    def start(self) -> None:
+        """Start all, and wait until a failover would succeed."""
+        for server in self.servers:
+            server.start()
+        until(lambda: self._replicates() and all(map(self._knows, self.sentinels)))
+
+    def _replicates(self) -> bool:
+        with self.replica.client() as client:
+            return bool(client.info("replication")["master_link_status"] == "up")
+
+    def _knows(self, sentinel: RedisServer) -> bool:
+        with sentinel.client() as client:
+            (replica,) = client.sentinel_slaves(MASTER)
+            others = client.sentinel_sentinels(MASTER)
+        flags = [replica["flags"], *(other["flags"] for other in others)]
+        is_ready = replica["master-link-status"] == "ok" and len(others) == 2
+        return is_ready and not any("down" in text or "disc" in text for text in flags)
+
+    def empty(self) -> None:
+        """Forget all data."""
+        with self.master.client() as client:
+            client.flushall()
+            client.script_flush()
+
+    def kill(self) -> None:
+        """End all."""
+        for server in self.servers:
+            server.kill()
+
+
+class Clustered:
+    """A cluster of three masters; with ``replica``, one that follows the first of them."""
+
+    def __init__(self, folder: Path, *, with_replica: bool = False) -> None:
+        self._folder = folder
+        self.masters = [self._node(f"node-{number}") for number in range(3)]
+        self.replica = self._node("replica") if with_replica else None
+        self.url = "redis+cluster://" + ",".join(node.place for node in self.masters)
+
+    def _node(self, name: str) -> RedisServer:
+        return RedisServer(
+            _made(self._folder / name),
+            *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+            *("--cluster-node-timeout", str(DOWN_AFTER), "--repl-diskless-sync-delay", "0"),
+            *("--cluster-require-full-coverage", "no"),
+        )
+
+    @property
+    def nodes(self) -> list[RedisServer]:
+        """All of them."""
+        return [*self.masters, *([self.replica] if self.replica else [])]
+
+    def start(self) -> None:
+        """Start all, share the slots among the masters, and wait until all know of all."""
+        for node in self.nodes:
+            node.start()
+        bounds = [0, 5461, 10923, 16384]
+        for number, node in enumerate(self.masters):
+            node.run("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            node.run("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+        for node in self.nodes[1:]:
+            self._meet(node)
+        until(lambda: all(map(self._is_whole, self.nodes)))
+        if self.replica is not None:
+            self.replica.run("CLUSTER", "REPLICATE", self.masters[0].name)
+            until(self._replicates)
+
+    def _meet(self, node: RedisServer) -> None:
+        bus = node.option("cluster-port")
+        self.nodes[0].run("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+
+    def _is_whole(self, node: RedisServer) -> bool:
+        told = str(node.run("CLUSTER", "INFO"))
+        return "cluster_state:ok" in told and f"cluster_known_nodes:{len(self.nodes)}" in told
+
+    def _replicates(self) -> bool:
+        assert self.replica is not None
+        with self.replica.client() as client:
+            follows = client.info("replication").get("master_link_status") == "up"
+        known = [str(node.run("CLUSTER", "NODES")).count("slave") for node in self.nodes]
+        return follows and all(count > 0 for count in known)
+
+    def empty(self) -> None:
+        """Forget all data."""
+        for node in self.masters:
+            with node.client() as client:
+                client.flushall()
+                client.script_flush()
+
+    def kill(self) -> None:
+        """End all."""
+        for node in self.nodes:
+            node.kill()
+
+
+def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is so.
+
+    Raises:
+        RuntimeError: when it is not, so many seconds later.
+    """
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            raise RuntimeError("the servers did not come to where they should be")
+        time.sleep(0.02)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def main() -> None:

@@ -84,10 +84,10 @@ def read_servers(url: str) -> Servers:
         raise wrong
     try:
         places = dict.fromkeys(_place(text, PORTS[kind]) for text in form["hosts"].split(","))
+        query, sentinel = _split_options(form["query"] or "")
     except ValueError:
         raise wrong from None
     scheme = url.partition("+")[0]
-    query, sentinel = _split_options(form["query"] or "")
     options = f"?{query}" if query else ""
     login = "" if form["login"] is None else f"{form['login']}@"
     before, after = f"{scheme}://{login}", f"/{path['db'] or 0}{options}"
@@ -117,4 +117,7 @@ def _split_options(query: str) -> tuple[str, dict[str, str]]:
     sentinel = [option for option in options if option.startswith("sentinel_")]
     rest = "&".join(option for option in options if option not in sentinel)
     pairs = (option.removeprefix("sentinel_").partition("=") for option in sentinel)
-    return rest, {name: value for name, _, value in pairs}
+    login = {name: value for name, _, value in pairs}
+    if not login.keys() <= {"username", "password"}:
+        raise ValueError("no such option")
+    return rest, login

@@ -40,14 +40,14 @@ LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Each store, empty, with room for five sessions a user."""
     made: MemoryStore | RedisStore
     if request.param == "memory":
         made = MemoryStore(lifetime=LIFETIME, max_sessions=5)
     else:
-        url = request.getfixturevalue("redis_url")
+        url = request.getfixturevalue(f"{request.param}_url")
         made = RedisStore(url, lifetime=LIFETIME, max_sessions=5)
     async with made:
         yield made
