@@ -2,7 +2,8 @@
 
 redis-py asks the nodes which of them serves which slot; a lane of ours leads to each. A node that
 does not serve a slot says so (MOVED, ASK), and then the script did not run; so it is sent again,
-once, to the node that was named. Nothing else is ever sent twice. Whatever fails, the nodes are
+once, to the node that was named. What could not be sent at all, for want of a connection, is sent
+to the node that has taken over. Nothing else is ever sent twice. Whatever fails, the nodes are
 asked again who serves what.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -22,7 +23,7 @@ from redis.exceptions import AskError, RedisClusterException, RedisError, SlotNo
 from hub.core.servers import Servers
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
-from hub.store.lane import Lane, Refused, Script, Value
+from hub.store.lane import Lane, Refused, Script, Unsent, Value
 from hub.store.link import dialer, limits
 from hub.store.names import PARTITIONS, Names
 
@@ -35,6 +36,7 @@ LEARN_LIMIT = 5 * TIME_LIMIT
 LEARN_INTERVAL = 0.25
 """Seconds between two questions who serves what, however many calls fail."""
 
+REDIRECTS = ("MOVED ", "ASK ")
 UNKNOWN = "no node of the store says who serves this"
 
 
@@ -110,25 +112,36 @@ class Cluster:
             return await self._lane(place).call(script, keys, args)
         except Unavailable as error:
             self._learn()
-            redirect = error.answer if isinstance(error, Refused) else ""
-            if not redirect.startswith(("MOVED ", "ASK ")):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    again = await self._elsewhere(part, place, error)
+                    return await again(script, keys, args)
+            except TimeoutError:
+                raise Unavailable("the store did not answer in time") from None
+            except Refused as second:
+                # What it names are the addresses of the store, which are nobody's business.
+                if second.answer.startswith(REDIRECTS):
+                    raise Unavailable("the store's partition is moving") from None
                 raise
-        kind, _, rest = redirect.partition(" ")
-        named = AskError(rest)
-        lane = self._lane(Place(named.host or place.host, named.port))
-        if kind == "MOVED":
-            self._serving[part] = Place(named.host or place.host, named.port)
-        try:
-            async with asyncio.timeout_at(deadline):
-                again = lane.call if kind == "MOVED" else lane.ask
-                return await again(script, keys, args)
-        except TimeoutError:
-            raise Unavailable("the store did not answer in time") from None
-        except Refused as error:
-            # What it names are the addresses of the store, which are nobody's business.
-            if error.answer.startswith(("MOVED ", "ASK ")):
-                raise Unavailable("the store's partition is moving") from None
-            raise
+
+    async def _elsewhere(
+        self, part: int, place: Place, error: Unavailable
+    ) -> Callable[[Script, Sequence[Value], Sequence[Value]], Awaitable[Any]]:
+        """Return how to call again what surely did not run, or raise the error."""
+        if isinstance(error, Unsent):
+            await self._learned()
+            now = self._serving[part]
+            if now is not None and now != place:
+                return self._lane(now).call
+        if isinstance(error, Refused) and error.answer.startswith(REDIRECTS):
+            kind, _, rest = error.answer.partition(" ")
+            named = AskError(rest)
+            there = Place(named.host or place.host, named.port)
+            if kind == "ASK":
+                return self._lane(there).ask
+            self._serving[part] = there
+            return self._lane(there).call
+        raise error
 
     async def command(self, *parts: Value) -> Any:
         """Run a command on a node that is connected, each time another one."""

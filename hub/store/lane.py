@@ -28,6 +28,10 @@ Value: TypeAlias = str | bytes | int
 BACKLOG = 20_000
 
 
+class Unsent(Unavailable):
+    """There was no connection to send the call over, so it did not run."""
+
+
 class Refused(Unavailable):
     """Redis answered with an error, ``answer``."""
 
@@ -54,9 +58,9 @@ class _Call:
         self.deadline = loop.time() + TIME_LIMIT
         self.answer: asyncio.Future[Any] = loop.create_future()
 
-    def refuse(self, why: str) -> None:
+    def refuse(self, error: Unavailable) -> None:
         if not self.answer.done():
-            self.answer.set_exception(Unavailable(why))
+            self.answer.set_exception(error)
 
 
 class Lane:
@@ -77,6 +81,7 @@ class Lane:
         Raises:
             Unavailable: when Redis did not answer, or not in time; whether the script ran is then
                 unknown.
+            Unsent: when no connection could be made.
             Refused: when Redis answered with an error.
         """
         rest = (len(keys), *keys, *args)
@@ -157,7 +162,7 @@ class Lane:
         try:
             await link.open(self._pool)
         except (RedisError, OSError) as error:
-            self._give_up(f"the store did not answer ({type(error).__name__})")
+            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
         else:
             self._link = link
         finally:
@@ -200,6 +205,6 @@ class Lane:
         self._refuse(self._unanswered, why)
         self._refuse(self._unsent, why)
 
-    def _refuse(self, calls: deque[_Call], why: str) -> None:
+    def _refuse(self, calls: deque[_Call], why: str, kind: type[Unavailable] = Unavailable) -> None:
         while calls:
-            calls.popleft().refuse(why)
+            calls.popleft().refuse(kind(why))

@@ -1,0 +1,306 @@
+"""Redis Cluster: slots that move and nodes that die are followed, without a wrong answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.crc import key_slot
+
+from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
+from hub.core.revocation import judge
+from hub.core.servers import read_servers
+from hub.errors import Unavailable
+from hub.store.base import Command, Gap, Loss, Visit
+from hub.store.cluster import Place, read_topology
+from hub.store.lane import Script
+from hub.store.names import PARTITIONS, Names
+from hub.store.redis import RedisStore
+from hub.store.routes import route
+from tests.contract.listener import PatientListener, listening
+from tests.redis_server import Clustered, RedisServer, until
+
+LIFETIME = 3600 * SECOND
+SOON = 3.0
+"""Seconds within which a store that is down is called so; the limit is one."""
+
+LONG = 25.0
+"""Seconds within which a failover is over, on a machine that has much else to do."""
+
+
+def identity(part: int, number: int = 0) -> Identity:
+    """Return an identity of a user of its own, in this partition."""
+    users = (user_key("", f"user-{number}-{guess}") for guess in range(10_000))
+    user = next(user for user in users if Names(user).part == part)
+    issued = time.time_ns() // 1000
+    return Identity(user, sub="", iss="", sid=f"sid-{number}", iat=issued, exp=issued + LIFETIME)
+
+
+PEOPLE = range(PARTITIONS)
+
+
+def logout(who: Identity) -> Logout:
+    """Return a logout of one user."""
+    return Logout(id=f"id-{who.sid}", user=who.user, scope=Scope.ALL, reason=Reason.USER)
+
+
+async def end(store: RedisStore, who: Identity) -> Receipt:
+    """Log one user out."""
+    return await store.end(Command(logout(who)))
+
+
+async def alive(store: RedisStore, who: Identity) -> bool | None:
+    """Tell whether a token is alive; None when the store does not say."""
+    try:
+        return judge(who, await store.look(who), leeway=SECOND) is None
+    except Unavailable:
+        return None
+
+
+async def patiently(store: RedisStore, who: Identity) -> bool:
+    """Tell whether a token is alive, as soon as the store says so."""
+    async with asyncio.timeout(LONG):
+        while True:
+            answer = await alive(store, who)
+            if answer is not None:
+                return answer
+            await asyncio.sleep(0.05)
+
+
+def slot_of(part: int) -> int:
+    """Return the slot that a partition is."""
+    return key_slot(Names(None, part).log.encode())
+
+
+def parts_of(cluster: Clustered, number: int) -> set[int]:
+    """Return the partitions that a master of a new cluster serves."""
+    bounds = [0, 5461, 10923, 16384]
+    return {part for part in PEOPLE if bounds[number] <= slot_of(part) < bounds[number + 1]}
+
+
+def entries(node: RedisServer, part: int) -> int:
+    """Return how many logouts a partition's log holds."""
+    return int(node.run("XLEN", Names(None, part).log))
+
+
+class Move:
+    """A slot that moves from one node to another, step by step (https://redis.io/docs)."""
+
+    def __init__(self, cluster: Clustered, part: int, source: RedisServer, to: RedisServer) -> None:
+        self.cluster, self.slot, self.source, self.to = cluster, slot_of(part), source, to
+
+    def begin(self) -> None:
+        """Say on both nodes that it moves."""
+        self.to.run("CLUSTER", "SETSLOT", self.slot, "IMPORTING", self.source.name)
+        self.source.run("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.to.name)
+
+    def carry(self, count: int) -> None:
+        """Move so many of its keys."""
+        keys = self.source.run("CLUSTER", "GETKEYSINSLOT", self.slot, count)
+        if keys:
+            to = ("127.0.0.1", self.to.port, "", 0, 5000, "KEYS")
+            self.source.run("MIGRATE", *to, *keys)
+
+    def end(self) -> None:
+        """Say on all nodes that it has moved."""
+        for node in (self.to, self.source, *self.cluster.masters):
+            node.run("CLUSTER", "SETSLOT", self.slot, "NODE", self.to.name)
+
+    def do(self) -> None:
+        """Do all of it."""
+        self.begin()
+        self.carry(1000)
+        self.end()
+
+
+@pytest.fixture
+def cluster(clustered_servers: Clustered) -> Clustered:
+    """A cluster whose slots may be moved if they are moved back."""
+    clustered_servers.empty()
+    return clustered_servers
+
+
+@pytest.fixture
+def own_cluster(tmp_path: Path) -> Iterator[Clustered]:
+    """A cluster that a test may kill; its first master has a replica."""
+    servers = Clustered(tmp_path, with_replica=True)
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+@pytest.fixture
+async def store(cluster: Clustered) -> AsyncIterator[RedisStore]:
+    """A store on the cluster."""
+    async with RedisStore(cluster.url, lifetime=LIFETIME) as made:
+        yield made
+
+
+async def test_partitions_are_on_all_nodes(store: RedisStore, cluster: Clustered) -> None:
+    """Each node holds what is its own, also of a logout of everyone."""
+    await store.end(Command(Logout("id", user=None, scope=Scope.ALL, reason=Reason.POLICY)))
+    for number, node in enumerate(cluster.masters):
+        with node.client() as client:
+            logs = {key.decode() for key in client.keys("hub:*:log")}
+        assert logs == {Names(None, part).log for part in parts_of(cluster, number)}
+        assert logs
+
+
+async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
+    store: RedisStore, cluster: Clustered
+) -> None:
+    """Step by step, what is dead stays dead and what lives lives, or the store does not say."""
+    source, to = cluster.masters[:2]
+    part = min(parts_of(cluster, 0))
+    dead, living, late = (identity(part, number) for number in range(3))
+    move = Move(cluster, part, source, to)
+    await store.register(Visit(dead, "laptop", ""))
+    await store.register(Visit(living, "phone", ""))
+    await end(store, dead)
+    answers = []
+    async with listening(store, PatientListener()) as listener:
+        move.begin()
+        for count in (1, 1, 1, 1, 1, 1000):
+            answers += [(await alive(store, dead), await alive(store, living))]
+            move.carry(count)
+        # All keys are there and the slot is not: only who asks for it is answered.
+        assert entries_while_moving(to, part) == 1
+        await listener.confirmed()
+        move.end()
+        assert not await patiently(store, dead)
+        assert await patiently(store, living)
+        assert [s.device for s in (await store.sessions(living.user)).sessions] == ["phone"]
+        await end(store, late)
+        await listener.until(lambda: any(h.logout.user == late.user for h in listener.heard))
+        assert entries(to, part) == 2
+        Move(cluster, part, to, source).do()
+        assert not await patiently(store, late)
+        assert await patiently(store, living)
+        assert not listener.count(Loss)
+        assert listener.count(Gap) == 1
+        assert len(listener.heard) == 1
+    assert {first for first, _ in answers} <= {False, None}
+    assert {second for _, second in answers} <= {True, None}
+
+
+def entries_while_moving(node: RedisServer, part: int) -> int:
+    """Return how many logouts a log holds on a node that is just taking it over."""
+    with node.client() as client, client.pipeline(transaction=False) as pipeline:
+        pipeline.execute_command("ASKING")
+        pipeline.xlen(Names(None, part).log)
+        return int(pipeline.execute()[1])
+
+
+async def test_a_call_to_the_wrong_node_runs_once_on_the_right_one(cluster: Clustered) -> None:
+    """What was moved behind the hub's back is found by the answer of the node that had it."""
+    source, to = cluster.masters[:2]
+    part = min(parts_of(cluster, 0))
+    who = identity(part)
+    async with RedisStore(cluster.url, lifetime=LIFETIME) as store:
+        await end(store, who)
+        before = store._logouts.generation(part)
+        Move(cluster, part, source, to).do()
+        try:
+            await end(store, identity(part, 1))
+            assert store._logouts.generation(part) is not before
+            assert store._logouts.generation(part) is not None
+            assert entries(to, part) == 2
+            assert await alive(store, who) is False
+        finally:
+            Move(cluster, part, to, source).do()
+
+
+async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clustered) -> None:
+    """What it served is unavailable, the rest is answered; once it is back, everything is."""
+    doomed = own_cluster.masters[1]
+    gone = parts_of(own_cluster, 1)
+    people = [identity(part) for part in PEOPLE]
+    async with RedisStore(own_cluster.url, lifetime=LIFETIME) as store:
+        for who in people:
+            await end(store, who)
+        doomed.kill()
+        for _ in range(20):
+            began = time.monotonic()
+            answers = await asyncio.gather(*(alive(store, who) for who in people))
+            assert time.monotonic() - began < SOON
+            assert answers == [None if part in gone else False for part in PEOPLE]
+            await asyncio.sleep(0.1)
+        for who in people:
+            if Names(who.user).part not in gone:
+                await end(store, who)
+        doomed.start()
+        for who in people:
+            assert not await patiently(store, who)
+
+
+async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> None:
+    """After a failover the log is looked at again, and what was replicated is there."""
+    assert own_cluster.replica is not None
+    parts = parts_of(own_cluster, 0)
+    people = [identity(part) for part in PEOPLE]
+    async with (
+        RedisStore(own_cluster.url, lifetime=LIFETIME) as store,
+        listening(store, PatientListener()) as listener,
+    ):
+        for who in people:
+            await end(store, who)
+        replica = own_cluster.replica
+        await asyncio.to_thread(
+            until, lambda: {entries_on_replica(replica, part) for part in parts} == {1}
+        )
+        own_cluster.masters[0].kill()
+        killed_at = time.monotonic()
+        assert not any([await patiently(store, who) for who in people])
+        took = time.monotonic() - killed_at
+        newcomer = identity(min(parts), 1)
+        assert await patiently(store, newcomer)
+        await end(store, newcomer)
+        await listener.until(lambda: any(h.logout.user == newcomer.user for h in listener.heard))
+        assert not listener.count(Loss)
+        assert listener.count(Gap) == 1
+        assert entries(replica, min(parts)) == 2
+    print(f"\nCluster: {took:.1f} s until the replica had taken over")  # noqa: T201
+
+
+def entries_on_replica(node: RedisServer, part: int) -> int:
+    """Return how many logouts a replica's copy of a log holds."""
+    with node.client() as client, client.pipeline(transaction=False) as pipeline:
+        pipeline.execute_command("READONLY")
+        pipeline.xlen(Names(None, part).log)
+        return int(pipeline.execute()[1])
+
+
+async def test_who_serves_what_is_asked_of_whoever_lives(own_cluster: Clustered) -> None:
+    """One that hangs and one that is dead are passed over."""
+    servers = read_servers(own_cluster.url)
+    own_cluster.masters[0].pause()
+    own_cluster.masters[1].kill()
+    places = [Place("127.0.0.1", node.port) for node in own_cluster.masters]
+    for _ in range(3):
+        topology = await read_topology(servers)
+        assert topology.serving == [
+            next(
+                place
+                for number, place in enumerate(places)
+                if part in parts_of(own_cluster, number)
+            )
+            for part in PEOPLE
+        ]
+    own_cluster.masters[0].resume()
+
+
+async def test_a_storm_of_failures_asks_once() -> None:
+    """However many calls fail for want of nodes, they all do so soon, and tell no address."""
+    made = route("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
+    calls = [made.call(part, Script("renew"), ["k"], []) for part in PEOPLE for _ in range(50)]
+    began = time.monotonic()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert time.monotonic() - began < SOON
+    assert {type(answer) for answer in answers} == {Unavailable}
+    assert not any("127.0.0.1" in str(answer) or "sesame" in str(answer) for answer in answers)
+    await made.close()
