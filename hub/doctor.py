@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisClusterException, RedisError
 
 from hub.core.model import SECOND
+from hub.core.servers import Kind, Servers, read_servers
 from hub.settings import Settings, SettingsError
+from hub.store.cluster import read_topology
 from hub.store.link import dialer
+from hub.store.sentinel import Sentinels, State, master_pool
 
 log = structlog.get_logger(__name__)
 
@@ -41,19 +45,79 @@ async def examine(settings: Settings) -> list[Finding]:
     if settings.redis_url is None:
         detail = "in this process's memory: one replica only, forgotten at a restart"
         return [*findings, Finding("store", "fair", detail)]
-    redis = Redis.from_pool(dialer(settings.redis_url.get_secret_value()))
+    url = settings.redis_url.get_secret_value()
+    servers = read_servers(url)
+    match servers.kind:
+        case Kind.ONE:
+            return findings + await _examine_server(dialer(url))
+        case Kind.SENTINEL:
+            return findings + await _examine_guarded(servers)
+        case Kind.CLUSTER:
+            return findings + await _examine_cluster(servers)
+
+
+async def _examine_server(pool: ConnectionPool) -> list[Finding]:
+    """Look at one server."""
+    redis = Redis.from_pool(pool)
     try:
         info: dict[str, Any] = await redis.info()
         began = time.time_ns() // 1000
         seconds, micros = await redis.time()
         took = time.time_ns() // 1000 - began
-        findings.append(Finding("store", "good", f"answers in {took / 1000:.1f} ms"))
-        findings += _examine_redis(info)
-        findings.append(_examine_clock(seconds * SECOND + micros - began - took // 2))
-    except (RedisError, OSError, TimeoutError) as error:
-        findings.append(Finding("store", "bad", f"{type(error).__name__}: {error}"))
+    except (RedisError, OSError) as error:
+        return [Finding("store", "bad", f"{type(error).__name__}: {error}")]
     finally:
         await redis.aclose()
+    return [
+        Finding("store", "good", f"answers in {took / 1000:.1f} ms"),
+        *_examine_redis(info),
+        _examine_clock(seconds * SECOND + micros - began - took // 2),
+    ]
+
+
+async def _examine_guarded(servers: Servers) -> list[Finding]:
+    """Look at the Sentinels, and at the master that they name."""
+    sentinels = Sentinels(servers)
+    try:
+        states = [state for state in await sentinels.ask() if state is not None]
+        found = await _examine_server(master_pool(servers, sentinels))
+    finally:
+        await sentinels.close()
+    return [_examine_sentinels(len(states), len(servers.seeds)), *found, *_examine_replicas(states)]
+
+
+def _examine_sentinels(heard: int, count: int) -> Finding:
+    text = f"{heard} of {count} know the master"
+    if 2 * heard <= count:
+        return Finding("sentinels", "bad", f"{text}: the hub needs more than half")
+    if heard < count or count < 3:
+        return Finding("sentinels", "fair", f"{text}: name at least three, and all of them")
+    return Finding("sentinels", "good", text)
+
+
+def _examine_replicas(states: Sequence[State]) -> list[Finding]:
+    if not states:
+        return []
+    count = max(state["num-slaves"] for state in states)
+    level: Level = "good" if count else "fair"
+    return [Finding("replicas", level, str(count) if count else "none: nobody could take over")]
+
+
+async def _examine_cluster(servers: Servers) -> list[Finding]:
+    """Look at who serves what, and at each node that serves partitions."""
+    try:
+        topology = await read_topology(servers)
+    except (RedisError, RedisClusterException, OSError) as error:
+        return [Finding("store", "bad", f"{type(error).__name__}: {error}")]
+    masters = sorted({place for place in topology.serving if place is not None})
+    lacking = topology.serving.count(None)
+    findings = [Finding("cluster", "good", f"{len(masters)} nodes serve all partitions")]
+    if lacking:
+        findings = [Finding("cluster", "bad", f"nobody serves {lacking} of the partitions")]
+    for place in masters:
+        for finding in await _examine_server(dialer(servers.at(*place))):
+            check = f"{finding.check} {place.host}:{place.port}"
+            findings.append(Finding(check, finding.level, finding.detail))
     return findings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.doctor import Finding, examine
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import MASTER, Clustered, Guarded, RedisServer, free_port
 from tests.site import settings
 
 
@@ -82,6 +82,45 @@ async def test_a_wrong_password_is_bad_and_not_told(own_redis: RedisServer) -> N
     found = await findings(redis_url=right)
     assert found["store"].level == "good"
     assert "sesame" not in repr(found)
+
+
+async def test_sentinels_and_their_master_are_looked_at(
+    sentinel_url: str, guarded_servers: Guarded
+) -> None:
+    """The master is found through them; that one is silent, or all are, is told."""
+    found = await findings(redis_url=sentinel_url)
+    assert set(levels(found).values()) == {"good"}
+    assert {"sentinels", "store", "version", "replicas", "clock"} <= set(found)
+    unknown = sentinel_url + f"?sentinel_password=sesame&client_name={free_port()}"
+    found = await findings(redis_url=unknown.replace(MASTER, "another"))
+    assert levels(found)["sentinels"] == levels(found)["store"] == "bad"
+    assert "sesame" not in repr(found)
+    first, *_ = (sentinel.place for sentinel in guarded_servers.sentinels)
+    found = await findings(redis_url=sentinel_url.replace(first, f"127.0.0.1:{free_port()}"))
+    assert (levels(found)["sentinels"], levels(found)["store"]) == ("fair", "good")
+
+
+async def test_each_node_of_a_cluster_is_looked_at(
+    cluster_url: str, clustered_servers: Clustered
+) -> None:
+    """What is bad on one of them is told of that one."""
+    found = await findings(redis_url=cluster_url)
+    assert set(levels(found).values()) == {"good"}
+    checks = ["store", "version", "maxmemory-policy", "persistence", "clock"]
+    nodes = clustered_servers.masters
+    assert {f"{check} {node.place}" for check in checks for node in nodes} <= set(found)
+    with nodes[1].client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        found = await findings(redis_url=cluster_url)
+        client.config_set("maxmemory-policy", "noeviction")
+    bad = [check for check, level in levels(found).items() if level == "bad"]
+    assert bad == [f"maxmemory-policy {nodes[1].place}"]
+
+
+async def test_a_cluster_that_is_none_is_bad(own_redis: RedisServer) -> None:
+    """A plain server under a cluster's address is found out."""
+    found = await findings(redis_url=own_redis.url.replace("redis:", "redis+cluster:"))
+    assert found["store"].level == "bad"
 
 
 async def test_the_embedded_store_is_fair() -> None:

@@ -100,6 +100,7 @@ class Cluster:
         self._serving: list[Place | None] = [None] * PARTITIONS
         self._learning: asyncio.Task[None] | None = None
         self._not_before = 0.0
+        self._is_lost = False
         self._turns = itertools.count()
 
     async def call(
@@ -205,8 +206,11 @@ class Cluster:
             async with asyncio.timeout(LEARN_LIMIT):
                 topology = await read_topology(self._servers, self._lanes)
         except (RedisError, RedisClusterException, OSError) as error:
-            log.warning("no node says who serves what", error=type(error).__name__)
+            if not self._is_lost:
+                log.warning("no node says who serves what", error=type(error).__name__)
+            self._is_lost = True
         else:
+            self._is_lost = False
             await self._use(topology)
         finally:
             self._learning = None

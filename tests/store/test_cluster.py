@@ -20,7 +20,7 @@ from hub.store.lane import Script
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.routes import route
-from tests.contract.listener import PatientListener, listening
+from tests.contract.listener import listening
 from tests.redis_server import Clustered, RedisServer, until
 
 LIFETIME = 3600 * SECOND
@@ -163,7 +163,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
     await store.register(Visit(living, "phone", ""))
     await end(store, dead)
     answers = []
-    async with listening(store, PatientListener()) as listener:
+    async with listening(store) as listener:
         move.begin()
         for count in (1, 1, 1, 1, 1, 1000):
             answers += [(await alive(store, dead), await alive(store, living))]
@@ -245,7 +245,7 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
     people = [identity(part) for part in PEOPLE]
     async with (
         RedisStore(own_cluster.url, lifetime=LIFETIME) as store,
-        listening(store, PatientListener()) as listener,
+        listening(store) as listener,
     ):
         for who in people:
             await end(store, who)

@@ -16,7 +16,7 @@ from hub.errors import Unavailable
 from hub.store.base import Command, Loss, Visit
 from hub.store.names import Names
 from hub.store.redis import RedisStore
-from tests.contract.listener import Listener, PatientListener, listening
+from tests.contract.listener import Listener, listening
 from tests.redis_server import MASTER, Guarded, RedisServer, until
 
 LIFETIME = 3600 * SECOND
@@ -104,7 +104,7 @@ async def test_a_failover_is_followed_and_loses_nothing_that_was_replicated(
     """The master is killed amid logouts; the others fail as unavailable until a new one is up."""
     people = [identity(number) for number in range(5000)]
     answered, failures = [], list[Unavailable]()
-    async with listening(store, PatientListener()) as listener:
+    async with listening(store) as listener:
         replicated = people[:100]
         await asyncio.gather(*(end(store, who) for who in replicated))
         await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 100)
@@ -159,7 +159,7 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
     """A logout that only the old master knew of is a loss; its token is never called alive."""
     victim, other = identity(1), identity(2)
     await store.register(Visit(victim, "", ""))
-    async with listening(store, PatientListener()) as listener:
+    async with listening(store) as listener:
         await end(store, other)
         await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)
         guarded.replica.pause()
