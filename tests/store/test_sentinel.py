@@ -186,6 +186,37 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
         assert await patiently(store, identity(4))
 
 
+async def test_a_loss_is_noticed_also_when_logouts_go_on(
+    store: RedisStore, guarded: Guarded
+) -> None:
+    """A logout that the new master takes does not hide that an earlier one is missing."""
+    victim = identity(1)
+    neighbours = [who for who in map(identity, range(2, 50_000)) if is_beside(who, victim)]
+    async with listening(store, PatientListener()) as listener:
+        await end(store, neighbours.pop())
+        await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)
+        guarded.replica.pause()
+        await end(store, victim)
+        guarded.master.kill()
+        guarded.replica.kill()
+        guarded.replica.start()
+        written, end_at = 0, time.monotonic() + LONG
+        while not written and time.monotonic() < end_at:
+            with contextlib.suppress(Unavailable):
+                await end(store, neighbours.pop())
+                written += 1
+            await asyncio.sleep(0.005)
+        assert written
+        assert not is_logged(victim, logged(guarded.replica))
+        await mend(store, listener, [victim])
+        assert not await patiently(store, victim)
+
+
+def is_beside(one: Identity, other: Identity) -> bool:
+    """Tell whether two users are in the same partition."""
+    return Names(one.user).part == Names(other.user).part
+
+
 async def test_a_master_that_hung_through_a_failover_is_left(
     store: RedisStore, guarded: Guarded
 ) -> None:
