@@ -56,12 +56,15 @@ class _Part(msgspec.Struct):
     def advance(self, entry: str) -> None:
         """Note that the log was read up to and with this entry."""
         assert self.position is not None
+        self.note(self.position.entry, entry)
         self.position = Position(self.position.epoch, entry)
-        self.note(entry)
 
-    def note(self, entry: str) -> None:
-        """Note that this entry exists."""
-        if order(entry) > order(self.witness):
+    def note(self, previous: str, entry: str) -> None:
+        """Note that this entry exists, and which one was the last before it.
+
+        When that is older than the witness, the witness is missing, and stays to be looked for.
+        """
+        if order(previous) >= order(self.witness):
             self.witness = entry
 
 
@@ -93,9 +96,9 @@ class LogReader:
             self._pushed.put_nowait(LOOK)
         return False
 
-    def witness(self, number: int, entry: str) -> None:
-        """Remember that an entry was written."""
-        self._parts[number].note(entry)
+    def witness(self, number: int, previous: str, entry: str) -> None:
+        """Remember that an entry was written, after which other one."""
+        self._parts[number].note(previous, entry)
 
     async def read(self) -> AsyncGenerator[Event]:
         """Yield what is written; see `Store.follow`."""

@@ -207,9 +207,9 @@ class RedisStore:
                 raise NotFound("no such session or request")
             case b"reused":
                 raise KeyReused("the idempotency key was used for another logout")
-        kind, at, text, entry, *rows = answer
-        if entry:
-            self._reader.witness(names.part, entry.decode())
+        kind, at, text, entries, *rows = answer
+        if entries:
+            self._reader.witness(names.part, *entries.decode().split(" "))
         outcomes = (
             Outcome(s.decode(), d.decode(), State.NOTIFIED if o == b"1" else State.OFFLINE)
             for s, d, o in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)

@@ -5,8 +5,9 @@
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
 --   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms)
--- Answers {'done', at, logout, entry, sid, device, online, ...}; {'missing'} or {'reused'} when
--- nothing was changed. The same key again answers what it answered first, with 'again' for 'done'.
+-- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'}
+-- or {'reused'} when nothing was changed. The same key again answers what it answered first, with
+-- 'again' for 'done'.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
 local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
@@ -128,8 +129,8 @@ local before_it = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
 local entry = redis.call(
   'XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record, 'leases', leases
 )
-answer[4] = entry
 local previous = before_it[1] and before_it[1][1] or '0-0'
+answer[4] = previous .. ' ' .. entry
 redis.call('PUBLISH', ARGV[15], table.concat({previous, entry, leases, record}, ' '))
 if keyed then remember(answer) end
 return answer

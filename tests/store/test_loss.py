@@ -1,0 +1,47 @@
+"""A logout that the log had and has no more is noticed, whatever was written since."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hub.core.model import SECOND, Logout, Reason, Scope, user_key
+from hub.store.base import Command, Loss
+from hub.store.names import Names
+from hub.store.redis import RedisStore
+from tests.contract.listener import listening
+from tests.redis_server import RedisServer
+
+LIFETIME = 3600 * SECOND
+ADA = user_key("", "ada")
+
+
+async def end(store: RedisStore) -> None:
+    """Log the user out."""
+    name = f"id-{time.time_ns()}"
+    await store.end(Command(Logout(id=name, user=ADA, scope=Scope.ALL, reason=Reason.USER)))
+
+
+@pytest.mark.parametrize("writer", ["itself", "another"])
+@pytest.mark.parametrize("victim", ["heard", "answered"])
+async def test_a_later_logout_does_not_hide_a_loss(
+    own_redis: RedisServer, writer: str, victim: str
+) -> None:
+    """Neither for who heard the lost one, nor for who was only answered."""
+    log = Names(ADA).log
+    async with (
+        RedisStore(own_redis.url, lifetime=LIFETIME) as store,
+        RedisStore(own_redis.url, lifetime=LIFETIME) as other,
+    ):
+        await end(store)
+        async with listening(store) as listener:
+            await listener.confirmed()
+            await end(store)
+            if victim == "heard":
+                await listener.hear(1)
+            with own_redis.client() as client:
+                ((entry, _),) = client.xrevrange(log, count=1)
+                client.xdel(log, entry)
+            await end(store if writer == "itself" else other)
+            await listener.until(lambda: listener.count(Loss) > 0)
