@@ -128,9 +128,9 @@ async def refuse_unsafe(settings: Settings) -> None:
         SettingsError: in one line that says what to set.
     """
     for finding in await examine(settings):
-        if finding.check == "maxmemory-policy" and finding.level == "bad":
+        if finding.check.startswith("maxmemory-policy") and finding.level == "bad":
             raise SettingsError(f"HUB_REDIS_URL: maxmemory-policy is {finding.detail}")
-        if finding.check == "persistence" and finding.level == "fair":
+        if finding.check.startswith("persistence") and finding.level == "fair":
             log.warning("Redis forgets", detail=finding.detail)
 
 

@@ -192,7 +192,7 @@ async def test_a_loss_is_noticed_also_when_logouts_go_on(
     """A logout that the new master takes does not hide that an earlier one is missing."""
     victim = identity(1)
     neighbours = [who for who in map(identity, range(2, 50_000)) if is_beside(who, victim)]
-    async with listening(store, PatientListener()) as listener:
+    async with listening(store) as listener:
         await end(store, neighbours.pop())
         await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)
         guarded.replica.pause()
