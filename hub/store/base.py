@@ -118,8 +118,9 @@ class Gap(msgspec.Struct, frozen=True):
 class Loss(msgspec.Struct, frozen=True):
     """The store lost what it knew of some users: logouts may be undone.
 
-    Until it is mended by `Command.mends`, the store's facts are not given out. ``seen`` is what
-    the store says instead, so that of several replicas which notice only one mends.
+    Until it is mended, by `Command.mends` or by any logout of everyone, `Store.look` and
+    `Store.register` raise `Unavailable`; lists and receipts are given out as they are. ``seen`` is
+    what the store says instead, so that of several replicas which notice only one mends.
     """
 
     part: int
