@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from hub.core.wire import describe_logout
 from hub.errors import NotFound, Unavailable
 from hub.metrics import Metrics
 from hub.settings import Settings
-from hub.store.base import Gap, Heard, Loss
+from hub.store.base import Confirmed, Gap, Heard, Loss
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -115,9 +116,8 @@ async def _log_out(
 
 async def _await_receipt(answer: Any, url: str | None, *, quiet: bool) -> Any:
     """Poll a receipt until it is complete, with a bar of what is settled."""
-    hidden = quiet or None
     length = max(1, sum(_count(answer).values()))
-    with click.progressbar(length=length, label="told", hidden=bool(hidden)) as bar:
+    with click.progressbar(length=length, label="told", hidden=quiet, file=sys.stderr) as bar:
         while not answer["complete"]:
             answer = await call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
             counts = _count(answer)
@@ -190,15 +190,17 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
     async with create_store(settings) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
         shown: set[asyncio.Task[None]] = set()
+        is_lost = False
         logouts = Logouts(store, Metrics())
         async for event in store.follow():
             match event:
                 case Gap():
                     click.echo("watching logouts", err=True)
-                case Loss():
-                    click.secho(
-                        "the store lost what it knew of earlier logouts", fg="red", err=True
-                    )
+                case Confirmed():
+                    is_lost = False
+                case Loss() if not is_lost:
+                    is_lost = True
+                    click.secho("the store lost what it knew", fg="red", err=True)
                 case Heard(logout) if logout.id not in seen:
                     # Several users' logout, or everyone's, is heard once for each part of them.
                     seen.append(logout.id)
@@ -225,4 +227,5 @@ async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
         else:
             summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
             end = "" if receipt.complete else " (not complete)"
-            click.echo(f"{'':15}{who}: {summary or 'no sessions'}{end}  {logout.id}")
+            whose = f"{receipt.users} users" if receipt.users > 1 else who
+            click.echo(f"{'':15}{whose}: {summary or 'no sessions'}{end}  {logout.id}")

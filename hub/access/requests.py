@@ -8,6 +8,7 @@ import secrets
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, UserKey, user_key
 from hub.errors import InvalidRequest
@@ -27,10 +28,13 @@ MAX_WAIT = 10.0
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """A person's own logout. ``sid`` alone means scope ``session``."""
+    """A person's own logout. ``sid`` alone means scope ``session``.
 
-    scope: Scope | None = None
-    sid: Sid | None = None
+    A scope or session that is null is refused: who meant one session must not end all.
+    """
+
+    scope: Scope | UnsetType = UNSET
+    sid: Sid | UnsetType = UNSET
     reason: Reason = Reason.USER
     message: Message | None = None
     idempotency_key: Key | None = None
@@ -44,8 +48,8 @@ class AdminLogoutRequest(msgspec.Struct, forbid_unknown_fields=True):
     users: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=MAX_USERS)] | None = None
     everyone: bool = False
     iss: Annotated[str, msgspec.Meta(max_length=256)] | None = None
-    sid: Sid | None = None
-    scope: Scope | None = None
+    sid: Sid | UnsetType = UNSET
+    scope: Scope | UnsetType = UNSET
     message: Message | None = None
     spread_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_SPREAD)] = 0
 
@@ -89,6 +93,14 @@ def new_id() -> str:
     return secrets.token_urlsafe(18)
 
 
+def _which(request: LogoutRequest | AdminLogoutRequest) -> tuple[str | None, Scope]:
+    """Return the session that was named, if any, and the scope: ``sid`` alone means that one."""
+    sid = None if isinstance(request.sid, UnsetType) else request.sid
+    if not isinstance(request.scope, UnsetType):
+        return sid, request.scope
+    return sid, Scope.SESSION if sid is not None else Scope.ALL
+
+
 def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None) -> Command:
     """Return the command for a person's own logout.
 
@@ -97,9 +109,9 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
     """
     if key is not None and request.idempotency_key not in (None, key):
         raise InvalidRequest("Idempotency-Key and idempotencyKey differ")
-    scope = request.scope or (Scope.SESSION if request.sid is not None else Scope.ALL)
-    target = request.sid or caller.sid
-    if request.sid is not None and scope is not Scope.SESSION:
+    sid, scope = _which(request)
+    target = sid or caller.sid
+    if sid is not None and scope is not Scope.SESSION:
         raise InvalidRequest("sid goes with scope session")
     return Command(
         logout=Logout(
@@ -127,10 +139,10 @@ def admin_logouts(
     if sum((request.user is not None, request.users is not None, request.everyone)) != 1:
         raise InvalidRequest("name one of user, users, or everyone: true")
     names = [request.user] if request.user is not None else request.users
-    if request.sid is not None and request.user is None:
+    sid, scope = _which(request)
+    if sid is not None and request.user is None:
         raise InvalidRequest("sid goes with user")
-    scope = request.scope or (Scope.SESSION if request.sid is not None else Scope.ALL)
-    if (scope is Scope.ALL) != (request.sid is None):
+    if (scope is Scope.ALL) != (sid is None):
         raise InvalidRequest("scopes session and others go with sid, scope all goes without")
     if request.everyone and request.iss is not None:
         raise InvalidRequest("everyone goes without iss: it ends the sessions of every issuer")
@@ -144,11 +156,11 @@ def admin_logouts(
                 user=user,
                 scope=scope,
                 reason=request.reason,
-                sid=request.sid,
+                sid=sid,
                 message=request.message,
                 spread=request.spread_seconds,
             ),
-            also=request.sid if scope is Scope.SESSION else None,
+            also=sid if scope is Scope.SESSION else None,
             key=_own_key("admin", key),
         )
         for user in (users or [None])

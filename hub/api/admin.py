@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import msgspec
 from aiohttp import web
 
 from hub.access.requests import (
@@ -34,11 +37,16 @@ async def post_logout(request: web.Request) -> web.Response:
     commands = admin_logouts(asked, parts.settings.jwt_issuer or "", key)
     receipts = await parts.logouts.write_all(commands, admin_claim(asked, key))
     logout = receipts[0].logout
-    if asked.user is None:
-        return render(view_many(await parts.logouts.read(logout.id, None, wait)))
-    if wait:
-        return render(describe_receipt(await parts.logouts.read(logout.id, logout.user, wait)))
-    return render(describe_receipt(receipts[0]))
+    receipt = msgspec.structs.replace(
+        receipts[0],
+        sessions=tuple(outcome for one in receipts for outcome in one.sessions),
+        users=len(receipts),
+    )
+    if asked.user is None or wait:
+        # A key is remembered for longer than a receipt is kept.
+        with contextlib.suppress(NotFound):
+            receipt = await parts.logouts.read(logout.id, logout.user if asked.user else None, wait)
+    return render(view_many(receipt) if asked.user is None else describe_receipt(receipt))
 
 
 async def get_sessions(request: web.Request) -> web.Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from aiohttp import web
 
@@ -49,7 +51,9 @@ async def _end(
     else:
         receipt = await _repeat(parts, command, refusal)
     if wait:
-        receipt = await parts.logouts.read(receipt.logout.id, caller.user, wait)
+        # A key is remembered for longer than a receipt is kept.
+        with contextlib.suppress(NotFound):
+            receipt = await parts.logouts.read(receipt.logout.id, caller.user, wait)
     answer = render(describe_receipt(receipt))
     if ends(receipt.logout, caller.sid):
         answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA

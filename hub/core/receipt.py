@@ -17,7 +17,7 @@ from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, User
 PATIENCE: Micros = 60 * SECOND
 """After so long, and the spread, nobody is waited for: longer than any grace and any lease."""
 
-RANK = {State.OFFLINE: 0, State.NOTIFIED: 1, State.ACKNOWLEDGED: 2, State.CUT: 3}
+RANK = {State.OFFLINE: 0, State.ACKNOWLEDGED: 1, State.NOTIFIED: 2, State.CUT: 3}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -33,8 +33,8 @@ class Row(msgspec.Struct, frozen=True):
 def merge(known: State, reported: State) -> State:
     """Return what is known of a session after one more replica has reported.
 
-    A session may have sockets on several replicas: one that was cut without having acknowledged
-    counts more than others that acknowledged, and a socket anywhere more than none elsewhere.
+    A session may have several sockets: one that did not answer counts more than others that
+    acknowledged, one that did not even read more than that, and any more than none.
     """
     return reported if RANK[reported] > RANK[known] else known
 

@@ -38,6 +38,10 @@ class Transport(Protocol):
         """Send an event to many sockets; return what ends hearing their acknowledgements."""
         ...
 
+    def has_unsent(self, sid: str) -> bool:
+        """Tell whether something waits for a client that does not read."""
+        ...
+
     def cut(self, sid: str) -> None:
         """End a socket for good."""
         ...
@@ -65,6 +69,7 @@ class Delivery:
         self._grace = grace
         self._metrics = metrics
         self._rounds: set[asyncio.Task[None]] = set()
+        self._stops = asyncio.Event()
 
     def deliver(self, heard: Heard) -> int:
         """Begin to end the sockets in scope, and return how many there are.
@@ -119,14 +124,17 @@ class Delivery:
         began, rounds = loop.time(), set[asyncio.Task[list[tuple[str, State]]]]()
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
-            await asyncio.sleep(random.uniform(0, logout.spread))  # noqa: S311 - a pace
+            await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
         reported = began
         for step in range(steps):
+            if self._stops.is_set():
+                # Those who are left connect elsewhere, and are refused there.
+                break
             batch = [connection for connection in told[step::steps] if not connection.gone]
             if batch:
                 work = _Round(self._transport, self._metrics, batch)
                 rounds.add(asyncio.create_task(work.run(logout, self._grace)))
-            await asyncio.sleep(max(0.0, began + (step + 1) * PACE - loop.time()))
+            await self._pause(began + (step + 1) * PACE - loop.time())
             for task in [task for task in rounds if task.done()]:
                 rounds.discard(task)
                 outcomes += task.result()
@@ -136,6 +144,11 @@ class Delivery:
         for task in rounds:
             outcomes += await task
 
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._stops.wait()
+
     def _report(self, heard: Heard, outcomes: Iterable[tuple[str, State]], *, done: bool) -> Report:
         if heard.logout.user is None:
             counts = Counter(state for _, state in outcomes)
@@ -143,7 +156,11 @@ class Delivery:
         return Report(self._lease, heard, sessions=_by_session(outcomes), done=done)
 
     async def close(self) -> None:
-        """Wait until every socket that was told is cut, and all of it is reported."""
+        """Wait until every socket that was told is cut, and all of it is reported.
+
+        What is spread over time ends here; nothing takes longer than the grace.
+        """
+        self._stops.set()
         await asyncio.gather(*self._rounds, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self._reports.flush()
@@ -187,7 +204,8 @@ class _Round:
         if owed:
             await asyncio.wait(owed, timeout=grace)
         for connection in late:
-            self._finish(connection, State.CUT)
+            unread = self._transport.has_unsent(connection.sid)
+            self._finish(connection, State.CUT if unread else State.NOTIFIED)
         self._metrics.last_cut_seconds.observe(self._age())
         return self._outcomes
 

@@ -143,6 +143,7 @@ class Follower:
 
     async def _mend(self, loss: Loss) -> None:
         self._following.clear()
+        self._metrics.following.set(0)
         if not self._lost:
             log.error("the store lost what it knew: nothing it says is believed", part=loss.part)
             self._lost = True
@@ -166,6 +167,7 @@ class Follower:
                 log.error("fenced: not confirmed to hear logouts", seconds=round(age, 1))
                 self._fenced = True
                 self._following.clear()
+                self._metrics.following.set(0)
                 self._metrics.fences.inc()
                 self._close_sockets()
             await asyncio.sleep(WATCH_EVERY)

@@ -185,6 +185,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         on_ack(eio_sid, answer[0] if answer else None)
         return True
 
+    def has_unsent(self, sid: str) -> bool:
+        """Tell whether something waits for a client that does not read, or does not poll."""
+        socket = self.eio.sockets.get(sid)
+        return socket is not None and socket.has_unsent
+
     def cut(self, sid: str) -> None:
         """End a socket for good: DISCONNECT, so that stock clients stay away, then the close."""
         socket = self.eio.sockets.get(sid)

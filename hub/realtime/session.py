@@ -97,6 +97,12 @@ class Socket:
             self.end(reason.TRANSPORT_ERROR)
         self.answer_poll()
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something waits for the client to read it."""
+        unread = self.websocket is not None and self.websocket.has_unsent
+        return unread or bool(self.outbox)
+
     def answer_poll(self) -> None:
         """Let the poll that waits go home with what there is."""
         if self.poll is not None and not self.poll.done():

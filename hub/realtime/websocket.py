@@ -126,6 +126,11 @@ class WebSocket(asyncio.Protocol):
         if transport.get_write_buffer_size() > MAX_UNSENT:
             transport.abort()
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether the client has let something wait."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
     def close(self, code: int) -> None:
         """Begin the closing handshake; `abort` ends it if the client does not."""
         if not self._closing and self._transport is not None:

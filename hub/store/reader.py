@@ -88,8 +88,8 @@ class LogReader:
         """
         part = self._parts[number]
         if part.position is None:
-            return not part.is_lost
-        is_sure = part.checked is self._route.generation(number)
+            return not (part.is_lost or epoch.endswith(" lost"))
+        is_sure = part.checked is not None and part.checked is self._route.generation(number)
         if is_sure and part.position.epoch == epoch and not any(p.is_lost for p in self._parts):
             return True
         if self._pushed is not None and self._pushed.empty():

@@ -49,7 +49,7 @@ def admin(body: dict[str, Any], key: str | None = None) -> list[Command]:
         ({"sid": "mine"}, Scope.SESSION, "mine", "mine", False),
         ({"sid": "other"}, Scope.SESSION, "other", "other", True),
         ({"scope": "session", "sid": "other"}, Scope.SESSION, "other", "other", True),
-        ({"sid": "other", "scope": None}, Scope.SESSION, "other", "other", True),
+        ({"sid": "other", "message": None}, Scope.SESSION, "other", "other", True),
     ],
 )
 def test_a_persons_logout_ends_what_its_scope_says(

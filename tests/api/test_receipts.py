@@ -35,7 +35,7 @@ def states(answer: Any) -> dict[str, str]:
 
 
 async def test_each_session_says_what_became_of_it(hub: Replica) -> None:
-    """Acknowledged, cut for want of an answer, gone without one, or not there at all."""
+    """Acknowledged, told without an answer, or not there at all."""
     async with (
         raw_socket(hub) as good,
         raw_socket(hub) as mute,
@@ -52,7 +52,7 @@ async def test_each_session_says_what_became_of_it(hub: Replica) -> None:
     assert answer.body["complete"] is True
     assert states(answer) == {
         "good": "acknowledged",
-        "mute": "cut",
+        "mute": "notified",
         "leaving": "notified",
         "away": "offline",
     }
@@ -72,7 +72,7 @@ async def test_the_answer_does_not_wait_unless_it_is_asked_to(hub: Replica) -> N
         now = await hub.call("GET", path, caller)
         assert (now.status, now.body["complete"]) == (200, False)
         later = await hub.call("GET", path + "?wait=8", caller)
-        assert (states(later)["mute"], later.body["complete"]) == ("cut", True)
+        assert (states(later)["mute"], later.body["complete"]) == ("notified", True)
         assert {**later.body, "sessions": [], "complete": 0} == {
             **answer.body,
             "sessions": [],
@@ -130,7 +130,7 @@ async def test_several_users_have_one_receipt(hub: Replica) -> None:
         assert (answer.body["users"], answer.body["complete"]) == (3, False)
         path = f"/logouts/{answer.body['id']}?wait=8"
         done = await hub.call("GET", path, ADMIN)
-        assert done.body["states"] == {"acknowledged": 1, "cut": 1}
+        assert done.body["states"] == {"acknowledged": 1, "notified": 1}
         assert done.body["complete"] is True
         mine = await hub.call("GET", path, token("ada", "b"))
         assert states(mine) == {"a": "acknowledged"}
@@ -146,7 +146,7 @@ async def test_everyones_receipt_counts_sockets(hub: Replica) -> None:
         await acknowledge(good)
         done = await hub.call("GET", f"/logouts/{answer.body['id']}?wait=8", ADMIN)
         assert (done.body["everyone"], done.body["complete"]) == (True, True)
-        assert done.body["states"] == {"acknowledged": 1, "cut": 1}
+        assert done.body["states"] == {"acknowledged": 1, "notified": 1}
 
 
 async def test_a_spread_logout_is_true_at_once_and_told_little_by_little(hub: Replica) -> None:

@@ -456,7 +456,7 @@ async def test_a_receipt_is_complete_once_every_holder_has_reported(store: Store
     done = {"a": "acknowledged", "b": "offline", "c": "cut", "d": "offline"}
     assert await read_states(store, name) == (done, True)
     await report(store, heard, "r2", c=State.CUT)
-    await report(store, heard, "r1", a=State.NOTIFIED)
+    await report(store, heard, "r1", a=State.OFFLINE)
     assert await read_states(store, name) == (done, True)
 
 

@@ -257,7 +257,7 @@ async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> 
         await admin_logout(hub, user="ada")
         await notification(raw)
         assert await raw.receive_all() == ["41"]
-    assert await metric(hub, 'hub_notices_total{state="cut"}') == 1
+    assert await metric(hub, 'hub_notices_total{state="notified"}') == 1
 
 
 def silent_socket(hub: Replica, token: str) -> socket.socket:

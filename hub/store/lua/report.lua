@@ -4,7 +4,7 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local lease, done, count = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 -- As RANK in hub/core/receipt.py.
-local rank = {offline = 0, notified = 1, acknowledged = 2, cut = 3}
+local rank = {offline = 0, acknowledged = 1, notified = 2, cut = 3}
 
 local told = {}
 for i = 4, 3 + 2 * count, 2 do told[ARGV[i]] = ARGV[i + 1] end
