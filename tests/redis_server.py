@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -246,11 +247,27 @@ class Clustered:
         return follows and all(count > 0 for count in known)
 
     def empty(self) -> None:
-        """Forget all data."""
+        """Forget all data, and what is still being published."""
         for node in self.masters:
             with node.client() as client:
                 client.flushall()
                 client.script_flush()
+        self._let_pass()
+
+    def _let_pass(self) -> None:
+        # Between two nodes messages keep their order, so that these come after all others.
+        with contextlib.ExitStack() as stack:
+            ears = [
+                stack.enter_context(stack.enter_context(node.client()).pubsub())
+                for node in self.masters
+            ]
+            for ear in ears:
+                ear.subscribe("barrier")
+            for node in self.masters:
+                node.run("PUBLISH", "barrier", "")
+            for ear in ears:
+                for _ in range(1 + len(self.masters)):
+                    assert ear.get_message(timeout=10) is not None
 
     def kill(self) -> None:
         """End all."""

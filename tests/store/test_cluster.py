@@ -171,6 +171,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
         # All keys are there and the slot is not: only who asks for it is answered.
         assert entries_while_moving(to, part) == 1
         await listener.confirmed()
+        assert not listener.count(Loss)
         move.end()
         assert not await patiently(store, dead)
         assert await patiently(store, living)
