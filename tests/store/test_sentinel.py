@@ -253,6 +253,32 @@ async def test_sentinels_that_hang_hold_nobody(guarded: Guarded) -> None:
     one.resume()
 
 
+async def test_sentinels_and_servers_have_logins_of_their_own(
+    sentinel_url: str, guarded_servers: Guarded
+) -> None:
+    """Each gets its own name and password, and a wrong one of either is refused."""
+    logins = {"servers": "hub:sesame", "sentinels": "asker:open-sesame"}
+    for server in guarded_servers.servers:
+        kind = "sentinels" if server in guarded_servers.sentinels else "servers"
+        name, _, word = logins[kind].partition(":")
+        server.run("ACL", "SETUSER", name, "on", f">{word}", "~*", "&*", "+@all")
+    options = "?sentinel_username=asker&sentinel_password=open-sesame"
+    right = sentinel_url.replace("//", "//hub:sesame@") + options
+    for url, is_right in {
+        right: True,
+        right.replace("hub:sesame", "hub:wrong"): False,
+        right.replace("=asker", "=hub"): False,
+    }.items():
+        async with RedisStore(url, lifetime=LIFETIME) as store:
+            if is_right:
+                await end(store, identity(1))
+            else:
+                with pytest.raises(Unavailable):
+                    await end(store, identity(1))
+    with guarded_servers.master.client() as client:
+        assert {row["user"] for row in client.client_list()} <= {"default", "hub"}
+
+
 async def test_sentinels_that_know_no_such_master_say_so() -> None:
     """An address whose servers are not there is unavailable, within the limit."""
     url = f"redis+sentinel://:sesame@127.0.0.1:1,127.0.0.1:2/{MASTER}?sentinel_password=sesame"
