@@ -226,10 +226,14 @@ class Clustered:
             node.run("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
         for node in self.nodes[1:]:
             self._meet(node)
-        until(lambda: all(map(self._is_whole, self.nodes)))
+        self.wait()
         if self.replica is not None:
             self.replica.run("CLUSTER", "REPLICATE", self.masters[0].name)
             until(self._replicates)
+
+    def wait(self) -> None:
+        """Wait until all nodes know of all, and hold none for dead."""
+        until(lambda: all(map(self._is_whole, self.nodes)))
 
     def _meet(self, node: RedisServer) -> None:
         bus = node.option("cluster-port")
@@ -237,7 +241,12 @@ class Clustered:
 
     def _is_whole(self, node: RedisServer) -> bool:
         told = str(node.run("CLUSTER", "INFO"))
-        return "cluster_state:ok" in told and f"cluster_known_nodes:{len(self.nodes)}" in told
+        is_known = f"cluster_known_nodes:{len(self.nodes)}" in told
+        return (
+            "cluster_state:ok" in told
+            and is_known
+            and "fail" not in str(node.run("CLUSTER", "NODES"))
+        )
 
     def _replicates(self) -> bool:
         assert self.replica is not None

@@ -36,7 +36,6 @@ async def test_a_later_logout_does_not_hide_a_loss(
     ):
         await end(store)
         async with listening(store) as listener:
-            await listener.confirmed()
             await end(store)
             if victim == "heard":
                 await listener.hear(1)
