@@ -28,6 +28,7 @@ from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
 from hub.settings import Settings, SettingsError
+from hub.store.durability import Durability
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 
@@ -44,7 +45,12 @@ def create_store(settings: Settings) -> MemoryStore | RedisStore:
     if settings.redis_url is None:
         return MemoryStore(lifetime=lifetime, max_sessions=settings.max_sessions)
     url = settings.redis_url.get_secret_value()
-    return RedisStore(url, lifetime=lifetime, max_sessions=settings.max_sessions)
+    return RedisStore(
+        url,
+        lifetime=lifetime,
+        max_sessions=settings.max_sessions,
+        durability=Durability(settings.wait_disk, settings.wait_replicas),
+    )
 
 
 def create_keys(settings: Settings) -> StaticKey | JwksKeys:

@@ -174,6 +174,15 @@ class Settings(BaseSettings):
         "fail_closed",
         description="when Redis lost what it knew: believe nothing of it, or end all sessions",
     )
+    wait_disk: bool = Field(
+        False, description="answer a logout only once it is on the disk of Redis"
+    )
+    wait_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="answer a logout only once so many replicas of Redis have it",
+    )
     trusted_proxies: Networks = Field(
         (), description="addresses of proxies whose X-Forwarded-For is believed"
     )

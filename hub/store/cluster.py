@@ -23,7 +23,8 @@ from redis.exceptions import AskError, RedisClusterException, RedisError, SlotNo
 from hub.core.servers import Servers
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
-from hub.store.lane import Lane, Refused, Script, Unsent, Value
+from hub.store.durability import PATIENCE, Durability
+from hub.store.lane import USUAL, Lane, Refused, Script, Unsent, Value
 from hub.store.link import dialer, limits
 from hub.store.names import PARTITIONS, Names
 
@@ -94,7 +95,8 @@ def _place(node: ClusterNode) -> Place:
 class Cluster:
     """Each partition is on the node that serves its slot."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, durability: Durability = USUAL) -> None:
+        self._durability = durability
         self._servers = servers
         self._lanes: dict[Place, Lane] = {}
         self._serving: list[Place | None] = [None] * PARTITIONS
@@ -107,7 +109,9 @@ class Cluster:
         self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
     ) -> Any:
         """Run a script on the node that serves the partition."""
-        deadline = asyncio.get_running_loop().time() + TIME_LIMIT
+        deadline = asyncio.get_running_loop().time() + (
+            PATIENCE if script.must_last and self._durability else TIME_LIMIT
+        )
         place = self._serving[part] or await self._find(part)
         try:
             return await self._lane(place).call(script, keys, args)
@@ -173,7 +177,7 @@ class Cluster:
     def _lane(self, place: Place) -> Lane:
         lane = self._lanes.get(place)
         if lane is None:
-            lane = self._lanes[place] = Lane(dialer(self._servers.at(*place)))
+            lane = self._lanes[place] = Lane(dialer(self._servers.at(*place)), self._durability)
         return lane
 
     async def _any(self) -> Place:

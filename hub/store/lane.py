@@ -21,11 +21,13 @@ from redis.exceptions import RedisError
 
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
+from hub.store.durability import PATIENCE, Durability
 from hub.store.link import Link, pack
 
 Value: TypeAlias = str | bytes | int
 
 BACKLOG = 20_000
+USUAL = Durability()
 
 
 class Unsent(Unavailable):
@@ -43,7 +45,8 @@ class Refused(Unavailable):
 class Script:
     """A Lua script of this package: the files of these names, one after the other."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, must_last: bool = False) -> None:
+        self.must_last = must_last
         folder = resources.files("hub.store").joinpath("lua")
         self.text = "".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
@@ -52,10 +55,10 @@ class Script:
 class _Call:
     __slots__ = ("answer", "deadline", "packed")
 
-    def __init__(self, packed: bytes) -> None:
+    def __init__(self, packed: bytes, patience: float) -> None:
         loop = asyncio.get_running_loop()
         self.packed = packed
-        self.deadline = loop.time() + TIME_LIMIT
+        self.deadline = loop.time() + patience
         self.answer: asyncio.Future[Any] = loop.create_future()
 
     def refuse(self, error: Unavailable) -> None:
@@ -64,10 +67,15 @@ class _Call:
 
 
 class Lane:
-    """Calls scripts on the Redis that ``pool`` makes connections to, over one of its own."""
+    """Calls scripts on the Redis that ``pool`` makes connections to, over one of its own.
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    ``durability`` is what scripts that must last wait for.
+    """
+
+    def __init__(self, pool: ConnectionPool, durability: Durability = USUAL) -> None:
         self._pool = pool
+        self._durability = durability
+        self._patience = PATIENCE if durability else TIME_LIMIT
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None
         self._unsent: deque[_Call] = deque()
@@ -89,7 +97,7 @@ class Lane:
         if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT"):
             # A script that Redis does not know did not run, so sending its text is no repetition.
             answer = await self._send(pack(b"EVAL", script.text, *rest))
-        return self._check(answer)
+        return await self._finish(script, answer)
 
     async def ask(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
         """Run a script on keys that are just moving to this node (https://redis.io/docs: ASK).
@@ -100,7 +108,7 @@ class Lane:
         asking = self._send(pack("ASKING"))
         answer = self._send(pack("EVAL", script.text, len(keys), *keys, *args))
         answers = await asyncio.gather(asking, answer)
-        return self._check(answers[1])
+        return await self._finish(script, answers[1])
 
     async def command(self, *parts: Value) -> Any:
         """Run a command and return its answer; raises as `call` does."""
@@ -121,6 +129,18 @@ class Lane:
         if self._link is not None:
             self._link.abort()
 
+    async def _finish(self, script: Script, answer: Any) -> Any:
+        answer = self._check(answer)
+        if script.must_last and self._durability:
+            link = self._link
+            for command, least in self._durability.commands():
+                told = self._check(await self._send(command))
+                counts = told if isinstance(told, list) else [told]
+                enough = all(n >= need for n, need in zip(counts, least, strict=True))
+                if self._link is not link or not enough:
+                    raise Unavailable("it was written, and may not last: ask again")
+        return answer
+
     def _check(self, answer: Any) -> Any:
         if isinstance(answer, ReplyError):
             if str(answer).startswith("READONLY"):
@@ -139,7 +159,7 @@ class Lane:
     def _send(self, packed: bytes) -> asyncio.Future[Any]:
         if len(self._unsent) + len(self._unanswered) >= BACKLOG:
             raise Unavailable("too many requests wait for the store")
-        call = _Call(packed)
+        call = _Call(packed, self._patience)
         self._unsent.append(call)
         loop = asyncio.get_running_loop()
         if self._flushing is None:

@@ -42,7 +42,8 @@ from hub.store.base import (
     Unreadable,
     Visit,
 )
-from hub.store.lane import Script
+from hub.store.durability import Durability
+from hub.store.lane import USUAL, Script
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import read_receipt
@@ -51,7 +52,7 @@ from hub.store.routes import route
 
 VISIT = Script("renewals", "visit")
 SESSIONS = Script("renewals", "sessions")
-END = Script("renewals", "end")
+END = Script("renewals", "end", must_last=True)
 RENEW = Script("renew")
 REPORT = Script("report")
 RECEIPT = Script("receipt")
@@ -60,11 +61,18 @@ RECEIPT = Script("receipt")
 class RedisStore:
     """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own."""
 
-    def __init__(self, url: str, *, lifetime: Micros, max_sessions: int = 1000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        lifetime: Micros,
+        max_sessions: int = 1000,
+        durability: Durability = USUAL,
+    ) -> None:
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
         self._visits: Route = route(url)
-        self._logouts: Route = route(url)
+        self._logouts: Route = route(url, durability)
         self._reader = LogReader(self._visits, lifetime)
 
     async def __aenter__(self) -> Self:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from redis.asyncio import ConnectionPool
 
-from hub.store.lane import Lane, Script, Value
+from hub.store.durability import Durability
+from hub.store.lane import USUAL, Lane, Script, Value
 
 
 class Route(Protocol):
@@ -39,9 +40,9 @@ class Route(Protocol):
 class OneServer:
     """All partitions are on one Redis, to which ``pool`` makes connections."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, durability: Durability = USUAL) -> None:
         self._pool = pool
-        self._lane = Lane(pool)
+        self._lane = Lane(pool, durability)
 
     async def call(
         self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]

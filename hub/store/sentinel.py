@@ -23,6 +23,8 @@ from redis.exceptions import RedisError
 
 from hub.core.servers import Servers
 from hub.store.base import TIME_LIMIT
+from hub.store.durability import Durability
+from hub.store.lane import USUAL
 from hub.store.link import dialer, limits
 from hub.store.route import OneServer
 
@@ -112,9 +114,9 @@ class Sentinels:
 class Sentinelled(OneServer):
     """All partitions are on the master that Sentinels name."""
 
-    def __init__(self, servers: Servers) -> None:
+    def __init__(self, servers: Servers, durability: Durability = USUAL) -> None:
         self._sentinels = Sentinels(servers, self._hear)
-        super().__init__(master_pool(servers, self._sentinels))
+        super().__init__(master_pool(servers, self._sentinels), durability)
 
     async def close(self) -> None:
         """Close the lane, and ask the Sentinels no more."""
