@@ -21,7 +21,7 @@ import aiohttp
 from tests.conftest import lacking
 from tests.deploy.certificate import write_certificate
 from tests.deploy.hubs import Hubs
-from tests.redis_server import free_port
+from tests.deploy.ports import lasting_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
@@ -98,7 +98,7 @@ def run_nginx(
 ) -> Iterator[Front]:
     """Run nginx with a file of deploy/, changed as `changed` does; ``site`` is its certificate."""
     with _folder() as folder:
-        port = free_port()
+        port = lasting_port()
         text = changed(
             file,
             {
@@ -121,7 +121,7 @@ def run_nginx(
 def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
     """Run HAProxy with the file of deploy/, changed as `changed` does."""
     with _folder() as folder:
-        port = free_port()
+        port = lasting_port()
         text = changed(
             "haproxy.cfg",
             {
@@ -185,12 +185,11 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
 
 def _wait_until_listening(process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
     deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
+    listening = False
+    while not listening:
+        with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            failed = process.poll() is not None or time.monotonic() > deadline
-            assert not failed, (folder / "log").read_text(encoding="utf-8")
-            time.sleep(0.05)
-        else:
-            return
+            listening = True
+        failed = process.poll() is not None or time.monotonic() > deadline
+        assert not failed, (folder / "log").read_text(encoding="utf-8")
+        time.sleep(0.05)

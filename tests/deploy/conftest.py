@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -36,6 +37,8 @@ def front(request: pytest.FixtureRequest, hubs: Hubs) -> Iterator[Front]:
     """A balancer in front of both replicas, with the file as it is shipped."""
     with RUN[request.param](hubs) as running:
         yield running
+        # Shown by pytest when the test failed.
+        sys.stdout.write(running.log)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
-from tests.redis_server import free_port
+from tests.deploy.ports import lasting_port
 from tests.site import ADMIN, SECRET
 
 PATIENCE = 20.0
@@ -22,14 +22,15 @@ class Hub:
 
     def __init__(self, name: str, redis_url: str) -> None:
         self.name = name
-        self.port = free_port()
+        self.port = lasting_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process, if it does not run."""
-        if self._process is not None:
+        """Start the process, or let it go on if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGCONT)
             return
         inherited = {
             name: value
