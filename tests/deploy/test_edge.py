@@ -28,6 +28,7 @@ HEADER_TIMEOUTS = {
     "haproxy": ("timeout http-request 10s", "timeout http-request 1s"),
 }
 LARGEST = 16 * 1024
+FORGED = "192.0.2.1, 127.0.0.1"
 
 FOR_OPERATORS = [
     "/metrics",
@@ -127,21 +128,15 @@ async def test_a_huge_body_is_refused(front: Front, http: aiohttp.ClientSession)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
-@pytest.mark.parametrize("address", ["127.0.0.2", "127.0.0.1"], ids=["outside", "among proxies"])
-@pytest.mark.parametrize("forged", [None, "192.0.2.1", "192.0.2.1, 127.0.0.1"])
-async def test_the_hub_sees_the_clients_address(
-    front: Front, address: str, forged: str | None
-) -> None:
+async def test_the_hub_sees_the_clients_address(front: Front) -> None:
     """A session's address is the client's own, whatever it says, also in the proxies' network."""
-    headers = bearer(token(f"ada-{secrets.token_hex(4)}"))
-    if forged is not None:
-        headers["X-Forwarded-For"] = forged
-    async with (
-        front.client(address) as client,
-        client.get("/session", headers=headers) as answer,
-    ):
-        assert answer.status == 200
-        assert (await answer.json())["ip"] == address
+    for address in ("127.0.0.2", "127.0.0.1"):
+        async with front.client(address) as client:
+            for forged in ({}, {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": FORGED}):
+                headers = {**bearer(token(f"ada-{secrets.token_hex(4)}")), **forged}
+                async with client.get("/session", headers=headers) as answer:
+                    assert answer.status == 200
+                    assert (await answer.json())["ip"] == address
 
 
 async def test_what_is_for_operators_is_not_outside(front: Front) -> None:

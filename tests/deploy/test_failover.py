@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
 import pytest
@@ -199,25 +198,28 @@ async def test_pythons_clients_that_poll_are_drained(
             await all_on_b(crowd)
 
 
-@pytest.mark.parametrize("options", [DEFAULT, POLLING], ids=["default options", "polling only"])
 async def test_javascript_clients_come_back(
-    front: Front,
-    http: aiohttp.ClientSession,
-    monkeypatch: pytest.MonkeyPatch,
-    options: dict[str, Any],
+    front: Front, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Node's stock client comes back by itself after SIGTERM, and again after SIGKILL."""
+    """Node's stock clients come back by themselves after SIGTERM, and again after SIGKILL."""
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(front.certificate))
     a, b = front.hubs.a, front.hubs.b
     b.kill()
-    async with javascript_device(front, fresh(), **options) as device:
-        await device.diary.wait("connect", 1)
+    async with (
+        javascript_device(front, fresh(), **DEFAULT) as upgraded,
+        javascript_device(front, fresh(), **POLLING) as polling,
+    ):
+        both = (upgraded.diary, polling.diary)
+        for diary in both:
+            await diary.wait("connect", 1)
         await asyncio.to_thread(front.hubs.heal)
         await until_new_clients(http, lambda used: "b" in used)
         await drain(a)
-        await device.diary.wait("connect", 2)
+        for diary in both:
+            await diary.wait("connect", 2)
         await asyncio.to_thread(front.hubs.heal)
         await until_new_clients(http, lambda used: "a" in used)
         b.kill()
-        await device.diary.wait("connect", 3)
-        assert set(device.diary.all("disconnect")) <= {"transport close", "transport error"}
+        for diary in both:
+            await diary.wait("connect", 3)
+            assert set(diary.all("disconnect")) <= {"transport close", "transport error"}
