@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -11,7 +12,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -65,14 +66,18 @@ class Front:
         """TLS for clients that know its certificate."""
         return ssl.create_default_context(cafile=self.certificate)
 
-    def client(self, address: str = "127.0.0.1") -> aiohttp.ClientSession:
-        """Return an HTTP client at an address of this machine; it keeps no cookies."""
-        return aiohttp.ClientSession(
+    @contextlib.asynccontextmanager
+    async def client(self, address: str = "127.0.0.1") -> AsyncIterator[aiohttp.ClientSession]:
+        """Make an HTTP client at an address of this machine; it keeps no cookies."""
+        async with aiohttp.ClientSession(
             self.url,
             connector=aiohttp.TCPConnector(ssl=self.trust, local_addr=(address, 0)),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=30),
-        )
+        ) as session:
+            yield session
+        # TLS needs a moment to close, and unclosed sockets are errors here.
+        await asyncio.sleep(0.1)
 
 
 def changed(file: str, changes: Changes) -> str:

@@ -55,6 +55,7 @@ async def seconds_until_cut(front: Front) -> float:
         ended.cancel()
         await asyncio.gather(ended, return_exceptions=True)
         writer.transport.abort()
+        await asyncio.sleep(0.1)
 
 
 def connections_to(ports: set[int]) -> set[tuple[int, int]]:
