@@ -213,19 +213,23 @@ class Swamp:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_channel: asyncio.Event
     ) -> None:
-        with contextlib.suppress(ConnectionError):
+        try:
             while data := await source.read(65536):
                 if b"SUBSCRIBE" in data:
                     is_channel.set()
                 if not (self.swallows and is_channel.is_set()):
                     sink.write(data)
-        sink.close()
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
 
     async def close(self) -> None:
         """End all pumps."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)
 
 
 async def test_a_subscription_that_hears_nothing_is_given_up(own_redis: RedisServer) -> None:
