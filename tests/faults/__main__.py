@@ -1,0 +1,55 @@
+"""Run the hub under faults, and check what happened: ``python -m tests.faults --help``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.faults.cluster import ROOT
+from tests.faults.report import report
+from tests.faults.run import Options, run
+from tests.faults.schedule import KINDS
+
+
+def _faults(text: str) -> tuple[str, ...]:
+    kinds = tuple(KINDS) if text == "all" else tuple(filter(None, text.split(",")))
+    if unknown := set(kinds) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
+    return kinds
+
+
+def _parse() -> Options:
+    faults = "\n".join(f"  {kind:<14}{text}" for kind, text in KINDS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=__doc__,
+        epilog=f"faults:\n{faults}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    given = Options()
+    parser.add_argument("--logouts", type=int, default=None, help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=None, help="or after so long (30)")
+    parser.add_argument("--seed", type=int, default=given.seed, help="the schedule's (%(default)s)")
+    parser.add_argument("--faults", type=_faults, default=tuple(KINDS), help="all, or a list: a,b")
+    parser.add_argument("--rounds", type=int, default=None, help="each fault at least so often")
+    parser.add_argument("--rate", type=float, default=given.rate, help="logouts/s (%(default)s)")
+    parser.add_argument("--people", type=int, default=given.people, help="(%(default)s)")
+    parser.add_argument("--pause", type=float, default=given.pause, help="between faults, seconds")
+    parser.add_argument("--fence", type=float, default=given.fence, help="HUB_FENCE_SECONDS")
+    parser.add_argument("--code", type=Path, default=ROOT, help="the folder that holds hub/")
+    parser.add_argument("--quiet", action="store_true", help="no progress lines")
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> None:
+    """Run, print what came of it, and exit with 1 when a promise was broken."""
+    options = _parse()
+    outcome = asyncio.run(run(options))
+    print(report(outcome))
+    sys.exit(1 if outcome.violations else 0)
+
+
+if __name__ == "__main__":
+    main()

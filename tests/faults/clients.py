@@ -1,0 +1,344 @@
+"""The clients: a lean WebSocket whose manners are exactly controlled, and HTTP calls.
+
+Both write down what they do and what they are answered; neither judges it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import itertools
+import json
+import socket
+import struct
+import sys
+import time
+from typing import Any, cast
+
+import aiohttp
+
+from benchmarks.frames import CLOSE, PING, PONG, TEXT, frame, upgrade_request
+from tests.faults.cluster import ADMIN, SECRET, Replica
+from tests.faults.history import Attempt, Call, Check, History, Logout, Notice, Socket, Token
+
+LIFETIME = 7200
+PATIENCE = 12.0
+"""Seconds that a client waits for an answer; longer than the hub may take."""
+POLL = 0.05
+TCP_ESTABLISHED = 1
+CAN_LOOK = sys.platform == "linux"
+"""Whether the state of a connection that is not read can be looked at."""
+
+PROMPT, MUTE, UNREAD, SLEEPY = "prompt", "mute", "unread", "sleepy"
+"""Manners: acknowledges; reads and answers nothing to a notice; reads nothing; reads later."""
+
+
+def sign(token: Token) -> str:
+    """Return the token as text. An ``iat`` without a fraction is written without one."""
+    iat: float = int(token.iat) if token.iat == int(token.iat) else token.iat
+    claims = {"sub": token.user, "sid": token.sid, "iat": iat, "exp": iat + LIFETIME}
+    parts = [{"alg": "HS256", "typ": "JWT"}, claims]
+    signed = b".".join(_encode(json.dumps(part).encode()) for part in parts)
+    return (signed + b"." + _encode(hmac.digest(SECRET.encode(), signed, "sha256"))).decode()
+
+
+def _encode(value: bytes) -> bytes:
+    return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+
+class Device(asyncio.Protocol):
+    """One WebSocket of one token. ``done`` is set once it is over, for whatever reason."""
+
+    def __init__(self, history: History, number: int, token: Token, manner: str, replica: Replica):
+        self.check = Check("connect", token, replica.name, time.monotonic())
+        self.record: Socket | None = None
+        self.done = asyncio.Event()
+        self.answered = asyncio.Event()
+        self._history = history
+        self._number = number
+        self.manner = manner
+        self._port = replica.port
+        self._buffer = b""
+        self._upgraded = False
+        self._transport: asyncio.Transport | None = None
+        self._acks: dict[int, asyncio.Future[Any]] = {}
+        self._ack_ids = itertools.count(1)
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it was accepted, and neither told nor closed since."""
+        return self.record is not None and not self.record.notices and not self.done.is_set()
+
+    async def connect(self) -> str:
+        """Connect, wait for the answer and return it: accepted, a code, or lost."""
+        loop = asyncio.get_running_loop()
+        self._history.checks.append(self.check)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await loop.create_connection(lambda: self, "127.0.0.1", self._port)
+                await self.answered.wait()
+        except (OSError, TimeoutError):
+            self._finish("lost")
+            self.leave()
+        return self.check.result
+
+    async def ask(self, event: str, data: object) -> Any:
+        """Send an event and return its acknowledgement; None when none comes."""
+        ack = next(self._ack_ids)
+        self._acks[ack] = answer = asyncio.get_running_loop().create_future()
+        self._send(f"42{ack}{json.dumps([event, data])}")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await answer
+        except TimeoutError:
+            return None
+
+    def sleep(self) -> None:
+        """Read no more; the operating system still takes what comes."""
+        if self._transport is not None and not self.done.is_set():
+            self._transport.pause_reading()
+            self._look()
+
+    def wake(self) -> None:
+        """Read again."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def leave(self) -> None:
+        """Hang up without a word."""
+        self._end("us")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the WebSocket."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(upgrade_request(self._port, "a device of the fault runs"))
+
+    def data_received(self, data: bytes) -> None:
+        """Take whole frames; what is left waits for more."""
+        data = self._buffer + data
+        if not self._upgraded:
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end:
+                self._buffer = head
+                return
+            self._upgraded = True
+            if not head.startswith(b"HTTP/1.1 101"):
+                self.check.detail = head[:80].decode(errors="replace")
+                self.leave()
+                return
+        while (parsed := _parse(data)) is not None:
+            opcode, payload, data = parsed
+            self._take(opcode, payload)
+        self._buffer = data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note the end."""
+        self._end("hub")
+
+    def _send(self, packet: str) -> None:
+        if self._transport is not None:
+            self._transport.write(frame(TEXT, packet.encode()))
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        assert self._transport is not None
+        if opcode == PING:
+            self._transport.write(frame(PONG, payload))
+        elif opcode == CLOSE:
+            if self.record is not None:
+                self.record.code = int.from_bytes(payload[:2], "big")
+            self._transport.write(frame(CLOSE, payload[:2]))
+        elif opcode == TEXT:
+            self._take_packet(payload.decode())
+
+    def _take_packet(self, packet: str) -> None:
+        if packet == "2":
+            self._send("3")
+        elif packet.startswith("0"):
+            self.check.start = time.monotonic()  # the token is only shown now
+            self._send("40" + json.dumps({"token": sign(self.check.token)}))
+        elif packet.startswith("40"):
+            self._accept()
+        elif packet.startswith("44"):
+            self._finish(json.loads(packet[2:])["message"])
+        elif packet.startswith("41") and self.record is not None:
+            self.record.cut = time.monotonic()
+        elif packet.startswith("43"):
+            at = packet.index("[")
+            answer = self._acks.pop(int(packet[2:at]), None)
+            if answer is not None and not answer.done():
+                answer.set_result(json.loads(packet[at:])[0])
+        elif packet.startswith("42") and self.record is not None:
+            self._take_event(packet)
+
+    def _accept(self) -> None:
+        token, replica = self.check.token, self.check.replica
+        now = time.monotonic()
+        self.record = Socket(self._number, token, replica, self.manner, now)
+        self._history.sockets.append(self.record)
+        self._finish("accepted")
+        if self.manner == UNREAD:
+            self.sleep()
+
+    def _take_event(self, packet: str) -> None:
+        assert self.record is not None
+        at = packet.index("[")
+        event, told = json.loads(packet[at:])
+        if event != "logoutNotification":
+            return
+        self.record.notices.append(
+            Notice(
+                time.monotonic(),
+                told["id"],
+                told["reason"],
+                told["scope"],
+                told["sid"],
+                told["at"],
+            )
+        )
+        if self.manner != MUTE:
+            self._send(f"43{packet[2:at]}[{{}}]")
+
+    def _finish(self, result: str) -> None:
+        if not self.answered.is_set():
+            self.check.end, self.check.result = time.monotonic(), result
+            self.answered.set()
+
+    def _end(self, by: str) -> None:
+        if self.done.is_set():
+            return
+        self.done.set()
+        self._finish("lost")
+        if self.record is not None:
+            self.record.closed, self.record.closed_by = time.monotonic(), by
+        for answer in self._acks.values():
+            if not answer.done():
+                answer.set_result(None)
+
+    def _look(self) -> None:
+        # A paused transport does not notice that the other side hung up; the system knows.
+        assert self._transport is not None
+        if self.done.is_set() or self._transport.is_reading():
+            return
+        if CAN_LOOK:
+            held: socket.socket = self._transport.get_extra_info("socket")
+            state = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+            if struct.unpack("B", state)[0] != TCP_ESTABLISHED:
+                self._end("hub")
+                self._transport.abort()
+                return
+        self._watch = asyncio.get_running_loop().call_later(POLL, self._look)
+
+
+def _parse(data: bytes) -> tuple[int, bytes, bytes] | None:
+    """Return the first frame's opcode and payload, and what follows; None when it is not whole."""
+    if len(data) < 2:
+        return None
+    begin, length = 2, data[1]
+    if length >= 126:
+        begin += 2 if length == 126 else 8
+        length = int.from_bytes(data[2:begin], "big")
+    if len(data) < begin + length:
+        return None
+    return data[0] & 0x0F, data[begin : begin + length], data[begin + length :]
+
+
+class Caller:
+    """Calls replicas over HTTP, once each, and writes down every answer."""
+
+    def __init__(self, history: History, http: aiohttp.ClientSession) -> None:
+        self._history = history
+        self._http = http
+
+    async def _call(
+        self,
+        replica: Replica,
+        method: str,
+        path: str,
+        bearer: str = "",
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[Call, Any]:
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
+        began = time.monotonic()
+        status, answer, retry, detail = None, None, False, ""
+        try:
+            async with self._http.request(
+                method, replica.url + path, json=body, headers=sent
+            ) as got:
+                raw = await got.read()
+                status, retry = got.status, "Retry-After" in got.headers
+                answer = json.loads(raw) if raw else None
+                if status >= 400 and isinstance(answer, dict):
+                    detail = f"{answer.get('code')}: {answer.get('detail')}"
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            status, detail = None, type(error).__name__
+        what = f"{method} {path}"
+        call = Call(what, replica.name, began, time.monotonic(), status, retry, detail)
+        self._history.calls.append(call)
+        return call, answer
+
+    async def check(self, replica: Replica, kind: str, token: Token) -> str:
+        """Show a token at ``/session`` or ``/verify``; return accepted, a code, or lost."""
+        check = Check(kind, token, replica.name, time.monotonic())
+        self._history.checks.append(check)
+        call, answer = await self._call(replica, "GET", f"/{kind}", sign(token))
+        check.end, check.detail = call.end, call.detail
+        if call.status in (200, 204):
+            check.result = "accepted"
+        elif call.status is not None and isinstance(answer, dict):
+            check.result = answer.get("code", "lost")
+        return check.result
+
+    async def ready(self, replica: Replica) -> None:
+        """Ask whether a replica is ready."""
+        await self._call(replica, "GET", "/readyz")
+
+    async def log_out(
+        self, logout: Logout, replica: Replica, method: str, path: str, bearer: str, body: Any
+    ) -> Attempt:
+        """Ask for a logout once; the attempt stands in the history before it is made."""
+        attempt = Attempt(replica.name, time.monotonic())
+        logout.attempts.append(attempt)
+        key = {"Idempotency-Key": logout.key}
+        call, answer = await self._call(replica, method, path, bearer, body, key)
+        attempt.end, attempt.detail = call.end, f"{call.status} {call.detail}"
+        if call.status == 200:
+            attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
+        elif call.detail == "ClientConnectorError" or call.status in (400, 401, 403, 404):
+            attempt.outcome = "failed"
+        return attempt
+
+
+async def log_out_over(logout: Logout, device: Device, data: dict[str, Any]) -> Attempt:
+    """Ask for a logout by the socket event, as `Caller.log_out` does."""
+    attempt = Attempt(device.check.replica, time.monotonic())
+    logout.attempts.append(attempt)
+    answer = await device.ask("logout", {**data, "idempotencyKey": logout.key})
+    attempt.end = time.monotonic()
+    attempt.detail = json.dumps(answer)[:120]
+    if answer and answer["ok"]:
+        attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
+    elif answer and answer["error"]["code"] != "unavailable":
+        attempt.outcome = "failed"
+    return attempt
+
+
+async def refresh_over(history: History, device: Device, token: Token) -> Check:
+    """Show a newer token over the socket; return how that went."""
+    check = Check("refresh", token, device.check.replica, time.monotonic())
+    history.checks.append(check)
+    if device.record is not None:
+        device.record.refreshes.append(check)
+    answer = await device.ask("refresh", {"token": sign(token)})
+    check.end = time.monotonic()
+    if answer is not None:
+        check.result = "accepted" if answer["ok"] else answer["error"]["code"]
+    return check
+
+

@@ -1,0 +1,159 @@
+"""The system under test: one Redis, and replicas as processes, each behind a link of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+
+from tests.faults.proxy import Proxy
+from tests.redis_server import RedisServer, free_port
+
+ROOT = Path(__file__).parents[2]
+LAUNCHER = Path(__file__).with_name("skewed.py")
+SECRET = "a secret of the fault runs, long enough for HS256"
+ADMIN = "an admin token of the fault runs"
+GRACE = 1.0
+START_PATIENCE = 30.0
+STOP_PATIENCE = 20.0
+
+
+class Replica:
+    """One replica: a process that reaches Redis through ``link`` and may be killed and stopped."""
+
+    def __init__(self, name: str, link: Proxy, folder: Path, code: Path, fence: float | None):
+        self.name = name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.link = link
+        self.log = folder / f"{name}.log"
+        self._skew = folder / f"{name}.skew"
+        self._code = code
+        self._fence = fence
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start the process; whether it is ready is for others to ask."""
+        self._skew.write_text("0")
+        environ = {name: v for name, v in os.environ.items() if not name.startswith("HUB_")}
+        environ |= {
+            "PYTHONPATH": str(self._code),
+            "SKEW_FILE": str(self._skew),
+            "HUB_REDIS_URL": f"redis://127.0.0.1:{self.link.port}/0",
+            "HUB_JWT_SECRET": SECRET,
+            "HUB_ADMIN_TOKEN": ADMIN,
+            "HUB_PORT": str(self.port),
+            "HUB_REPLICA": self.name,
+            "HUB_NOTICE_GRACE": str(GRACE),
+            "HUB_LOG_FORMAT": "json",
+        }
+        if self._fence is not None:
+            environ["HUB_FENCE_SECONDS"] = str(self._fence)
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, LAUNCHER, "serve", env=environ, cwd=self._code, stderr=log
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, where there still is one."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def set_clock(self, offset: int) -> None:
+        """Step the replica's clock to so many seconds off."""
+        self._skew.write_text(str(offset))
+        self.send(signal.SIGUSR2)
+
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> bool:
+        """End the process, and tell whether it ended by itself in time."""
+        if self._process is None:
+            return True
+        self.send(number)
+        try:
+            async with asyncio.timeout(STOP_PATIENCE):
+                await self._process.wait()
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            await self._process.wait()
+            return False
+        return True
+
+    async def ready(self, http: aiohttp.ClientSession, patience: float = START_PATIENCE) -> bool:
+        """Wait until the replica calls itself ready, and tell whether it did."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while True:
+                    with contextlib.suppress(aiohttp.ClientError, OSError):
+                        async with http.get(f"{self.url}/readyz") as answer:
+                            if answer.status == 200:
+                                return True
+                    await asyncio.sleep(0.1)
+        return False
+
+
+class Cluster:
+    """A Redis and its replicas."""
+
+    def __init__(self, redis: RedisServer, replicas: list[Replica]) -> None:
+        self.redis = redis
+        self.replicas = replicas
+
+    def named(self, name: str) -> Replica:
+        """Return a replica by its name."""
+        return next(replica for replica in self.replicas if replica.name == name)
+
+    def complaints(self) -> list[str]:
+        """Return what the replicas logged as errors of their own making, without repetitions."""
+        found: Counter[str] = Counter()
+        for replica in self.replicas:
+            for line in replica.log.read_text(errors="replace").splitlines():
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    found[f"not JSON: {line[:200]}"] += 1
+                    continue
+                if said.get("level") in ("error", "critical"):
+                    causes = [cause["exc_type"] for cause in said.get("exception") or ()]
+                    found[f"{said['event']} {said.get('error', '')} {causes or ''}".strip()] += 1
+        return [f"{line} ({count} times)" for line, count in found.most_common()]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    count: int, code: Path = ROOT, fence: float | None = None
+) -> AsyncIterator[Cluster]:
+    """Run a Redis and so many replicas of the hub in ``code`` for the length of the context.
+
+    Raises:
+        RuntimeError: when a replica does not start; with what it logged.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        redis = RedisServer(folder)
+        await asyncio.to_thread(redis.start)
+        stack.callback(redis.kill)
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
+        )
+        replicas = []
+        for number in range(count):
+            link = await stack.enter_async_context(Proxy(redis.port))
+            replica = Replica(f"r{number}", link, folder, code, fence)
+            stack.push_async_callback(replica.end)
+            await replica.start()
+            replicas.append(replica)
+        for replica in replicas:
+            if not await replica.ready(http):
+                raise RuntimeError(f"{replica.name} did not start: {replica.log.read_text()}")
+        yield Cluster(redis, replicas)

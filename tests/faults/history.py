@@ -1,0 +1,168 @@
+"""What happened in a run: every operation, every socket, every fault, by one clock.
+
+All times are seconds on the monotonic clock of the one process that watches. ``iat`` is the claim
+as it stands in the token; `History.epoch` brings both together, since no fault touches the clock of
+that process, nor that of Redis on the same machine.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SECOND = 1.0
+MICROSECOND = 1e-6
+NEVER = float("inf")
+
+
+class Token(msgspec.Struct, frozen=True):
+    """Whose session a token speaks for, and when it says it was issued (Unix seconds)."""
+
+    user: str
+    sid: str
+    iat: float
+
+    @property
+    def latest(self) -> float:
+        """The last instant at which it can have been issued; a whole second stands for all of it.
+
+        See "The same second" in docs/reference/tokens.md.
+        """
+        return self.iat + SECOND - MICROSECOND if self.iat == int(self.iat) else self.iat
+
+
+class Attempt(msgspec.Struct):
+    """One request of a logout. ``outcome`` is ok, failed (surely not written) or unknown."""
+
+    replica: str
+    start: float
+    end: float = NEVER
+    outcome: str = "unknown"
+    detail: str = ""
+    id: str | None = None
+    at: float | None = None
+
+
+class Logout(msgspec.Struct):
+    """One logout: all its attempts have one idempotency key.
+
+    ``users`` is None for everyone. ``sid`` is the session to end (scope session) or to keep
+    (scope others); ``caller`` is the session that asked, which scope all ends by name.
+    """
+
+    key: str
+    how: str
+    users: tuple[str, ...] | None
+    scope: str
+    sid: str | None = None
+    caller: str | None = None
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
+
+    @property
+    def start(self) -> float:
+        """When it was asked for first."""
+        return self.attempts[0].start
+
+    @property
+    def answer(self) -> Attempt | None:
+        """The first attempt that was answered ok."""
+        answered = (attempt for attempt in self.attempts if attempt.outcome == "ok")
+        return min(answered, key=lambda attempt: attempt.end, default=None)
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether any attempt was written, or may have been."""
+        return any(attempt.outcome != "failed" for attempt in self.attempts)
+
+    def spares(self, sid: str) -> bool:
+        """Tell whether a session of its users is out of its scope."""
+        return {"all": False, "others": sid == self.sid, "session": sid != self.sid}[self.scope]
+
+    def names(self, sid: str) -> bool:
+        """Tell whether it ends this session by name, whatever its token's ``iat``."""
+        return sid == (self.sid if self.scope == "session" else self.caller) and not (
+            self.scope == "others"
+        )
+
+
+class Check(msgspec.Struct):
+    """A token was shown. ``kind`` is session, verify, connect or refresh.
+
+    ``result`` is accepted, a refusal's code, or lost (no answer, or none that can be read).
+    """
+
+    kind: str
+    token: Token
+    replica: str
+    start: float
+    end: float = NEVER
+    result: str = "lost"
+    detail: str = ""
+
+
+class Notice(msgspec.Struct):
+    """A ``logoutNotification`` that a socket was given."""
+
+    time: float
+    id: str
+    reason: str
+    scope: str
+    sid: str | None
+    at: float
+
+
+class Socket(msgspec.Struct):
+    """One accepted socket, from its acceptance to its end.
+
+    ``closed_by`` is hub (its end of the connection), us, or nothing while it is open. ``cut`` is
+    when the hub sent Socket.IO's DISCONNECT, ``code`` what its close frame said.
+    """
+
+    number: int
+    token: Token
+    replica: str
+    manner: str
+    accepted: float
+    notices: list[Notice] = msgspec.field(default_factory=list)
+    refreshes: list[Check] = msgspec.field(default_factory=list)
+    cut: float | None = None
+    code: int | None = None
+    closed: float = NEVER
+    closed_by: str = ""
+
+
+class Call(msgspec.Struct):
+    """An HTTP answer, or its absence, for what is asked of all answers alike."""
+
+    what: str
+    replica: str
+    start: float
+    end: float
+    status: int | None
+    retry_after: bool = False
+    detail: str = ""
+
+
+class Fault(msgspec.Struct):
+    """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all."""
+
+    kind: str
+    target: str | None
+    start: float
+    end: float = NEVER
+    detail: str = ""
+
+    def touches(self, replica: str) -> bool:
+        """Tell whether a replica feels it."""
+        return self.target in (None, replica)
+
+
+class History(msgspec.Struct):
+    """All of a run; ``epoch`` is the Unix time at which the monotonic clock showed 0."""
+
+    epoch: float
+    logouts: list[Logout] = msgspec.field(default_factory=list)
+    checks: list[Check] = msgspec.field(default_factory=list)
+    sockets: list[Socket] = msgspec.field(default_factory=list)
+    calls: list[Call] = msgspec.field(default_factory=list)
+    faults: list[Fault] = msgspec.field(default_factory=list)
+    ended: float = NEVER

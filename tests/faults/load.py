@@ -1,0 +1,319 @@
+"""The load: people with devices that come and go, and the logouts that end their sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from tests.faults.clients import (
+    ADMIN,
+    CAN_LOOK,
+    MUTE,
+    PROMPT,
+    SLEEPY,
+    UNREAD,
+    Caller,
+    Device,
+    log_out_over,
+    refresh_over,
+    sign,
+)
+from tests.faults.cluster import Replica
+from tests.faults.history import MICROSECOND, Attempt, History, Logout, Token
+
+DEVICES = 3
+"""Devices of each person."""
+MOST_AT_ONCE = 200
+"""Logouts under way at once; more are not begun."""
+LONGEST_LIFE = 25.0
+"""Seconds that a socket stays; one that reads nothing is given up by the hub after 45."""
+REPEATS = 25
+"""How often a logout whose outcome is unknown is asked for again."""
+WHOLE_SECONDS = 0.2
+"""The part of the logins whose issuer writes ``iat`` without a fraction."""
+
+MANNERS = {PROMPT: 80, MUTE: 7, UNREAD: 6, SLEEPY: 7}
+KINDS = {
+    "http all": 20,
+    "http others": 12,
+    "http session": 8,
+    "http named session": 8,
+    "delete session": 6,
+    "socket all": 12,
+    "socket others": 8,
+    "socket session": 6,
+    "admin user": 10,
+    "admin session": 5,
+    "admin others": 3,
+    "admin users": 5,
+    "admin everyone": 0.6,
+}
+
+
+class Person:
+    """Somebody with a few devices; ``tokens`` are those of the devices, as of now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tokens: dict[int, Token] = {}
+        self.devices: dict[int, Device] = {}
+
+    def live(self) -> list[Device]:
+        """Return the devices that are connected and were not told."""
+        return [device for device in self.devices.values() if device.is_live]
+
+
+class Load:
+    """Runs people and logouts against replicas until it is told to stop."""
+
+    def __init__(
+        self, replicas: list[Replica], history: History, caller: Caller, seed: int, people: int
+    ) -> None:
+        self._replicas = replicas
+        self._history = history
+        self._caller = caller
+        self._random = random.Random(f"load {seed}")  # noqa: S311 - a schedule, no secret
+        self._people = [Person(f"user{number}") for number in range(people)]
+        self._sids = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._dead: deque[Token] = deque(maxlen=2000)
+        self._stopping = False
+        self.done = 0
+
+    async def run(self, rate: float, until: asyncio.Event) -> None:
+        """Let people live and log out ``rate`` times a second until the event; then come to rest.
+
+        Devices that are connected at the end stay so, for the checker to see what becomes of them.
+        """
+        for person in self._people:
+            for number in range(DEVICES):
+                self._spawn(self._live(person, number))
+        self._spawn(self._remember_the_dead())
+        for replica in self._replicas:
+            self._spawn(self._ask_ready(replica))
+        while not until.is_set():
+            if len(self._tasks) < MOST_AT_ONCE + len(self._people) * DEVICES:
+                self._spawn(self._log_out())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(until.wait(), self._random.expovariate(rate))
+
+    async def stop(self) -> None:
+        """End everything; sockets that are open are hung up."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for person in self._people:
+            for device in person.devices.values():
+                device.leave()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error  # a fault of the harness; the loop's handler shows it
+
+    def _replica(self) -> Replica:
+        return self._random.choice(self._replicas)
+
+    def _new_token(self, user: str, sid: str | None = None) -> Token:
+        if sid is None:
+            self._sids += 1
+            sid = f"{user}-{self._sids}"
+        now = round(time.time(), 6)
+        whole = self._random.random() < WHOLE_SECONDS
+        return Token(user, sid, float(int(now)) if whole else now)
+
+    async def _live(self, person: Person, number: int) -> None:
+        """One device: log in, connect, do this and that until the socket ends, and again."""
+        await asyncio.sleep(self._random.random())
+        while True:
+            token = person.tokens[number] = self._new_token(person.name)
+            while await self._connected(person, number, token):
+                token = person.tokens[number]
+            self._dead.append(token)
+            await self._caller.check(self._replica(), "verify", token)
+            await asyncio.sleep(self._random.uniform(0.05, 1.0))
+
+    async def _connected(self, person: Person, number: int, token: Token) -> bool:
+        """Be connected once; tell whether it is worth connecting again with this session."""
+        manner = self._random.choices([*MANNERS], [*MANNERS.values()])[0]
+        if manner == UNREAD and not CAN_LOOK:
+            manner = MUTE
+        device = Device(self._history, number, token, manner, self._replica())
+        person.devices[number] = device
+        result = await device.connect()
+        if result in ("lost", "unavailable"):
+            await asyncio.sleep(self._random.uniform(0.1, 0.5))
+            return True
+        if result != "accepted":
+            return False
+        await self._while_connected(person, number, device)
+        assert device.record is not None
+        if device.record.notices:
+            return self._random.random() < 0.1  # some try a dead token again
+        return True
+
+    async def _while_connected(self, person: Person, number: int, device: Device) -> None:
+        left = min(LONGEST_LIFE, self._random.expovariate(1 / 12.0))
+        while not device.done.is_set():
+            pause = min(left, self._random.expovariate(0.5))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(device.done.wait(), pause)
+                return
+            left -= pause
+            if left <= 0:
+                device.leave()  # a phone in a tunnel; it comes back with the same token
+                await asyncio.sleep(self._random.uniform(0.0, 1.5))
+                return
+            await self._do_something(person, number, device)
+
+    async def _do_something(self, person: Person, number: int, device: Device) -> None:
+        token = person.tokens[number]
+        match self._random.randrange(10):
+            case 0 | 1:
+                if device.is_live and device.manner != UNREAD:
+                    fresh = self._new_token(token.user, token.sid)
+                    if fresh.iat > token.iat and (
+                        (await refresh_over(self._history, device, fresh)).result == "accepted"
+                    ):
+                        person.tokens[number] = fresh
+            case 2 if device.manner == SLEEPY:
+                device.sleep()
+                await asyncio.sleep(self._random.uniform(0.5, 5.0))
+                device.wake()
+            case 3 | 4 | 5:
+                await self._caller.check(self._replica(), "session", token)
+            case _:
+                await self._caller.check(self._replica(), "verify", token)
+
+    async def _remember_the_dead(self) -> None:
+        """Show old tokens again, everywhere."""
+        while True:
+            await asyncio.sleep(0.1)
+            if self._dead:
+                await self._probe(self._random.choice(self._dead), self._replica())
+
+    async def _ask_ready(self, replica: Replica) -> None:
+        while True:
+            await self._caller.ready(replica)
+            await asyncio.sleep(0.4)
+
+    async def _probe(self, token: Token, replica: Replica) -> None:
+        """Show a token that is probably dead, in one of the three ways."""
+        kind = self._random.choices(["verify", "session", "connect"], [5, 2, 3])[0]
+        if kind != "connect":
+            await self._caller.check(replica, kind, token)
+            return
+        device = Device(self._history, -1, token, PROMPT, replica)
+        await device.connect()
+        # Where it was accepted, being told soon is part of the story.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(device.done.wait(), 0.5)
+        device.leave()
+
+    async def _log_out(self) -> None:
+        kind = self._random.choices([*KINDS], [*KINDS.values()])[0]
+        person = self._random.choice(self._people)
+        live = person.live()
+        if not live and not kind.startswith("admin"):
+            return
+        device = self._random.choice(live) if live else None
+        before = list(person.tokens.values())
+        logout = self._plan(kind, person, device)
+        if logout is None:
+            return
+        self._history.logouts.append(logout)
+        await self._carry_out(logout, device)
+        self.done += logout.answer is not None
+        answer = logout.answer
+        if answer is not None:
+            self._dead.extend(token for token in before if not logout.spares(token.sid))
+            await self._look_behind(logout, before, answer)
+
+    def _plan(self, kind: str, person: Person, device: Device | None) -> Logout | None:
+        key = f"key-{self._random.getrandbits(80):x}"
+        users: tuple[str, ...] | None = (person.name,)
+        how, _, what = kind.partition(" ")
+        sids = [token.sid for token in person.tokens.values()]
+        if how == "admin":
+            if what == "everyone":
+                return Logout(key, kind, None, "all")
+            if what == "users":
+                users = tuple(p.name for p in self._random.sample(self._people, 3))
+            if what in ("session", "others"):
+                return Logout(key, kind, users, what, self._random.choice(sids)) if sids else None
+            return Logout(key, kind, users, "all")
+        assert device is not None
+        own = device.check.token.sid
+        if what == "all":
+            return Logout(key, kind, users, "all", None, own)
+        if what == "others":
+            return Logout(key, kind, users, "others", own, own)
+        other = self._random.choice(sids) if what == "named session" or how == "delete" else own
+        return Logout(key, kind, users, "session", other, own)
+
+    async def _carry_out(self, logout: Logout, device: Device | None) -> None:
+        """Ask for a logout until its outcome is known; then, sometimes, once more."""
+        over_socket = logout.how.startswith("socket")
+        for turn in range(REPEATS):
+            asked = (
+                log_out_over(logout, device, _own_body(logout))
+                if over_socket and turn == 0 and device is not None
+                else self._ask_over_http(logout, device)
+            )
+            attempt = await asked
+            if attempt.outcome != "unknown" or (self._stopping and turn > 2):
+                break
+            await asyncio.sleep(self._random.uniform(0.1, 0.6))
+        if logout.answer is not None and (turn > 0 or self._random.random() < 0.1):
+            await self._ask_over_http(logout, device)
+
+    async def _ask_over_http(self, logout: Logout, device: Device | None) -> Attempt:
+        method, path, body = "POST", "/logout", _own_body(logout)
+        bearer = ADMIN if device is None else sign(device.check.token)
+        if logout.how.startswith("admin"):
+            bearer, path, body = ADMIN, "/admin/logout", _admin_body(logout)
+        elif logout.how.startswith("delete"):
+            method, path, body = "DELETE", f"/sessions/{logout.sid}", {}
+        return await self._caller.log_out(logout, self._replica(), method, path, bearer, body)
+
+    async def _look_behind(self, logout: Logout, before: list[Token], answer: Attempt) -> None:
+        """Show the tokens that a logout ended at once, and two that were issued in its instant."""
+        work: list[Coroutine[Any, Any, object]] = [
+            self._probe(token, self._replica()) for token in before
+        ]
+        if logout.users is not None and len(logout.users) == 1 and logout.scope != "session":
+            assert answer.at is not None
+            self._sids += 1
+            for offset in (0.0, MICROSECOND):
+                sid = f"{logout.users[0]}-{self._sids}-twin-{offset:.6f}"
+                token = Token(logout.users[0], sid, round(answer.at + offset, 6))
+                work.append(self._caller.check(self._replica(), "verify", token))
+        await asyncio.gather(*work)
+
+
+def _own_body(logout: Logout) -> dict[str, Any]:
+    body: dict[str, Any] = {"scope": logout.scope}
+    if logout.scope == "session" and logout.sid != logout.caller:
+        body["sid"] = logout.sid
+    return body
+
+
+def _admin_body(logout: Logout) -> dict[str, Any]:
+    body: dict[str, Any] = {"reason": "admin"}
+    if logout.users is None:
+        return {**body, "everyone": True}
+    if len(logout.users) > 1:
+        return {**body, "users": list(logout.users)}
+    body |= {"user": logout.users[0], "scope": logout.scope}
+    return body if logout.sid is None else {**body, "sid": logout.sid}

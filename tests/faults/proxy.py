@@ -1,0 +1,118 @@
+"""A TCP proxy between one replica and Redis that can be cut, held, slowed, or made to lose.
+
+What is held is sent on later, as TCP does after a network that was away for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+CHUNK = 65536
+
+
+class Proxy:
+    """Forwards connections to ``target`` on loopback. Its switches may be set at any time.
+
+    ``cut``: connections are reset and new ones are closed at once. ``held_up``, ``held_down``:
+    nothing passes to Redis, or from it. ``delay``: seconds that each chunk waits on its way.
+    ``deaf``: what Redis sends to connections that have subscribed is lost.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self.cut = False
+        self.held_up = False
+        self.held_down = False
+        self.delay = 0.0
+        self.deaf = False
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.set(cut=True)
+        await self._server.wait_closed()
+
+    def set(
+        self,
+        *,
+        cut: bool = False,
+        held_up: bool = False,
+        held_down: bool = False,
+        delay: float = 0.0,
+        deaf: bool = False,
+    ) -> None:
+        """Set all switches at once; without arguments the link is whole again."""
+        self.cut, self.held_up, self.held_down = cut, held_up, held_down
+        self.delay, self.deaf = delay, deaf
+        self._changed.set()
+        self._changed = asyncio.Event()
+        if cut:
+            for writer in self._writers:
+                writer.transport.abort()
+
+    async def _serve(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self._writers.add(back)
+        forth = None
+        try:
+            if self.cut:
+                return
+            far, forth = await asyncio.open_connection("127.0.0.1", self._target)
+            self._writers.add(forth)
+            link = _Link(self)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(link.carry_up(near, forth))
+                both.create_task(link.carry_down(far, back))
+        except* (OSError, asyncio.IncompleteReadError):
+            pass  # one end is gone; the other is closed below
+        finally:
+            for writer in filter(None, (back, forth)):
+                self._writers.discard(writer)
+                writer.transport.abort()
+
+    async def wait_while(self, direction: str) -> None:
+        """Return once a direction ("up" or "down") is not held, and its delay has passed."""
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        while self.held_up if direction == "up" else self.held_down:
+            await self._changed.wait()
+
+
+class _Link:
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._subscribed = False
+
+    async def carry_up(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(CHUNK):
+            await self._proxy.wait_while("up")
+            self._subscribed = self._subscribed or b"SUBSCRIBE" in data
+            sink.write(data)
+            await sink.drain()
+        raise ConnectionResetError
+
+    async def carry_down(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(CHUNK):
+            await self._proxy.wait_while("down")
+            if self._subscribed and self._proxy.deaf:
+                continue
+            sink.write(data)
+            with contextlib.suppress(ConnectionResetError):
+                await sink.drain()
+        raise ConnectionResetError

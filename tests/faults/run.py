@@ -1,0 +1,158 @@
+"""One run: a cluster, a load, faults, rest; then the checker."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from tests.faults.checker import Checker, Limits, Measured, Violation
+from tests.faults.clients import PATIENCE, Caller
+from tests.faults.cluster import GRACE, ROOT, Cluster, running
+from tests.faults.history import History
+from tests.faults.load import Load
+from tests.faults.schedule import KINDS, Trouble, plan
+
+REPLICAS = 3
+DEFAULT_SECONDS = 30.0
+LOGOUTS_A_ROUND = 500
+MOST_ROUNDS = 20
+"""A run by number of logouts has a round of all faults for each 500, and twenty at most."""
+CALM = 5.0
+"""Seconds without faults between two rounds, so that T can be measured without them."""
+CLOSE = 1.5
+"""Seconds that the hub gives a close, beside the grace."""
+PROGRESS = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is made of; see ``--help``. ``fence`` 0 is for a hub without one."""
+
+    logouts: int | None = None
+    seconds: float | None = None
+    seed: int = 1
+    faults: tuple[str, ...] = tuple(KINDS)
+    rounds: int | None = None
+    rate: float = 18.0
+    people: int = 40
+    pause: float = 2.5
+    fence: float = 0.0
+    code: Path = ROOT
+    quiet: bool = False
+    cut: float | None = None
+    cut_in_trouble: float | None = None
+
+    def limits(self) -> Limits:
+        """Return what counts as in time."""
+        margin = 3.0
+        cut = 2 * GRACE + CLOSE + margin
+        return Limits(
+            cut=self.cut or cut,
+            cut_in_trouble=self.cut_in_trouble or self.fence + cut + margin,
+            fence=self.fence or None,
+            margin=margin,
+        )
+
+    def rounds_wanted(self) -> int:
+        """Return how many rounds of faults there are at the least."""
+        if self.rounds is not None:
+            return self.rounds
+        return max(1, min(MOST_ROUNDS, (self.logouts or 0) // LOGOUTS_A_ROUND))
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    options: Options
+    history: History
+    faults: Counter[str]
+    violations: list[Violation]
+    measured: dict[str, Measured]
+    complaints: list[str]
+    took: float
+    logouts: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+async def run(options: Options) -> Outcome:
+    """Run, and return what came of it."""
+    began = time.monotonic()
+    history = History(epoch=time.time() - time.monotonic())
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    async with (
+        running(REPLICAS, options.code, options.fence or None) as cluster,
+        aiohttp.ClientSession(
+            timeout=timeout, connector=aiohttp.TCPConnector(limit=0)
+        ) as http,
+    ):
+        caller = Caller(history, http)
+        load = Load(cluster.replicas, history, caller, options.seed, options.people)
+        trouble = Trouble(cluster, history, http)
+        await _play(options, cluster, load, trouble)
+        complaints = cluster.complaints()
+        history.ended = time.monotonic()
+    checker = Checker(history, options.limits())
+    violations = checker.check()
+    return Outcome(
+        options=options,
+        history=history,
+        faults=trouble.counts,
+        violations=violations,
+        measured=checker.measured,
+        complaints=complaints,
+        took=time.monotonic() - began,
+        logouts=load.done,
+    )
+
+
+async def _play(options: Options, cluster: Cluster, load: Load, trouble: Trouble) -> None:
+    enough = asyncio.Event()
+    work = asyncio.create_task(load.run(options.rate, enough))
+    progress = asyncio.create_task(_progress(options, load, trouble))
+    try:
+        await asyncio.wait_for(_trouble_until_enough(options, load, trouble, work), 3600)
+        enough.set()
+        await work
+        # What was asked for may take until here to come true; then it counts.
+        await asyncio.sleep(options.limits().cut_in_trouble + 1)
+    finally:
+        progress.cancel()
+        await load.stop()
+
+
+async def _trouble_until_enough(
+    options: Options, load: Load, trouble: Trouble, work: asyncio.Task[None]
+) -> None:
+    seconds = options.seconds or (DEFAULT_SECONDS if options.logouts is None else 0.0)
+    end = time.monotonic() + seconds
+    await asyncio.sleep(CALM / 2)
+    number = 0
+    while (
+        number < options.rounds_wanted()
+        or time.monotonic() < end
+        or load.done < (options.logouts or 0)
+    ):
+        if work.done():
+            await work
+        if options.faults:
+            longest = options.fence + options.limits().margin
+            lanes = plan(options.seed, options.faults, REPLICAS, longest, options.pause, number)
+            await trouble.run(lanes)
+        number += 1
+        await asyncio.sleep(CALM)
+
+
+async def _progress(options: Options, load: Load, trouble: Trouble) -> None:
+    began = time.monotonic()
+    while not options.quiet:
+        await asyncio.sleep(PROGRESS)
+        took = time.monotonic() - began
+        faults = trouble.counts.total()
+        print(f"{took:5.0f} s  {load.done} logouts, {faults} faults", file=sys.stderr, flush=True)

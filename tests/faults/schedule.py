@@ -1,0 +1,181 @@
+"""The faults: which come when, decided by a seed alone, and how each is made."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import aiohttp
+import redis.asyncio
+
+from tests.faults.cluster import Cluster, Replica
+from tests.faults.history import Fault, History
+
+STORE = {
+    "redis_kill": "Redis is killed, and started again with its append-only file",
+    "redis_stop": "Redis is stopped (SIGSTOP) and goes on",
+    "pubsub_kill": "Redis closes every subscription (CLIENT KILL TYPE pubsub)",
+}
+REPLICA = {
+    "link_cut": "a replica's connections to Redis are reset, and new ones too",
+    "link_hole": "nothing passes between a replica and Redis; nothing is closed",
+    "link_mute": "Redis' answers do not reach a replica; its commands arrive",
+    "link_slow": "everything between a replica and Redis takes longer",
+    "link_deaf": "what Redis publishes to a replica is lost; nothing is closed",
+    "replica_kill": "a replica is killed, and started again",
+    "replica_stop": "a replica is stopped (SIGSTOP) and goes on",
+    "replica_term": "a replica is ended (SIGTERM), and started again",
+    "clock": "a replica's clock is an hour or a day off",
+}
+KINDS = {**STORE, **REPLICA}
+LONG = {"redis_stop", "redis_kill", "link_cut", "link_hole", "link_mute"}
+"""Faults of which some last longer than the fence."""
+LONG_PART = 0.3
+HAND_OVER = 0.5
+"""Seconds that a killed or stopped server is away at the least."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A fault to come: what, to which replica, how long, and the pause after it (seconds)."""
+
+    kind: str
+    target: int | None
+    lasts: float
+    pause: float
+    amount: float
+
+
+def plan(
+    seed: int, kinds: Iterable[str], replicas: int, longest: float, pause: float, round_: int
+) -> list[list[Planned]]:
+    """Return one round: every kind once, on two lanes that run side by side.
+
+    Some faults last a little more than ``longest`` seconds, most of them a second or so.
+
+    Faults of Redis are on the first lane and so never overlap each other.
+    """
+    chance = random.Random(f"faults {seed} {round_}")  # noqa: S311 - a schedule, no secret
+    lanes: list[list[Planned]] = [[], []]
+    chosen = list(kinds)
+    chance.shuffle(chosen)
+    for kind in sorted(chosen, key=lambda kind: kind not in STORE):
+        is_long = kind in LONG and chance.random() < LONG_PART
+        fault = Planned(
+            kind=kind,
+            target=None if kind in STORE else chance.randrange(replicas),
+            lasts=longest + chance.uniform(0.5, 2.0) if is_long else chance.uniform(0.2, 1.8),
+            pause=pause * chance.uniform(0.3, 1.7),
+            amount=chance.random(),
+        )
+        lane = 0 if kind in STORE else min(0, 1, key=lambda lane: _length(lanes[lane]))
+        lanes[lane].append(fault)
+    for lane_ in lanes:
+        chance.shuffle(lane_)
+    return lanes
+
+
+def _length(lane: list[Planned]) -> float:
+    return sum(fault.lasts + fault.pause for fault in lane)
+
+
+class Trouble:
+    """Makes faults, and writes each down with when it began and when it was over."""
+
+    def __init__(self, cluster: Cluster, history: History, http: aiohttp.ClientSession) -> None:
+        self._cluster = cluster
+        self._history = history
+        self._http = http
+        self._busy = {replica.name: asyncio.Lock() for replica in cluster.replicas}
+        self.counts: Counter[str] = Counter()
+
+    async def run(self, lanes: list[list[Planned]]) -> None:
+        """Make the faults of one round, and leave everything whole."""
+        await asyncio.gather(*(self._run_lane(lane) for lane in lanes))
+
+    async def _run_lane(self, lane: list[Planned]) -> None:
+        for planned in lane:
+            if planned.target is None:
+                await self._make(planned, None)
+            else:
+                replica = self._cluster.replicas[planned.target]
+                async with self._busy[replica.name]:
+                    await self._make(planned, replica)
+            await asyncio.sleep(planned.pause)
+
+    async def _make(self, planned: Planned, replica: Replica | None) -> None:
+        target = None if replica is None else replica.name
+        fault = Fault(planned.kind, target, time.monotonic(), detail=f"{planned.lasts:.2f} s")
+        self._history.faults.append(fault)
+        self.counts[planned.kind] += 1
+        try:
+            if replica is None:
+                await self._trouble_redis(planned)
+            elif planned.kind.startswith("link_"):
+                await self._trouble_link(planned, replica)
+            else:
+                await self._trouble_replica(planned, replica, fault)
+        finally:
+            fault.end = time.monotonic()
+
+    async def _trouble_redis(self, planned: Planned) -> None:
+        server = self._cluster.redis
+        match planned.kind:
+            case "redis_kill":
+                await asyncio.to_thread(server.kill)
+                await asyncio.sleep(planned.lasts)
+                await asyncio.to_thread(server.start)
+            case "redis_stop":
+                server.pause()
+                try:
+                    await asyncio.sleep(max(planned.lasts, HAND_OVER))
+                finally:
+                    server.resume()
+            case "pubsub_kill":
+                async with redis.asyncio.Redis(port=server.port) as client:
+                    await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    async def _trouble_link(self, planned: Planned, replica: Replica) -> None:
+        match planned.kind:
+            case "link_cut":
+                replica.link.set(cut=True)
+            case "link_hole":
+                replica.link.set(held_up=True, held_down=True)
+            case "link_mute":
+                replica.link.set(held_down=True)
+            case "link_slow":
+                replica.link.set(delay=0.05 + 0.4 * planned.amount)
+            case "link_deaf":
+                replica.link.set(deaf=True)
+        try:
+            await asyncio.sleep(planned.lasts)
+        finally:
+            replica.link.set()
+
+    async def _trouble_replica(self, planned: Planned, replica: Replica, fault: Fault) -> None:
+        match planned.kind:
+            case "replica_stop":
+                replica.send(signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(max(planned.lasts, HAND_OVER))
+                finally:
+                    replica.send(signal.SIGCONT)
+            case "clock":
+                offset = int([3600, -3600, 86400, -86400][int(4 * planned.amount)])
+                fault.detail = f"{offset:+d} s"
+                replica.set_clock(offset)
+                await asyncio.sleep(planned.lasts)
+                replica.set_clock(0)
+            case "replica_kill" | "replica_term":
+                number = signal.SIGKILL if planned.kind == "replica_kill" else signal.SIGTERM
+                if not await replica.end(number):
+                    fault.detail = "did not end by itself"
+                await asyncio.sleep(planned.lasts / 4)
+                await replica.start()
+                if not await replica.ready(self._http):
+                    fault.detail = "was not ready again"
