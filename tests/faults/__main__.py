@@ -38,6 +38,12 @@ def _parse() -> Options:
     parser.add_argument("--people", type=int, default=given.people, help="(%(default)s)")
     parser.add_argument("--pause", type=float, default=given.pause, help="between faults, seconds")
     parser.add_argument("--fence", type=float, default=given.fence, help="HUB_FENCE_SECONDS")
+    parser.add_argument(
+        "--long-part",
+        type=float,
+        default=given.long_part,
+        help="part of the faults that outlast the fence (%(default)s)",
+    )
     parser.add_argument("--code", type=Path, default=ROOT, help="the folder that holds hub/")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
     return Options(**vars(parser.parse_args()))
@@ -47,7 +53,7 @@ def main() -> None:
     """Run, print what came of it, and exit with 1 when a promise was broken."""
     options = _parse()
     outcome = asyncio.run(run(options))
-    print(report(outcome))
+    sys.stdout.write(report(outcome) + "\n")
     sys.exit(1 if outcome.violations else 0)
 
 

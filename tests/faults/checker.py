@@ -253,8 +253,10 @@ class Checker:
         # Who was not answered does not know the id. Some of several users may have been logged out
         # by a request that was not answered, and the others by its repetition, under another id.
         is_one = logout.users is not None and len(logout.users) == 1
-        return (answer is None or not is_one) and len(logout.attempts) > 0 and any(
-            attempt.outcome == "unknown" for attempt in logout.attempts
+        return (
+            (answer is None or not is_one)
+            and len(logout.attempts) > 0
+            and any(attempt.outcome == "unknown" for attempt in logout.attempts)
         )
 
     def _check_close(self, socket: Socket) -> None:
@@ -373,8 +375,10 @@ class Checker:
                 continue
             late = fault.start + patience
             for call in readiness:
-                if fault.touches(call.replica) and call.status == 200 and (
-                    late < call.start and call.end < fault.end
+                if (
+                    fault.touches(call.replica)
+                    and call.status == 200
+                    and (late < call.start and call.end < fault.end)
                 ):
                     self._break("P5", "ready though it is cut off", fault, call)
             for socket in self._history.sockets:

@@ -19,7 +19,7 @@ from typing import Any, cast
 import aiohttp
 
 from benchmarks.frames import CLOSE, PING, PONG, TEXT, frame, upgrade_request
-from tests.faults.cluster import ADMIN, SECRET, Replica
+from tests.faults.cluster import SECRET, Replica
 from tests.faults.history import Attempt, Call, Check, History, Logout, Notice, Socket, Token
 
 LIFETIME = 7200
@@ -340,5 +340,3 @@ async def refresh_over(history: History, device: Device, token: Token) -> Check:
     if answer is not None:
         check.result = "accepted" if answer["ok"] else answer["error"]["code"]
     return check
-
-

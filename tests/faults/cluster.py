@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -92,7 +93,7 @@ class Replica:
         """Wait until the replica calls itself ready, and tell whether it did."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while True:
+                while self._process is not None and self._process.returncode is None:
                     with contextlib.suppress(aiohttp.ClientError, OSError):
                         async with http.get(f"{self.url}/readyz") as answer:
                             if answer.status == 200:
@@ -123,9 +124,17 @@ class Cluster:
                     found[f"not JSON: {line[:200]}"] += 1
                     continue
                 if said.get("level") in ("error", "critical"):
-                    causes = [cause["exc_type"] for cause in said.get("exception") or ()]
-                    found[f"{said['event']} {said.get('error', '')} {causes or ''}".strip()] += 1
+                    found[_complaint(said)] += 1
         return [f"{line} ({count} times)" for line, count in found.most_common()]
+
+
+def _complaint(said: dict[str, Any]) -> str:
+    text = f"{said['event'].splitlines()[0]} {said.get('error', '')}".strip()
+    for cause in said.get("exception") or ():
+        frame = (cause.get("frames") or [{}])[-1]
+        where = f"{frame.get('filename')}:{frame.get('lineno')}"
+        text += f" [{cause['exc_type']}: {cause.get('exc_value')}, {where}]"
+    return text
 
 
 @contextlib.asynccontextmanager

@@ -79,9 +79,9 @@ class Logout(msgspec.Struct):
 
     def names(self, sid: str) -> bool:
         """Tell whether it ends this session by name, whatever its token's ``iat``."""
-        return sid == (self.sid if self.scope == "session" else self.caller) and not (
-            self.scope == "others"
-        )
+        if self.scope == "others":
+            return False
+        return sid == (self.sid if self.scope == "session" else self.caller)
 
 
 class Check(msgspec.Struct):

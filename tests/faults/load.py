@@ -11,7 +11,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tests.faults.clients import (
-    ADMIN,
     CAN_LOOK,
     MUTE,
     PROMPT,
@@ -23,7 +22,7 @@ from tests.faults.clients import (
     refresh_over,
     sign,
 )
-from tests.faults.cluster import Replica
+from tests.faults.cluster import ADMIN, Replica
 from tests.faults.history import MICROSECOND, Attempt, History, Logout, Token
 
 DEVICES = 3

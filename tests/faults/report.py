@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.faults.checker import Measured, Piece, Violation
+from tests.faults.checker import Piece, Violation
 from tests.faults.history import NEVER, Call, Check, Fault, History, Logout, Notice, Socket, Token
 from tests.faults.run import Outcome
 from tests.faults.schedule import KINDS
@@ -27,12 +27,17 @@ def report(outcome: Outcome) -> str:
         f"{len(history.sockets)} sockets accepted, "
         f"{sum(len(socket.notices) for socket in history.sockets)} notices",
         "faults        "
-        + (", ".join(f"{kind} {outcome.faults[kind]}" for kind in KINDS if outcome.faults[kind])
-           or "none"),
+        + (
+            ", ".join(f"{kind} {outcome.faults[kind]}" for kind in KINDS if outcome.faults[kind])
+            or "none"
+        ),
         "checks        " + ", ".join(f"{name} {count}" for name, count in sorted(results.items())),
     ]
     for name, measured in outcome.measured.items():
-        lines += [_times(f"told, {name}", measured.told), _times(f"closed, {name}", measured.closed)]
+        lines += [
+            _times(f"told, {name}", measured.told),
+            _times(f"closed, {name}", measured.closed),
+        ]
     lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MOST_SHOWN]]
     found = outcome.violations
     lines.append(f"violations    {len(found)}")
@@ -146,8 +151,3 @@ def _describe(piece: Piece, zero: float, epoch: float) -> list[str]:
         case Fault():
             where = piece.target or "redis"
             return [f"{piece.kind} on {where} {t(piece.start)}..{t(piece.end)} {piece.detail}"]
-
-
-def summary(measured: Measured) -> str:
-    """Return T of closing in one line."""
-    return _times("closed", measured.closed)

@@ -16,7 +16,7 @@ from tests.faults.clients import PATIENCE, Caller
 from tests.faults.cluster import GRACE, ROOT, Cluster, running
 from tests.faults.history import History
 from tests.faults.load import Load
-from tests.faults.schedule import KINDS, Trouble, plan
+from tests.faults.schedule import KINDS, Mix, Trouble, plan
 
 REPLICAS = 3
 DEFAULT_SECONDS = 30.0
@@ -42,7 +42,9 @@ class Options:
     rate: float = 18.0
     people: int = 40
     pause: float = 2.5
-    fence: float = 0.0
+    fence: float = 3.0
+    long_part: float = 0.3
+    rest: float | None = None
     code: Path = ROOT
     quiet: bool = False
     cut: float | None = None
@@ -58,6 +60,11 @@ class Options:
             fence=self.fence or None,
             margin=margin,
         )
+
+    def mix(self) -> Mix:
+        """Return of what rounds of faults are made."""
+        longest = self.fence + self.limits().margin
+        return Mix(self.faults, REPLICAS, self.pause, longest, self.long_part)
 
     def rounds_wanted(self) -> int:
         """Return how many rounds of faults there are at the least."""
@@ -88,9 +95,7 @@ async def run(options: Options) -> Outcome:
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with (
         running(REPLICAS, options.code, options.fence or None) as cluster,
-        aiohttp.ClientSession(
-            timeout=timeout, connector=aiohttp.TCPConnector(limit=0)
-        ) as http,
+        aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         caller = Caller(history, http)
         load = Load(cluster.replicas, history, caller, options.seed, options.people)
@@ -121,7 +126,8 @@ async def _play(options: Options, cluster: Cluster, load: Load, trouble: Trouble
         enough.set()
         await work
         # What was asked for may take until here to come true; then it counts.
-        await asyncio.sleep(options.limits().cut_in_trouble + 1)
+        limits = options.limits()
+        await asyncio.sleep(limits.cut_in_trouble + 1 if options.rest is None else options.rest)
     finally:
         progress.cancel()
         await load.stop()
@@ -142,9 +148,7 @@ async def _trouble_until_enough(
         if work.done():
             await work
         if options.faults:
-            longest = options.fence + options.limits().margin
-            lanes = plan(options.seed, options.faults, REPLICAS, longest, options.pause, number)
-            await trouble.run(lanes)
+            await trouble.run(plan(options.seed, number, options.mix()))
         number += 1
         await asyncio.sleep(CALM)
 
@@ -155,4 +159,4 @@ async def _progress(options: Options, load: Load, trouble: Trouble) -> None:
         await asyncio.sleep(PROGRESS)
         took = time.monotonic() - began
         faults = trouble.counts.total()
-        print(f"{took:5.0f} s  {load.done} logouts, {faults} faults", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{took:5.0f} s  {load.done} logouts, {faults} faults\n")

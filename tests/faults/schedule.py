@@ -7,7 +7,6 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import aiohttp
@@ -35,7 +34,6 @@ REPLICA = {
 KINDS = {**STORE, **REPLICA}
 LONG = {"redis_stop", "redis_kill", "link_cut", "link_hole", "link_mute"}
 """Faults of which some last longer than the fence."""
-LONG_PART = 0.3
 HAND_OVER = 0.5
 """Seconds that a killed or stopped server is away at the least."""
 
@@ -51,26 +49,37 @@ class Planned:
     amount: float
 
 
-def plan(
-    seed: int, kinds: Iterable[str], replicas: int, longest: float, pause: float, round_: int
-) -> list[list[Planned]]:
-    """Return one round: every kind once, on two lanes that run side by side.
+@dataclass(frozen=True)
+class Mix:
+    """Of what rounds are made: kinds, how many replicas, the mean pause after a fault (seconds).
 
-    Some faults last a little more than ``longest`` seconds, most of them a second or so.
+    ``long_part`` of those faults that may be long last a little more than ``longest`` seconds, all
+    others a second or so.
+    """
+
+    kinds: tuple[str, ...]
+    replicas: int
+    pause: float
+    longest: float
+    long_part: float
+
+
+def plan(seed: int, number: int, mix: Mix) -> list[list[Planned]]:
+    """Return one round: every kind once, on two lanes that run side by side.
 
     Faults of Redis are on the first lane and so never overlap each other.
     """
-    chance = random.Random(f"faults {seed} {round_}")  # noqa: S311 - a schedule, no secret
+    chance = random.Random(f"faults {seed} {number}")  # noqa: S311 - a schedule, no secret
     lanes: list[list[Planned]] = [[], []]
-    chosen = list(kinds)
+    chosen = list(mix.kinds)
     chance.shuffle(chosen)
     for kind in sorted(chosen, key=lambda kind: kind not in STORE):
-        is_long = kind in LONG and chance.random() < LONG_PART
+        is_long = kind in LONG and chance.random() < mix.long_part
         fault = Planned(
             kind=kind,
-            target=None if kind in STORE else chance.randrange(replicas),
-            lasts=longest + chance.uniform(0.5, 2.0) if is_long else chance.uniform(0.2, 1.8),
-            pause=pause * chance.uniform(0.3, 1.7),
+            target=None if kind in STORE else chance.randrange(mix.replicas),
+            lasts=mix.longest + chance.uniform(0.5, 2.0) if is_long else chance.uniform(0.2, 1.8),
+            pause=mix.pause * chance.uniform(0.3, 1.7),
             amount=chance.random(),
         )
         lane = 0 if kind in STORE else min(0, 1, key=lambda lane: _length(lanes[lane]))
@@ -138,7 +147,7 @@ class Trouble:
                     server.resume()
             case "pubsub_kill":
                 async with redis.asyncio.Redis(port=server.port) as client:
-                    await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                    await client.client_kill_filter(_type="pubsub")
 
     async def _trouble_link(self, planned: Planned, replica: Replica) -> None:
         match planned.kind:
