@@ -91,7 +91,7 @@ class Proof(msgspec.Struct, frozen=True):
         """Tell whether a token is dead by it for sure; its user is known to be concerned."""
         if self.logout.spares(token.sid):
             return False
-        if self.logout.names(token.sid) or token.latest < self.asked:
+        if self.logout.named == token.sid or token.latest < self.asked:
             return True
         return self.at is not None and token.latest <= self.at
 
@@ -120,11 +120,16 @@ class Checker:
         for logout in sorted(history.logouts, key=lambda logout: logout.start):
             for user in self._users if logout.users is None else logout.users:
                 self._by_user[user].append(logout)
-        self._births: dict[str, float] = {}
+        self._births: dict[tuple[str, str], float] = {}
         for check in history.checks:
-            sid, iat = check.token.sid, check.token.iat
-            self._births[sid] = min(iat, self._births.get(sid, NEVER))
+            session, iat = (check.token.user, check.token.sid), check.token.iat
+            self._births[session] = min(iat, self._births.get(session, NEVER))
         self._proofs = self._find_proofs()
+        self._named: dict[tuple[str, str], Proof] = {}
+        for user, proofs in self._proofs.items():
+            for proof in proofs:
+                if (named := proof.logout.named) is not None:
+                    self._named.setdefault((user, named), proof)
         self._since = {u: [proof.since for proof in proofs] for u, proofs in self._proofs.items()}
 
     def check(self) -> list[Violation]:
@@ -173,9 +178,12 @@ class Checker:
         """Return a proof that a token was dead before an instant."""
         proofs = self._proofs.get(token.user, [])
         since = self._since.get(token.user, [])
-        # A session is named by a logout only after it began, so no older proof matters.
-        born = self._births.get(token.sid, token.iat) - self._history.epoch - 1
-        for proof in proofs[bisect_left(since, born) : bisect_left(since, before)]:
+        named = self._named.get((token.user, token.sid))
+        if named is not None and named.since < before:
+            return named
+        # What was known before a token was issued does not concern it, unless it names its session.
+        issued = token.iat - self._history.epoch - 1
+        for proof in proofs[bisect_left(since, issued) : bisect_left(since, before)]:
             if proof.is_certain(token):
                 return proof
         return None
@@ -187,8 +195,8 @@ class Checker:
                 until = self._last_instant(logout)
                 if until < start - LONGEST_SOCKET:
                     continue
-                born = self._births.get(token.sid, token.iat) - self._history.epoch
-                if logout.names(token.sid) or born <= until:
+                born = self._births.get((token.user, token.sid), token.iat) - self._history.epoch
+                if logout.named == token.sid or born <= until:
                     yield logout
 
     def _last_instant(self, logout: Logout) -> float:

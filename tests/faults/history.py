@@ -77,11 +77,10 @@ class Logout(msgspec.Struct):
         """Tell whether a session of its users is out of its scope."""
         return {"all": False, "others": sid == self.sid, "session": sid != self.sid}[self.scope]
 
-    def names(self, sid: str) -> bool:
-        """Tell whether it ends this session by name, whatever its token's ``iat``."""
-        if self.scope == "others":
-            return False
-        return sid == (self.sid if self.scope == "session" else self.caller)
+    @property
+    def named(self) -> str | None:
+        """The session that it ends by name, whatever its token's ``iat``."""
+        return {"all": self.caller, "others": None, "session": self.sid}[self.scope]
 
 
 class Check(msgspec.Struct):

@@ -1,0 +1,377 @@
+"""The checker on histories written by hand: good ones pass, and each kind of bad one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from tests.faults.checker import Checker, Limits
+from tests.faults.history import (
+    NEVER,
+    Attempt,
+    Call,
+    Check,
+    Fault,
+    History,
+    Logout,
+    Notice,
+    Socket,
+    Token,
+)
+
+EPOCH = 1_000_000.0
+LIMITS = Limits(cut=5, cut_in_trouble=10, fence=3, margin=2, answer=5, recovery=6, unsettled=30)
+ADA = Token("ada", "a1", EPOCH + 1.5)
+"""Issued half a second into the second 1 of the history."""
+PHONE = Token("ada", "a2", EPOCH + 1.6)
+BOB = Token("bob", "b1", EPOCH + 1.5)
+
+
+def logout(
+    scope: str = "all",
+    sid: str | None = None,
+    users: tuple[str, ...] | None = ("ada",),
+    start: float = 10.0,
+    end: float = 10.1,
+    outcome: str = "ok",
+) -> Logout:
+    """Return a logout with one attempt, written in the middle of it."""
+    made = Logout("key", "http", users, scope, sid)
+    made.attempts.append(attempt(start, end, outcome))
+    return made
+
+
+def attempt(start: float, end: float, outcome: str = "ok", id_: str = "id") -> Attempt:
+    """Return an attempt; when it is ok, it was written in the middle."""
+    made = Attempt("r0", start, end, outcome)
+    if outcome == "ok":
+        made.id, made.at = id_, EPOCH + (start + end) / 2
+    return made
+
+
+def check(token: Token, start: float, result: str = "accepted", kind: str = "verify") -> Check:
+    """Return a check that took a hundredth of a second."""
+    return Check(kind, token, "r1", start, start + 0.01, result)
+
+
+def notice(
+    time: float = 10.1, scope: str = "all", sid: str | None = None, id_: str = "id"
+) -> Notice:
+    """Return a notice of the logout."""
+    return Notice(time, id_, "user", scope, sid, EPOCH + 10.05)
+
+
+def socket(
+    token: Token = ADA, closed: float = 10.2, by: str = "hub", manner: str = "prompt"
+) -> Socket:
+    """Return a socket that was accepted at 2 and told, and then cut, when the hub closed it."""
+    made = Socket(0, token, "r0", manner, 2.0, closed=closed, closed_by=by)
+    if by == "hub":
+        made.notices.append(notice())
+        made.cut = 10.15
+    return made
+
+
+def broken(limits: Limits = LIMITS, **records: Sequence[object]) -> list[str]:
+    """Return which promises a history breaks."""
+    history = msgspec.structs.replace(History(EPOCH, ended=100.0), **records)
+    return [violation.promise for violation in Checker(history, limits).check()]
+
+
+def test_a_good_history_passes() -> None:
+    """Logged out, told, cut, refused everywhere; the others are left alone."""
+    assert not broken(
+        logouts=[logout()],
+        sockets=[socket(), socket(PHONE), socket(BOB, NEVER, "")],
+        checks=[
+            check(ADA, 5),
+            check(ADA, 10.2, "token_revoked"),
+            check(BOB, 11),
+            check(Token("ada", "a3", EPOCH + 10.5), 10.6),
+        ],
+    )
+
+
+# ---- P1 ----
+
+
+@pytest.mark.parametrize(
+    ("made", "token"),
+    [
+        (logout(), ADA),
+        (logout(users=("cleo", "ada")), ADA),
+        (logout(users=None), BOB),
+        (logout("others", "a2"), ADA),
+        (logout("session", "a1"), ADA),
+        (logout("session", "a1"), Token("ada", "a1", EPOCH + 20)),
+        (logout(), Token("ada", "twin", EPOCH + 10.05)),
+        (logout(), Token("ada", "whole", EPOCH + 8)),
+    ],
+    ids=[
+        "own",
+        "several",
+        "everyone",
+        "others",
+        "session",
+        "named-again",
+        "same-instant",
+        "whole-second",
+    ],
+)
+def test_a_dead_token_that_is_accepted_is_found(made: Logout, token: Token) -> None:
+    """A check that starts after the answer with a token in scope must not be accepted."""
+    assert broken(logouts=[made], checks=[check(token, 30)]) == ["P1"]
+
+
+@pytest.mark.parametrize("kind", ["session", "connect", "refresh"])
+def test_every_way_to_show_a_token_counts(kind: str) -> None:
+    """A connect and a refresh are held to the same as a call."""
+    assert broken(logouts=[logout()], checks=[check(ADA, 11, kind=kind)]) == ["P1"]
+
+
+@pytest.mark.parametrize(
+    ("made", "token", "start"),
+    [
+        (logout(), ADA, 10.05),
+        (logout(outcome="unknown"), ADA, 11),
+        (logout(outcome="failed"), ADA, 11),
+        (logout("others", "a1"), ADA, 11),
+        (logout("session", "a2"), ADA, 11),
+        (logout(), BOB, 11),
+        (logout(), Token("ada", "new", EPOCH + 10.050001), 11),
+        (logout(users=("ada", "bob")), Token("ada", "new", EPOCH + 10.02), 11),
+        (logout(), Token("ada", "whole", EPOCH + 10), 11),
+    ],
+    ids=[
+        "concurrent",
+        "unknown",
+        "failed",
+        "kept",
+        "other-session",
+        "other-user",
+        "an-instant-later",
+        "issued-meanwhile",
+        "same-second",
+    ],
+)
+def test_a_token_that_may_live_may_be_accepted(made: Logout, token: Token, start: float) -> None:
+    """What was not answered yet, is not known, or is not in scope, proves nothing."""
+    assert not broken(logouts=[made], checks=[check(token, start)])
+
+
+def test_a_notice_proves_the_logout() -> None:
+    """Who is told of a logout must find it written, also when its caller has no answer yet."""
+    told = socket(closed=10.3)
+    made = logout(outcome="unknown", end=14.0)
+    assert broken(logouts=[made], sockets=[told], checks=[check(ADA, 10.2)]) == ["P1"]
+
+
+# ---- P2 ----
+
+
+def test_a_socket_that_stays_open_is_found() -> None:
+    """A socket in scope must be closed within T."""
+    assert broken(logouts=[logout()], sockets=[socket(closed=NEVER, by="")]) == ["P2"]
+
+
+@pytest.mark.parametrize("manner", ["mute", "unread", "sleepy"])
+def test_manners_are_no_excuse(manner: str) -> None:
+    """A socket that does not read or acknowledge is closed all the same."""
+    late = socket(closed=16.0, manner=manner)
+    assert broken(logouts=[logout()], sockets=[late]) == ["P2"]
+
+
+def test_a_fault_gives_more_time_but_not_for_ever() -> None:
+    """Near a fault the larger bound counts; a stopped replica has it from when it goes on."""
+    hole = Fault("link_hole", "r0", 9.0, 11.0)
+    stop = Fault("replica_stop", "r0", 9.0, 30.0)
+    assert not broken(logouts=[logout()], sockets=[socket(closed=19.0)], faults=[hole])
+    assert broken(logouts=[logout()], sockets=[socket(closed=21.0)], faults=[hole]) == ["P2"]
+    assert not broken(logouts=[logout()], sockets=[socket(closed=39.0)], faults=[stop])
+    assert broken(logouts=[logout()], sockets=[socket(closed=41.0)], faults=[stop]) == ["P2"]
+
+
+def test_a_fault_elsewhere_is_no_excuse() -> None:
+    """The bound of a calm time holds for a replica that no fault touches."""
+    elsewhere = Fault("link_hole", "r2", 9.0, 11.0)
+    assert broken(logouts=[logout()], sockets=[socket(closed=19.0)], faults=[elsewhere]) == ["P2"]
+
+
+def test_a_refreshed_socket_may_stay() -> None:
+    """A newer token that was accepted meanwhile may have saved a session without a tombstone."""
+    stays = socket(closed=NEVER, by="")
+    stays.refreshes.append(check(Token("ada", "a1", EPOCH + 10.2), 10.2, kind="refresh"))
+    assert not broken(logouts=[logout(users=None)], sockets=[stays])
+
+
+def test_t_is_measured() -> None:
+    """T is from the answer to the notice and to the close, apart for calm times and others."""
+    history = History(EPOCH, [logout()], sockets=[socket(closed=10.4)], ended=100.0)
+    checker = Checker(history, LIMITS)
+    checker.check()
+    assert checker.measured["calm"].told == [0.0]
+    assert checker.measured["calm"].closed == [pytest.approx(0.3)]
+    assert checker.measured["in trouble"].closed == []
+
+
+# ---- P3 ----
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (logout(), socket(BOB)),
+        (logout("others", "a1"), socket(ADA)),
+        (logout("session", "a2"), socket(ADA)),
+        (logout(outcome="failed"), socket(ADA)),
+        (logout(start=20, end=20.1), socket(ADA)),
+    ],
+    ids=[
+        "other-user",
+        "kept",
+        "other-session",
+        "not-written",
+        "not-yet",
+    ],
+)
+def test_a_socket_that_is_told_for_nothing_is_found(made: Logout, told: Socket) -> None:
+    """Only sockets in the scope of a logout are told."""
+    if made.scope != "all":
+        told.notices = [notice(scope=made.scope, sid=made.sid)]
+    assert "P3" in broken(logouts=[made], sockets=[told])
+
+
+def test_a_second_logout_under_one_key_is_found_by_its_id() -> None:
+    """A notice with an id that the answer does not know means that it was written twice."""
+    made = logout()
+    made.attempts.insert(0, attempt(9.0, 9.5, "unknown"))
+    told = socket()
+    told.notices = [notice(id_="another")]
+    assert "P3" in broken(logouts=[made], sockets=[told])
+
+
+def test_an_unknown_outcome_may_show_itself() -> None:
+    """A logout that was not answered may be told of, soon or when the fault is over."""
+    made = logout(outcome="unknown", end=22.0)
+    assert not broken(logouts=[made], sockets=[socket()])
+
+
+def test_a_cut_without_a_notice_is_found() -> None:
+    """Nobody is disconnected for good without having been told."""
+    silent = socket()
+    silent.notices = []
+    assert "P3" in broken(logouts=[logout()], sockets=[silent])
+
+
+def test_a_notice_that_comes_twice_is_found() -> None:
+    """A socket is told once."""
+    twice = socket()
+    twice.notices.append(notice(10.12))
+    assert broken(logouts=[logout()], sockets=[twice]) == ["P3"]
+
+
+def test_a_close_needs_a_fault() -> None:
+    """A transport that closes by itself is explained by a fault near it, and by nothing else."""
+    closed = socket(BOB, closed=20.0)
+    closed.notices, closed.cut = [], None
+    assert broken(sockets=[closed]) == ["P3"]
+    assert broken(sockets=[closed], faults=[Fault("clock", "r0", 19.0, 21.0)]) == ["P3"]
+    assert broken(sockets=[closed], faults=[Fault("link_cut", "r1", 19.0, 21.0)]) == ["P3"]
+    assert not broken(sockets=[closed], faults=[Fault("link_cut", "r0", 19.0, 21.0)])
+    assert not broken(sockets=[closed], faults=[Fault("redis_kill", None, 17.0, 18.0)])
+
+
+@pytest.mark.parametrize("code", ["token_revoked", "token_too_old", "token_expired"])
+def test_a_refusal_needs_a_logout(code: str) -> None:
+    """A token that no logout is about is not refused."""
+    assert broken(logouts=[logout()], checks=[check(BOB, 11, code)]) == ["P3"]
+
+
+@pytest.mark.parametrize(
+    ("made", "token", "start"),
+    [
+        (logout(), ADA, 10.02),
+        (logout(outcome="unknown", end=22.0), ADA, 40),
+        (logout("session", "a1"), Token("ada", "a1", EPOCH + 20), 21),
+        (logout(), Token("ada", "whole", EPOCH + 10), 11),
+    ],
+    ids=["concurrent", "unknown", "named-again", "same-second"],
+)
+def test_a_refusal_that_a_logout_may_explain_passes(
+    made: Logout, token: Token, start: float
+) -> None:
+    """A refusal is right when a logout may have ended the token."""
+    assert not broken(logouts=[made], checks=[check(token, start, "token_revoked")])
+
+
+def test_a_login_an_instant_after_a_logout_must_live() -> None:
+    """A token that is newer than the logout's own time is not refused."""
+    fresh = Token("ada", "new", EPOCH + 10.050001)
+    assert broken(logouts=[logout()], checks=[check(fresh, 11, "token_revoked")]) == ["P3"]
+
+
+# ---- P4 ----
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "took"),
+    [(500, False, 0.1), (503, False, 0.1), (400, False, 0.1), (None, False, 0.1), (200, False, 6)],
+)
+def test_a_bad_answer_is_found(status: int | None, retry_after: bool, took: float) -> None:
+    """A failure is 503 with Retry-After, and comes in time."""
+    call = Call("POST /logout", "r0", 10, 10 + took, status, retry_after)
+    assert broken(calls=[call]) == ["P4"]
+
+
+def test_good_answers_pass() -> None:
+    """A success, a refusal, and an honest failure; and silence of a replica that was killed."""
+    calls = [Call("POST /logout", "r0", 10, 11, status, True) for status in (200, 401, 404, 503)]
+    calls.append(Call("POST /logout", "r1", 10, 11, None))
+    assert not broken(calls=calls, faults=[Fault("replica_kill", "r1", 10.5, 12)])
+
+
+def test_one_key_is_one_logout() -> None:
+    """The same key must not bring two ids."""
+    made = logout()
+    made.attempts.append(attempt(11, 11.1, id_="another"))
+    assert "P4" in broken(logouts=[made])
+
+
+def test_a_logout_says_when_it_was() -> None:
+    """Its time lies between the request and the answer."""
+    made = logout()
+    made.attempts[0].at = EPOCH + 12
+    assert broken(logouts=[made]) == ["P4"]
+
+
+# ---- P5 ----
+
+HOLE = Fault("link_hole", "r0", 10.0, 18.0)
+
+
+def test_a_replica_that_is_cut_off_must_say_so() -> None:
+    """Once the fence and the margin are over, it is not ready, and its sockets are closed."""
+    ready = Call("GET /readyz", "r0", 16.0, 16.1, 200)
+    assert broken(calls=[ready], faults=[HOLE]) == ["P5"]
+    assert broken(sockets=[socket(BOB, 17.0, "us")], faults=[HOLE]) == ["P5"]
+
+
+def test_a_replica_that_withdraws_in_time_passes() -> None:
+    """Before the fence it may be ready; after it, others may."""
+    calls = [
+        Call("GET /readyz", "r0", 12.0, 12.1, 200),
+        Call("GET /readyz", "r1", 16.0, 16.1, 200),
+        Call("GET /readyz", "r0", 16.0, 16.1, 503, True),
+    ]
+    closed = socket(BOB, closed=13.5)
+    closed.notices, closed.cut = [], None
+    assert not broken(calls=calls, sockets=[closed], faults=[HOLE])
+
+
+def test_a_replica_without_trouble_is_ready() -> None:
+    """A replica that no fault has touched lately is ready."""
+    unready = Call("GET /readyz", "r0", 30.0, 30.1, 503, True)
+    assert broken(calls=[unready], faults=[HOLE]) == ["P5"]
+    assert not broken(calls=[Call("GET /readyz", "r0", 23.0, 23.1, 503, True)], faults=[HOLE])
