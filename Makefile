@@ -38,6 +38,15 @@ format: $(VENV)/.installed-dev node_modules/.installed ## mend formats
 bench: $(VENV)/.installed-bench node_modules/.installed ## measure the hub beside its peers (BENCH=--quick for a short run)
 	$(BIN)/python -m benchmarks $(BENCH)
 
+.PHONY: chaos mutants
+CHAOS ?= --logouts 10000
+
+chaos: $(VENV)/.installed-dev ## run replicas under faults and check the history (CHAOS="--seconds 60 --seed 7")
+	$(BIN)/python -m tests.faults $(CHAOS)
+
+mutants: $(VENV)/.installed-dev ## break the hub on purpose: the history checker must notice
+	$(BIN)/python -m tests.faults.mutants
+
 build: $(VENV)/.installed-dev ## build the wheel and the source distribution
 	$(BIN)/python -m build --outdir dist
 

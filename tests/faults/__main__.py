@@ -45,6 +45,7 @@ def _parse() -> Options:
         help="part of the faults that outlast the fence (%(default)s)",
     )
     parser.add_argument("--code", type=Path, default=ROOT, help="the folder that holds hub/")
+    parser.add_argument("--keep", type=Path, help="write the history there, as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
     return Options(**vars(parser.parse_args()))
 

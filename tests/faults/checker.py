@@ -8,7 +8,8 @@ have ended a token, unless that is impossible. What must not be accepted is judg
 what must not be touched by the second; in between, both outcomes are right.
 
 P1  After a proof, no check or connect that starts with such a token is accepted, anywhere.
-P2  A socket of such a token is told, and closed within a bound after the answer.
+P2  A socket of such a token is told, and closed within a bound after the answer, also when it was
+    connecting at that moment.
 P3  Nothing else is told, cut, closed or refused, unless a fault explains a closed transport.
 P4  The same key gives the same logout; answers come in time, and failures are 503 with Retry-After.
 P5  A replica cut off from Redis for longer than the fence is unready and has closed its sockets;
@@ -45,6 +46,8 @@ DEAD_CODES = {"token_revoked", "token_too_old"}
 NORMAL = {200, 204, 304, 401, 404, 503}
 CLOCKS = 0.005
 """Seconds by which times of Redis and of the watcher may seem to differ: one machine, one clock."""
+LONGEST_CONNECT = 20.0
+"""No connect takes longer; one that began before an answer may be accepted so long after it."""
 LONGEST_SOCKET = 120.0
 """No socket lives longer; how far back to look for those of a logout."""
 
@@ -55,12 +58,15 @@ class Limits(msgspec.Struct, frozen=True):
     """What counts as in time; all in seconds.
 
     ``cut`` is T, from the answer of a logout to the last close in its scope, when no fault is near;
-    ``cut_in_trouble`` is T when one is. ``fence`` is None for a hub that has none. ``margin`` is
-    added to it, ``answer`` bounds an HTTP answer, ``recovery`` is how long a fault's effects may be
-    felt after it, ``unsettled`` for how long after its last request a logout whose outcome is
-    unknown may still be written.
+    ``cut_in_trouble`` is T when one is. ``told`` and ``told_in_trouble`` are the same for when a
+    socket that reads must have been told, or closed. ``fence`` is None for a hub that has none,
+    ``margin`` is added to it. ``answer`` bounds an HTTP answer, ``recovery`` is how long a fault's
+    effects may be felt after it, ``unsettled`` for how long after its last request a logout whose
+    outcome is unknown may still be written.
     """
 
+    told: float = 3.0
+    told_in_trouble: float = 10.0
     cut: float = 5.0
     cut_in_trouble: float = 10.0
     fence: float | None = None
@@ -228,6 +234,8 @@ class Checker:
     def _check_refusal(self, check: Check) -> None:
         if check.result in ("accepted", "unavailable"):
             return
+        if check.end == NEVER:
+            return  # the run ended before it did
         if check.result == "lost":
             if self._near(check.start, check.end, check.replica, self._limits.recovery) is None:
                 if check.kind == "refresh":
@@ -294,7 +302,7 @@ class Checker:
                 if answer is None or user not in mine:
                     continue
                 first = bisect_left(begun[user], answer.end - LONGEST_SOCKET)
-                last = bisect_right(begun[user], answer.end)
+                last = bisect_right(begun[user], answer.end + LONGEST_CONNECT)
                 for socket in mine[user][first:last]:
                     self._check_end(socket, logout, answer.end, answer.at)
 
@@ -311,28 +319,38 @@ class Checker:
         mine = [notice for notice in socket.notices if notice.id == (logout.answer or _NONE).id]
         if socket.closed <= end and not mine:
             return  # it ended before
+        # A connect that was under way may be accepted after the answer, and is told then.
+        end = max(end, socket.accepted)
         near = self._near(logout.start, socket.closed, socket.replica, self._limits.recovery)
         measured = self.measured["calm" if near is None else "in trouble"]
         measured.told += [max(0.0, notice.time - end) for notice in mine]
         if socket.closed_by == "hub":
             measured.closed.append(max(0.0, socket.closed - end))
-        deadline = self._deadline(logout, end, socket.replica)
-        if socket.closed > deadline and self._history.ended > deadline:
-            late = f"{min(socket.closed, self._history.ended) - end:.1f} s"
-            self._break("P2", f"still open {late} after the answer", logout, socket)
+        limits, ended = self._limits, self._history.ended
+        deadline = self._deadline(logout, socket, end, limits.cut, limits.cut_in_trouble)
+        if min(socket.closed, ended) > deadline:
+            self._break("P2", "still open after the answer", logout, socket)
+            return
+        told = min([socket.closed, *(notice.time for notice in socket.notices)])
+        deadline = self._deadline(logout, socket, end, limits.told, limits.told_in_trouble)
+        if socket.manner in ("prompt", "mute") and min(told, ended) > deadline:
+            self._break("P2", "not told after the answer", logout, socket)
 
-    def _deadline(self, logout: Logout, end: float, replica: str) -> float:
+    def _deadline(
+        self, logout: Logout, socket: Socket, end: float, calm: float, in_trouble: float
+    ) -> float:
+        """Return until when a socket must have been told, or closed, in a calm time or not."""
         limits = self._limits
-        deadline = end + limits.cut
+        deadline = end + calm
         for fault in self._faults:
             if fault.start > deadline:
                 break
-            if fault.end + limits.recovery < logout.start or not fault.touches(replica):
+            if fault.end + limits.recovery < logout.start or not fault.touches(socket.replica):
                 continue
             # Who is stopped can do nothing; without a fence, nor can who is cut off.
             helpless = fault.kind == "replica_stop" or limits.fence is None
             begin = max(end, fault.end) if helpless else end
-            deadline = max(deadline, begin + limits.cut_in_trouble)
+            deadline = max(deadline, begin + in_trouble)
         return deadline
 
     # -- P4 -------------------------------------------------------------------------------------
@@ -379,14 +397,15 @@ class Checker:
             return
         patience = self._limits.fence + self._limits.margin
         for fault in self._faults:
-            if fault.kind not in CUTTING or fault.end - fault.start <= patience:
+            over = min(fault.undone, fault.end)
+            if fault.kind not in CUTTING or over - fault.start <= patience:
                 continue
             late = fault.start + patience
             for call in readiness:
                 if (
                     fault.touches(call.replica)
                     and call.status == 200
-                    and (late < call.start and call.end < fault.end)
+                    and (late < call.start and call.end < over)
                 ):
                     self._break("P5", "ready though it is cut off", fault, call)
             for socket in self._history.sockets:

@@ -142,12 +142,16 @@ class Call(msgspec.Struct):
 
 
 class Fault(msgspec.Struct):
-    """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all."""
+    """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all.
+
+    ``undone`` is when it began to be undone, ``end`` when all was up again.
+    """
 
     kind: str
     target: str | None
     start: float
     end: float = NEVER
+    undone: float = NEVER
     detail: str = ""
 
     def touches(self, replica: str) -> bool:

@@ -47,13 +47,16 @@ class Mutant:
 
 
 def _options(*faults: str, **given: object) -> Options:
-    short = Options(faults=faults, seconds=8, rate=20, people=20, pause=0.5, rest=3, quiet=True)
+    short = Options(
+        faults=faults, quiet=True, seconds=8, rate=20, people=20, pause=0.5, rest=3, calm=1
+    )
     return replace(short, **given)  # type: ignore[arg-type]
 
 
 CALM = _options()
-SLOW = _options("link_slow", seconds=15)
-DEAF = _options("link_deaf", "pubsub_kill", seconds=15, rest=11, cut_in_trouble=8)
+SLOW = _options("link_slow", seconds=12, long_part=1.0)
+UNEVEN = _options("link_uneven", seconds=12, long_part=1.0, rate=30, people=30, told=1.0)
+DEAF = _options("link_deaf", "pubsub_kill", seconds=10, rest=6, told=2.5, cut_in_trouble=8)
 CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
 
 REPLAY = Edit(
@@ -81,7 +84,7 @@ MUTANTS = (
         "asked too early",
         "no re-read after registering: the store is asked before logouts can find the socket",
         ("P2",),
-        replace(SLOW, rest=11, cut_in_trouble=8, rate=40),
+        UNEVEN,
         (
             Edit(
                 "realtime/sockets.py",

@@ -17,7 +17,8 @@ class Proxy:
     """Forwards connections to ``target`` on loopback. Its switches may be set at any time.
 
     ``cut``: connections are reset and new ones are closed at once. ``held_up``, ``held_down``:
-    nothing passes to Redis, or from it. ``delay``: seconds that each chunk waits on its way.
+    nothing passes to Redis, or from it. ``delay``: seconds that each chunk waits on its way;
+    ``uneven``: but not to connections that have subscribed.
     ``deaf``: what Redis sends to connections that have subscribed is lost.
     """
 
@@ -27,6 +28,7 @@ class Proxy:
         self.held_up = False
         self.held_down = False
         self.delay = 0.0
+        self.uneven = False
         self.deaf = False
         self._target = target
         self._server: asyncio.Server | None = None
@@ -56,11 +58,12 @@ class Proxy:
         held_up: bool = False,
         held_down: bool = False,
         delay: float = 0.0,
+        uneven: bool = False,
         deaf: bool = False,
     ) -> None:
         """Set all switches at once; without arguments the link is whole again."""
         self.cut, self.held_up, self.held_down = cut, held_up, held_down
-        self.delay, self.deaf = delay, deaf
+        self.delay, self.uneven, self.deaf = delay, uneven, deaf
         self._changed.set()
         self._changed = asyncio.Event()
         if cut:
@@ -86,11 +89,17 @@ class Proxy:
                 self._writers.discard(writer)
                 writer.transport.abort()
 
-    async def wait_while(self, direction: str) -> None:
-        """Return once a direction ("up" or "down") is not held, and its delay has passed."""
-        if self.delay:
+    async def wait_up(self) -> None:
+        """Return once what goes to Redis may go."""
+        await asyncio.sleep(self.delay)
+        while self.held_up:
+            await self._changed.wait()
+
+    async def wait_down(self, *, subscribed: bool) -> None:
+        """Return once what comes from Redis may go on; a subscription may have it at once."""
+        if not (subscribed and self.uneven):
             await asyncio.sleep(self.delay)
-        while self.held_up if direction == "up" else self.held_down:
+        while self.held_down:
             await self._changed.wait()
 
 
@@ -101,7 +110,7 @@ class _Link:
 
     async def carry_up(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK):
-            await self._proxy.wait_while("up")
+            await self._proxy.wait_up()
             self._subscribed = self._subscribed or b"SUBSCRIBE" in data
             sink.write(data)
             await sink.drain()
@@ -109,7 +118,7 @@ class _Link:
 
     async def carry_down(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK):
-            await self._proxy.wait_while("down")
+            await self._proxy.wait_down(subscribed=self._subscribed)
             if self._subscribed and self._proxy.deaf:
                 continue
             sink.write(data)

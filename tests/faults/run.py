@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from tests.faults.checker import Checker, Limits, Measured, Violation
 from tests.faults.clients import PATIENCE, Caller
@@ -45,8 +46,11 @@ class Options:
     fence: float = 3.0
     long_part: float = 0.3
     rest: float | None = None
+    calm: float = CALM
     code: Path = ROOT
     quiet: bool = False
+    keep: Path | None = None
+    told: float | None = None
     cut: float | None = None
     cut_in_trouble: float | None = None
 
@@ -54,9 +58,12 @@ class Options:
         """Return what counts as in time."""
         margin = 3.0
         cut = 2 * GRACE + CLOSE + margin
+        in_trouble = self.cut_in_trouble or self.fence + cut + margin
         return Limits(
+            told=self.told or margin,
+            told_in_trouble=self.told or in_trouble,
             cut=self.cut or cut,
-            cut_in_trouble=self.cut_in_trouble or self.fence + cut + margin,
+            cut_in_trouble=in_trouble,
             fence=self.fence or None,
             margin=margin,
         )
@@ -103,6 +110,8 @@ async def run(options: Options) -> Outcome:
         await _play(options, cluster, load, trouble)
         complaints = cluster.complaints()
         history.ended = time.monotonic()
+    if options.keep is not None:
+        options.keep.write_bytes(msgspec.json.encode(history))
     checker = Checker(history, options.limits())
     violations = checker.check()
     return Outcome(
@@ -138,19 +147,18 @@ async def _trouble_until_enough(
 ) -> None:
     seconds = options.seconds or (DEFAULT_SECONDS if options.logouts is None else 0.0)
     end = time.monotonic() + seconds
-    await asyncio.sleep(CALM / 2)
     number = 0
     while (
         number < options.rounds_wanted()
         or time.monotonic() < end
         or load.done < (options.logouts or 0)
     ):
+        await asyncio.sleep(options.calm if number else options.calm / 2)
         if work.done():
             await work
         if options.faults:
             await trouble.run(plan(options.seed, number, options.mix()))
         number += 1
-        await asyncio.sleep(CALM)
 
 
 async def _progress(options: Options, load: Load, trouble: Trouble) -> None:

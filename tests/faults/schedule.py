@@ -25,6 +25,7 @@ REPLICA = {
     "link_hole": "nothing passes between a replica and Redis; nothing is closed",
     "link_mute": "Redis' answers do not reach a replica; its commands arrive",
     "link_slow": "everything between a replica and Redis takes longer",
+    "link_uneven": "the same, but for what Redis publishes, which comes at once",
     "link_deaf": "what Redis publishes to a replica is lost; nothing is closed",
     "replica_kill": "a replica is killed, and started again",
     "replica_stop": "a replica is stopped (SIGSTOP) and goes on",
@@ -32,7 +33,7 @@ REPLICA = {
     "clock": "a replica's clock is an hour or a day off",
 }
 KINDS = {**STORE, **REPLICA}
-LONG = {"redis_stop", "redis_kill", "link_cut", "link_hole", "link_mute"}
+LONG = {*STORE, *REPLICA} - {"pubsub_kill", "replica_kill", "replica_stop", "replica_term", "clock"}
 """Faults of which some last longer than the fence."""
 HAND_OVER = 0.5
 """Seconds that a killed or stopped server is away at the least."""
@@ -124,7 +125,7 @@ class Trouble:
         self.counts[planned.kind] += 1
         try:
             if replica is None:
-                await self._trouble_redis(planned)
+                await self._trouble_redis(planned, fault)
             elif planned.kind.startswith("link_"):
                 await self._trouble_link(planned, replica)
             else:
@@ -132,12 +133,13 @@ class Trouble:
         finally:
             fault.end = time.monotonic()
 
-    async def _trouble_redis(self, planned: Planned) -> None:
+    async def _trouble_redis(self, planned: Planned, fault: Fault) -> None:
         server = self._cluster.redis
         match planned.kind:
             case "redis_kill":
                 await asyncio.to_thread(server.kill)
                 await asyncio.sleep(planned.lasts)
+                fault.undone = time.monotonic()
                 await asyncio.to_thread(server.start)
             case "redis_stop":
                 server.pause()
@@ -158,7 +160,9 @@ class Trouble:
             case "link_mute":
                 replica.link.set(held_down=True)
             case "link_slow":
-                replica.link.set(delay=0.05 + 0.4 * planned.amount)
+                replica.link.set(delay=0.03 + 0.2 * planned.amount)
+            case "link_uneven":
+                replica.link.set(delay=0.03 + 0.2 * planned.amount, uneven=True)
             case "link_deaf":
                 replica.link.set(deaf=True)
         try:

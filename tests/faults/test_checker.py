@@ -176,6 +176,14 @@ def test_a_socket_that_stays_open_is_found() -> None:
     assert broken(logouts=[logout()], sockets=[socket(closed=NEVER, by="")]) == ["P2"]
 
 
+def test_a_socket_that_is_told_late_is_found() -> None:
+    """A socket that reads is told within a bound of its own; one that does not need not be."""
+    late = socket(closed=14.0)
+    late.notices = [notice(13.5)]
+    assert broken(logouts=[logout()], sockets=[late]) == ["P2"]
+    assert not broken(logouts=[logout()], sockets=[msgspec.structs.replace(late, manner="sleepy")])
+
+
 @pytest.mark.parametrize("manner", ["mute", "unread", "sleepy"])
 def test_manners_are_no_excuse(manner: str) -> None:
     """A socket that does not read or acknowledge is closed all the same."""
@@ -197,6 +205,14 @@ def test_a_fault_elsewhere_is_no_excuse() -> None:
     """The bound of a calm time holds for a replica that no fault touches."""
     elsewhere = Fault("link_hole", "r2", 9.0, 11.0)
     assert broken(logouts=[logout()], sockets=[socket(closed=19.0)], faults=[elsewhere]) == ["P2"]
+
+
+def test_a_socket_that_was_connecting_is_no_exception() -> None:
+    """A connect that began before the answer and was accepted after it is told and closed too."""
+    late = socket(closed=NEVER, by="")
+    late.accepted = 10.3
+    connect = check(ADA, 9.9, kind="connect")
+    assert broken(logouts=[logout()], sockets=[late], checks=[connect]) == ["P2"]
 
 
 def test_a_refreshed_socket_may_stay() -> None:
