@@ -131,9 +131,8 @@ class Cluster:
 def _complaint(said: dict[str, Any]) -> str:
     text = f"{said['event'].splitlines()[0]} {said.get('error', '')}".strip()
     for cause in said.get("exception") or ():
-        frame = (cause.get("frames") or [{}])[-1]
-        where = f"{frame.get('filename')}:{frame.get('lineno')}"
-        text += f" [{cause['exc_type']}: {cause.get('exc_value')}, {where}]"
+        places = [f"{Path(f['filename']).name}:{f['lineno']}" for f in cause.get("frames") or ()]
+        text += f" [{cause['exc_type']}, {' '.join(places[-4:])}]"
     return text
 
 

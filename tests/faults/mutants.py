@@ -147,7 +147,7 @@ MUTANTS = (
         "no sweep",
         "what was missed is known to be missing, and no socket is checked",
         ("P2",),
-        DEAF,
+        replace(DEAF, told=6),
         (
             Edit(
                 "realtime/follower.py",
