@@ -153,7 +153,7 @@ async def _trouble_until_enough(
         or time.monotonic() < end
         or load.done < (options.logouts or 0)
     ):
-        await asyncio.sleep(options.calm if number else options.calm / 2)
+        await asyncio.sleep(options.calm if number else CALM / 2)
         if work.done():
             await work
         if options.faults:
