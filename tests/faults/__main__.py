@@ -7,9 +7,12 @@ import asyncio
 import sys
 from pathlib import Path
 
+import msgspec
+
 from tests.faults.cluster import ROOT
+from tests.faults.history import History
 from tests.faults.report import report
-from tests.faults.run import Options, run
+from tests.faults.run import Options, judge, run
 from tests.faults.schedule import KINDS
 
 
@@ -20,7 +23,7 @@ def _faults(text: str) -> tuple[str, ...]:
     return kinds
 
 
-def _parse() -> Options:
+def _parse() -> argparse.Namespace:
     faults = "\n".join(f"  {kind:<14}{text}" for kind, text in KINDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
@@ -47,13 +50,19 @@ def _parse() -> Options:
     parser.add_argument("--code", type=Path, default=ROOT, help="the folder that holds hub/")
     parser.add_argument("--keep", type=Path, help="write the history there, as JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress lines")
-    return Options(**vars(parser.parse_args()))
+    parser.add_argument("--check", type=Path, help="check a kept history again, and run nothing")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Run, print what came of it, and exit with 1 when a promise was broken."""
-    options = _parse()
-    outcome = asyncio.run(run(options))
+    given = vars(_parse())
+    kept = given.pop("check")
+    options = Options(**given)
+    if kept is None:
+        outcome = asyncio.run(run(options))
+    else:
+        outcome = judge(options, msgspec.json.decode(kept.read_bytes(), type=History))
     sys.stdout.write(report(outcome) + "\n")
     sys.exit(1 if outcome.violations else 0)
 

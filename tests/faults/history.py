@@ -11,7 +11,8 @@ import msgspec
 
 SECOND = 1.0
 MICROSECOND = 1e-6
-NEVER = float("inf")
+NEVER = 1e12
+"""A time that does not come; finite, so that JSON can hold it."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -72,6 +73,16 @@ class Logout(msgspec.Struct):
     def may_have_happened(self) -> bool:
         """Whether any attempt was written, or may have been."""
         return any(attempt.outcome != "failed" for attempt in self.attempts)
+
+    @property
+    def was_unknown(self) -> bool:
+        """Whether the outcome of any attempt is unknown."""
+        return any(attempt.outcome == "unknown" for attempt in self.attempts)
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it is about a single user."""
+        return self.users is not None and len(self.users) == 1
 
     def spares(self, sid: str) -> bool:
         """Tell whether a session of its users is out of its scope."""
@@ -139,6 +150,11 @@ class Call(msgspec.Struct):
     status: int | None
     retry_after: bool = False
     detail: str = ""
+
+    @property
+    def is_readiness(self) -> bool:
+        """Whether it asked if the replica is ready."""
+        return self.what == "GET /readyz"
 
 
 class Fault(msgspec.Struct):

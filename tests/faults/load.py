@@ -10,20 +10,20 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
-from tests.faults.clients import (
+from tests.faults.caller import Caller
+from tests.faults.cluster import Replica
+from tests.faults.devices import (
     CAN_LOOK,
     MUTE,
     PROMPT,
     SLEEPY,
     UNREAD,
-    Caller,
     Device,
     log_out_over,
     refresh_over,
-    sign,
 )
-from tests.faults.cluster import ADMIN, Replica
 from tests.faults.history import MICROSECOND, Attempt, History, Logout, Token
+from tests.faults.orders import choose, own_body
 
 DEVICES = 3
 """Devices of each person."""
@@ -37,21 +37,6 @@ WHOLE_SECONDS = 0.2
 """The part of the logins whose issuer writes ``iat`` without a fraction."""
 
 MANNERS = {PROMPT: 80, MUTE: 7, UNREAD: 6, SLEEPY: 7}
-KINDS = {
-    "http all": 20,
-    "http others": 12,
-    "http session": 8,
-    "http named session": 8,
-    "delete session": 6,
-    "socket all": 12,
-    "socket others": 8,
-    "socket session": 6,
-    "admin user": 10,
-    "admin session": 5,
-    "admin others": 3,
-    "admin users": 5,
-    "admin everyone": 0.6,
-}
 
 
 class Person:
@@ -221,14 +206,17 @@ class Load:
         device.leave()
 
     async def _log_out(self) -> None:
-        kind = self._random.choices([*KINDS], [*KINDS.values()])[0]
-        person = self._random.choice(self._people)
+        person, *others = self._random.sample(self._people, 3)
         live = person.live()
-        if not live and not kind.startswith("admin"):
-            return
         device = self._random.choice(live) if live else None
         before = list(person.tokens.values())
-        logout = self._plan(kind, person, device)
+        logout = choose(
+            self._random,
+            person.name,
+            [other.name for other in others],
+            [token.sid for token in before],
+            device.check.token.sid if device is not None else None,
+        )
         if logout is None:
             return
         self._history.logouts.append(logout)
@@ -239,80 +227,35 @@ class Load:
             self._dead.extend(token for token in before if not logout.spares(token.sid))
             await self._look_behind(logout, before, answer)
 
-    def _plan(self, kind: str, person: Person, device: Device | None) -> Logout | None:
-        key = f"key-{self._random.getrandbits(80):x}"
-        users: tuple[str, ...] | None = (person.name,)
-        how, _, what = kind.partition(" ")
-        sids = [token.sid for token in person.tokens.values()]
-        if how == "admin":
-            if what == "everyone":
-                return Logout(key, kind, None, "all")
-            if what == "users":
-                users = tuple(p.name for p in self._random.sample(self._people, 3))
-            if what in ("session", "others"):
-                return Logout(key, kind, users, what, self._random.choice(sids)) if sids else None
-            return Logout(key, kind, users, "all")
-        assert device is not None
-        own = device.check.token.sid
-        if what == "all":
-            return Logout(key, kind, users, "all", None, own)
-        if what == "others":
-            return Logout(key, kind, users, "others", own, own)
-        other = self._random.choice(sids) if what == "named session" or how == "delete" else own
-        return Logout(key, kind, users, "session", other, own)
-
     async def _carry_out(self, logout: Logout, device: Device | None) -> None:
         """Ask for a logout until its outcome is known; then, sometimes, once more."""
-        over_socket = logout.how.startswith("socket")
         for turn in range(REPEATS):
-            asked = (
-                log_out_over(logout, device, _own_body(logout))
-                if over_socket and turn == 0 and device is not None
-                else self._ask_over_http(logout, device)
-            )
-            attempt = await asked
+            attempt = await self._ask(logout, device, is_first=turn == 0)
             if attempt.outcome != "unknown" or (self._stopping and turn > 2):
                 break
             await asyncio.sleep(self._random.uniform(0.1, 0.6))
         if logout.answer is not None and (turn > 0 or self._random.random() < 0.1):
-            await self._ask_over_http(logout, device)
+            await self._ask(logout, device)
 
-    async def _ask_over_http(self, logout: Logout, device: Device | None) -> Attempt:
-        method, path, body = "POST", "/logout", _own_body(logout)
-        bearer = ADMIN if device is None else sign(device.check.token)
-        if logout.how.startswith("admin"):
-            bearer, path, body = ADMIN, "/admin/logout", _admin_body(logout)
-        elif logout.how.startswith("delete"):
-            method, path, body = "DELETE", f"/sessions/{logout.sid}", {}
-        return await self._caller.log_out(logout, self._replica(), method, path, bearer, body)
+    async def _ask(
+        self, logout: Logout, device: Device | None, *, is_first: bool = False
+    ) -> Attempt:
+        if is_first and device is not None and logout.how.startswith("socket"):
+            return await log_out_over(logout, device, own_body(logout))
+        token = None if device is None else device.check.token
+        return await self._caller.log_out(self._replica(), logout, token)
 
     async def _look_behind(self, logout: Logout, before: list[Token], answer: Attempt) -> None:
         """Show the tokens that a logout ended at once, and two that were issued in its instant."""
         work: list[Coroutine[Any, Any, object]] = [
             self._probe(token, self._replica()) for token in before
         ]
-        if logout.users is not None and len(logout.users) == 1 and logout.scope != "session":
+        if logout.is_of_one and logout.scope != "session":
             assert answer.at is not None
+            assert logout.users is not None
             self._sids += 1
             for offset in (0.0, MICROSECOND):
                 sid = f"{logout.users[0]}-{self._sids}-twin-{offset:.6f}"
                 token = Token(logout.users[0], sid, round(answer.at + offset, 6))
                 work.append(self._caller.check(self._replica(), "verify", token))
         await asyncio.gather(*work)
-
-
-def _own_body(logout: Logout) -> dict[str, Any]:
-    body: dict[str, Any] = {"scope": logout.scope}
-    if logout.scope == "session" and logout.sid != logout.caller:
-        body["sid"] = logout.sid
-    return body
-
-
-def _admin_body(logout: Logout) -> dict[str, Any]:
-    body: dict[str, Any] = {"reason": "admin"}
-    if logout.users is None:
-        return {**body, "everyone": True}
-    if len(logout.users) > 1:
-        return {**body, "users": list(logout.users)}
-    body |= {"user": logout.users[0], "scope": logout.scope}
-    return body if logout.sid is None else {**body, "sid": logout.sid}

@@ -12,9 +12,10 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from tests.faults.caller import Caller
 from tests.faults.checker import Checker, Limits, Measured, Violation
-from tests.faults.clients import PATIENCE, Caller
 from tests.faults.cluster import GRACE, ROOT, Cluster, running
+from tests.faults.devices import PATIENCE
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.schedule import KINDS, Mix, Trouble, plan
@@ -82,17 +83,16 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What came of a run."""
+    """What came of a run. ``complaints`` are what the replicas logged as errors."""
 
     options: Options
     history: History
     faults: Counter[str]
     violations: list[Violation]
     measured: dict[str, Measured]
-    complaints: list[str]
-    took: float
-    logouts: int = 0
-    notes: list[str] = field(default_factory=list)
+    logouts: int
+    took: float = 0.0
+    complaints: list[str] = field(default_factory=list)
 
 
 async def run(options: Options) -> Outcome:
@@ -112,17 +112,21 @@ async def run(options: Options) -> Outcome:
         history.ended = time.monotonic()
     if options.keep is not None:
         options.keep.write_bytes(msgspec.json.encode(history))
+    outcome = judge(options, history)
+    outcome.took, outcome.complaints = history.ended - began, complaints
+    return outcome
+
+
+def judge(options: Options, history: History) -> Outcome:
+    """Check a history, and return what came of it."""
     checker = Checker(history, options.limits())
-    violations = checker.check()
     return Outcome(
         options=options,
         history=history,
-        faults=trouble.counts,
-        violations=violations,
+        faults=Counter(fault.kind for fault in history.faults),
+        violations=checker.check(),
         measured=checker.measured,
-        complaints=complaints,
-        took=time.monotonic() - began,
-        logouts=load.done,
+        logouts=sum(logout.answer is not None for logout in history.logouts),
     )
 
 

@@ -1,13 +1,11 @@
-"""The clients: a lean WebSocket whose manners are exactly controlled, and HTTP calls.
+"""Devices: lean WebSocket clients whose manners are exactly controlled.
 
-Both write down what they do and what they are answered; neither judges it.
+They write down what they do and what they are told, and judge nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import itertools
 import json
 import socket
@@ -16,13 +14,11 @@ import sys
 import time
 from typing import Any, cast
 
-import aiohttp
-
 from benchmarks.frames import CLOSE, PING, PONG, TEXT, frame, upgrade_request
-from tests.faults.cluster import SECRET, Replica
-from tests.faults.history import Attempt, Call, Check, History, Logout, Notice, Socket, Token
+from tests.faults.cluster import Replica
+from tests.faults.history import Attempt, Check, History, Logout, Notice, Socket, Token
+from tests.faults.tokens import sign
 
-LIFETIME = 7200
 PATIENCE = 12.0
 """Seconds that a client waits for an answer; longer than the hub may take."""
 POLL = 0.05
@@ -32,19 +28,6 @@ CAN_LOOK = sys.platform == "linux"
 
 PROMPT, MUTE, UNREAD, SLEEPY = "prompt", "mute", "unread", "sleepy"
 """Manners: acknowledges; reads and answers nothing to a notice; reads nothing; reads later."""
-
-
-def sign(token: Token) -> str:
-    """Return the token as text. An ``iat`` without a fraction is written without one."""
-    iat: float = int(token.iat) if token.iat == int(token.iat) else token.iat
-    claims = {"sub": token.user, "sid": token.sid, "iat": iat, "exp": iat + LIFETIME}
-    parts = [{"alg": "HS256", "typ": "JWT"}, claims]
-    signed = b".".join(_encode(json.dumps(part).encode()) for part in parts)
-    return (signed + b"." + _encode(hmac.digest(SECRET.encode(), signed, "sha256"))).decode()
-
-
-def _encode(value: bytes) -> bytes:
-    return base64.urlsafe_b64encode(value).rstrip(b"=")
 
 
 class Device(asyncio.Protocol):
@@ -246,73 +229,6 @@ def _parse(data: bytes) -> tuple[int, bytes, bytes] | None:
     if len(data) < begin + length:
         return None
     return data[0] & 0x0F, data[begin : begin + length], data[begin + length :]
-
-
-class Caller:
-    """Calls replicas over HTTP, once each, and writes down every answer."""
-
-    def __init__(self, history: History, http: aiohttp.ClientSession) -> None:
-        self._history = history
-        self._http = http
-
-    async def _call(
-        self,
-        replica: Replica,
-        method: str,
-        path: str,
-        bearer: str = "",
-        body: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> tuple[Call, Any]:
-        sent = {**(headers or {}), **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
-        began = time.monotonic()
-        status, answer, retry, detail = None, None, False, ""
-        try:
-            async with self._http.request(
-                method, replica.url + path, json=body, headers=sent
-            ) as got:
-                raw = await got.read()
-                status, retry = got.status, "Retry-After" in got.headers
-                answer = json.loads(raw) if raw else None
-                if status >= 400 and isinstance(answer, dict):
-                    detail = f"{answer.get('code')}: {answer.get('detail')}"
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            status, detail = None, type(error).__name__
-        what = f"{method} {path}"
-        call = Call(what, replica.name, began, time.monotonic(), status, retry, detail)
-        self._history.calls.append(call)
-        return call, answer
-
-    async def check(self, replica: Replica, kind: str, token: Token) -> str:
-        """Show a token at ``/session`` or ``/verify``; return accepted, a code, or lost."""
-        check = Check(kind, token, replica.name, time.monotonic())
-        self._history.checks.append(check)
-        call, answer = await self._call(replica, "GET", f"/{kind}", sign(token))
-        check.end, check.detail = call.end, call.detail
-        if call.status in (200, 204):
-            check.result = "accepted"
-        elif call.status is not None and isinstance(answer, dict):
-            check.result = answer.get("code", "lost")
-        return check.result
-
-    async def ready(self, replica: Replica) -> None:
-        """Ask whether a replica is ready."""
-        await self._call(replica, "GET", "/readyz")
-
-    async def log_out(
-        self, logout: Logout, replica: Replica, method: str, path: str, bearer: str, body: Any
-    ) -> Attempt:
-        """Ask for a logout once; the attempt stands in the history before it is made."""
-        attempt = Attempt(replica.name, time.monotonic())
-        logout.attempts.append(attempt)
-        key = {"Idempotency-Key": logout.key}
-        call, answer = await self._call(replica, method, path, bearer, body, key)
-        attempt.end, attempt.detail = call.end, f"{call.status} {call.detail}"
-        if call.status == 200:
-            attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
-        elif call.detail == "ClientConnectorError" or call.status in (400, 401, 403, 404):
-            attempt.outcome = "failed"
-        return attempt
 
 
 async def log_out_over(logout: Logout, device: Device, data: dict[str, Any]) -> Attempt:

@@ -1,0 +1,224 @@
+"""The mutants: each breaks the hub in one way, and names the promise that this breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tests.faults.run import Options
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Some text of a file below ``hub/`` that is replaced; it must stand there exactly once."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A broken hub: what is wrong, which promises that breaks, and under which schedule."""
+
+    name: str
+    what: str
+    breaks: tuple[str, ...]
+    options: Options
+    edits: tuple[Edit, ...]
+    beside: tuple[Edit, ...] = ()
+
+
+def _options(*faults: str, **given: object) -> Options:
+    short = Options(
+        faults=faults, quiet=True, seconds=8, rate=20, people=20, pause=0.5, rest=3, calm=1
+    )
+    return replace(short, **given)  # type: ignore[arg-type]
+
+
+CALM = _options()
+SLOW = _options("link_slow", seconds=12, long_part=1.0)
+UNEVEN = _options("link_uneven", seconds=12, long_part=1.0, rate=30, people=30, told=1.0)
+DEAF = _options("link_deaf", "pubsub_kill", seconds=10, rest=6, told=2.5, cut_in_trouble=8)
+CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
+
+REPLAY = Edit(
+    "store/reader.py",
+    "events.append(_replayed(fields, part.names.part))",
+    'events.append(Gap("not replayed"))',
+)
+
+MUTANTS = (
+    Mutant(
+        "unjudged",
+        "a connect and GET /session are accepted without a look at what the store answered",
+        ("P1",),
+        CALM,
+        (
+            Edit(
+                "access/authority.py",
+                "return self._admit(identity, await self._store.register(visit))",
+                "standing = await self._store.register(visit)\n        return Caller("
+                "identity=identity, standing=standing, until=identity.exp + self._leeway)",
+            ),
+        ),
+    ),
+    Mutant(
+        "asked too early",
+        "no re-read after registering: the store is asked before logouts can find the socket",
+        ("P2",),
+        UNEVEN,
+        (
+            Edit(
+                "realtime/sockets.py",
+                "        self._connections.add(connection)\n"
+                "        caller = await self._authority.register(identity, client, presence)\n",
+                "        caller = await self._authority.register(identity, client, presence)\n"
+                "        self._connections.add(connection)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "told before written",
+        "a logout is published first and written then",
+        ("P1",),
+        SLOW,
+        (
+            Edit(
+                "store/redis.py",
+                "        answer = await self._logouts.call(\n            names.part,\n"
+                "            END,",
+                "        early = encode_logout(logout)\n"
+                "        if not (command.only_repeat or command.only_claim):\n"
+                "            import time\n\n"
+                "            text = early if isinstance(early, str) else early.decode()\n"
+                '            text = f"early {time.time_ns() // 1000} {text}"\n'
+                '            await self._logouts.command("PUBLISH", names.channel, text)\n'
+                "        answer = await self._logouts.call(\n            names.part,\n"
+                "            END,",
+            ),
+            Edit(
+                "store/reader.py",
+                "        try:\n            previous, entry, leases, record",
+                '        if data.startswith(b"early "):\n'
+                '            return _heard(decode_logout(data[6:]), b"-", part.names.part)\n'
+                "        try:\n            previous, entry, leases, record",
+            ),
+        ),
+    ),
+    Mutant(
+        "strict",
+        "a token that was issued at the very instant of a logout lives on",
+        ("P1",),
+        CALM,
+        (
+            Edit(
+                "core/revocation.py",
+                "identity.iat <= cutoff.at:",
+                "identity.iat < cutoff.at:",
+            ),
+        ),
+    ),
+    Mutant(
+        "no replay",
+        "what was missed is not read from the log, only the place in it is moved on",
+        ("P2",),
+        DEAF,
+        (Edit(REPLAY.file, REPLAY.old, "pass"),),
+    ),
+    Mutant(
+        "no sweep",
+        "what was missed is known to be missing, and no socket is checked",
+        ("P2",),
+        replace(DEAF, told=6),
+        (
+            Edit(
+                "realtime/follower.py",
+                "            case Gap():\n                self._must_sweep = True",
+                "            case Gap():\n                pass",
+            ),
+        ),
+        beside=(REPLAY,),
+    ),
+    Mutant(
+        "answered before written",
+        "a logout is answered while it is still on its way to the store",
+        ("P1",),
+        SLOW,
+        (
+            Edit(
+                "access/logouts.py",
+                "        receipt = await self._store.end(command)\n        if receipt.repeated:",
+                "        if command.only_repeat:\n"
+                "            receipt = await self._store.end(command)\n"
+                "        else:\n"
+                "            import time\n\n"
+                "            import msgspec\n\n"
+                "            self._late = asyncio.ensure_future(self._store.end(command))\n"
+                "            now = time.time_ns() // 1000\n"
+                "            receipt = Receipt(msgspec.structs.replace(command.logout, at=now))\n"
+                "        if receipt.repeated:",
+            ),
+        ),
+    ),
+    Mutant(
+        "wrong user",
+        "a logout of one user ends the sockets of all",
+        ("P3",),
+        CALM,
+        (
+            Edit(
+                "realtime/connections.py",
+                "mine = self._by_sid if logout.user is None else"
+                " self._by_user.get(logout.user, {})",
+                "mine = self._by_sid",
+            ),
+            Edit(
+                "store/reader.py",
+                "    return lambda user: user == logout.user",
+                "    return lambda user: True",
+            ),
+        ),
+    ),
+    Mutant(
+        "no one is kept",
+        "a logout of the other sessions ends the caller's own socket too",
+        ("P3",),
+        CALM,
+        (Edit("core/revocation.py", "return sid != logout.sid", "return True"),),
+    ),
+    Mutant(
+        "no fence",
+        "a replica that cannot hear logouts keeps its sockets",
+        ("P5",),
+        CUT_OFF,
+        (
+            Edit(
+                "realtime/follower.py",
+                "if not self._fenced and age > self._fence:",
+                "if not self._fenced and age > 1e9:",
+            ),
+        ),
+    ),
+    Mutant(
+        "twice",
+        "the same idempotency key ends the sessions again",
+        ("P4",),
+        CALM,
+        (Edit("store/lua/end.lua", "  if first[1] then", "  if false then"),),
+    ),
+    Mutant(
+        "own clock",
+        "a replica judges by its own clock",
+        ("P3",),
+        _options("clock", seconds=12),
+        (
+            Edit(
+                "access/authority.py",
+                "refusal = judge(identity, standing, self._leeway)",
+                "import time\n\n"
+                "        wrong = msgspec.structs.replace(standing, now=time.time_ns() // 1000)\n"
+                "        refusal = judge(identity, wrong, self._leeway)",
+            ),
+        ),
+    ),
+)

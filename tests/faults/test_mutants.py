@@ -1,0 +1,27 @@
+"""The mutants still fit the hub: what each of them changes stands where it looks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.mutants import mutate
+from tests.faults.mutations import MUTANTS, Edit, Mutant
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
+    """Each edit finds its text exactly once, and leaves Python that can be read."""
+    mutate(tmp_path, (*mutant.beside, *mutant.edits))
+    for edit in mutant.edits:
+        text = (tmp_path / "hub" / edit.file).read_text(encoding="utf-8")
+        assert edit.new in text
+        if edit.file.endswith(".py"):
+            compile(text, edit.file, "exec")
+
+
+def test_an_edit_that_finds_nothing_fails(tmp_path: Path) -> None:
+    """A mutant whose text has moved is no mutant."""
+    with pytest.raises(ValueError, match="exactly once"):
+        mutate(tmp_path, [Edit("core/model.py", "no such text", "")])
