@@ -75,6 +75,8 @@ class Caller:
         attempt.end, attempt.detail = call.end, f"{call.status} {call.detail}"
         if call.status == 200:
             attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
-        elif call.detail == "ClientConnectorError" or call.status in (400, 401, 403, 404):
+        elif call.detail == "ClientConnectorError":
             attempt.outcome = "failed"
+        elif call.status in (400, 401, 403, 404):
+            attempt.outcome = "refused"
         return attempt

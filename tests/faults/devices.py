@@ -113,6 +113,8 @@ class Device(asyncio.Protocol):
             self._upgraded = True
             if not head.startswith(b"HTTP/1.1 101"):
                 self.check.detail = head[:80].decode(errors="replace")
+                is_busy = head.startswith(b"HTTP/1.1 503") and b"\r\nRetry-After:" in head
+                self._finish("unavailable" if is_busy else "lost")
                 self.leave()
                 return
         while (parsed := _parse(data)) is not None:
@@ -241,7 +243,7 @@ async def log_out_over(logout: Logout, device: Device, data: dict[str, Any]) -> 
     if answer and answer["ok"]:
         attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
     elif answer and answer["error"]["code"] != "unavailable":
-        attempt.outcome = "failed"
+        attempt.outcome = "refused"
     return attempt
 
 

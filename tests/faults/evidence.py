@@ -135,7 +135,11 @@ class Evidence:
             return True
         # Who was not answered does not know the id. Some of several users may have been logged out
         # by a request that was not answered, and the others by its repetition, under another id.
-        return logout.was_unknown and (answer is None or not logout.is_of_one)
+        if not logout.was_unknown or (answer is not None and logout.is_of_one):
+            return False
+        # A repetition that was refused proves that nothing was written until then.
+        refused = [attempt.start for attempt in logout.attempts if attempt.outcome == "refused"]
+        return notice.time > max(refused, default=0.0)
 
     def _last_instant(self, logout: Logout) -> float:
         answer = logout.answer

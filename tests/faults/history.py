@@ -32,7 +32,11 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct):
-    """One request of a logout. ``outcome`` is ok, failed (surely not written) or unknown."""
+    """One request of a logout.
+
+    ``outcome`` is ok, refused (by the hub, which says that it was not written), failed (it never
+    reached the hub) or unknown.
+    """
 
     replica: str
     start: float
@@ -72,7 +76,7 @@ class Logout(msgspec.Struct):
     @property
     def may_have_happened(self) -> bool:
         """Whether any attempt was written, or may have been."""
-        return any(attempt.outcome != "failed" for attempt in self.attempts)
+        return any(attempt.outcome in ("ok", "unknown") for attempt in self.attempts)
 
     @property
     def was_unknown(self) -> bool:

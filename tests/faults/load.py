@@ -231,7 +231,7 @@ class Load:
         """Ask for a logout until its outcome is known; then, sometimes, once more."""
         for turn in range(REPEATS):
             attempt = await self._ask(logout, device, is_first=turn == 0)
-            if attempt.outcome != "unknown" or (self._stopping and turn > 2):
+            if attempt.outcome in ("ok", "refused") or (self._stopping and turn > 2):
                 break
             await asyncio.sleep(self._random.uniform(0.1, 0.6))
         if logout.answer is not None and (turn > 0 or self._random.random() < 0.1):

@@ -38,6 +38,7 @@ def report(outcome: Outcome) -> str:
             _times(f"told, {name}", measured.told),
             _times(f"closed, {name}", measured.closed),
         ]
+    lines.append(f"unavailable   {outcome.needless} times with no fault near")
     lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MOST_SHOWN]]
     found = outcome.violations
     lines.append(f"violations    {len(found)}")

@@ -54,6 +54,7 @@ class Options:
     told: float | None = None
     cut: float | None = None
     cut_in_trouble: float | None = None
+    recovery: float = 7.0
 
     def limits(self) -> Limits:
         """Return what counts as in time."""
@@ -67,6 +68,7 @@ class Options:
             cut_in_trouble=in_trouble,
             fence=self.fence or None,
             margin=margin,
+            recovery=self.recovery,
         )
 
     def mix(self) -> Mix:
@@ -90,6 +92,7 @@ class Outcome:
     faults: Counter[str]
     violations: list[Violation]
     measured: dict[str, Measured]
+    needless: int
     logouts: int
     took: float = 0.0
     complaints: list[str] = field(default_factory=list)
@@ -126,6 +129,7 @@ def judge(options: Options, history: History) -> Outcome:
         faults=Counter(fault.kind for fault in history.faults),
         violations=checker.check(),
         measured=checker.measured,
+        needless=checker.needless,
         logouts=sum(logout.answer is not None for logout in history.logouts),
     )
 

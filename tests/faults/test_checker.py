@@ -136,7 +136,7 @@ def test_every_way_to_show_a_token_counts(kind: str) -> None:
     [
         (logout(), ADA, 10.05),
         (logout(outcome="unknown"), ADA, 11),
-        (logout(outcome="failed"), ADA, 11),
+        (logout(outcome="refused"), ADA, 11),
         (logout("others", "a1"), ADA, 11),
         (logout("session", "a2"), ADA, 11),
         (logout(), BOB, 11),
@@ -147,7 +147,7 @@ def test_every_way_to_show_a_token_counts(kind: str) -> None:
     ids=[
         "concurrent",
         "unknown",
-        "failed",
+        "refused",
         "kept",
         "other-session",
         "other-user",
@@ -241,7 +241,7 @@ def test_t_is_measured() -> None:
         (logout(), socket(BOB)),
         (logout("others", "a1"), socket(ADA)),
         (logout("session", "a2"), socket(ADA)),
-        (logout(outcome="failed"), socket(ADA)),
+        (logout(outcome="refused"), socket(ADA)),
         (logout(start=20, end=20.1), socket(ADA)),
     ],
     ids=[
@@ -272,6 +272,13 @@ def test_an_unknown_outcome_may_show_itself() -> None:
     """A logout that was not answered may be told of, soon or when the fault is over."""
     made = logout(outcome="unknown", end=22.0)
     assert not broken(logouts=[made], sockets=[socket()])
+
+
+def test_a_repetition_that_is_refused_says_that_nothing_was_written() -> None:
+    """Who repeats a logout that was written must be answered with it, not refused."""
+    made = logout(outcome="unknown", end=10.5)
+    made.attempts.append(attempt(11.0, 11.1, "refused"))
+    assert broken(logouts=[made], sockets=[socket()]) == ["P3"]
 
 
 def test_a_cut_without_a_notice_is_found() -> None:

@@ -19,6 +19,7 @@ SHORT = Options(
     quiet=True,
     cut=8,
     cut_in_trouble=12,
+    recovery=12,
 )
 ENOUGH = 50
 """Logouts; several hundred on a machine that has nothing else to do."""
