@@ -110,6 +110,9 @@ class Checker:
         for call in self._history.calls:
             self._check_call(call)
         self._check_readiness()
+        for fault in self._history.faults:
+            if fault.failure:
+                self._break("P5", fault.failure, fault)
         if self._limits.fence is not None:
             for fault in self._history.faults:
                 self._check_fence(fault, self._limits.fence + self._limits.margin)

@@ -164,7 +164,8 @@ class Call(msgspec.Struct):
 class Fault(msgspec.Struct):
     """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all.
 
-    ``undone`` is when it began to be undone, ``end`` when all was up again.
+    ``undone`` is when it began to be undone, ``end`` when all was up again. ``failure`` says what
+    the hub did not do: end when asked to, or be ready again.
     """
 
     kind: str
@@ -172,6 +173,7 @@ class Fault(msgspec.Struct):
     start: float
     end: float = NEVER
     undone: float = NEVER
+    failure: str = ""
     detail: str = ""
 
     def touches(self, replica: str) -> bool:

@@ -41,9 +41,9 @@ class Options:
     seed: int = 1
     faults: tuple[str, ...] = tuple(KINDS)
     rounds: int | None = None
-    rate: float = 18.0
+    rate: float = 22.0
     people: int = 40
-    pause: float = 2.5
+    pause: float = 2.2
     fence: float = 3.0
     long_part: float = 0.3
     rest: float | None = None

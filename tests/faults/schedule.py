@@ -187,8 +187,8 @@ class Trouble:
             case "replica_kill" | "replica_term":
                 number = signal.SIGKILL if planned.kind == "replica_kill" else signal.SIGTERM
                 if not await replica.end(number):
-                    fault.detail = "did not end by itself"
+                    fault.failure = "did not end by itself"
                 await asyncio.sleep(planned.lasts / 4)
                 await replica.start()
                 if not await replica.ready(self._http):
-                    fault.detail = "was not ready again"
+                    fault.failure = "was not ready again"

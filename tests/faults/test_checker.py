@@ -393,6 +393,12 @@ def test_a_replica_that_withdraws_in_time_passes() -> None:
     assert not broken(calls=calls, sockets=[closed], faults=[HOLE])
 
 
+def test_a_replica_that_does_not_come_back_is_found() -> None:
+    """A replica ends when it is asked to, and is ready when it was started again."""
+    stuck = Fault("replica_term", "r0", 10.0, 40.0, failure="was not ready again")
+    assert broken(faults=[stuck]) == ["P5"]
+
+
 def test_a_replica_without_trouble_is_ready() -> None:
     """A replica that no fault has touched lately is ready."""
     unready = Call("GET /readyz", "r0", 30.0, 30.1, 503, True)
