@@ -153,7 +153,9 @@ async def _play(options: Options, cluster: Cluster, load: Load, trouble: Trouble
 async def _trouble_until_enough(
     options: Options, load: Load, trouble: Trouble, work: asyncio.Task[None]
 ) -> None:
-    seconds = options.seconds or (DEFAULT_SECONDS if options.logouts is None else 0.0)
+    seconds = options.seconds
+    if seconds is None:
+        seconds = DEFAULT_SECONDS if options.logouts is None and options.rounds is None else 0.0
     end = time.monotonic() + seconds
     number = 0
     while (

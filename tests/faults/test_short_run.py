@@ -10,12 +10,12 @@ from tests.faults.schedule import KINDS
 
 SHORT = Options(
     rounds=1,
-    seconds=0,
-    seed=18,  # one long fault of Redis, and one of a link
+    seed=150,  # Redis is away for longer than the fence, once
+    long_part=0.15,
     rate=25,
     people=25,
-    pause=0.4,
-    rest=6,
+    pause=0.3,
+    rest=5,
     quiet=True,
     cut=8,
     cut_in_trouble=12,
