@@ -38,7 +38,9 @@ def _options(*faults: str, **given: object) -> Options:
 CALM = _options()
 SLOW = _options("link_slow", seconds=12, long_part=1.0)
 UNEVEN = _options("link_uneven", seconds=12, long_part=1.0, rate=30, people=30, told=1.0)
-DEAF = _options("link_deaf", "pubsub_kill", seconds=10, rest=6, told=2.5, cut_in_trouble=8)
+DEAF = _options(
+    "link_deaf", "pubsub_kill", seconds=12, rest=6, rate=30, people=30, told=2.5, cut_in_trouble=8
+)
 CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
 
 REPLAY = Edit(
