@@ -199,7 +199,8 @@ class Checker:
         end = max(answer.end, socket.accepted)
         is_calm = self._is_calm(proof.logout.start, socket.closed, socket.replica)
         measured = self.measured["calm" if is_calm else "in trouble"]
-        measured.told += [max(0.0, time - end) for time in told_of_it]
+        if socket.manner in READING:
+            measured.told += [max(0.0, time - end) for time in told_of_it]
         if socket.closed_by == "hub":
             measured.closed.append(max(0.0, socket.closed - end))
         told = min([socket.closed, *(notice.time for notice in socket.notices)])
