@@ -62,6 +62,10 @@ class Link(asyncio.Protocol):
             writer = connection._writer
             if writer is None or writer.transport.is_closing():
                 raise Lost("the connection was closed at once")
+        except RuntimeError as error:
+            # uvloop's word for writing to a connection that was closed a moment ago.
+            await connection.disconnect(nowait=True)
+            raise Lost(str(error)) from error
         except BaseException:
             await connection.disconnect(nowait=True)
             raise

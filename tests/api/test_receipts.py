@@ -208,3 +208,45 @@ async def test_a_replica_that_dies_leaves_no_receipt_open(own_redis: RedisServer
         assert states(answer)["s1"] == "notified"
         done = await hub.call("GET", f"/logouts/{answer.body['id']}?wait=9", ADMIN)
         assert (states(done)["s1"], done.body["complete"]) == ("notified", True)
+
+
+@pytest.mark.parametrize("body", [{"users": ["ada", "eve"]}, {"everyone": True}])
+async def test_a_list_with_the_same_key_is_answered_after_its_receipt_is_gone(
+    own_redis: RedisServer, body: dict[str, Any]
+) -> None:
+    """A key is remembered for 24 hours, a receipt for one: the repeat is no 404."""
+    async with running(settings(redis_url=own_redis.url)) as hub:
+        given = {**body, "reason": "policy"}
+        key = {"Idempotency-Key": "k"}
+        first = await hub.call("POST", "/admin/logout", ADMIN, json=given, headers=key)
+        with own_redis.client() as client:
+            for name in list(client.scan_iter("hub:*:receipt:*")):
+                client.delete(name)
+        again = await hub.call("POST", "/admin/logout", ADMIN, json=given, headers=key)
+        assert (again.status, again.body.get("id")) == (200, first.body["id"])
+
+
+async def test_a_repeat_that_waits_is_answered_after_its_receipt_is_gone(
+    own_redis: RedisServer,
+) -> None:
+    """The same for a person's own logout with ?wait."""
+    async with running(settings(redis_url=own_redis.url)) as hub:
+        key, mine = {"Idempotency-Key": "k"}, token("ada")
+        await hub.call("POST", "/logout", mine, headers=key)
+        with own_redis.client() as client:
+            for name in list(client.scan_iter("hub:*:receipt:*")):
+                client.delete(name)
+        again = await hub.call("POST", "/logout?wait=1", mine, headers=key)
+        assert again.status == 200
+
+
+async def test_a_hub_that_stops_does_not_wait_for_a_long_spread() -> None:
+    """A deploy during a logout that is spread over an hour ends in seconds."""
+    async with running(settings()) as hub, raw_socket(hub) as raw:
+        await raw.connect(token("ada", "a"))
+        body = {"everyone": True, "reason": "policy", "spread_seconds": 20}
+        assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 200
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await hub.app.shutdown()
+        assert time.monotonic() - began < 10

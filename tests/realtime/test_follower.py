@@ -210,3 +210,17 @@ async def test_what_was_not_delivered_is_found_by_a_sweep(
         assert (await hub.call("POST", "/logout", token("ada", "s1"))).status == 200
         assert "logoutNotification" in str(await raw.receive())
     assert await metric(hub, 'hub_swept_total{cause="gap"}') == 1
+
+
+async def test_following_is_zero_while_the_store_is_not_believed(own_redis: RedisServer) -> None:
+    """The gauge that an operator watches says what /readyz says."""
+    async with running(settings(redis_url=own_redis.url, fence_seconds=3)) as hub:
+        with own_redis.client() as client:
+            client.flushall()
+
+        async def is_unready() -> bool:
+            return (await hub.call("GET", "/readyz")).status == 503
+
+        await eventually(is_unready)
+        text: str = (await hub.call("GET", "/metrics")).body
+        assert "\nhub_following 0.0" in text

@@ -420,3 +420,17 @@ async def test_who_never_follows_is_answered(store: RedisStore) -> None:
     """A program that only asks has no position to compare, and believes."""
     await store.look(identity())
     await store.register(Visit(identity(), "", ""))
+
+
+async def test_who_has_not_read_the_log_yet_does_not_believe_a_marked_loss(
+    own_redis: RedisServer,
+) -> None:
+    """The epoch is in every answer and says it: no need to have read the log."""
+    async with RedisStore(own_redis.url, lifetime=LIFETIME) as first, listening(first) as listener:
+        await write(first)
+        with own_redis.client() as client:
+            client.flushall()
+        await listener.until(lambda: listener.count(Loss) >= 16)
+        async with RedisStore(own_redis.url, lifetime=LIFETIME) as second:
+            with pytest.raises(Unavailable):
+                await second.look(identity())
