@@ -16,6 +16,7 @@ from hub.core.servers import Kind, Servers, read_servers
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_topology
 from hub.store.link import dialer
+from hub.store.reader import SAFE_POLICIES
 from hub.store.sentinel import Sentinels, State, master_pool
 
 log = structlog.get_logger(__name__)
@@ -157,7 +158,7 @@ def _examine_redis(info: dict[str, Any]) -> list[Finding]:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     old = "redis_version" in info and "valkey_version" not in info and numbers < OLDEST_REDIS
     policy = str(info.get("maxmemory_policy", "unknown"))
-    evicts = policy != "noeviction"
+    evicts = policy not in SAFE_POLICIES
     appends = bool(info.get("aof_enabled"))
     return [
         Finding("version", "bad" if old else "good", version + (" is too old" if old else "")),

@@ -10,12 +10,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
+from hub.access.requests import MAX_WAIT
 from hub.api.views import ProblemView
 
 if TYPE_CHECKING:
     from hub.api.routes import Route
 
 DOCUMENT = web.AppKey("openapi", bytes)
+
+WAIT: dict[str, Any] = {
+    "name": "wait",
+    "in": "query",
+    "description": f"seconds to wait until the receipt is complete, at most {MAX_WAIT:g}",
+    "schema": {"type": "number", "minimum": 0},
+}
+KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "the same key again answers for the same logout",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+}
 
 
 async def get_openapi(request: web.Request) -> web.Response:
@@ -62,12 +76,16 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-z]+', '_', route.path)}".rstrip("_"),
         "responses": {str(route.status): _answer(route, schema_of)},
     }
-    names = re.findall(r"{(\w+)}", route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if route.waits:
+        parameters.append(WAIT)
+    if route.waits and route.method != "GET":
+        parameters.append(KEY)
+    if parameters:
+        operation["parameters"] = parameters
     if route.secured:
         operation["security"] = [{"bearer": []}]
     if route.body is not None:

@@ -39,7 +39,10 @@ ADMIN = (*CHANGE, Forbidden)
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One call: where, what for, what it takes, what it answers, and how it may refuse."""
+    """One call: where, what for, what it takes, what it answers, and how it may refuse.
+
+    ``waits`` when ``?wait=`` waits for the receipt.
+    """
 
     method: str
     path: str
@@ -50,24 +53,27 @@ class Route(msgspec.Struct, frozen=True):
     answers: tuple[Any, ...] = ()
     status: int = 200
     errors: tuple[type[HubError], ...] = ()
+    waits: bool = False
 
 
 ROUTES = (
     Route("POST", "/logout", logout.post_logout, "End sessions of the caller",
-          body=LogoutRequest, answers=(ReceiptView,), errors=(*CHANGE, NotFound, PayloadTooLarge)),
+          body=LogoutRequest, answers=(ReceiptView,), errors=(*CHANGE, NotFound, PayloadTooLarge),
+          waits=True),
     Route("GET", "/session", session.get_session, "The caller's session; 304 when unchanged",
           answers=(OwnSessionView,), errors=(*TOKEN, InvalidRequest, RateLimited)),
     Route("GET", "/sessions", sessions.get_sessions, "The caller's sessions",
           answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, RateLimited)),
     Route("DELETE", "/sessions/{sid}", logout.delete_session, "End one session of the caller",
-          answers=(ReceiptView,), errors=(*CHANGE, NotFound)),
+          answers=(ReceiptView,), errors=(*CHANGE, NotFound), waits=True),
     Route("GET", "/logouts/{id}", receipts.get_logout, "What became of a logout; ?wait=SECONDS",
-          answers=(ReceiptView, ManyReceiptView), errors=(*TOKEN, InvalidRequest, NotFound)),
+          answers=(ReceiptView, ManyReceiptView), errors=(*TOKEN, InvalidRequest, NotFound),
+          waits=True),
     Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
           status=204, errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
           body=AdminLogoutRequest, answers=(ReceiptView, ManyReceiptView),
-          errors=(*ADMIN, PayloadTooLarge)),
+          errors=(*ADMIN, PayloadTooLarge), waits=True),
     Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
           answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, Forbidden, NotFound)),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False, answers=(StatusView,)),

@@ -441,6 +441,8 @@ async def test_the_api_describes_itself(hub: Replica) -> None:
     from hub.api.routes import ROUTES
 
     document = (await hub.call("GET", "/openapi.json")).body
+    named = {p["name"] for p in document["paths"]["/admin/logout"]["post"]["parameters"]}
+    assert named == {"wait", "Idempotency-Key"}
     described = {(m.upper(), path) for path, item in document["paths"].items() for m in item}
     assert described == {(route.method, route.path) for route in ROUTES}
     schemas = document["components"]["schemas"]
