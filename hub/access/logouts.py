@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
 import structlog
 
 from hub.access.requests import new_id
@@ -85,9 +86,16 @@ class Logouts:
             Unavailable: when any of them may not have been written; all may be asked for again.
         """
         if claim is not None:
-            await self._store.end(claim)
+            # One id for all, also for those that an earlier try has left out.
+            shared = (await self._store.end(claim)).logout.id
+            commands = [_rename(command, shared) for command in commands]
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]
             receipts += await asyncio.gather(*(self.write(command, "admin") for command in chunk))
         return receipts
+
+
+def _rename(command: Command, logout_id: str) -> Command:
+    logout = msgspec.structs.replace(command.logout, id=logout_id)
+    return msgspec.structs.replace(command, logout=logout)

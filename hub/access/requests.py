@@ -177,7 +177,7 @@ def admin_claim(request: AdminLogoutRequest, key: str | None) -> Command | None:
         return None
     digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
     claimed = Logout(
-        id=digest, user=CLAIMANT, scope=Scope.ALL, reason=request.reason, message=digest
+        id=new_id(), user=CLAIMANT, scope=Scope.ALL, reason=request.reason, message=digest
     )
     return Command(claimed, key=_own_key("admin", key), only_claim=True)
 

@@ -20,7 +20,7 @@ from hub.api.problem import render
 from hub.api.views import SessionsView, view_many, view_session
 from hub.core.model import user_key
 from hub.core.wire import describe_receipt
-from hub.errors import NotFound
+from hub.errors import NotFound, Unavailable
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_NAME = 256
@@ -44,7 +44,7 @@ async def post_logout(request: web.Request) -> web.Response:
     )
     if asked.user is None or wait:
         # A key is remembered for longer than a receipt is kept.
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, Unavailable):
             receipt = await parts.logouts.read(logout.id, logout.user if asked.user else None, wait)
     return render(view_many(receipt) if asked.user is None else describe_receipt(receipt))
 

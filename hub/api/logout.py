@@ -14,7 +14,7 @@ from hub.api.problem import render
 from hub.core.model import Identity, Receipt, Scope
 from hub.core.revocation import ends
 from hub.core.wire import describe_receipt
-from hub.errors import NotFound, TokenRevoked
+from hub.errors import NotFound, TokenRevoked, Unavailable
 from hub.settings import Settings
 from hub.store.base import Command
 
@@ -52,7 +52,7 @@ async def _end(
         receipt = await _repeat(parts, command, refusal)
     if wait:
         # A key is remembered for longer than a receipt is kept.
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(NotFound, Unavailable):
             receipt = await parts.logouts.read(receipt.logout.id, caller.user, wait)
     answer = render(describe_receipt(receipt))
     if ends(receipt.logout, caller.sid):

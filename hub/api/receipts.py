@@ -27,7 +27,7 @@ async def get_logout(request: web.Request) -> web.Response:
         if refusal is not None and (refusal.logout is None or refusal.logout.id != logout_id):
             raise refusal
         user = caller.user
-    if len(logout_id) > MAX_ID or not logout_id.isascii():
+    if len(logout_id) > MAX_ID or not logout_id.isascii() or ":" in logout_id:
         raise NotFound("no such logout")
     receipt = await request.app[PARTS].logouts.read(logout_id, user, wait)
     return render(describe_receipt(receipt) if receipt.users == 1 else view_many(receipt))

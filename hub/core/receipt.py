@@ -39,6 +39,14 @@ def merge(known: State, reported: State) -> State:
     return reported if RANK[reported] > RANK[known] else known
 
 
+def merge_sessions(outcomes: Iterable[tuple[str, State]]) -> dict[str, State]:
+    """Return what is known of each session, of outcomes that may speak of one several times."""
+    sessions: dict[str, State] = {}
+    for sid, state in outcomes:
+        sessions[sid] = merge(sessions.get(sid, State.OFFLINE), state)
+    return sessions
+
+
 def settle(
     logout: Logout,
     rows: Iterable[Row],

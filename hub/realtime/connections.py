@@ -108,13 +108,21 @@ class Connections:
         A socket whose session was found alive after the logout is a newer login, which a logout
         that was heard late must not touch.
         """
+        at = heard.logout.at
+        return [connection for connection in self._in_scope(heard) if connection.alive_at < at]
+
+    def spared_by(self, heard: Heard) -> bool:
+        """Tell whether a logout is about sockets that `ended_by` leaves alone as newer logins."""
+        at = heard.logout.at
+        return any(connection.alive_at >= at for connection in self._in_scope(heard))
+
+    def _in_scope(self, heard: Heard) -> list[Connection]:
         logout = heard.logout
         mine = self._by_sid if logout.user is None else self._by_user.get(logout.user, {})
         return [
             connection
             for connection in mine.values()
             if connection.ended is None
-            and connection.alive_at < logout.at
             and heard.concerns(connection.identity.user)
             and ends(logout, connection.identity.sid)
         ]

@@ -6,16 +6,20 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import structlog
+
 from hub.core.model import Logout, Reason, State
-from hub.core.receipt import merge
+from hub.core.receipt import merge_sessions
 from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.reports import Reports
 from hub.store.base import Heard, Report
+
+log = structlog.get_logger(__name__)
 
 EVENT = "logoutNotification"
 PACE = 0.25
@@ -104,11 +108,17 @@ class Delivery:
 
     async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
         outcomes: list[tuple[str, State]] = []
-        if logout.spread and told:
-            await self._pace(told, logout, heard, outcomes)
-        elif told:
-            work = _Round(self._transport, self._metrics, told)
-            outcomes += await work.run(logout, self._grace)
+        try:
+            if logout.spread and told:
+                await self._pace(told, logout, heard, outcomes)
+            elif told:
+                work = _Round(self._transport, self._metrics, told)
+                outcomes += await work.run(logout, self._grace)
+        except Exception:
+            # Whoever could not be told is cut all the same.
+            log.exception("sockets could not be told of a logout", id=logout.id)
+            for connection in told:
+                self._transport.cut(connection.sid)
         if heard is not None:
             self._reports.add(self._report(heard, outcomes, done=True))
 
@@ -153,7 +163,7 @@ class Delivery:
         if heard.logout.user is None:
             counts = Counter(state for _, state in outcomes)
             return Report(self._lease, heard, sockets=counts, done=done)
-        return Report(self._lease, heard, sessions=_by_session(outcomes), done=done)
+        return Report(self._lease, heard, sessions=merge_sessions(outcomes), done=done)
 
     async def close(self) -> None:
         """Wait until every socket that was told is cut, and all of it is reported.
@@ -164,13 +174,6 @@ class Delivery:
         await asyncio.gather(*self._rounds, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self._reports.flush()
-
-
-def _by_session(outcomes: Iterable[tuple[str, State]]) -> Mapping[str, State]:
-    sessions: dict[str, State] = {}
-    for sid, state in outcomes:
-        sessions[sid] = merge(sessions.get(sid, State.OFFLINE), state)
-    return sessions
 
 
 class _Round:

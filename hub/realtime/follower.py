@@ -21,6 +21,7 @@ import structlog
 
 from hub.access.authority import Authority
 from hub.access.logouts import Logouts
+from hub.core.model import Logout
 from hub.errors import HubError, Unavailable
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
@@ -73,6 +74,7 @@ class Follower:
         self._lost = False
         self._sweep: asyncio.Task[None] | None = None
         self._must_sweep = False
+        self._interruptions = 0
 
     @property
     def is_following(self) -> bool:
@@ -110,6 +112,7 @@ class Follower:
                 # What was being handled may not have been, so everything is looked at.
                 log.exception("logouts are not heard")
                 self._must_sweep = True
+            self._interruptions += 1
             self._following.clear()
             self._metrics.following.set(0)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
@@ -121,6 +124,9 @@ class Follower:
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)
+                if event.is_live and self._connections.spared_by(event):
+                    # Newer logins, or the store's clock was set back: it knows which.
+                    self._must_sweep = True
             case Gap():
                 self._must_sweep = True
             case Loss():
@@ -129,11 +135,15 @@ class Follower:
                 self._confirm()
 
     def _confirm(self) -> None:
-        if self._must_sweep:
+        is_sweeping = self._sweep is not None and not self._sweep.done()
+        if self._must_sweep or is_sweeping:
             # Nothing counts as heard until all that may have been missed is looked for.
-            if self._sweep is None or self._sweep.done():
+            if not is_sweeping:
                 self._sweep = asyncio.create_task(self._sweep_all())
             return
+        self._note_confirmed()
+
+    def _note_confirmed(self) -> None:
         if self._confirmed_at is not None and not self._following.is_set():
             log.info("logouts are heard again")
         self._lost = self._fenced = False
@@ -142,6 +152,9 @@ class Follower:
         self._metrics.following.set(1)
 
     async def _mend(self, loss: Loss) -> None:
+        # Should this fail, what was read along with it is not handed on.
+        self._must_sweep = True
+        self._interruptions += 1
         self._following.clear()
         self._metrics.following.set(0)
         if not self._lost:
@@ -175,15 +188,19 @@ class Follower:
     # ---- Sweeps ----
 
     async def _sweep_all(self) -> None:
-        self._must_sweep = False
+        self._must_sweep, interruptions = False, self._interruptions
         try:
             connections = list(self._connections)
             for start in range(0, len(connections), BATCH):
                 await self._check_some(connections[start : start + BATCH], "gap")
         except HubError:
             self._must_sweep = True
+        except Exception:
+            log.exception("a sweep failed")
+            self._must_sweep = True
         else:
-            self._confirm()
+            if interruptions == self._interruptions and not self._must_sweep:
+                self._note_confirmed()
 
     async def _sweep_slowly(self) -> None:
         while True:
@@ -191,33 +208,40 @@ class Follower:
             pause = SLOW_ROUND / max(1, len(connections) / SLOW_BATCH)
             for start in range(0, len(connections), SLOW_BATCH):
                 await asyncio.sleep(pause)
-                with contextlib.suppress(HubError):
+                try:
                     await self._check_some(connections[start : start + SLOW_BATCH], "slow")
+                except HubError:
+                    continue
+                except Exception:
+                    log.exception("a slow sweep failed")
             if not connections:
                 await asyncio.sleep(SLOW_ROUND / 10)
 
     async def _check_some(self, connections: Iterable[Connection], cause: str) -> None:
-        await asyncio.gather(*(self._check(connection, cause) for connection in connections))
+        """Check some sockets, and end those that a logout had ended, each logout's together."""
+        doubtful = [connection for connection in connections if not _is_over(connection)]
+        logouts = await asyncio.gather(*(self._doubt(connection) for connection in doubtful))
+        if cause == "slow" and any(logouts):
+            # Most likely it is being heard at this very moment.
+            await asyncio.sleep(IN_FLIGHT)
+        found: dict[Logout, list[Connection]] = {}
+        for connection, logout in zip(doubtful, logouts, strict=True):
+            if logout is not None and not _is_over(connection):
+                found.setdefault(logout, []).append(connection)
+        for logout, ended in found.items():
+            log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
+            self._metrics.swept.labels(cause).inc(len(ended))
+            self._delivery.end(ended, logout)
 
-    async def _check(self, connection: Connection, cause: str) -> None:
-        if _is_over(connection):
-            return
+    async def _doubt(self, connection: Connection) -> Logout | None:
+        """Return the logout that ended the session of a socket, as the store knows it."""
         try:
             refusal = await self._authority.doubt(connection.identity)
         except Unreadable as error:
             # One record that nobody can read must not keep the replica from following the rest.
             log.error("a session cannot be judged", error=error.detail)
-            return
-        if refusal is None or refusal.logout is None:
-            return
-        if cause == "slow":
-            # Most likely it is being heard at this very moment.
-            await asyncio.sleep(IN_FLIGHT)
-        if _is_over(connection):
-            return
-        log.warning("a sweep found a socket that a logout had ended", cause=cause)
-        self._metrics.swept.labels(cause).inc()
-        self._delivery.end([connection], refusal.logout)
+            return None
+        return None if refusal is None else refusal.logout
 
 
 def _is_over(connection: Connection) -> bool:

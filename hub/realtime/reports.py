@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import structlog
 
 from hub.core.model import SECOND
-from hub.core.receipt import PATIENCE
+from hub.core.receipt import PATIENCE, merge_sessions
 from hub.errors import Unavailable
 from hub.store.base import Report, Store
 
@@ -23,7 +24,7 @@ PAUSE = 0.5
 
 
 class Reports:
-    """What waits to be reported. A report takes the place of an earlier one of the same logout."""
+    """What waits to be reported. Reports of one logout that wait together become one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,6 +38,10 @@ class Reports:
             del self._waiting[next(iter(self._waiting))]
         logout = report.heard.logout
         key = (logout.id, logout.user, report.heard.part)
+        if key in self._waiting:
+            earlier, _ = self._waiting[key]
+            sessions = merge_sessions([*earlier.sessions.items(), *report.sessions.items()])
+            report = msgspec.structs.replace(report, sessions=sessions)
         self._waiting[key] = (report, asyncio.get_running_loop().time())
         self._hurry.set()
 
@@ -62,10 +67,15 @@ class Reports:
         self._drop_stale()
         while self._waiting:
             batch = list(self._waiting.items())[:BATCH]
-            await asyncio.gather(*(self._store.report(report) for _, (report, _) in batch))
-            for key, taken in batch:
-                if self._waiting.get(key) is taken:
+            ends = await asyncio.gather(
+                *(self._store.report(report) for _, (report, _) in batch), return_exceptions=True
+            )
+            for (key, taken), end in zip(batch, ends, strict=True):
+                if end is None and self._waiting.get(key) is taken:
                     del self._waiting[key]
+            for end in ends:
+                if end is not None:
+                    raise end
         self._hurry.clear()
 
     def _drop_stale(self) -> None:

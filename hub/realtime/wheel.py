@@ -10,6 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 STEP = 0.25
 
 
@@ -72,11 +76,18 @@ class Wheel:
     def _turn(self) -> None:
         # By the clock and not by counting, lest a wait of hours ends late by all small delays.
         reached = int(asyncio.get_running_loop().time() / STEP)
-        self._turning = None
         while self._tick < reached:
             self._tick += 1
             for item in self._waiting.pop(self._tick, ()):
                 if item.due == self._tick:
-                    item.on_time()
-        if self._waiting and self._turning is None:
+                    self._tell(item)
+        # Not before: what is put meanwhile must not begin the wheel anew, past what is still due.
+        self._turning = None
+        if self._waiting:
             self._turn_later()
+
+    def _tell(self, item: Timed) -> None:
+        try:
+            item.on_time()
+        except Exception:
+            log.exception("what was due could not be done")

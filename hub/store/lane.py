@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, TypeAlias
 
+import structlog
 from hiredis import ReplyError
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
@@ -23,6 +24,8 @@ from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
 from hub.store.durability import PATIENCE, Durability
 from hub.store.link import Link, pack
+
+log = structlog.get_logger(__name__)
 
 Value: TypeAlias = str | bytes | int
 
@@ -182,6 +185,9 @@ class Lane:
         try:
             await link.open(self._pool)
         except (RedisError, OSError) as error:
+            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
+        except Exception as error:
+            log.exception("a connection to the store could not be opened")
             self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
         else:
             self._link = link

@@ -15,6 +15,7 @@ from typing import Self
 import msgspec
 
 from hub.core.model import (
+    SECOND,
     Identity,
     Logout,
     Micros,
@@ -225,7 +226,7 @@ class MemoryStore:
             for outcome in outcomes
         }
         owing = set(self._alive(now)) if logout.user is None else set()
-        return _Receipt(logout, rows, owing, {}, now + RECEIPT_LIFETIME)
+        return _Receipt(logout, rows, owing, {}, now + RECEIPT_LIFETIME + logout.spread * SECOND)
 
     def _alive(self, now: Micros) -> frozenset[str]:
         return frozenset(lease for lease, at in self._leases.items() if now - at < LEASE)

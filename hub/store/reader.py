@@ -275,6 +275,8 @@ def _pushed(message: Any) -> tuple[bytes, bytes]:
 
 
 def _is_confirmation(message: Any) -> bool:
+    if message is LOOK:
+        return False  # the streams are read next anyway
     if not isinstance(message, list) or len(message) != 3:
         raise ConnectionError("the subscription ended")
     return bool(message[0] == b"subscribe")

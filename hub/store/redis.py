@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 
 from hub.core.model import (
+    SECOND,
     Identity,
     Logout,
     Micros,
@@ -207,7 +208,7 @@ class RedisStore:
                 int(mends is not None),
                 mends.seen if mends is not None else "",
                 secrets.token_hex(8),
-                RECEIPT_LIFETIME // 1000,
+                (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
             ],
         )
         match answer[0]:

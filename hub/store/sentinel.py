@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+import structlog
 from redis.asyncio import Redis, SSLConnection
 from redis.asyncio.connection import parse_url
 from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool
@@ -30,6 +31,8 @@ from hub.store.route import OneServer
 
 Address: TypeAlias = tuple[str, int]
 State: TypeAlias = Mapping[str, Any]
+
+log = structlog.get_logger(__name__)
 
 ASK_LIMIT = TIME_LIMIT / 2
 """Seconds that Sentinels have to answer, so that time is left to connect to the master."""
@@ -81,7 +84,7 @@ class Sentinels:
         try:
             async with asyncio.timeout(ASK_LIMIT):
                 state: Any = await client.sentinel_master(self._master)
-        except (RedisError, OSError):
+        except (RedisError, OSError, RuntimeError):  # uvloop's word for a connection just closed
             return None
         return dict(state)
 
@@ -106,6 +109,8 @@ class Sentinels:
             except MasterNotFoundError:
                 if clock() - heard_at > PATIENCE:
                     self._on_word(None)
+            except Exception:
+                log.exception("the Sentinels could not be asked")
             else:
                 heard_at = clock()
                 self._on_word(word)

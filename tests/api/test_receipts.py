@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from hub.api.parts import PARTS
+from hub.core.model import Receipt
+from hub.errors import Unavailable
+from hub.store.base import Command
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
@@ -250,3 +255,27 @@ async def test_a_hub_that_stops_does_not_wait_for_a_long_spread() -> None:
         began = time.monotonic()
         await hub.app.shutdown()
         assert time.monotonic() - began < 10
+
+
+async def test_a_list_that_was_written_in_part_is_one_logout_once_it_is_asked_again(
+    hub: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try fails amid the list; the second, with its key, completes the same receipt."""
+    store = hub.app[PARTS].store
+    end, calls = store.end, itertools.count()
+
+    async def failing(command: Command) -> Receipt:
+        if next(calls) == 2:
+            raise Unavailable("a hiccup")
+        return await end(command)
+
+    body = {"users": ["ada", "eve", "bob"], "reason": "policy"}
+    key = {"Idempotency-Key": "k"}
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "end", failing)
+        first = await hub.call("POST", "/admin/logout", ADMIN, json=body, headers=key)
+    assert (first.status, first.code) == (503, "unavailable")
+    second = await hub.call("POST", "/admin/logout", ADMIN, json=body, headers=key)
+    assert (second.status, second.body["users"]) == (200, 3)
+    receipt = await hub.call("GET", f"/logouts/{second.body['id']}", ADMIN)
+    assert receipt.body["users"] == 3

@@ -434,3 +434,25 @@ async def test_who_has_not_read_the_log_yet_does_not_believe_a_marked_loss(
         async with RedisStore(own_redis.url, lifetime=LIFETIME) as second:
             with pytest.raises(Unavailable):
                 await second.look(identity())
+
+
+async def test_questions_do_not_keep_the_reader_from_subscribing_again(
+    store: RedisStore, own_redis: RedisServer
+) -> None:
+    """However many ask while the connection is new, and are refused."""
+    async with listening(store) as listener:
+        stop = asyncio.Event()
+
+        async def keep_asking() -> None:
+            while not stop.is_set():
+                with contextlib.suppress(Unavailable):
+                    await store.look(identity())
+                await asyncio.sleep(0)
+
+        asking = [asyncio.create_task(keep_asking()) for _ in range(10)]
+        own_redis.kill()
+        own_redis.start()
+        await listener.confirmed()
+        await store.look(identity())
+        stop.set()
+        await asyncio.gather(*asking)
