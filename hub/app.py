@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 from aiohttp import web
@@ -33,6 +33,7 @@ from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 
 START_TIMEOUT = 2.0
+TRIES = 5
 KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
@@ -155,11 +156,19 @@ def _running(
                 async with asyncio.timeout(START_TIMEOUT):
                     await follower.wait_until_following()
             yield
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
 
     return run
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    # A library may swallow a cancellation that comes at the wrong moment, so it is said again.
+    for _ in range(TRIES):
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=1)
+        if not left:
+            return
 
 
 def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], Awaitable[None]]:

@@ -36,9 +36,11 @@ async def post_logout(request: web.Request) -> web.Response:
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
     commands = admin_logouts(asked, parts.settings.jwt_issuer or "", key)
     receipts = await parts.logouts.write_all(commands, admin_claim(asked, key))
-    logout = receipts[0].logout
+    # The last of them, as a receipt of several is read.
+    newest = max(receipts, key=lambda receipt: receipt.logout.at)
+    logout = newest.logout
     receipt = msgspec.structs.replace(
-        receipts[0],
+        newest,
         sessions=tuple(outcome for one in receipts for outcome in one.sessions),
         users=len(receipts),
     )
