@@ -146,9 +146,13 @@ def _show_one(user: str, answer: Any) -> None:
 def _show_many(answer: Any) -> None:
     who = "everyone is" if answer["everyone"] else f"{answer['users']} users are"
     what = "sockets" if answer["everyone"] else "sessions"
-    counts = ", ".join(f"{n} {state}" for state, n in sorted(answer["states"].items()))
     more = "" if answer["complete"] else " so far"
-    click.echo(f"{who} logged out; {what}{more}: {counts or 'none'}  {answer['id']}")
+    counts = _summarize(answer["states"]) or "none"
+    click.echo(f"{who} logged out; {what}{more}: {counts}  {answer['id']}")
+
+
+def _summarize(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 @click.command()
@@ -225,7 +229,7 @@ async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
             known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
             click.echo(json.dumps(known))
         else:
-            summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            summary = _summarize(counts) or "no sessions"
             end = "" if receipt.complete else " (not complete)"
             whose = f"{receipt.users} users" if receipt.users > 1 else who
-            click.echo(f"{'':15}{whose}: {summary or 'no sessions'}{end}  {logout.id}")
+            click.echo(f"{'':15}{whose}: {summary}{end}  {logout.id}")

@@ -12,7 +12,7 @@ import structlog
 
 from hub.access.requests import new_id
 from hub.core.model import Logout, Reason, Receipt, Scope, UserKey
-from hub.errors import NotFound
+from hub.errors import NotFound, Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Command, Loss, Store
 
@@ -75,6 +75,16 @@ class Logouts:
                 return receipt
             await asyncio.sleep(min(pause, left))
             pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    async def read_again(self, receipt: Receipt, user: UserKey | None, wait: float = 0) -> Receipt:
+        """Return a receipt as `read` does, or as it is at hand when it cannot be read.
+
+        It was written, so the caller is owed an answer; and a key is remembered for longer than a
+        receipt is kept.
+        """
+        with contextlib.suppress(NotFound, Unavailable):
+            return await self.read(receipt.logout.id, user, wait)
+        return receipt
 
     async def write_all(self, commands: Sequence[Command], claim: Command | None) -> list[Receipt]:
         """Write an administrator's logouts, a bounded number at once.

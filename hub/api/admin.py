@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import msgspec
 from aiohttp import web
 
@@ -20,7 +18,7 @@ from hub.api.problem import render
 from hub.api.views import SessionsView, view_many, view_session
 from hub.core.model import user_key
 from hub.core.wire import describe_receipt
-from hub.errors import NotFound, Unavailable
+from hub.errors import NotFound
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_NAME = 256
@@ -38,16 +36,14 @@ async def post_logout(request: web.Request) -> web.Response:
     receipts = await parts.logouts.write_all(commands, admin_claim(asked, key))
     # The last of them, as a receipt of several is read.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
-    logout = newest.logout
     receipt = msgspec.structs.replace(
         newest,
         sessions=tuple(outcome for one in receipts for outcome in one.sessions),
         users=len(receipts),
     )
     if asked.user is None or wait:
-        # A key is remembered for longer than a receipt is kept.
-        with contextlib.suppress(NotFound, Unavailable):
-            receipt = await parts.logouts.read(logout.id, logout.user if asked.user else None, wait)
+        user = newest.logout.user if asked.user else None
+        receipt = await parts.logouts.read_again(receipt, user, wait)
     return render(view_many(receipt) if asked.user is None else describe_receipt(receipt))
 
 

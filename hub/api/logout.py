@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import msgspec
 from aiohttp import web
 
@@ -14,7 +12,7 @@ from hub.api.problem import render
 from hub.core.model import Identity, Receipt, Scope
 from hub.core.revocation import ends
 from hub.core.wire import describe_receipt
-from hub.errors import NotFound, TokenRevoked, Unavailable
+from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
 from hub.store.base import Command
 
@@ -51,9 +49,7 @@ async def _end(
     else:
         receipt = await _repeat(parts, command, refusal)
     if wait:
-        # A key is remembered for longer than a receipt is kept.
-        with contextlib.suppress(NotFound, Unavailable):
-            receipt = await parts.logouts.read(receipt.logout.id, caller.user, wait)
+        receipt = await parts.logouts.read_again(receipt, caller.user, wait)
     answer = render(describe_receipt(receipt))
     if ends(receipt.logout, caller.sid):
         answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA

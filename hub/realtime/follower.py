@@ -113,8 +113,7 @@ class Follower:
                 log.exception("logouts are not heard")
                 self._must_sweep = True
             self._interruptions += 1
-            self._following.clear()
-            self._metrics.following.set(0)
+            self._stop_following()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -151,12 +150,15 @@ class Follower:
         self._following.set()
         self._metrics.following.set(1)
 
+    def _stop_following(self) -> None:
+        self._following.clear()
+        self._metrics.following.set(0)
+
     async def _mend(self, loss: Loss) -> None:
         # Should this fail, what was read along with it is not handed on.
         self._must_sweep = True
         self._interruptions += 1
-        self._following.clear()
-        self._metrics.following.set(0)
+        self._stop_following()
         if not self._lost:
             log.error("the store lost what it knew: nothing it says is believed", part=loss.part)
             self._lost = True
@@ -179,8 +181,7 @@ class Follower:
             if not self._fenced and age > self._fence:
                 log.error("fenced: not confirmed to hear logouts", seconds=round(age, 1))
                 self._fenced = True
-                self._following.clear()
-                self._metrics.following.set(0)
+                self._stop_following()
                 self._metrics.fences.inc()
                 self._close_sockets()
             await asyncio.sleep(WATCH_EVERY)

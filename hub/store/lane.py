@@ -184,10 +184,9 @@ class Lane:
         link = Link(self._take, self._lose)
         try:
             await link.open(self._pool)
-        except (RedisError, OSError) as error:
-            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
         except Exception as error:
-            log.exception("a connection to the store could not be opened")
+            if not isinstance(error, RedisError | OSError):
+                log.exception("a connection to the store could not be opened")
             self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
         else:
             self._link = link

@@ -120,7 +120,7 @@ class LogReader:
                 next_look = clock() + CHECK_INTERVAL
                 await self._route.command("PUBLISH", self._probe, "")
                 while (message := await self._next(next_look)) is not LOOK:
-                    channel, data = _pushed(message)
+                    _, channel, data = _pushed(message)
                     if channel == self._probe:
                         heard_at = clock()
                         continue
@@ -268,18 +268,17 @@ def read_policy(info: bytes) -> str:
     return found[1].decode() if found else "unknown"
 
 
-def _pushed(message: Any) -> tuple[bytes, bytes]:
+def _pushed(message: Any) -> tuple[bytes, bytes, Any]:
+    """Return the kind, the channel and the data of what Redis pushed."""
     if not isinstance(message, list) or len(message) != 3:
         raise ConnectionError("the subscription ended")
-    return message[1], message[2]
+    kind, channel, data = message
+    return kind, channel, data
 
 
 def _is_confirmation(message: Any) -> bool:
-    if message is LOOK:
-        return False  # the streams are read next anyway
-    if not isinstance(message, list) or len(message) != 3:
-        raise ConnectionError("the subscription ended")
-    return bool(message[0] == b"subscribe")
+    # Who wants the streams looked at gets that in any case: they are read next.
+    return message is not LOOK and _pushed(message)[0] == b"subscribe"
 
 
 def _replayed(fields: list[bytes], part: int) -> Event:
