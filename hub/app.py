@@ -82,8 +82,9 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
     )
-    authority = Authority(store, keys, rules, round(settings.jwt_leeway * SECOND))
-    logouts = Logouts(store, metrics)
+    leeway = round(settings.jwt_leeway * SECOND)
+    authority = Authority(store, keys, rules, leeway)
+    logouts = Logouts(store, metrics, leeway)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
     connections = Connections()

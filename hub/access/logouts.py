@@ -11,10 +11,11 @@ import msgspec
 import structlog
 
 from hub.access.requests import new_id
-from hub.core.model import Logout, Reason, Receipt, Scope, UserKey
+from hub.core.model import Identity, Logout, Micros, Reason, Receipt, Scope, UserKey
+from hub.core.revocation import judge, stretch
 from hub.errors import NotFound, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Command, Loss, Store
+from hub.store.base import Command, Doubtful, Loss, Store
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +24,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 
 class Logouts:
-    """The one way in which the edges end sessions."""
+    """The one way in which the edges end sessions. ``leeway`` is as in `judge`."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, leeway: Micros = 0) -> None:
         self._store = store
         self._metrics = metrics
+        self._leeway = leeway
 
     async def write(self, command: Command, by: Literal["user", "admin", "loss"]) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does."""
@@ -46,6 +48,23 @@ class Logouts:
             by=by,
         )
         return receipt
+
+    async def write_own(self, caller: Identity, command: Command) -> Receipt:
+        """Write a logout that a session asks for, as `write` does, if the session is alive.
+
+        Mostly the store can tell that by itself, which saves a question to it.
+
+        Raises:
+            Unauthorized: when the session is over.
+        """
+        try:
+            vouched = msgspec.structs.replace(command, caller=stretch(caller, self._leeway))
+            return await self.write(vouched, "user")
+        except Doubtful:
+            refusal = judge(caller, await self._store.look(caller), self._leeway)
+            if refusal is not None:
+                raise refusal from None
+            return await self.write(command, "user")
 
     async def mend(self, loss: Loss) -> None:
         """Make up for what the store lost: end all sessions of which it may have forgotten the end.

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
-from hub.api.credentials import admit_or_repeat, idempotency_key
+from hub.api.credentials import idempotency_key, identify
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
 from hub.core.model import Identity, Receipt, Scope
@@ -23,30 +23,26 @@ MAX_SID = 256
 
 async def post_logout(request: web.Request) -> web.Response:
     """End sessions of the caller: this one, the others, or all."""
-    caller, refusal = await admit_or_repeat(request)
-    body = read_request(LogoutRequest, await request.read())
-    return await _end(request, caller, refusal, body)
+    caller = await identify(request)
+    return await _end(request, caller, read_request(LogoutRequest, await request.read()))
 
 
 async def delete_session(request: web.Request) -> web.Response:
     """End one session of the caller, by its id."""
-    caller, refusal = await admit_or_repeat(request)
+    caller = await identify(request)
     sid = request.match_info["sid"]
     if len(sid) > MAX_SID or not sid.isprintable():
         raise NotFound("no such session")
-    body = LogoutRequest(scope=Scope.SESSION, sid=sid)
-    return await _end(request, caller, refusal, body)
+    return await _end(request, caller, LogoutRequest(scope=Scope.SESSION, sid=sid))
 
 
-async def _end(
-    request: web.Request, caller: Identity, refusal: TokenRevoked | None, body: LogoutRequest
-) -> web.Response:
+async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> web.Response:
     parts = request.app[PARTS]
     command = own_logout(caller, body, idempotency_key(request))
     wait = read_wait(request.query.get("wait"))
-    if refusal is None:
-        receipt = await parts.logouts.write(command, "user")
-    else:
+    try:
+        receipt = await parts.logouts.write_own(caller, command)
+    except TokenRevoked as refusal:
         receipt = await _repeat(parts, command, refusal)
     if wait:
         receipt = await parts.logouts.read_again(receipt, caller.user, wait)

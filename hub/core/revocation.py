@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from hub.core.model import SECOND, Identity, Logout, Micros, Scope, Session, Standing
 from hub.errors import TokenExpired, TokenInvalid, TokenRevoked, TokenTooOld, Unauthorized
 
@@ -46,6 +48,12 @@ def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unautho
     if max(identity.iat, identity.nbf) > standing.now + leeway + SECOND:
         return TokenInvalid("the token is not valid yet")
     return None
+
+
+def stretch(identity: Identity, leeway: Micros) -> Identity:
+    """Return the identity valid from when to when `judge` lets it be, if nothing ended it."""
+    begins = max(identity.iat, identity.nbf) - leeway - SECOND
+    return msgspec.structs.replace(identity, nbf=begins, exp=identity.exp + leeway)
 
 
 def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:

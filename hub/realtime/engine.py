@@ -196,11 +196,14 @@ class EngineServer:
         """End a session."""
         self.end(sid)
 
-    def end(self, sid: str, code: int = NORMAL) -> None:
-        """End a session; its WebSocket is closed with ``code``, and cut if that takes long."""
+    def end(self, sid: str, code: int = NORMAL, last: str = "") -> None:
+        """End a session, with ``last`` as its last packet.
+
+        Its WebSocket is closed with ``code``, and cut if that takes long.
+        """
         socket = self.sockets.get(sid)
         if socket is not None:
-            socket.end(reason.SERVER_DISCONNECT, code)
+            socket.end(reason.SERVER_DISCONNECT, code, last)
 
     def leave(self) -> None:
         """End every session at once with 1001, so that clients connect elsewhere."""

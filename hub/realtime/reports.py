@@ -17,7 +17,7 @@ from hub.store.base import Report, Store
 
 log = structlog.get_logger(__name__)
 
-GATHER = 0.01
+GATHER = 0.05
 BATCH = 500
 MOST = 20_000
 PAUSE = 0.5

@@ -192,10 +192,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     def cut(self, sid: str) -> None:
         """End a socket for good: DISCONNECT, so that stock clients stay away, then the close."""
-        socket = self.eio.sockets.get(sid)
-        if socket is not None:
-            socket.send(f"{MESSAGE}{packet.DISCONNECT}")
-            self.eio.end(sid)
+        self.eio.end(sid, last=f"{MESSAGE}{packet.DISCONNECT}")
 
     # ---- What must be closed ----
 

@@ -196,16 +196,21 @@ class Socket:
         self.heart = Heart.RESTING
         self.server.wheel.put(self, max(0.0, seconds))
 
-    def end(self, why: str, code: int = NORMAL) -> None:
-        """End the session: in order where the client goes along, by a cut where it does not."""
+    def end(self, why: str, code: int = NORMAL, last: str = "") -> None:
+        """End the session: in order where the client goes along, by a cut where it does not.
+
+        ``last`` is a packet that leaves before the close, and with it.
+        """
         if self.closing is not None:
             return
         self.closing = code
         self.server.wheel.put(self, CLOSE_TIMEOUT)
         if self.websocket is not None:
-            self.websocket.close(code)
-        elif why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
-            self.outbox.append(CLOSE)
+            self.websocket.close(code, encode_text(last) if last else b"")
+        else:
+            self.outbox += [last] if last else []
+            if why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
+                self.outbox.append(CLOSE)
         self.answer_poll()
         self.server.spawn(self.server.trigger("disconnect", self.sid, why))
 

@@ -210,10 +210,8 @@ class Sockets:
     async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(LogoutRequest, {} if data is None else data)
         # A replica that hears late must not let a session act which another replica has ended.
-        refusal = await self._authority.doubt(connection.identity)
-        if refusal is not None:
-            raise refusal
-        receipt = await self._logouts.write(own_logout(connection.identity, request), "user")
+        command = own_logout(connection.identity, request)
+        receipt = await self._logouts.write_own(connection.identity, command)
         return describe_receipt(receipt)
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:

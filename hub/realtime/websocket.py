@@ -131,10 +131,10 @@ class WebSocket(asyncio.Protocol):
         """Whether the client has let something wait."""
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
-    def close(self, code: int) -> None:
-        """Begin the closing handshake; `abort` ends it if the client does not."""
+    def close(self, code: int, last: bytes = b"") -> None:
+        """Begin the closing handshake, after the frame ``last``; `abort` ends what it does not."""
         if not self._closing and self._transport is not None:
-            self._transport.write(encode_frame(WSMsgType.CLOSE, code.to_bytes(2, "big")))
+            self._transport.write(last + encode_frame(WSMsgType.CLOSE, code.to_bytes(2, "big")))
             self._closing = True
 
     def abort(self) -> None:

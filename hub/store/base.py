@@ -50,6 +50,10 @@ class KeyReused(InvalidRequest):
     """An idempotency key came again with another request."""
 
 
+class Doubtful(Exception):
+    """The facts alone do not make sure that the token which asks is alive: judge it first."""
+
+
 class Unreadable(Unavailable):
     """What the store holds is of another version, or damaged."""
 
@@ -150,9 +154,11 @@ class Command(msgspec.Struct, frozen=True):
     ``also`` is a session to end by name even if it never registered; ``must_exist`` asks for
     `NotFound` instead, when the named session is not registered and is not ``caller``.
     ``only_repeat`` asks for the receipt of an earlier request with the same ``key``, and for
-    `NotFound` when there was none. ``mends`` makes up for a loss, by a logout of everyone in that
-    part alone, and asks for `NotFound` when another replica has done so. ``only_claim`` takes the
-    key and ends nothing.
+    `NotFound` when there was none. ``only_claim`` takes the key and ends nothing. ``mends`` makes
+    up for a loss, by a logout of everyone in that part alone, and asks for `NotFound` when another
+    replica has done so. ``caller`` is the token that asks: `Doubtful` unless the facts alone make
+    sure that it is alive: it was issued after every cut-off, its session has no tombstone, and it
+    is between its ``nbf`` and its ``exp``.
     """
 
     logout: Logout
@@ -162,6 +168,7 @@ class Command(msgspec.Struct, frozen=True):
     only_repeat: bool = False
     only_claim: bool = False
     mends: Loss | None = None
+    caller: Identity | None = None
 
 
 class Store(Protocol):
@@ -206,6 +213,7 @@ class Store(Protocol):
         Raises:
             NotFound: by ``must_exist`` or ``only_repeat``; nothing was changed.
             KeyReused: when the key was used for another logout; nothing was changed.
+            Doubtful: by ``caller``; nothing was changed.
         """
         ...
 

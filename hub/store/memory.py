@@ -38,6 +38,7 @@ from hub.store.base import (
     Command,
     Confirmed,
     Departure,
+    Doubtful,
     Event,
     Gap,
     Heard,
@@ -166,6 +167,8 @@ class MemoryStore:
         """Write a logout."""
         now = self._clock()
         user = self._user(command.logout.user, now)
+        if command.caller is not None and not self._is_sure_of(command.caller, user, now):
+            raise Doubtful()
         if command.key is not None and command.key in user.keys:
             first, receipt, _ = user.keys[command.key]
             if msgspec.structs.replace(command.logout, id=first.id) != first:
@@ -188,6 +191,10 @@ class MemoryStore:
         for queue in self._followers:
             queue.put_nowait(heard)
         return receipt
+
+    def _is_sure_of(self, caller: Identity, user: _User, now: Micros) -> bool:
+        is_newer = all(caller.iat > cutoff.at for cutoff in self._cutoffs(user))
+        return is_newer and caller.sid not in user.tombstones and caller.nbf <= now < caller.exp
 
     def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
         at = max([now, *(cut.at + 1 for cut in user.cutoffs)])

@@ -86,15 +86,26 @@ class LogReader:
         behind it may have lost what the one before it had acknowledged. Who never read the log
         cannot know, and believes.
         """
-        part = self._parts[number]
-        if part.position is None:
-            return not (part.is_lost or epoch.endswith(" lost"))
-        is_sure = part.checked is not None and part.checked is self._route.generation(number)
-        if is_sure and part.position.epoch == epoch and not any(p.is_lost for p in self._parts):
+        trusted = self.trusted_epoch(number)
+        if trusted == "":
+            return not epoch.endswith(" lost")
+        if trusted == epoch:
             return True
         if self._pushed is not None and self._pushed.empty():
             self._pushed.put_nowait(LOOK)
         return False
+
+    def trusted_epoch(self, number: int) -> str | None:
+        """Return the epoch in which a partition is believed: "" is any, None is none."""
+        part = self._parts[number]
+        if part.position is None:
+            return None if part.is_lost else ""
+        is_sure = part.checked is not None and part.checked is self._route.generation(number)
+        return part.position.epoch if is_sure and not self._is_lost else None
+
+    @property
+    def _is_lost(self) -> bool:
+        return any(part.is_lost for part in self._parts)
 
     def witness(self, number: int, previous: str, entry: str) -> None:
         """Remember that an entry was written, after which other one."""

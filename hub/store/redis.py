@@ -36,6 +36,7 @@ from hub.store.base import (
     RECEIPT_LIFETIME,
     Command,
     Departure,
+    Doubtful,
     Event,
     KeyReused,
     Registry,
@@ -170,8 +171,11 @@ class RedisStore:
         return max(receipts, key=lambda receipt: receipt.logout.at)
 
     async def _end(self, command: Command, names: Names) -> Receipt:
-        logout, key, mends = command.logout, command.key, command.mends
+        logout, key, mends, caller = command.logout, command.key, command.mends, command.caller
         sid = logout.sid or ""
+        trusted = self._reader.trusted_epoch(names.part)
+        if caller is not None and trusted is None:
+            raise Doubtful()
         answer = await self._logouts.call(
             names.part,
             END,
@@ -186,6 +190,7 @@ class RedisStore:
                 names.receipt_users(logout.id),
                 names.epoch,
                 names.leases,
+                names.tombstone + (caller.sid if caller else ""),
             ],
             [
                 encode_logout(logout),
@@ -209,6 +214,8 @@ class RedisStore:
                 mends.seen if mends is not None else "",
                 secrets.token_hex(8),
                 (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
+                *((caller.iat, caller.nbf, caller.exp) if caller else ("", "", "")),
+                trusted or "",
             ],
         )
         match answer[0]:
@@ -216,6 +223,8 @@ class RedisStore:
                 raise NotFound("no such session or request")
             case b"reused":
                 raise KeyReused("the idempotency key was used for another logout")
+            case b"doubtful":
+                raise Doubtful()
         kind, at, text, entries, *rows = answer
         if entries:
             self._reader.witness(names.part, *entries.decode().split(" "))

@@ -24,6 +24,7 @@ from hub.errors import NotFound, RateLimited, TokenRevoked
 from hub.store.base import (
     Command,
     Departure,
+    Doubtful,
     Gap,
     Heard,
     KeyReused,
@@ -78,6 +79,61 @@ def logout(scope: Scope = Scope.ALL, sid: str | None = None, user: str | None = 
 async def alive(store: Store, who: Identity) -> bool:
     """Tell whether a token is alive, by the rule and what the store knows."""
     return judge(who, await store.look(who), leeway=SECOND) is None
+
+
+async def doubts(store: Store, caller: Identity) -> bool:
+    """Tell whether the store refuses a caller's logout, and see that it wrote it otherwise."""
+    asked = logout(Scope.SESSION, "other")
+    try:
+        await store.end(Command(asked, also="other", caller=caller))
+    except Doubtful:
+        assert await store.receipt(asked.id, ADA) is None
+        return True
+    assert await store.receipt(asked.id, ADA) is not None
+    return False
+
+
+async def test_a_caller_that_is_surely_alive_is_obeyed(store: Store) -> None:
+    """A logout of a caller whose token no logout can have ended is written at once."""
+    assert not await doubts(store, identity("a"))
+    await store.end(Command(logout(Scope.SESSION, "b"), also="b"))
+    assert not await doubts(store, identity("a", iat=now() - 5 * SECOND))
+
+
+@pytest.mark.parametrize("scope", [Scope.ALL, Scope.OTHERS])
+async def test_a_caller_is_doubted_when_its_token_is_not_newer_than_a_logout(
+    store: Store, scope: Scope
+) -> None:
+    """A token issued at the instant of a cut-off or before is to be judged, whoever it kept."""
+    kept = "a" if scope is Scope.OTHERS else None
+    cutoff = (await store.end(Command(logout(scope, kept)))).logout.at
+    assert await doubts(store, identity("a", iat=cutoff - 1))
+    assert await doubts(store, identity("a", iat=cutoff))
+    assert not await doubts(store, identity("a", iat=cutoff + 1))
+
+
+async def test_a_caller_is_doubted_after_a_logout_of_everyone(store: Store) -> None:
+    """Everyone's cut-off counts like the user's own."""
+    before = identity("a")
+    await store.end(Command(logout(user=None)))
+    assert await doubts(store, before)
+    assert not await doubts(store, identity("a"))
+
+
+async def test_a_caller_is_doubted_when_its_session_was_ended(store: Store) -> None:
+    """A tombstone speaks against a token, however new that is, and a key does not help it."""
+    await store.end(Command(logout(Scope.SESSION, "a"), also="a", key="k"))
+    assert await doubts(store, identity("a"))
+    assert not await doubts(store, identity("b"))
+    with pytest.raises(Doubtful):
+        await store.end(Command(logout(), key="k", caller=identity("a")))
+
+
+async def test_a_caller_is_doubted_out_of_its_time(store: Store) -> None:
+    """A token that has expired, or is for later, is to be judged."""
+    assert await doubts(store, identity("a", iat=now() - 20 * SECOND, life=19))
+    later = msgspec.structs.replace(identity("a"), nbf=now() + 20 * SECOND)
+    assert await doubts(store, later)
 
 
 async def test_an_unknown_session_is_alive_and_has_no_record(store: Store) -> None:

@@ -1,17 +1,34 @@
 -- Write a logout, at one instant.
 -- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone, receipt, users of
---   the logout, epoch, leases
+--   the logout, epoch, leases, caller's tombstone
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
---   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms)
--- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'}
--- or {'reused'} when nothing was changed. The same key again answers what it answered first, with
--- 'again' for 'done'.
+--   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms),
+--   caller's iat or '', nbf and exp (us), the epoch that is believed or ''
+-- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'},
+-- {'reused'} or {'doubtful'} when nothing was changed. The same key again answers what it answered
+-- first, with 'again' for 'done'.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
 local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
 local tombstones, sessions, user = ARGV[11], ARGV[12], ARGV[13]
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local epoch = redis.call('GET', KEYS[9]) or ''
+local function stamped(text) return text and tonumber(string.match(text, '^%d+')) or -1 end
+local before = redis.call('GET', KEYS[2])
+local everyone_at = stamped(redis.call('GET', KEYS[6]))
+
+-- As Command.caller in hub/store/base.py says.
+if ARGV[22] ~= '' then
+  local iat, trusted = tonumber(ARGV[22]), ARGV[25]
+  if redis.call('EXISTS', KEYS[11]) == 1 or iat <= stamped(before) or iat <= everyone_at
+    or now < tonumber(ARGV[23]) or now >= tonumber(ARGV[24])
+    or string.match(epoch, ' lost$') or (trusted ~= '' and trusted ~= epoch)
+  then return {'doubtful'} end
+end
 
 if keyed then
   local first = redis.call('HMGET', KEYS[5], 'fingerprint', 'answer')
@@ -24,17 +41,13 @@ if keyed then
 end
 
 if ARGV[16] == '1' then return {'missing'} end
-if ARGV[18] == '1' and (redis.call('GET', KEYS[9]) or '') ~= ARGV[19] then return {'missing'} end
+if ARGV[18] == '1' and epoch ~= ARGV[19] then return {'missing'} end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 if must_exist and not redis.call('ZSCORE', KEYS[1], also) then return {'missing'} end
 
 -- A cut-off never goes back, even when the server's clock does.
-local at = now
-local before = redis.call('GET', KEYS[2])
-if before then at = math.max(now, tonumber(string.match(before, '^%d+')) + 1) end
+local at = math.max(now, stamped(before) + 1)
 local stamp = string.format('%.0f', at)
 local record = stamp .. ' ' .. text
 
@@ -57,19 +70,16 @@ local function owe(names)
   return table.concat(names, ',')
 end
 
--- A session that a logout of everyone had ended is not ended again.
-local everyone = redis.call('GET', KEYS[6])
-local everyone_at = everyone and tonumber(string.match(everyone, '^%d+')) or -1
-
 local answer = {'done', stamp, text, ''}
 local named = false
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if sid ~= keep and (only == '' or sid == only) then
     local key = sessions .. sid
-    local fields = redis.call('HGETALL', key)
-    local iat = tonumber(redis.call('HGET', key, 'iat') or 0)
-    if iat > everyone_at or sid == also then
-      local device = redis.call('HGET', key, 'device') or ''
+    local fields, known = redis.call('HGETALL', key), {}
+    for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+    -- A session that a logout of everyone had ended is not ended again.
+    if tonumber(known.iat or 0) > everyone_at or sid == also then
+      local device = known.device or ''
       local names = holders(fields, KEYS[10], since)
       for _, value in ipairs({sid, device, #names > 0 and '1' or '0'}) do
         table.insert(answer, value)
@@ -111,8 +121,7 @@ if user == '' then
     table.insert(row, '1')
   end
   -- Before a logout of everyone nothing counts, so whatever was lost of it matters no more.
-  local epoch = redis.call('GET', KEYS[9])
-  if not epoch or string.match(epoch, ' lost$') then
+  if epoch == '' or string.match(epoch, ' lost$') then
     redis.call('SET', KEYS[9], ARGV[20] .. ' mended')
   end
 end
