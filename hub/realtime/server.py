@@ -138,6 +138,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, Alarm] = {}
         self._asked: dict[str, Callable[[str, object], None]] = {}
+        self._welcomes: dict[str, dict[str, Any]] = {}
         self._numbers = 0
 
     def _engineio_server_class(self) -> type[EngineServer]:
@@ -194,6 +195,17 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         """End a socket for good: DISCONNECT, so that stock clients stay away, then the close."""
         self.eio.end(sid, last=f"{MESSAGE}{packet.DISCONNECT}")
 
+    # ---- What a socket that is accepted is told ----
+
+    def welcome(self, sid: str, told: dict[str, Any]) -> None:
+        """Say more in the answer to CONNECT than the socket's id, once it is given."""
+        self._welcomes[sid] = told
+
+    async def _send_packet(self, eio_sid: str, pkt: packet.Packet) -> None:
+        if pkt.packet_type == packet.CONNECT:
+            pkt.data.update(self._welcomes.pop(eio_sid, {}))
+        await super()._send_packet(eio_sid, pkt)
+
     # ---- What must be closed ----
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
@@ -214,6 +226,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             await self._settle(eio_sid)
 
     async def _settle(self, eio_sid: str) -> None:
+        self._welcomes.pop(eio_sid, None)
         sid = self.manager.sid_from_eio_sid(eio_sid, "/")
         if eio_sid in self.environ:
             # The request served to accept the socket; from now on it would only cost memory.

@@ -92,6 +92,7 @@ class Sockets:
         self._admission = admission
         self._metrics = metrics
         self._wheel = server.eio.wheel
+        self._welcome = server.welcome
         server.on("connect", self._on_connect)
         server.on("disconnect", self._on_disconnect)
         server.on("logout", self._answering(self._logout))
@@ -125,6 +126,8 @@ class Sockets:
         caller = await self._authority.register(identity, client, presence)
         self._confirm(connection, caller)
         connection.accepted = True
+        told = {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
+        self._welcome(sid, told)
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
         # A logout that was heard meanwhile is newer than the store's answer, or was in it.
@@ -170,7 +173,7 @@ class Sockets:
         if connection.expiry is not None:
             self._wheel.drop(connection.expiry)
         connection.expiry = Alarm(partial(self._expire, connection, caller.until))
-        self._wheel.put(connection.expiry, max(0, caller.until - caller.standing.now) / SECOND)
+        self._wheel.put(connection.expiry, _remaining(caller))
 
     def _expire(self, connection: Connection, at: Micros) -> None:
         if connection.ended is None:
@@ -225,10 +228,15 @@ class Sockets:
         if connection.gone:
             raise Unavailable("the transport closed")
         self._confirm(connection, caller)
-        return {"expires_at": seconds(caller.until)}
+        return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
         return describe_failure(NotFound("no such event"))
+
+
+def _remaining(caller: Caller) -> float:
+    """Return for how many seconds the caller's token is good, by the store's clock."""
+    return max(0, caller.until - caller.standing.now) / SECOND
 
 
 def _expiry(identity: Identity, at: Micros) -> Logout:

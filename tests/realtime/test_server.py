@@ -24,6 +24,7 @@ def test_the_handlers_that_are_extended_have_the_same_parameters() -> None:
         "_handle_eio_message",
         "_handle_connect",
         "_handle_event",
+        "_send_packet",
         "_engineio_server_class",
     ):
         stock = parameters(getattr(socketio.AsyncServer, name))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -48,11 +49,15 @@ async def admin_logout(hub: Replica, **body: Any) -> Any:
 
 
 async def test_a_good_token_is_accepted(hub: Replica) -> None:
-    """CONNECT with a token is answered with the socket's id, and the session is online."""
+    """CONNECT is answered with socket, session, user and time left, and the session is online."""
     async with raw_socket(hub) as raw:
-        answer = await raw.connect(token("ada", "s1"), device="Ada's  phone\n")
+        answer = await raw.connect(token("ada", "s1", lifetime=600), device="Ada's  phone\n")
         assert answer is not None
-        assert json.loads(answer.removeprefix("40"))["sid"]
+        told = json.loads(answer.removeprefix("40"))
+        assert told.keys() == {"sid", "session", "user", "expires_in"}
+        assert (told["session"], told["user"]) == ("s1", "ada")
+        assert told["sid"] not in ("", "s1")
+        assert 500 < told["expires_in"] <= 610
         listed = await hub.call("GET", "/sessions", token("ada", "s1"))
         assert [(s["device"], s["online"]) for s in listed.body["sessions"]] == [
             ("Ada's phone", True)
@@ -425,7 +430,10 @@ async def test_a_refresh_extends_the_life_of_a_socket(hub: Replica) -> None:
         await raw.send("421" + json.dumps(["refresh", {"token": token("ada", "s1", lifetime=60)}]))
         answer = await raw.receive()
         assert answer is not None
-        assert json.loads(answer[3:])[0]["ok"] is True
+        told = json.loads(answer[3:])[0]
+        assert told["ok"] is True
+        assert 30 < told["expires_in"] <= 61
+        assert told["expires_at"] == pytest.approx(time.time() + told["expires_in"], abs=30)
         await asyncio.sleep(0.8)
         await raw.send('422["logout",{"scope":"others"}]')
         assert '"ok":true' in str(await raw.receive())
