@@ -1,6 +1,6 @@
 /**
  * The browser client of logout-hub: it learns that this session was ended, clears what the page
- * stored, tells the hub so, then tells the app. No dependencies, nothing done on import.
+ * stored, tells the hub so, then tells the app. No dependencies. An import has no effect; a script tag that asks for a client gets one.
  *
  * @typedef {{scope?: "all" | "others" | "session", sid?: string, reason?: string,
  *   message?: string}} LogoutOptions
@@ -17,6 +17,8 @@ import { createConnection } from "./connection.js";
 import { toNotification } from "./frames.js";
 import { createRequests, failure } from "./requests.js";
 import { createSession } from "./session.js";
+import { onLogoutClick, readTag } from "./tag.js";
+import { TIMING } from "./tasks.js";
 
 /** `randomUUID` exists on https pages only. */
 const newKey = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(5)).join("-");
@@ -93,7 +95,19 @@ function createClient(options, state, linkFor) {
       return answer;
     },
 
+    /** What became of a logout. @param {string} id
+     * @param {number} [wait] seconds, up to 10, in which the last word may still come
+     * @returns {Promise<any>} */
+    async receipt(id, wait = 0) {
+      assertOpen();
+      const path = `/logouts/${encodeURIComponent(id)}?wait=${wait}`;
+      return requests.call("GET", path, { ms: TIMING.accept + wait * 1000 });
+    },
+
     on: session.on,
+    get session() {
+      return session.sid();
+    },
     get state() {
       return session.state();
     },
@@ -121,3 +135,17 @@ export function attach(socket, options = {}) {
     createAttachment(session, requests, socket),
   );
 }
+
+function createPageHub() {
+  const options = readTag(import.meta.url);
+  if (!options) return undefined;
+  const hub = createLogoutHub(options);
+  onLogoutClick(hub.logout);
+  return hub;
+}
+
+/** Pure, so that bundlers may leave it out: no tag names what they make. */
+const hubOfPage = /* @__PURE__ */ createPageHub();
+
+/** The hub that the page's script tag made, if one did. */
+export const pageHub = () => hubOfPage;

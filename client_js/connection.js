@@ -49,10 +49,11 @@ export function createConnection(session, { origin, check }, device) {
     if (!polling) session.show(state);
   }
 
-  function accepted() {
+  /** @param {{session?: string}} told */
+  function accepted(told) {
     attempt = failures = 0;
     stopPolling();
-    session.accepted();
+    session.accepted(told.session);
     show("connected");
   }
 

@@ -27,6 +27,8 @@ for (const name of PAGE) {
   const get = () => assert.fail(`${name} was read on import`);
   Object.defineProperty(globalThis, name, { get, configurable: true });
 }
+// Its own script tag is looked for, and nothing else.
+pretend({ document: Object.freeze({ querySelectorAll: () => [] }) });
 const { createLogoutHub } = await import("./client.js");
 for (const name of PAGE) Reflect.deleteProperty(globalThis, name);
 

@@ -4,6 +4,7 @@ import { isObject, parseJson, toRefusal } from "./frames.js";
 import { TIMING } from "./tasks.js";
 
 /** @typedef {ReturnType<typeof createRequests>} Requests */
+/** @typedef {{headers?: object, body?: object, ms?: number}} Init `ms` is how long it may take */
 
 /** @param {string} [code] @param {string} [title] @param {object} [details] */
 export const failure = (code = "unavailable", title = "The hub cannot be reached", details = {}) =>
@@ -22,9 +23,10 @@ export function createRequests(url, session) {
   let /** @type {Promise<boolean> | undefined} */ checking;
   let etag = "";
 
-  /** @param {string} method @param {string} path @param {{headers?: object, body?: object}} [init]
+  /** @param {string} method @param {string} path @param {Init} [init]
    * @returns {Promise<{status: number, body: any, headers: Headers}>} */
-  async function request(method, path, { headers, body } = {}, retry = true) {
+  async function request(method, path, init = {}, retry = true) {
+    const { headers, body, ms = TIMING.accept } = init;
     const token = await session.credentials.next();
     const response = await fetch(origin + path, {
       method,
@@ -32,7 +34,7 @@ export function createRequests(url, session) {
       redirect: "error",
       credentials: token === undefined ? "include" : "same-origin",
       keepalive: method !== "GET",
-      signal: AbortSignal.timeout(TIMING.accept),
+      signal: AbortSignal.timeout(ms),
       headers: {
         ...headers,
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),
@@ -44,7 +46,7 @@ export function createRequests(url, session) {
     if (response.status === 401 && answer?.code) {
       const refusal = { ...toRefusal(answer), retryable: false, logout: answer };
       if ((await session.refused(refusal, token)) && retry)
-        return request(method, path, { headers, body }, false);
+        return request(method, path, init, false);
     }
     return { status: response.status, body: answer, headers: response.headers };
   }
@@ -62,7 +64,7 @@ export function createRequests(url, session) {
   return {
     origin,
 
-    /** @param {string} method @param {string} path @param {{headers?: object, body?: object}} [init]
+    /** @param {string} method @param {string} path @param {Init} [init]
      * @returns {Promise<any>} what the hub answers, if it grants it */
     async call(method, path, init) {
       const { status, body } = await request(method, path, init).catch((cause) => {

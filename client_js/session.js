@@ -28,6 +28,7 @@ const ENDED = ["token_revoked", "token_expired", "token_too_old"];
 /** @param {Options["token"]} token */
 function createCredentials(token) {
   let /** @type {string | undefined} */ fresh;
+  let /** @type {string | undefined} */ last;
   let /** @type {{used: unknown, done: Promise<boolean>} | undefined} */ renewal;
   const ask = async () => (typeof token === "function" ? within(TIMING.accept, token) : token);
 
@@ -41,7 +42,14 @@ function createCredentials(token) {
   }
 
   return {
-    next: async () => fresh ?? ask(),
+    async next() {
+      last = fresh ?? (await ask());
+      return last;
+    },
+    /** The session is over: its last token may still ask what became of it, and no other is. */
+    settle() {
+      token = fresh = last;
+    },
     renewed: () => fresh,
     accepted() {
       fresh = renewal = undefined;
@@ -90,6 +98,7 @@ export function createSession(options, state, onHalt) {
   async function finish(notification, answer) {
     const first = !wiping;
     halt();
+    credentials.settle();
     wiping ??= wipe(notification);
     const result = await wiping;
     void safely(() => answer?.(result));

@@ -4,7 +4,7 @@ import { encodeAck, encodeConnect, encodeEvent, parseFrame, toRefusal } from "./
 import { createTimer, TIMING } from "./tasks.js";
 
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: () => void, closed: (refusal?: Refusal) => void,
+ * @param {{accepted: (told: any) => void, closed: (refusal?: Refusal) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
  *   `closed` is told the refusal if that was the cause */
 export function openSocket(origin, auth, on) {
@@ -49,10 +49,10 @@ export function openSocket(origin, auth, on) {
       send("3");
       expectPing();
     },
-    accepted() {
+    accepted(told) {
       live = true;
       expectPing();
-      on.accepted();
+      on.accepted(told);
     },
     event: ([name, data], id) =>
       on.event(name, data, (answer) => id !== "" && send(encodeAck(id, answer))),

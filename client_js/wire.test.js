@@ -531,6 +531,46 @@ describe("the rest of a client", { concurrency: true }, () => {
     assert.equal(hub.calls[0].headers.authorization, "Bearer token-1");
   });
 
+  test("receipt() asks what became of a logout, and waits as long as it is told", async (t) => {
+    const hub = await startHub(t);
+    const receipt = { id: "l/1", complete: true, sessions: [] };
+    hub.answer = () => [200, receipt];
+    const { client } = startClient(t, hub);
+    assert.deepEqual(await client.receipt("l/1", 2), receipt);
+    await client.receipt("l2");
+    const paths = hub.calls.map(({ path }) => path);
+    assert.deepEqual(paths, ["/logouts/l%2F1?wait=2", "/logouts/l2?wait=0"]);
+  });
+
+  test("receipt() is asked for with the last token once the session is over", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { id: "l1", complete: true }];
+    let count = 0;
+    const { client } = startClient(t, hub, {
+      token: () => {
+        count += 1;
+        return `token-${count}`;
+      },
+    });
+    await reaches(client, "connected");
+    await hub.notify(LOGOUT);
+    await client.receipt("l1");
+    assert.equal(hub.calls[0].headers.authorization, "Bearer token-1");
+    assert.equal(count, 1);
+  });
+
+  test("session is the session's id, as the hub's answer to CONNECT tells it", async (t) => {
+    const accepted = '40{"sid":"a socket","session":"s1","user":"ada","expires_in":600}';
+    const hub = await startRaw(t, (socket) => {
+      socket.send(OPEN);
+      socket.send(accepted);
+    });
+    const { client } = startClient(t, hub);
+    assert.equal(client.session, undefined);
+    await reaches(client, "connected");
+    assert.equal(client.session, "s1");
+  });
+
   test("end() names the session safely, and rejects with the hub's code", async (t) => {
     const hub = await startHub(t);
     const { client, storage } = startClient(t, hub);

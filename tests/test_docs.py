@@ -249,11 +249,21 @@ def test_the_browser_clients_events_and_states_are_documented() -> None:
     assert set(table(told, "state")) == set(re.findall(r'"(\w+)"', states[1]))
 
 
+def test_the_script_tags_attributes_are_documented() -> None:
+    """The client's page has each attribute that the script tag may have, and no other."""
+    told = table(sections(read("browser-client.md"))["Without code"], "attribute")
+    tag = (CLIENT.parent / "tag.js").read_text(encoding="utf-8")
+    listed = re.search(r"ATTRIBUTES = \[([^]]+)\]", tag)
+    assert listed is not None
+    kebab = re.sub(r"([A-Z])", r"-\1", listed[1]).lower()
+    assert set(told) == {f"data-{name}" for name in re.findall(r'"([\w-]+)"', kebab)}
+
+
 def test_the_browser_clients_ways_in_are_documented() -> None:
     """The client's page names the functions that make a client, and the module exports them."""
     told = set(re.findall(r"^- `(\w+)\(", sections(read("browser-client.md"))["Ways in"], re.M))
-    makers = r"@returns {LogoutHub} \*/\nexport function (\w+)"
-    assert told == set(re.findall(makers, CLIENT.read_text(encoding="utf-8")))
+    exported = r"^export (?:function|const) (\w+)"
+    assert told == set(re.findall(exported, CLIENT.read_text(encoding="utf-8"), re.M))
 
 
 def test_every_key_in_redis_is_documented() -> None:

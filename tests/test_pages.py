@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from hub.pages import read_client
-from hub.pages.client import CHECKOUT, join_modules
+from hub.pages.client import CHECKOUT, CLIENT, join_modules
 from tests.conftest import lacking
 
 DECLARATION = re.compile(
     r"^(?:export )?(?:async function|function|const|let|class) ([\w$]+)", re.MULTILINE
 )
-EXPORT = re.compile(r"^export .*?(\w+)\(", re.MULTILINE)
+EXPORT = re.compile(r"^export (?:function|const|class) (\w+)", re.MULTILINE)
 
 
 def modules(folder: Path, **sources: str) -> Path:
@@ -48,17 +48,17 @@ def served(tmp_path: Path) -> Path:
 def test_each_name_is_declared_once() -> None:
     """Modules that become one scope do not share a name, and none is lost."""
     names = DECLARATION.findall(read_client())
-    sources = [path.read_text("utf-8") for path in CHECKOUT.glob("*.js") if is_module(path)]
+    sources = [path.read_text("utf-8") for path in modules_of_the_client()]
     assert len(names) == len(set(names))
     assert sorted(names) == sorted(name for text in sources for name in DECLARATION.findall(text))
 
 
-def test_nothing_is_imported_and_two_functions_are_exported() -> None:
+def test_nothing_is_imported_and_three_functions_are_exported() -> None:
     """The one file stands alone, and shows pages what is documented and no more."""
     text = read_client()
     assert re.findall(r"^\s*import\b|\bimport\(|@import", text, re.MULTILINE) == []
-    assert EXPORT.findall(text) == ["createLogoutHub", "attach"]
-    assert text.count("export ") == 2
+    assert EXPORT.findall(text) == ["createLogoutHub", "attach", "pageHub"]
+    assert text.count("export ") == 3
 
 
 def test_the_console_hears_of_the_apps_mistakes_only() -> None:
@@ -72,9 +72,10 @@ def test_it_is_one_valid_module(served: Path) -> None:
 
 
 def test_importing_it_does_nothing(served: Path) -> None:
-    """An import writes nothing, reaches for no part of a page, leaves no global and no timer."""
+    """An import looks for its script tag, touches nothing else and leaves no global or timer."""
     script = f"""
-        const page = ["window", "document", "location", "localStorage", "sessionStorage", "fetch",
+        globalThis.document = Object.freeze({{ querySelectorAll: () => [] }});
+        const page = ["window", "location", "localStorage", "sessionStorage", "fetch",
           "WebSocket", "addEventListener", "setTimeout", "setInterval"];
         for (const name of page) Object.defineProperty(globalThis, name, {{
           configurable: true, get() {{ throw new Error(`${{name}} was read`); }} }});
@@ -83,14 +84,14 @@ def test_importing_it_does_nothing(served: Path) -> None:
         if (Reflect.ownKeys(globalThis).length !== before) throw new Error("a global is new");
         process.stdout.write(exported.sort().join());
     """
-    assert node("--input-type=module", "--eval", script) == "attach,createLogoutHub"
+    assert node("--input-type=module", "--eval", script) == "attach,createLogoutHub,pageHub"
 
 
 def test_the_wheel_takes_each_module_and_no_test() -> None:
     """What is installed is what a checkout serves."""
     project = tomllib.loads((CHECKOUT.parent / "pyproject.toml").read_text("utf-8"))
     taken = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    names = [path.name for path in CHECKOUT.glob("*.js") if is_module(path)]
+    names = [path.relative_to(CHECKOUT) for path in CHECKOUT.rglob("*.js") if is_module(path)]
     assert taken == {f"client_js/{name}": f"hub/pages/client_js/{name}" for name in names}
 
 
@@ -104,12 +105,34 @@ def test_modules_come_in_the_order_of_their_imports(tmp_path: Path) -> None:
         a="export const a = 1;\nexport async function c() {}\n",
         unused="nonsense",
     )
-    lines = [line for line in join_modules(tmp_path).splitlines() if line and line[0] != "/"]
+    lines = [
+        line for line in join_modules(tmp_path, CLIENT).splitlines() if line and line[0] != "/"
+    ]
     assert lines == [
         "const a = 1;",
         "async function c() {}",
         "const b = a;",
         "export const client = [a, b, c];",
+    ]
+
+
+def test_a_module_of_a_folder_may_leave_the_client_beside(tmp_path: Path) -> None:
+    """Imports are found from where they stand, and those of the client are one, at the top."""
+    (tmp_path / "parts").mkdir()
+    modules(tmp_path / "parts", a='import { one } from "../client.js";\nexport class A {}\n')
+    modules(
+        tmp_path,
+        tasks="export const later = 1;\n",
+        elements='import { two, one } from "./client.js";\nimport { later } from "./tasks.js";\n'
+        'import { A } from "./parts/a.js";\nexport const B = [A, one, two, later];\n',
+    )
+    joined = join_modules(tmp_path, "elements.js", beside=CLIENT)
+    lines = [line for line in joined.splitlines() if line and line[0] != "/"]
+    assert lines == [
+        'import { one, two } from "./client.js";',
+        "const later = 1;",
+        "class A {}",
+        "export const B = [A, one, two, later];",
     ]
 
 
@@ -121,6 +144,7 @@ def test_modules_come_in_the_order_of_their_imports(tmp_path: Path) -> None:
         'import { a as b } from "./a.js";',
         'import { a } from "a";',
         'import { a } from "../a.js";',
+        'import { a } from "./deeper/../../a.js";',
         "import { a } from './a.js';",
         'import { a } from "./a.js"',
         'import { a } from "./a.js"; import { b } from "./b.js";',
@@ -137,7 +161,7 @@ def test_other_forms_are_refused_by_name(tmp_path: Path, line: str) -> None:
     """An import or export that would be joined wrongly is an error that names its file."""
     modules(tmp_path, client='import { b } from "./b.js";\n', b=f"{line}\n", a="")
     with pytest.raises(ValueError, match=r"^b\.js: cannot be joined because of: "):
-        join_modules(tmp_path)
+        join_modules(tmp_path, CLIENT)
 
 
 def test_a_circle_is_refused_by_name(tmp_path: Path) -> None:
@@ -149,7 +173,14 @@ def test_a_circle_is_refused_by_name(tmp_path: Path) -> None:
         a='import { b } from "./b.js";\n',
     )
     with pytest.raises(ValueError, match=r"^b\.js: imports itself by way of client\.js, b\.js"):
-        join_modules(tmp_path)
+        join_modules(tmp_path, CLIENT)
+
+
+def modules_of_the_client() -> list[Path]:
+    """Return the modules of ``/client.js``: the elements are a file of their own."""
+    return [
+        path for path in CHECKOUT.glob("*.js") if is_module(path) and path.name != "elements.js"
+    ]
 
 
 def is_module(path: Path) -> bool:

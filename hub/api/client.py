@@ -1,4 +1,4 @@
-"""``GET /client.js``: the browser client, one file."""
+"""``GET /client.js`` and ``GET /elements.js``: the browser client and its elements, a file each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from functools import cache
 
 from aiohttp import web
 
-from hub.pages import read_client
+from hub.pages import read_client, read_elements
 
 
 async def get_client(request: web.Request) -> web.Response:
     """Return the client, as a module that pages of any origin may import."""
-    text, tag = _client()
+    return _module(request, read_client())
+
+
+async def get_elements(request: web.Request) -> web.Response:
+    """Return the custom elements, in the same way."""
+    return _module(request, read_elements())
+
+
+def _module(request: web.Request, text: str) -> web.Response:
+    tag = _tag(text)
     headers = {
         "ETag": tag,
         "Access-Control-Allow-Origin": "*",
@@ -24,6 +33,5 @@ async def get_client(request: web.Request) -> web.Response:
 
 
 @cache
-def _client() -> tuple[str, str]:
-    text = read_client()
-    return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:22]}"'
+def _tag(text: str) -> str:
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:22]}"'

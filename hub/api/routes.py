@@ -82,6 +82,7 @@ ROUTES = (
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False),
     Route("GET", "/openapi.json", openapi.get_openapi, "This API, as OpenAPI 3.1", secured=False),
     Route("GET", "/client.js", client.get_client, "The browser client", secured=False),
+    Route("GET", "/elements.js", client.get_elements, "The custom elements", secured=False),
 )  # fmt: skip
 
 

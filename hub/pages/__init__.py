@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib import resources
 
-from hub.pages.client import read_client
+from hub.pages.client import read_client, read_elements
 
-__all__ = ["read_client", "read_page"]
+__all__ = ["read_client", "read_elements", "read_page"]
 
 
 def read_page(name: str) -> str:

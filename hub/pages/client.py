@@ -1,50 +1,76 @@
-"""The browser client as one file: its modules joined as they import each other, with no build."""
+"""The browser client and its elements, a file each: modules joined by their imports, no build."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-ENTRY = "client.js"
+CLIENT = "client.js"
+ELEMENTS = "elements.js"
 CHECKOUT = Path(__file__).parents[2] / "client_js"
 
-_IMPORT = re.compile(r'^import \{\s*\w+(?:,\s*\w+)*,?\s*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(
+    r'^import \{\s*(\w+(?:,\s*\w+)*),?\s*\} from "(\.\.?/[\w./-]+\.js)";\n', re.MULTILINE
+)
 _TYPES = re.compile(r"^/\*\* @import .*\*/\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:async function|function|const) \w)", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) \w)", re.MULTILINE)
 _OTHER = re.compile(r"^\s*(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
 
 
 @cache
 def read_client() -> str:
     """Return the browser client, from the wheel's copy of its modules or the checkout's own."""
+    return join_modules(_folder(), CLIENT)
+
+
+@cache
+def read_elements() -> str:
+    """Return the custom elements, which import the client from beside them."""
+    return join_modules(_folder(), ELEMENTS, beside=CLIENT)
+
+
+def _folder() -> Traversable:
     packaged = resources.files("hub.pages").joinpath("client_js")
-    return join_modules(packaged if packaged.is_dir() else CHECKOUT)
+    return packaged if packaged.is_dir() else CHECKOUT
 
 
-def join_modules(folder: Traversable) -> str:
+def join_modules(folder: Traversable, entry: str, beside: str | None = None) -> str:
     """Return one module that exports what the entry exports, and holds what that imports.
+
+    What is imported of ``beside`` stays an import: a module that is served on its own.
 
     Raises:
         ValueError: when a module imports or exports in another form than ours, or in a circle.
     """
     joined: dict[str, str] = {}
+    left: set[str] = set()
 
     def add(name: str, importers: tuple[str, ...]) -> None:
         if name in importers:
             raise ValueError(f"{name}: imports itself by way of {', '.join(importers)}")
         if name in joined:
             return
-        source = folder.joinpath(name).read_text(encoding="utf-8")
-        for imported in _IMPORT.findall(source):
-            add(imported, (*importers, name))
-        text = _TYPES.sub("", _IMPORT.sub("", source))
+
+        def take(found: re.Match[str]) -> str:
+            imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), found[2]))
+            if imported.startswith("../"):
+                return found[0]
+            if imported == beside:
+                left.update(re.findall(r"\w+", found[1]))
+            else:
+                add(imported, (*importers, name))
+            return ""
+
+        text = _IMPORT.sub(take, _TYPES.sub("", folder.joinpath(name).read_text(encoding="utf-8")))
         private = _EXPORT.sub("", text)
         if other := _OTHER.search(private):
             raise ValueError(f"{name}: cannot be joined because of: {other[0].strip()}")
-        joined[name] = f"// ---- {name} ----\n\n{text if name == ENTRY else private}"
+        joined[name] = f"// ---- {name} ----\n\n{text if name == entry else private}"
 
-    add(ENTRY, ())
-    return "\n".join(joined.values())
+    add(entry, ())
+    imports = f'import {{ {", ".join(sorted(left))} }} from "./{beside}";\n\n' if left else ""
+    return imports + "\n".join(joined.values())

@@ -1,0 +1,40 @@
+/** What the page's script tag says, for pages that use the client without code of their own. */
+/** @import { Options } from "./session.js" */
+import { safely } from "./tasks.js";
+
+const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep"];
+
+/** The page's own server gives the token, or says that there is none. @param {string} address */
+async function fetchToken(address) {
+  const answer = await fetch(address, { cache: "no-store", mode: "same-origin" });
+  if (answer.ok) return (await answer.text()).trim();
+  if (answer.status === 401 || answer.status === 403) return undefined;
+  throw new Error(`${address}: ${answer.status}`);
+}
+
+/** @param {string} module the address of the module that the tag loads
+ * @returns {Options | undefined} undefined when no tag of the page asks for a client */
+export function readTag(module) {
+  /** @type {Iterable<HTMLScriptElement>} */
+  const tags = globalThis.document?.querySelectorAll("script[src]") ?? [];
+  const tag = [...tags].find(({ src }) => src === module);
+  if (!tag || !ATTRIBUTES.some((name) => name in tag.dataset)) return undefined;
+  const { url = new URL(module).origin, loginUrl, tokenUrl, keep } = tag.dataset;
+  return {
+    url,
+    loginUrl,
+    keep: keep?.split(/\s+/).filter(Boolean),
+    token: tokenUrl === undefined ? undefined : () => fetchToken(tokenUrl),
+  };
+}
+
+/** Makes buttons of the elements that say so: `data-logout`, with the scope as its value.
+ * @param {(options: {scope: any}) => Promise<unknown>} logout */
+export function onLogoutClick(logout) {
+  document.addEventListener("click", (event) => {
+    const button = /** @type {Element} */ (event.target).closest("[data-logout]");
+    if (!button) return;
+    event.preventDefault();
+    void safely(() => logout({ scope: button.getAttribute("data-logout") || "all" }));
+  });
+}
