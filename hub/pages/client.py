@@ -18,6 +18,7 @@ _IMPORT = re.compile(
 )
 _TYPES = re.compile(r"^/\*\* @import .*\*/\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) \w)", re.MULTILINE)
+_EXPORTS = re.compile(r"^export \{\s*\w+(?:,\s*\w+)*,?\s*\};\n", re.MULTILINE)
 _OTHER = re.compile(r"^\s*(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
 
 
@@ -67,7 +68,8 @@ def join_modules(folder: Traversable, entry: str, beside: str | None = None) -> 
 
         text = _IMPORT.sub(take, _TYPES.sub("", folder.joinpath(name).read_text(encoding="utf-8")))
         private = _EXPORT.sub("", text)
-        if other := _OTHER.search(private):
+        # Only what is named as a whole may leave again, and only from the entry.
+        if other := _OTHER.search(_EXPORTS.sub("", private) if name == entry else private):
             raise ValueError(f"{name}: cannot be joined because of: {other[0].strip()}")
         joined[name] = f"// ---- {name} ----\n\n{text if name == entry else private}"
 

@@ -1,0 +1,144 @@
+/** `<logout-button>`: one button that asks where, and says what happened. */
+/** @import { Hub, ListedSession } from "./hub-element.js" */
+/** @import { Receipt } from "./outcome.js" */
+/** @import { Speech } from "./speech.js" */
+import { createDialog } from "./dialog.js";
+import { make, makeButton, setBusy, write } from "./dom.js";
+import { HubElement } from "./hub-element.js";
+import { followReceipt } from "./outcome.js";
+import { nameAll, say, tellError, tellReceipt } from "./speech.js";
+
+/** @typedef {"session" | "others" | "all"} Scope */
+
+const LABELS = { session: "here", others: "others", all: "everywhere" };
+
+/** How long the question waits for the names of the other devices. */
+const PATIENCE_MS = 500;
+
+/** @param {Scope} scope @param {(scope: Scope) => unknown} choose */
+function createChoice(scope, choose) {
+  const button = makeButton("choice", () => choose(scope));
+  const label = make("span", { part: "choice-label", id: scope });
+  const hint = make("span", { part: "choice-hint", id: `${scope}-hint` });
+  button.className = "choice";
+  button.setAttribute("aria-labelledby", label.id);
+  button.setAttribute("aria-describedby", hint.id);
+  button.append(label, hint);
+  return { scope, button, label, hint };
+}
+
+export class LogoutButton extends HubElement {
+  #button = makeButton("button", () => this.#open());
+  #choices = /** @type {Scope[]} */ (["session", "others", "all"]).map((scope) =>
+    createChoice(scope, (chosen) => this.#logOut(chosen)),
+  );
+  #list = make("div", { class: "choices" }, ...this.#choices.map(({ button }) => button));
+  /** Two, as a dialog makes the page behind it unheard. */
+  #answer = make("div", { class: "message", part: "message", role: "status" });
+  #outside = make("div", { class: "message", part: "message", role: "status" });
+  #login = make("a", { class: "main", part: "login" });
+  #dialog = createDialog([this.#list, this.#answer], () => []);
+  /** The others, once they are known. @type {ListedSession[] | undefined} */
+  #others;
+  #told = () => /** @type {Speech} */ ([]);
+  #isDone = false;
+
+  constructor() {
+    super();
+    this.#button.setAttribute("aria-haspopup", "dialog");
+    this.#dialog.element.addEventListener("close", () => this.#show());
+    this.box.append(this.#button, this.#outside, this.#login, this.#dialog.element);
+  }
+
+  joined() {
+    this.#tell(() => []);
+  }
+
+  ended() {
+    this.#isDone = true;
+    if (!this.#told().length) this.#tell(() => [make("p", {}, ...say(this.words, "ended"))]);
+    this.#show();
+  }
+
+  retext() {
+    const { words } = this;
+    const others = this.#others?.map(({ device }) => device);
+    const names = others?.length ? nameAll(words, others) : say(words, "otherDevices");
+    /** @param {Scope} scope */
+    const hint = (scope) => {
+      if (scope !== "session" && others?.length === 0) return say(words, "alone");
+      return say(words, `${LABELS[scope]}Hint`, { names });
+    };
+    for (const { scope, label, hint: text } of this.#choices) {
+      write(label, say(words, LABELS[scope]));
+      write(text, hint(scope));
+    }
+    write(this.#button, say(words, "logOut"));
+    write(this.#dialog.title, say(words, "where"));
+    write(this.#login, say(words, "loginAgain"));
+    this.#show();
+  }
+
+  /** The question comes with the names if they come soon, and never changes under the pointer. */
+  async #open() {
+    const { hub } = this;
+    if (!hub) return;
+    setBusy(this.#button, true);
+    const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+    const asked = hub.sessions().catch(() => undefined);
+    const sessions = /** @type {ListedSession[] | undefined} */ (await Promise.race([asked, late]));
+    setBusy(this.#button, false);
+    if (!this.isConnected || this.isOver) return;
+    this.#others = sessions?.filter(({ current }) => !current);
+    this.#isDone = false;
+    this.#tell(() => []);
+    this.retext();
+    this.#dialog.element.showModal();
+  }
+
+  /** @param {Scope} scope */
+  async #logOut(scope) {
+    const { hub } = this;
+    if (!hub) return;
+    this.#setBusy(true);
+    this.#tell(() => [make("p", {}, ...say(this.words, "busy"))]);
+    const own = hub.session;
+    try {
+      const answer = await hub.logout({ scope });
+      this.#isDone = true;
+      await followReceipt(hub, answer, (receipt) => {
+        this.#tell(() => tellReceipt(this.words, receipt, own));
+        this.dispatchEvent(new CustomEvent("outcome", { detail: receipt }));
+      });
+    } catch (error) {
+      this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
+    }
+    this.#setBusy(false);
+  }
+
+  /** @param {boolean} is */
+  #setBusy(is) {
+    for (const { button } of this.#choices) setBusy(button, is);
+  }
+
+  /** Said again when the language changes. @param {() => Speech} speech */
+  #tell(speech) {
+    this.#told = speech;
+    this.#show();
+  }
+
+  /** Where the dialog is open it speaks, and afterwards the page. */
+  #show() {
+    const { element, cancel } = this.#dialog;
+    const login = this.getAttribute("login-url");
+    const hadFocus = this.#list.contains(this.shadowRoot?.activeElement);
+    write(cancel, say(this.words, this.#isDone ? "close" : "cancel"));
+    write(this.#answer, element.open ? this.#told() : []);
+    write(this.#outside, element.open ? [] : this.#told());
+    this.#list.hidden = this.#isDone;
+    this.#button.hidden = this.isOver;
+    this.#login.hidden = !this.isOver || login === null;
+    if (login !== null) this.#login.href = login;
+    if (this.#isDone && hadFocus) cancel.focus();
+  }
+}

@@ -1,0 +1,36 @@
+/** What became of a logout, from the hub's receipt. */
+
+/** @typedef {{sid: string, device: string, state: string}} Outcome */
+/** @typedef {{id?: string, sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt */
+/** @typedef {{text: string, outcomes: Outcome[]}} Line */
+
+const ORDER = ["acknowledged", "telling", "notified", "cut", "offline"];
+const ASKS = 4;
+const WAIT_SECONDS = 5;
+
+/** @param {Receipt} receipt @returns {Line[]} the sessions by what became of them, best first */
+export function sortOutcomes({ sessions, complete }) {
+  /** @param {Outcome} outcome */
+  const textOf = ({ state }) => (state === "notified" && !complete ? "telling" : state);
+  return ORDER.map((text) => ({
+    text,
+    outcomes: sessions.filter((outcome) => textOf(outcome) === text),
+  })).filter(({ outcomes }) => outcomes.length);
+}
+
+/** Tells of each receipt until it is complete, some 20 s at most; a hub that cannot be asked any
+ * more leaves it at what was told last.
+ * @param {{receipt: (id: string, wait?: number) => Promise<Receipt>}} hub @param {Receipt} answer
+ * @param {(receipt: Receipt) => unknown} tell */
+export async function followReceipt(hub, answer, tell) {
+  tell(answer);
+  let latest = answer;
+  for (let asked = 0; answer.id && !latest.complete && asked < ASKS; asked++) {
+    try {
+      latest = await hub.receipt(answer.id, WAIT_SECONDS);
+    } catch {
+      return;
+    }
+    tell(latest);
+  }
+}

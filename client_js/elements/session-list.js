@@ -1,0 +1,264 @@
+/** `<session-list>`: where a person is logged in, live, with ways to end it. */
+/** @import { Hub, ListedSession } from "./hub-element.js" */
+/** @import { Receipt } from "./outcome.js" */
+/** @import { Row } from "./session-row.js" */
+/** @import { Speech } from "./speech.js" */
+import { createDialog } from "./dialog.js";
+import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
+import { HubElement } from "./hub-element.js";
+import { followReceipt } from "./outcome.js";
+import { createRow } from "./session-row.js";
+import { nameAll, nameOf, say, tellError, tellReceipt } from "./speech.js";
+
+const REFRESH_MS = 5_000;
+
+/** Errors that asking again may mend. */
+const PASSING = ["unavailable", "rate_limited"];
+
+export class SessionList extends HubElement {
+  /** @type {Map<string, Row>} */
+  #rows = new Map();
+  /** A session that ended never comes back, whatever a late answer says. @type {Set<string>} */
+  #ended = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #asked = 0;
+  #made = 0;
+  #told = () => /** @type {Speech} */ ([]);
+  /** @type {any} what is wrong with the list itself */
+  #trouble;
+  /** @type {Row | "others" | undefined} what the question is about */
+  #subject;
+
+  #loading = make("li", { class: "loading", part: "loading" });
+  #list = make("ul", { class: "list", part: "list", role: "list" }, this.#loading);
+  #news = make("p", { class: "unseen", role: "status" });
+  #notice = make("p", { class: "trouble", part: "notice", role: "status" });
+  #message = make("div", { class: "message", part: "message", role: "status", tabindex: "-1" });
+  #login = make("a", { class: "main", part: "login" });
+  #retry = makeButton("retry", () => this.refresh());
+  #endOthers = makeButton("end-others", () => this.#ask("others"));
+  #hint = make("p", { part: "text", id: "hint" });
+  #confirm = makeButton("confirm", () => this.#end());
+  #dialog = createDialog([this.#hint], () => [this.#confirm]);
+
+  constructor() {
+    super();
+    this.#confirm.className = "main";
+    this.#dialog.element.setAttribute("aria-describedby", "hint");
+    const shown = [this.#message, this.#notice, this.#retry, this.#login, this.#endOthers];
+    const foot = make("div", { class: "foot", part: "foot" }, ...shown, this.#news);
+    this.box.append(this.#list, foot, this.#dialog.element);
+  }
+
+  /** @param {AbortSignal} signal */
+  appeared(signal) {
+    const wake = () => this.#isWatched() && this.refresh();
+    document.addEventListener("visibilitychange", wake, { signal });
+    for (const event of ["online", "pageshow"]) addEventListener(event, wake, { signal });
+    signal.addEventListener("abort", () => clearTimeout(this.#timer));
+  }
+
+  joined() {
+    this.#told = () => [];
+    this.#trouble = undefined;
+    this.#ended.clear();
+    this.#show([]);
+    this.refresh();
+  }
+
+  /** @param {string} state */
+  stateChanged(state) {
+    if (state === "connected") this.refresh();
+  }
+
+  ended() {
+    clearTimeout(this.#timer);
+    this.#trouble = undefined;
+    this.#dialog.element.close();
+    if (!this.#told().length) this.#told = () => [make("p", {}, ...say(this.words, "ended"))];
+    this.#show([]);
+  }
+
+  /** Asks the hub for the list now. */
+  async refresh() {
+    const { hub } = this;
+    if (!hub || this.isOver || !this.isConnected) return;
+    clearTimeout(this.#timer);
+    const asked = ++this.#asked;
+    const [sessions, trouble] = await hub.sessions().then(
+      (list) => [list, undefined],
+      (error) => [undefined, error],
+    );
+    // Only the latest answer counts, and none that comes after the end.
+    if (asked !== this.#asked || this.isOver || !this.isConnected) return;
+    this.#trouble = trouble;
+    if (sessions) this.#take(sessions);
+    else this.retext();
+    const isPassing = !trouble || PASSING.includes(trouble.code);
+    const again = () => this.#isWatched() && this.refresh();
+    if (isPassing) this.#timer = setTimeout(again, REFRESH_MS);
+  }
+
+  #isWatched() {
+    return document.visibilityState === "visible";
+  }
+
+  /** @param {ListedSession[]} sessions */
+  #take(sessions) {
+    const living = sessions.filter(({ sid }) => !this.#ended.has(sid));
+    const isFirst = this.#rows.size === 0;
+    const came = living.filter(({ sid }) => !this.#rows.has(sid));
+    const gone = [...this.#rows.values()].filter(
+      ({ session: { sid } }) => !sessions.some((session) => session.sid === sid),
+    );
+    this.#show(living);
+    if (!isFirst && (came.length || gone.length)) {
+      /** @param {string} key @param {{device: string}[]} list */
+      const tell = (key, list) =>
+        list.flatMap(({ device }) => [
+          ...say(this.words, key, { name: nameOf(this.words, device) }),
+          " ",
+        ]);
+      write(this.#news, [
+        ...tell("arrived", came),
+        ...tell(
+          "left",
+          gone.map(({ session }) => session),
+        ),
+      ]);
+    }
+    this.dispatchEvent(new CustomEvent("sessions", { detail: living }));
+  }
+
+  /** The own session first, then in the hub's order, so that rows keep their places.
+   * @param {ListedSession[]} sessions */
+  #show(sessions) {
+    const wanted = new Set(sessions.map(({ sid }) => sid));
+    for (const [sid, row] of this.#rows) if (!wanted.has(sid)) this.#remove(sid, row);
+    const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current));
+    for (const [index, session] of ordered.entries()) {
+      const row =
+        this.#rows.get(session.sid) ?? createRow(session, ++this.#made, (it) => this.#ask(it));
+      this.#rows.set(session.sid, row);
+      row.update(this.words, session);
+      const place = this.#list.children[index];
+      if (place !== row.element) this.#list.insertBefore(row.element, place ?? null);
+    }
+    this.retext();
+  }
+
+  /** The focus goes on to the next device. @param {string} sid @param {Row} row */
+  #remove(sid, row) {
+    const hadFocus = row.element.contains(this.shadowRoot?.activeElement ?? null);
+    const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
+    row.element.remove();
+    this.#rows.delete(sid);
+    if (this.#subject === row) this.#dialog.element.close();
+    if (hadFocus) (next?.querySelector("button") ?? this.#message).focus();
+  }
+
+  // ---- Ending ----
+
+  /** @param {Row | "others"} subject */
+  #ask(subject) {
+    this.#subject = subject;
+    this.#retextQuestion();
+    this.#dialog.element.showModal();
+  }
+
+  async #end() {
+    const { hub } = this;
+    const subject = this.#subject;
+    this.#dialog.element.close();
+    if (!hub || !subject) return;
+    const button = subject === "others" ? this.#endOthers : subject.button;
+    if (isBusy(button)) return;
+    setBusy(button, true);
+    this.#tell(() => [make("p", {}, ...say(this.words, "busy"))]);
+    const own = hub.session ?? this.#own()?.session.sid;
+    try {
+      const answer = await (subject === "others"
+        ? hub.logout({ scope: "others" })
+        : hub.end(subject.session.sid));
+      for (const { sid } of answer.sessions) this.#ended.add(sid);
+      this.#show(this.#shown().filter(({ sid }) => !this.#ended.has(sid)));
+      setBusy(button, false);
+      await followReceipt(hub, answer, (receipt) => this.#outcome(receipt, own));
+    } catch (error) {
+      this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
+    }
+    setBusy(button, false);
+    this.refresh();
+  }
+
+  /** @param {Receipt} receipt @param {string | undefined} own */
+  #outcome(receipt, own) {
+    this.#tell(() => tellReceipt(this.words, receipt, own));
+    this.dispatchEvent(new CustomEvent("outcome", { detail: receipt }));
+  }
+
+  #shown() {
+    return [...this.#rows.values()].map(({ session }) => session);
+  }
+
+  #own() {
+    return [...this.#rows.values()].find(({ session }) => session.current);
+  }
+
+  // ---- Words ----
+
+  /** Said again when the language changes. @param {() => Speech} speech */
+  #tell(speech) {
+    this.#told = speech;
+    write(this.#message, speech());
+  }
+
+  retext() {
+    const { words } = this;
+    const login = this.getAttribute("login-url");
+    const isRefused = this.#trouble && !PASSING.includes(this.#trouble.code);
+    const others = this.#shown().filter(({ current }) => !current);
+    for (const row of this.#rows.values()) row.update(words, row.session);
+    this.#list.setAttribute("aria-label", words.texts.devices);
+    write(this.#loading, say(words, "loading"));
+    this.#loading.hidden = this.#rows.size > 0 || Boolean(this.#trouble);
+    this.#list.hidden = this.isOver || (isRefused && this.#rows.size === 0);
+    write(this.#message, this.#told());
+    write(this.#notice, this.#trouble ? this.#complain() : []);
+    write(this.#retry, say(words, "retry"));
+    this.#retry.hidden = !this.#trouble;
+    write(this.#login, say(words, "loginAgain"));
+    this.#login.hidden = login === null || !(this.isOver || isRefused);
+    if (login !== null) this.#login.href = login;
+    write(this.#endOthers, say(words, "endOthers"));
+    this.#endOthers.hidden = others.length === 0;
+    write(this.#dialog.cancel, say(words, "cancel"));
+    this.#retextQuestion();
+  }
+
+  #complain() {
+    const { code } = this.#trouble;
+    return code === "unavailable" ? say(this.words, "stale") : tellError(this.words, this.#trouble);
+  }
+
+  #retextQuestion() {
+    const { words } = this;
+    const subject = this.#subject;
+    if (!subject) return;
+    if (subject === "others") {
+      const others = this.#shown().filter(({ current }) => !current);
+      const names = nameAll(
+        words,
+        others.map(({ device }) => device),
+      );
+      write(this.#dialog.title, say(words, "confirmOthers"));
+      write(this.#hint, say(words, "othersHint", { names }));
+    } else {
+      const { device, current } = subject.session;
+      write(this.#dialog.title, say(words, "confirmOne", { name: nameOf(words, device) }));
+      write(this.#hint, say(words, current ? "confirmOwnHint" : "confirmOneHint"));
+    }
+    write(this.#confirm, say(words, subject === "others" ? "endOthers" : "logOut"));
+  }
+}

@@ -1,0 +1,51 @@
+/** What the elements say, as nodes. Names are isolated: they may run in another direction. */
+/** @import { Outcome, Receipt } from "./outcome.js" */
+/** @import { Words } from "./texts.js" */
+import { make } from "./dom.js";
+import { sortOutcomes } from "./outcome.js";
+import { fill } from "./texts.js";
+
+const NAMES_SHOWN = 4;
+
+/** @typedef {(Node | string)[]} Speech */
+
+/** @param {Words} words @param {string} key
+ * @param {Record<string, Node | Speech | string | number>} [values] @returns {Speech} */
+export function say({ lang, texts }, key, values = {}) {
+  /** @param {any} value */
+  const wrap = (value) =>
+    Array.isArray(value) || value instanceof Node ? value : make("bdi", {}, String(value));
+  return fill(lang, texts[key] ?? texts.refused, values, wrap).flat();
+}
+
+/** @param {Words} words @param {string} device @returns {string} */
+export const nameOf = ({ texts }, device) => device || String(texts.unknownDevice);
+
+/** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them */
+export function nameAll(words, devices) {
+  const shown = devices.length > NAMES_SHOWN ? NAMES_SHOWN - 1 : NAMES_SHOWN;
+  /** @type {Speech} */
+  const names = devices.slice(0, shown).map((name) => make("bdi", {}, nameOf(words, name)));
+  const count = devices.length - shown;
+  if (count > 0) names.push(make("span", {}, ...say(words, "more", { count })));
+  return new Intl.ListFormat(words.lang)
+    .formatToParts(names.map((_, index) => String(index)))
+    .map(({ type, value }) => (type === "element" ? names[Number(value)] : value));
+}
+
+/** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
+ * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
+export function tellReceipt(words, receipt, own) {
+  /** @param {Outcome} outcome */
+  const name = ({ sid, device }) => (sid === own ? String(words.texts.thisDevice) : device);
+  const count = receipt.sessions.length;
+  const lines = sortOutcomes(receipt).map(({ text, outcomes }) =>
+    say(words, text, { names: nameAll(words, outcomes.map(name)) }),
+  );
+  if (receipt.pending) lines.unshift(say(words, "ended"), say(words, "pending"));
+  else lines.unshift(count ? say(words, "done", { count }) : say(words, "doneAlone"));
+  return lines.map((line) => make("p", {}, ...line));
+}
+
+/** @param {Words} words @param {any} error what the hub's client rejected with */
+export const tellError = (words, { code }) => say(words, code in words.texts ? code : "refused");
