@@ -51,6 +51,15 @@ function languageOf(element) {
   return root instanceof ShadowRoot ? languageOf(root.host) : "";
 }
 
+/** @param {EventTarget} target @param {string} event @param {(event: any) => void} listener */
+function listen(target, event, listener) {
+  target.addEventListener(event, listener);
+  return () => target.removeEventListener(event, listener);
+}
+
+/** Tells the elements of a page that one of them has ended sessions. */
+const endings = new EventTarget();
+
 /** A server, where nothing is ever shown, may still import the elements. */
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
@@ -119,6 +128,12 @@ export class HubElement extends Base {
     if (this.isConnected) this.#translate();
   }
 
+  /** @param {Receipt} receipt */
+  announce(receipt) {
+    endings.dispatchEvent(new CustomEvent("ending", { detail: this.#hub }));
+    this.dispatchEvent(new CustomEvent("outcome", { detail: receipt, bubbles: true }));
+  }
+
   #join() {
     this.#leave();
     const hub = this.#hub;
@@ -129,6 +144,7 @@ export class HubElement extends Base {
     };
     this.#stops = [
       hub.on("logout", over),
+      listen(endings, "ending", ({ detail }) => detail === hub && this.othersEnded()),
       hub.on("state", (state) => this.isOver || this.stateChanged(state)),
     ];
     if (hub.state === "ended") over();
@@ -154,6 +170,8 @@ export class HubElement extends Base {
   joined(_hub) {}
   /** @param {string} _state */
   stateChanged(_state) {}
+  /** Sessions of this user were ended on this page. */
+  othersEnded() {}
   /** The own session is over. */
   ended() {}
   /** Everything is to be said in `words`. */

@@ -46,7 +46,7 @@ export class LogoutButton extends HubElement {
   constructor() {
     super();
     this.#button.setAttribute("aria-haspopup", "dialog");
-    this.#dialog.element.addEventListener("close", () => this.#show());
+    this.#dialog.element.addEventListener("close", () => this.#closed());
     this.box.append(this.#button, this.#outside, this.#login, this.#dialog.element);
   }
 
@@ -56,17 +56,16 @@ export class LogoutButton extends HubElement {
 
   ended() {
     this.#isDone = true;
-    if (!this.#told().length) this.#tell(() => [make("p", {}, ...say(this.words, "ended"))]);
-    this.#show();
+    this.#tell(() => [make("p", {}, ...say(this.words, "ended"))]);
   }
 
   retext() {
     const { words } = this;
     const others = this.#others?.map(({ device }) => device);
-    const names = others?.length ? nameAll(words, others) : say(words, "otherDevices");
     /** @param {Scope} scope */
     const hint = (scope) => {
       if (scope !== "session" && others?.length === 0) return say(words, "alone");
+      const names = others ? nameAll(words, others) : say(words, "otherDevices");
       return say(words, `${LABELS[scope]}Hint`, { names });
     };
     for (const { scope, label, hint: text } of this.#choices) {
@@ -74,7 +73,6 @@ export class LogoutButton extends HubElement {
       write(text, hint(scope));
     }
     write(this.#button, say(words, "logOut"));
-    write(this.#dialog.title, say(words, "where"));
     write(this.#login, say(words, "loginAgain"));
     this.#show();
   }
@@ -107,13 +105,19 @@ export class LogoutButton extends HubElement {
       const answer = await hub.logout({ scope });
       this.#isDone = true;
       await followReceipt(hub, answer, (receipt) => {
-        this.#tell(() => tellReceipt(this.words, receipt, own));
-        this.dispatchEvent(new CustomEvent("outcome", { detail: receipt }));
+        this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+        this.announce(receipt);
       });
     } catch (error) {
       this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
     }
     this.#setBusy(false);
+  }
+
+  /** What was read in the dialog need not be read again; that the session is over, always. */
+  #closed() {
+    if (this.#isDone && !this.isOver) this.#told = () => [];
+    this.#show();
   }
 
   /** @param {boolean} is */
@@ -129,9 +133,10 @@ export class LogoutButton extends HubElement {
 
   /** Where the dialog is open it speaks, and afterwards the page. */
   #show() {
-    const { element, cancel } = this.#dialog;
+    const { element, title, cancel } = this.#dialog;
     const login = this.getAttribute("login-url");
     const hadFocus = this.#list.contains(this.shadowRoot?.activeElement);
+    write(title, say(this.words, this.#isDone ? "doneTitle" : "where"));
     write(cancel, say(this.words, this.#isDone ? "close" : "cancel"));
     write(this.#answer, element.open ? this.#told() : []);
     write(this.#outside, element.open ? [] : this.#told());

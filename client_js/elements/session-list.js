@@ -46,7 +46,7 @@ export class SessionList extends HubElement {
     super();
     this.#confirm.className = "main";
     this.#dialog.element.setAttribute("aria-describedby", "hint");
-    const shown = [this.#message, this.#notice, this.#retry, this.#login, this.#endOthers];
+    const shown = [this.#endOthers, this.#message, this.#notice, this.#retry, this.#login];
     const foot = make("div", { class: "foot", part: "foot" }, ...shown, this.#news);
     this.box.append(this.#list, foot, this.#dialog.element);
   }
@@ -67,6 +67,10 @@ export class SessionList extends HubElement {
     this.refresh();
   }
 
+  othersEnded() {
+    this.refresh();
+  }
+
   /** @param {string} state */
   stateChanged(state) {
     if (state === "connected") this.refresh();
@@ -76,7 +80,7 @@ export class SessionList extends HubElement {
     clearTimeout(this.#timer);
     this.#trouble = undefined;
     this.#dialog.element.close();
-    if (!this.#told().length) this.#told = () => [make("p", {}, ...say(this.words, "ended"))];
+    this.#told = () => [make("p", {}, ...say(this.words, "ended"))];
     this.#show([]);
   }
 
@@ -134,6 +138,7 @@ export class SessionList extends HubElement {
   /** The own session first, then in the hub's order, so that rows keep their places.
    * @param {ListedSession[]} sessions */
   #show(sessions) {
+    const hadFocus = this.#list.contains(this.shadowRoot?.activeElement ?? null);
     const wanted = new Set(sessions.map(({ sid }) => sid));
     for (const [sid, row] of this.#rows) if (!wanted.has(sid)) this.#remove(sid, row);
     const ordered = [...sessions].sort((a, b) => Number(b.current) - Number(a.current));
@@ -146,16 +151,17 @@ export class SessionList extends HubElement {
       if (place !== row.element) this.#list.insertBefore(row.element, place ?? null);
     }
     this.retext();
+    if (hadFocus && !this.shadowRoot?.activeElement) this.#message.focus();
   }
 
   /** The focus goes on to the next device. @param {string} sid @param {Row} row */
   #remove(sid, row) {
-    const hadFocus = row.element.contains(this.shadowRoot?.activeElement ?? null);
+    if (this.#subject === row) this.#dialog.element.close();
+    const hadFocus = row.button === this.shadowRoot?.activeElement;
     const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
     row.element.remove();
     this.#rows.delete(sid);
-    if (this.#subject === row) this.#dialog.element.close();
-    if (hadFocus) (next?.querySelector("button") ?? this.#message).focus();
+    if (hadFocus) next?.querySelector("button")?.focus();
   }
 
   // ---- Ending ----
@@ -194,8 +200,8 @@ export class SessionList extends HubElement {
 
   /** @param {Receipt} receipt @param {string | undefined} own */
   #outcome(receipt, own) {
-    this.#tell(() => tellReceipt(this.words, receipt, own));
-    this.dispatchEvent(new CustomEvent("outcome", { detail: receipt }));
+    this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+    this.announce(receipt);
   }
 
   #shown() {
@@ -215,6 +221,7 @@ export class SessionList extends HubElement {
   }
 
   retext() {
+    const active = this.shadowRoot?.activeElement;
     const { words } = this;
     const login = this.getAttribute("login-url");
     const isRefused = this.#trouble && !PASSING.includes(this.#trouble.code);
@@ -235,6 +242,8 @@ export class SessionList extends HubElement {
     this.#endOthers.hidden = others.length === 0;
     write(this.#dialog.cancel, say(words, "cancel"));
     this.#retextQuestion();
+    // A button that is gone leaves the focus to what was said.
+    if (active instanceof HTMLElement && active.hidden) this.#message.focus();
   }
 
   #complain() {

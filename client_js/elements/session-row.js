@@ -24,7 +24,9 @@ export function createRow(first, number, end) {
   const standing = make("span");
   const dot = make("span", { class: "dot", part: "dot", "aria-hidden": "true" });
   const state = make("p", { class: "state", part: "state" }, dot, standing);
-  const details = make("p", { class: "details", part: "details" });
+  const since = make("span");
+  const ip = make("bdi");
+  const details = make("p", { class: "details", part: "details" }, since, " ", ip);
   const about = make("div", { id: `about-${number}` }, state, details);
   const button = makeButton("end", () => end(row));
   button.id = `end-${number}`;
@@ -39,7 +41,7 @@ export function createRow(first, number, end) {
 
     /** @param {Words} words @param {ListedSession} session */
     update(words, session) {
-      const { online, current, ip, last_seen_at, created_at } = session;
+      const { online, current, last_seen_at, created_at } = session;
       row.session = session;
       element.className = `session${online ? " online" : ""}`;
       element.part.value = `session${current ? " current" : ""}${online ? " online" : ""}`;
@@ -48,8 +50,8 @@ export function createRow(first, number, end) {
       badge.hidden = !current;
       const seen = () => say(words, "lastSeen", { time: makeTime(words, last_seen_at) });
       write(standing, online ? say(words, "online") : seen());
-      const since = say(words, "since", { time: makeTime(words, created_at) });
-      write(details, ip ? [...since, " · ", make("bdi", {}, ip)] : since);
+      write(since, say(words, "since", { time: makeTime(words, created_at) }));
+      write(ip, [session.ip]);
       write(button, say(words, "logOut"));
     },
   };

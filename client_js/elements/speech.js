@@ -34,16 +34,19 @@ export function nameAll(words, devices) {
 }
 
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
+ * @param {boolean} isOver whether that one has ended
  * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
-export function tellReceipt(words, receipt, own) {
+export function tellReceipt(words, receipt, own, isOver) {
   /** @param {Outcome} outcome */
   const name = ({ sid, device }) => (sid === own ? String(words.texts.thisDevice) : device);
   const count = receipt.sessions.length;
   const lines = sortOutcomes(receipt).map(({ text, outcomes }) =>
     say(words, text, { names: nameAll(words, outcomes.map(name)) }),
   );
-  if (receipt.pending) lines.unshift(say(words, "ended"), say(words, "pending"));
-  else lines.unshift(count ? say(words, "done", { count }) : say(words, "doneAlone"));
+  if (receipt.pending) lines.unshift(say(words, "pending"));
+  else if (count > Number(isOver)) lines.unshift(say(words, "done", { count }));
+  else if (!isOver) lines.unshift(say(words, "doneAlone"));
+  if (isOver) lines.unshift(say(words, "ended"));
   return lines.map((line) => make("p", {}, ...line));
 }
 

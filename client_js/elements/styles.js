@@ -16,6 +16,7 @@ const CSS = `
   line-height: 1.45;
   overflow-wrap: anywhere;
   text-align: start;
+  text-wrap: pretty;
 }
 :host(session-list) { display: block }
 :host([hidden]), [hidden] { display: none !important }
@@ -51,10 +52,12 @@ button:hover { border-color: var(--ink) }
   color: var(--soft);
   cursor: default;
 }
-a { display: inline-block; text-decoration: none }
+a { display: inline-flex; align-items: center; text-decoration: none }
+bdi { text-align: match-parent }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 
 .message:empty { display: none }
+.box > button ~ .message, .box > .message ~ a { margin-block-start: 0.5rem }
 .message > * + * { margin-block-start: 0.25rem; color: var(--soft); font-size: 0.875rem }
 .trouble { color: var(--warn) }
 .unseen {
@@ -109,10 +112,10 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
   padding: 0.75rem 1rem;
 }
 .session + .session { border-block-start: 1px solid var(--line) }
-.device { font-weight: 600 }
+.device { display: flex; flex-wrap: wrap; align-items: center; gap: 0 0.5rem; font-weight: 600 }
+.details { display: flex; flex-wrap: wrap; gap: 0 0.75rem }
 .badge {
   display: inline-block;
-  margin-inline-start: 0.4rem;
   padding: 0 0.5em;
   border-radius: 1em;
   background: color-mix(in srgb, var(--accent) 15%, transparent);
