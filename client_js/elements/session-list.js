@@ -158,10 +158,11 @@ export class SessionList extends HubElement {
   #remove(sid, row) {
     if (this.#subject === row) this.#dialog.element.close();
     const hadFocus = row.button === this.shadowRoot?.activeElement;
-    const next = row.element.nextElementSibling ?? row.element.previousElementSibling;
+    const { previousElementSibling, nextElementSibling } = row.element;
     row.element.remove();
     this.#rows.delete(sid);
-    if (hadFocus) next?.querySelector("button")?.focus();
+    const near = [nextElementSibling, previousElementSibling];
+    if (hadFocus) near.map((other) => other?.querySelector("button")).find(Boolean)?.focus();
   }
 
   // ---- Ending ----
