@@ -17,14 +17,11 @@ const PATIENCE_MS = 500;
 
 /** @param {Scope} scope @param {(scope: Scope) => unknown} choose */
 function createChoice(scope, choose) {
-  const button = makeButton("choice", () => choose(scope));
-  const label = make("span", { part: "choice-label", id: scope });
-  const hint = make("span", { part: "choice-hint", id: `${scope}-hint` });
-  button.className = "choice";
-  button.setAttribute("aria-labelledby", label.id);
+  const button = makeButton("choice-label", () => choose(scope));
+  const hint = make("p", { part: "choice-hint", id: scope });
   button.setAttribute("aria-describedby", hint.id);
-  button.append(label, hint);
-  return { scope, button, label, hint };
+  const card = make("div", { class: "choice", part: "choice" }, button, hint);
+  return { scope, card, button, hint };
 }
 
 export class LogoutButton extends HubElement {
@@ -32,7 +29,7 @@ export class LogoutButton extends HubElement {
   #choices = /** @type {Scope[]} */ (["session", "others", "all"]).map((scope) =>
     createChoice(scope, (chosen) => this.#logOut(chosen)),
   );
-  #list = make("div", { class: "choices" }, ...this.#choices.map(({ button }) => button));
+  #list = make("div", { class: "choices" }, ...this.#choices.map(({ card }) => card));
   /** Two, as a dialog makes the page behind it unheard. */
   #answer = make("div", { class: "message", part: "message", role: "status" });
   #outside = make("div", { class: "message", part: "message", role: "status" });
@@ -68,8 +65,8 @@ export class LogoutButton extends HubElement {
       const names = others ? nameAll(words, others) : say(words, "otherDevices");
       return say(words, `${LABELS[scope]}Hint`, { names });
     };
-    for (const { scope, label, hint: text } of this.#choices) {
-      write(label, say(words, LABELS[scope]));
+    for (const { scope, button, hint: text } of this.#choices) {
+      write(button, say(words, LABELS[scope]));
       write(text, hint(scope));
     }
     write(this.#button, say(words, "logOut"));

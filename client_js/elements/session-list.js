@@ -162,7 +162,11 @@ export class SessionList extends HubElement {
     row.element.remove();
     this.#rows.delete(sid);
     const near = [nextElementSibling, previousElementSibling];
-    if (hadFocus) near.map((other) => other?.querySelector("button")).find(Boolean)?.focus();
+    if (hadFocus)
+      near
+        .map((other) => other?.querySelector("button"))
+        .find(Boolean)
+        ?.focus();
   }
 
   // ---- Ending ----

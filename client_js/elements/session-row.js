@@ -46,7 +46,7 @@ export function createRow(first, number, end) {
       element.className = `session${online ? " online" : ""}`;
       element.part.value = `session${current ? " current" : ""}${online ? " online" : ""}`;
       write(name, [nameOf(words, session.device)]);
-      write(badge, say(words, "thisDevice"));
+      write(badge, current ? say(words, "thisDevice") : []);
       badge.hidden = !current;
       const seen = () => say(words, "lastSeen", { time: makeTime(words, last_seen_at) });
       write(standing, online ? say(words, "online") : seen());

@@ -88,11 +88,33 @@ dialog::backdrop { background: rgb(0 0 0 / 0.5) }
 dialog[open] { display: grid; gap: 1rem }
 h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
 .choices { display: grid; gap: 0.6rem }
-.choice { padding: 0.65rem 0.9rem; text-align: start }
-.choice > * { display: block }
-.choice > :first-child { font-size: 1rem; font-weight: 600 }
-.choice > :last-child { color: var(--soft) }
-.choice:not([aria-disabled="true"]):hover { border-color: var(--accent) }
+.choice {
+  position: relative;
+  padding: 0.65rem 0.9rem;
+  border: 1px solid color-mix(in srgb, var(--ink) 55%, transparent);
+  border-radius: var(--radius);
+}
+.choice p { color: var(--soft); font-size: 0.875rem }
+.choice button {
+  min-height: 1.5rem;
+  padding: 0;
+  border: 0;
+  font-size: 1rem;
+  font-weight: 600;
+  text-align: start;
+}
+.choice button::after {
+  content: "";
+  position: absolute;
+  inset: -1px;
+  border-radius: var(--radius);
+}
+.choice button:focus-visible { outline: 0 }
+.choice button:focus-visible::after { outline: 3px solid var(--accent); outline-offset: 2px }
+.choice:has(:not([aria-disabled="true"]):hover) {
+  border-color: var(--accent);
+  background: color-mix(in srgb, var(--accent) 6%, transparent);
+}
 .actions { display: flex; flex-wrap: wrap; justify-content: end; gap: 0.6rem }
 
 .list {
