@@ -23,8 +23,8 @@ class Log(msgspec.Struct, frozen=True):
 
     ``epoch`` is None when there is none. ``is_lost`` when a reader found that something is missing
     and nobody has made up for it; ``is_mended`` when a logout of everyone has, before which nothing
-    counts any more. ``has_entry`` when the newest entry that the reader knows of, if it knows any,
-    is there; ``is_past`` when that is so old that it may be gone.
+    counts any more. ``has_entry`` when every entry that the reader knows of is there; ``is_past``
+    when those that are not are so old that they may be gone.
     """
 
     epoch: str | None

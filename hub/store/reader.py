@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ READ = Script("read")
 LOSE = Script("lose")
 PAGE = 500
 TRIES = 3
+MOST_WRITTEN = 1_000
 MOST_WAITING = 20_000
 """Messages that may wait while a replay is under way; with more, the reader begins again."""
 
@@ -45,11 +46,15 @@ LOOK = object()
 
 
 class _Part(msgspec.Struct):
-    """How far one partition was read, and the newest entry that is known to exist."""
+    """How far one partition was read, and what is known to have been written.
+
+    ``written`` holds the entries that are not known to stand in the log still: each that was heard
+    or written, until another is known to stand right after it, or a look at the log has found it.
+    """
 
     names: Names
     position: Position | None = None
-    witness: str = BEGINNING
+    written: dict[str, None] = {}
     checked: object = None
     is_lost: bool = False
 
@@ -60,12 +65,18 @@ class _Part(msgspec.Struct):
         self.position = Position(self.position.epoch, entry)
 
     def note(self, previous: str, entry: str) -> None:
-        """Note that this entry exists, and which one was the last before it.
+        """Note that this entry was written, and which one was the last before it."""
+        self.written.pop(previous, None)
+        self.written[entry] = None
+        if len(self.written) > MOST_WRITTEN:
+            del self.written[next(iter(self.written))]
 
-        When that is older than the witness, the witness is missing, and stays to be looked for.
-        """
-        if order(previous) >= order(self.witness):
-            self.witness = entry
+    def settle(self, sought: Iterable[str], last: str) -> None:
+        """Forget the entries that a look has sought; the log's last one stands for them now."""
+        for entry in sought:
+            self.written.pop(entry, None)
+        if last != BEGINNING:
+            self.written[last] = None
 
 
 class LogReader:
@@ -221,7 +232,8 @@ class LogReader:
     async def _read_on(self, part: _Part, events: list[Event]) -> None:
         entries: list[Any] = [None] * PAGE
         while len(entries) == PAGE:
-            seen, last, entries = await self._look(part)
+            sought = list(part.written)
+            seen, last, entries = await self._look(part, sought)
             epoch = seen.epoch or ""
             match weigh(part.position, seen):
                 case Verdict.MEND:
@@ -229,18 +241,19 @@ class LogReader:
                     events.append(await self._lose(part, epoch))
                     return
                 case Verdict.SWEEP:
-                    part.position, part.witness = Position(epoch, last), last
+                    part.position = Position(epoch, last)
                     events.append(Gap("the log begins here"))
                     entries = []
                 case Verdict.READ_ON:
                     assert part.position is not None
                     part.position = Position(epoch, part.position.entry)
             part.is_lost = False
+            part.settle(sought, last)
             for entry, fields in entries:
                 part.advance(entry.decode())
                 events.append(_replayed(fields, part.names.part))
 
-    async def _look(self, part: _Part) -> tuple[Log, str, list[Any]]:
+    async def _look(self, part: _Part, sought: list[str]) -> tuple[Log, str, list[Any]]:
         known = part.position
         epoch, last, there, past, entries = await self._route.call(
             part.names.part,
@@ -249,10 +262,10 @@ class LogReader:
             [
                 known.epoch if known else "",
                 known.entry if known else BEGINNING,
-                part.witness,
                 secrets.token_hex(8),
                 PAGE,
                 self._lifetime_ms,
+                *sought,
             ],
         )
         text = epoch.decode()

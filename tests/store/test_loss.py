@@ -23,7 +23,7 @@ async def end(store: RedisStore) -> None:
     await store.end(Command(Logout(id=name, user=ADA, scope=Scope.ALL, reason=Reason.USER)))
 
 
-@pytest.mark.parametrize("writer", ["itself", "another"])
+@pytest.mark.parametrize("writer", ["itself", "another", "itself after another"])
 @pytest.mark.parametrize("victim", ["heard", "answered"])
 async def test_a_later_logout_does_not_hide_a_loss(
     own_redis: RedisServer, writer: str, victim: str
@@ -42,7 +42,10 @@ async def test_a_later_logout_does_not_hide_a_loss(
             with own_redis.client() as client:
                 ((entry, _),) = client.xrevrange(log, count=1)
                 client.xdel(log, entry)
-            await end(store if writer == "itself" else other)
+                if writer == "itself after another":
+                    # Written without a message, so that the store hears of it by its own answer.
+                    client.xadd(log, {"logout": b"", "leases": "-"})
+            await end(other if writer == "another" else store)
             await listener.until(lambda: listener.count(Loss) > 0)
 
 
