@@ -119,8 +119,10 @@ class LogReader:
         return any(part.is_lost for part in self._parts)
 
     def witness(self, number: int, previous: str, entry: str) -> None:
-        """Remember that an entry was written, after which other one."""
-        self._parts[number].note(previous, entry)
+        """Remember that an entry was written, after which other one, unless it was read since."""
+        part = self._parts[number]
+        if part.position is None or order(entry) > order(part.position.entry):
+            part.note(previous, entry)
 
     async def read(self) -> AsyncGenerator[Event]:
         """Yield what is written; see `Store.follow`."""

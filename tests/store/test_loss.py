@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
-from hub.store.base import Command, Doubtful, Loss
+from hub.store.base import Command, Doubtful, Gap, Loss
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import listening
@@ -68,3 +68,25 @@ async def test_a_caller_is_doubted_while_the_store_may_have_lost_its_end(
         await listener.until(lambda: listener.count(Loss) > 0)
         with pytest.raises(Doubtful):
             await store.end(asked)
+
+
+async def test_a_repeat_of_a_logout_that_is_past_its_time_is_no_loss(
+    own_redis: RedisServer,
+) -> None:
+    """A key is remembered for longer than the log where tokens are short-lived."""
+    asked = Command(Logout(id="i", user=ADA, scope=Scope.ALL, reason=Reason.USER), key="k")
+    async with (
+        RedisStore(own_redis.url, lifetime=LIFETIME) as store,
+        listening(store) as listener,
+    ):
+        await store.end(asked)
+        await end(store)
+        await listener.hear(2)
+        await listener.confirmed()
+        with own_redis.client() as client:
+            ((entry, _),) = client.xrange(Names(ADA).log, count=1)
+            client.xdel(Names(ADA).log, entry)
+        assert (await store.end(asked)).repeated
+        await listener.confirmed()
+        await listener.confirmed()
+        assert (listener.count(Loss), listener.count(Gap)) == (0, 1)
