@@ -134,12 +134,15 @@ describe("attached to the stock client", { concurrency: true }, () => {
     );
     const { client, storage, told } = startAttached(t, hub);
     await reaches(client, "connected");
-    assert.deepEqual(await client.logout({ reason: "suspicious" }), done);
+    assert.deepEqual(await client.logout({ reason: "policy" }), done);
     await until("the app to be told", () => told.length === 1);
-    assert.equal(commands.calls[0].reason, "suspicious");
-    assert.deepEqual(told, [{ id: "l9", scope: "all", reason: "suspicious" }]);
+    assert.equal(commands.calls[0].reason, "policy");
+    assert.deepEqual(told, [{ id: "l9", scope: "all", reason: "policy" }]);
     assert.deepEqual(storage.entries(), { theme: "dark" });
-    assert.deepEqual(hub.calls, []);
+    assert.deepEqual(
+      hub.calls.filter(({ method }) => method !== "GET"),
+      [],
+    );
   });
 
   test("logout() goes by HTTP with the socket's token while there is no connection", async (t) => {
@@ -152,8 +155,9 @@ describe("attached to the stock client", { concurrency: true }, () => {
     assert.equal(socket.active, true);
     await client.logout();
     await reaches(client, "ended");
-    assert.deepEqual([web.calls[0].method, web.calls[0].path], ["POST", "/logout"]);
-    assert.equal(web.calls[0].headers.authorization, "Bearer token-1");
+    const call = web.calls.find(({ path }) => path === "/logout");
+    assert.equal(call?.method, "POST");
+    assert.equal(call?.headers.authorization, "Bearer token-1");
     assert.equal(socket.active, false);
   });
 

@@ -4,43 +4,57 @@
  *
  * @typedef {{scope?: "all" | "others" | "session", sid?: string, reason?: string,
  *   message?: string}} LogoutOptions
- * @typedef {{ask: (command: object) => Promise<any>, wake: () => void, halt: () => void,
+ * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void, halt: () => void,
  *   close: () => void}} Link what carries a session: `ask` gives nothing when it cannot, `halt` is
  *   called when the session is over, `close` lets go at once
  * @typedef {ReturnType<typeof createClient>} LogoutHub
  */
 /** @import { StockSocket } from "./attachment.js" */
+/** @import { Entry } from "./pending.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Options, Session, State } from "./session.js" */
 import { createAttachment, hubOf, stateOf, tokenOf } from "./attachment.js";
 import { createConnection } from "./connection.js";
 import { toNotification } from "./frames.js";
+import { createPending } from "./pending.js";
 import { createRequests, failure } from "./requests.js";
 import { createSession } from "./session.js";
 import { onLogoutClick, readTag } from "./tag.js";
-import { TIMING } from "./tasks.js";
+import { backoffDelay, createTimer, TIMING } from "./tasks.js";
 
 /** `randomUUID` exists on https pages only. */
 const newKey = () => crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(5)).join("-");
 
-/** @param {() => void} wake @returns {() => void} stops listening */
-function onWake(wake) {
-  const off = new AbortController();
-  const { document } = globalThis;
-  const seen = () => document.visibilityState === "visible" && wake();
-  for (const event of ["online", "pageshow"])
-    globalThis.addEventListener?.(event, wake, { signal: off.signal });
-  document?.addEventListener("visibilitychange", seen, { signal: off.signal });
-  return () => off.abort();
-}
-
 /** @param {Options} options @param {State} state
  * @param {(session: Session, requests: Requests) => Link} linkFor */
 function createClient(options, state, linkFor) {
-  const session = createSession(options, state, () => link.halt());
+  const session = createSession(options, state, {
+    halt: () => link.halt(),
+    wake: () => begin(),
+    present: () => requests.present(),
+  });
   const requests = createRequests(options.url, session);
+  const pending = createPending(requests, session, delivered);
   const link = linkFor(session, requests);
-  const sleep = onWake(() => session.isHalted() || link.wake());
+  const timer = createTimer();
+  let attempt = 0;
+
+  /** What is owed to the hub comes first: a session that was logged out is not used again. */
+  async function begin() {
+    try {
+      await pending.deliver();
+      attempt = 0;
+      if (!session.isHalted()) link.wake();
+    } catch {
+      if (!session.isClosed()) timer.start(backoffDelay(attempt++), begin);
+    }
+  }
+
+  /** @param {any} answer @param {Entry} entry @param {boolean} isOwn */
+  function delivered(answer, { command, session: sid }, isOwn) {
+    session.emit("delivered", answer);
+    if (isOwn) void session.finish(toNotification(answer, { ...command, sid }));
+  }
 
   /** What was begun before `close()` is still finished. */
   function assertOpen() {
@@ -48,16 +62,16 @@ function createClient(options, state, linkFor) {
   }
 
   /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.
-   * @param {LogoutOptions} body */
-  async function command(body) {
-    const idempotencyKey = newKey();
-    const answer = await link.ask({ ...body, idempotencyKey }).catch(() => undefined);
+   * @param {LogoutOptions} body @param {string} idempotencyKey */
+  async function send(body, idempotencyKey) {
+    const answer = await link.ask("logout", { ...body, idempotencyKey }).catch(() => undefined);
     if (answer?.ok === true) return answer;
     if (answer?.ok === false) throw failure(answer.error?.code, answer.error?.title);
     const headers = { "Idempotency-Key": idempotencyKey };
     return session.keeping(() => requests.call("POST", "/logout", { headers, body }));
   }
 
+  void begin();
   return {
     /** Ends sessions, by default all. @param {LogoutOptions} [wanted] @returns {Promise<any>} */
     async logout({ scope = "all", sid, reason, message } = {}) {
@@ -65,17 +79,29 @@ function createClient(options, state, linkFor) {
       if (scope === "session" && sid !== undefined && !session.sid()) await requests.check();
       const own =
         scope === "all" || (scope === "session" && [undefined, session.sid()].includes(sid));
+      const command = { scope, sid, reason, message };
+      const why = { scope, reason: reason ?? "user", message, sid: session.sid() };
+      const key = newKey();
+      const stay = own ? session.leave() : () => undefined;
       try {
-        const answer = await command({ scope, sid, reason, message });
-        const why = { scope, reason: reason ?? "user", message, sid: session.sid() };
+        const answer = await send(command, key);
         if (own) await session.finish(toNotification(answer, why));
         return answer;
       } catch (error) {
-        // The answer was lost, or a twin was faster: the session is over in the very way asked for.
         const { code, problem } = /** @type {any} */ (error);
+        if (own && code === "unavailable") {
+          const identity = { session: session.sid(), user: session.user() };
+          pending.keep({ key, command, ...identity, token: session.credentials.last() }, error);
+          await session.finish(toNotification({ pending: true }, why));
+          void begin();
+          return { pending: true, scope, sessions: [] };
+        }
+        // The answer was lost, or a twin was faster: the session is over in the very way asked for.
         if (!own || code !== "token_revoked" || ![problem?.scope, "session"].includes(scope))
           throw error;
         return { id: problem?.id, scope, sessions: [] };
+      } finally {
+        stay();
       }
     },
 
@@ -113,7 +139,7 @@ function createClient(options, state, linkFor) {
     },
     close() {
       session.close();
-      sleep();
+      timer.stop();
       link.close();
     },
   };

@@ -2,16 +2,19 @@
 /** @import { Refusal } from "./frames.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Session, State } from "./session.js" */
-import { toNotification } from "./frames.js";
+import { toExpiry, toNotification } from "./frames.js";
 import { openSocket } from "./socket.js";
 import { around, backoffDelay, createTimer, TIMING, within } from "./tasks.js";
 
 /** @param {Session} session @param {Requests} requests
  * @param {string} [device] */
 export function createConnection(session, { origin, check }, device) {
+  const { credentials } = session;
+  /** Of the next try, or of the refresh while there is a socket. */
   const timer = createTimer();
   const pollTimer = createTimer();
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
+  let /** @type {string | undefined} */ token;
   let starting = false;
   let polling = false;
   let reachable = false;
@@ -19,46 +22,61 @@ export function createConnection(session, { origin, check }, device) {
   let failures = 0;
 
   async function connect() {
-    timer.stop();
     if (starting || socket || session.isHalted()) return;
+    timer.stop();
     starting = true;
     show("connecting");
     try {
-      const token = await session.credentials.next();
-      if (!session.isHalted()) socket = open(token);
+      token = await credentials.next();
+      if (!session.isHalted()) socket = openSocket(origin, { token, device }, handlers);
     } catch {
-      void closed(undefined);
+      void closed();
     }
     starting = false;
   }
 
-  /** @param {string | undefined} token */
-  function open(token) {
-    const auth = { token, device };
-    return openSocket(origin, auth, {
-      accepted,
-      closed: (refusal) => closed(token, refusal),
-      event(name, data, answer) {
-        if (name === "logoutNotification") void session.finish(toNotification(data), answer);
-      },
-    });
-  }
+  const handlers = {
+    /** @param {{session?: string, user?: string, expires_in?: number}} told */
+    accepted(told) {
+      attempt = failures = 0;
+      stopPolling();
+      session.accepted(told.session, told.user);
+      show("connected");
+      refreshIn(told.expires_in);
+    },
+    closed,
+    /** @param {string} name @param {any} data @param {(result: object) => void} answer */
+    event(name, data, answer) {
+      if (name !== "logoutNotification") return;
+      const expiry = credentials.canRenew && toExpiry(data);
+      if (expiry) socket?.leave(expiry);
+      else void session.finish(toNotification(data), answer);
+    },
+  };
 
   /** While polling, it is the polls that say how things stand. @param {State} state */
   function show(state) {
     if (!polling) session.show(state);
   }
 
-  /** @param {{session?: string}} told */
-  function accepted(told) {
-    attempt = failures = 0;
-    stopPolling();
-    session.accepted(told.session);
-    show("connected");
+  /** Asks for a newer token after most of the time, again and again while there is none.
+   * @param {number} [left] seconds */
+  function refreshIn(left = 0) {
+    if (!credentials.canRenew || left < 1) return;
+    const own = socket;
+    const isOver = () => socket !== own || session.isHalted();
+    timer.start(Math.min(left * 800, 2 ** 30), async () => {
+      const next = await credentials.next().catch(() => token);
+      const isNew = next !== token && !session.isLeaving() && !isOver();
+      const answer = isNew && (await ask("refresh", { token: next }).catch(() => undefined));
+      if (isOver()) return;
+      if (answer?.ok) token = next;
+      refreshIn(answer?.ok ? answer.expires_in : left / 5);
+    });
   }
 
-  /** @param {string | undefined} token @param {Refusal} [refusal] */
-  async function closed(token, refusal) {
+  /** @param {Refusal} [refusal] */
+  async function closed(refusal) {
     failures = refusal || socket?.isLive() ? 0 : failures + 1;
     socket = undefined;
     if (refusal) stopPolling();
@@ -88,27 +106,34 @@ export function createConnection(session, { origin, check }, device) {
     pollTimer.stop();
   }
 
-  void connect();
+  /** A socket whose session the hub does not confirm is not trusted any more. */
+  async function confirm() {
+    if ((await check()) || session.isHalted()) return;
+    socket?.leave();
+    void connect();
+  }
+
+  /** @param {string} name @param {object} data @returns {Promise<any>} */
+  const ask = async (name, data) =>
+    socket?.isLive() && within(TIMING.answer, () => socket?.ask(name, data));
+
   return {
-    /** @param {object} command @returns {Promise<any>} */
-    ask: async (command) =>
-      socket?.isLive() && within(TIMING.answer, () => socket?.ask("logout", command)),
+    ask,
     wake() {
       attempt = 0;
       if (polling) void poll();
-      if (socket?.isStale()) socket.close();
-      else if (socket?.isLive()) void check();
-      void connect();
+      if (socket?.isStale()) socket.leave();
+      void (socket?.isLive() ? confirm() : connect());
     },
     /** The hub cuts once it has our ack; the timer is for a hub that does not. */
     halt() {
       stopPolling();
-      timer.start(TIMING.linger, () => socket?.close());
+      timer.start(TIMING.linger, () => socket?.leave());
     },
     close() {
       stopPolling();
       timer.stop();
-      socket?.close();
+      socket?.leave();
     },
   };
 }

@@ -3,7 +3,8 @@
  * a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
- *   sid?: string | null, at?: number}} LogoutNotification why the session ended, as far as known
+ *   sid?: string | null, at?: number, pending?: boolean}} LogoutNotification why the session ended,
+ *   as far as known; `pending` when the hub has not heard of it yet
  * @typedef {{code: string, title: string, retryable: boolean, logout?: object}} Refusal
  */
 
@@ -61,6 +62,13 @@ export function toRefusal(data, message) {
 
 /** @param {any} source @param {LogoutNotification} [otherwise] @returns {LogoutNotification} */
 export function toNotification(source, otherwise) {
-  const { id, scope, reason, message, sid, at } = { ...otherwise, ...(isObject(source) && source) };
-  return JSON.parse(JSON.stringify({ id, scope, reason, message, sid, at }));
+  const known = { ...otherwise, ...(isObject(source) && source) };
+  const { id, scope, reason, message, sid, at, pending } = known;
+  return JSON.parse(JSON.stringify({ id, scope, reason, message, sid, at, pending }));
+}
+
+/** @param {any} data a notification @returns {Refusal | undefined} what it is when a token expired */
+export function toExpiry(data) {
+  if (data?.reason !== "expired") return undefined;
+  return { code: "token_expired", title: "The token expired", retryable: false, logout: data };
 }

@@ -4,11 +4,15 @@ import { isObject, parseJson, toRefusal } from "./frames.js";
 import { TIMING } from "./tasks.js";
 
 /** @typedef {ReturnType<typeof createRequests>} Requests */
-/** @typedef {{headers?: object, body?: object, ms?: number}} Init `ms` is how long it may take */
+/** @typedef {{headers?: object, body?: object, ms?: number, token?: string,
+ *   credentials?: RequestCredentials}} Init `ms` is how long it may take */
 
 /** @param {string} [code] @param {string} [title] @param {object} [details] */
 export const failure = (code = "unavailable", title = "The hub cannot be reached", details = {}) =>
   Object.assign(new Error(title), details, { code });
+
+/** Whether the same may be granted another time. @param {number} status */
+export const isLater = (status) => status >= 500 || status === 429;
 
 /** @param {string} [url] */
 function originOf(url) {
@@ -23,16 +27,14 @@ export function createRequests(url, session) {
   let /** @type {Promise<boolean> | undefined} */ checking;
   let etag = "";
 
-  /** @param {string} method @param {string} path @param {Init} [init]
-   * @returns {Promise<{status: number, body: any, headers: Headers}>} */
-  async function request(method, path, init = {}, retry = true) {
-    const { headers, body, ms = TIMING.accept } = init;
-    const token = await session.credentials.next();
+  /** With the credentials given, whatever they are. @param {string} method @param {string} path
+   * @param {Init} init @returns {Promise<{status: number, body: any, headers: Headers}>} */
+  async function send(method, path, { headers, body, token, credentials, ms = TIMING.accept }) {
     const response = await fetch(origin + path, {
       method,
       cache: "no-store",
       redirect: "error",
-      credentials: token === undefined ? "include" : "same-origin",
+      credentials: credentials ?? (token === undefined ? "include" : "same-origin"),
       keepalive: method !== "GET",
       signal: AbortSignal.timeout(ms),
       headers: {
@@ -43,12 +45,21 @@ export function createRequests(url, session) {
       body: body && JSON.stringify(body),
     });
     const answer = parseJson(await response.text());
-    if (response.status === 401 && answer?.code) {
-      const refusal = { ...toRefusal(answer), retryable: false, logout: answer };
+    return { status: response.status, body: answer, headers: response.headers };
+  }
+
+  /** As this session, which a 401 ends. @param {string} method @param {string} path
+   * @param {Init} [init] */
+  async function request(method, path, init, retry = true) {
+    const token = await session.credentials.next();
+    const answer = await send(method, path, { ...init, token });
+    const { status, body } = answer;
+    if (status === 401 && body?.code) {
+      const refusal = { ...toRefusal(body), retryable: false, logout: body };
       if ((await session.refused(refusal, token)) && retry)
         return request(method, path, init, false);
     }
-    return { status: response.status, body: answer, headers: response.headers };
+    return answer;
   }
 
   async function recheck() {
@@ -57,12 +68,21 @@ export function createRequests(url, session) {
     const changed = answer?.status === 200 && isObject(answer.body);
     if (!answer || session.isHalted() || !(changed || answer.status === 304)) return false;
     if (changed) etag = answer.headers.get("etag") ?? "";
-    session.accepted(changed ? answer.body.sid : undefined);
+    session.accepted(answer.body?.sid, answer.body?.user);
     return true;
   }
 
   return {
     origin,
+    send,
+
+    /** Who is logged in by what the app has now, which may be another session than this one. */
+    async present() {
+      const token = await session.credentials.ask();
+      const { status, body } = await send("GET", "/session", { token });
+      if (isLater(status)) throw failure();
+      return { token, now: status === 200 ? body : undefined };
+    },
 
     /** @param {string} method @param {string} path @param {Init} [init]
      * @returns {Promise<any>} what the hub answers, if it grants it */

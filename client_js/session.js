@@ -4,23 +4,30 @@
  * @typedef {object} Options
  * @property {string} [url] the hub's origin; by default the page's own
  * @property {string | (() => string | undefined | Promise<string | undefined>)} [token]
- *   a function is asked at each connect; without a token the hub's cookie is used
- * @property {string[]} [keep] storage keys and cookie names that clearing leaves alone (a hub on the
- *   page's own origin has the browser clear all cookies when a logout had to go by HTTP)
+ *   a function is asked at each connect and refresh; without a token the hub's cookie is used
+ * @property {string[]} [keep] names of storage keys, cookies, databases and caches that clearing
+ *   leaves alone (a hub on the page's own origin has the browser clear all cookies when a logout
+ *   had to go by HTTP)
  * @property {string} [loginUrl] where the page goes once `onLogout` has settled
  * @property {(notification: LogoutNotification) => unknown} [onLogout] called once, after clearing
  * @property {string} [device] a name that people read in their list of sessions
- * @property {Storage[]} [storages] what to clear; by default `localStorage` and `sessionStorage`
+ * @property {Storage[]} [storages] clears these and cookies only, not what all of the origin shares
  * @property {(notification: LogoutNotification) => unknown} [clear]
  *   clears what only the app knows of; has 1.5 s before the hub is told that it failed
+ * @property {Profile | ((notification: LogoutNotification) => Profile)} [profile] how much is
+ *   cleared; by default "lost" when the reason is `suspicious`, else "ordinary"
+ * @property {string | Iterable<Element>} [hide] private content, a selector or elements, hidden
+ *   until the session is confirmed; by default what has the attribute `data-private`
  *
  * @typedef {"connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed"} State
  * @typedef {ReturnType<typeof createSession>} Session
  */
+/** @import { Cleared, Profile } from "./clearing.js" */
 /** @import { LogoutNotification, Refusal } from "./frames.js" */
-/** @import { Cleared } from "./storage.js" */
+import { createCleaner } from "./clearing.js";
+import { createCurtain } from "./curtain.js";
 import { toNotification } from "./frames.js";
-import { createCleaner } from "./storage.js";
+import { createTabs } from "./tabs.js";
 import { safely, TIMING, within } from "./tasks.js";
 
 const ENDED = ["token_revoked", "token_expired", "token_too_old"];
@@ -30,6 +37,7 @@ function createCredentials(token) {
   let /** @type {string | undefined} */ fresh;
   let /** @type {string | undefined} */ last;
   let /** @type {{used: unknown, done: Promise<boolean>} | undefined} */ renewal;
+  let settled = false;
   const ask = async () => (typeof token === "function" ? within(TIMING.accept, token) : token);
 
   /** @param {unknown} used @param {string} code */
@@ -42,17 +50,22 @@ function createCredentials(token) {
   }
 
   return {
+    canRenew: typeof token === "function",
+    /** What the app has now. */
+    ask,
     async next() {
-      last = fresh ?? (await ask());
+      const next = settled ? last : (fresh ?? (await ask()));
+      if (!settled) last = next;
       return last;
     },
-    /** The session is over: its last token may still ask what became of it, and no other is. */
-    settle() {
-      token = fresh = last;
-    },
+    last: () => last,
     renewed: () => fresh,
     accepted() {
       fresh = renewal = undefined;
+    },
+    /** The session is over: its last token may still ask what became of it, and no other is. */
+    settle() {
+      settled = true;
     },
     /** Once until a token is accepted; late refusals of the same token share the outcome.
      * @param {unknown} used @param {string} code */
@@ -65,20 +78,29 @@ function createCredentials(token) {
 }
 
 /** @param {Options} options @param {State} state
- * @param {() => void} onHalt called at most once, when nothing more is to be tried */
-export function createSession(options, state, onHalt) {
+ * @param {{halt: () => void, wake: () => void, present: () => Promise<{now?: {sid: string}}>}} on
+ *   `halt` is called at most once, when nothing more is to be tried; `wake` when the session is to
+ *   be confirmed anew */
+export function createSession(options, state, on) {
   const credentials = createCredentials(options.token);
   const { wipe, keeping } = createCleaner(options);
+  const curtain = createCurtain(options.hide, on.wake);
+  const tabs = createTabs(
+    () => ownSid,
+    (notification) => finish(toNotification(notification)),
+  );
   /** @type {Record<string, Set<(value: any) => void>>} */
-  const listeners = { state: new Set(), logout: new Set(), error: new Set() };
+  const listeners = {};
   let /** @type {Promise<Cleared> | undefined} */ wiping;
   let /** @type {string | undefined} */ ownSid;
+  let /** @type {string | undefined} */ ownUser;
   let halted = false;
+  let leaving = 0;
   const isClosed = () => state === "closed";
 
   /** @param {string} event @param {unknown} value */
   function emit(event, value) {
-    for (const listener of listeners[event]) void safely(() => listener(value));
+    for (const listener of listeners[event] ?? []) void safely(() => listener(value));
   }
 
   /** @param {State} next */
@@ -89,17 +111,28 @@ export function createSession(options, state, onHalt) {
   }
 
   function halt() {
-    if (!halted) onHalt();
+    if (!halted) on.halt();
     halted = true;
   }
 
+  /** News that comes late, to a page that slept: there may be a newer login in this browser. */
+  async function isTaken() {
+    if (ownSid === undefined || !curtain.isDrawn()) return false;
+    const { now } = await within(TIMING.hook, on.present).catch(() => ({ now: undefined }));
+    return now !== undefined && now.sid !== ownSid;
+  }
+
   /** Every end is answered once all is cleared, but only the first is announced.
-   * @param {LogoutNotification} notification @param {(result: Cleared) => void} [answer] */
-  async function finish(notification, answer) {
+   * @param {LogoutNotification} notification @param {(result: Cleared) => void} [answer]
+   * @param {boolean} [taken] */
+  async function finish(notification, answer, taken) {
     const first = !wiping;
+    wiping ??= Promise.resolve(taken ?? isTaken()).then((is) => wipe(notification, is));
     halt();
     credentials.settle();
-    wiping ??= wipe(notification);
+    curtain.draw(true);
+    if (first && !taken && !isClosed()) tabs.tell(notification);
+    tabs.close();
     const result = await wiping;
     void safely(() => answer?.(result));
     if (first) void announce(notification);
@@ -117,20 +150,37 @@ export function createSession(options, state, onHalt) {
     credentials,
     keeping,
     finish,
+    emit,
     isClosed,
     isHalted: () => halted,
     state: () => state,
     sid: () => ownSid,
+    user: () => ownUser,
+
+    /** A logout is under way: nothing is to prolong the session. @returns {() => void} it failed */
+    leave() {
+      leaving += 1;
+      return () => {
+        leaving -= 1;
+      };
+    },
+    isLeaving: () => leaving > 0,
 
     /** How the link stands, which is of no interest any more once halted. @param {State} next */
     show(next) {
       if (!halted) setState(next);
     },
 
-    /** The hub says that the session is alive. @param {string} [sid] its name, where told */
-    accepted(sid = ownSid) {
+    /** The hub says that the session is alive. @param {string} [sid] @param {string} [user] whose
+     *   it is, where told: by cookie, another person may have logged in meanwhile */
+    accepted(sid = ownSid, user = ownUser) {
+      if (halted) return;
+      if (ownUser !== undefined && user !== ownUser)
+        return void finish(toNotification({ sid: ownSid }), undefined, true);
       ownSid = sid;
+      ownUser = user;
       credentials.accepted();
+      curtain.draw(false);
     },
 
     /** @param {Refusal} refusal @param {unknown} used the token that was refused
@@ -151,14 +201,18 @@ export function createSession(options, state, onHalt) {
       return false;
     },
 
-    /** @param {"state" | "logout" | "error"} event @param {(value: any) => void} listener */
+    /** @param {"state" | "logout" | "error" | "delivered"} event
+     * @param {(value: any) => void} listener @returns {() => void} stops listening */
     on(event, listener) {
+      listeners[event] ??= new Set();
       listeners[event].add(listener);
       return () => void listeners[event].delete(listener);
     },
 
     close() {
       halted = true;
+      curtain.stop();
+      tabs.close();
       setState("closed");
     },
   };

@@ -70,7 +70,7 @@ export function openSocket(origin, auth, on) {
   });
 
   return {
-    close,
+    leave,
     isLive: () => live,
     /** Timers stand still while a laptop sleeps; the clock does not. */
     isStale: () => live && Date.now() - heard > patience,

@@ -1,13 +1,16 @@
 /** What the tests share: a memory Storage, a hub made of the stock server, and patient waiting. */
 import { createServer } from "node:http";
 import { Server } from "socket.io";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 
 Object.assign(globalThis, { WebSocket });
+/** Tests of one file share a process, and would be tabs of one browser. */
+Reflect.deleteProperty(globalThis, "BroadcastChannel");
 
 /** The client reports what the app's own code throws; what a test throws on purpose is no news. */
 const report = console.error;
-console.error = (error) => /^expected|^no answer in/.test(error?.message) || report(error);
+console.error = (error) =>
+  /^expected|^no answer in|^cookies are left/.test(error?.message) || report(error);
 
 /** A generous bound: it tells a hang from slowness, and asserts no speed. */
 const PATIENCE_MS = 20_000;
@@ -150,6 +153,56 @@ export function refuse(io, judge) {
     next(data && Object.assign(new Error(data.code), { data }));
   });
   return tries.calls;
+}
+
+/** A server that speaks frames by hand, for what the stock server would never do.
+ * @param {import("node:test").TestContext} t @param {(socket: import("ws").WebSocket, count: number) => void} greet */
+export async function startRaw(t, greet) {
+  const web = await startHttp(t);
+  const frames = recorder();
+  const sockets = new WebSocketServer({ server: web.server, path: "/socket.io/" });
+  let count = 0;
+  sockets.on("connection", (socket) => {
+    socket.on("message", (data) => frames(String(data)));
+    count += 1;
+    greet(socket, count);
+  });
+  return Object.assign(web, { count: () => count, frames: frames.calls });
+}
+
+export const OPEN = '0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}';
+
+/** A hub that accepts every socket with what the hub tells beside Socket.IO's `sid`, and answers
+ * events as `obey` says: the stock server tells nothing.
+ * @param {import("node:test").TestContext} t
+ * @param {{session?: string, user?: string, expires_in?: number}} told
+ * @param {(name: string, data: any) => any} [obey] */
+export async function startTelling(t, told, obey = () => undefined) {
+  /** @type {{token?: string}[]} */
+  const auths = [];
+  /** @type {import("ws").WebSocket[]} */
+  const sockets = [];
+  const events = recorder();
+  const hub = await startRaw(t, (socket) => {
+    sockets.push(socket);
+    socket.send(OPEN);
+    socket.on("message", async (data) => {
+      const [, type, id, body] = /^4([02])(\d*)(.*)$/s.exec(String(data)) ?? [];
+      if (type === "0") {
+        auths.push(JSON.parse(body || "{}"));
+        socket.send(`40${JSON.stringify({ sid: "a socket", ...told })}`);
+      } else if (type === "2") {
+        const [name, value] = JSON.parse(body);
+        events({ name, value });
+        const answer = await obey(name, value);
+        if (answer) socket.send(`43${id}${JSON.stringify([answer])}`);
+      }
+    });
+  });
+  /** @param {any} notification */
+  const notify = (notification) =>
+    sockets.at(-1)?.send(`427${JSON.stringify(["logoutNotification", notification])}`);
+  return Object.assign(hub, { auths, sockets, events: events.calls, notify });
 }
 
 export const LOGOUT = {

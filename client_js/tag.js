@@ -2,7 +2,7 @@
 /** @import { Options } from "./session.js" */
 import { safely } from "./tasks.js";
 
-const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep"];
+const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep", "hide"];
 
 /** The page's own server gives the token, or says that there is none. @param {string} address */
 async function fetchToken(address) {
@@ -19,10 +19,11 @@ export function readTag(module) {
   const tags = globalThis.document?.querySelectorAll("script[src]") ?? [];
   const tag = [...tags].find(({ src }) => src === module);
   if (!tag || !ATTRIBUTES.some((name) => name in tag.dataset)) return undefined;
-  const { url = new URL(module).origin, loginUrl, tokenUrl, keep } = tag.dataset;
+  const { url = new URL(module).origin, loginUrl, tokenUrl, keep, hide } = tag.dataset;
   return {
     url,
     loginUrl,
+    hide,
     keep: keep?.split(/\s+/).filter(Boolean),
     token: tokenUrl === undefined ? undefined : () => fetchToken(tokenUrl),
   };

@@ -2,23 +2,22 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { quietWhile, REVOKED, reaches, recorder, refuse, startHub, until } from "./support.js";
+import { closePage, openPage } from "./support-page.js";
 
 let count = 0;
 
-afterEach(() => Reflect.deleteProperty(globalThis, "document"));
+afterEach(closePage);
 
 /** Loads the module as a script tag with these attributes does, in a page of its own.
  * @param {Record<string, string>} dataset @param {string} [src] another script's address */
 async function loadByTag(dataset, src) {
   count += 1;
   const address = new URL(`./client.js?${count}`, import.meta.url).href;
-  const document = Object.assign(new EventTarget(), {
-    querySelectorAll: () => [
-      { src: "https://app.test/other.js", dataset: { logoutHub: "" } },
-      { src: src ?? address, dataset },
-    ],
-  });
-  Object.assign(globalThis, { document });
+  const { document } = openPage();
+  document.elements["script[src]"] = [
+    { src: "https://app.test/other.js", dataset: { logoutHub: "" } },
+    { src: src ?? address, dataset },
+  ];
   const { pageHub } = await import(address);
   return { document, hub: pageHub() };
 }

@@ -8,6 +8,8 @@ export const TIMING = {
   poll: 5_000,
   retryWhilePolling: 30_000,
   linger: 5_000,
+  tick: 2_000,
+  absence: 10_000,
 };
 
 /** @param {number} ms a mean, so that many clients do not come at the same moment */

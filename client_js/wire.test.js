@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { WebSocketServer } from "ws";
 import { createLogoutHub } from "./client.js";
 import {
   LOGOUT,
   MemoryStorage,
+  OPEN,
   quietWhile,
   REVOKED,
   reaches,
@@ -13,6 +13,8 @@ import {
   soon,
   startHttp,
   startHub,
+  startRaw,
+  startTelling,
   until,
 } from "./support.js";
 import { TIMING } from "./tasks.js";
@@ -41,21 +43,6 @@ function startClient(t, { url }, options) {
   return { client, storage, told: onLogout.calls, errors: error.calls };
 }
 
-/** A server that speaks frames by hand, for what the stock server would never do.
- * @param {TestContext} t @param {(socket: import("ws").WebSocket, count: number) => void} greet */
-async function startRaw(t, greet) {
-  const web = await startHttp(t);
-  const frames = recorder();
-  const sockets = new WebSocketServer({ server: web.server, path: "/socket.io/" });
-  let count = 0;
-  sockets.on("connection", (socket) => {
-    socket.on("message", (data) => frames(String(data)));
-    count += 1;
-    greet(socket, count);
-  });
-  return Object.assign(web, { count: () => count, frames: frames.calls });
-}
-const OPEN = '0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}';
 const IMPATIENT = '0{"sid":"e","upgrades":[],"pingInterval":60,"pingTimeout":60}';
 
 describe("connecting", { concurrency: true }, () => {
@@ -277,6 +264,107 @@ describe("refusals", { concurrency: true }, () => {
   }
 });
 
+describe("a token that is about to end", { concurrency: true }, () => {
+  /** Gives a new token each time. */
+  function minting() {
+    let count = 0;
+    return () => {
+      count += 1;
+      return `token-${count}`;
+    };
+  }
+  const TOLD = { session: "s1", user: "ada", expires_in: 1.2 };
+
+  test("is replaced over the socket, by as much as the hub says is left", async (t) => {
+    const hub = await startTelling(t, TOLD, () => ({ ok: true, expires_in: 600 }));
+    const { client } = startClient(t, hub, { token: minting() });
+    await until("the refresh", () => hub.events.length > 0);
+    await quietWhile();
+    assert.deepEqual(hub.events, [{ name: "refresh", value: { token: "token-2" } }]);
+    assert.equal(hub.sockets.length, 1);
+    assert.equal(client.state, "connected");
+  });
+
+  test("is asked for again while there is no newer one", async (t) => {
+    const hub = await startTelling(t, { ...TOLD, expires_in: 8 }, () => ({ ok: true }));
+    const asked = recorder();
+    let token = "old";
+    const { client } = startClient(t, hub, {
+      token: () => {
+        asked();
+        return token;
+      },
+    });
+    await reaches(client, "connected");
+    await until("a vain try", () => asked.calls.length === 2);
+    assert.deepEqual(hub.events, []);
+    token = "new";
+    await until("the refresh", () => hub.events.length > 0);
+    assert.deepEqual(hub.events, [{ name: "refresh", value: { token: "new" } }]);
+  });
+
+  test("is left alone when it is no function's", async (t) => {
+    const hub = await startTelling(t, TOLD);
+    startClient(t, hub);
+    await until("the connect", () => hub.auths.length === 1);
+    await quietWhile();
+    assert.deepEqual(hub.events, []);
+  });
+
+  test("and ended is answered by connecting with a newer one", async (t) => {
+    const hub = await startTelling(t, {});
+    const { client, storage, told } = startClient(t, hub, { token: minting() });
+    await reaches(client, "connected");
+    hub.notify({ id: "x", scope: "session", reason: "expired", sid: "s1" });
+    await until("a second connection", () => hub.auths.length === 2);
+    await reaches(client, "connected");
+    assert.deepEqual(hub.auths, [{ token: "token-1" }, { token: "token-2" }]);
+    assert.deepEqual(told, []);
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
+  for (const [name, token] of /** @type {const} */ ([
+    ["there is none newer", () => "token-1"],
+    ["it is no function's", "token-1"],
+  ]))
+    test(`and ended ends the session when ${name}`, async (t) => {
+      const hub = await startTelling(t, {});
+      const { client, storage, told } = startClient(t, hub, { token });
+      await reaches(client, "connected");
+      const notification = { id: "x", scope: "session", reason: "expired", sid: "s1" };
+      hub.notify(notification);
+      await reaches(client, "ended");
+      assert.deepEqual(storage.entries(), { theme: "dark" });
+      assert.deepEqual(told, [notification]);
+    });
+
+  for (const [when, isUnderWay] of /** @type {const} */ ([
+    ["was told while the token was asked for", false],
+    ["was under way then", true],
+  ]))
+    test(`is not sent after a logout that ${when}`, async (t) => {
+      const answers = recorder(() => new Promise(() => undefined));
+      const hub = await startTelling(t, TOLD, answers);
+      /** @type {(token: string) => void} */
+      let give = () => undefined;
+      let count = 0;
+      const asked = recorder(() => {
+        count += 1;
+        return count === 1 ? "token-1" : new Promise((resolve) => (give = resolve));
+      });
+      const { client } = startClient(t, hub, { token: /** @type {any} */ (asked) });
+      await until("the question for a token", () => asked.calls.length === 2);
+      if (isUnderWay) void client.logout().catch(() => undefined);
+      else hub.notify(LOGOUT);
+      await until("the end", () => isUnderWay || client.state === "ended");
+      give("token-2");
+      await quietWhile();
+      const names = hub.events.map(({ name }) => name);
+      assert.deepEqual(names, isUnderWay ? ["logout"] : []);
+      assert.equal(hub.sockets.length, 1);
+    });
+});
+
 describe("a notification", { concurrency: true }, () => {
   test("is cleared for, acked and told, in this order, and ends all trying", async (t) => {
     const hub = await startHub(t);
@@ -384,10 +472,10 @@ describe("logout()", { concurrency: true }, () => {
     const commands = answerLogout(hub, DONE);
     const { client, storage, told } = startClient(t, hub);
     await reaches(client, "connected");
-    assert.deepEqual(await client.logout({ reason: "suspicious", message: "Lost phone" }), DONE);
+    assert.deepEqual(await client.logout({ reason: "policy", message: "Lost phone" }), DONE);
     assert.deepEqual(storage.entries(), { theme: "dark" });
     assert.match(commands[0].idempotencyKey, /^.{16,}$/);
-    const command = { scope: "all", reason: "suspicious", message: "Lost phone" };
+    const command = { scope: "all", reason: "policy", message: "Lost phone" };
     assert.deepEqual({ ...commands[0], idempotencyKey: 0 }, { ...command, idempotencyKey: 0 });
     await until("the app to be told", () => told.length === 1);
     assert.deepEqual(told, [{ ...command, id: "l9" }]);

@@ -36,7 +36,7 @@ CLIENT = ROOT / "client_js" / "client.js"
 CLIENT_FILES = sorted(
     file
     for file in CLIENT.parent.glob("*.js")
-    if not file.name.endswith(".test.js") and file.name != "support.js"
+    if not file.name.endswith(".test.js") and not file.name.startswith("support")
 )
 SOCKETS = ROOT / "hub" / "realtime" / "sockets.py"
 NAMES = ROOT / "hub" / "store" / "names.py"
@@ -243,7 +243,8 @@ def test_the_browser_clients_members_are_documented() -> None:
 def test_the_browser_clients_events_and_states_are_documented() -> None:
     """The client's page has each event that the client emits and each state, and no other."""
     told, source = sections(read("browser-client.md"))["Events"], client_source()
-    assert set(table(told, "event")) == set(re.findall(r'(?<![.\w])emit\("(\w+)"', source))
+    emitted = re.findall(r'(?:session\.|(?<![.\w]))emit\("(\w+)"', source)
+    assert set(table(told, "event")) == set(emitted)
     states = re.search(r'@typedef {("connecting"[^}]+)} State', source)
     assert states is not None
     assert set(table(told, "state")) == set(re.findall(r'"(\w+)"', states[1]))

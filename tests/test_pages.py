@@ -185,4 +185,4 @@ def modules_of_the_client() -> list[Path]:
 
 def is_module(path: Path) -> bool:
     """Tell the client's modules from its tests."""
-    return not path.name.endswith(".test.js") and path.name != "support.js"
+    return not path.name.endswith(".test.js") and not path.name.startswith("support")

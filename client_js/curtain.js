@@ -1,0 +1,71 @@
+/** Hides private content until the hub has confirmed the session, and after an absence once more. */
+import { TIMING } from "./tasks.js";
+
+const MARK = "data-private";
+
+/** @param {string | Iterable<Element>} [hide] elements are given the mark @returns {string} */
+function toSelector(hide = `[${MARK}]`) {
+  if (typeof hide === "string") return hide;
+  for (const element of hide) element.setAttribute(MARK, "");
+  return `[${MARK}]`;
+}
+
+/** @param {string | Iterable<Element> | undefined} hide what is private
+ * @param {() => void} wake called when the page is back, and the session to be confirmed anew */
+export function createCurtain(hide, wake) {
+  const { document } = globalThis;
+  if (!document) return { draw() {}, isDrawn: () => false, stop() {} };
+  const selector = toSelector(hide);
+  // A sheet also covers what the app adds later, and no content policy forbids it.
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
+  document.adoptedStyleSheets.push(sheet);
+  const off = new AbortController();
+  const ticking = setInterval(look, TIMING.tick);
+  let seen = Date.now();
+
+  /** @param {boolean} closed */
+  function draw(closed) {
+    sheet.disabled = !closed;
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+      document.querySelectorAll(selector)
+    )) {
+      element.inert = closed;
+      if (!closed) element.hidden = false;
+    }
+  }
+
+  function back() {
+    draw(true);
+    wake();
+  }
+
+  /** Ticks come late when the computer slept, and do not count while nobody looks.
+   * @param {unknown} [event] */
+  function look(event) {
+    if (document.visibilityState !== "visible") return;
+    const absence = Date.now() - seen;
+    seen = Date.now();
+    if (absence > TIMING.absence) back();
+    else if (event) wake();
+  }
+
+  /** @param {EventTarget} target @param {string} event @param {(event: unknown) => void} listener */
+  const on = (target, event, listener) =>
+    target.addEventListener(event, listener, { signal: off.signal });
+  on(document, "visibilitychange", look);
+  on(document, "resume", back);
+  on(globalThis, "online", back);
+  // The back/forward cache keeps the page as it is now.
+  on(globalThis, "pagehide", () => draw(true));
+  on(globalThis, "pageshow", wake);
+  draw(true);
+  return {
+    draw,
+    isDrawn: () => !sheet.disabled,
+    stop() {
+      off.abort();
+      clearInterval(ticking);
+    },
+  };
+}

@@ -1,0 +1,18 @@
+/** Tells the browser's other tabs of a session's end, without the network. */
+/** @import { LogoutNotification } from "./frames.js" */
+
+/** @param {() => string | undefined} sid of this tab's session: a tab of another does not listen, so
+ *   that a late message undoes no fresh login
+ * @param {(notification: LogoutNotification) => void} ended */
+export function createTabs(sid, ended) {
+  const channel = globalThis.BroadcastChannel && new BroadcastChannel("logout-hub");
+  if (channel)
+    channel.onmessage = ({ data }) => {
+      if (sid() !== undefined && data?.sid === sid()) ended(data.notification);
+    };
+  return {
+    /** @param {LogoutNotification} notification */
+    tell: (notification) => channel?.postMessage({ sid: sid(), notification }),
+    close: () => channel?.close(),
+  };
+}
