@@ -7,6 +7,13 @@
  * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void, halt: () => void,
  *   close: () => void}} Link what carries a session: `ask` gives nothing when it cannot, `halt` is
  *   called when the session is over, `close` lets go at once
+ * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline"}
+ *   } Outcome what became of a session
+ * @typedef {{id?: string, scope: string, reason?: string, at?: number, message?: string | null,
+ *   sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt `pending` when the hub has
+ *   not heard of the logout yet
+ * @typedef {{sid: string, device: string, ip: string, created_at: number, last_seen_at: number,
+ *   expires_at: number, online: boolean, current: boolean}} ListedSession times in s since 1970
  * @typedef {ReturnType<typeof createClient>} LogoutHub
  */
 /** @import { StockSocket } from "./attachment.js" */
@@ -73,7 +80,7 @@ function createClient(options, state, linkFor) {
 
   void begin();
   return {
-    /** Ends sessions, by default all. @param {LogoutOptions} [wanted] @returns {Promise<any>} */
+    /** Ends sessions, by default all. @param {LogoutOptions} [wanted] @returns {Promise<Receipt>} */
     async logout({ scope = "all", sid, reason, message } = {}) {
       assertOpen();
       if (scope === "session" && sid !== undefined && !session.sid()) await requests.check();
@@ -105,13 +112,13 @@ function createClient(options, state, linkFor) {
       }
     },
 
-    /** @returns {Promise<any[]>} */
+    /** @returns {Promise<ListedSession[]>} */
     async sessions() {
       assertOpen();
       return (await requests.call("GET", "/sessions")).sessions;
     },
 
-    /** Ends one of the user's sessions. @param {string} sid @returns {Promise<any>} */
+    /** Ends one of the user's sessions. @param {string} sid @returns {Promise<Receipt>} */
     async end(sid) {
       assertOpen();
       const path = `/sessions/${encodeURIComponent(sid)}`;
@@ -123,7 +130,7 @@ function createClient(options, state, linkFor) {
 
     /** What became of a logout. @param {string} id
      * @param {number} [wait] seconds, up to 10, in which the last word may still come
-     * @returns {Promise<any>} */
+     * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {
       assertOpen();
       const path = `/logouts/${encodeURIComponent(id)}?wait=${wait}`;

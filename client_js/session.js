@@ -20,6 +20,8 @@
  *   until the session is confirmed; by default what has the attribute `data-private`
  *
  * @typedef {"connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed"} State
+ * @typedef {{state: State, logout: LogoutNotification, delivered: any,
+ *   error: {code: string, title: string}}} Events
  * @typedef {ReturnType<typeof createSession>} Session
  */
 /** @import { Cleared, Profile } from "./clearing.js" */
@@ -98,7 +100,7 @@ export function createSession(options, state, on) {
   let leaving = 0;
   const isClosed = () => state === "closed";
 
-  /** @param {string} event @param {unknown} value */
+  /** @template {keyof Events} Name @param {Name} event @param {Events[Name]} value */
   function emit(event, value) {
     for (const listener of listeners[event] ?? []) void safely(() => listener(value));
   }
@@ -201,8 +203,8 @@ export function createSession(options, state, on) {
       return false;
     },
 
-    /** @param {"state" | "logout" | "error" | "delivered"} event
-     * @param {(value: any) => void} listener @returns {() => void} stops listening */
+    /** @template {keyof Events} Name @param {Name} event
+     * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
     on(event, listener) {
       listeners[event] ??= new Set();
       listeners[event].add(listener);
