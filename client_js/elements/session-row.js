@@ -18,7 +18,7 @@ function makeTime({ lang }, seconds) {
 /** @param {ListedSession} first @param {number} number one that no other row has
  * @param {(row: Row) => unknown} end */
 export function createRow(first, number, end) {
-  const name = make("bdi", { id: `name-${number}` });
+  const name = make("span", { id: `name-${number}` });
   const badge = make("span", { class: "badge", part: "badge" });
   const device = make("p", { class: "device", part: "device" }, name, " ", badge);
   const standing = make("span");
@@ -45,7 +45,7 @@ export function createRow(first, number, end) {
       row.session = session;
       element.className = `session${online ? " online" : ""}`;
       element.part.value = `session${current ? " current" : ""}${online ? " online" : ""}`;
-      write(name, [nameOf(words, session.device)]);
+      write(name, [make("bdi", {}, nameOf(words, session.device))]);
       write(badge, current ? say(words, "thisDevice") : []);
       badge.hidden = !current;
       const seen = () => say(words, "lastSeen", { time: makeTime(words, last_seen_at) });

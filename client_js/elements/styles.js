@@ -15,9 +15,10 @@ const CSS = `
   color: var(--ink);
   line-height: 1.45;
   overflow-wrap: anywhere;
-  text-align: start;
+  text-align: left;
   text-wrap: pretty;
 }
+:host(:dir(rtl)) { text-align: right }
 :host(session-list) { display: block }
 :host([hidden]), [hidden] { display: none !important }
 *, ::before, ::after { box-sizing: border-box }
@@ -53,7 +54,7 @@ button:hover { border-color: var(--ink) }
   cursor: default;
 }
 a { display: inline-flex; align-items: center; text-decoration: none }
-bdi { text-align: match-parent }
+h2, p, span, button, a { unicode-bidi: plaintext }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 
 .message:empty { display: none }
@@ -101,7 +102,7 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
   border: 0;
   font-size: 1rem;
   font-weight: 600;
-  text-align: start;
+  text-align: inherit;
 }
 .choice button::after {
   content: "";
@@ -148,15 +149,15 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
 }
 .state, .details { color: var(--soft); font-size: 0.875rem }
 .dot {
-  display: inline-block;
+  flex: none;
   width: 0.55em;
   height: 0.55em;
-  margin-inline-end: 0.45em;
   border: 2px solid currentColor;
   border-radius: 50%;
 }
+.state { display: flex; align-items: baseline; gap: 0.45em }
 .online .state { color: var(--good) }
-.online .dot { background: currentColor; box-shadow: inset 0 0 0 1em currentColor; forced-color-adjust: none }
+.online .dot { border-width: 0.28em }
 .foot { display: grid; justify-items: start; gap: 0.75rem; margin-block-start: 0.75rem }
 .foot:not(:has(> :not([hidden], :empty, .unseen))) { display: none }
 @media (max-width: 30rem) {
