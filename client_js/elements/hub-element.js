@@ -138,9 +138,10 @@ export class HubElement extends Base {
     this.#leave();
     const hub = this.#hub;
     if (!hub) return;
-    const over = () => {
+    /** @param {{message?: string | null}} [notification] */
+    const over = (notification) => {
       this.isOver = true;
-      this.ended();
+      this.ended(notification?.message ?? "");
     };
     this.#stops = [
       hub.on("logout", over),
@@ -172,8 +173,8 @@ export class HubElement extends Base {
   stateChanged(_state) {}
   /** Sessions of this user were ended on this page. */
   othersEnded() {}
-  /** The own session is over. */
-  ended() {}
+  /** The own session is over. @param {string} _message the app's words for it, if any */
+  ended(_message) {}
   /** Everything is to be said in `words`. */
   retext() {}
 }

@@ -6,7 +6,7 @@ import { createDialog } from "./dialog.js";
 import { make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
-import { nameAll, say, tellError, tellReceipt } from "./speech.js";
+import { nameAll, say, tellEnd, tellError, tellReceipt } from "./speech.js";
 
 /** @typedef {"session" | "others" | "all"} Scope */
 
@@ -51,9 +51,12 @@ export class LogoutButton extends HubElement {
     this.#tell(() => []);
   }
 
-  ended() {
+  /** @param {string} message */
+  ended(message) {
     this.#isDone = true;
-    this.#tell(() => [make("p", {}, ...say(this.words, "ended"))]);
+    this.#others = undefined;
+    this.#told = () => tellEnd(this.words, message);
+    this.retext();
   }
 
   retext() {
@@ -102,7 +105,7 @@ export class LogoutButton extends HubElement {
       const answer = await hub.logout({ scope });
       this.#isDone = true;
       await followReceipt(hub, answer, (receipt) => {
-        this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+        if (this.hub === hub) this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
         this.announce(receipt);
       });
     } catch (error) {

@@ -8,7 +8,7 @@ import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
 import { createRow } from "./session-row.js";
-import { nameAll, nameOf, say, tellError, tellReceipt } from "./speech.js";
+import { nameAll, nameOf, say, tellEnd, tellError, tellReceipt } from "./speech.js";
 
 const REFRESH_MS = 5_000;
 
@@ -76,11 +76,14 @@ export class SessionList extends HubElement {
     if (state === "connected") this.refresh();
   }
 
-  ended() {
+  /** Names of devices are private. @param {string} message */
+  ended(message) {
     clearTimeout(this.#timer);
     this.#trouble = undefined;
     this.#dialog.element.close();
-    this.#told = () => [make("p", {}, ...say(this.words, "ended"))];
+    this.#subject = undefined;
+    for (const element of [this.#news, this.#hint, this.#dialog.title]) write(element, []);
+    this.#told = () => tellEnd(this.words, message);
     this.#show([]);
   }
 
@@ -117,21 +120,16 @@ export class SessionList extends HubElement {
       ({ session: { sid } }) => !sessions.some((session) => session.sid === sid),
     );
     this.#show(living);
-    if (!isFirst && (came.length || gone.length)) {
-      /** @param {string} key @param {{device: string}[]} list */
-      const tell = (key, list) =>
-        list.flatMap(({ device }) => [
-          ...say(this.words, key, { name: nameOf(this.words, device) }),
-          " ",
-        ]);
-      write(this.#news, [
-        ...tell("arrived", came),
-        ...tell(
-          "left",
-          gone.map(({ session }) => session),
-        ),
-      ]);
-    }
+    /** @param {string} key @param {string} device */
+    const tell = (key, device) => [
+      ...say(this.words, key, { name: nameOf(this.words, device) }),
+      " ",
+    ];
+    const news = [
+      ...came.flatMap(({ device }) => tell("arrived", device)),
+      ...gone.flatMap(({ session }) => tell("left", session.device)),
+    ];
+    if (!isFirst && news.length) write(this.#news, news);
     this.dispatchEvent(new CustomEvent("sessions", { detail: living }));
   }
 
@@ -161,12 +159,8 @@ export class SessionList extends HubElement {
     const { previousElementSibling, nextElementSibling } = row.element;
     row.element.remove();
     this.#rows.delete(sid);
-    const near = [nextElementSibling, previousElementSibling];
-    if (hadFocus)
-      near
-        .map((other) => other?.querySelector("button"))
-        .find(Boolean)
-        ?.focus();
+    const near = nextElementSibling?.querySelector("button");
+    if (hadFocus) (near ?? previousElementSibling?.querySelector("button"))?.focus();
   }
 
   // ---- Ending ----
@@ -195,7 +189,7 @@ export class SessionList extends HubElement {
       for (const { sid } of answer.sessions) this.#ended.add(sid);
       this.#show(this.#shown().filter(({ sid }) => !this.#ended.has(sid)));
       setBusy(button, false);
-      await followReceipt(hub, answer, (receipt) => this.#outcome(receipt, own));
+      await followReceipt(hub, answer, (receipt) => this.#outcome(hub, receipt, own));
     } catch (error) {
       this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
     }
@@ -203,9 +197,9 @@ export class SessionList extends HubElement {
     this.refresh();
   }
 
-  /** @param {Receipt} receipt @param {string | undefined} own */
-  #outcome(receipt, own) {
-    this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+  /** @param {Hub} hub @param {Receipt} receipt @param {string | undefined} own */
+  #outcome(hub, receipt, own) {
+    if (this.hub === hub) this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
     this.announce(receipt);
   }
 

@@ -50,5 +50,11 @@ export function tellReceipt(words, receipt, own, isOver) {
   return lines.map((line) => make("p", {}, ...line));
 }
 
+/** @param {Words} words @param {string} message the app's own words, if any */
+export const tellEnd = (words, message) => [
+  make("p", {}, ...say(words, "ended")),
+  ...(message ? [make("p", { dir: "auto" }, message)] : []),
+];
+
 /** @param {Words} words @param {any} error what the hub's client rejected with */
 export const tellError = (words, { code }) => say(words, code in words.texts ? code : "refused");

@@ -157,7 +157,7 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
 }
 .state { display: flex; align-items: baseline; gap: 0.45em }
 .online .state { color: var(--good) }
-.online .dot { border-width: 0.28em }
+.online .dot { background: currentColor }
 .foot { display: grid; justify-items: start; gap: 0.75rem; margin-block-start: 0.75rem }
 .foot:not(:has(> :not([hidden], :empty, .unseen))) { display: none }
 @media (max-width: 30rem) {
