@@ -33,6 +33,7 @@ HTML = """<!doctype html><html lang="{lang}" dir="{dir}">
 <main><h1>Devices</h1>
 <logout-button login-url="/page/login"></logout-button>
 <session-list login-url="/page/login"></session-list></main></html>"""
+TAG = '<script type="module" src="/client.js" data-logout-hub></script>'
 LOOK = """:root { color-scheme: light dark }
 body { margin: 1rem; background: light-dark(#f5f4f0, #16181d); color: light-dark(#1b1d23, #eceef2) }
 main { font-family: sans-serif }"""
@@ -72,12 +73,13 @@ async def get_page(request: web.Request) -> web.Response:
     """Answer for the app."""
     answers = {
         "devices": ("text/html", HTML),
+        "tag": ("text/html", HTML.replace("<script", TAG + "<script")),
         "code.js": ("text/javascript", CODE),
         "look.css": ("text/css", LOOK),
         "login": ("text/html", "<!doctype html><title>Log in</title>"),
     }
     kind, text = answers[request.match_info["name"]]
-    if text == HTML:
+    if "{lang}" in text:
         text = text.format(**{"lang": "en", "dir": "ltr", **request.query})
     headers = {"Content-Security-Policy": POLICY}
     return web.Response(text=text, content_type=kind, charset="utf-8", headers=headers)
@@ -144,6 +146,7 @@ async def desk(
     browser: Browser,
     hub: Replica,
     *,
+    page: str = "devices",
     query: str = "",
     cookie: str | None = None,
     with_token: bool = True,
@@ -162,7 +165,7 @@ async def desk(
         if with_token:
             await context.add_init_script(f"window.key = {json.dumps(token('ada', 'laptop'))}")
         opened = Desk(await context.new_page())
-        await opened.page.goto(f"{hub.url}/page/devices?{query}")
+        await opened.page.goto(f"{hub.url}/page/{page}?{query}")
         yield opened
         assert [
             text for text in opened.complaints if not any(words in text for words in expected)
@@ -312,8 +315,10 @@ async def test_a_logout_from_elsewhere_empties_the_list(browser: Browser, hub: R
     async with device(hub, "Phone"), desk(browser, hub) as ada:
         await expect(ada.row("Phone")).to_be_visible()
         await ada.end("Phone").focus()
-        await hub.call("POST", "/logout", token("ada", "Phone"))
+        words = {"message": "Ask <b>Grace</b>"}
+        await hub.call("POST", "/logout", token("ada", "Phone"), json=words)
         await expect(ada.list).to_contain_text("You are logged out on this device.")
+        await expect(ada.list).to_contain_text("Ask <b>Grace</b>")
         await expect(ada.list).not_to_contain_text("Phone")
         await expect(ada.button.get_by_role("button")).to_have_count(0)
         assert "You are logged out" in await ada.focused()
@@ -360,6 +365,21 @@ async def test_the_hub_may_be_gone_and_come_back(browser: Browser) -> None:
         await context.__aexit__(None, None, None)
 
 
+async def test_what_happened_moves_nothing(browser: Browser, hub: Replica) -> None:
+    """Rows and buttons stay where they are while the list says what it does."""
+    async with device(hub, "Phone"), device(hub, "Tablet"), desk(browser, hub) as ada:
+        await expect(ada.rows).to_have_count(3)
+        others = ada.list.get_by_role("button", name="Log out all other devices")
+        places = [await ada.rows.nth(1).bounding_box(), await others.bounding_box()]
+        await ada.page.route("**/sessions/*", lambda route: route.abort())
+        await ada.end("Phone").click()
+        await ada.dialog.get_by_role("button", name="Log out").click()
+        await expect(ada.list).to_contain_text("this may not have worked. Please try again.")
+        await ada.assert_accessible()
+        assert [await ada.rows.nth(1).bounding_box(), await others.bounding_box()] == places
+        ada.complaints.clear()
+
+
 async def test_the_cookie_is_enough(browser: Browser, hub: Replica) -> None:
     """Elements that are given no hub ask the one that they came from, with its cookie."""
     async with (
@@ -370,6 +390,18 @@ async def test_the_cookie_is_enough(browser: Browser, hub: Replica) -> None:
         await expect(ada.rows.nth(0)).to_contain_text("This device")
         same = "document.querySelector('logout-button').hub === document.querySelector('{}').hub"
         assert await ada.page.evaluate(same.format("session-list"))
+
+
+async def test_a_hub_that_the_page_made_is_used(browser: Browser, hub: Replica) -> None:
+    """A script tag that asks for a client, and elements: one client, one connection."""
+    async with desk(
+        browser, hub, page="tag", with_token=False, cookie=token("ada", "laptop")
+    ) as ada:
+        await expect(ada.rows).to_have_count(1)
+        same = (
+            "document.querySelector('session-list').hub === (await import('/client.js')).pageHub()"
+        )
+        assert await ada.page.evaluate(f"async () => {same}")
 
 
 async def test_who_is_not_logged_in_is_told_so(browser: Browser, hub: Replica) -> None:
