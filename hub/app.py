@@ -19,7 +19,8 @@ from hub.api.routes import add_routes
 from hub.core.model import SECOND
 from hub.core.tokens import MAX_TOKEN_BYTES, Rules, load_public_key, prepare_secret
 from hub.metrics import Metrics
-from hub.pages.demo import add_demo
+from hub.pages.demo import add_demo, suit_demo
+from hub.pages.routes import add_pages
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
@@ -73,8 +74,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """Return the hub as an aiohttp application.
 
     Raises:
-        SettingsError: when there is nothing to verify tokens with.
+        SettingsError: when there is nothing to verify tokens with, or the demo cannot be served.
     """
+    if demo:
+        settings = suit_demo(settings)
     store, keys, metrics = create_store(settings), create_keys(settings), Metrics()
     rules = Rules(
         algorithms=settings.algorithms,
@@ -131,9 +134,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     )
     app.on_response_prepare.append(add_headers)
     add_routes(app)
+    add_pages(app, settings, authority)
     server.attach(app)
     if demo:
-        add_demo(app, settings)
+        add_demo(app, settings, authority)
     app.cleanup_ctx.append(_running(store, keys, follower, presences, reports))
     app.on_shutdown.append(_closing(server, delivery))
     return app

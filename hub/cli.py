@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import secrets
 import signal
 from typing import Any
 
 import click
 import structlog
-from pydantic import SecretStr
 
 from hub import commands
 from hub import doctor as doctor_module
@@ -51,9 +49,6 @@ def serve(demo: bool, **options: Any) -> None:
     In production:     HUB_REDIS_URL=redis://… HUB_JWT_JWKS_URL=https://… logout-hub serve
     """
     settings = settings_or_stop(options)
-    if demo and not settings.has_key:
-        secret = SecretStr(secrets.token_hex(32))
-        settings = settings.model_copy(update={"jwt_secret": secret})
     configure_logs(settings.log_format)
     try:
         run(doctor_module.refuse_unsafe(settings))

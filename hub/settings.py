@@ -51,6 +51,16 @@ def _origin(value: str) -> str:
     return value.lower()
 
 
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    is_path = value.startswith("/") and not value.startswith("//")
+    is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname)
+    # Browsers read a backslash as a slash, and leave out what is not printable.
+    if not (is_path or is_absolute) or not value.isprintable() or re.search(r"[\\\s]", value):
+        raise ValueError("neither an http(s) address nor a path like /login")
+    return value
+
+
 def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
 
@@ -149,6 +159,9 @@ class Settings(BaseSettings):
     )
     allowed_origins: Origins = Field(
         (), description="web origins that may use the hub from a browser"
+    )
+    login_url: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="where people log in: an address, or a path; pages of the hub link to it"
     )
     transports: Texts = Field(
         ("polling", "websocket"), description="Engine.IO transports that are offered"

@@ -85,6 +85,7 @@ GOOD: dict[str, tuple[str, Any]] = {
         "https://app.example,http://localhost:3000",
         ("https://app.example", "http://localhost:3000"),
     ),
+    "HUB_LOGIN_URL": ("https://app.example/login?to=a", "https://app.example/login?to=a"),
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
@@ -197,6 +198,10 @@ MALFORMED = {
     "HUB_LOG_FORMAT": ["xml", "JSON"],
     "HUB_REPLICA": ["a b", "a/b", "a:b", "x" * 65, "é", "a\n"],
     "HUB_COOKIE_NAME": ["a b", "a=b", "a;b", "é", "a\n"],
+    "HUB_LOGIN_URL": [
+        "login", "//evil.example", "/\\evil.example", "/\t/evil.example", "https:login", "http://",
+        "https:///login", "javascript:alert(1)", "ftp://app.example/", "/log in", "/a\n", "http://[",
+    ],
     "HUB_JWT_JWKS_URL": ["http://id.example/keys", "id.example/keys", "file:///etc/keys", "x"],
     "HUB_JWT_PUBLIC_KEY": [
         "no such file", "/no/such/file", "/", "x" * 5000, __file__, "-----BEGIN PUBLIC KEY-----",

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+import secrets
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
+from pydantic import SecretStr
 
+from hub.access.authority import Authority
 from hub.access.minting import mint_token
 from hub.access.requests import read_request
-from hub.errors import Forbidden
-from hub.pages import read_page
+from hub.errors import Forbidden, Unauthorized
+from hub.pages.documents import serving
 from hub.settings import Settings, SettingsError
 
 TOKEN_LIFETIME = 900.0
-FILES = {
-    "/": ("demo.html", "text/html"),
-    "/demo.css": ("demo.css", "text/css"),
-    "/demo.js": ("demo.js", "text/javascript"),
-}
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+COOKIE = "logout_hub_demo"
+FILES = {"/": "demo.html", "/demo.css": "demo.css", "/demo.js": "demo.js"}
 
 
 class DemoTokenRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,37 +29,61 @@ class DemoTokenRequest(msgspec.Struct, forbid_unknown_fields=True):
     sid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
-def add_demo(app: web.Application, settings: Settings) -> None:
-    """Serve the demo.
+def suit_demo(settings: Settings) -> Settings:
+    """Return the settings with what the demo needs and nobody has set.
 
     Raises:
         SettingsError: when the hub listens on more than loopback, or has no secret to sign with.
     """
     if not is_loopback(settings.host):
         raise SettingsError("HUB_HOST: the demo mints tokens for anybody, so it stays on loopback")
-    if settings.jwt_secret is None:
+    if settings.has_key and settings.jwt_secret is None:
         raise SettingsError("HUB_JWT_SECRET: the demo needs a secret to sign tokens with")
-    secret = settings.jwt_secret.get_secret_value()
+    own = [f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
+    changes: dict[str, Any] = {
+        "jwt_secret": settings.jwt_secret or SecretStr(secrets.token_hex(32)),
+        "cookie_name": settings.cookie_name or COOKIE,
+        "login_url": settings.login_url or "/demo/login",
+        "allowed_origins": (*settings.allowed_origins, *own),
+    }
+    return settings.model_copy(update=changes)
 
-    async def post_token(request: web.Request) -> web.Response:
-        # Another site's page may name this machine (DNS rebinding), but not under a local name.
-        if not is_loopback(request.url.host or ""):
-            raise Forbidden("the demo answers under a local name only")
-        asked = read_request(DemoTokenRequest, await request.read())
-        token = mint_token(
-            secret,
-            asked.user,
+
+def add_demo(app: web.Application, settings: Settings, authority: Authority) -> None:
+    """Serve the demo, with settings that suit it."""
+
+    def mint(user: str, sid: str | None) -> str:
+        assert settings.jwt_secret is not None, "suit_demo has seen to it"
+        return mint_token(
+            settings.jwt_secret.get_secret_value(),
+            user,
             lifetime=min(TOKEN_LIFETIME, settings.token_max_lifetime),
             algorithm=settings.algorithms[0],
-            sid=asked.sid,
+            sid=sid,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
         )
-        return web.json_response({"token": token})
 
-    for path, (name, kind) in FILES.items():
-        app.router.add_get(path, _page(name, kind))
+    async def post_token(request: web.Request) -> web.Response:
+        _refuse_other_names(request)
+        asked = read_request(DemoTokenRequest, await request.read())
+        return web.json_response({"token": mint(asked.user, asked.sid)})
+
+    async def get_login(request: web.Request) -> web.Response:
+        """Log this browser in as Ada, by cookie, unless it is, and show her devices."""
+        _refuse_other_names(request)
+        name = settings.cookie_name or COOKIE
+        answer = web.Response(status=303, headers={"Location": "/devices"})
+        try:
+            await authority.admit(request.cookies.get(name, ""))
+        except Unauthorized:
+            answer.set_cookie(name, mint("ada", None), httponly=True, samesite="Lax")
+        return answer
+
+    for path, name in FILES.items():
+        app.router.add_get(path, serving(name))
     app.router.add_post("/demo/token", post_token)
+    app.router.add_get("/demo/login", get_login)
 
 
 def is_loopback(host: str) -> bool:
@@ -77,13 +97,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _page(name: str, kind: str) -> web.Handler:  # type: ignore[name-defined]
-    async def get_page(request: web.Request) -> web.Response:
-        return web.Response(
-            text=read_page(name),
-            content_type=kind,
-            charset="utf-8",
-            headers={"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"},
-        )
-
-    return get_page
+def _refuse_other_names(request: web.Request) -> None:
+    # Another site's page may name this machine (DNS rebinding), but not under a local name.
+    if not is_loopback(request.url.host or ""):
+        raise Forbidden("the demo answers under a local name only")

@@ -1,0 +1,48 @@
+"""``GET /devices``: where am I logged in? For people whose login is a cookie."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from hub.access.authority import Authority
+from hub.core.model import Reason
+from hub.errors import NotFound, TokenExpired, TokenRevoked, Unauthorized, Unavailable
+from hub.pages.documents import Handler, document
+from hub.settings import Settings
+
+
+def listing(settings: Settings, authority: Authority) -> Handler:
+    """Return the handler of the page.
+
+    The page itself holds nothing of anybody: what it shows, its script asks the hub for. That
+    somebody is logged in is asked here all the same, so that who is not learns it without a script.
+    """
+
+    async def get_devices(request: web.Request) -> web.Response:
+        if settings.cookie_name is None:
+            raise NotFound(
+                "this page is for login by cookie: the operator must set HUB_COOKIE_NAME"
+            )
+        try:
+            await authority.admit(request.cookies.get(settings.cookie_name, ""))
+        except TokenRevoked as refusal:
+            return _explain(refusal.logout.reason if refusal.logout else Reason.USER)
+        except TokenExpired:
+            return _explain(Reason.EXPIRED)
+        except Unauthorized:
+            return document("devices.html", case="nobody", login_url=settings.login_url)
+        except Unavailable:
+            page = document("devices.html", case="unavailable")
+            page.set_status(Unavailable.status)
+            page.headers["Retry-After"] = "1"
+            return page
+        return document("devices.html", case="somebody")
+
+    return get_devices
+
+
+def _explain(reason: Reason) -> web.Response:
+    where = "/signed-out?" + urlencode({"reason": reason.value})
+    return web.Response(status=303, headers={"Location": where})

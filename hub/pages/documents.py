@@ -1,0 +1,71 @@
+"""Documents: the files of this package as answers, with headers that keep them to themselves."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib import resources
+from string import Template
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+
+_CASE = re.compile(r'^ *<section data-case="(\w+)".*?^ *</section>\n', re.MULTILINE | re.DOTALL)
+
+
+@cache
+def read_page(name: str) -> str:
+    """Return a file of this package."""
+    return resources.files("hub.pages").joinpath(name).read_text(encoding="utf-8")
+
+
+def cases(name: str) -> tuple[str, ...]:
+    """Return the names of a document's cases: its sections of which one is shown."""
+    return tuple(_CASE.findall(read_page(name)))
+
+
+def document(name: str, *, case: str = "", login_url: str | None = None) -> web.Response:
+    """Return a document as an answer; of its cases only ``case`` is left in it.
+
+    ``login_url`` is where its link to log in leads; without one there is no link.
+    """
+    text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(name))
+    return answer(name, Template(text).safe_substitute(login=_login_link(login_url)))
+
+
+def answer(name: str, text: str | None = None) -> web.Response:
+    """Return a file as an answer, or what was made of it."""
+    return web.Response(
+        text=read_page(name) if text is None else text,
+        content_type=KINDS[name.rpartition(".")[2]],
+        charset="utf-8",
+        headers=HEADERS,
+    )
+
+
+def serving(name: str) -> Handler:
+    """Return a handler that answers with a file as it is."""
+
+    async def get_file(request: web.Request) -> web.Response:
+        return answer(name)
+
+    return get_file
+
+
+def _login_link(url: str | None) -> str:
+    return f'<a class="main" href="{html.escape(url)}">Log in</a>' if url else ""

@@ -1,0 +1,19 @@
+"""Every page of the hub, and what pages load; the demo has its own."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from hub.access.authority import Authority
+from hub.pages.devices import listing
+from hub.pages.documents import serving
+from hub.pages.signed_out import explaining
+from hub.settings import Settings
+
+
+def add_pages(app: web.Application, settings: Settings, authority: Authority) -> None:
+    """Serve the pages."""
+    app.router.add_get("/devices", listing(settings, authority))
+    app.router.add_get("/devices.js", serving("devices.js"))
+    app.router.add_get("/signed-out", explaining(settings))
+    app.router.add_get("/pages.css", serving("pages.css"))
