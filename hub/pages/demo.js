@@ -1,18 +1,19 @@
 /**
  * The demo page: five devices in one page, each a session of its own with its own connection to the
- * hub, and its own storage, which is all that its screen ever shows.
+ * hub, and its own storage, which is all that its screen ever shows. What they log out with are the
+ * elements that any app can have.
  *
  * @typedef {"joining" | "online" | "lost" | "out"} State
  * @typedef {{user: string, name: string, kind: string, holds: Record<string, string>}} Model
- * @typedef {{id?: string, reason: string, at: number, rank: number}} Ending `at` is when the device
- *   had cleared, by `performance.now()`; `rank` its place among the devices of the same logout
+ * @typedef {{reason: string, at: number, rank: number}} Ending `at` is when the device had cleared,
+ *   by `performance.now()`; `rank` its place among the devices of the same logout
  * @typedef {Model & {storage: Storage, view: View, state: State, trouble: string, polling: boolean,
- *   notices: number, hub?: import("/client.js").LogoutHub, ending?: Ending, ms?: number}} Device
- * @typedef {{from: Device, start: number, targets: Device[], times: Map<Device, number>,
- *   id?: string}} Logout `times` are in ms from the click, for the targets that have cleared
+ *   notices: number, sid: string, hub?: import("/client.js").LogoutHub, ending?: Ending,
+ *   ms?: number}} Device `ms` is from the click to the cleared storage
  * @typedef {ReturnType<typeof createView>} View
  */
 import { createLogoutHub } from "/client.js";
+import "/elements.js";
 
 /** @type {[user: string, name: string, kind: string, holds: Record<string, string>][]} */
 const MODELS = [
@@ -37,11 +38,6 @@ const STATES = {
   online: "online",
   lost: "reconnecting…",
   out: "logged out",
-};
-const DEEDS = {
-  all: "logged out everywhere from",
-  others: "logged out the others from",
-  session: "logged out on",
 };
 const LOG_LENGTH = 8;
 const PATIENCE_MS = 8_000;
@@ -111,28 +107,26 @@ const tellEnded = Object.create(null);
 /** Logs in: a new session, and the same one again whenever the connection has to be made anew.
  * @param {Device} device */
 function logIn(device) {
-  const sid = crypto.randomUUID();
   device.hub?.close();
-  Object.assign(device, { ending: undefined, ms: undefined, trouble: "" });
+  Object.assign(device, { sid: crypto.randomUUID(), ending: undefined, ms: undefined });
   show(device, "joining");
-  device.hub = createLogoutHub({
+  const hub = createLogoutHub({
     url: location.origin,
-    token: () => fetchToken(device, sid),
+    token: () => fetchToken(device),
     device: device.name,
     storages: [device.storage],
     onLogout: (notification) => ended(device, notification),
   });
-  device.hub.on("state", (state) => changed(device, state));
-  device.hub.on("error", ({ title }) => {
-    device.ending = { reason: title, at: performance.now(), rank: 0 };
-    show(device, "out");
-  });
+  hub.on("state", (state) => changed(device, state));
+  hub.on("error", ({ title }) => ended(device, { message: title }));
+  device.hub = createTimed(device, hub);
+  device.view.part("logout-button").hub = device.hub;
 }
 
 /** The client asks at each connect, and tries again by itself when this fails.
- * @param {Device} device @param {string} sid @returns {Promise<string>} */
-async function fetchToken(device, sid) {
-  const body = JSON.stringify({ user: device.user.toLowerCase(), sid });
+ * @param {Device} device @returns {Promise<string>} */
+async function fetchToken(device) {
+  const body = JSON.stringify({ user: device.user.toLowerCase(), sid: device.sid });
   const headers = { "Content-Type": "application/json" };
   const { token, title } = await fetch("/demo/token", { method: "POST", headers, body })
     .then((answer) => answer.json())
@@ -161,85 +155,72 @@ function changed(device, state) {
 
 /** The client has cleared the storage just now: that is the moment that counts.
  * @param {Device} device @param {import("/client.js").LogoutNotification} notification */
-function ended(device, { id, reason = "user", message }) {
+function ended(device, { reason = "user", message }) {
   const at = performance.now();
-  const rank = devices.filter(({ ending }) => id && ending?.id === id).length;
-  device.ending = { id, at, rank, reason: message || REASONS[reason] || reason };
+  const rank = devices.filter(({ user, state }) => user === device.user && state === "out").length;
+  device.ending = { at, rank, reason: message || REASONS[reason] || reason };
   device.trouble = "";
-  show(device, "out");
-  const causes = [...running].filter(({ from }) => from.user === device.user);
-  for (const logout of causes) measure(logout);
-  if (causes.length) return;
-  device.notices += 1;
-  const deed = device.ending.reason;
-  tellEnded[deed] ??= createChorus(deed);
-  tellEnded[deed](device);
+  if (![...running].some(({ user }) => user === device.user)) {
+    device.notices += 1;
+    const deed = device.ending.reason;
+    tellEnded[deed] ??= createChorus(deed);
+    tellEnded[deed](device);
+  }
   show(device, "out");
 }
 
 // ---- One logout: from the click until all are clear ----
 
-/** @type {Set<Logout>} */
+/** The devices on which a logout was asked for that is not told of yet. @type {Set<Device>} */
 const running = new Set();
 
-/** @param {Device} from @param {"all" | "others" | "session"} scope */
-async function logOut(from, scope) {
-  if ([...running].some((logout) => logout.from === from && !logout.id)) return;
-  /** @type {Logout} */
-  const logout = { from, start: performance.now(), targets: [], times: new Map() };
-  logout.targets = targetsOf(from, scope);
-  running.add(logout);
-  try {
-    const message = `Signed out from ${from.name}`;
-    const { id, sessions } = await from.hub.logout({ scope, message });
-    logout.id = id;
-    await allClear(logout);
-    say(`${from.user} ${DEEDS[scope]} ${from.name}: ${sumUp(logout, sessions.length)}.`);
-  } catch (error) {
-    say(`Logging out from ${from.name} failed: ${error.message}.`);
-  }
-  running.delete(logout);
-  for (const device of devices) show(device, device.state);
+/** The same client, but what the elements ask it for is timed.
+ * @param {Device} from @param {import("/client.js").LogoutHub} hub */
+function createTimed(from, hub) {
+  const message = `Signed out from ${from.name}`;
+  return Object.create(hub, {
+    logout: { value: (options) => time(from, () => hub.logout({ ...options, message })) },
+    end: { value: (sid) => time(from, () => hub.logout({ scope: "session", sid, message })) },
+  });
 }
 
-/** @param {Device} from @param {string} scope @returns {Device[]} whom this page expects to hear */
-const targetsOf = (from, scope) =>
-  devices.filter(
-    (device) =>
-      device.user === from.user &&
-      device.state === "online" &&
-      (scope === "all" || (device === from) === (scope === "session")),
-  );
+/** @param {Device} from @param {() => Promise<any>} ask */
+async function time(from, ask) {
+  const start = performance.now();
+  running.add(from);
+  try {
+    const answer = await ask();
+    void follow(from, start, answer.sessions);
+    return answer;
+  } catch (error) {
+    running.delete(from);
+    throw error;
+  }
+}
 
-/** A notice may overtake the answer that says which logout it was: measured once both are here.
- * @param {Logout} logout */
-function measure({ id, start, targets, times }) {
-  for (const device of targets) {
-    if (!id || device.ending?.id !== id || times.has(device)) continue;
+/** Devices that poll hear of it some seconds later.
+ * @param {Device} from @param {number} start @param {{sid: string}[]} sessions */
+async function follow(from, start, sessions) {
+  const targets = devices.filter((device) => sessions.some(({ sid }) => sid === device.sid));
+  const clear = () => targets.filter(({ ending }) => ending);
+  while (clear().length < targets.length && performance.now() < start + PATIENCE_MS) await sleep(5);
+  for (const device of clear()) {
     device.ms = device.ending.at - start;
-    times.set(device, device.ms);
     show(device, device.state);
   }
+  running.delete(from);
+  say(`${from.user} logged out from ${from.name}: ${sumUp(targets, clear(), sessions.length)}.`);
 }
 
-/** Devices that poll hear of it some seconds later. @param {Logout} logout */
-async function allClear(logout) {
-  const deadline = performance.now() + PATIENCE_MS;
-  measure(logout);
-  while (logout.times.size < logout.targets.length && performance.now() < deadline) {
-    await sleep(20);
-    measure(logout);
-  }
-}
-
-/** @param {Logout} logout @param {number} sessions as many as the hub ended */
-function sumUp({ targets: { length: all }, times }, sessions) {
-  const others = some(sessions - all, "session");
-  const more = sessions > all ? `; ${others} not on this page ended too` : "";
-  if (all === 0) return `nobody here to tell${more}`;
-  if (times.size < all) return `${times.size} of ${some(all, "device")} clear so far${more}`;
-  const clear = `${all > 1 ? "all " : ""}clear in ${inMs(Math.max(...times.values()))}`;
-  return `${some(all, "device")} told, ${clear}${more}`;
+/** @param {Device[]} targets @param {Device[]} clear @param {number} ended as many as the hub says */
+function sumUp(targets, clear, ended) {
+  const more = ended - targets.length;
+  const elsewhere = more ? `; ${some(more, "session")} not on this page ended too` : "";
+  if (!targets.length) return `nobody here to tell${elsewhere}`;
+  const all = some(targets.length, "device");
+  if (clear.length < targets.length) return `${clear.length} of ${all} clear so far${elsewhere}`;
+  const took = inMs(Math.max(...clear.map(({ ms }) => ms)));
+  return `${all} told, ${targets.length > 1 ? "all " : ""}clear in ${took}${elsewhere}`;
 }
 
 // ---- What is seen ----
@@ -252,8 +233,7 @@ function createView({ user, name, kind }) {
   part(".name").textContent = name;
   part(".name").id = `name-${name.replaceAll(/\W+/g, "-").toLowerCase()}`;
   article.setAttribute("aria-labelledby", part(".name").id);
-  for (const button of article.querySelectorAll("button"))
-    button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+  part(".login").setAttribute("aria-label", `Log in again: ${name}`);
   find(`#${user.toLowerCase()} .devices`).append(article);
   return { article, part };
 }
@@ -261,16 +241,19 @@ function createView({ user, name, kind }) {
 /** @param {Device} device @param {State} state */
 function show(device, state) {
   const { article, part } = device.view;
+  if (device.state !== state) showListSoon();
   device.state = state;
   article.dataset.state = state;
   article.dataset.rank = device.ending?.rank ?? 0;
   part(".state").textContent = STATES[state] + (device.polling ? " (polling)" : "");
   part(".note").textContent = device.trouble || witness(device);
+  part(".login").hidden = state !== "out";
   showScreen(device);
-  showButtons(device);
   const nobodyIsOut = devices.every((each) => each.state !== "out");
   find("#log-all-in").setAttribute("aria-disabled", String(nobodyIsOut));
 }
+
+let showing = 0;
 
 /** Grace is here to show that a logout of Ada touches nobody else. @param {Device} device */
 const witness = ({ user, notices }) =>
@@ -295,15 +278,20 @@ function showScreen({ storage, state, ending, ms, view: { part } }) {
   part(".left").textContent = isOut ? count : "";
 }
 
-/** Swaps the buttons, and takes the focus along. @param {Device} device */
-function showButtons({ state, view: { part } }) {
-  const isIn = state === "online" || state === "lost";
-  const [shown, gone] = isIn ? [".actions", ".entry"] : [".entry", ".actions"];
-  const hadFocus = part(gone).contains(document.activeElement);
-  part(gone).hidden = true;
-  part(shown).hidden = false;
-  part(".login").setAttribute("aria-disabled", String(state === "joining"));
-  if (hadFocus) find("button", part(shown)).focus();
+/** The list is that of Ada's first device that is logged in, or will be. */
+function showList() {
+  const seer = devices.find(({ user, state }) => user === "Ada" && state !== "out");
+  const element = find("session-list");
+  if (!seer) return;
+  if (element.hub === seer.hub) return element.refresh();
+  element.hub = seer.hub;
+  find("#seer").textContent = `as seen on: ${seer.name}`;
+}
+
+/** Once no more of them change. */
+function showListSoon() {
+  clearTimeout(showing);
+  showing = setTimeout(showList, 200);
 }
 
 // ---- All of it ----
@@ -313,15 +301,13 @@ function createDevice([user, name, kind, holds]) {
   const model = { user, name, kind, holds };
   const initial = { state: "joining", trouble: "", polling: false, notices: 0 };
   const device = { ...model, ...initial, storage: createStorage(), view: createView(model) };
-  device.view.article.addEventListener("click", ({ target }) => {
-    if (target.dataset.scope) void logOut(device, target.dataset.scope);
-    else if (target.matches(".login") && device.state === "out") logIn(device);
-  });
+  device.view.part(".login").addEventListener("click", () => logIn(device));
   return device;
 }
 
 const devices = MODELS.map(createDevice);
 for (const device of devices) logIn(device);
+showList();
 find("#log-all-in").addEventListener("click", () => {
   for (const device of devices) if (device.state === "out") logIn(device);
 });
