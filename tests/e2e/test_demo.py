@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.people import chromium
+from tests.redis_server import free_port
 from tests.site import Replica, running, settings
 
 DEVICES = ["Laptop", "Phone", "Tablet", "Work PC"]
@@ -18,7 +19,7 @@ GRACES = "Grace’s phone"
 @pytest.fixture
 async def hub() -> AsyncIterator[Replica]:
     """A hub with the demo."""
-    async with running(settings(), demo=True) as replica:
+    async with running(settings(port=free_port()), demo=True) as replica:
         yield replica
 
 
@@ -43,37 +44,81 @@ def device(page: Page, name: str) -> Locator:
     return page.get_by_role("article", name=name, exact=True)
 
 
-async def test_one_click_is_a_logout_on_every_device(page: Page) -> None:
+async def log_out(page: Page, name: str, where: str) -> None:
+    """Log out on a device, as its button asks, and close what it says."""
+    await device(page, name).get_by_role("button", name="Log out").click()
+    await page.get_by_role("dialog").get_by_role("button", name=where).click()
+    await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+
+async def test_one_logout_is_a_logout_on_every_device(page: Page) -> None:
     """Four devices hold nothing any more and say why and how fast; the fifth noticed nothing."""
-    await device(page, "Phone").get_by_role("button", name="Log out everywhere").click()
+    await log_out(page, "Phone", "Everywhere")
     for name in DEVICES:
         await expect(device(page, name)).to_contain_text("Signed out from Phone")
         await expect(device(page, name)).to_contain_text("0 items stored")
         await expect(device(page, name)).to_contain_text(re.compile(r"\d+ ms"))
+        await expect(device(page, name).get_by_role("button", name="Log in again")).to_be_visible()
     await expect(device(page, GRACES)).to_contain_text("online")
     await expect(device(page, GRACES)).to_contain_text("0 notices")
-    await expect(page.get_by_role("log")).to_contain_text("4 devices told")
+    await expect(page.get_by_role("log")).to_contain_text("4 devices told, all clear in")
 
 
 async def test_the_others_go_and_the_caller_stays(page: Page) -> None:
     """Logging out the others leaves the device that asked as it was."""
-    await device(page, "Tablet").get_by_role("button", name="Log out the others").click()
+    await log_out(page, "Tablet", "The other devices")
     for name in ("Laptop", "Phone", "Work PC"):
-        await expect(device(page, name)).to_contain_text("logged out")
+        await expect(device(page, name)).to_contain_text("You are logged out on this device")
     await expect(device(page, "Tablet")).to_contain_text("online")
     await expect(device(page, "Tablet")).to_contain_text("2 items stored")
 
 
+async def test_the_list_ends_one_device(page: Page) -> None:
+    """The list beside the story is Ada's, and a device that is ended there goes dark."""
+    rows = page.get_by_role("listitem").filter(has=page.get_by_role("button"))
+    await expect(rows).to_have_count(len(DEVICES))
+    await rows.filter(has_text="Work PC").get_by_role("button").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Log out").click()
+    await expect(device(page, "Work PC")).to_contain_text("Signed out from Laptop")
+    await expect(rows).to_have_count(len(DEVICES) - 1)
+    await expect(device(page, "Phone")).to_contain_text("online")
+
+
 async def test_everybody_can_log_in_again_by_keyboard(page: Page) -> None:
-    """After a logout the focus is on the way back in, and Enter takes it."""
-    button = device(page, "Laptop").get_by_role("button", name="Log out here")
-    await button.focus()
+    """After a logout the next stop of the keyboard is the way back in, and Enter takes it."""
+    await device(page, "Laptop").get_by_role("button", name="Log out").focus()
     await page.keyboard.press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="This device").press("Enter")
+    close = page.get_by_role("dialog").get_by_role("button", name="Close")
+    await expect(close).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
     again = device(page, "Laptop").get_by_role("button", name="Log in again")
     await expect(again).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(device(page, "Laptop")).to_contain_text("online")
     await expect(device(page, "Phone")).to_contain_text("online")
+
+
+async def test_this_browser_is_one_more_device(page: Page) -> None:
+    """The link to Ada's devices logs this browser in by cookie, and a logout there is one here."""
+    async with page.context.expect_page() as opening:
+        await page.get_by_role("link", name="Ada’s devices").click()
+    tab = await opening.value
+    await tab.wait_for_url("**/devices")
+    rows = tab.get_by_role("listitem")
+    await expect(rows).to_have_count(len(DEVICES) + 1)
+    await expect(rows.first).to_contain_text("This device")
+    await tab.reload()
+    await expect(rows).to_have_count(len(DEVICES) + 1)
+    await tab.get_by_role("button", name="Log out", exact=True).click()
+    await tab.get_by_role("dialog").get_by_role("button", name="Everywhere").click()
+    await tab.wait_for_url("**/signed-out?reason=user")
+    for name in DEVICES:
+        await expect(device(page, name)).to_contain_text("0 items stored")
+    await expect(page.get_by_role("log")).to_contain_text("Signed out: ")
+    await tab.get_by_role("link", name="Log in").click()
+    await expect(rows).to_have_count(1)
 
 
 async def test_the_page_fits_a_phone(page: Page) -> None:

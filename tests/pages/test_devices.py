@@ -120,5 +120,7 @@ async def test_pages_keep_to_themselves(hub: Replica, path: str) -> None:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
     assert "http:" not in answer.body.replace("http://www.w3.org/2000/svg", "")
