@@ -190,7 +190,7 @@ async function time(from, ask) {
   running.add(from);
   try {
     const answer = await ask();
-    void follow(from, start, answer.sessions);
+    void follow(from, start, answer);
     return answer;
   } catch (error) {
     running.delete(from);
@@ -199,8 +199,9 @@ async function time(from, ask) {
 }
 
 /** Devices that poll hear of it some seconds later.
- * @param {Device} from @param {number} start @param {{sid: string}[]} sessions */
-async function follow(from, start, sessions) {
+ * @param {Device} from @param {number} start
+ * @param {{sessions: {sid: string}[], pending?: boolean}} answer */
+async function follow(from, start, { sessions, pending }) {
   const targets = devices.filter((device) => sessions.some(({ sid }) => sid === device.sid));
   const clear = () => targets.filter(({ ending }) => ending);
   while (clear().length < targets.length && performance.now() < start + PATIENCE_MS) await sleep(5);
@@ -209,12 +210,13 @@ async function follow(from, start, sessions) {
     show(device, device.state);
   }
   running.delete(from);
-  say(`${from.user} logged out from ${from.name}: ${sumUp(targets, clear(), sessions.length)}.`);
+  const outcome = pending ? "the hub is told once it is back" : sumUp(targets, clear(), sessions);
+  say(`${from.user} logged out from ${from.name}: ${outcome}.`);
 }
 
-/** @param {Device[]} targets @param {Device[]} clear @param {number} ended as many as the hub says */
+/** @param {Device[]} targets @param {Device[]} clear @param {{sid: string}[]} ended by the hub */
 function sumUp(targets, clear, ended) {
-  const more = ended - targets.length;
+  const more = ended.length - targets.length;
   const elsewhere = more ? `; ${some(more, "session")} not on this page ended too` : "";
   if (!targets.length) return `nobody here to tell${elsewhere}`;
   const all = some(targets.length, "device");

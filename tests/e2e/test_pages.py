@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 from hub.app import serve
 from hub.core.model import Reason
 from tests.conftest import lacking
-from tests.e2e.people import PythonClient, chromium, python_client
+from tests.e2e.people import PATIENCE, PythonClient, chromium, python_client
 from tests.redis_server import free_port
 from tests.site import ADMIN, Replica, running, settings, token
 
@@ -47,9 +47,16 @@ async def browser() -> AsyncIterator[Browser]:
 
 @contextlib.asynccontextmanager
 async def visit(
-    browser: Browser, hub: Replica, cookie: str | None = None, **options: Any
+    browser: Browser,
+    hub: Replica,
+    cookie: str | None = None,
+    expected: str = "data:",
+    **options: Any,
 ) -> AsyncIterator[Page]:
-    """Open a browser, maybe logged in; no page may complain, or ask any other host."""
+    """Open a browser, maybe logged in.
+
+    No page may complain of anything but what is ``expected``, or ask any other host.
+    """
     context = await browser.new_context(**{"viewport": PHONE, **options})
     complaints: list[str] = []
     try:
@@ -61,7 +68,9 @@ async def visit(
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url))
         yield page
-        assert [text for text in complaints if not text.startswith((hub.url, "data:"))] == []
+        assert [
+            text for text in complaints if not text.startswith((hub.url, expected, "data:"))
+        ] == []
     finally:
         await context.close()
 
@@ -202,6 +211,26 @@ async def test_a_logout_from_elsewhere_is_explained_as_well(browser: Browser, hu
         assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 200
         await page.wait_for_url(f"{hub.url}/signed-out?reason=admin")
         await expect(page.get_by_text("unseen")).to_have_count(0)
+
+
+async def test_a_logout_without_a_network_is_told_later(browser: Browser, hub: Replica) -> None:
+    """Offline the page clears and says so where it is; once back, the other devices are told."""
+    async with (
+        device(hub, "Tablet") as tablet,
+        visit(browser, hub, token("ada", "browser"), expected="Failed to load") as page,
+    ):
+        await page.goto(f"{hub.url}/devices")
+        await expect(page.get_by_role("listitem")).to_have_count(2)
+        await page.context.set_offline(True)
+        await page.get_by_role("button", name="Log out", exact=True).first.click()
+        await page.get_by_role("dialog").get_by_role("button", name="Everywhere").click()
+        dialog = page.get_by_role("dialog")
+        # A socket that may still answer is given some seconds.
+        await expect(dialog).to_contain_text("no connection now", timeout=PATIENCE * 1000)
+        await expect(page.get_by_text("Tablet")).to_be_hidden()
+        assert tablet.diary.all("notified") == []
+        await page.context.set_offline(False)
+        assert (await tablet.diary.wait("notified"))["scope"] == "all"
 
 
 async def test_who_is_not_logged_in_is_led_to_the_login(browser: Browser, hub: Replica) -> None:
