@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,11 +68,12 @@ def read_report(report: Path) -> Count:
 def main() -> None:
     """Run every suite, also after a failure, and exit with 1 when any failed."""
     total, lines, failed = Count(), [], False
+    environ = {**os.environ, "PYTHON": sys.executable}  # runs the hub for the client's tests
     with tempfile.TemporaryDirectory() as folder:
         for report, suite in suites(Path(folder)).items():
             print(f"\n== {suite.name}", flush=True)
             began = time.monotonic()
-            code = subprocess.run(suite.command).returncode
+            code = subprocess.run(suite.command, env=environ).returncode
             count = read_report(report)
             if code and not count.failed:
                 count.failed = 1
