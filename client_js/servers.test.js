@@ -234,6 +234,7 @@ const ALONE = {
     await until("the silence to be noticed", () => device.states.includes("disconnected"));
     await reaches(device.client, "connected");
     isIn(device);
+    link.cut(); // a server that stops would wait for the silent ones
   },
 
   async "a restarted server is found again"(t, { server, start }) {
