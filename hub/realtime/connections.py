@@ -43,6 +43,14 @@ class Connection:
         self.on_gone: Callable[[Connection], None] | None = None
         self.expiry: Alarm | None = None
 
+    def is_ended(self, at: Micros) -> bool:
+        """Tell whether it has been ended, so that a logout of this time has nothing to add.
+
+        One that is being accepted may turn out to be newer than the logout that ended it so far,
+        and not newer than the next.
+        """
+        return self.ended is not None and (self.accepted or self.ended.at >= at)
+
     def rooms(self) -> tuple[str, str]:
         """Return the rooms that the socket is in."""
         user, sid = self.identity.user, self.identity.sid
@@ -122,7 +130,7 @@ class Connections:
         return [
             connection
             for connection in mine.values()
-            if connection.ended is None
+            if not connection.is_ended(logout.at)
             and heard.concerns(connection.identity.user)
             and ends(logout, connection.identity.sid)
         ]

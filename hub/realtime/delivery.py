@@ -90,7 +90,10 @@ class Delivery:
         return len(ended)
 
     def end(self, connections: Sequence[Connection], logout: Logout) -> None:
-        """Begin to end some sockets because of ``logout``: tell them all, cut each in its time."""
+        """Begin to end some sockets because of ``logout``: tell them all, cut each in its time.
+
+        None of them has been ended by this or a later one (`Connection.is_ended`).
+        """
         heard = Heard(logout, lambda user: user == logout.user)
         # Where one user's logout was missed, its receipt may still be open. Expiry has none.
         is_written = logout.user is not None and logout.reason is not EXPIRED

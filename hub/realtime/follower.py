@@ -227,7 +227,7 @@ class Follower:
             await asyncio.sleep(IN_FLIGHT)
         found: dict[Logout, list[Connection]] = {}
         for connection, logout in zip(doubtful, logouts, strict=True):
-            if logout is not None and not _is_over(connection):
+            if logout is not None and not (connection.gone or connection.is_ended(logout.at)):
                 found.setdefault(logout, []).append(connection)
         for logout, ended in found.items():
             log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
@@ -246,4 +246,4 @@ class Follower:
 
 
 def _is_over(connection: Connection) -> bool:
-    return connection.ended is not None or connection.gone
+    return connection.gone or (connection.accepted and connection.ended is not None)

@@ -459,6 +459,31 @@ async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
     assert refusal["message"] == "token_revoked"
 
 
+async def test_of_two_logouts_in_the_middle_of_connecting_the_later_one_counts(
+    hub: Replica,
+) -> None:
+    """That a login is newer than a logout which is heard late does not save it from the next."""
+    store = store_of(hub)
+    real = store.register
+    async with listening(store) as listener:
+        await admin_logout(hub, user="ada")
+        (old,) = await listener.hear(1)
+
+    async def late(visit: Visit) -> Standing:
+        standing = await real(visit)
+        for queue in store._followers:
+            queue.put_nowait(old)
+        await asyncio.sleep(0.1)
+        await admin_logout(hub, user="ada")
+        await asyncio.sleep(0.1)
+        return standing
+
+    store.register = late  # type: ignore[method-assign]
+    async with raw_socket(hub) as raw:
+        refusal = await raw.closing_refusal(await raw.connect(token("ada", "s2")))
+    assert refusal["message"] == "token_revoked"
+
+
 async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
     """An error that nobody foresaw is unavailable, never an accepted socket."""
     store = store_of(hub)
