@@ -112,6 +112,36 @@ describe("attached to the stock client", { concurrency: true }, () => {
     assert.deepEqual(told, [{ reason: "expired" }]);
   });
 
+  for (const [name, fresh] of /** @type {const} */ ([
+    ["is answered by connecting with a newer token", "new"],
+    ["ends the session when there is no newer token", "token-1"],
+  ]))
+    test(`a notification that the token expired ${name}`, async (t) => {
+      const hub = await startHub(t);
+      const { client, socket, told } = startAttached(t, hub, { token: () => fresh });
+      await reaches(client, "connected");
+      const expired = { id: "x", scope: "session", reason: "expired", sid: "s1" };
+      assert.deepEqual(await hub.notify(expired), { cleared: false });
+      hub.latest().disconnect();
+      if (fresh === "new") {
+        await until("a second connection", () => hub.sockets.length === 2);
+        assert.equal(hub.latest().handshake.auth.token, "new");
+        assert.deepEqual(told, []);
+      } else {
+        await reaches(client, "ended");
+        await until("the app to be told", () => told.length > 0);
+        assert.deepEqual(told, [expired]);
+        await until("the socket to stay away", () => !socket.active);
+      }
+    });
+
+  test("the session is asked for, as a stock socket does not tell it", async (t) => {
+    const hub = await startHub(t);
+    hub.answer = () => [200, { sid: "s1", user: "ada" }];
+    const { client } = startAttached(t, hub);
+    await until("the session", () => client.session === "s1");
+  });
+
   test("a disconnect by the server without a notification is followed by a reconnect", async (t) => {
     const hub = await startHub(t);
     const { client, storage } = startAttached(t, hub);

@@ -17,7 +17,8 @@
  * @typedef {ReturnType<typeof createClient>} LogoutHub
  */
 /** @import { StockSocket } from "./attachment.js" */
-/** @import { Entry } from "./pending.js" */
+/** @import { LogoutNotification } from "./frames.js" */
+/** @import { Command, Entry } from "./pending.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Options, Session, State } from "./session.js" */
 import { createAttachment, hubOf, stateOf, tokenOf } from "./attachment.js";
@@ -78,54 +79,53 @@ function createClient(options, state, linkFor) {
     return session.keeping(() => requests.call("POST", "/logout", { headers, body }));
   }
 
+  /** Ends this session without the hub, which is told later.
+   * @param {Command} command @param {string} key @param {LogoutNotification} why
+   * @param {unknown} error thrown when the command cannot be kept */
+  async function leaveOffline(command, key, why, error) {
+    // Asked for twice, it is kept once.
+    if (!session.isOver()) pending.keep({ key, command, ...session.identity() }, error);
+    await session.finish(toNotification({ pending: true }, why));
+    void begin();
+    return { pending: true, scope: command.scope, sessions: [] };
+  }
+
+  /** @param {LogoutOptions} [wanted] @returns {Promise<Receipt>} */
+  async function logout({ scope = "all", sid, reason, message } = {}) {
+    assertOpen();
+    if (scope === "session" && sid !== undefined && !session.sid()) await requests.check();
+    const own =
+      scope === "all" || (scope === "session" && (sid ?? session.sid()) === session.sid());
+    const command = { scope, sid, reason, message };
+    const why = { ...command, reason: reason ?? "user", sid: session.sid() };
+    const key = newKey();
+    if (own) session.leave();
+    try {
+      const answer = await send(command, key);
+      if (own) await session.finish(toNotification(answer, why));
+      return answer;
+    } catch (error) {
+      const { code, problem } = /** @type {any} */ (error);
+      if (own && code === "unavailable") return leaveOffline(command, key, why, error);
+      // The answer was lost, or a twin was faster: the session is over in the very way asked for.
+      if (!own || code !== "token_revoked" || ![problem?.scope, "session"].includes(scope))
+        throw error;
+      return { id: problem?.id, scope, sessions: [] };
+    }
+  }
+
   void begin();
   return {
-    /** Ends sessions, by default all. @param {LogoutOptions} [wanted] @returns {Promise<Receipt>} */
-    async logout({ scope = "all", sid, reason, message } = {}) {
-      assertOpen();
-      if (scope === "session" && sid !== undefined && !session.sid()) await requests.check();
-      const own =
-        scope === "all" || (scope === "session" && [undefined, session.sid()].includes(sid));
-      const command = { scope, sid, reason, message };
-      const why = { scope, reason: reason ?? "user", message, sid: session.sid() };
-      const key = newKey();
-      const stay = own ? session.leave() : () => undefined;
-      try {
-        const answer = await send(command, key);
-        if (own) await session.finish(toNotification(answer, why));
-        return answer;
-      } catch (error) {
-        const { code, problem } = /** @type {any} */ (error);
-        if (own && code === "unavailable") {
-          const identity = { session: session.sid(), user: session.user() };
-          pending.keep({ key, command, ...identity, token: session.credentials.last() }, error);
-          await session.finish(toNotification({ pending: true }, why));
-          void begin();
-          return { pending: true, scope, sessions: [] };
-        }
-        // The answer was lost, or a twin was faster: the session is over in the very way asked for.
-        if (!own || code !== "token_revoked" || ![problem?.scope, "session"].includes(scope))
-          throw error;
-        return { id: problem?.id, scope, sessions: [] };
-      } finally {
-        stay();
-      }
-    },
+    /** Ends sessions, by default all. */
+    logout,
+
+    /** Ends one of the user's sessions. @param {string} sid */
+    end: (sid) => logout({ scope: "session", sid }),
 
     /** @returns {Promise<ListedSession[]>} */
     async sessions() {
       assertOpen();
       return (await requests.call("GET", "/sessions")).sessions;
-    },
-
-    /** Ends one of the user's sessions. @param {string} sid @returns {Promise<Receipt>} */
-    async end(sid) {
-      assertOpen();
-      const path = `/sessions/${encodeURIComponent(sid)}`;
-      const answer = await session.keeping(() => requests.call("DELETE", path));
-      if (sid === session.sid())
-        await session.finish(toNotification(answer, { scope: "session", reason: "user", sid }));
-      return answer;
     },
 
     /** What became of a logout. @param {string} id

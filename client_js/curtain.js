@@ -10,16 +10,27 @@ function toSelector(hide = `[${MARK}]`) {
   return `[${MARK}]`;
 }
 
+/** A sheet also covers what the app adds later, and no content policy forbids it. It outlives the
+ * client: a page that logs in anew without loading anew has one curtain, which its next client opens.
+ * @param {string} selector @returns {CSSStyleSheet} */
+function adoptSheet(selector) {
+  /** @type {(CSSStyleSheet & {hides?: string})[]} */
+  const sheets = document.adoptedStyleSheets;
+  const known = sheets.find(({ hides }) => hides === selector);
+  if (known) return known;
+  const sheet = Object.assign(new CSSStyleSheet(), { hides: selector });
+  sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
+  sheets.push(sheet);
+  return sheet;
+}
+
 /** @param {string | Iterable<Element> | undefined} hide what is private
  * @param {() => void} wake called when the page is back, and the session to be confirmed anew */
 export function createCurtain(hide, wake) {
   const { document } = globalThis;
   if (!document) return { draw() {}, isDrawn: () => false, stop() {} };
   const selector = toSelector(hide);
-  // A sheet also covers what the app adds later, and no content policy forbids it.
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
-  document.adoptedStyleSheets.push(sheet);
+  const sheet = adoptSheet(selector);
   const off = new AbortController();
   const ticking = setInterval(look, TIMING.tick);
   let seen = Date.now();
@@ -50,7 +61,7 @@ export function createCurtain(hide, wake) {
     else if (event) wake();
   }
 
-  /** @param {EventTarget} target @param {string} event @param {(event: unknown) => void} listener */
+  /** @param {EventTarget} target @param {string} event @param {(event: any) => void} listener */
   const on = (target, event, listener) =>
     target.addEventListener(event, listener, { signal: off.signal });
   on(document, "visibilitychange", look);
@@ -58,7 +69,7 @@ export function createCurtain(hide, wake) {
   on(globalThis, "online", back);
   // The back/forward cache keeps the page as it is now.
   on(globalThis, "pagehide", () => draw(true));
-  on(globalThis, "pageshow", wake);
+  on(globalThis, "pageshow", (event) => event.persisted && wake());
   draw(true);
   return {
     draw,

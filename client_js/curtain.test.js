@@ -151,6 +151,19 @@ test("after the end private content stays hidden, whatever comes", async (t) => 
   assert.deepEqual(hub.calls, []);
 });
 
+test("a page that logs in anew without loading anew is opened by its next client", async (t) => {
+  const { hub, client } = await openConfirmed(t);
+  await hub.notify(LOGOUT);
+  await reaches(client, "ended");
+  client.close();
+  assert.equal(page.document.isOpen, false);
+  const next = createLogoutHub({ url: hub.url, token: "t2" });
+  t.after(() => next.close());
+  assert.equal(page.document.isOpen, false);
+  await reaches(next, "connected");
+  assert.equal(page.document.isOpen, true);
+});
+
 test("a session that ended meanwhile stays hidden, and tells why", async (t) => {
   const { hub, client } = await openConfirmed(t);
   hub.answer = () => [401, { ...REVOKED, id: "l1", scope: "all", reason: "admin" }];

@@ -79,6 +79,16 @@ for (const [name, wake] of wakeUps) {
   });
 }
 
+test("a page that has just loaded asks nothing more", async (t) => {
+  const hub = await startHub(t);
+  const client = createLogoutHub({ url: hub.url, token: "t" });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  page.say("pageshow", false);
+  await quietWhile();
+  assert.deepEqual(hub.calls, []);
+});
+
 test("the wake-ups at once ask once", async (t) => {
   const hub = await startHub(t);
   hub.answer = () => [200, { sid: "s1" }];

@@ -9,6 +9,7 @@
 /** @import { Init, Requests } from "./requests.js" */
 /** @import { Session } from "./session.js" */
 import { failure, isLater } from "./requests.js";
+import { shared } from "./tasks.js";
 
 /** The key in `localStorage`, which clearing leaves alone. */
 export const PENDING = "logout-hub:pending";
@@ -39,8 +40,6 @@ function asOther({ command, session }) {
  * @param {(answer: any, entry: Entry, isOwn: boolean) => void} onDelivered
  *   `isOwn` when the present session was the one to end */
 export function createPending({ origin, send, present }, { keeping }, onDelivered) {
-  let /** @type {Promise<void> | undefined} */ delivering;
-
   /** @param {Entry} entry */
   async function deliver(entry) {
     const { command, session, user, token: kept } = entry;
@@ -71,14 +70,8 @@ export function createPending({ origin, send, present }, { keeping }, onDelivere
     },
 
     /** Rejects while the hub cannot be reached. */
-    deliver() {
-      const deliverAll = async () => {
-        for (const entry of read()) if (entry.hub === origin) await deliver(entry);
-      };
-      delivering ??= deliverAll().finally(() => {
-        delivering = undefined;
-      });
-      return delivering;
-    },
+    deliver: shared(async () => {
+      for (const entry of read()) if (entry.hub === origin) await deliver(entry);
+    }),
   };
 }

@@ -120,6 +120,20 @@ test("it is delivered by itself once the hub answers, without any event", async 
   await until("the delivery", () => kept().length === 0);
 });
 
+test("asked for twice, it is kept once", async (t) => {
+  const hub = await startReachable(t, { t1: ADA });
+  const client = createLogoutHub({ url: hub.url, token: "t1" });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  hub.state.up = false;
+  const answers = await Promise.all([client.logout(), client.logout()]);
+  assert.deepEqual(
+    answers.map(({ pending }) => pending),
+    [true, true],
+  );
+  assert.equal(kept().length, 1);
+});
+
 test("a page that opens later delivers first, and ends without connecting", async (t) => {
   const hub = await startReachable(t, { "": ADA });
   await logOutOffline(t, hub, undefined, { reason: "idle" });

@@ -1,7 +1,7 @@
 /** Calls of the hub's HTTP API, with the token or the hub's cookie. */
 /** @import { Session } from "./session.js" */
 import { isObject, parseJson, toRefusal } from "./frames.js";
-import { TIMING } from "./tasks.js";
+import { shared, TIMING } from "./tasks.js";
 
 /** @typedef {ReturnType<typeof createRequests>} Requests */
 /** @typedef {{headers?: object, body?: object, ms?: number, token?: string,
@@ -24,7 +24,6 @@ function originOf(url) {
 /** @param {string | undefined} url @param {Session} session */
 export function createRequests(url, session) {
   const origin = originOf(url);
-  let /** @type {Promise<boolean> | undefined} */ checking;
   let etag = "";
 
   /** With the credentials given, whatever they are. @param {string} method @param {string} path
@@ -62,7 +61,7 @@ export function createRequests(url, session) {
     return answer;
   }
 
-  async function recheck() {
+  async function check() {
     const headers = etag ? { "If-None-Match": etag } : {};
     const answer = await request("GET", "/session", { headers }).catch(() => undefined);
     const changed = answer?.status === 200 && isObject(answer.body);
@@ -95,11 +94,6 @@ export function createRequests(url, session) {
     },
 
     /** Is the session alive? Only a 200 or 304 of the hub says so; its 401 ends the session. */
-    check() {
-      checking ??= recheck().finally(() => {
-        checking = undefined;
-      });
-      return checking;
-    },
+    check: shared(check),
   };
 }

@@ -97,7 +97,7 @@ export function createSession(options, state, on) {
   let /** @type {string | undefined} */ ownSid;
   let /** @type {string | undefined} */ ownUser;
   let halted = false;
-  let leaving = 0;
+  let leaving = false;
   const isClosed = () => state === "closed";
 
   /** @template {keyof Events} Name @param {Name} event @param {Events[Name]} value */
@@ -155,18 +155,17 @@ export function createSession(options, state, on) {
     emit,
     isClosed,
     isHalted: () => halted,
+    isOver: () => wiping !== undefined,
     state: () => state,
     sid: () => ownSid,
-    user: () => ownUser,
+    /** Whose session it is, and by which token. */
+    identity: () => ({ session: ownSid, user: ownUser, token: credentials.last() }),
 
-    /** A logout is under way: nothing is to prolong the session. @returns {() => void} it failed */
+    /** A logout is under way: nothing is to prolong the session until the hub confirms it again. */
     leave() {
-      leaving += 1;
-      return () => {
-        leaving -= 1;
-      };
+      leaving = true;
     },
-    isLeaving: () => leaving > 0,
+    isLeaving: () => leaving,
 
     /** How the link stands, which is of no interest any more once halted. @param {State} next */
     show(next) {
@@ -181,6 +180,7 @@ export function createSession(options, state, on) {
         return void finish(toNotification({ sid: ownSid }), undefined, true);
       ownSid = sid;
       ownUser = user;
+      leaving = false;
       credentials.accepted();
       curtain.draw(false);
     },

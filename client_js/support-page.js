@@ -91,8 +91,9 @@ export function openPage(origin = "http://unset.test") {
     localStorage,
     sessionStorage,
     visited,
-    /** @param {"pagehide" | "pageshow" | "online"} event */
-    say: (event) => events.dispatchEvent(new Event(event)),
+    /** @param {"pagehide" | "pageshow" | "online"} event @param {boolean} [persisted] */
+    say: (event, persisted = true) =>
+      events.dispatchEvent(Object.assign(new Event(event), { persisted })),
     resume: () => document.dispatchEvent(new Event("resume")),
     /** @param {"visible" | "hidden"} state */
     turn(state) {

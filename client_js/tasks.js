@@ -39,6 +39,18 @@ export function within(ms, work) {
   });
 }
 
+/** Who asks while the work is under way shares it. @template T @param {() => Promise<T>} work
+ * @returns {() => Promise<T>} */
+export function shared(work) {
+  let /** @type {Promise<T> | undefined} */ running;
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+}
+
 /** Does one thing later; starting it anew forgets what it was to do. */
 export function createTimer() {
   let /** @type {ReturnType<typeof setTimeout> | undefined} */ timer;

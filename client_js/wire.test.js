@@ -659,14 +659,13 @@ describe("the rest of a client", { concurrency: true }, () => {
     assert.equal(client.session, "s1");
   });
 
-  test("end() names the session safely, and rejects with the hub's code", async (t) => {
+  test("end() ends the session of that id, and rejects with the hub's code", async (t) => {
     const hub = await startHub(t);
     const { client, storage } = startClient(t, hub);
     await assert.rejects(client.end("a/b c?"), { code: "not_found" });
-    assert.deepEqual(
-      [hub.calls[0].method, hub.calls[0].path],
-      ["DELETE", "/sessions/a%2Fb%20c%3F"],
-    );
+    const { method, path, body } = hub.calls.at(-1) ?? {};
+    assert.deepEqual([method, path], ["POST", "/logout"]);
+    assert.deepEqual(body, { scope: "session", sid: "a/b c?" });
     assert.equal(storage.getItem("draft"), "secret");
   });
 
