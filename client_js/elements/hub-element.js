@@ -145,6 +145,7 @@ export class HubElement extends Base {
     };
     this.#stops = [
       hub.on("logout", over),
+      hub.on("delivered", (answer) => this.delivered(answer)),
       listen(endings, "ending", ({ detail }) => detail === hub && this.othersEnded()),
       hub.on("state", (state) => this.isOver || this.stateChanged(state)),
     ];
@@ -171,6 +172,8 @@ export class HubElement extends Base {
   joined(_hub) {}
   /** @param {string} _state */
   stateChanged(_state) {}
+  /** What was asked for without a connection is done. @param {Receipt} _answer */
+  delivered(_answer) {}
   /** Sessions of this user were ended on this page. */
   othersEnded() {}
   /** The own session is over. @param {string} _message the app's words for it, if any */

@@ -3,10 +3,10 @@
 /** @import { Receipt } from "./outcome.js" */
 /** @import { Speech } from "./speech.js" */
 import { createDialog } from "./dialog.js";
-import { make, makeButton, setBusy, write } from "./dom.js";
+import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
-import { nameAll, say, tellEnd, tellError, tellReceipt } from "./speech.js";
+import { isPassing, nameAll, say, tellEnd, tellError, tellReceipt } from "./speech.js";
 
 /** @typedef {"session" | "others" | "all"} Scope */
 
@@ -39,6 +39,8 @@ export class LogoutButton extends HubElement {
   #others;
   #told = () => /** @type {Speech} */ ([]);
   #isDone = false;
+  #isRefused = false;
+  #attempt = 0;
 
   constructor() {
     super();
@@ -48,6 +50,8 @@ export class LogoutButton extends HubElement {
   }
 
   joined() {
+    this.#attempt += 1;
+    this.#isRefused = false;
     this.#tell(() => []);
   }
 
@@ -81,6 +85,8 @@ export class LogoutButton extends HubElement {
   async #open() {
     const { hub } = this;
     if (!hub) return;
+    // The last logout is still under way.
+    if (this.#choices.some(({ button }) => isBusy(button))) return this.#dialog.element.showModal();
     setBusy(this.#button, true);
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
     const asked = hub.sessions().catch(() => undefined);
@@ -88,8 +94,9 @@ export class LogoutButton extends HubElement {
     setBusy(this.#button, false);
     if (!this.isConnected || this.isOver) return;
     this.#others = sessions?.filter(({ current }) => !current);
-    this.#isDone = false;
-    this.#tell(() => []);
+    this.#isDone = this.#isRefused = false;
+    this.#attempt += 1;
+    this.#told = () => [];
     this.retext();
     this.#dialog.element.showModal();
   }
@@ -104,14 +111,31 @@ export class LogoutButton extends HubElement {
     try {
       const answer = await hub.logout({ scope });
       this.#isDone = true;
-      await followReceipt(hub, answer, (receipt) => {
-        if (this.hub === hub) this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
-        this.announce(receipt);
-      });
+      this.#setBusy(false);
+      await this.#follow(hub, answer, own);
     } catch (error) {
+      this.#setBusy(false);
+      // That the session is over says more.
+      if (this.isOver) return;
+      this.#isRefused = !isPassing(error);
       this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
     }
-    this.#setBusy(false);
+  }
+
+  /** Until the person asks for something else. @param {Hub} hub @param {Receipt} answer
+   * @param {string | undefined} own */
+  async #follow(hub, answer, own) {
+    const attempt = this.#attempt;
+    await followReceipt(hub, answer, (receipt) => {
+      this.announce(receipt);
+      if (attempt !== this.#attempt) return;
+      this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+    });
+  }
+
+  /** @param {Receipt} answer */
+  delivered(answer) {
+    if (this.hub && this.isOver) void this.#follow(this.hub, answer, this.hub.session);
   }
 
   /** What was read in the dialog need not be read again; that the session is over, always. */
@@ -142,7 +166,7 @@ export class LogoutButton extends HubElement {
     write(this.#outside, element.open ? [] : this.#told());
     this.#list.hidden = this.#isDone;
     this.#button.hidden = this.isOver;
-    this.#login.hidden = !this.isOver || login === null;
+    this.#login.hidden = login === null || !(this.isOver || this.#isRefused);
     if (login !== null) this.#login.href = login;
     if (this.#isDone && hadFocus) cancel.focus();
   }

@@ -8,12 +8,9 @@ import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
 import { createRow } from "./session-row.js";
-import { nameAll, nameOf, say, tellEnd, tellError, tellReceipt } from "./speech.js";
+import { isPassing, nameAll, nameOf, say, tellEnd, tellError, tellReceipt } from "./speech.js";
 
 const REFRESH_MS = 5_000;
-
-/** Errors that asking again may mend. */
-const PASSING = ["unavailable", "rate_limited"];
 
 export class SessionList extends HubElement {
   /** @type {Map<string, Row>} */
@@ -102,9 +99,8 @@ export class SessionList extends HubElement {
     this.#trouble = trouble;
     if (sessions) this.#take(sessions);
     else this.retext();
-    const isPassing = !trouble || PASSING.includes(trouble.code);
     const again = () => this.#isWatched() && this.refresh();
-    if (isPassing) this.#timer = setTimeout(again, REFRESH_MS);
+    if (!trouble || isPassing(trouble)) this.#timer = setTimeout(again, REFRESH_MS);
   }
 
   #isWatched() {
@@ -191,7 +187,9 @@ export class SessionList extends HubElement {
       setBusy(button, false);
       await followReceipt(hub, answer, (receipt) => this.#outcome(hub, receipt, own));
     } catch (error) {
-      this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
+      // That the session is over says more.
+      if (!this.isOver)
+        this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
     }
     setBusy(button, false);
     this.refresh();
@@ -223,7 +221,7 @@ export class SessionList extends HubElement {
     const active = this.shadowRoot?.activeElement;
     const { words } = this;
     const login = this.getAttribute("login-url");
-    const isRefused = this.#trouble && !PASSING.includes(this.#trouble.code);
+    const isRefused = this.#trouble && !isPassing(this.#trouble);
     const others = this.#shown().filter(({ current }) => !current);
     for (const row of this.#rows.values()) row.update(words, row.session);
     this.#list.setAttribute("aria-label", words.texts.devices);

@@ -56,5 +56,8 @@ export const tellEnd = (words, message) => [
   ...(message ? [make("p", { dir: "auto" }, message)] : []),
 ];
 
+/** Whether asking again may help. @param {any} error */
+export const isPassing = ({ code }) => code === "unavailable" || code === "rate_limited";
+
 /** @param {Words} words @param {any} error what the hub's client rejected with */
 export const tellError = (words, { code }) => say(words, code in words.texts ? code : "refused");

@@ -365,6 +365,28 @@ async def test_the_hub_may_be_gone_and_come_back(browser: Browser) -> None:
         await context.__aexit__(None, None, None)
 
 
+async def test_a_logout_without_a_connection_is_said_to_be_pending(browser: Browser) -> None:
+    """The device is logged out at once, and the rest is told once the hub is back."""
+    async with site() as first:
+        port = first.port
+        context = desk(browser, first, expected=("net::ERR", "Clear-Site-Data"))
+        ada = await context.__aenter__()
+        await expect(ada.rows).to_have_count(1)
+    try:
+        await ada.button.get_by_role("button", name="Log out").click()
+        await expect(ada.dialog).to_contain_text("and on all your other devices will end.")
+        await ada.dialog.get_by_role("button", name="Everywhere").click()
+        await expect(ada.dialog).to_contain_text("You are logged out on this device.")
+        await expect(ada.dialog).to_contain_text("There is no connection now.")
+        await ada.assert_accessible()
+        async with site(port=port):
+            pending = ada.dialog.get_by_text("There is no connection now.")
+            await expect(pending).to_have_count(0, timeout=30_000)
+            await expect(ada.dialog).to_contain_text("You are logged out on this device.")
+    finally:
+        await context.__aexit__(None, None, None)
+
+
 async def test_what_happened_moves_nothing(browser: Browser, hub: Replica) -> None:
     """Rows and buttons stay where they are while the list says what it does."""
     async with device(hub, "Phone"), device(hub, "Tablet"), desk(browser, hub) as ada:
