@@ -43,7 +43,7 @@ export class SessionList extends HubElement {
     super();
     this.#confirm.className = "main";
     this.#dialog.element.setAttribute("aria-describedby", "hint");
-    const shown = [this.#endOthers, this.#message, this.#notice, this.#retry, this.#login];
+    const shown = [this.#endOthers, this.#message, this.#notice, this.#login, this.#retry];
     const foot = make("div", { class: "foot", part: "foot" }, ...shown, this.#news);
     this.box.append(this.#list, foot, this.#dialog.element);
   }

@@ -162,7 +162,10 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
 .foot:not(:has(> :not([hidden], :empty, .unseen))) { display: none }
 @media (max-width: 30rem) {
   dialog { margin-block-end: 1rem }
-  .foot > button { width: 100% }
+  .foot > :is(button, a) { justify-content: center; width: 100% }
+}
+@media (forced-colors: active) {
+  .online .dot { background: CanvasText }
 }
 `;
 
