@@ -14,6 +14,7 @@ const TSC = join(HERE, "..", "node_modules", ".bin", "tsc");
 
 const APP = `
 import { createLogoutHub, type LogoutHub, pageHub } from "logout-hub-client";
+import { LogoutButton, SessionList, setTexts } from "logout-hub-client/elements";
 
 const hub: LogoutHub = createLogoutHub({
   url: "https://hub.example",
@@ -30,7 +31,11 @@ const words: string[] = answer.sessions.map(({ device, state }) => device + stat
 const names: string[] = (await hub.sessions()).map(({ sid, online }) => sid + online);
 const complete: boolean | undefined = (await hub.receipt(answer.id ?? "", 5)).complete;
 const session: string | undefined = pageHub()?.session;
-export { complete, names, session, stop, words };
+setTexts("en", { logOut: "Sign out", done: { one: "One.", other: "{count}." } });
+const elements: HTMLElement[] = [new LogoutButton(), new SessionList()];
+for (const element of [new LogoutButton(), new SessionList()]) element.hub = hub;
+const again: Promise<void> = new SessionList().refresh();
+export { again, complete, elements, names, session, stop, words };
 
 // @ts-expect-error: there is no such scope
 hub.logout({ scope: "everything" });
