@@ -72,8 +72,9 @@ export class HubElement extends Base {
   #stops = [];
   #life = new AbortController();
   #words = textsFor("en");
-  /** All that is shown, so that it can say which language it is in. */
+  /** All that is shown, so that it can say which language it is in. @protected */
   box = make("div", { class: "box" });
+  /** Whether the own session has ended. @protected */
   isOver = false;
 
   constructor() {
@@ -94,6 +95,7 @@ export class HubElement extends Base {
     if (this.isConnected) this.#join();
   }
 
+  /** @protected */
   get words() {
     return this.#words;
   }
@@ -128,7 +130,7 @@ export class HubElement extends Base {
     if (this.isConnected) this.#translate();
   }
 
-  /** @param {Receipt} receipt */
+  /** @protected @param {Receipt} receipt */
   announce(receipt) {
     endings.dispatchEvent(new CustomEvent("ending", { detail: this.#hub }));
     this.dispatchEvent(new CustomEvent("outcome", { detail: receipt, bubbles: true }));
@@ -166,18 +168,19 @@ export class HubElement extends Base {
 
   // ---- What an element makes of it ----
 
-  /** It is in a document. @param {AbortSignal} _signal aborted when it no longer is */
+  /** It is in a document. @protected @param {AbortSignal} _signal aborted when it no longer is */
   appeared(_signal) {}
-  /** It has a hub. @param {Hub} _hub */
+  /** It has a hub. @protected @param {Hub} _hub */
   joined(_hub) {}
-  /** @param {string} _state */
+  /** @protected @param {string} _state */
   stateChanged(_state) {}
-  /** What was asked for without a connection is done. @param {Receipt} _answer */
+  /** What was asked for without a connection is done. @protected @param {Receipt} _answer */
   delivered(_answer) {}
-  /** Sessions of this user were ended on this page. */
+  /** Sessions of this user were ended on this page. @protected */
   othersEnded() {}
-  /** The own session is over. @param {string} _message the app's words for it, if any */
+  /** The own session is over.
+   * @protected @param {string} _message the app's words for it, if any */
   ended(_message) {}
-  /** Everything is to be said in `words`. */
+  /** Everything is to be said in `words`. @protected */
   retext() {}
 }
