@@ -8,10 +8,12 @@ import { startLink } from "./servers/link.js";
 import { lacksOwn, startOwn } from "./servers/own.js";
 import { startStock } from "./servers/stock.js";
 import { signToken } from "./servers/tokens.js";
-import { MemoryStorage, quietWhile, reaches, recorder, until } from "./support.js";
+import { MemoryStorage, pause, quietWhile, reaches, recorder, until } from "./support.js";
 import { TIMING } from "./tasks.js";
 
 TIMING.poll = 500;
+/** Where a logout without a network is kept. */
+globalThis.localStorage = new MemoryStorage();
 
 /** @typedef {import("node:test").TestContext} TestContext */
 /** @typedef {import("./servers/own.js").Place} Place */
@@ -24,6 +26,11 @@ TIMING.poll = 500;
 /** The headers that a browser would send, by the address they go to.
  * @type {Map<string, Record<string, string>>} */
 const headersFor = new Map();
+const plainFetch = globalThis.fetch;
+globalThis.fetch = (address, init) => {
+  const more = headersFor.get(new URL(String(address)).host);
+  return plainFetch(address, { ...init, headers: { ...init?.headers, ...more } });
+};
 globalThis.WebSocket = /** @type {any} */ (
   class extends WebSocket {
     /** @param {string} address */
@@ -36,8 +43,7 @@ globalThis.WebSocket = /** @type {any} */ (
 /** @type {Record<string, (url: string, options: Options, headers?: Record<string, string>) =>
  *   {client: import("./client.js").LogoutHub, leave?: () => unknown}>} */
 const KINDS = {
-  createLogoutHub(url, options, headers) {
-    if (headers) headersFor.set(new URL(url).host, headers);
+  createLogoutHub(url, options) {
     return { client: createLogoutHub({ url, ...options }) };
   },
   attach(url, { token, device, ...options }, headers) {
@@ -55,6 +61,7 @@ const KINDS = {
 /** @param {TestContext} t @param {string} kind @param {Link} link
  * @param {Options & {headers?: Record<string, string>}} options */
 function startDevice(t, kind, link, { headers, ...options }) {
+  if (headers) headersFor.set(new URL(link.url).host, headers);
   const storage = new MemoryStorage({ draft: "secret", theme: "dark" });
   const onLogout = recorder();
   const { client, leave } = KINDS[kind](
@@ -126,9 +133,9 @@ const SCENARIOS = {
       start(t, { token: signToken(`not ${user}`, "s3") }),
     ];
     for (const { client } of [one, two, other]) await reaches(client, "connected");
-    assert.equal((await one.client.logout({ reason: "suspicious" })).scope, "all");
-    assert.equal((await isOut(one)).reason, "suspicious");
-    assert.equal((await isOut(two)).reason, "suspicious");
+    assert.equal((await one.client.logout({ reason: "password_changed" })).scope, "all");
+    assert.equal((await isOut(one)).reason, "password_changed");
+    assert.equal((await isOut(two)).reason, "password_changed");
     isIn(other);
   },
 
@@ -168,6 +175,17 @@ const SCENARIOS = {
     const device = start(t, { token: signToken(user, "s1", 2) });
     await reaches(device.client, "connected");
     assert.equal((await isOut(device)).reason, "expired");
+  },
+
+  async "a token that expires meanwhile is replaced, where there is a way to it"(t, scene) {
+    const tokens = [signToken(scene.user, "s1", 2), signToken(scene.user, "s1")];
+    const device = scene.start(t, {
+      token: () => tokens.splice(0, tokens.length - 1)[0] ?? tokens[0],
+    });
+    await reaches(device.client, "connected");
+    await pause(3000);
+    await reaches(device.client, "connected");
+    isIn(device);
   },
 
   async "an invalid token stops with an error, and clears nothing"(t, { start }) {
@@ -213,10 +231,31 @@ const SCENARIOS = {
     scene.link.isDown = true;
     scene.link.cut();
     await until("the loss to be noticed", () => device.states.includes("disconnected"));
-    await scene.server.end(scene.user, { reason: "suspicious" });
+    await scene.server.end(scene.user, { reason: "identity_provider" });
     assert.deepEqual(device.told, []);
     scene.link.isDown = false;
-    assert.equal((await isOut(device)).reason, "suspicious");
+    assert.equal((await isOut(device)).reason, "identity_provider");
+  },
+};
+
+/** What the client with a WebSocket of its own does, whose logouts outlive a network.
+ * @type {Record<string, (t: TestContext, scene: Scene) => Promise<void>>} */
+const OFFLINE = {
+  async "a logout without a network clears at once, and is delivered when it is back"(t, scene) {
+    const one = scene.start(t, { token: signToken(scene.user, "s1") });
+    await reaches(one.client, "connected");
+    scene.link.isDown = true;
+    scene.link.cut();
+    const delivered = recorder();
+    one.client.on("delivered", delivered);
+    assert.equal((await one.client.logout()).pending, true);
+    assert.equal((await isOut(one)).pending, true);
+    scene.link.isDown = false;
+    await until("the delivery", () => delivered.calls.length > 0);
+    assert.equal(
+      (await isOut(scene.start(t, { token: signToken(scene.user, "s1") }))).scope,
+      "all",
+    );
   },
 };
 
@@ -269,7 +308,7 @@ const POLLING = {
     const device = scene.start(t, { token: () => (fresh ? next : old) });
     await reaches(device.client, "polling");
     fresh = true;
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await pause(4000);
     assert.equal(device.client.state, "polling");
     assert.deepEqual(device.told, []);
   },
@@ -293,7 +332,10 @@ function holdTo(name, startServer, lacking) {
     /** @type {Promise<void>[]} */
     const runs = [];
     for (const kind of Object.keys(KINDS)) {
-      const shareable = { ...SCENARIOS, ...(kind === "createLogoutHub" && POLLING) };
+      const shareable = {
+        ...SCENARIOS,
+        ...(kind === "createLogoutHub" && { ...OFFLINE, ...POLLING }),
+      };
       for (const [what, run] of Object.entries(shareable))
         runs.push(t.test(`${kind}: ${what}`, async (t) => run(t, await sceneOf(t, kind, shared))));
       for (const [what, run] of Object.entries(ALONE))

@@ -61,12 +61,16 @@ export async function startStock(t, { pings } = {}) {
         await tell(found, logout);
       });
     });
-    started.answer = ({ path, headers }) => {
-      const token = headers.authorization?.replace("Bearer ", "");
+    started.answer = ({ path, headers, body }) => {
+      const token = headers.authorization?.replace("Bearer ", "") ?? cookieOf(headers.cookie);
       const problem = judge(token);
       if (problem) return [401, { ...problem, ...("logout" in problem && problem.logout) }];
       const { sub: user, sid } = readToken(token) ?? {};
-      return path === "/session" ? [200, { user, sid }] : [404, { code: "not_found" }];
+      if (path === "/session") return [200, { user, sid }];
+      if (path !== "/logout" || body.scope !== "all") return [404, { code: "not_found" }];
+      const logout = { id: "logout", scope: "all", reason: "user", message: null, at: 5 };
+      logouts.set(user ?? "", logout);
+      return [200, { ...logout, sessions: [], complete: false }];
     };
     return started;
   }
