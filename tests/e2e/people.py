@@ -45,10 +45,10 @@ class Diary:
         """Return the values of all entries of a kind."""
         return [value for kind, value in self.entries if kind == what]
 
-    async def wait(self, what: str, count: int = 1) -> Any:
+    async def wait(self, what: str, count: int = 1, patience: float = PATIENCE) -> Any:
         """Return the value of the ``count``-th entry of a kind, once it is there."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 while len(self.all(what)) < count:
                     self._news.clear()
                     await self._news.wait()
@@ -195,18 +195,23 @@ class BrowserTab:
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(**options: Any) -> AsyncIterator[Browser]:
     """Run a real Chromium for the length of the context."""
-    path = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
-    path = os.environ.get("CHROMIUM", path)
-    if path is None:
-        lacking("Chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        browser = await playwright.chromium.launch(**chromium_options(), **options)
         try:
             yield browser
         finally:
             await browser.close()
+
+
+def chromium_options() -> dict[str, Any]:
+    """Return what Playwright is to launch; skips the test where there is no Chromium."""
+    path = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+    path = os.environ.get("CHROMIUM", path)
+    if path is None:
+        lacking("Chromium")
+    return {"executable_path": path, "args": CHROMIUM_OPTIONS}
 
 
 async def open_tab(context: BrowserContext, replica: Replica, token: str) -> BrowserTab:

@@ -1,0 +1,50 @@
+"""A shop, a hub that can be reached by a line, and a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.e2e.line import Line, line_to
+from tests.e2e.people import chromium
+from tests.e2e.shop import COOKIE, Shop, Visitor, open_shop, visit
+from tests.site import Replica, running, settings
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A real Chromium."""
+    async with chromium() as running_browser:
+        yield running_browser
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    """The app."""
+    async with open_shop() as open_now:
+        yield open_now
+
+
+@pytest.fixture
+async def hub(shop: Shop) -> AsyncIterator[Replica]:
+    """The hub of the shop."""
+    async with running(settings(allowed_origins=[shop.url], cookie_name=COOKIE)) as replica:
+        yield replica
+
+
+@pytest.fixture
+async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
+    """How the shop's pages reach the hub; what is no browser asks the hub itself."""
+    async with line_to(hub.port) as open_now:
+        shop.hub = open_now.url
+        yield open_now
+
+
+@pytest.fixture
+async def ada(browser: Browser, shop: Shop, line: Line) -> Visitor:
+    """Ada, logged in."""
+    visitor = await visit(await browser.new_context(), shop)
+    await visitor.log_in("ada")
+    return visitor

@@ -1,0 +1,87 @@
+"""After a logout the Back button shows nothing, whatever the browser kept of the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.e2e.people import chromium
+from tests.e2e.shop import EVERYTHING, KEPT, Tab, Visitor
+from tests.site import Replica, token
+
+# What Playwright tells Chromium by default.
+NO_CACHE = "--disable-back-forward-cache"
+
+
+@pytest.fixture(params=["kept whole", "loaded again"])
+async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    """A Chromium with its back/forward cache, and one without."""
+    options = {"ignore_default_args": [NO_CACHE]} if request.param == "kept whole" else {}
+    async with chromium(**options) as running_browser:
+        yield running_browser
+
+
+@pytest.fixture
+def is_kept(request: pytest.FixtureRequest, browser: Browser) -> bool:
+    """Whether the browser keeps pages whole for the Back button."""
+    return request.node.callspec.params["browser"] == "kept whole"
+
+
+async def go_back(tab: Tab) -> None:
+    """Press Back; the diary begins anew."""
+    tab.diary.entries.clear()
+    await tab.page.evaluate("setTimeout(() => history.back())")
+
+
+async def test_back_to_a_page_whose_session_ended_meanwhile(
+    ada: Visitor, hub: Replica, is_kept: bool
+) -> None:
+    """A page that was left before the logout comes back hidden, never shows what is private, and
+    goes on to the login page; so it does by Forward."""
+    tab = await ada.tab()
+    await tab.go("/help")
+    assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
+    await go_back(tab)
+    assert (await tab.diary.wait("arrived"))["persisted"] is is_kept
+    await tab.reach_login("user")
+    assert await tab.stored() == KEPT
+    assert tab.diary.all("shown") == []
+
+
+async def test_back_and_forward_after_the_logout_of_this_very_tab(
+    ada: Visitor, is_kept: bool
+) -> None:
+    """Neither Back nor Forward from the login page shows what was private before the logout."""
+    tab = await ada.tab()
+    await tab.enter("/private?second")
+    await tab.go("/help")
+    await go_back(tab)
+    await tab.diary.wait("shown")
+    await tab.click_logout()
+    await tab.reach_login("user")
+    await go_back(tab)
+    await tab.diary.wait("arrived")
+    await tab.reach_login()
+    tab.diary.entries.clear()
+    await tab.page.evaluate("setTimeout(() => history.forward())")
+    await tab.page.wait_for_load_state()
+    await tab.reach_login()
+    assert tab.diary.all("shown") == []
+    assert await tab.stored() == KEPT
+
+
+async def test_back_while_logged_in_shows_the_page_once_it_is_confirmed(
+    ada: Visitor, is_kept: bool
+) -> None:
+    """A page that comes back is hidden at first, and shown when the hub says that all is well."""
+    tab = await ada.tab()
+    await tab.go("/help")
+    await go_back(tab)
+    await tab.diary.wait("shown")
+    kinds = [what for what, _ in tab.diary.entries if what in ("arrived", "hidden", "shown")]
+    assert kinds[-1] == "shown"
+    assert kinds.count("shown") == 1
+    assert (await tab.diary.wait("arrived"))["persisted"] is is_kept
+    assert await tab.stored() == EVERYTHING

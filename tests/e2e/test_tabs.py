@@ -1,0 +1,64 @@
+"""A logout in one tab is seen in every tab of that person, and in none of anybody else."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import Browser
+
+from tests.e2e.line import Line, line_to
+from tests.e2e.shop import EVERYTHING, KEPT, Shop, Visitor, visit
+from tests.site import Replica
+
+
+async def test_five_tabs_of_two_browsers_end_together(
+    browser: Browser, shop: Shop, ada: Visitor
+) -> None:
+    """A click clears five tabs in two browsers, all say why and reach the login page; a person
+    beside keeps everything."""
+    phone = await visit(await browser.new_context(), shop)
+    grace = await visit(await browser.new_context(), shop)
+    await phone.log_in("ada")
+    await grace.log_in("grace")
+    tabs = [await ada.tab() for _ in range(3)] + [await phone.tab() for _ in range(2)]
+    beside = await grace.tab()
+    for tab in [*tabs, beside]:
+        assert await tab.stored() == EVERYTHING
+    await tabs[1].click_logout()
+    ends = await asyncio.gather(*(tab.diary.wait("logout") for tab in tabs))
+    for tab, end in zip(tabs, ends, strict=True):
+        await tab.reach_login("user")
+        assert await tab.stored() == KEPT
+        assert end["words"] == "user"
+    clicked = await tabs[1].diary.wait("clicked")
+    last = max(end["at"] for end in ends) - clicked
+    print(f"from the click to the last of five tabs: {last:.0f} ms")  # noqa: T201
+    assert last < 5000
+    assert await beside.stored() == EVERYTHING
+    assert [what for what, _ in beside.diary.entries if what in ("hidden", "logout")] == []
+
+
+async def test_a_page_without_code_ends_with_its_twin(ada: Visitor) -> None:
+    """The script tag alone, with the hub's cookie, clears both tabs and brings them to the login."""
+    tabs = [await ada.tab("/plain") for _ in range(2)]
+    await tabs[0].click_logout()
+    for tab in tabs:
+        await tab.reach_login()
+        assert await tab.stored() == KEPT
+
+
+async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
+    ada: Visitor, hub: Replica, shop: Shop, line: Line
+) -> None:
+    """A tab that cannot reach the hub ends with the others of its browser, and says the same."""
+    async with line_to(hub.port) as other:
+        shop.hub = other.url
+        alone = await ada.tab()
+        shop.hub = line.url
+        beside = await ada.tab()
+        other.cut()
+        await alone.diary.wait("disconnected")
+        await beside.click_logout()
+        for tab in (alone, beside):
+            await tab.reach_login("user")
+            assert await tab.stored() == KEPT
