@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, BrowserContext
 
 from tests.e2e.line import Line, line_to
 from tests.e2e.people import chromium
-from tests.e2e.shop import COOKIE, Shop, Visitor, open_shop, visit
-from tests.site import Replica, running, settings
+from tests.e2e.shop import Shop, Visitor, hub_settings, open_shop, visit
+from tests.site import Replica, running
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def shop() -> AsyncIterator[Shop]:
 @pytest.fixture
 async def hub(shop: Shop) -> AsyncIterator[Replica]:
     """The hub of the shop."""
-    async with running(settings(allowed_origins=[shop.url], cookie_name=COOKIE)) as replica:
+    async with running(hub_settings(shop)) as replica:
         yield replica
 
 
@@ -43,8 +43,14 @@ async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
 
 
 @pytest.fixture
-async def ada(browser: Browser, shop: Shop, line: Line) -> Visitor:
+async def context(browser: Browser) -> BrowserContext:
+    """A browser that nobody has used before."""
+    return await browser.new_context()
+
+
+@pytest.fixture
+async def ada(context: BrowserContext, shop: Shop, line: Line) -> Visitor:
     """Ada, logged in."""
-    visitor = await visit(await browser.new_context(), shop)
+    visitor = await visit(context, shop)
     await visitor.log_in("ada")
     return visitor

@@ -195,23 +195,23 @@ class BrowserTab:
 
 
 @contextlib.asynccontextmanager
-async def chromium(**options: Any) -> AsyncIterator[Browser]:
+async def chromium(*arguments: str, **options: Any) -> AsyncIterator[Browser]:
     """Run a real Chromium for the length of the context."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**chromium_options(), **options)
+        browser = await playwright.chromium.launch(**chromium_options(*arguments), **options)
         try:
             yield browser
         finally:
             await browser.close()
 
 
-def chromium_options() -> dict[str, Any]:
+def chromium_options(*arguments: str) -> dict[str, Any]:
     """Return what Playwright is to launch; skips the test where there is no Chromium."""
     path = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
     path = os.environ.get("CHROMIUM", path)
     if path is None:
         lacking("Chromium")
-    return {"executable_path": path, "args": CHROMIUM_OPTIONS}
+    return {"executable_path": path, "args": [*CHROMIUM_OPTIONS, *arguments]}
 
 
 async def open_tab(context: BrowserContext, replica: Replica, token: str) -> BrowserTab:

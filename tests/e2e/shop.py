@@ -13,8 +13,9 @@ from typing import Any
 from aiohttp import web
 from playwright.async_api import BrowserContext, Page, expect
 
+from hub.settings import Settings
 from tests.e2e.people import PATIENCE, Diary
-from tests.site import token
+from tests.site import settings, token
 
 FILES = Path(__file__).with_name("shop")
 A_DAY = 86400
@@ -45,7 +46,7 @@ KEPT = {
     "caches": ["fonts"],
     "workers": 1,
 }
-NOTHING: dict[str, Any] = {**dict.fromkeys(KEPT, []), "workers": 0}
+NOTHING: dict[str, Any] = {**{kind: [] for kind in KEPT}, "workers": 0}
 
 
 class Shop:
@@ -59,6 +60,7 @@ class Shop:
         self.gives_tokens = asyncio.Event()
         self.gives_tokens.set()
         self.refuses_tokens = False
+        self.fails = 0
         self._seats: dict[str, tuple[str, str]] = {}
 
     def app(self) -> web.Application:
@@ -87,6 +89,9 @@ class Shop:
         seat = self._seat(request)
         if seat is None or self.refuses_tokens:
             raise web.HTTPUnauthorized
+        if self.fails:
+            self.fails -= 1
+            raise web.HTTPServiceUnavailable
         self.given.append(token(*seat, lifetime=self.lifetime))
         return web.Response(text=self.given[-1])
 
@@ -105,6 +110,12 @@ def _read(name: str) -> str:
     if file.parent != FILES or not file.is_file():
         raise web.HTTPNotFound
     return file.read_text(encoding="utf-8")
+
+
+def hub_settings(shop: Shop, **changes: Any) -> Settings:
+    """Return the settings of a hub that serves the shop's pages, with the grace that is usual."""
+    given = {"allowed_origins": [shop.url], "cookie_name": COOKIE, "notice_grace": 2}
+    return settings(**given, **changes)
 
 
 @contextlib.asynccontextmanager

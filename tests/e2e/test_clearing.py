@@ -54,8 +54,7 @@ def watch_acks(tab: Tab) -> list[object]:
 
 
 async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: Replica) -> None:
-    """A database that the page holds open is named, all else is cleared, and it goes once the page
-    has let go."""
+    """A database that a page holds open is named; it goes once the page has let go."""
     tab = await ada.tab(None)
     acks = watch_acks(tab)
     await tab.enter()
@@ -70,12 +69,11 @@ async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: 
 async def test_clearing_by_the_browser_itself_spares_the_keep_list(
     browser: Browser, hub: Replica, line: Line
 ) -> None:
-    """On the hub's own origin, where a logout by HTTP makes the browser clear all, the keep-list
-    is put back."""
+    """Where the answer of the hub makes the browser clear all, the keep-list is put back."""
     line.block_sockets()
     tab = await open_tab(await browser.new_context(), hub.beside(line.port), token("ada"))
     await tab.wait("polling")
     async with tab.page.expect_response("**/logout") as answered:
         await tab.page.evaluate("window.hub.logout()")
-    assert "clear-site-data" in (await answered.value).headers
+    assert "clear-site-data" in await (await answered.value).all_headers()
     assert await tab.storage() == {"local": ["theme"], "session": ["given"]}

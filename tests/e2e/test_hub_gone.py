@@ -1,0 +1,102 @@
+"""The hub is restarted, or a replica of it dies: nobody is logged out by that."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.e2e.line import Line, line_to
+from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, Shop, Tab, Visitor, hub_settings
+from tests.realtime.raw import eventually
+from tests.redis_server import free_port
+from tests.site import SECRET, Replica, running, token
+
+
+@pytest.fixture
+async def hub(shop: Shop, redis_url: str) -> AsyncIterator[Replica]:
+    """A replica that lives to the end."""
+    async with running(hub_settings(shop, redis_url=redis_url, replica="survivor")) as replica:
+        yield replica
+
+
+@pytest.fixture
+async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
+    """How pages reach the hub, at first nowhere."""
+    async with line_to(0) as open_now:
+        shop.hub = open_now.url
+        yield open_now
+
+
+async def follow(tab: Tab, line: Line, hub: Replica) -> None:
+    """Lead a tab that was cut off to the replica that lives, where it hears of a logout."""
+    await tab.diary.wait("disconnected")
+    line.target = hub.port
+    await tab.diary.wait("connected")
+    assert tab.diary.all("logout") == tab.diary.all("hidden") == []
+    assert await tab.stored() == EVERYTHING
+    assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
+    await tab.reach_login("user")
+    assert await tab.stored() == KEPT
+
+
+async def test_the_hub_is_restarted(
+    ada: Visitor, hub: Replica, shop: Shop, redis_url: str, line: Line
+) -> None:
+    """A page connects to the hub that is back, has lost nothing, and hears the next logout."""
+    async with running(hub_settings(shop, redis_url=redis_url, replica="before")) as before:
+        line.target = before.port
+        tab = await ada.tab()
+        tab.diary.entries.clear()
+    await follow(tab, line, hub)
+
+
+@contextlib.asynccontextmanager
+async def doomed(
+    shop: Shop, redis_url: str, hub: Replica
+) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
+    """Run a replica in a process of its own, and wait until it serves."""
+    port = free_port()
+    environ = {
+        **os.environ,
+        "HUB_REDIS_URL": redis_url,
+        "HUB_JWT_SECRET": SECRET,
+        "HUB_PORT": str(port),
+        "HUB_REPLICA": "doomed",
+        "HUB_ALLOWED_ORIGINS": shop.url,
+        "HUB_COOKIE_NAME": COOKIE,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hub", "serve", env=environ, stderr=asyncio.subprocess.DEVNULL
+    )
+
+    async def serves() -> bool:
+        try:
+            return (await hub.beside(port).call("GET", "/readyz")).status == 200
+        except OSError:
+            return False
+
+    try:
+        await eventually(serves)
+        yield port, process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_a_replica_is_killed(
+    ada: Visitor, hub: Replica, shop: Shop, redis_url: str, line: Line
+) -> None:
+    """A page goes on with the replica that is left, has lost nothing, and hears the next logout."""
+    async with doomed(shop, redis_url, hub) as (port, process):
+        line.target = port
+        tab = await ada.tab()
+        tab.diary.entries.clear()
+        process.send_signal(signal.SIGKILL)
+        await follow(tab, line, hub)
