@@ -70,6 +70,7 @@ export class HubElement extends Base {
   #hub;
   /** @type {(() => void)[]} */
   #stops = [];
+  #isPending = false;
   #life = new AbortController();
   #words = textsFor("en");
   /** All that is shown, so that it can say which language it is in. @protected */
@@ -132,6 +133,7 @@ export class HubElement extends Base {
 
   /** @protected @param {Receipt} receipt */
   announce(receipt) {
+    this.#isPending = Boolean(receipt.pending);
     endings.dispatchEvent(new CustomEvent("ending", { detail: this.#hub }));
     this.dispatchEvent(new CustomEvent("outcome", { detail: receipt, bubbles: true }));
   }
@@ -147,7 +149,7 @@ export class HubElement extends Base {
     };
     this.#stops = [
       hub.on("logout", over),
-      hub.on("delivered", (answer) => this.delivered(answer)),
+      hub.on("delivered", (answer) => this.#isPending && this.delivered(answer)),
       listen(endings, "ending", ({ detail }) => detail === hub && this.othersEnded()),
       hub.on("state", (state) => this.isOver || this.stateChanged(state)),
     ];
@@ -174,7 +176,7 @@ export class HubElement extends Base {
   joined(_hub) {}
   /** @protected @param {string} _state */
   stateChanged(_state) {}
-  /** What was asked for without a connection is done. @protected @param {Receipt} _answer */
+  /** What it asked for without a connection is done. @protected @param {Receipt} _answer */
   delivered(_answer) {}
   /** Sessions of this user were ended on this page. @protected */
   othersEnded() {}

@@ -135,7 +135,7 @@ export class LogoutButton extends HubElement {
 
   /** @param {Receipt} answer */
   delivered(answer) {
-    if (this.hub && this.isOver) void this.#follow(this.hub, answer, this.hub.session);
+    if (this.hub) void this.#follow(this.hub, answer, this.hub.session);
   }
 
   /** What was read in the dialog need not be read again; that the session is over, always. */

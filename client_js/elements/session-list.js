@@ -68,6 +68,12 @@ export class SessionList extends HubElement {
     this.refresh();
   }
 
+  /** @param {Receipt} answer */
+  delivered(answer) {
+    const { hub } = this;
+    if (hub) void followReceipt(hub, answer, (it) => this.#outcome(hub, it, hub.session));
+  }
+
   /** @param {string} state */
   stateChanged(state) {
     if (state === "connected") this.refresh();
