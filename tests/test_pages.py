@@ -184,5 +184,6 @@ def modules_of_the_client() -> list[Path]:
 
 
 def is_module(path: Path) -> bool:
-    """Tell the client's modules from its tests."""
-    return not path.name.endswith(".test.js") and not path.name.startswith("support")
+    """Tell the client's modules from its tests, and from the servers that those start."""
+    is_test = path.name.endswith(".test.js") or path.name.startswith("support")
+    return not is_test and path.parent.name != "servers"

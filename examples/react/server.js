@@ -47,7 +47,10 @@ async function living(request) {
 
 async function read(request) {
   let text = "";
-  for await (const chunk of request) if ((text += chunk).length > 1000) return {};
+  for await (const chunk of request) {
+    text += chunk;
+    if (text.length > 1000) return {};
+  }
   try {
     return JSON.parse(text);
   } catch {
@@ -58,7 +61,10 @@ async function read(request) {
 /** A real app checks a password here. JSON of the app's own origin only: no other site's form. */
 async function logIn(request) {
   if (request.headers.origin !== APP) return [403];
-  const name = String((await read(request)).name ?? "").trim().slice(0, 50);
+  const given = await read(request);
+  const name = String(given?.name ?? "")
+    .slice(0, 50)
+    .trim();
   if (!name) return [400];
   const secret = randomBytes(24).toString("base64url");
   logins.set(secret, { name, sid: randomBytes(16).toString("base64url") });

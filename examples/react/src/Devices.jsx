@@ -8,10 +8,14 @@ export function Devices({ hub }) {
 
   useEffect(() => {
     let isCurrent = true;
-    hub.sessions().then(
-      (found) => isCurrent && (setSessions(found), setTrouble("")),
-      (error) => isCurrent && setTrouble(error.message),
-    );
+    hub
+      .sessions()
+      .then((found) => {
+        if (isCurrent) setSessions(found);
+        return "";
+      })
+      .catch((error) => error.message)
+      .then((words) => isCurrent && setTrouble(words));
     const timer = setTimeout(() => setRound(round + 1), 5000);
     return () => {
       isCurrent = false;

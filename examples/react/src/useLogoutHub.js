@@ -1,5 +1,5 @@
-import { useCallback, useEffect, useEffectEvent, useState, useSyncExternalStore } from "react";
 import { createLogoutHub } from "logout-hub-client";
+import { useCallback, useEffect, useEffectEvent, useState, useSyncExternalStore } from "react";
 
 /**
  * Holds a session at the hub for as long as the component is there.
