@@ -56,7 +56,7 @@ class Shop:
         self.url = ""
         self.hub = ""
         self.lifetime = 600.0
-        self.given: list[str] = []
+        self.diary = Diary()
         self.gives_tokens = asyncio.Event()
         self.gives_tokens.set()
         self.refuses_tokens = False
@@ -92,8 +92,9 @@ class Shop:
         if self.fails:
             self.fails -= 1
             raise web.HTTPServiceUnavailable
-        self.given.append(token(*seat, lifetime=self.lifetime))
-        return web.Response(text=self.given[-1])
+        given = token(*seat, lifetime=self.lifetime)
+        self.diary.write("token", given)
+        return web.Response(text=given)
 
     async def _get_file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

@@ -26,7 +26,7 @@ async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
 @pytest.fixture
 def is_kept(request: pytest.FixtureRequest, browser: Browser) -> bool:
     """Whether the browser keeps pages whole for the Back button."""
-    return request.node.callspec.params["browser"] == "kept whole"
+    return bool(request.node.callspec.params["browser"] == "kept whole")
 
 
 async def go(tab: Tab, direction: str) -> None:

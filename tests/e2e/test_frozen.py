@@ -48,6 +48,7 @@ async def frozen(tab: Tab, other: Tab) -> AsyncIterator[Frozen]:
     await other.page.bring_to_front()
     protocol = await tab.page.context.new_cdp_session(tab.page)
     await protocol.send("Page.setWebLifecycleState", {"state": "frozen"})
+    await tab.diary.wait("frozen")
     yield Frozen(tab, protocol)
 
 

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
-from tests.e2e.line import Line
-from tests.e2e.shop import KEPT, Visitor
+from tests.e2e.line import line_to
+from tests.e2e.shop import KEPT, Shop, Visitor
 from tests.site import Replica, token
 
-# What is promised: polling has taken over by then.
+# What is promised: polling has taken over by then, in seconds.
 LIMIT = 20.0
 
 
-@pytest.mark.parametrize("way", ["refused", "swallowed"])
-async def test_polling_takes_over(ada: Visitor, hub: Replica, line: Line, way: str) -> None:
-    """Polls take over within 20 s, whether WebSockets are refused or never answered; a logout is
-    noticed by them."""
-    line.block_sockets(swallow=way == "swallowed")
-    tab = await ada.tab(None)
-    began = time.monotonic()
-    await tab.go("/private")
-    await tab.diary.wait("polling", patience=2 * LIMIT)
-    took = time.monotonic() - began
-    await tab.diary.wait("filled")
-    assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
-    await tab.reach_login("user")
-    assert await tab.stored() == KEPT
-    assert took < LIMIT
-
-
-async def test_a_socket_that_is_blocked_later(ada: Visitor, hub: Replica, line: Line) -> None:
-    """A page that was connected goes on by polls, and keeps everything until the logout."""
-    tab = await ada.tab()
-    line.block_sockets()
-    await tab.diary.wait("polling")
-    assert tab.diary.all("logout") == []
-    assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
-    await tab.reach_login("user")
-    assert await tab.stored() == KEPT
+async def test_polling_takes_over(ada: Visitor, hub: Replica, shop: Shop) -> None:
+    """Within 20 s a page polls, also where WebSockets are never answered, and hears of a logout."""
+    async with line_to(hub.port) as refusing, line_to(hub.port) as silent, line_to(hub.port) as cut:
+        shop.hub = cut.url
+        connected = await ada.tab()
+        cut.block_sockets()
+        refusing.block_sockets()
+        silent.block_sockets(swallow=True)
+        tabs = [connected]
+        began = time.monotonic()
+        for line in (refusing, silent):
+            shop.hub = line.url
+            tabs.append(await ada.tab(None))
+            await tabs[-1].go("/private")
+        for tab in tabs:
+            await tab.diary.wait("polling", patience=2 * LIMIT)
+        took = time.monotonic() - began
+        for tab in tabs:
+            await tab.diary.wait("filled")
+            assert tab.diary.all("logout") == []
+        assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
+        for tab in tabs:
+            await tab.reach_login("user")
+            assert await tab.stored() == KEPT
+        assert took < LIMIT

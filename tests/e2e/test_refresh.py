@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from playwright.async_api import WebSocket
+from playwright.async_api import Request, WebSocket
 
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Tab, Visitor
+from tests.realtime.raw import eventually
 from tests.site import Replica, token
 
 LIFETIME = 3.0
@@ -31,6 +32,11 @@ class Wire:
         return sum('["refresh"' in frame for frame in self.sent)
 
 
+def is_for_token(request: Request) -> bool:
+    """Tell whether a page asks the app for a token."""
+    return request.url.endswith("/token")
+
+
 @pytest.fixture
 async def tab(ada: Visitor, shop: Shop) -> Tab:
     """A tab whose tokens live for seconds, and that stays after a logout."""
@@ -39,14 +45,15 @@ async def tab(ada: Visitor, shop: Shop) -> Tab:
 
 
 async def test_a_token_is_replaced_over_the_socket(tab: Tab, shop: Shop, hub: Replica) -> None:
-    """The same socket outlives three tokens, and hears of the logout after that."""
+    """The same socket outlives its first token, and hears of the logout after that."""
     wire = Wire(tab)
     await tab.enter()
-    while len(shop.given) < 4:
-        await asyncio.sleep(0.1)
-    assert (await hub.call("GET", "/verify", shop.given[0])).code == "token_expired"
+    first = await shop.diary.wait("token")
+    await shop.diary.wait("token", 3)
+    await eventually(lambda: wire.refreshes == 2)
+    assert (await hub.call("GET", "/verify", first)).code == "token_expired"
+    assert wire.sockets == 1
     assert await tab.stored() == EVERYTHING
-    assert (wire.sockets, wire.refreshes) == (1, 3)
     assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
     await tab.reach_login("user")
 
@@ -62,27 +69,30 @@ async def test_a_token_that_is_not_replaced_ends_the_session(tab: Tab, shop: Sho
 async def test_a_refresh_that_failed_is_tried_again(tab: Tab, shop: Shop) -> None:
     """When the app cannot give a newer token for a moment, nobody is logged out."""
     wire = Wire(tab)
+    shop.lifetime = 2 * LIFETIME
     await tab.enter()
     shop.fails = 1
-    while len(shop.given) < 3:
-        await asyncio.sleep(0.1)
-    assert tab.diary.all("logout") == []
+    await shop.diary.wait("token", 2)
+    await eventually(lambda: wire.refreshes == 1)
     assert (wire.sockets, shop.fails) == (1, 0)
+    assert tab.diary.all("logout") == []
 
 
 async def test_a_logout_while_a_token_is_on_its_way(tab: Tab, shop: Shop, hub: Replica) -> None:
     """The newer token that comes after the click is not used, and brings nothing back."""
     wire = Wire(tab)
     await tab.enter("/private?stay")
-    shop.gives_tokens.clear()
-    await tab.page.wait_for_request("**/token")
-    await tab.click_logout()
-    await tab.diary.wait("logout")
-    shop.gives_tokens.set()
-    await tab.page.wait_for_event("requestfinished", lambda request: "/token" in request.url)
+    async with tab.page.expect_request_finished(is_for_token):
+        shop.gives_tokens.clear()
+        async with tab.page.expect_request(is_for_token):
+            pass
+        await tab.click_logout()
+        await tab.diary.wait("logout")
+        shop.gives_tokens.set()
     # Whatever it would do with that token, it would do within its next steps.
     await asyncio.sleep(1)
     assert (wire.sockets, wire.refreshes) == (1, 0)
     assert await tab.page.evaluate("window.hub.state") == "ended"
     assert await tab.stored() == KEPT
-    assert (await hub.call("GET", "/verify", shop.given[-1])).code == "token_revoked"
+    late = await shop.diary.wait("token", 2)
+    assert (await hub.call("GET", "/verify", late)).code == "token_revoked"

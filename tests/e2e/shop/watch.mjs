@@ -13,4 +13,6 @@ window.addEventListener("pageshow", ({ persisted }) => {
   window.tell?.("arrived", { persisted });
   seen = undefined;
 });
+// Freezing takes its time.
+document.addEventListener("freeze", () => window.tell?.("frozen"));
 watch();
