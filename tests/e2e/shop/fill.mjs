@@ -11,6 +11,7 @@ async function fill() {
     storage.setItem("theme", "dark");
   }
   for (const pair of ["basket=private", "theme=dark"])
+    // biome-ignore lint/suspicious/noDocumentCookie: what the client has to clear
     document.cookie = `${pair}; path=/; max-age=86400`;
   for (const name of ["orders", "fonts"]) (await open(name)).close();
   for (const name of ["pages", "fonts"])
