@@ -10,9 +10,10 @@ async function fill() {
     storage.setItem("account", "private");
     storage.setItem("theme", "dark");
   }
-  for (const pair of ["basket=private", "theme=dark"])
+  for (const pair of ["basket=private", "theme=dark"]) {
     // biome-ignore lint/suspicious/noDocumentCookie: what the client has to clear
     document.cookie = `${pair}; path=/; max-age=86400`;
+  }
   for (const name of ["orders", "fonts"]) (await open(name)).close();
   for (const name of ["pages", "fonts"])
     await (await caches.open(name)).put("/kept", new Response(name));
