@@ -19,8 +19,7 @@ replicas: $(VENV)/.installed-dev ## run a Redis and two replicas of the demo (se
 	@$(BIN)/honcho start
 
 test: $(VENV)/.installed-dev node_modules/.installed ## run all tests
-	@$(BIN)/python scripts/browser.py
-	@$(BIN)/python scripts/balancers.py
+	@$(BIN)/python scripts/tools.py
 	@$(BIN)/python scripts/test.py
 
 lint: $(VENV)/.installed-dev node_modules/.installed ## check formats, lints and types

@@ -1,0 +1,70 @@
+"""See to it that the browsers and balancers of the tests are there: installs Debian's where it may.
+
+Firefox is optional: its test is skipped without it, also where all else is required (CI).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: its names, Debian's package, and the variable that may name it elsewhere."""
+
+    names: tuple[str, ...]
+    package: str
+    variable: str = ""
+    is_optional: bool = False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the tests will find it."""
+        if self.variable and os.environ.get(self.variable):
+            return True
+        return any(shutil.which(name, path=PATH) for name in self.names)
+
+
+TOOLS = (
+    Tool(("chromium", "chromium-browser", "google-chrome", "chrome"), "chromium", "CHROMIUM"),
+    Tool(("firefox-esr", "firefox"), "firefox-esr", "FIREFOX", is_optional=True),
+    Tool(("nginx",), "nginx"),
+    Tool(("haproxy",), "haproxy"),
+)
+
+
+def missing() -> list[Tool]:
+    """Return what is not there."""
+    return [tool for tool in TOOLS if not tool.is_here]
+
+
+def install(tools: list[Tool]) -> None:
+    """Install packages by apt, each by itself; a failure is seen by what is missing afterwards."""
+    print("installing", ", ".join(tool.package for tool in tools), flush=True)
+    packages = [["install", "--yes", "--no-install-recommends", tool.package] for tool in tools]
+    for arguments in (["update"], *packages):
+        subprocess.run(["apt-get", "-qq", *arguments], stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    """Install what is missing by apt when this is root and apt is here; else say so."""
+    if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
+        install(missing())
+    for tool in missing():
+        where = f"set {tool.variable} to its path" if tool.variable else "put it on the path"
+        print(
+            f"{tool.names[0]} is missing, so its tests are skipped: install it, or {where}",
+            file=sys.stderr,
+        )
+    if os.environ.get("CI") and not all(tool.is_optional for tool in missing()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
