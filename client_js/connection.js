@@ -48,7 +48,7 @@ export function createConnection(session, { origin, check }, device) {
     /** @param {string} name @param {any} data @param {(result: object) => void} answer */
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
-      const expiry = credentials.canRenew && toExpiry(data);
+      const expiry = toExpiry(data);
       if (expiry) socket?.leave(expiry);
       else void session.finish(toNotification(data), answer);
     },
@@ -67,7 +67,7 @@ export function createConnection(session, { origin, check }, device) {
     const isOver = () => socket !== own || session.isHalted();
     timer.start(Math.min(left * 800, 2 ** 30), async () => {
       const next = await credentials.next().catch(() => token);
-      const isNew = next !== token && !session.isLeaving() && !isOver();
+      const isNew = next !== token && !session.isLeaving();
       const answer = isNew && (await ask("refresh", { token: next }).catch(() => undefined));
       if (isOver()) return;
       if (answer?.ok) token = next;

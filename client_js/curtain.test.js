@@ -144,6 +144,7 @@ test("after the end private content stays hidden, whatever comes", async (t) => 
   const { hub, client } = await openConfirmed(t);
   await hub.notify(LOGOUT);
   await reaches(client, "ended");
+  assert.equal(page.document.isOpen, false);
   for (const comeBack of [() => page.say("pageshow"), () => page.say("online"), page.resume])
     comeBack();
   await quietWhile();
@@ -180,7 +181,7 @@ test("another person who logged in meanwhile does not see what this one left", a
   hub.answer = () => [200, { sid: "s9", user: "eve" }];
   page.localStorage.setItem("draft", "Eve's");
   page.sessionStorage.setItem("draft", "Ada's");
-  page.say("online");
+  page.turn("visible");
   await reaches(client, "ended");
   assert.equal(page.document.isOpen, false);
   assert.deepEqual(page.localStorage.entries(), { draft: "Eve's" });

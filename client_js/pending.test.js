@@ -170,10 +170,21 @@ for (const [name, sessions] of /** @type {const} */ ([
   test(`with ${name} logged in it is sent with the token of who asked for it`, async (t) => {
     const hub = await startReachable(t, sessions);
     await logOutOffline(t, hub, "t1");
+    const { fetch } = globalThis;
+    t.after(() => Object.assign(globalThis, { fetch }));
+    const inits = recorder();
+    /** @param {any} address @param {any} init */
+    const spy = (address, init) => {
+      if (init.method === "POST") inits(init);
+      return fetch(address, init);
+    };
+    Object.assign(globalThis, { fetch: spy });
     const later = createLogoutHub({ url: hub.url, token: "t2" });
     t.after(() => later.close());
     await until("the delivery", () => kept().length === 0);
     assert.deepEqual(hub.posts(), [{ scope: "all", token: "t1" }]);
+    // So that what the hub has the browser clear is not the one's who is here now.
+    assert.equal(inits.calls[0].credentials, "omit");
     await until("the connect", () => hub.auths.length === 2);
     assert.equal(later.state === "ended", false);
   });
@@ -195,6 +206,20 @@ test("a refusal for good drops it, with its token", async (t) => {
   const later = createLogoutHub({ url: hub.url, token: "t1" });
   t.after(() => later.close());
   await until("the drop", () => kept().length === 0);
+});
+
+test("a hub that fails at the logout itself is asked again", async (t) => {
+  const hub = await startReachable(t, { t1: ADA });
+  await logOutOffline(t, hub, "t1");
+  hub.state.refusal = [503, { code: "unavailable", title: "Not now" }];
+  const later = createLogoutHub({ url: hub.url, token: "t1" });
+  t.after(() => later.close());
+  await until("a vain try", () => hub.posts().length > 0);
+  await pause(50);
+  assert.equal(kept().length, 1);
+  hub.state.refusal = undefined;
+  await reaches(later, "ended");
+  assert.deepEqual(kept(), []);
 });
 
 test("while the hub is out of reach a later page waits, and does not connect", async (t) => {
