@@ -115,6 +115,7 @@ function logIn(device) {
     token: () => fetchToken(device),
     device: device.name,
     storages: [device.storage],
+    hide: `#${device.view.article.id} .private`,
     onLogout: (notification) => ended(device, notification),
   });
   hub.on("state", (state) => changed(device, state));
@@ -232,8 +233,9 @@ function createView({ user, name, kind }) {
   const article = find("#device").content.cloneNode(true).firstElementChild;
   const part = (selector) => find(selector, article);
   article.classList.add(kind);
+  article.id = name.replaceAll(/\W+/g, "-").toLowerCase();
   part(".name").textContent = name;
-  part(".name").id = `name-${name.replaceAll(/\W+/g, "-").toLowerCase()}`;
+  part(".name").id = `${article.id}-name`;
   article.setAttribute("aria-labelledby", part(".name").id);
   part(".login").setAttribute("aria-label", `Log in again: ${name}`);
   find(`#${user.toLowerCase()} .devices`).append(article);
