@@ -28,12 +28,13 @@ function adoptSheet(selector) {
  * @param {() => void} wake called when the page is back, and the session to be confirmed anew */
 export function createCurtain(hide, wake) {
   const { document } = globalThis;
-  if (!document) return { draw() {}, isDrawn: () => false, stop() {} };
+  if (!document) return { draw() {}, isDrawn: async () => false, stop() {} };
   const selector = toSelector(hide);
   const sheet = adoptSheet(selector);
   const off = new AbortController();
   const ticking = setInterval(look, TIMING.tick);
   let seen = Date.now();
+  let /** @type {unknown} */ awake;
 
   /** @param {boolean} closed */
   function draw(closed) {
@@ -70,10 +71,19 @@ export function createCurtain(hide, wake) {
   // The back/forward cache keeps the page as it is now.
   on(globalThis, "pagehide", () => draw(true));
   on(globalThis, "pageshow", (event) => event.persisted && wake());
+  on(document, "freeze", () => {
+    draw(true);
+    awake = new Promise((resolve) => on(document, "resume", resolve));
+  });
   draw(true);
   return {
     draw,
-    isDrawn: () => !sheet.disabled,
+    /** A frozen page hears its tabs, but what it begins ends when it wakes, maybe a day later. */
+    async isDrawn() {
+      const drawn = !sheet.disabled;
+      await awake;
+      return drawn;
+    },
     stop() {
       off.abort();
       clearInterval(ticking);

@@ -119,7 +119,7 @@ export function createSession(options, state, on) {
 
   /** News that comes late, to a page that slept: there may be a newer login in this browser. */
   async function isTaken() {
-    if (ownSid === undefined || !curtain.isDrawn()) return false;
+    if (!(await curtain.isDrawn()) || ownSid === undefined) return false;
     const { now } = await within(TIMING.hook, on.present).catch(() => ({ now: undefined }));
     return now !== undefined && now.sid !== ownSid;
   }
