@@ -2,7 +2,7 @@
 
 /** In milliseconds. An object, so that tests need not wait as long; no page can reach it. */
 export const TIMING = {
-  accept: 10_000,
+  accept: 8_000,
   answer: 5_000,
   hook: 1_500,
   poll: 5_000,
