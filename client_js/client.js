@@ -72,7 +72,10 @@ function createClient(options, state, linkFor) {
   /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.
    * @param {LogoutOptions} body @param {string} idempotencyKey */
   async function send(body, idempotencyKey) {
-    const answer = await link.ask("logout", { ...body, idempotencyKey }).catch(() => undefined);
+    // A socket that lost its network seems open for a while: a request fails at once.
+    const offline = globalThis.navigator?.onLine === false;
+    const asked = offline ? undefined : link.ask("logout", { ...body, idempotencyKey });
+    const answer = await asked?.catch(() => undefined);
     if (answer?.ok === true) return answer;
     if (answer?.ok === false) throw failure(answer.error?.code, answer.error?.title);
     const headers = { "Idempotency-Key": idempotencyKey };
