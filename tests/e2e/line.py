@@ -19,6 +19,8 @@ class Line:
         self.takes_sockets = True
         self.swallows_sockets = False
         self._ends: set[asyncio.StreamWriter] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
 
     @property
     def url(self) -> str:
@@ -33,11 +35,17 @@ class Line:
     def cut(self) -> None:
         """Abort what is connected, and refuse what comes."""
         self.carries = False
+        self._flows.set()
         self.hang_up()
 
+    def fall_silent(self) -> None:
+        """Hold back whatever is sent; nobody is told."""
+        self._flows.clear()
+
     def mend(self) -> None:
-        """Carry again."""
+        """Carry again, also what was held back."""
         self.carries = True
+        self._flows.set()
 
     def block_sockets(self, *, swallow: bool = False) -> None:
         """Refuse WebSockets from now on, or take them and answer nothing; HTTP goes through."""
@@ -50,6 +58,7 @@ class Line:
         with contextlib.suppress(OSError):
             async with self._held(writer):
                 first = await reader.read(CHUNK)
+                await self._flows.wait()
                 if not self.carries:
                     return
                 if b" /socket.io/" in first and not self.takes_sockets:
@@ -68,11 +77,20 @@ class Line:
         there: asyncio.StreamReader,
         back: asyncio.StreamWriter,
     ) -> None:
-        ways = [asyncio.create_task(_pump(reader, back)), asyncio.create_task(_pump(there, writer))]
+        ways = [
+            asyncio.create_task(self._pump(reader, back)),
+            asyncio.create_task(self._pump(there, writer)),
+        ]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(CHUNK):
+            await self._flows.wait()
+            writer.write(data)
+            await writer.drain()
 
     @contextlib.asynccontextmanager
     async def _held(self, end: asyncio.StreamWriter) -> AsyncIterator[None]:
@@ -82,12 +100,6 @@ class Line:
         finally:
             self._ends.discard(end)
             end.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(CHUNK):
-        writer.write(data)
-        await writer.drain()
 
 
 @contextlib.asynccontextmanager

@@ -55,6 +55,17 @@ async def test_a_logout_without_a_network_is_sent_when_it_is_back(
     assert await tab.stored() == await beside.stored() == KEPT
 
 
+async def test_a_logout_over_a_socket_that_does_not_know_yet(ada: Visitor, line: Line) -> None:
+    """Where the network is gone and the socket still seems to be open, the page clears at once."""
+    tab = await ada.tab("/private?stay")
+    line.fall_silent()
+    await ada.context.set_offline(True)
+    assert tab.diary.all("disconnected") == []
+    await log_out_offline(tab)
+    took = tab.diary.all("logout")[0]["at"] - tab.diary.all("clicked")[0]
+    assert took < 2500  # the answer over a socket is waited for twice as long
+
+
 @pytest.fixture
 async def owing(ada: Visitor, line: Line) -> Visitor:
     """Ada, whose browser owes the hub a logout, and has no tab open."""

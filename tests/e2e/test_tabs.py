@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 
 from tests.e2e.line import Line, line_to
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Visitor, visit
-from tests.site import Replica
+from tests.site import Replica, token
 
 
 async def test_five_tabs_of_two_browsers_end_together(
@@ -48,6 +48,17 @@ async def test_a_page_without_code_ends_with_its_twin(ada: Visitor) -> None:
     for tab in tabs:
         await tab.reach_login()
         assert await tab.stored() == KEPT
+
+
+async def test_a_session_beside_another_in_one_browser(ada: Visitor, hub: Replica) -> None:
+    """When the tab of an older login ends, the tab of the newer one goes on."""
+    older = await ada.tab()
+    await ada.log_in("ada")
+    newer = await ada.tab()
+    assert (await hub.call("DELETE", "/sessions/ada-1", token("ada", "phone"))).status == 200
+    await older.reach_login("user")
+    assert newer.diary.all("logout") == []
+    assert await newer.page.evaluate("window.hub.state") == "connected"
 
 
 async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
