@@ -54,7 +54,8 @@ function createClient(options, state, linkFor) {
       attempt = 0;
       if (!session.isHalted()) link.wake();
     } catch {
-      if (!session.isClosed()) timer.start(backoffDelay(attempt++), begin);
+      // What is owed is owed by an app, too, that closes a client as soon as that has ended.
+      if (!session.isClosed() || session.isOver()) timer.start(backoffDelay(attempt++), begin);
     }
   }
 
@@ -149,7 +150,7 @@ function createClient(options, state, linkFor) {
     },
     close() {
       session.close();
-      timer.stop();
+      if (!session.isOver()) timer.stop();
       link.close();
     },
   };
