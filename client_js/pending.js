@@ -2,8 +2,9 @@
  * Logouts that the hub has not heard of yet: kept where they survive the page, and delivered by
  * this page or by any later one of its origin.
  *
- * @typedef {{hub: string, key: string, command: Command, session?: string, user?: string,
- *   token?: string}} Entry `session`, `user` and `token` of who logged out
+ * @typedef {{hub: string, key: string, command: Command, at: number, session?: string,
+ *   user?: string, token?: string}} Entry `session`, `user` and `token` of who logged out; `at` in s
+ *   since 1970
  * @typedef {{scope: string, sid?: string, reason?: string, message?: string}} Command
  */
 /** @import { Init, Requests } from "./requests.js" */
@@ -44,7 +45,8 @@ export function createPending({ origin, send, present }, { keeping }, onDelivere
   async function deliver(entry) {
     const { command, session, user, token: kept } = entry;
     const { token, now } = await present();
-    const isOwn = now && (session ? now.sid === session : !kept);
+    // Of an unknown session only the cookie is left: it must not be that of a newer login.
+    const isOwn = now && (session ? now.sid === session : !kept && !(now.created_at > entry.at));
     const headers = { "Idempotency-Key": entry.key };
     /** @param {Init} init */
     const post = (init) => keeping(() => send("POST", "/logout", { headers, ...init }));
@@ -60,10 +62,10 @@ export function createPending({ origin, send, present }, { keeping }, onDelivere
   }
 
   return {
-    /** @param {Omit<Entry, "hub">} entry @param {unknown} error thrown when it cannot be kept */
+    /** @param {Omit<Entry, "hub" | "at">} entry @param {unknown} error thrown when it cannot be kept */
     keep(entry, error) {
       try {
-        write([...read(), { ...entry, hub: origin }]);
+        write([...read(), { ...entry, at: Date.now() / 1000, hub: origin }]);
       } catch {
         throw error;
       }

@@ -28,7 +28,7 @@ afterEach(closePage);
 const ADA = { session: "s1", user: "ada" };
 
 /** A hub that can be out of reach, and knows sessions by their tokens. @param {TestContext} t
- * @param {Record<string, {session: string, user: string}>} sessions by token, "" for the cookie */
+ * @param {Record<string, {session: string, user: string, created_at?: number}>} sessions by token, "" for the cookie */
 async function startReachable(t, sessions) {
   const hub = await startTelling(t, Object.values(sessions)[0] ?? {}, () => ({
     ok: false,
@@ -40,13 +40,36 @@ async function startReachable(t, sessions) {
     const known = sessions[headers.authorization?.slice("Bearer ".length) ?? ""];
     if (method === "POST") return state.refusal ?? [200, { id: "l9", scope: "all", sessions: [] }];
     if (!known) return [401, REVOKED];
-    return [200, { sid: known.session, user: known.user }];
+    return [200, { ...known, sid: known.session }];
   };
   const posts = () =>
     hub.calls
       .filter(({ method }) => method === "POST")
       .map(({ body, headers }) => ({ ...body, token: headers.authorization?.slice(7) }));
   return Object.assign(hub, { posts, state });
+}
+
+/** A page that is gone gets no answer any more, and so asks for nothing.
+ * @param {{close: () => void}} client */
+async function leavePage(client) {
+  const { fetch } = globalThis;
+  const last = recorder(() => new Promise(() => {}));
+  Object.assign(globalThis, { fetch: last });
+  await until("its last try", () => last.calls.length > 0);
+  client.close();
+  Object.assign(globalThis, { fetch });
+}
+
+/** A page that opened and logged out while the hub was out of reach: nobody had said whose it was.
+ * @param {TestContext} t @param {Awaited<ReturnType<typeof startReachable>>} hub */
+async function logOutUnknown(t, hub) {
+  hub.state.up = false;
+  const client = createLogoutHub({ url: hub.url });
+  t.after(() => client.close());
+  assert.equal((await client.logout()).pending, true);
+  await leavePage(client);
+  hub.state.up = true;
+  hub.calls.length = 0;
 }
 
 /** A page that logged out while the hub was out of reach, and was closed then. @param {TestContext} t
@@ -57,9 +80,7 @@ async function logOutOffline(t, hub, token, wanted = {}) {
   await reaches(client, "connected");
   hub.state.up = false;
   const answer = await client.logout(wanted);
-  await until("a vain try", () => hub.calls.some(({ path }) => path === "/session"));
-  await pause(100);
-  client.close();
+  await leavePage(client);
   hub.state.up = true;
   hub.calls.length = 0;
   return answer;
@@ -82,7 +103,8 @@ test("a logout out of the hub's reach clears at once, says so, and keeps what is
   await until("the app to be told", () => onLogout.calls.length === 1);
   const told = { scope: "all", reason: "user", message: "Bye", sid: "s1", pending: true };
   assert.deepEqual(onLogout.calls, [told]);
-  const [{ key, ...entry }] = kept();
+  const [{ key, at, ...entry }] = kept();
+  assert.ok(Math.abs(Date.now() / 1000 - at) < 60);
   const command = { scope: "all", message: "Bye" };
   assert.deepEqual(entry, { hub: hub.url, command, token: "t1", ...ADA });
   assert.equal(hub.events[0].value.idempotencyKey, key);
@@ -197,6 +219,34 @@ test("without a token of who asked for it, it is nobody's and is dropped", async
   await reaches(later, "connected");
   assert.deepEqual(hub.posts(), []);
   assert.deepEqual(kept(), []);
+});
+
+for (const [name, age, sent] of /** @type {const} */ ([
+  ["that was there before is ended", 60, 1],
+  ["that came after is left alone", -60, 0],
+]))
+  test(`of a logout of nobody knows whom, a session ${name}`, async (t) => {
+    const created_at = Date.now() / 1000 - age;
+    const hub = await startReachable(t, { "": { ...ADA, created_at } });
+    await logOutUnknown(t, hub);
+    const later = createLogoutHub({ url: hub.url });
+    t.after(() => later.close());
+    await reaches(later, sent ? "ended" : "connected");
+    assert.equal(hub.posts().length, sent);
+    assert.deepEqual(kept(), []);
+  });
+
+test("it is delivered though the app closes its client as soon as that has ended", async (t) => {
+  const hub = await startReachable(t, { t1: ADA });
+  const client = createLogoutHub({ url: hub.url, token: "t1", onLogout: () => client.close() });
+  await reaches(client, "connected");
+  hub.state.up = false;
+  await client.logout();
+  await until("the close", () => client.state === "closed");
+  await until("a vain try", () => hub.calls.some(({ path }) => path === "/session"));
+  hub.state.up = true;
+  await until("the delivery", () => kept().length === 0);
+  assert.equal(hub.posts().length > 0, true);
 });
 
 test("a refusal for good drops it, with its token", async (t) => {
