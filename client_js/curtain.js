@@ -1,6 +1,9 @@
 /** Hides private content until the hub has confirmed the session, and after an absence once more. */
 import { TIMING } from "./tasks.js";
 
+/** @typedef {CSSStyleSheet & {hides: string, stilled: Set<HTMLElement>}} Sheet `stilled` is what it
+ *   made inert, and not the app */
+
 const MARK = "data-private";
 
 /** @param {string | Iterable<Element>} [hide] elements are given the mark @returns {string} */
@@ -12,13 +15,12 @@ function toSelector(hide = `[${MARK}]`) {
 
 /** A sheet also covers what the app adds later, and no content policy forbids it. It outlives the
  * client: a page that logs in anew without loading anew has one curtain, which its next client opens.
- * @param {string} selector @returns {CSSStyleSheet} */
+ * @param {string} selector @returns {Sheet} */
 function adoptSheet(selector) {
-  /** @type {(CSSStyleSheet & {hides?: string})[]} */
-  const sheets = document.adoptedStyleSheets;
+  const sheets = /** @type {Sheet[]} */ (document.adoptedStyleSheets);
   const known = sheets.find(({ hides }) => hides === selector);
   if (known) return known;
-  const sheet = Object.assign(new CSSStyleSheet(), { hides: selector });
+  const sheet = Object.assign(new CSSStyleSheet(), { hides: selector, stilled: new Set() });
   sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
   sheets.push(sheet);
   return sheet;
@@ -35,16 +37,23 @@ export function createCurtain(hide, wake) {
   const ticking = setInterval(look, TIMING.tick);
   let seen = Date.now();
   let /** @type {unknown} */ awake;
+  let opened = false;
 
   /** @param {boolean} closed */
   function draw(closed) {
     sheet.disabled = !closed;
+    const { stilled } = sheet;
     for (const element of /** @type {NodeListOf<HTMLElement>} */ (
       document.querySelectorAll(selector)
     )) {
-      element.inert = closed;
-      if (!closed) element.hidden = false;
+      if (closed && !element.inert) stilled.add(element);
+      if (closed) element.inert = true;
+      else if (!opened) element.hidden = false;
     }
+    if (closed) return;
+    opened = true;
+    for (const element of stilled) element.inert = false;
+    stilled.clear();
   }
 
   function back() {

@@ -111,6 +111,16 @@ test("a confirmation opens again", async (t) => {
   assert.equal(hub.sockets.length, 1);
 });
 
+test("what the app hides or makes inert itself stays so at later confirmations", async (t) => {
+  const { hub } = await openConfirmed(t);
+  page.document.marked[0].hidden = true;
+  page.document.marked[0].inert = true;
+  page.turn("visible");
+  await until("the confirmation", () => hub.calls.length > 0);
+  await pause(100);
+  assert.deepEqual(page.document.marked, [{ inert: true, hidden: true }]);
+});
+
 test("a page that leaves is hidden, so that no cache holds it open", async (t) => {
   await openConfirmed(t);
   page.say("pagehide");
