@@ -49,7 +49,8 @@ export function createConnection(session, { origin, check }, device) {
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
-      if (expiry) socket?.leave(expiry);
+      // The app may have renewed the cookie, which only the hub can tell.
+      if (expiry) socket?.leave(credentials.isCookie ? undefined : expiry);
       else void session.finish(toNotification(data), answer);
     },
   };

@@ -4,7 +4,6 @@ import { afterEach, beforeEach, test } from "node:test";
 import { createLogoutHub } from "./client.js";
 import { PENDING } from "./pending.js";
 import {
-  pause,
   quietWhile,
   REVOKED,
   reaches,

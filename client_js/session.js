@@ -53,6 +53,7 @@ function createCredentials(token) {
 
   return {
     canRenew: typeof token === "function",
+    isCookie: token === undefined,
     /** What the app has now. */
     ask,
     async next() {
@@ -189,11 +190,13 @@ export function createSession(options, state, on) {
      * @returns {Promise<boolean>} whether there is a fresh token to try at once */
     async refused({ code, title, retryable, logout }, used) {
       if (retryable || halted) return false;
-      const ended = ENDED.includes(code);
+      // Who had a login here and has none now is out, whoever took it away: the app, or its end.
+      const gone = code === "token_missing" && ownSid !== undefined;
+      const ended = gone || ENDED.includes(code);
       const renewed = ended && (await credentials.renew(used, code));
       if (renewed || halted) return !halted;
       if (ended) {
-        const reason = code === "token_expired" ? "expired" : undefined;
+        const reason = gone || code === "token_expired" ? "expired" : undefined;
         void finish(toNotification(logout, { reason, sid: ownSid }));
       } else {
         halt();

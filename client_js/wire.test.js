@@ -264,6 +264,39 @@ describe("refusals", { concurrency: true }, () => {
   }
 });
 
+describe("a login that is gone", { concurrency: true }, () => {
+  const MISSING = { code: "token_missing", title: "No token" };
+
+  test("ends the session that had it, though nobody says that it was ended", async (t) => {
+    const hub = await startTelling(t, { session: "s1", user: "ada" });
+    let token = /** @type {string | undefined} */ ("t1");
+    const { client, storage, told, errors } = startClient(t, hub, { token: () => token });
+    await reaches(client, "connected");
+    token = undefined;
+    hub.answer = () => [401, MISSING];
+    await client.sessions().catch(() => {});
+    await reaches(client, "ended");
+    await until("the app to be told", () => told.length > 0);
+    assert.deepEqual(told, [{ reason: "expired", sid: "s1" }]);
+    assert.equal(storage.getItem("draft"), null);
+    assert.deepEqual(errors, []);
+  });
+});
+
+describe("a cookie that ends", { concurrency: true }, () => {
+  const TOLD = { session: "s1", user: "ada", expires_in: 600 };
+
+  test("is asked about anew, as the app may have renewed it unseen", async (t) => {
+    const hub = await startTelling(t, TOLD);
+    const { client, told } = startClient(t, hub, { token: undefined });
+    await reaches(client, "connected");
+    hub.notify({ reason: "expired", sid: "s1" });
+    await until("the second socket", () => hub.auths.length === 2);
+    await reaches(client, "connected");
+    assert.deepEqual(told, []);
+  });
+});
+
 describe("a token that is about to end", { concurrency: true }, () => {
   /** Gives a new token each time. */
   function minting() {

@@ -185,6 +185,15 @@ async def test_a_reload_goes_on_where_it_was(site: Site) -> None:
     await is_in(page, "Ada")
 
 
+async def test_a_login_that_is_gone_from_the_browser_is_over(site: Site) -> None:
+    """A page whose login was taken away unseen is cleared when it wakes, and shows the login."""
+    page = await site.log_in("Ada")
+    await page.context.clear_cookies()
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert "private" not in await stored(page)
+
+
 @pytest.mark.parametrize("site", ["react"], indirect=True)
 async def test_a_device_is_ended_from_the_list(site: Site) -> None:
     """The list names the devices, and its button ends one and no other."""
