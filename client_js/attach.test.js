@@ -142,6 +142,17 @@ describe("attached to the stock client", { concurrency: true }, () => {
     await until("the session", () => client.session === "s1");
   });
 
+  test("the session is asked for anew at each connect, as the app may have logged in", async (t) => {
+    const hub = await startHub(t);
+    let sid = "s1";
+    hub.answer = () => [200, { sid, user: "ada" }];
+    const { socket, client } = startAttached(t, hub);
+    await until("the session", () => client.session === "s1");
+    sid = "s2";
+    socket.disconnect().connect();
+    await until("the new session", () => client.session === "s2");
+  });
+
   test("a disconnect by the server without a notification is followed by a reconnect", async (t) => {
     const hub = await startHub(t);
     const { client, storage } = startAttached(t, hub);

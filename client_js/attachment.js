@@ -54,8 +54,8 @@ export function createAttachment(session, { check }, socket) {
       attempt = 0;
       session.accepted();
       session.show("connected");
-      // A stock socket does not tell what the hub says of the session.
-      if (session.sid() === undefined) void check();
+      // A stock socket does not tell whose session it is, which the app may have changed.
+      void check();
     },
     disconnect(reason) {
       session.show("disconnected");
