@@ -4,6 +4,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { createLogoutHub } from "./client.js";
 import { PENDING } from "./pending.js";
 import {
+  pause,
   quietWhile,
   REVOKED,
   reaches,
