@@ -38,9 +38,12 @@ export function createCurtain(hide, wake) {
   let seen = Date.now();
   let /** @type {unknown} */ awake;
   let opened = false;
+  // Not the sheet's word, which other clients of the page may share.
+  let drawn = true;
 
   /** @param {boolean} closed */
   function draw(closed) {
+    drawn = closed;
     sheet.disabled = !closed;
     const { stilled } = sheet;
     for (const element of /** @type {NodeListOf<HTMLElement>} */ (
@@ -89,9 +92,9 @@ export function createCurtain(hide, wake) {
     draw,
     /** A frozen page hears its tabs, but what it begins ends when it wakes, maybe a day later. */
     async isDrawn() {
-      const drawn = !sheet.disabled;
+      const was = drawn;
       await awake;
-      return drawn;
+      return was;
     },
     stop() {
       off.abort();

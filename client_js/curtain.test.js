@@ -175,6 +175,23 @@ test("a page that logs in anew without loading anew is opened by its next client
   assert.equal(page.document.isOpen, true);
 });
 
+test("one of several sessions of a page ends without asking who else is there", async (t) => {
+  const open = async (/** @type {string} */ session) => {
+    const hub = await startTelling(t, { session, user: "ada" });
+    const client = createLogoutHub({ url: hub.url, token: "t" });
+    t.after(() => client.close());
+    await reaches(client, "connected");
+    return { hub, client };
+  };
+  const [first, second] = [await open("s1"), await open("s2")];
+  first.hub.notify(LOGOUT);
+  await reaches(first.client, "ended");
+  assert.equal(page.document.isOpen, false);
+  second.hub.notify(LOGOUT);
+  await reaches(second.client, "ended");
+  assert.deepEqual(second.hub.calls, []);
+});
+
 test("a session that ended meanwhile stays hidden, and tells why", async (t) => {
   const { hub, client } = await openConfirmed(t);
   hub.answer = () => [401, { ...REVOKED, id: "l1", scope: "all", reason: "admin" }];
