@@ -46,14 +46,16 @@ function hold(hub) {
 
 test("private content is hidden and inert until the session is confirmed", async (t) => {
   const hub = await startHub(t);
-  let open = () => {};
-  hub.io.use((_, next) => (open = next));
+  let /** @type {(() => void) | undefined} */ open;
+  hub.io.use((_, next) => {
+    open = next;
+  });
   const client = createLogoutHub({ url: hub.url, token: "t" });
   t.after(() => client.close());
-  await pause(100);
+  await until("the client's CONNECT", () => open);
   assert.equal(page.document.isOpen, false);
   assert.deepEqual(page.document.marked, [{ inert: true, hidden: true }]);
-  open();
+  open?.();
   await reaches(client, "connected");
   assert.equal(page.document.isOpen, true);
   assert.deepEqual(page.document.marked, [{ inert: false, hidden: false }]);

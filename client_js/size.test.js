@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 /** In bytes. The goal for what `createLogoutHub` needs is 4096; this is what it has come to. */
-const CORE = 6_400;
+const CORE = 6_450;
 const WHOLE = 7_300;
 
 /** @param {string} exported what an app takes from the client */

@@ -140,7 +140,9 @@ def _show_one(user: str, answer: Any) -> None:
     ended = answer["sessions"]
     click.echo(f"{user} is logged out ({answer['scope']}): {len(ended)} known sessions ended")
     for session in ended:
-        click.echo(f"  {session['state']:<12} {session['device'] or '-'}  {session['sid']}")
+        left = ", ".join(session.get("failed", ()))
+        note = f"  (not cleared: {left})" if left else ""
+        click.echo(f"  {session['state']:<12} {session['device'] or '-'}  {session['sid']}{note}")
 
 
 def _show_many(answer: Any) -> None:

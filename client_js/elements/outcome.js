@@ -1,17 +1,21 @@
 /** What became of a logout, from the hub's receipt. */
 
-/** @typedef {{sid: string, device: string, state: string}} Outcome */
+/** @typedef {{sid: string, device: string, state: string, failed?: string[]}} Outcome `failed` is
+ *   what the device could not clear */
 /** @typedef {{id?: string, sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt */
 /** @typedef {{text: string, outcomes: Outcome[]}} Line */
 
-const ORDER = ["acknowledged", "telling", "notified", "cut", "offline"];
+const ORDER = ["acknowledged", "uncleared", "telling", "notified", "cut", "offline"];
 const ASKS = 4;
 const WAIT_SECONDS = 5;
 
 /** @param {Receipt} receipt @returns {Line[]} the sessions by what became of them, best first */
 export function sortOutcomes({ sessions, complete }) {
   /** @param {Outcome} outcome */
-  const textOf = ({ state }) => (state === "notified" && !complete ? "telling" : state);
+  const textOf = ({ state, failed }) => {
+    if (state === "acknowledged" && failed?.length) return "uncleared";
+    return state === "notified" && !complete ? "telling" : state;
+  };
   return ORDER.map((text) => ({
     text,
     outcomes: sessions.filter((outcome) => textOf(outcome) === text),

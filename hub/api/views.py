@@ -36,11 +36,15 @@ class SessionsView(msgspec.Struct):
 
 
 class OutcomeView(msgspec.Struct):
-    """One session of a logout: ``acknowledged``, ``notified``, ``cut`` or ``offline``."""
+    """One session of a logout: ``acknowledged``, ``notified``, ``cut`` or ``offline``.
+
+    ``failed`` names what its client said that it could not clear; left out when there is nothing.
+    """
 
     sid: str
     device: str
     state: str
+    failed: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReceiptView(msgspec.Struct):

@@ -118,12 +118,16 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a logout did to one session; ``user`` where the receipt is of several."""
+    """What a logout did to one session; ``user`` where the receipt is of several.
+
+    ``failed`` names what its clients said that they could not clear.
+    """
 
     sid: str
     device: str
     state: State
     user: UserKey | None = None
+    failed: tuple[str, ...] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True):

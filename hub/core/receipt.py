@@ -8,6 +8,7 @@ nothing, since its lease runs out, and what it had told counts as ``notified``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -16,6 +17,9 @@ from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, User
 
 PATIENCE: Micros = 60 * SECOND
 """After so long, and the spread, nobody is waited for: longer than any grace and any lease."""
+
+MOST_FAILURES = 16
+_PLAIN = re.compile("[A-Za-z]{1,20}")
 
 RANK = {State.OFFLINE: 0, State.ACKNOWLEDGED: 1, State.NOTIFIED: 2, State.CUT: 3}
 
@@ -28,6 +32,7 @@ class Row(msgspec.Struct, frozen=True):
     device: str
     state: State
     owed_by: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def merge(known: State, reported: State) -> State:
@@ -47,6 +52,28 @@ def merge_sessions(outcomes: Iterable[tuple[str, State]]) -> dict[str, State]:
     return sessions
 
 
+def unite(failures: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
+    """Return what could not be cleared of each session, of which several clients may have told."""
+    sessions: dict[str, set[str]] = {}
+    for sid, names in failures:
+        sessions.setdefault(sid, set()).update(names)
+    return {sid: tuple(sorted(names)) for sid, names in sessions.items() if names}
+
+
+def read_failures(answer: object) -> tuple[str, ...]:
+    """Return what a client could not clear, by its acknowledgement ``{"cleared", "failed"}``.
+
+    Names are the client's own: only few and plain ones are taken. One that says ``cleared: false``
+    and no more has failed ``unspecified``.
+    """
+    if not isinstance(answer, dict) or answer.get("cleared") is not False:
+        return ()
+    given = answer.get("failed")
+    names = given[:MOST_FAILURES] if isinstance(given, list) else []
+    plain = {name for name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
+    return tuple(sorted(plain)) or ("unspecified",)
+
+
 def settle(
     logout: Logout,
     rows: Iterable[Row],
@@ -64,7 +91,9 @@ def settle(
     seen = list(rows)
     owed = frozenset(owing).union(*(row.owed_by for row in seen)) & alive
     is_late = now > logout.at + logout.spread * SECOND + PATIENCE
-    outcomes = tuple(Outcome(row.sid, row.device, _state(row), row.user) for row in seen)
+    outcomes = tuple(
+        Outcome(row.sid, row.device, _state(row), row.user, row.failed) for row in seen
+    )
     return Receipt(logout, outcomes, dict(sockets), users, complete=is_late or not owed)
 
 

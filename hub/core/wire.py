@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from hub.core.model import Logout, Reason, Receipt, Scope, seconds
+from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, seconds
 
 VERSION = 1
 MAX_DIGITS = 17
@@ -105,9 +105,11 @@ def describe_receipt(receipt: Receipt) -> dict[str, Any]:
         "reason": logout.reason.value,
         "at": seconds(logout.at),
         "message": logout.message,
-        "sessions": [
-            {"sid": outcome.sid, "device": outcome.device, "state": outcome.state.value}
-            for outcome in receipt.sessions
-        ],
+        "sessions": [_describe_outcome(outcome) for outcome in receipt.sessions],
         "complete": receipt.complete,
     }
+
+
+def _describe_outcome(outcome: Outcome) -> dict[str, Any]:
+    told = {"sid": outcome.sid, "device": outcome.device, "state": outcome.state.value}
+    return {**told, "failed": outcome.failed} if outcome.failed else told

@@ -7,12 +7,12 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 
 from hub.core.model import Logout, Reason, State
-from hub.core.receipt import merge_sessions
+from hub.core.receipt import merge_sessions, read_failures, unite
 from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
@@ -27,6 +27,9 @@ PACE = 0.25
 
 REPORT_EVERY = 1.0
 EXPIRED = Reason.EXPIRED
+
+Told: TypeAlias = tuple[str, State, tuple[str, ...]]
+"""A socket's session, what became of it, and what its client could not clear."""
 
 
 class Transport(Protocol):
@@ -110,7 +113,7 @@ class Delivery:
         task.add_done_callback(self._rounds.discard)
 
     async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
-        outcomes: list[tuple[str, State]] = []
+        outcomes: list[Told] = []
         try:
             if logout.spread and told:
                 await self._pace(told, logout, heard, outcomes)
@@ -130,11 +133,11 @@ class Delivery:
         told: list[Connection],
         logout: Logout,
         heard: Heard | None,
-        outcomes: list[tuple[str, State]],
+        outcomes: list[Told],
     ) -> None:
         """Tell little by little: many users' logouts each at a moment of its own."""
         loop = asyncio.get_running_loop()
-        began, rounds = loop.time(), set[asyncio.Task[list[tuple[str, State]]]]()
+        began, rounds = loop.time(), set[asyncio.Task[list[Told]]]()
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
             await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
@@ -162,11 +165,17 @@ class Delivery:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._stops.wait()
 
-    def _report(self, heard: Heard, outcomes: Iterable[tuple[str, State]], *, done: bool) -> Report:
+    def _report(self, heard: Heard, outcomes: Iterable[Told], *, done: bool) -> Report:
         if heard.logout.user is None:
-            counts = Counter(state for _, state in outcomes)
+            counts = Counter(state for _, state, _ in outcomes)
             return Report(self._lease, heard, sockets=counts, done=done)
-        return Report(self._lease, heard, sessions=merge_sessions(outcomes), done=done)
+        return Report(
+            self._lease,
+            heard,
+            sessions=merge_sessions((sid, state) for sid, state, _ in outcomes),
+            failures=unite((sid, failed) for sid, _, failed in outcomes),
+            done=done,
+        )
 
     async def close(self) -> None:
         """Wait until every socket that was told is cut, and all of it is reported.
@@ -187,14 +196,14 @@ class _Round:
         self._metrics = metrics
         self._told = {connection.sid: connection for connection in told}
         self._done = asyncio.Event()
-        self._outcomes: list[tuple[str, State]] = []
-        self._acknowledged: set[str] = set()
+        self._outcomes: list[Told] = []
+        self._acknowledged: dict[str, tuple[str, ...]] = {}
         self._began = asyncio.get_running_loop().time()
 
-    async def run(self, logout: Logout, grace: float) -> list[tuple[str, State]]:
+    async def run(self, logout: Logout, grace: float) -> list[Told]:
         """Tell all, cut each that acknowledges, and after the grace the others.
 
-        Returns each socket's session and what became of it.
+        Returns what became of each.
         """
         notice = describe_logout(logout)
         for connection in self._told.values():
@@ -219,7 +228,7 @@ class _Round:
         connection = self._told.get(sid)
         if connection is None or sid in self._acknowledged:
             return
-        self._acknowledged.add(sid)
+        self._acknowledged[sid] = read_failures(answer)
         self._metrics.acknowledged_seconds.observe(self._age())
         if len(self._acknowledged) == len(self._told) + len(self._outcomes):
             self._metrics.last_acknowledged_seconds.observe(self._age())
@@ -240,7 +249,8 @@ class _Round:
             state = State.ACKNOWLEDGED
         if self._told.pop(connection.sid, None) is None:
             return
-        self._outcomes.append((connection.identity.sid, state))
+        failed = self._acknowledged.get(connection.sid, ())
+        self._outcomes.append((connection.identity.sid, state, failed))
         self._metrics.notices.labels(state.value).inc()
         self._transport.cut(connection.sid)
         if not self._told:

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from hub.core.model import SECOND
-from hub.core.receipt import PATIENCE, merge_sessions
+from hub.core.receipt import PATIENCE, merge_sessions, unite
 from hub.errors import Unavailable
 from hub.store.base import Report, Store
 
@@ -40,8 +40,11 @@ class Reports:
         key = (logout.id, logout.user, report.heard.part)
         if key in self._waiting:
             earlier, _ = self._waiting[key]
-            sessions = merge_sessions([*earlier.sessions.items(), *report.sessions.items()])
-            report = msgspec.structs.replace(report, sessions=sessions)
+            report = msgspec.structs.replace(
+                report,
+                sessions=merge_sessions([*earlier.sessions.items(), *report.sessions.items()]),
+                failures=unite([*earlier.failures.items(), *report.failures.items()]),
+            )
         self._waiting[key] = (report, asyncio.get_running_loop().time())
         self._hurry.set()
 

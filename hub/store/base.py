@@ -137,13 +137,15 @@ Event: TypeAlias = Heard | Confirmed | Gap | Loss
 class Report(msgspec.Struct, frozen=True):
     """What a replica did for a logout: what became of each session, or of how many sockets.
 
-    ``sockets`` are counts since the logout, for a logout of everyone. ``done`` when the replica has
-    no more to tell of it. The same report again changes nothing.
+    ``failures`` is what the clients of a session said that they could not clear. ``sockets`` are
+    counts since the logout, for a logout of everyone. ``done`` when the replica has no more to tell
+    of it. The same report again changes nothing.
     """
 
     lease: str
     heard: Heard
     sessions: Mapping[str, State] = {}
+    failures: Mapping[str, tuple[str, ...]] = {}
     sockets: Mapping[State, int] = {}
     done: bool = True
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hub.core.model import Logout, Micros, Receipt, State, UserKey
-from hub.core.receipt import Row, settle
+from hub.core.receipt import Row, settle, unite
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import Unreadable
 
@@ -46,11 +46,17 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
 
 
 def _rows(user: UserKey, fields: Fields) -> Iterator[Row]:
+    failures = unite(
+        (name.decode().split(":", 2)[2], value.decode().split(","))
+        for name, value in fields.items()
+        if name.startswith(b"f:")
+    )
     for name, value in fields.items():
         if name.startswith(b"s:"):
+            sid = name[2:].decode()
             state, owed, device = value.decode().split("|", 2)
             owed_by = tuple(owed.split(",")) if owed else ()
-            yield Row(user, name[2:].decode(), device, State(state), owed_by)
+            yield Row(user, sid, device, State(state), owed_by, failures.get(sid, ()))
 
 
 def _count(fields: Fields, sockets: Counter[State]) -> None:

@@ -239,7 +239,11 @@ class RedisStore:
         """Enter in a receipt what a replica did."""
         logout, part = report.heard.logout, report.heard.part
         names = Names(logout.user, part or 0)
-        rows = [text for sid, state in report.sessions.items() for text in (sid, state.value)]
+        rows = [
+            text
+            for sid, state in report.sessions.items()
+            for text in (sid, state.value, ",".join(report.failures.get(sid, ())))
+        ]
         counts = [value for state, n in report.sockets.items() for value in (state.value, n)]
         await self._logouts.call(
             names.part,

@@ -516,6 +516,23 @@ async def test_a_receipt_is_complete_once_every_holder_has_reported(store: Store
     assert await read_states(store, name) == (done, True)
 
 
+async def test_a_receipt_names_what_clients_could_not_clear(store: Store) -> None:
+    """The names of all replicas are united, and a report that comes again adds nothing."""
+    for lease, sid in (("r1", "a:b|c"), ("r2", "a:b|c"), ("r1", "d")):
+        await store.renew(lease)
+        await store.register(visit(sid, lease=lease))
+    async with listening(store) as listener:
+        written = await store.end(Command(logout(user=ADA)))
+        (heard,) = await listener.hear(1)
+    for lease, names in (("r1", ("push",)), ("r2", ("caches", "push")), ("r1", ("push",))):
+        states = {"a:b|c": State.ACKNOWLEDGED, "d": State.ACKNOWLEDGED}
+        await store.report(Report(lease, heard, sessions=states, failures={"a:b|c": names}))
+    receipt = await store.receipt(written.logout.id, ADA)
+    assert receipt is not None
+    failed = {one.sid: one.failed for one in receipt.sessions}
+    assert failed == {"a:b|c": ("caches", "push"), "d": ()}
+
+
 async def test_a_receipt_without_sockets_is_complete_at_once(store: Store) -> None:
     """Nobody owes a report when nobody was online."""
     await store.register(visit("a"))

@@ -255,6 +255,19 @@ async def test_a_logout_is_told_acknowledged_and_cut_at_once(hub: Replica) -> No
     assert await metric(hub, 'hub_notices_total{state="acknowledged"}') == 1
 
 
+async def test_what_a_client_could_not_clear_stands_in_the_receipt(hub: Replica) -> None:
+    """It is cut like any other; the receipt names what is left on it."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        ended = await admin_logout(hub, user="ada")
+        number, _ = await notification(raw)
+        await raw.send(f'43{number}[{{"cleared":false,"failed":["caches","<b>"]}}]')
+        assert await raw.receive_all() == ["41"]
+    answer = await hub.call("GET", f"/logouts/{ended.body['id']}?wait=5", ADMIN)
+    (session,) = answer.body["sessions"]
+    assert (session["state"], session["failed"]) == ("acknowledged", ["caches"])
+
+
 async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> None:
     """A client that hears but never answers is disconnected all the same."""
     async with raw_socket(hub) as raw:

@@ -1,13 +1,19 @@
 -- Enter in a logout's receipt what a replica did for it.
 -- KEYS: receipt
--- ARGV: lease, is it done, how many sessions, then (session, state) for each, then (state, sockets)
+-- ARGV: lease, is it done, how many sessions, then (session, state, what failed) for each, then
+--   (state, sockets)
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local lease, done, count = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 -- As RANK in hub/core/receipt.py.
 local rank = {offline = 0, acknowledged = 1, notified = 2, cut = 3}
 
 local told = {}
-for i = 4, 3 + 2 * count, 2 do told[ARGV[i]] = ARGV[i + 1] end
+for i = 4, 3 + 3 * count, 3 do
+  told[ARGV[i]] = ARGV[i + 1]
+  if ARGV[i + 2] ~= '' then
+    redis.call('HSET', KEYS[1], 'f:' .. lease .. ':' .. ARGV[i], ARGV[i + 2])
+  end
+end
 
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
@@ -26,7 +32,7 @@ for i = 1, #fields, 2 do
     end
   end
 end
-for i = 4 + 2 * count, #ARGV, 2 do
+for i = 4 + 3 * count, #ARGV, 2 do
   redis.call('HSET', KEYS[1], 't:' .. ARGV[i] .. ':' .. lease, ARGV[i + 1])
 end
 if done then redis.call('HDEL', KEYS[1], 'o:' .. lease) end
