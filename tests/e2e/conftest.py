@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from tests.e2e.line import Line, line_to
@@ -13,28 +13,28 @@ from tests.e2e.shop import Shop, Visitor, hub_settings, open_shop, visit
 from tests.site import Replica, running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
+    """A real Chromium for the whole run."""
     async with chromium() as running_browser:
         yield running_browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def shop() -> AsyncIterator[Shop]:
     """The app."""
     async with open_shop() as open_now:
         yield open_now
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub(shop: Shop) -> AsyncIterator[Replica]:
     """The hub of the shop."""
     async with running(hub_settings(shop)) as replica:
         yield replica
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
     """How the shop's pages reach the hub; what is no browser asks the hub itself."""
     async with line_to(hub.port) as open_now:
@@ -42,13 +42,15 @@ async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
         yield open_now
 
 
-@pytest.fixture
-async def context(browser: Browser) -> BrowserContext:
-    """A browser that nobody has used before."""
-    return await browser.new_context()
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """A part of the browser that nobody has used before."""
+    yield await browser.new_context()
+    for opened in browser.contexts:
+        await opened.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def ada(context: BrowserContext, shop: Shop, line: Line) -> Visitor:
     """Ada, logged in."""
     visitor = await visit(context, shop)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.e2e.people import chromium
 from tests.e2e.shop import EVERYTHING, KEPT, Tab, Visitor
 from tests.site import Replica, token
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 # What Playwright tells Chromium by default.
 NO_CACHE = "--disable-back-forward-cache"
 
 
-@pytest.fixture(params=["kept whole", "loaded again"])
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["kept whole", "loaded again"])
 async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
     """A Chromium with its back/forward cache, and one without."""
     options = {"ignore_default_args": [NO_CACHE]} if request.param == "kept whole" else {}
@@ -51,6 +54,7 @@ async def test_to_a_page_whose_session_ended_meanwhile(
     assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
     await go(tab, direction)
     assert (await tab.diary.wait("arrived"))["persisted"] is is_kept
+    assert tab.diary.all("resumed") == (["hidden"] if is_kept else [])
     await tab.reach_login("user")
     assert await tab.stored() == KEPT
     assert tab.diary.all("shown") == []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from playwright.async_api import Browser, WebSocket
+from playwright.async_api import BrowserContext, WebSocket
 
 from tests.e2e.line import Line
 from tests.e2e.people import open_tab
 from tests.e2e.shop import KEPT, NOTHING, Tab, Visitor
 from tests.site import ADMIN, Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # No push service can be reached from here: the browser's part of a subscription is played.
 SUBSCRIBED = """PushManager.prototype.getSubscription = async () => ({
@@ -67,11 +69,11 @@ async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: 
 
 
 async def test_clearing_by_the_browser_itself_spares_the_keep_list(
-    browser: Browser, hub: Replica, line: Line
+    context: BrowserContext, hub: Replica, line: Line
 ) -> None:
     """Where the answer of the hub makes the browser clear all, the keep-list is put back."""
     line.block_sockets()
-    tab = await open_tab(await browser.new_context(), hub.beside(line.port), token("ada"))
+    tab = await open_tab(context, hub.beside(line.port), token("ada"))
     await tab.wait("polling")
     async with tab.page.expect_response("**/logout") as answered:
         await tab.page.evaluate("window.hub.logout()")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, CDPSession, async_playwright, expect
 
 from tests.e2e.line import Line
@@ -14,8 +15,10 @@ from tests.e2e.shop import EVERYTHING, KEPT, Tab, Visitor
 from tests.redis_server import free_port
 from tests.site import Replica, token
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def context() -> AsyncIterator[BrowserContext]:
     """The windows of a browser that people use: a tab behind another is hidden, and may freeze."""
     port = free_port()
@@ -61,6 +64,7 @@ async def test_a_frozen_tab_wakes_after_the_logout(ada: Visitor, hub: Replica) -
         assert tab.diary.all("logout") == []
         await ice.wake()
     await tab.reach_login("user")
+    assert tab.diary.all("resumed") == ["hidden"]
     assert await tab.stored() == KEPT
     assert tab.diary.all("shown") == []
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.line import Line, line_to
 from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, Shop, Tab, Visitor, hub_settings
@@ -17,15 +18,17 @@ from tests.realtime.raw import eventually
 from tests.redis_server import free_port
 from tests.site import SECRET, Replica, running, token
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub(shop: Shop, redis_url: str) -> AsyncIterator[Replica]:
     """A replica that lives to the end."""
     async with running(hub_settings(shop, redis_url=redis_url, replica="survivor")) as replica:
         yield replica
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
     """How pages reach the hub, at first nowhere."""
     async with line_to(0) as open_now:

@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 from playwright.async_api import async_playwright
 
 from tests.e2e.line import Line
 from tests.e2e.people import chromium_options, python_client
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Visitor, visit
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @contextlib.asynccontextmanager

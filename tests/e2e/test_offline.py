@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.line import Line
 from tests.e2e.people import python_client
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Tab, Visitor
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PENDING = "logout-hub:pending"
 OWED: dict[str, Any] = {**KEPT, "local": [PENDING, "theme"]}
@@ -66,7 +69,7 @@ async def test_a_logout_over_a_socket_that_does_not_know_yet(ada: Visitor, line:
     assert took < 2500  # the answer over a socket is waited for twice as long
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def owing(ada: Visitor, line: Line) -> Visitor:
     """Ada, whose browser owes the hub a logout, and has no tab open."""
     tab = await ada.tab("/private?stay")

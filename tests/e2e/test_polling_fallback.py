@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.e2e.line import line_to
 from tests.e2e.shop import KEPT, Shop, Visitor
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # What is promised: polling has taken over by then, in seconds.
 LIMIT = 20.0

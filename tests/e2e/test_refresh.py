@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Request, WebSocket
 
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Tab, Visitor
 from tests.realtime.raw import eventually
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIFETIME = 2.5
 
@@ -37,7 +40,7 @@ def is_for_token(request: Request) -> bool:
     return request.url.endswith("/token")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def tab(ada: Visitor, shop: Shop) -> Tab:
     """A tab whose tokens live for seconds, and that stays after a logout."""
     shop.lifetime = LIFETIME

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from playwright.async_api import Browser
 
 from tests.e2e.line import Line, line_to
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Visitor, visit
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_five_tabs_of_two_browsers_end_together(

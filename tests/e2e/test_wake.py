@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.e2e.line import Line
 from tests.e2e.shop import EVERYTHING, KEPT, Visitor
 from tests.site import Replica, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # The clock of a page that slept for a minute: its timers stood still.
 SLEPT = "{ const now = Date.now; Date.now = () => now() + 60_000; }"
