@@ -118,9 +118,11 @@ export function createSession(options, state, on) {
     halted = true;
   }
 
-  /** News that comes late, to a page that slept: there may be a newer login in this browser. */
+  /** To a page that slept, or that a newer login of this browser joined: what tabs share may be its
+   * by now. */
   async function isTaken() {
-    if (!(await curtain.isDrawn()) || ownSid === undefined) return false;
+    const mayBe = (await curtain.isDrawn()) || (tabs.hasOther() && !options.storages);
+    if (!mayBe || ownSid === undefined) return false;
     const { now } = await within(TIMING.hook, on.present).catch(() => ({ now: undefined }));
     return now !== undefined && now.sid !== ownSid;
   }
@@ -179,7 +181,9 @@ export function createSession(options, state, on) {
       if (halted) return;
       if (ownUser !== undefined && user !== ownUser)
         return void finish(toNotification({ sid: ownSid }), undefined, true);
+      const isNew = sid !== ownSid;
       ownSid = sid;
+      if (isNew) tabs.claim();
       ownUser = user;
       leaving = false;
       credentials.accepted();

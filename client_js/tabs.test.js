@@ -62,6 +62,25 @@ test("a tab whose client was closed hears nothing", async (t) => {
   assert.equal(second.storage.getItem("draft"), "secret");
 });
 
+test("a tab that was awake leaves a newer login of the browser its storage", async (t) => {
+  const page = openPage();
+  t.after(closePage);
+  const hub = await startTelling(t, { session: "s8", user: "ada" });
+  const client = createLogoutHub({ url: hub.url });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  page.localStorage.setItem("draft", "secret");
+  page.sessionStorage.setItem("draft", "secret");
+  const newer = await openTab(t, "s9");
+  hub.answer = () => [200, { sid: "s9", user: "eve" }];
+  await quietWhile();
+  hub.notify(LOGOUT);
+  await reaches(client, "ended");
+  assert.deepEqual(page.localStorage.entries(), { draft: "secret" });
+  assert.deepEqual(page.sessionStorage.entries(), {});
+  assert.equal(newer.client.state, "connected");
+});
+
 for (const [name, now, left] of /** @type {const} */ ([
   ["leaves a fresh login its storage", [200, { sid: "s7", user: "ada" }], { draft: "secret" }],
   ["clears all when nobody is logged in anew", [401, REVOKED], {}],

@@ -304,10 +304,10 @@ async def test_a_refusal_for_now_is_tried_again(start: Start) -> None:
 
 async def test_the_token_is_refreshed_before_it_ends(hub: Replica, start: Start) -> None:
     """The socket lives on beyond the first token, without a new connection."""
-    brief = token("ada", "phone", lifetime=3)
-    async with start(hub.url, brief, token("ada", "phone"), lifetime=3) as app:
+    brief = token("ada", "phone", lifetime=8)
+    async with start(hub.url, brief, token("ada", "phone"), lifetime=8) as app:
         await app.diary.wait("asked", 2)
-        await asyncio.sleep(3)
+        await asyncio.sleep(4)
         assert app.diary.all("asked") == [False, True]
         assert len(app.diary.all("shown")) == 1
         assert app.diary.all("cleared") == []
