@@ -45,6 +45,9 @@ export function createCurtain(hide, wake) {
   function draw(closed) {
     drawn = closed;
     sheet.disabled = !closed;
+    // An app that sets its own sheets takes this one away.
+    const { adoptedStyleSheets } = document;
+    if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
     const { stilled } = sheet;
     for (const element of /** @type {NodeListOf<HTMLElement>} */ (
       document.querySelectorAll(selector)

@@ -7,8 +7,9 @@ const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep", "hide"];
 /** The page's own server gives the token, or says that there is none. @param {string} address */
 async function fetchToken(address) {
   const answer = await fetch(address, { cache: "no-store", mode: "same-origin" });
+  // A server that sends strangers to its login page says the same as one that refuses.
+  if (answer.redirected || answer.status === 401 || answer.status === 403) return undefined;
   if (answer.ok) return (await answer.text()).trim();
-  if (answer.status === 401 || answer.status === 403) return undefined;
   throw new Error(`${address}: ${answer.status}`);
 }
 

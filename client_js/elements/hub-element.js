@@ -31,7 +31,10 @@ function defaultHub(element) {
   if (given) return given;
   const url = new URL(element.getAttribute("url") ?? HOME, location.href).origin;
   const loginUrl = element.getAttribute("login-url") ?? undefined;
-  const hub = hubs.get(url) ?? createLogoutHub({ url, loginUrl });
+  const known = hubs.get(url);
+  // After a new login in the same page.
+  const isOver = !known || known.state === "ended" || known.state === "closed";
+  const hub = isOver ? createLogoutHub({ url, loginUrl }) : known;
   hubs.set(url, hub);
   return hub;
 }
