@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.firefox import Firefox, FirefoxTab, firefox
 from tests.e2e.line import Line
 from tests.e2e.shop import EVERYTHING, KEPT, STORED, Shop
 from tests.realtime.raw import eventually
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 CONNECTED = "window.hub?.state === 'connected'"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser(tmp_path: Path) -> AsyncIterator[Firefox]:
     """A real Firefox."""
     async with firefox(tmp_path) as running_browser:
