@@ -50,6 +50,10 @@ class Firefox:
             raise RuntimeError(f"{method}: {answer}")
         return answer["result"]
 
+    async def run_first(self, function: str) -> None:
+        """Run a function in each page before its own scripts."""
+        await self.command("script.addPreloadScript", functionDeclaration=function)
+
     async def visitor(self) -> str:
         """Return a container that shares no storage with others."""
         return str((await self.command("browser.createUserContext"))["userContext"])
@@ -71,6 +75,12 @@ class FirefoxTab:
         """Go to an address, and wait until it is loaded."""
         await self._firefox.command(
             "browsingContext.navigate", context=self._context, url=address, wait="complete"
+        )
+
+    async def go_back(self) -> None:
+        """Press Back."""
+        await self._firefox.command(
+            "browsingContext.traverseHistory", context=self._context, delta=-1
         )
 
     async def evaluate(self, expression: str) -> Any:

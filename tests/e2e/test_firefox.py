@@ -13,10 +13,13 @@ from tests.e2e.firefox import Firefox, FirefoxTab, firefox
 from tests.e2e.line import Line
 from tests.e2e.shop import EVERYTHING, KEPT, STORED, Shop
 from tests.realtime.raw import eventually
+from tests.site import Replica, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CONNECTED = "window.hub?.state === 'connected'"
+# What outlives both the page and its clearing.
+DIARY = "() => { window.tell = (what) => { window.name += `${what} `; }; }"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -68,3 +71,21 @@ async def test_five_tabs_of_two_browsers_end_together(
         assert await tab.evaluate(f"({STORED})()") == KEPT
     assert await beside.evaluate(f"({STORED})()") == EVERYTHING
     assert await beside.evaluate(CONNECTED)
+
+
+async def test_back_to_a_page_whose_session_ended_meanwhile(
+    browser: Firefox, shop: Shop, hub: Replica, line: Line
+) -> None:
+    """A page that was left before the logout shows nothing private, and goes to the login page."""
+    await browser.run_first(DIARY)
+    tab = await enter(browser, await browser.visitor(), shop, "ada")
+    await tab.go(f"{shop.url}/help")
+    assert "shown" in await tab.evaluate("window.name")
+    await tab.evaluate("window.name = ''")
+    assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
+    await tab.go_back()
+    assert await at_login(tab) == "user"
+    diary = await tab.evaluate("window.name")
+    assert "arrived" in diary
+    assert "shown" not in diary
+    assert await tab.evaluate(f"({STORED})()") == KEPT

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Request, WebSocket
 
+from tests.e2e.line import Line
 from tests.e2e.shop import EVERYTHING, KEPT, Shop, Tab, Visitor
 from tests.realtime.raw import eventually
 from tests.site import Replica, token
@@ -80,6 +81,38 @@ async def test_a_refresh_that_failed_is_tried_again(tab: Tab, shop: Shop) -> Non
     await eventually(lambda: wire.refreshes == 1)
     assert (wire.sockets, shop.fails) == (1, 0)
     assert tab.diary.all("logout") == []
+
+
+async def test_a_token_that_ended_is_replaced(tab: Tab, shop: Shop) -> None:
+    """When the newer token comes only after the end, the page connects again and keeps all."""
+    wire = Wire(tab)
+    await tab.enter()
+    shop.fails = 1
+    await tab.diary.wait("connected", 2)
+    assert (wire.sockets, wire.refreshes) == (2, 0)
+    assert tab.diary.all("logout") == []
+    assert await tab.stored() == EVERYTHING
+
+
+async def test_a_token_that_comes_while_a_logout_is_under_way(
+    tab: Tab, shop: Shop, line: Line
+) -> None:
+    """Nothing prolongs a session whose logout was asked for and is not answered yet."""
+    wire = Wire(tab)
+    await tab.enter("/private?stay")
+    before = wire.refreshes
+    async with tab.page.expect_request_finished(is_for_token):
+        shop.gives_tokens.clear()
+        async with tab.page.expect_request(is_for_token):
+            pass
+        line.fall_silent()
+        await tab.click_logout()
+        shop.gives_tokens.set()
+    await asyncio.sleep(0.5)
+    assert tab.diary.all("logout") == []
+    assert wire.refreshes == before
+    line.mend()
+    await tab.diary.wait("logout")
 
 
 async def test_a_logout_while_a_token_is_on_its_way(tab: Tab, shop: Shop, hub: Replica) -> None:

@@ -54,7 +54,7 @@ async def test_a_page_without_code_ends_with_its_twin(ada: Visitor) -> None:
 
 
 async def test_a_session_beside_another_in_one_browser(ada: Visitor, hub: Replica) -> None:
-    """When the tab of an older login ends, the tab of the newer one goes on."""
+    """When the tab of an older login ends, the newer one goes on and keeps its data."""
     older = await ada.tab()
     await ada.log_in("ada")
     newer = await ada.tab()
@@ -62,6 +62,7 @@ async def test_a_session_beside_another_in_one_browser(ada: Visitor, hub: Replic
     await older.reach_login("user")
     assert newer.diary.all("logout") == []
     assert await newer.page.evaluate("window.hub.state") == "connected"
+    assert await newer.stored() == EVERYTHING
 
 
 async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
