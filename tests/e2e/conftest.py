@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from tests.e2e.line import Line, line_to
-from tests.e2e.people import chromium
+from tests.e2e.people import PATIENCE, chromium
 from tests.e2e.shop import Shop, Visitor, hub_settings, open_shop, visit
 from tests.site import Replica, running
 
@@ -46,8 +47,9 @@ async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """A part of the browser that nobody has used before."""
     yield await browser.new_context()
-    for opened in browser.contexts:
-        await opened.close()
+    async with asyncio.timeout(PATIENCE):
+        for opened in browser.contexts:
+            await opened.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
