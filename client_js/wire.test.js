@@ -560,6 +560,18 @@ describe("logout()", { concurrency: true }, () => {
     assert.deepEqual(hub.calls, []);
   });
 
+  test("whose token had just ended goes by HTTP with a newer one", async (t) => {
+    const hub = await startHub(t);
+    answerLogout(hub, { ok: false, error: { code: "token_expired", title: "The token expired" } });
+    hub.answer = () => [200, { id: "l9", scope: "all" }];
+    const tokens = ["token-1", "token-2"];
+    const { client } = startClient(t, hub, { token: () => tokens.shift() });
+    await reaches(client, "connected");
+    assert.equal((await client.logout()).id, "l9");
+    assert.equal(hub.calls[0].headers.authorization, "Bearer token-2");
+    assert.equal(client.state, "ended");
+  });
+
   test("that the socket leaves unanswered goes by HTTP with the same key", async (t) => {
     const hub = await startHub(t);
     const commands = answerLogout(hub, undefined);

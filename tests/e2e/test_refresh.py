@@ -97,7 +97,7 @@ async def test_a_token_that_ended_is_replaced(tab: Tab, shop: Shop) -> None:
 async def test_a_token_that_comes_while_a_logout_is_under_way(
     tab: Tab, shop: Shop, line: Line
 ) -> None:
-    """Nothing prolongs a session whose logout was asked for and is not answered yet."""
+    """Nothing prolongs a session whose logout is not answered yet; it ends though its token did."""
     wire = Wire(tab)
     await tab.enter("/private?stay")
     before = wire.refreshes
@@ -108,11 +108,12 @@ async def test_a_token_that_comes_while_a_logout_is_under_way(
         line.fall_silent()
         await tab.click_logout()
         shop.gives_tokens.set()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(LIFETIME / 2)
     assert tab.diary.all("logout") == []
     assert wire.refreshes == before
     line.mend()
-    await tab.diary.wait("logout")
+    assert (await tab.diary.wait("logout"))["words"] == "user"
+    assert (await tab.diary.wait("answered"))["scope"] == "all"
 
 
 async def test_a_logout_while_a_token_is_on_its_way(tab: Tab, shop: Shop, hub: Replica) -> None:
