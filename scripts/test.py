@@ -16,7 +16,7 @@ OUTSIDE = "tests/e2e"
 """Tests of what people see, in browsers and stock clients."""
 
 ENOUGH_CORES = 4
-"""With fewer, two lanes would disturb each other: servers, browsers and faults need one to breathe."""
+"""With fewer, the lanes would disturb each other: browsers, servers and faults need room."""
 
 JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
 

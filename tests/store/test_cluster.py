@@ -242,6 +242,9 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
     gone = parts_of(own_cluster, 1)
     people = [identity(part) for part in PEOPLE]
     own_cluster.empty()
+    with doomed.client() as client:
+        # Else a slow disk lets Redis keep what it has answered in memory for up to two seconds.
+        client.config_set("appendfsync", "always")
     async with RedisStore(own_cluster.url, lifetime=LIFETIME) as store:
         for who in people:
             await end(store, who)
