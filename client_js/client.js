@@ -1,14 +1,15 @@
 /**
  * The browser client of logout-hub: it learns that this session was ended, clears what the page
- * stored, tells the hub so, then tells the app. No dependencies. An import has no effect; a script tag that asks for a client gets one.
+ * stored, tells the hub so, then tells the app. No dependencies. An import has no effect; a script
+ * tag that asks for a client gets one.
  *
  * @typedef {{scope?: "all" | "others" | "session", sid?: string, reason?: string,
  *   message?: string}} LogoutOptions
  * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void, halt: () => void,
  *   close: () => void}} Link what carries a session: `ask` gives nothing when it cannot, `halt` is
  *   called when the session is over, `close` lets go at once
- * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline"}
- *   } Outcome what became of a session
+ * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline",
+ *   failed?: string[]}} Outcome what became of a session, and what its client could not clear
  * @typedef {{id?: string, scope: string, reason?: string, at?: number, message?: string | null,
  *   sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt `pending` when the hub has
  *   not heard of the logout yet

@@ -27,7 +27,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
-from hub.core.receipt import Row, merge, settle, unite
+from hub.core.receipt import Row, merge, settle
 from hub.core.revocation import ends, identify, may_register, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
@@ -247,7 +247,7 @@ class MemoryStore:
         for sid, row in kept.rows.items():
             state = merge(row.state, report.sessions.get(sid, State.OFFLINE))
             left = tuple(x for x in row.owed_by if x != report.lease or not report.done)
-            failed = unite([(sid, row.failed), (sid, report.failures.get(sid, ()))]).get(sid, ())
+            failed = tuple(sorted({*row.failed, *report.failures.get(sid, ())}))
             kept.rows[sid] = msgspec.structs.replace(row, state=state, owed_by=left, failed=failed)
         if report.sockets:
             kept.sockets[report.lease] = dict(report.sockets)

@@ -173,8 +173,8 @@ class RedisStore:
     async def _end(self, command: Command, names: Names) -> Receipt:
         logout, key, mends, caller = command.logout, command.key, command.mends, command.caller
         sid = logout.sid or ""
-        trusted = self._reader.trusted_epoch(names.part)
-        if caller is not None and trusted is None:
+        trusted = "" if caller is None else self._reader.trusted_epoch(names.part)
+        if trusted is None:
             raise Doubtful()
         answer = await self._logouts.call(
             names.part,
@@ -215,7 +215,7 @@ class RedisStore:
                 secrets.token_hex(8),
                 (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
                 *((caller.iat, caller.nbf, caller.exp) if caller else ("", "", "")),
-                trusted or "",
+                trusted,
             ],
         )
         match answer[0]:

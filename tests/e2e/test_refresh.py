@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -94,6 +96,17 @@ async def test_a_token_that_ended_is_replaced(tab: Tab, shop: Shop) -> None:
     assert await tab.stored() == EVERYTHING
 
 
+@contextlib.asynccontextmanager
+async def token_on_its_way(tab: Tab, shop: Shop) -> AsyncIterator[None]:
+    """Have the page ask for a newer token, which comes when this ends."""
+    async with tab.page.expect_request_finished(is_for_token):
+        shop.gives_tokens.clear()
+        async with tab.page.expect_request(is_for_token):
+            pass
+        yield
+        shop.gives_tokens.set()
+
+
 async def test_a_token_that_comes_while_a_logout_is_under_way(
     tab: Tab, shop: Shop, line: Line
 ) -> None:
@@ -101,13 +114,9 @@ async def test_a_token_that_comes_while_a_logout_is_under_way(
     wire = Wire(tab)
     await tab.enter("/private?stay")
     before = wire.refreshes
-    async with tab.page.expect_request_finished(is_for_token):
-        shop.gives_tokens.clear()
-        async with tab.page.expect_request(is_for_token):
-            pass
+    async with token_on_its_way(tab, shop):
         line.fall_silent()
         await tab.click_logout()
-        shop.gives_tokens.set()
     await asyncio.sleep(LIFETIME / 2)
     assert tab.diary.all("logout") == []
     assert wire.refreshes == before
@@ -121,13 +130,9 @@ async def test_a_logout_while_a_token_is_on_its_way(tab: Tab, shop: Shop, hub: R
     wire = Wire(tab)
     await tab.enter("/private?stay")
     before = wire.refreshes
-    async with tab.page.expect_request_finished(is_for_token):
-        shop.gives_tokens.clear()
-        async with tab.page.expect_request(is_for_token):
-            pass
+    async with token_on_its_way(tab, shop):
         await tab.click_logout()
         await tab.diary.wait("logout")
-        shop.gives_tokens.set()
     # Whatever it would do with that token, it would do within its next steps.
     await asyncio.sleep(1)
     assert (wire.sockets, wire.refreshes) == (1, before)
