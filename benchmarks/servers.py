@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks.tokens import ADMIN_TOKEN, SECRET
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).parent / "peers"

@@ -18,15 +18,9 @@ from typing import Any
 import hiredis
 import redis
 
+from tests.ports import free_port
+
 NOTHING = object()
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def find_binary() -> str:

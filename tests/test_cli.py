@@ -22,7 +22,8 @@ from click.testing import CliRunner
 from hub.cli import main
 from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.doctor import Finding, examine
-from tests.redis_server import MASTER, Clustered, Guarded, RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import MASTER, Clustered, Guarded, RedisServer
 from tests.site import settings
 
 

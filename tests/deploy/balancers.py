@@ -22,7 +22,7 @@ import aiohttp
 from tests.conftest import lacking
 from tests.deploy.certificate import write_certificate
 from tests.deploy.hubs import Hubs
-from tests.deploy.ports import lasting_port
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
@@ -103,7 +103,7 @@ def run_nginx(
 ) -> Iterator[Front]:
     """Run nginx with a file of deploy/, changed as `changed` does; ``site`` is its certificate."""
     with _folder() as folder:
-        port = lasting_port()
+        port = free_port()
         text = changed(
             file,
             {
@@ -126,7 +126,7 @@ def run_nginx(
 def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
     """Run HAProxy with the file of deploy/, changed as `changed` does."""
     with _folder() as folder:
-        port = lasting_port()
+        port = free_port()
         text = changed(
             "haproxy.cfg",
             {

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
-from tests.deploy.ports import lasting_port
+from tests.ports import free_port
 from tests.site import ADMIN, SECRET
 
 PATIENCE = 20.0
@@ -22,7 +22,7 @@ class Hub:
 
     def __init__(self, name: str, redis_url: str) -> None:
         self.name = name
-        self.port = lasting_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
         self._process: subprocess.Popen[bytes] | None = None

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.deploy.balancers import run_nginx
 from tests.deploy.hubs import Hubs
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import token
 
 

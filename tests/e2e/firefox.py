@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 PATIENCE = 20.0
 PREFERENCES = {

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.e2e.people import chromium
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import running, settings
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.people import chromium
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import Replica, running, settings
 
 DEVICES = ["Laptop", "Phone", "Tablet", "Work PC"]

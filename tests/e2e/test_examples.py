@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import lacking
 from tests.e2e.people import chromium
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import SECRET, Replica, running, settings
 
 ROOT = Path(__file__).parents[2]

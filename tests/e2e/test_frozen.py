@@ -13,7 +13,7 @@ from playwright.async_api import BrowserContext, CDPSession, async_playwright, e
 from tests.e2e.line import Line
 from tests.e2e.people import chromium
 from tests.e2e.shop import EVERYTHING, KEPT, Tab, Visitor
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import Replica, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from tests.e2e.line import Line, line_to
 from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, Shop, Tab, Visitor, hub_settings
+from tests.ports import free_port
 from tests.realtime.raw import eventually
-from tests.redis_server import free_port
 from tests.site import SECRET, Replica, running, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

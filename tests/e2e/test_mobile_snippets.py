@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import lacking
 from tests.e2e.people import Diary, python_client
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from hub.app import serve
 from hub.core.model import Reason
 from tests.conftest import lacking
 from tests.e2e.people import PATIENCE, PythonClient, chromium, python_client
-from tests.redis_server import free_port
+from tests.ports import free_port
 from tests.site import ADMIN, Replica, running, settings, token
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.ports import free_port
 from tests.realtime.raw import eventually, raw_socket
-from tests.redis_server import free_port
 from tests.site import SECRET, running, settings, token
 
 LEASE_AND_MARGIN = 30.0

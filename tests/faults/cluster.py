@@ -18,7 +18,8 @@ from typing import Any
 import aiohttp
 
 from tests.faults.proxy import Proxy
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = Path(__file__).with_name("skewed.py")

@@ -1,0 +1,103 @@
+/**
+ * Logouts that the hub has not heard of yet: kept where they survive the page, and delivered by
+ * this page or by any later one of its origin.
+ *
+ * @typedef {{hub: string, key: string, command: Command, at: number, session?: string,
+ *   user?: string, token?: string}} Entry `session`, `user` and `token` of who logged out; `at` in s
+ *   since 1970
+ * @typedef {{scope: string, sid?: string, reason?: string, message?: string}} Command
+ */
+/** @import { Core, Part } from "./core.js" */
+/** @import { Init } from "./requests.js" */
+import { PENDING } from "./clearing.js";
+import { toNotification } from "./frames.js";
+import { askPresent } from "./present.js";
+import { failure, isLater } from "./requests.js";
+import { backoffDelay, createTimer, shared } from "./tasks.js";
+
+/** @returns {Entry[]} none also where the browser forbids storage */
+function read() {
+  try {
+    const entries = JSON.parse(localStorage.getItem(PENDING) ?? "");
+    return Array.isArray(entries) ? entries : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {Entry[]} entries */
+function write(entries) {
+  if (entries.length) localStorage.setItem(PENDING, JSON.stringify(entries));
+  else localStorage.removeItem(PENDING);
+}
+
+/** How a newer login of the same user asks for it, and survives. @param {Entry} entry */
+function asOther({ command, session }) {
+  if (command.scope === "session") return { ...command, sid: command.sid ?? session };
+  return { ...command, scope: "others" };
+}
+
+/** @param {Core} core @returns {Part} */
+export function offline(core) {
+  const { session, wake } = core;
+  const { origin, send } = core.requests;
+  const timer = createTimer();
+  let attempt = 0;
+
+  /** @param {Entry} entry */
+  async function deliver(entry) {
+    const { command, session: sid, user, token: kept } = entry;
+    const { token, now } = await askPresent(core);
+    // Of an unknown session only the cookie is left: it must not be that of a newer login.
+    const isOwn = now && (sid ? now.sid === sid : !kept && !(now.created_at > entry.at));
+    const headers = { "Idempotency-Key": entry.key };
+    /** @param {Init} init */
+    const post = (init) => session.keeping(() => send("POST", "/logout", { headers, ...init }));
+    let answer;
+    if (isOwn) answer = await post({ token, body: command });
+    else if (user && now?.user === user) answer = await post({ token, body: asOther(entry) });
+    // The browser is not to act on what the hub says to somebody who has left.
+    else if (kept) answer = await post({ token: kept, credentials: "omit", body: command });
+    if (answer && isLater(answer.status)) throw failure();
+    // Delivered, refused for good, or nobody's: the token is not kept any longer.
+    write(read().filter(({ key }) => key !== entry.key));
+    if (answer?.status !== 200) return;
+    session.emit("delivered", answer.body);
+    if (isOwn) void session.finish(toNotification(answer.body, { ...command, sid }));
+  }
+
+  const deliverAll = shared(async () => {
+    for (const entry of read()) if (entry.hub === origin) await deliver(entry);
+  });
+
+  return {
+    /** What is owed to the hub comes first: a session that was logged out is not used again. */
+    async holds() {
+      try {
+        await deliverAll();
+        attempt = 0;
+        return false;
+      } catch {
+        // What is owed is owed by an app, too, that closes a client as soon as that has ended.
+        if (!session.isClosed() || session.isOver()) timer.start(backoffDelay(attempt++), wake);
+        return true;
+      }
+    },
+
+    /** Asked for twice, it is kept once. */
+    keep(key, command) {
+      if (session.isOver()) return true;
+      const whose = { session: session.sid(), user: session.user(), token: session.credentials.last() };
+      try {
+        write([...read(), { key, command, ...whose, at: Date.now() / 1000, hub: origin }]);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+
+    closed() {
+      if (!session.isOver()) timer.stop();
+    },
+  };
+}
