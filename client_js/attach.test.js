@@ -166,11 +166,11 @@ describe("attached to the stock client", { concurrency: true }, () => {
   test("logout() goes over the socket and ends this tab", async (t) => {
     const hub = await startHub(t);
     const commands = recorder();
-    const done = { ok: true, id: "l9", scope: "all", sessions: [] };
+    const done = { id: "l9", scope: "all", sessions: [] };
     hub.io.on("connection", (socket) =>
       socket.on("logout", (command, ack) => {
         commands(command);
-        ack(done);
+        ack({ ok: true, ...done });
       }),
     );
     const { client, storage, told } = startAttached(t, hub);

@@ -22,10 +22,6 @@ export async function tokenOf({ auth }) {
 /** @param {StockSocket} socket */
 export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace(/^ws/, "http")).origin;
 
-/** @param {StockSocket} socket */
-export const stateOf = ({ connected, active }) =>
-  connected ? "connected" : active ? "connecting" : "disconnected";
-
 /** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
 export function createAttachment(session, { check }, socket) {
   const retryTimer = createTimer();
@@ -75,6 +71,8 @@ export function createAttachment(session, { check }, socket) {
   };
   for (const [event, handler] of Object.entries(handlers)) socket.on(event, handler);
 
+  if (socket.connected) session.show("connected");
+  else if (!socket.active) session.show("disconnected");
   return {
     /** @param {string} name @param {object} data @returns {Promise<any>} */
     ask: async (name, data) =>

@@ -1,13 +1,17 @@
 /** What is cleared, of the browser's own stores; made up here, as Node has none of them. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { createCleaner } from "./clearing.js";
-import { PENDING } from "./pending.js";
+import { createCleaner, PENDING } from "./clearing.js";
+import { siteData } from "./site-data.js";
 import { MemoryStorage } from "./support.js";
 import { closePage, openPage, pretend } from "./support-page.js";
 import { TIMING } from "./tasks.js";
 
 TIMING.hook = 300;
+
+/** @typedef {import("./session.js").Options} Options */
+/** @param {Options} options */
+const cleanerFor = (options) => createCleaner(options, [siteData({ options })]);
 
 /** @type {ReturnType<typeof openPage>} */
 let page;
@@ -62,7 +66,7 @@ beforeEach(() => {
 afterEach(closePage);
 
 test("an ordinary logout clears all but what is kept, and leaves the app's workers", async () => {
-  const { wipe } = createCleaner({ keep: ["kept"] });
+  const { wipe } = cleanerFor({ keep: ["kept"] });
   assert.deepEqual(await wipe({ reason: "user" }), { cleared: true });
   assert.deepEqual(page.localStorage.entries(), { kept: "1", [PENDING]: "1" });
   assert.deepEqual(page.sessionStorage.entries(), {});
@@ -73,7 +77,7 @@ test("an ordinary logout clears all but what is kept, and leaves the app's worke
   assert.equal(stores.registered, true);
 });
 
-/** @type {[string, import("./clearing.js").Clearing, import("./frames.js").LogoutNotification][]} */
+/** @type {[string, Options, import("./frames.js").LogoutNotification][]} */
 const LOST = [
   ["a suspicious logout", {}, { reason: "suspicious" }],
   ["a page that always says so", { profile: "lost" }, { reason: "user" }],
@@ -86,7 +90,7 @@ function byScope({ scope }) {
 
 for (const [name, options, notification] of LOST)
   test(`${name} keeps nothing but a logout that is owed to the hub`, async () => {
-    const { wipe } = createCleaner({ keep: ["kept"], ...options });
+    const { wipe } = cleanerFor({ keep: ["kept"], ...options });
     assert.deepEqual(await wipe(notification), { cleared: true });
     assert.deepEqual(page.localStorage.entries(), { [PENDING]: "1" });
     assert.deepEqual([...page.document.jar.keys()], []);
@@ -95,14 +99,14 @@ for (const [name, options, notification] of LOST)
   });
 
 test("the page's word on the profile goes before the reason", async () => {
-  const { wipe } = createCleaner({ keep: ["kept"], profile: byScope });
+  const { wipe } = cleanerFor({ keep: ["kept"], profile: byScope });
   await wipe({ reason: "suspicious", scope: "session" });
   assert.equal(page.localStorage.getItem("kept"), "1");
 });
 
 test("a profile function that fails clears as for a lost device", async () => {
   const profile = () => assert.fail("expected: the app's own mistake");
-  const { wipe } = createCleaner({ keep: ["kept"], profile });
+  const { wipe } = cleanerFor({ keep: ["kept"], profile });
   assert.deepEqual(await wipe({}), { cleared: true });
   assert.equal(page.localStorage.getItem("kept"), null);
 });
@@ -113,7 +117,7 @@ test("what cannot be cleared, or not in time, is named and stops nothing else", 
   const deny = () => Promise.reject(new Error("expected: denied"));
   pretend({ caches: { keys: deny }, navigator: { serviceWorker: { getRegistrations: deny } } });
   const clear = () => new Promise(() => undefined);
-  const { wipe } = createCleaner({ clear, profile: "lost" });
+  const { wipe } = cleanerFor({ clear, profile: "lost" });
   assert.deepEqual(await wipe({}), {
     cleared: false,
     failed: ["cookies", "indexedDB", "caches", "push", "workers", "hook"],
@@ -124,7 +128,7 @@ test("what cannot be cleared, or not in time, is named and stops nothing else", 
 
 test("the page's own storages are all that is cleared beside cookies, when it names them", async () => {
   const storage = new MemoryStorage({ draft: "1" });
-  const { wipe } = createCleaner({ storages: [storage], profile: "lost" });
+  const { wipe } = cleanerFor({ storages: [storage], profile: "lost" });
   assert.deepEqual(await wipe({}), { cleared: true });
   assert.deepEqual(storage.entries(), {});
   assert.equal(page.localStorage.getItem("draft"), "1");
@@ -136,7 +140,7 @@ test("the page's own storages are all that is cleared beside cookies, when it na
 test("a storage that the browser forbids is passed over", async () => {
   const get = () => assert.fail("expected: access is denied");
   Object.defineProperty(globalThis, "localStorage", { get, configurable: true });
-  const { wipe } = createCleaner({});
+  const { wipe } = cleanerFor({});
   assert.deepEqual(await wipe({}), { cleared: true });
   assert.deepEqual(page.sessionStorage.entries(), {});
 });

@@ -36,21 +36,20 @@ export function createConnection(session, { origin, check }, device) {
   }
 
   const handlers = {
-    /** @param {{session?: string, user?: string, expires_in?: number}} told */
-    accepted(told) {
+    /** @param {string} [sid] @param {string} [user] @param {number} [left] seconds */
+    accepted(sid, user, left) {
       attempt = failures = 0;
       stopPolling();
-      session.accepted(told.session, told.user);
+      session.accepted(sid, user);
       show("connected");
-      refreshIn(told.expires_in);
+      refreshIn(left);
     },
     closed,
     /** @param {string} name @param {any} data @param {(result: object) => void} answer */
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
-      // The app may have renewed the cookie, which only the hub can tell.
-      if (expiry) socket?.leave(credentials.isCookie ? undefined : expiry);
+      if (expiry) socket?.leave(expiry);
       else void session.finish(toNotification(data), answer);
     },
   };
@@ -63,16 +62,16 @@ export function createConnection(session, { origin, check }, device) {
   /** Asks for a newer token after most of the time, again and again while there is none.
    * @param {number} [left] seconds */
   function refreshIn(left = 0) {
-    if (!credentials.canRenew || left < 1) return;
+    if (left < 1) return;
     const own = socket;
-    const isOver = () => socket !== own || session.isHalted();
     timer.start(Math.min(left * 800, 2 ** 30), async () => {
       const next = await credentials.next().catch(() => token);
       const isNew = next !== token && !session.isLeaving();
-      const answer = isNew && (await ask("refresh", { token: next }).catch(() => undefined));
-      if (isOver()) return;
-      if (answer?.ok) token = next;
-      refreshIn(answer?.ok ? answer.expires_in : left / 5);
+      const answer = isNew && (await ask("refresh", { token: next }).catch(() => {}));
+      const { ok, expires_in = left / 5 } = answer || {};
+      if (socket !== own || session.isHalted()) return;
+      if (ok) token = next;
+      refreshIn(expires_in);
     });
   }
 
@@ -88,7 +87,7 @@ export function createConnection(session, { origin, check }, device) {
       polling = reachable = true;
       void poll();
     }
-    const delay = polling ? around(TIMING.retryWhilePolling) : backoffDelay(attempt++);
+    const delay = polling ? around(TIMING.retry) : backoffDelay(attempt++);
     timer.start(again ? 0 : delay, connect);
   }
 
@@ -98,7 +97,7 @@ export function createConnection(session, { origin, check }, device) {
     session.show(alive ? "polling" : "disconnected");
     // A hub that is back after an outage most likely takes sockets again.
     if (alive && !reachable) timer.start(0, connect);
-    reachable = Boolean(alive);
+    reachable = alive;
     pollTimer.start(around(TIMING.poll), poll);
   }
 
@@ -129,7 +128,7 @@ export function createConnection(session, { origin, check }, device) {
     /** The hub cuts once it has our ack; the timer is for a hub that does not. */
     halt() {
       stopPolling();
-      timer.start(TIMING.linger, () => socket?.leave());
+      timer.start(TIMING.accept, () => socket?.leave());
     },
     close() {
       stopPolling();

@@ -1,8 +1,12 @@
 /** Hides private content until the hub has confirmed the session, and after an absence once more. */
-import { TIMING } from "./tasks.js";
+/** @import { Core, Part } from "./core.js" */
+import { isAnother } from "./present.js";
 
 /** @typedef {CSSStyleSheet & {hides: string, stilled: Set<HTMLElement>}} Sheet `stilled` is what it
  *   made inert, and not the app */
+
+/** In milliseconds: how often the clock is looked at, and what an absence is. An object, as TIMING. */
+export const PACE = { tick: 2_000, absence: 10_000 };
 
 const MARK = "data-private";
 
@@ -26,24 +30,24 @@ function adoptSheet(selector) {
   return sheet;
 }
 
-/** @param {string | Iterable<Element> | undefined} hide what is private
- * @param {() => void} wake called when the page is back, and the session to be confirmed anew */
-export function createCurtain(hide, wake) {
+/** @param {Core} core @returns {Part} */
+export function curtain(core) {
   const { document } = globalThis;
-  if (!document) return { draw() {}, isDrawn: async () => false, stop() {} };
-  const selector = toSelector(hide);
+  if (!document) return {};
+  const { wake } = core;
+  const selector = toSelector(core.options.hide);
   const sheet = adoptSheet(selector);
   const off = new AbortController();
-  const ticking = setInterval(look, TIMING.tick);
+  const ticking = setInterval(look, PACE.tick);
   let seen = Date.now();
   let /** @type {unknown} */ awake;
   let opened = false;
-  // Not the sheet's word, which other clients of the page may share.
-  let drawn = true;
+  /** Not confirmed since the page was last away: not the sheet's word, which others may share. */
+  let away = true;
 
   /** @param {boolean} closed */
-  function draw(closed) {
-    drawn = closed;
+  function draw(closed, isAway = closed) {
+    away = isAway;
     sheet.disabled = !closed;
     // An app that sets its own sheets takes this one away.
     const { adoptedStyleSheets } = document;
@@ -68,19 +72,19 @@ export function createCurtain(hide, wake) {
   }
 
   /** Ticks come late when the computer slept, and do not count while nobody looks.
-   * @param {unknown} [event] */
-  function look(event) {
+   * @param {() => void} [otherwise] */
+  function look(otherwise) {
     if (document.visibilityState !== "visible") return;
     const absence = Date.now() - seen;
     seen = Date.now();
-    if (absence > TIMING.absence) back();
-    else if (event) wake();
+    if (absence > PACE.absence) back();
+    else otherwise?.();
   }
 
   /** @param {EventTarget} target @param {string} event @param {(event: any) => void} listener */
   const on = (target, event, listener) =>
     target.addEventListener(event, listener, { signal: off.signal });
-  on(document, "visibilitychange", look);
+  on(document, "visibilitychange", () => look(wake));
   on(document, "resume", back);
   on(globalThis, "online", back);
   // The back/forward cache keeps the page as it is now.
@@ -92,14 +96,17 @@ export function createCurtain(hide, wake) {
   });
   draw(true);
   return {
-    draw,
+    accepted: () => draw(false),
+    // Whoever logs out is not to wait for the network; a logout that fails has the hub asked anew.
+    left: () => draw(true, away),
+    ended: () => draw(true),
     /** A frozen page hears its tabs, but what it begins ends when it wakes, maybe a day later. */
-    async isDrawn() {
-      const was = drawn;
+    async isTaken() {
+      const was = away;
       await awake;
-      return was;
+      return was && isAnother(core);
     },
-    stop() {
+    closed() {
       off.abort();
       clearInterval(ticking);
     },

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { createLogoutHub } from "./client.js";
+import { PACE } from "./curtain.js";
 import {
   LOGOUT,
   pause,
@@ -13,9 +14,8 @@ import {
   until,
 } from "./support.js";
 import { closePage, openPage } from "./support-page.js";
-import { TIMING } from "./tasks.js";
 
-Object.assign(TIMING, { tick: 50, absence: 1_000 });
+Object.assign(PACE, { tick: 50, absence: 1_000 });
 
 /** @type {ReturnType<typeof openPage>} */
 let page;
@@ -136,7 +136,7 @@ test("a glance elsewhere hides nothing, a longer absence does", async (t) => {
   assert.equal(page.document.isOpen, true);
   await until("the question", () => hub.calls.length === 1);
   page.turn("hidden");
-  await pause(TIMING.absence + 500);
+  await pause(PACE.absence + 500);
   assert.equal(page.document.isOpen, true);
   page.turn("visible");
   assert.equal(page.document.isOpen, false);
@@ -148,7 +148,7 @@ test("a computer that slept is noticed by its clock", async (t) => {
   hold(hub);
   const { now } = Date;
   t.after(() => Object.assign(Date, { now }));
-  Object.assign(Date, { now: () => now() + TIMING.absence * 2 });
+  Object.assign(Date, { now: () => now() + PACE.absence * 2 });
   await until("the curtain", () => !page.document.isOpen);
 });
 

@@ -11,8 +11,8 @@
 /** @import { Init } from "./requests.js" */
 import { PENDING } from "./clearing.js";
 import { toNotification } from "./frames.js";
-import { askPresent } from "./present.js";
-import { failure, isLater } from "./requests.js";
+import { askPresent, isLater } from "./present.js";
+import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
 
 /** @returns {Entry[]} none also where the browser forbids storage */
@@ -50,14 +50,16 @@ export function offline(core) {
     const { token, now } = await askPresent(core);
     // Of an unknown session only the cookie is left: it must not be that of a newer login.
     const isOwn = now && (sid ? now.sid === sid : !kept && !(now.created_at > entry.at));
-    const headers = { "Idempotency-Key": entry.key };
-    /** @param {Init} init */
-    const post = (init) => session.keeping(() => send("POST", "/logout", { headers, ...init }));
+    /** @param {string | undefined} as @param {object} body @param {Init} [init] */
+    const post = (as, body, init) =>
+      session.keeping(() =>
+        send("/logout", { ...postLogout(entry.key, body), token: as, ...init }),
+      );
     let answer;
-    if (isOwn) answer = await post({ token, body: command });
-    else if (user && now?.user === user) answer = await post({ token, body: asOther(entry) });
+    if (isOwn) answer = await post(token, command);
+    else if (user && now?.user === user) answer = await post(token, asOther(entry));
     // The browser is not to act on what the hub says to somebody who has left.
-    else if (kept) answer = await post({ token: kept, credentials: "omit", body: command });
+    else if (kept) answer = await post(kept, command, { credentials: "omit" });
     if (answer && isLater(answer.status)) throw failure();
     // Delivered, refused for good, or nobody's: the token is not kept any longer.
     write(read().filter(({ key }) => key !== entry.key));
@@ -85,15 +87,17 @@ export function offline(core) {
     },
 
     /** Asked for twice, it is kept once. */
-    keep(key, command) {
-      if (session.isOver()) return true;
-      const whose = { session: session.sid(), user: session.user(), token: session.credentials.last() };
+    async keep(key, command, why) {
+      const at = Date.now() / 1000;
+      const [sid, user, token] = [session.sid(), session.user(), session.credentials.last()];
+      const entry = { hub: origin, key, command, at, session: sid, user, token };
       try {
-        write([...read(), { key, command, ...whose, at: Date.now() / 1000, hub: origin }]);
-        return true;
+        if (!session.isOver()) write([...read(), entry]);
       } catch {
-        return false;
+        return undefined;
       }
+      await session.finish(toNotification({ pending: true }, why));
+      return { pending: true, scope: command.scope, sessions: [] };
     },
 
     closed() {

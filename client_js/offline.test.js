@@ -1,8 +1,8 @@
 /** Logouts without a network: kept by a page, delivered by it or by a later one. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { PENDING } from "./clearing.js";
 import { createLogoutHub } from "./client.js";
-import { PENDING } from "./pending.js";
 import {
   pause,
   quietWhile,

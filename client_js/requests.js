@@ -1,99 +1,70 @@
 /** Calls of the hub's HTTP API, with the token or the hub's cookie. */
 /** @import { Session } from "./session.js" */
-import { isObject, parseJson, toRefusal } from "./frames.js";
 import { shared, TIMING } from "./tasks.js";
 
 /** @typedef {ReturnType<typeof createRequests>} Requests */
-/** @typedef {{headers?: object, body?: object, ms?: number, token?: string,
- *   credentials?: RequestCredentials}} Init `ms` is how long it may take */
+/** @typedef {RequestInit & {headers?: Record<string, string>, ms?: number, token?: string}} Init `ms`
+ *   is how long it may take */
 
-/** @param {string} [code] @param {string} [title] @param {object} [details] */
-export const failure = (code = "unavailable", title = "The hub cannot be reached", details = {}) =>
-  Object.assign(new Error(title), details, { code });
+/** @param {any} [problem] what the hub said, if it was the hub */
+export const failure = (problem) =>
+  Object.assign(new Error(problem?.title ?? "The hub cannot be reached"), {
+    code: problem?.code ?? "unavailable",
+    problem,
+  });
 
-/** Whether the same may be granted another time. @param {number} status */
-export const isLater = (status) => status >= 500 || status === 429;
-
-/** @param {string} [url] */
-function originOf(url) {
-  const { origin, pathname, protocol } = new URL(url ?? globalThis.location?.origin);
-  if (pathname === "/" && /^https?:$/.test(protocol)) return origin;
-  throw new TypeError(`url must be an http or https origin without a path: ${url}`);
-}
+/** @param {string} key under which it counts once @param {object} command @returns {Init} */
+export const postLogout = (key, command) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+  body: JSON.stringify(command),
+});
 
 /** @param {string | undefined} url @param {Session} session */
-export function createRequests(url, session) {
-  const origin = originOf(url);
-  let etag = "";
+export function createRequests(url, { credentials, refused, accepted }) {
+  const { origin, href } = new URL(url ?? location.origin);
+  if (!/^https?:..[^/]+.$/.test(href)) throw new TypeError(`Not an http origin: ${url}`);
 
-  /** With the credentials given, whatever they are. @param {string} method @param {string} path
-   * @param {Init} init @returns {Promise<{status: number, body: any, headers: Headers}>} */
-  async function send(method, path, { headers, body, token, credentials, ms = TIMING.accept }) {
+  /** With the credentials given, whatever they are. @param {string} path @param {Init} init
+   * @returns {Promise<{status: number, body: any, token?: string}>} */
+  async function send(path, { token, ms = TIMING.accept, ...init }) {
+    const bare = token === undefined;
     const response = await fetch(origin + path, {
-      method,
       cache: "no-store",
       redirect: "error",
-      credentials: credentials ?? (token === undefined ? "include" : "same-origin"),
-      keepalive: method !== "GET",
+      keepalive: true,
+      credentials: bare ? "include" : "same-origin",
       signal: AbortSignal.timeout(ms),
-      headers: {
-        ...headers,
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
-        ...(body && { "Content-Type": "application/json" }),
-      },
-      body: body && JSON.stringify(body),
+      ...init,
+      headers: bare ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` },
     });
-    const answer = parseJson(await response.text());
-    return { status: response.status, body: answer, headers: response.headers };
+    return { status: response.status, body: await response.json(), token };
   }
 
-  /** As this session, which a 401 ends. @param {string} method @param {string} path
-   * @param {Init} [init] */
-  async function request(method, path, init, retry = true) {
-    const token = await session.credentials.next();
-    const answer = await send(method, path, { ...init, token });
-    const { status, body } = answer;
-    if (status === 401 && body?.code) {
-      const refusal = { ...toRefusal(body), retryable: false, logout: body };
-      if ((await session.refused(refusal, token)) && retry)
-        return request(method, path, init, false);
-    }
-    return answer;
-  }
-
-  async function check() {
-    const headers = etag ? { "If-None-Match": etag } : {};
-    const answer = await request("GET", "/session", { headers }).catch(() => undefined);
-    const changed = answer?.status === 200 && isObject(answer.body);
-    if (!answer || session.isHalted() || !(changed || answer.status === 304)) return false;
-    if (changed) etag = answer.headers.get("etag") ?? "";
-    session.accepted(answer.body?.sid, answer.body?.user);
-    return true;
+  /** As this session, which a 401 ends. @param {string} path @param {Init} [init]
+   * @returns {Promise<any>} what the hub answers, if it grants it */
+  async function call(path, init, retry = true) {
+    const answer = credentials.next().then((token) => send(path, { ...init, token }));
+    const { status, body, token } = await answer.catch(() => {
+      throw failure();
+    });
+    if (status < 300) return body;
+    const refusal = { ...body, retryable: false, logout: body };
+    if (status === 401 && body?.code && (await refused(refusal, token)) && retry)
+      return call(path, init, false);
+    throw failure(body);
   }
 
   return {
     origin,
     send,
+    call,
 
-    /** Who is logged in by what the app has now, which may be another session than this one. */
-    async present() {
-      const token = await session.credentials.ask();
-      const { status, body } = await send("GET", "/session", { token });
-      if (isLater(status)) throw failure();
-      return { token, now: status === 200 ? body : undefined };
-    },
-
-    /** @param {string} method @param {string} path @param {Init} [init]
-     * @returns {Promise<any>} what the hub answers, if it grants it */
-    async call(method, path, init) {
-      const { status, body } = await request(method, path, init).catch((cause) => {
-        throw failure(undefined, undefined, { cause });
-      });
-      if (status >= 200 && status < 300) return body;
-      throw failure(body?.code, body?.title, { problem: body });
-    },
-
-    /** Is the session alive? Only a 200 or 304 of the hub says so; its 401 ends the session. */
-    check: shared(check),
+    /** Is the session alive? Only a 200 of the hub says so; its 401 ends the session. */
+    check: shared(async () => {
+      const { sid, user } = (await call("/session").catch(() => {})) ?? {};
+      if (sid) accepted(sid, user);
+      return Boolean(sid);
+    }),
   };
 }

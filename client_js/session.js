@@ -21,79 +21,27 @@
  *
  * @typedef {"connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed"} State
  * @typedef {{state: State, logout: LogoutNotification, delivered: any,
- *   error: {code: string, title: string}}} Events
+ *   error: {code: string, title?: string}}} Events
  * @typedef {ReturnType<typeof createSession>} Session
  */
 /** @import { Cleared, Profile } from "./clearing.js" */
+/** @import { Part } from "./core.js" */
 /** @import { LogoutNotification, Refusal } from "./frames.js" */
 import { createCleaner } from "./clearing.js";
-import { createCurtain } from "./curtain.js";
+import { createCredentials } from "./credentials.js";
 import { toNotification } from "./frames.js";
-import { createTabs } from "./tabs.js";
-import { safely, TIMING, within } from "./tasks.js";
+import { safely } from "./tasks.js";
 
 const ENDED = ["token_revoked", "token_expired", "token_too_old"];
 
-/** @param {Options["token"]} token */
-function createCredentials(token) {
-  let /** @type {string | undefined} */ fresh;
-  let /** @type {string | undefined} */ last;
-  let /** @type {{used: unknown, done: Promise<boolean>} | undefined} */ renewal;
-  let settled = false;
-  const ask = async () => (typeof token === "function" ? within(TIMING.accept, token) : token);
-
-  /** @param {unknown} used @param {string} code */
-  async function replace(used, code) {
-    // A token of the very second of a logout is dead too: only the next second's is not.
-    if (code === "token_too_old") await new Promise((resolve) => setTimeout(resolve, 1000));
-    const answer = await ask().catch(() => undefined);
-    if (answer !== used) fresh = answer;
-    return fresh !== undefined;
-  }
-
-  return {
-    canRenew: typeof token === "function",
-    isCookie: token === undefined,
-    /** What the app has now. */
-    ask,
-    async next() {
-      const next = settled ? last : (fresh ?? (await ask()));
-      if (!settled) last = next;
-      return last;
-    },
-    last: () => last,
-    renewed: () => fresh,
-    accepted() {
-      fresh = renewal = undefined;
-    },
-    /** The session is over: its last token may still ask what became of it, and no other is. */
-    settle() {
-      settled = true;
-    },
-    /** Once until a token is accepted; late refusals of the same token share the outcome.
-     * @param {unknown} used @param {string} code */
-    async renew(used, code) {
-      if (typeof token !== "function" || code === "token_revoked") return false;
-      renewal ??= { used, done: replace(used, code) };
-      return renewal.used === used && renewal.done;
-    },
-  };
-}
-
-/** @param {Options} options @param {State} state
- * @param {{halt: () => void, wake: () => void, present: () => Promise<{now?: {sid: string}}>}} on
- *   `halt` is called at most once, when nothing more is to be tried; `wake` when the session is to
- *   be confirmed anew */
-export function createSession(options, state, on) {
+/** @param {Options} options @param {Part[]} parts told of each turn
+ * @param {() => void} onHalt called at most once, when nothing more is to be tried */
+export function createSession(options, parts, onHalt) {
   const credentials = createCredentials(options.token);
-  const { wipe, keeping } = createCleaner(options);
-  const curtain = createCurtain(options.hide, on.wake);
-  const tabs = createTabs(
-    () => ownSid,
-    (notification) => finish(toNotification(notification)),
-  );
+  const { wipe, keeping } = createCleaner(options, parts);
   /** @type {Record<string, Set<(value: any) => void>>} */
   const listeners = {};
+  let /** @type {State} */ state = "connecting";
   let /** @type {Promise<Cleared> | undefined} */ wiping;
   let /** @type {string | undefined} */ ownSid;
   let /** @type {string | undefined} */ ownUser;
@@ -106,6 +54,14 @@ export function createSession(options, state, on) {
     for (const listener of listeners[event] ?? []) void safely(() => listener(value));
   }
 
+  /** Parts are told of each turn in their order, at once.
+   * @param {keyof Part} turn @param {any[]} what
+   * @returns {Promise<any>} the first of their answers that is not nothing */
+  async function tell(turn, ...what) {
+    const answers = parts.map((part) => /** @type {any} */ (part)[turn]?.(...what));
+    return (await Promise.all(answers)).find(Boolean);
+  }
+
   /** @param {State} next */
   function setState(next) {
     if (next === state || isClosed()) return;
@@ -114,40 +70,31 @@ export function createSession(options, state, on) {
   }
 
   function halt() {
-    if (!halted) on.halt();
+    if (!halted) onHalt();
     halted = true;
-  }
-
-  /** To a page that slept, or that a newer login of this browser joined: what tabs share may be its
-   * by now. */
-  async function isTaken() {
-    const mayBe = (await curtain.isDrawn()) || (tabs.hasOther() && !options.storages);
-    if (!mayBe || ownSid === undefined) return false;
-    const { now } = await within(TIMING.hook, on.present).catch(() => ({ now: undefined }));
-    return now !== undefined && now.sid !== ownSid;
   }
 
   /** Every end is answered once all is cleared, but only the first is announced.
    * @param {LogoutNotification} notification @param {(result: Cleared) => void} [answer]
-   * @param {boolean} [taken] */
+   * @param {boolean} [taken] whether what tabs share belongs to a newer login; by default it is
+   *   found out */
   async function finish(notification, answer, taken) {
     const first = !wiping;
-    wiping ??= Promise.resolve(taken ?? isTaken()).then((is) => wipe(notification, is));
+    wiping ??= Promise.resolve(taken ?? tell("isTaken")).then((is) => wipe(notification, is));
     halt();
     credentials.settle();
-    curtain.draw(true);
-    if (first && !taken && !isClosed()) tabs.tell(notification);
-    tabs.close();
+    if (first) void tell("ended", notification, taken);
     const result = await wiping;
-    void safely(() => answer?.(result));
+    answer?.(result);
     if (first) void announce(notification);
   }
 
   /** @param {LogoutNotification} notification */
   async function announce(notification) {
+    if (isClosed()) return;
     setState("ended");
-    if (!isClosed()) emit("logout", notification);
-    if (!isClosed()) await safely(() => options.onLogout?.(notification));
+    emit("logout", notification);
+    await safely(() => options.onLogout?.(notification));
     if (!isClosed() && options.loginUrl) location.replace(options.loginUrl);
   }
 
@@ -156,17 +103,18 @@ export function createSession(options, state, on) {
     keeping,
     finish,
     emit,
+    tell,
     isClosed,
     isHalted: () => halted,
-    isOver: () => wiping !== undefined,
+    isOver: () => Boolean(wiping),
     state: () => state,
     sid: () => ownSid,
-    /** Whose session it is, and by which token. */
-    identity: () => ({ session: ownSid, user: ownUser, token: credentials.last() }),
+    user: () => ownUser,
 
     /** A logout is under way: nothing is to prolong the session until the hub confirms it again. */
     leave() {
       leaving = true;
+      void tell("left");
     },
     isLeaving: () => leaving,
 
@@ -179,15 +127,14 @@ export function createSession(options, state, on) {
      *   it is, where told: by cookie, another person may have logged in meanwhile */
     accepted(sid = ownSid, user = ownUser) {
       if (halted) return;
-      if (ownUser !== undefined && user !== ownUser)
+      if (ownUser && user !== ownUser)
         return void finish(toNotification({ sid: ownSid }), undefined, true);
       const isNew = sid !== ownSid;
       ownSid = sid;
-      if (isNew) tabs.claim();
       ownUser = user;
       leaving = false;
       credentials.accepted();
-      curtain.draw(false);
+      void tell("accepted", isNew);
     },
 
     /** @param {Refusal} refusal @param {unknown} used the token that was refused
@@ -195,7 +142,7 @@ export function createSession(options, state, on) {
     async refused({ code, title, retryable, logout }, used) {
       if (retryable || halted) return false;
       // Who had a login here and has none now is out, whoever took it away: the app, or its end.
-      const gone = code === "token_missing" && ownSid !== undefined;
+      const gone = code === "token_missing" && ownSid;
       const ended = gone || ENDED.includes(code);
       const renewed = ended && (await credentials.renew(used, code));
       if (renewed || halted) return !halted;
@@ -213,15 +160,14 @@ export function createSession(options, state, on) {
     /** @template {keyof Events} Name @param {Name} event
      * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
     on(event, listener) {
-      listeners[event] ??= new Set();
-      listeners[event].add(listener);
-      return () => void listeners[event].delete(listener);
+      const set = listeners[event] ?? new Set();
+      listeners[event] = set.add(listener);
+      return () => void set.delete(listener);
     },
 
     close() {
       halted = true;
-      curtain.stop();
-      tabs.close();
+      void tell("closed");
       setState("closed");
     },
   };

@@ -1,15 +1,15 @@
 /** One WebSocket, from its opening to its one `closed`. */
 /** @import { Refusal } from "./frames.js" */
-import { encodeAck, encodeConnect, encodeEvent, parseFrame, toRefusal } from "./frames.js";
+import { parseFrame, toRefusal } from "./frames.js";
 import { createTimer, TIMING } from "./tasks.js";
 
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: (told: any) => void, closed: (refusal?: Refusal) => void,
+ * @param {{accepted: (sid?: string, user?: string, left?: number) => void, closed: (refusal?: Refusal) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
  *   `closed` is told the refusal if that was the cause */
 export function openSocket(origin, auth, on) {
-  const address = `${origin.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`;
-  const socket = new WebSocket(address);
+  const path = "/socket.io/?EIO=4&transport=websocket";
+  const socket = new WebSocket(origin.replace("http", "ws") + path);
   const deadline = createTimer();
   /** @type {((answer?: any) => void)[]} */
   const asked = [];
@@ -29,45 +29,49 @@ export function openSocket(origin, auth, on) {
   }
   const close = () => leave();
 
-  /** @param {string} frame */
-  function send(frame) {
-    if (socket.readyState === WebSocket.OPEN) socket.send(frame);
-  }
+  /** @param {string} kind @param {unknown} [body] */
+  const send = (kind, body) => socket.send(kind + (body ? JSON.stringify(body) : ""));
 
   function expectPing() {
     heard = Date.now();
     if (live) deadline.start(patience, close);
   }
 
-  /** @type {Record<string, (body: any, id: string) => void>} */
+  /** By the kind of frame; whatever else comes, and whatever these cannot read, is an error.
+   * @type {Record<string, (body: any, id: string) => void>} */
   const receive = {
-    open(body) {
-      patience = body.pingInterval + body.pingTimeout;
-      send(encodeConnect(auth));
+    0({ pingInterval, pingTimeout }) {
+      patience = pingInterval + pingTimeout;
+      // Timers of more than 2^31 ms fire at once.
+      if (!(patience < 2 ** 30)) close();
+      send("40", auth);
     },
-    ping() {
+    2() {
       send("3");
       expectPing();
     },
-    accepted(told) {
+    6() {},
+    40({ session, user, expires_in }) {
       live = true;
       expectPing();
-      on.accepted(told);
+      on.accepted(session, user, expires_in);
     },
-    event: ([name, data], id) =>
-      on.event(name, data, (answer) => id !== "" && send(encodeAck(id, answer))),
-    ack: ([data], id) => asked[Number(id)]?.(data),
-    refused: ({ data, message }) => leave(toRefusal(data, message)),
-    noop() {},
+    42: ([name, data], id) => on.event(name, data, (answer) => id && send(`43${id}`, [answer])),
+    43: ([data], id) => asked[Number(id)]?.(data),
+    44: ({ data, message }) => leave(toRefusal(data, message)),
   };
 
   deadline.start(TIMING.accept, close);
-  socket.addEventListener("close", close);
-  socket.addEventListener("error", close);
-  socket.addEventListener("message", ({ data }) => {
-    const { type = "", body, id = "" } = parseFrame(data) ?? {};
-    if (!done) (receive[type] ?? close)(body, id);
-  });
+  socket.onclose = socket.onerror = close;
+  socket.onmessage = ({ data }) => {
+    if (done) return;
+    try {
+      const [kind, body, id] = parseFrame(data);
+      receive[kind](body, id);
+    } catch {
+      close();
+    }
+  };
 
   return {
     leave,
@@ -76,7 +80,6 @@ export function openSocket(origin, auth, on) {
     isStale: () => live && Date.now() - heard > patience,
     /** Gives undefined when the socket closes before the answer.
      * @param {string} name @param {object} data @returns {Promise<any>} */
-    ask: (name, data) =>
-      new Promise((settle) => send(encodeEvent(asked.push(settle) - 1, name, data))),
+    ask: (name, data) => new Promise((settle) => send(`42${asked.push(settle) - 1}`, [name, data])),
   };
 }

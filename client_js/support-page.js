@@ -98,7 +98,8 @@ export function openPage(origin = "http://unset.test") {
     /** @param {"visible" | "hidden"} state */
     turn(state) {
       document.visibilityState = state;
-      document.dispatchEvent(new Event("visibilitychange"));
+      // It bubbles.
+      for (const target of [document, events]) target.dispatchEvent(new Event("visibilitychange"));
     },
   };
 }

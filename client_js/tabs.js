@@ -1,24 +1,27 @@
 /** Tells the browser's other tabs of a session and of its end, without the network. */
-/** @import { LogoutNotification } from "./frames.js" */
+/** @import { Core, Part } from "./core.js" */
+import { toNotification } from "./frames.js";
+import { isAnother } from "./present.js";
 
-/** @param {() => string | undefined} sid of this tab's session: a tab of another does not listen, so
- *   that a late message undoes no fresh login
- * @param {(notification: LogoutNotification) => void} ended */
-export function createTabs(sid, ended) {
+/** A tab of another session does not listen, so that a late message undoes no fresh login.
+ * @param {Core} core @returns {Part} */
+export function tabs(core) {
+  const { sid, finish, isClosed } = core.session;
   const channel = globalThis.BroadcastChannel && new BroadcastChannel("logout-hub");
   let beside = false;
   if (channel)
     channel.onmessage = ({ data }) => {
       if (data?.login !== undefined && data.login !== sid()) beside = true;
-      if (sid() !== undefined && data?.sid === sid()) ended(data.notification);
+      if (sid() !== undefined && data?.sid === sid())
+        void finish(toNotification(data.notification));
     };
   return {
-    /** This tab's session is another than before. */
-    claim: () => channel?.postMessage({ login: sid() }),
-    /** Whether another session came to this browser since. */
-    hasOther: () => beside,
-    /** @param {LogoutNotification} notification */
-    tell: (notification) => channel?.postMessage({ sid: sid(), notification }),
-    close: () => channel?.close(),
+    accepted: (isNew) => isNew && channel?.postMessage({ login: sid() }),
+    isTaken: () => beside && !core.options.storages && isAnother(core),
+    ended(notification, taken) {
+      if (!taken && !isClosed()) channel?.postMessage({ sid: sid(), notification });
+      channel?.close();
+    },
+    closed: () => channel?.close(),
   };
 }

@@ -6,10 +6,7 @@ export const TIMING = {
   answer: 5_000,
   hook: 1_500,
   poll: 5_000,
-  retryWhilePolling: 30_000,
-  linger: 5_000,
-  tick: 2_000,
-  absence: 10_000,
+  retry: 30_000,
 };
 
 /** @param {number} ms a mean, so that many clients do not come at the same moment */
@@ -19,21 +16,21 @@ export const around = (ms) => ms * (0.75 + Math.random() / 2);
 export const backoffDelay = (attempt, chance = Math.random()) =>
   chance * Math.min(10_000, 500 * 2 ** attempt);
 
-/** The app's own mistakes must not stop us, nor go unseen. @param {() => unknown} work */
+/** The app's own mistakes must not stop us, nor go unseen. @param {() => unknown} work
+ * @returns {Promise<true | void>} true when it worked */
 export async function safely(work) {
   try {
     await work();
     return true;
   } catch (error) {
     console.error(error);
-    return false;
   }
 }
 
 /** @template T @param {number} ms @param {() => T | Promise<T>} work @returns {Promise<T>} */
 export function within(ms, work) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer in ${ms} ms`)), ms);
+    const timer = setTimeout(reject, ms, new Error(`no answer in ${ms} ms`));
     const settled = Promise.resolve().then(work).then(resolve, reject);
     settled.finally(() => clearTimeout(timer));
   });

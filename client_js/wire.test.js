@@ -55,11 +55,11 @@ describe("connecting", { concurrency: true }, () => {
     assert.doesNotMatch(hub.latest().request.url ?? "", /token-1/);
   });
 
-  test("without a token CONNECT is bare, for the cookie speaks", async (t) => {
+  test("without a token CONNECT holds none, for the cookie speaks", async (t) => {
     const hub = await startRaw(t, (socket) => socket.send(OPEN));
     startClient(t, hub, { token: undefined });
     await until("CONNECT", () => hub.frames.length > 0);
-    assert.deepEqual(hub.frames, ["40"]);
+    assert.deepEqual(hub.frames, ["40{}"]);
   });
 
   test("a token function is asked again at each connect", async (t) => {
@@ -140,14 +140,14 @@ describe("connecting", { concurrency: true }, () => {
   });
 
   test("a malformed frame closes the connection, and the next one works", async (t) => {
-    const junk = ["42{", "45[]", "9", "", '0{"pingInterval":-1}', "44", "431{}", Buffer.from("2")];
+    const junk = ["42{", "45[]", "9", "", '0{"pingInterval":-1}', "44", "431{}", "41"];
     const hub = await startRaw(t, (socket, count) => {
       socket.send(OPEN);
       socket.send('40{"sid":"x"}');
       if (count <= junk.length) socket.send(junk[count - 1]);
     });
     const { client, storage, errors } = startClient(t, hub);
-    await until("a connection after the last junk", () => hub.count() > 3);
+    await until("a connection after the last junk", () => hub.count() > junk.length);
     assert.equal(storage.getItem("draft"), "secret");
     assert.deepEqual(errors, []);
     assert.notEqual(client.state, "ended");
@@ -505,7 +505,8 @@ describe("logout()", { concurrency: true }, () => {
     const commands = answerLogout(hub, DONE);
     const { client, storage, told } = startClient(t, hub);
     await reaches(client, "connected");
-    assert.deepEqual(await client.logout({ reason: "policy", message: "Lost phone" }), DONE);
+    const { ok, ...answer } = DONE;
+    assert.deepEqual(await client.logout({ reason: "policy", message: "Lost phone" }), answer);
     assert.deepEqual(storage.entries(), { theme: "dark" });
     assert.match(commands[0].idempotencyKey, /^.{16,}$/);
     const command = { scope: "all", reason: "policy", message: "Lost phone" };
