@@ -123,6 +123,32 @@ test("what the app hides or makes inert itself stays so at later confirmations",
   assert.deepEqual(page.document.marked, [{ inert: true, hidden: true }]);
 });
 
+for (const [how, answer, opens] of /** @type {const} */ ([
+  ["that the hub refuses", { ok: false, error: { code: "rate_limited", title: "Later" } }, true],
+  ["that ends the session", { ok: true, id: "l9", scope: "all", sessions: [] }, false],
+]))
+  test(`a logout ${how} hides at once, and shows again only who stays`, async (t) => {
+    let /** @type {((answer: object) => void) | undefined} */ settle;
+    const hub = await startTelling(
+      t,
+      { session: "s1" },
+      () => new Promise((done) => (settle = done)),
+    );
+    hub.answer = () => [200, { sid: "s1" }];
+    const client = createLogoutHub({ url: hub.url, token: "t" });
+    t.after(() => client.close());
+    await reaches(client, "connected");
+    const asked = client.logout().catch(({ code }) => code);
+    assert.equal(page.document.isOpen, false);
+    await until("the command", () => settle);
+    assert.equal(page.document.isOpen, false);
+    settle?.(answer);
+    await asked;
+    await quietWhile();
+    assert.equal(page.document.isOpen, opens);
+    assert.equal(hub.calls.length, opens ? 1 : 0);
+  });
+
 test("a page that leaves is hidden, so that no cache holds it open", async (t) => {
   await openConfirmed(t);
   page.say("pagehide");

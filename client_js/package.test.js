@@ -14,7 +14,10 @@ const TSC = join(HERE, "..", "node_modules", ".bin", "tsc");
 
 const APP = `
 import { createLogoutHub, type LogoutHub, pageHub } from "logout-hub-client";
+import { createCore } from "logout-hub-client/core";
 import { LogoutButton, SessionList, setTexts } from "logout-hub-client/elements";
+import { offline } from "logout-hub-client/offline";
+import { tabs } from "logout-hub-client/tabs";
 
 const hub: LogoutHub = createLogoutHub({
   url: "https://hub.example",
@@ -25,7 +28,7 @@ const hub: LogoutHub = createLogoutHub({
 });
 const stop: () => void = hub.on("state", (state) => state === "polling");
 hub.on("logout", ({ reason, pending }) => [reason?.length, pending === true]);
-hub.on("error", ({ code, title }) => code + title);
+hub.on("error", ({ code, title }) => code + (title ?? ""));
 const answer = await hub.logout({ scope: "others", reason: "user" });
 const words: string[] = answer.sessions.map(({ device, state }) => device + state);
 const names: string[] = (await hub.sessions()).map(({ sid, online }) => sid + online);
@@ -35,7 +38,9 @@ setTexts("en", { logOut: "Sign out", done: { one: "One.", other: "{count}." } })
 const elements: HTMLElement[] = [new LogoutButton(), new SessionList()];
 for (const element of [new LogoutButton(), new SessionList()]) element.hub = hub;
 const again: Promise<void> = new SessionList().refresh();
-export { again, complete, elements, names, session, stop, words };
+const small = createCore({ url: "https://hub.example" }, [offline, tabs, () => ({ closed() {} })]);
+await small.logout({ reason: "idle" });
+export { again, complete, elements, names, session, small, stop, words };
 
 // @ts-expect-error: there is no such scope
 hub.logout({ scope: "everything" });
