@@ -11,6 +11,9 @@ import { recorder } from "./support.js";
 /** The elements as they come over the wire, without the client. */
 const BUDGET = 8_800;
 
+/** @typedef {import("./core.js").Outcome} Outcome */
+
+/** @type {Outcome[]} */
 const SESSIONS = [
   { sid: "a", device: "Phone", state: "offline" },
   { sid: "b", device: "Tablet", state: "notified" },
@@ -116,7 +119,7 @@ for (const [passed, english, german] of /** @type {const} */ ([
   });
 
 test("what became of sessions is sorted, the best first", () => {
-  const sorted = sortOutcomes({ sessions: SESSIONS, complete: true });
+  const sorted = sortOutcomes({ scope: "all", sessions: SESSIONS, complete: true });
   assert.deepEqual(
     sorted.map(({ text, outcomes }) => [text, outcomes.map(({ device }) => device)]),
     [
@@ -129,13 +132,17 @@ test("what became of sessions is sorted, the best first", () => {
 });
 
 test("a device that could not clear everything is told apart", () => {
-  const sessions = [{ sid: "a", device: "TV", state: "acknowledged", failed: ["caches"] }];
-  const [{ text, outcomes }] = sortOutcomes({ sessions, complete: true });
+  /** @type {Outcome} */
+  const session = { sid: "a", device: "TV", state: "acknowledged", failed: ["caches"] };
+  const receipt = { scope: "all", sessions: [session], complete: true };
+  const [{ text, outcomes }] = sortOutcomes(receipt);
   assert.deepEqual([text, outcomes.length], ["uncleared", 1]);
 });
 
 test("who was told may still answer, as long as the receipt is not complete", () => {
-  const lines = sortOutcomes({ sessions: SESSIONS, complete: false }).map(({ text }) => text);
+  const lines = sortOutcomes({ scope: "all", sessions: SESSIONS, complete: false }).map(
+    ({ text }) => text,
+  );
   assert.deepEqual(lines, ["acknowledged", "telling", "cut", "offline"]);
 });
 
@@ -152,7 +159,7 @@ function hubThatAnswers(...receipts) {
 test("a receipt is asked for until it is complete", async () => {
   const hub = hubThatAnswers({ complete: false }, { complete: true }, { complete: false });
   const tell = recorder();
-  await followReceipt(hub, { id: "l", sessions: [] }, tell);
+  await followReceipt(hub, { id: "l", scope: "all", sessions: [] }, tell);
   assert.deepEqual(hub.asked, ["l", "l"]);
   assert.deepEqual(
     tell.calls.map(({ complete }) => complete),
@@ -162,16 +169,20 @@ test("a receipt is asked for until it is complete", async () => {
 
 test("a receipt that is never complete is not asked for without end", async () => {
   const hub = hubThatAnswers(...Array.from({ length: 100 }, () => ({ complete: false })));
-  await followReceipt(hub, { id: "l", sessions: [] }, () => {});
+  await followReceipt(hub, { id: "l", scope: "all", sessions: [] }, () => {});
   assert.equal(hub.asked.length, 4);
 });
 
 test("without an id, or when the hub no longer answers, what was told last stands", async () => {
   const tell = recorder();
   const offline = hubThatAnswers();
-  await followReceipt(offline, { pending: true, sessions: [] }, tell);
+  await followReceipt(offline, { pending: true, scope: "all", sessions: [] }, tell);
   assert.deepEqual(offline.asked, []);
-  await followReceipt(hubThatAnswers(new Error("gone")), { id: "l", sessions: [] }, tell);
+  await followReceipt(
+    hubThatAnswers(new Error("gone")),
+    { id: "l", scope: "all", sessions: [] },
+    tell,
+  );
   assert.equal(tell.calls.length, 2);
 });
 

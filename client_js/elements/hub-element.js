@@ -9,11 +9,8 @@
  * @property {(event: any, listener: (value: any) => void) => () => void} on
  * @property {string | undefined} session
  * @property {string} state
- *
- * @typedef {{sid: string, device: string, ip: string, created_at: number, last_seen_at: number,
- *   online: boolean, current: boolean}} ListedSession
  */
-/** @import { Receipt } from "./outcome.js" */
+/** @import { ListedSession, Receipt } from "../core.js" */
 import { createLogoutHub, pageHub } from "../client.js";
 import { make } from "./dom.js";
 import { styleSheet } from "./styles.js";

@@ -1,6 +1,6 @@
 /** `<logout-button>`: one button that asks where, and says what happened. */
-/** @import { Hub, ListedSession } from "./hub-element.js" */
-/** @import { Receipt } from "./outcome.js" */
+/** @import { ListedSession, Receipt } from "../core.js" */
+/** @import { Hub } from "./hub-element.js" */
 /** @import { Speech } from "./speech.js" */
 import { createDialog } from "./dialog.js";
 import { isBusy, make, makeButton, setBusy, write } from "./dom.js";

@@ -1,8 +1,6 @@
 /** What became of a logout, from the hub's receipt. */
 
-/** @typedef {{sid: string, device: string, state: string, failed?: string[]}} Outcome `failed` is
- *   what the device could not clear */
-/** @typedef {{id?: string, sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt */
+/** @import { Outcome, Receipt } from "../core.js" */
 /** @typedef {{text: string, outcomes: Outcome[]}} Line */
 
 const ORDER = ["acknowledged", "uncleared", "telling", "notified", "cut", "offline"];

@@ -1,6 +1,6 @@
 /** `<session-list>`: where a person is logged in, live, with ways to end it. */
-/** @import { Hub, ListedSession } from "./hub-element.js" */
-/** @import { Receipt } from "./outcome.js" */
+/** @import { ListedSession, Receipt } from "../core.js" */
+/** @import { Hub } from "./hub-element.js" */
 /** @import { Row } from "./session-row.js" */
 /** @import { Speech } from "./speech.js" */
 import { createDialog } from "./dialog.js";

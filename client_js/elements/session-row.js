@@ -1,5 +1,5 @@
 /** One device in the list; the same row as long as the session lives, so that the focus stays. */
-/** @import { ListedSession } from "./hub-element.js" */
+/** @import { ListedSession } from "../core.js" */
 /** @import { Words } from "./texts.js" */
 import { ago } from "./ago.js";
 import { make, makeButton, write } from "./dom.js";

@@ -1,5 +1,5 @@
 /** What the elements say, as nodes. Names are isolated: they may run in another direction. */
-/** @import { Outcome, Receipt } from "./outcome.js" */
+/** @import { Outcome, Receipt } from "../core.js" */
 /** @import { Words } from "./texts.js" */
 import { make } from "./dom.js";
 import { sortOutcomes } from "./outcome.js";
