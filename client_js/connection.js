@@ -49,7 +49,8 @@ export function createConnection(session, { origin, check }, device) {
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
-      if (expiry) socket?.leave(expiry);
+      // A cookie may have been renewed unseen, which only the hub can tell.
+      if (expiry) socket?.leave(token === undefined ? undefined : expiry);
       else void session.finish(toNotification(data), answer);
     },
   };

@@ -16,8 +16,7 @@ export function createCredentials(token) {
     if (code === "token_too_old") await new Promise((resolve) => setTimeout(resolve, 1000));
     const answer = await ask().catch(() => undefined);
     if (answer !== used) fresh = answer;
-    // A cookie may have been renewed unseen, which only the hub can tell.
-    return token === undefined || fresh !== undefined;
+    return fresh !== undefined;
   }
 
   return {
@@ -40,7 +39,7 @@ export function createCredentials(token) {
     /** Once until a token is accepted; late refusals of the same token share the outcome.
      * @param {unknown} used @param {string} code */
     async renew(used, code) {
-      if (typeof token === "string" || code === "token_revoked") return false;
+      if (typeof token !== "function" || code === "token_revoked") return false;
       renewal ??= { used, done: replace(used, code) };
       return renewal.used === used && renewal.done;
     },

@@ -267,19 +267,34 @@ describe("refusals", { concurrency: true }, () => {
 describe("a login that is gone", { concurrency: true }, () => {
   const MISSING = { code: "token_missing", title: "No token" };
 
-  test("ends the session that had it, though nobody says that it was ended", async (t) => {
-    const hub = await startTelling(t, { session: "s1", user: "ada" });
-    let token = /** @type {string | undefined} */ ("t1");
-    const { client, storage, told, errors } = startClient(t, hub, { token: () => token });
-    await reaches(client, "connected");
-    token = undefined;
-    hub.answer = () => [401, MISSING];
-    await client.sessions().catch(() => {});
+  for (const [what, given] of /** @type {const} */ ([
+    ["token", "t1"],
+    ["cookie", undefined],
+  ]))
+    test(`ends the session that had it by ${what}, though nobody says that it was ended`, async (t) => {
+      const hub = await startTelling(t, { session: "s1", user: "ada" });
+      let token = /** @type {string | undefined} */ (given);
+      const options = { token: given && (() => token) };
+      const { client, storage, told, errors } = startClient(t, hub, options);
+      await reaches(client, "connected");
+      token = undefined;
+      hub.answer = () => [401, MISSING];
+      await client.sessions().catch(() => {});
+      await reaches(client, "ended");
+      await until("the app to be told", () => told.length > 0);
+      assert.deepEqual(told, [{ reason: "expired", sid: "s1" }]);
+      assert.equal(storage.getItem("draft"), null);
+      assert.deepEqual(errors, []);
+    });
+
+  test("by cookie is not tried for ever when the hub calls it ended", async (t) => {
+    const hub = await startHub(t);
+    const tries = refuse(hub.io, () => ({ code: "token_expired", title: "Ended" }));
+    const { client, told } = startClient(t, hub, { token: undefined });
     await reaches(client, "ended");
-    await until("the app to be told", () => told.length > 0);
-    assert.deepEqual(told, [{ reason: "expired", sid: "s1" }]);
-    assert.equal(storage.getItem("draft"), null);
-    assert.deepEqual(errors, []);
+    await quietWhile();
+    assert.equal(tries.length, 1);
+    assert.equal(told.length, 1);
   });
 });
 
