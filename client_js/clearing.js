@@ -56,9 +56,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
         ["hook", () => clear?.(notification)],
       ];
       const outcomes = await Promise.all(
-        steps.map(async ([name, step]) =>
-          (await safely(() => within(TIMING.hook, step))) ? [] : name,
-        ),
+        steps.map(([name, step]) => safely(() => within(TIMING.hook, step).then(() => []), name)),
       );
       const failed = [...new Set(outcomes.flat())];
       return failed.length ? { cleared: false, failed } : { cleared: true };

@@ -112,6 +112,21 @@ test("what a part adds to be cleared is cleared, and named when it fails", async
   assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["attic"] });
 });
 
+test("a part that fails stops neither the clearing nor the other parts", async (t) => {
+  const hub = await startHub(t);
+  const fail = () => assert.fail("expected: a part's own mistake");
+  const broken = { holds: fail, accepted: fail, isTaken: fail, ended: fail };
+  const { client, told } = startWith(t, hub.url, { a: broken, b: {} });
+  await reaches(client, "connected");
+  assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+  await reaches(client, "ended");
+  assert.equal(page.localStorage.getItem("draft"), null);
+  assert.deepEqual(
+    told.filter((turn) => turn.startsWith("b")),
+    ["b holds", "b accepted", "b ended", "b steps"],
+  );
+});
+
 test("what tabs share is spared when a part knows that a newer login has it", async (t) => {
   const hub = await startHub(t);
   const { client } = startWith(t, hub.url, { a: {}, b: { isTaken: async () => true } });

@@ -56,9 +56,9 @@ export function createSession(options, parts, onHalt) {
 
   /** Parts are told of each turn in their order, at once.
    * @param {keyof Part} turn @param {any[]} what
-   * @returns {Promise<any>} the first of their answers that is not nothing */
+   * @returns {Promise<any>} the first of their answers that is not nothing; who fails has none */
   async function tell(turn, ...what) {
-    const answers = parts.map((part) => /** @type {any} */ (part)[turn]?.(...what));
+    const answers = parts.map((part) => safely(() => /** @type {any} */ (part)[turn]?.(...what)));
     return (await Promise.all(answers)).find(Boolean);
   }
 

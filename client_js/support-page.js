@@ -7,10 +7,20 @@ export function pretend(values) {
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 }
 
+/** Node 20 keeps what a signal is to do for all but a target's last listener weakly, so that the
+ * garbage collector may have it first. A browser does not. */
+class FakeTarget extends EventTarget {
+  /** @param {string} event @param {any} listener @param {AddEventListenerOptions} [options] */
+  addEventListener(event, listener, { signal, ...options } = {}) {
+    super.addEventListener(event, listener, options);
+    signal?.addEventListener("abort", () => this.removeEventListener(event, listener));
+  }
+}
+
 /** @typedef {{place: string, value: string}} Cookie `place` is the path, then the domain if any */
 
 /** Keeps what a browser would show: a cookie goes by its own path and domain only. */
-export class FakeDocument extends EventTarget {
+export class FakeDocument extends FakeTarget {
   visibilityState = "visible";
   /** @type {FakeSheet[]} */
   adoptedStyleSheets = [];
@@ -69,7 +79,7 @@ const navigator = Object.getOwnPropertyDescriptor(globalThis, "navigator");
 /** Opens a page of that origin in this process, in place of the one before. */
 export function openPage(origin = "http://unset.test") {
   const document = new FakeDocument();
-  const events = new EventTarget();
+  const events = new FakeTarget();
   const localStorage = new MemoryStorage();
   const sessionStorage = new MemoryStorage();
   const { hostname, protocol } = new URL(origin);

@@ -16,14 +16,15 @@ export const around = (ms) => ms * (0.75 + Math.random() / 2);
 export const backoffDelay = (attempt, chance = Math.random()) =>
   chance * Math.min(10_000, 500 * 2 ** attempt);
 
-/** The app's own mistakes must not stop us, nor go unseen. @param {() => unknown} work
- * @returns {Promise<true | void>} true when it worked */
-export async function safely(work) {
+/** The app's own mistakes must not stop us, nor go unseen. The work begins at once.
+ * @param {() => unknown} work @param {unknown} [otherwise] what a failure gives
+ * @returns {Promise<any>} what the work gives */
+export async function safely(work, otherwise) {
   try {
-    await work();
-    return true;
+    return await work();
   } catch (error) {
     console.error(error);
+    return otherwise;
   }
 }
 
