@@ -149,6 +149,18 @@ for (const [how, answer, opens] of /** @type {const} */ ([
     assert.equal(hub.calls.length, opens ? 1 : 0);
   });
 
+test("a logout of a session that is over hides nothing of the next login", async (t) => {
+  const { hub, client } = await openConfirmed(t);
+  await hub.notify(LOGOUT);
+  await reaches(client, "ended");
+  const next = createLogoutHub({ url: hub.url, token: "t2" });
+  t.after(() => next.close());
+  await reaches(next, "connected");
+  hub.answer = () => [401, REVOKED];
+  await client.logout().catch(() => undefined);
+  assert.equal(page.document.isOpen, true);
+});
+
 test("a page that leaves is hidden, so that no cache holds it open", async (t) => {
   await openConfirmed(t);
   page.say("pagehide");
