@@ -93,7 +93,10 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
     } catch (error) {
       const { code, problem } = /** @type {any} */ (error);
       const kept = own && code === "unavailable" && (await session.tell("keep", key, command, why));
-      if (own) void wake();
+      if (own) {
+        session.stay();
+        void wake();
+      }
       if (kept) return kept;
       // The answer was lost, or a twin was faster: the session is over in the very way asked for.
       if (!own || code !== "token_revoked" || ![problem?.scope, "session"].includes(scope))

@@ -96,7 +96,7 @@ export function curtain(core) {
   });
   draw(true);
   return {
-    accepted: () => draw(false),
+    accepted: () => core.session.isLeaving() || draw(false),
     // Whoever logs out is not to wait for the network; a logout that fails has the hub asked anew.
     left: () => core.session.isOver() || draw(true, away),
     ended: () => draw(true),

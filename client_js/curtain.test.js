@@ -149,6 +149,19 @@ for (const [how, answer, opens] of /** @type {const} */ ([
     assert.equal(hub.calls.length, opens ? 1 : 0);
   });
 
+test("a session that is confirmed while its logout is under way stays hidden", async (t) => {
+  const hub = await startTelling(t, { session: "s1" }, () => new Promise(() => undefined));
+  hub.answer = () => [200, { sid: "s1" }];
+  const client = createLogoutHub({ url: hub.url, token: "t" });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  void client.logout().catch(() => undefined);
+  page.turn("visible");
+  await until("the confirmation", () => hub.calls.length > 0);
+  await pause(100);
+  assert.equal(page.document.isOpen, false);
+});
+
 test("a logout of a session that is over hides nothing of the next login", async (t) => {
   const { hub, client } = await openConfirmed(t);
   await hub.notify(LOGOUT);

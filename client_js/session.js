@@ -46,7 +46,8 @@ export function createSession(options, parts, onHalt) {
   let /** @type {string | undefined} */ ownSid;
   let /** @type {string | undefined} */ ownUser;
   let halted = false;
-  let leaving = false;
+  /** How many logouts are under way. */
+  let leaving = 0;
   const isClosed = () => state === "closed";
 
   /** @template {keyof Events} Name @param {Name} event @param {Events[Name]} value */
@@ -111,11 +112,12 @@ export function createSession(options, parts, onHalt) {
     sid: () => ownSid,
     user: () => ownUser,
 
-    /** A logout is under way: nothing is to prolong the session until the hub confirms it again. */
+    /** A logout is under way: nothing is to prolong the session, or to show it, until it failed. */
     leave() {
-      leaving = true;
+      leaving++;
       void tell("left");
     },
+    stay: () => leaving--,
     isLeaving: () => leaving,
 
     /** How the link stands, which is of no interest any more once halted. @param {State} next */
@@ -132,7 +134,6 @@ export function createSession(options, parts, onHalt) {
       const isNew = sid !== ownSid;
       ownSid = sid;
       ownUser = user;
-      leaving = false;
       credentials.accepted();
       void tell("accepted", isNew);
     },
