@@ -58,6 +58,16 @@ describe("attached to the stock client", { concurrency: true }, () => {
     await reaches(client, "ended");
   });
 
+  test("an ack that fails leaves the app no less told", async (t) => {
+    const hub = await startHub(t);
+    const { socket, client, told } = startAttached(t, hub);
+    await reaches(client, "connected");
+    const [heard] = socket.listeners("logoutNotification");
+    heard(LOGOUT, () => assert.fail("expected: an ack of the app's own socket"));
+    await reaches(client, "ended");
+    assert.deepEqual(told, [LOGOUT]);
+  });
+
   test("a revoked token ends the session and the trying", async (t) => {
     const hub = await startHub(t);
     const tries = refuse(hub.io, () => ({ ...REVOKED, logout: LOGOUT }));

@@ -86,7 +86,7 @@ export function createSession(options, parts, onHalt) {
     credentials.settle();
     if (first) void tell("ended", notification, taken);
     const result = await wiping;
-    answer?.(result);
+    void safely(() => answer?.(result));
     if (first) void announce(notification);
   }
 
