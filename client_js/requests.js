@@ -48,7 +48,10 @@ export function createRequests(url, { credentials, refused, accepted }) {
     const { status, body, token } = await answer.catch(() => {
       throw failure();
     });
-    if (status < 300) return body;
+    if (status < 300) {
+      credentials.accepted();
+      return body;
+    }
     const refusal = { ...body, retryable: false, logout: body };
     if (status === 401 && body?.code && (await refused(refusal, token)) && retry)
       return call(path, init, false);
@@ -64,7 +67,7 @@ export function createRequests(url, { credentials, refused, accepted }) {
     check: shared(async () => {
       const { sid, user } = (await call("/session").catch(() => {})) ?? {};
       if (sid) accepted(sid, user);
-      return Boolean(sid);
+      return sid;
     }),
   };
 }

@@ -107,7 +107,7 @@ export function createSession(options, parts, onHalt) {
     tell,
     isClosed,
     isHalted: () => halted,
-    isOver: () => Boolean(wiping),
+    isOver: () => wiping,
     state: () => state,
     sid: () => ownSid,
     user: () => ownUser,

@@ -749,6 +749,22 @@ describe("the rest of a client", { concurrency: true }, () => {
     assert.deepEqual(told, []);
   });
 
+  test("a token that a call was repeated with is itself replaced when it ends", async (t) => {
+    const hub = await startHub(t);
+    const ended = new Set(["one"]);
+    hub.answer = ({ headers }) =>
+      ended.has(String(headers.authorization).slice("Bearer ".length))
+        ? [401, { code: "token_expired", title: "Too old" }]
+        : [200, { sessions: [] }];
+    const tokens = ["one", "one", "two", "three"];
+    const { client, told } = startClient(t, hub, { token: () => tokens.shift() });
+    await reaches(client, "connected");
+    assert.deepEqual(await client.sessions(), []);
+    ended.add("two");
+    assert.deepEqual(await client.sessions(), []);
+    assert.deepEqual(told, []);
+  });
+
   test("on() gives back a way to stop listening", async (t) => {
     const hub = await startHub(t);
     const { client } = startClient(t, hub);
