@@ -9,7 +9,7 @@ export const PENDING = "logout-hub:pending";
 
 /** @typedef {"ordinary" | "lost"} Profile a lost device keeps nothing, not even the app's workers */
 /** @typedef {{cleared: boolean, failed?: string[]}} Cleared `failed` of "storage", "cookies",
- *   "indexedDB", "caches", "push", "workers", "hook" */
+ *   "indexedDB", "caches", "push", "workers", "hook", "part" */
 /** @typedef {(name: string | null | undefined) => unknown} IsKept */
 /** @typedef {[name: string, work: () => unknown]} Step */
 /** @typedef {{isKept: IsKept, lost: boolean, taken?: boolean}} Clearing `taken` when what tabs share
@@ -27,7 +27,7 @@ function webStorage(/** @type {"localStorage" | "sessionStorage"} */ name) {
 /** @param {Storage} storage @param {IsKept} isKept */
 function clearStorage(storage, isKept) {
   const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index));
-  for (const key of keys) if (!isKept(key)) storage.removeItem(String(key));
+  for (const key of keys) if (!isKept(key)) storage.removeItem(/** @type {string} */ (key));
 }
 
 /** @param {Options} options @param {Part[]} parts which may know of more to clear */
@@ -38,27 +38,26 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
 
   return {
     /** All at once, as there is not much time. @param {LogoutNotification} notification
-     * @param {boolean} [taken] @returns {Promise<Cleared>} never rejects */
-    async wipe(notification, taken) {
-      let lost = true;
-      await safely(() => {
+     * @param {boolean | Promise<boolean | undefined>} [isTaken]
+     * @returns {Promise<Cleared>} never rejects */
+    async wipe(notification, isTaken) {
+      const taken = await isTaken;
+      const lost = await safely(() => {
         const wanted = typeof profile === "function" ? profile(notification) : profile;
-        lost = wanted ? wanted === "lost" : notification.reason === "suspicious";
-      });
-      /** @type {IsKept} */
-      const isKept = (name) => name === PENDING || (!lost && keep.includes(String(name)));
-      /** @type {Step[]} */
-      const steps = [
-        ...used(taken).map(
-          (storage) => /** @type {Step} */ (["storage", () => clearStorage(storage, isKept)]),
+        return wanted ? wanted === "lost" : notification.reason === "suspicious";
+      }, true);
+      /** @param {any} name */
+      const isKept = (name) => name === PENDING || (!lost && keep.includes(name));
+      /** @param {Step} step */
+      const run = ([name, work]) => safely(() => within(TIMING.hook, work).then(() => []), name);
+      const outcomes = await Promise.all([
+        ...used(taken).map((storage) => run(["storage", () => clearStorage(storage, isKept)])),
+        ...parts.map((part) =>
+          safely(() => Promise.all((part.steps?.({ isKept, lost, taken }) ?? []).map(run)), "part"),
         ),
-        ...parts.flatMap((part) => part.steps?.({ isKept, lost, taken }) ?? []),
-        ["hook", () => clear?.(notification)],
-      ];
-      const outcomes = await Promise.all(
-        steps.map(([name, step]) => safely(() => within(TIMING.hook, step).then(() => []), name)),
-      );
-      const failed = [...new Set(outcomes.flat())];
+        run(["hook", () => clear?.(notification)]),
+      ]);
+      const failed = [...new Set(outcomes.flat(2))];
       return failed.length ? { cleared: false, failed } : { cleared: true };
     },
 

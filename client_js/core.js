@@ -50,8 +50,8 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
   const session = createSession(options, parts, () => link.halt());
   const requests = createRequests(options.url, session);
   const { call } = requests;
-  const link = linkFor(session, requests, options.device);
   for (const use of uses) parts.push(use({ options, session, requests, wake }));
+  const link = linkFor(session, requests, options.device);
 
   async function wake() {
     if (!(await session.tell("holds")) && !session.isHalted()) link.wake();
@@ -92,16 +92,15 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
       return answer;
     } catch (error) {
       const { code, problem } = /** @type {any} */ (error);
-      const kept = own && code === "unavailable" && (await session.tell("keep", key, command, why));
-      if (own) {
-        session.stay();
-        void wake();
-      }
+      if (!own) throw error;
+      const kept = code === "unavailable" && (await session.tell("keep", key, command, why));
+      session.stay();
+      void wake();
       if (kept) return kept;
       // The answer was lost, or a twin was faster: the session is over in the very way asked for.
-      if (!own || code !== "token_revoked" || ![problem?.scope, "session"].includes(scope))
-        throw error;
-      return { id: problem?.id, scope, sessions: [] };
+      if (code === "token_revoked" && ["session", problem?.scope].includes(scope))
+        return { id: problem?.id, scope, sessions: [] };
+      throw error;
     }
   }
 

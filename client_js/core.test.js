@@ -115,10 +115,10 @@ test("what a part adds to be cleared is cleared, and named when it fails", async
 test("a part that fails stops neither the clearing nor the other parts", async (t) => {
   const hub = await startHub(t);
   const fail = () => assert.fail("expected: a part's own mistake");
-  const broken = { holds: fail, accepted: fail, isTaken: fail, ended: fail };
+  const broken = { holds: fail, accepted: fail, isTaken: fail, ended: fail, steps: fail };
   const { client, told } = startWith(t, hub.url, { a: broken, b: {} });
   await reaches(client, "connected");
-  assert.deepEqual(await hub.notify(LOGOUT), { cleared: true });
+  assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["part"] });
   await reaches(client, "ended");
   assert.equal(page.localStorage.getItem("draft"), null);
   assert.deepEqual(

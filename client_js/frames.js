@@ -9,13 +9,11 @@
 
 const MEMBERS = ["id", "scope", "reason", "message", "sid", "at", "pending"];
 
-/** @param {unknown} data @returns {[kind: string, body: any, id: string]} kind as digits: of
+/** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none
  * @throws {Error} when it is no frame */
 export function parseFrame(data) {
-  const [, kind, id, body] = /** @type {string[]} */ (
-    /^([0126]|4[0-4])(\d*)(.*)$/s.exec(String(data))
-  );
+  const [, kind, id, body] = /** @type {string[]} */ (/^([0126]|4[0-4])(\d*)(.*)$/s.exec(data));
   return [kind, JSON.parse(body || "null"), id];
 }
 

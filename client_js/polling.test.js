@@ -87,6 +87,14 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     assert.deepEqual(told, [{ reason: "expired" }]);
   });
 
+  test("an expired cookie ends the session", async (t) => {
+    const { web, client, told } = await startPolling(t, { token: undefined });
+    web.answer = () => [401, { code: "token_expired", title: "Too old" }];
+    await reaches(client, "ended");
+    assert.equal(web.calls.length, 1);
+    assert.deepEqual(told, [{ reason: "expired" }]);
+  });
+
   test("an expired token is replaced once by a fresh one", async (t) => {
     let expired = false;
     const token = () => (expired ? "new" : "old");

@@ -43,7 +43,7 @@ export function createRequests(url, { credentials, refused, accepted }) {
 
   /** As this session, which a 401 ends. @param {string} path @param {Init} [init]
    * @returns {Promise<any>} what the hub answers, if it grants it */
-  async function call(path, init, retry = true) {
+  async function call(path, init) {
     const answer = credentials.next().then((token) => send(path, { ...init, token }));
     const { status, body, token } = await answer.catch(() => {
       throw failure();
@@ -53,8 +53,7 @@ export function createRequests(url, { credentials, refused, accepted }) {
       return body;
     }
     const refusal = { ...body, retryable: false, logout: body };
-    if (status === 401 && body?.code && (await refused(refusal, token)) && retry)
-      return call(path, init, false);
+    if (status === 401 && body?.code && (await refused(refusal, token))) return call(path, init);
     throw failure(body);
   }
 

@@ -81,7 +81,7 @@ export function createSession(options, parts, onHalt) {
    *   found out */
   async function finish(notification, answer, taken) {
     const first = !wiping;
-    wiping ??= Promise.resolve(taken ?? tell("isTaken")).then((is) => wipe(notification, is));
+    wiping ??= wipe(notification, taken ?? tell("isTaken"));
     halt();
     credentials.settle();
     if (first) void tell("ended", notification, taken);
@@ -117,7 +117,10 @@ export function createSession(options, parts, onHalt) {
       leaving++;
       void tell("left");
     },
-    stay: () => leaving--,
+    /** That logout has failed. */
+    stay() {
+      leaving--;
+    },
     isLeaving: () => leaving,
 
     /** How the link stands, which is of no interest any more once halted. @param {State} next */
