@@ -18,7 +18,9 @@ const PARTS = [offline, curtain, tabs, siteData];
 
 /** Connects to the hub, and stays connected until the session ends or `close()`.
  * @param {Options} [options] */
-export const createLogoutHub = (options) => createCore(options, PARTS);
+export function createLogoutHub(options) {
+  return createCore(options, PARTS);
+}
 
 /** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
  * @param {StockSocket} socket @param {Options} [options] @returns {LogoutHub} */

@@ -4,7 +4,8 @@ import { parseFrame, toRefusal } from "./frames.js";
 import { createTimer, TIMING } from "./tasks.js";
 
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: (sid?: string, user?: string, left?: number) => void, closed: (refusal?: Refusal) => void,
+ * @param {{accepted: (sid?: string, user?: string, left?: number) => void,
+ *   closed: (refusal?: Refusal) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
  *   `closed` is told the refusal if that was the cause */
 export function openSocket(origin, auth, on) {
