@@ -89,6 +89,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="1,000 sockets, about 4 minutes")
     parser.add_argument("--rows", metavar="A,B", help="measure these rows only")
     parser.add_argument("--sockets", type=int, metavar="N", help="how many sockets connect")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how often all take their turns")
     return parser.parse_args()
 
 
@@ -107,6 +108,11 @@ def make_plan(given: argparse.Namespace) -> Plan:
         if given.sockets < 1:
             sys.exit("--sockets must be at least 1")
         plan = dataclasses.replace(plan, sockets=given.sockets)
+    if given.rounds is not None:
+        if given.rounds < 1:
+            sys.exit("--rounds must be at least 1")
+        slow = min(plan.slow_rounds, given.rounds)
+        plan = dataclasses.replace(plan, rounds=given.rounds, slow_rounds=slow)
     names = row_names(plan)
     asked = given.rows.split(",") if given.rows else list(names)
     unknown = [name for name in asked if name not in names]
