@@ -13,7 +13,8 @@ const MEMBERS = ["id", "scope", "reason", "message", "sid", "at", "pending"];
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none
  * @throws {Error} when it is no frame */
 export function parseFrame(data) {
-  const [, kind, id, body] = /** @type {string[]} */ (/^([0126]|4[0-4])(\d*)(.*)$/s.exec(data));
+  // What is no text has no such method.
+  const [, kind, id, body] = data.match(/^([0126]|4[0-4])(\d*)(.*)$/s);
   return [kind, JSON.parse(body || "null"), id];
 }
 

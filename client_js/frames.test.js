@@ -26,7 +26,7 @@ test("what is no frame is an error", () => {
     '451-["e",{"_placeholder":true,"num":0}]',
   ];
   for (const text of cases) assert.throws(() => parseFrame(text), text);
-  for (const data of [undefined, null, new ArrayBuffer(1), new Blob(["2"])])
+  for (const data of [undefined, null, 2, new ArrayBuffer(1), new Blob(["2"]), Buffer.from("2")])
     assert.throws(() => parseFrame(data));
 });
 

@@ -59,7 +59,7 @@ export function openSocket(origin, auth, on) {
     },
     42: ([name, data], id) => on.event(name, data, (answer) => id && send(`43${id}`, [answer])),
     43: ([data], id) => asked[Number(id)]?.(data),
-    44: ({ data, message }) => leave(toRefusal(data, message)),
+    44: ({ data, message }) => leave(message && toRefusal(data, message)),
   };
 
   deadline.start(TIMING.accept, close);

@@ -140,7 +140,10 @@ describe("connecting", { concurrency: true }, () => {
   });
 
   test("a malformed frame closes the connection, and the next one works", async (t) => {
-    const junk = ["42{", "45[]", "9", "", '0{"pingInterval":-1}', "44", "431{}", "41"];
+    const junk = [
+      ...["42{", "45[]", "9", "", '0{"pingInterval":-1}', "44", "431{}", Buffer.from("2")],
+      ...["0", "0null", "40", "41", "42", "42{}", "44null", '44"text"', "44{}"],
+    ];
     const hub = await startRaw(t, (socket, count) => {
       socket.send(OPEN);
       socket.send('40{"sid":"x"}');
