@@ -98,7 +98,7 @@ export function curtain(core) {
   return {
     accepted: () => core.session.isLeaving() || draw(false),
     // Whoever logs out is not to wait for the network; a logout that fails has the hub asked anew.
-    left: () => core.session.isOver() || draw(true, away),
+    left: () => draw(true, away),
     ended: () => draw(true),
     /** A frozen page hears its tabs, but what it begins ends when it wakes, maybe a day later. */
     async isTaken() {

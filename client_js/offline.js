@@ -88,9 +88,9 @@ export function offline(core) {
 
     /** Asked for twice, it is kept once. */
     async keep(key, command, why) {
-      const at = Date.now() / 1000;
-      const [sid, user, token] = [session.sid(), session.user(), session.credentials.last()];
-      const entry = { hub: origin, key, command, at, session: sid, user, token };
+      const whose = { session: session.sid(), user: session.user() };
+      const token = session.credentials.last();
+      const entry = { hub: origin, key, command, at: Date.now() / 1000, ...whose, token };
       try {
         if (!session.isOver()) write([...read(), entry]);
       } catch {

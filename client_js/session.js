@@ -115,7 +115,7 @@ export function createSession(options, parts, onHalt) {
     /** A logout is under way: nothing is to prolong the session, or to show it, until it failed. */
     leave() {
       leaving++;
-      void tell("left");
+      if (!wiping) void tell("left");
     },
     /** That logout has failed. */
     stay() {
