@@ -60,6 +60,15 @@ async function leavePage(client) {
   Object.assign(globalThis, { fetch });
 }
 
+/** Ada's page, connected. @param {TestContext} t @param {import("./session.js").Options} [options] */
+async function openAda(t, options) {
+  const hub = await startReachable(t, { t1: ADA });
+  const client = createLogoutHub({ url: hub.url, token: "t1", ...options });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  return { hub, client };
+}
+
 /** A page that opened and logged out while the hub was out of reach: nobody had said whose it was.
  * @param {TestContext} t @param {Awaited<ReturnType<typeof startReachable>>} hub */
 async function logOutUnknown(t, hub) {
@@ -89,11 +98,8 @@ async function logOutOffline(t, hub, token, wanted = {}) {
 const kept = () => JSON.parse(page.localStorage.getItem(PENDING) ?? "[]");
 
 test("a logout out of the hub's reach clears at once, says so, and keeps what is owed", async (t) => {
-  const hub = await startReachable(t, { t1: ADA });
   const onLogout = recorder();
-  const client = createLogoutHub({ url: hub.url, token: "t1", onLogout });
-  t.after(() => client.close());
-  await reaches(client, "connected");
+  const { hub, client } = await openAda(t, { onLogout });
   page.localStorage.setItem("draft", "secret");
   hub.state.up = false;
   const answer = await client.logout({ message: "Bye" });
@@ -111,12 +117,9 @@ test("a logout out of the hub's reach clears at once, says so, and keeps what is
 });
 
 test("it is delivered by the page itself when the network is back, with the same key", async (t) => {
-  const hub = await startReachable(t, { t1: ADA });
-  const client = createLogoutHub({ url: hub.url, token: "t1" });
-  t.after(() => client.close());
+  const { hub, client } = await openAda(t);
   const delivered = recorder();
   client.on("delivered", delivered);
-  await reaches(client, "connected");
   hub.state.up = false;
   await client.logout();
   const [{ key }] = kept();
@@ -132,10 +135,7 @@ test("it is delivered by the page itself when the network is back, with the same
 });
 
 test("it is delivered by itself once the hub answers, without any event", async (t) => {
-  const hub = await startReachable(t, { t1: ADA });
-  const client = createLogoutHub({ url: hub.url, token: "t1" });
-  t.after(() => client.close());
-  await reaches(client, "connected");
+  const { hub, client } = await openAda(t);
   hub.state.up = false;
   await client.logout();
   hub.state.up = true;
@@ -143,10 +143,7 @@ test("it is delivered by itself once the hub answers, without any event", async 
 });
 
 test("asked for twice, it is kept once", async (t) => {
-  const hub = await startReachable(t, { t1: ADA });
-  const client = createLogoutHub({ url: hub.url, token: "t1" });
-  t.after(() => client.close());
-  await reaches(client, "connected");
+  const { hub, client } = await openAda(t);
   hub.state.up = false;
   const answers = await Promise.all([client.logout(), client.logout()]);
   assert.deepEqual(
@@ -310,8 +307,5 @@ test("where nothing can be kept, the logout rejects and clears nothing", async (
 
 test("what an app wrote over the kept logouts is passed over", async (t) => {
   page.localStorage.setItem(PENDING, "{");
-  const hub = await startReachable(t, { t1: ADA });
-  const client = createLogoutHub({ url: hub.url, token: "t1" });
-  t.after(() => client.close());
-  await reaches(client, "connected");
+  await openAda(t);
 });

@@ -62,15 +62,22 @@ test("a tab whose client was closed hears nothing", async (t) => {
   assert.equal(second.storage.getItem("draft"), "secret");
 });
 
-test("a tab that was awake leaves a newer login of the browser its storage", async (t) => {
+/** A tab with a page of its own, whose storages hold something, by cookie.
+ * @param {import("node:test").TestContext} t @param {string} session */
+async function openPageTab(t, session) {
   const page = openPage();
   t.after(closePage);
-  const hub = await startTelling(t, { session: "s8", user: "ada" });
+  const hub = await startTelling(t, { session, user: "ada" });
   const client = createLogoutHub({ url: hub.url });
   t.after(() => client.close());
   await reaches(client, "connected");
   page.localStorage.setItem("draft", "secret");
   page.sessionStorage.setItem("draft", "secret");
+  return { page, hub, client };
+}
+
+test("a tab that was awake leaves a newer login of the browser its storage", async (t) => {
+  const { page, hub, client } = await openPageTab(t, "s8");
   const newer = await openTab(t, "s9");
   hub.answer = () => [200, { sid: "s9", user: "eve" }];
   await quietWhile();
@@ -87,14 +94,7 @@ for (const [name, now, left] of /** @type {const} */ ([
   ["clears all when that cannot be known", [503], {}],
 ]))
   test(`a tab that slept when its session ended ${name}`, async (t) => {
-    const page = openPage();
-    t.after(closePage);
-    const hub = await startTelling(t, { session: "s6", user: "ada" });
-    const client = createLogoutHub({ url: hub.url });
-    t.after(() => client.close());
-    await reaches(client, "connected");
-    page.localStorage.setItem("draft", "secret");
-    page.sessionStorage.setItem("draft", "secret");
+    const { page, hub, client } = await openPageTab(t, "s6");
     // Back in view, and not confirmed yet: neither over HTTP nor by a socket.
     hub.answer = () => [503];
     hub.server.removeAllListeners("upgrade");

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
+from tests.e2e.apart import running_apart
 from tests.e2e.line import Line, line_to
 from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, Shop, Tab, Visitor, hub_settings
-from tests.ports import free_port
-from tests.realtime.raw import eventually
-from tests.site import SECRET, Replica, running, token
+from tests.site import Replica, running, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,46 +54,13 @@ async def test_the_hub_is_restarted(
     await follow(tab, line, hub)
 
 
-@contextlib.asynccontextmanager
-async def doomed(
-    shop: Shop, redis_url: str, hub: Replica
-) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
-    """Run a replica in a process of its own, and wait until it serves."""
-    port = free_port()
-    environ = {
-        **os.environ,
-        "HUB_REDIS_URL": redis_url,
-        "HUB_JWT_SECRET": SECRET,
-        "HUB_PORT": str(port),
-        "HUB_REPLICA": "doomed",
-        "HUB_ALLOWED_ORIGINS": shop.url,
-        "HUB_COOKIE_NAME": COOKIE,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hub", "serve", env=environ, stderr=asyncio.subprocess.DEVNULL
-    )
-
-    async def serves() -> bool:
-        try:
-            return (await hub.beside(port).call("GET", "/readyz")).status == 200
-        except OSError:
-            return False
-
-    try:
-        await eventually(serves)
-        yield port, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_a_replica_is_killed(
     ada: Visitor, hub: Replica, shop: Shop, redis_url: str, line: Line
 ) -> None:
     """A page goes on with the replica that is left, has lost nothing, and hears the next logout."""
-    async with doomed(shop, redis_url, hub) as (port, process):
-        line.target = port
+    environ = {"HUB_ALLOWED_ORIGINS": shop.url, "HUB_COOKIE_NAME": COOKIE}
+    async with running_apart(hub, redis_url, **environ) as (doomed, process):
+        line.target = doomed.port
         tab = await ada.tab()
         tab.diary.entries.clear()
         process.send_signal(signal.SIGKILL)
