@@ -14,17 +14,23 @@ if TYPE_CHECKING:
 
 
 class HubError(Exception):
-    """Anything that the hub refuses; ``detail`` says what was wrong with this very request."""
+    """Anything that the hub refuses; ``detail`` says what was wrong with this very request.
+
+    ``retry_after`` is after how many seconds trying again may help, where that is known.
+    """
 
     code: ClassVar[str] = "internal"
     title: ClassVar[str] = "The hub failed"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", *, logout: Logout | None = None) -> None:
+    def __init__(
+        self, detail: str = "", *, logout: Logout | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(detail or self.title)
         self.detail = detail
         self.logout = logout
+        self.retry_after = retry_after
 
 
 class InvalidRequest(HubError):

@@ -83,6 +83,12 @@ class Metrics:
         self.following = Gauge(
             "hub_following", "1 while this replica hears of logouts", registry=self.registry
         )
+        self.limited = Counter(
+            "hub_limited",
+            "Refused since a limit was reached, by the limit",
+            ["kind"],
+            registry=self.registry,
+        )
         self.requests = Counter(
             "hub_requests",
             "HTTP requests, by route and status",

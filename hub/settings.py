@@ -16,6 +16,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     model_validator,
@@ -24,6 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import RedisCluster
 
+from hub.core.rate import Rate, read_rate
 from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
@@ -103,6 +105,15 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _rate(value: Any) -> Any:
+    return read_rate(value) if isinstance(value, str) else value
+
+
+def _write_rate(rate: Rate | None) -> str:
+    return "off" if rate is None else str(rate)
+
+
+Limit = Annotated[Rate | None, NoDecode, BeforeValidator(_rate), PlainSerializer(_write_rate)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
@@ -203,6 +214,31 @@ class Settings(BaseSettings):
     max_sessions: int = Field(1000, ge=1, description="most sessions that a user may have")
     max_body: int = Field(
         65536, ge=1024, le=16777216, description="largest request body and message, in bytes"
+    )
+
+    limit_refused: Limit = Field(
+        Rate(5, 100),
+        description="refused or unanswered attempts an address, as PER_SECOND/BURST, or off",
+    )
+    limit_pending: int = Field(
+        200, ge=1, description="transports of an address that have not sent CONNECT yet"
+    )
+    limit_pending_total: int = Field(
+        5000, ge=1, description="transports that have not sent CONNECT yet, of all together"
+    )
+    limit_sockets_session: int = Field(300, ge=1, description="sockets of a session")
+    limit_sockets_user: int = Field(1000, ge=1, description="sockets of a user")
+    limit_events: Limit = Field(Rate(10, 20), description="events of a socket; then it is closed")
+    limit_logouts: Limit = Field(Rate(1, 30), description="logouts of a user, on all replicas")
+    limit_admin: Limit = Field(Rate(50, 50), description="admin calls of a credential")
+    limit_calls: Limit = Field(
+        Rate(50, 200), description="HTTP calls of a session, /verify excepted"
+    )
+    limit_read_seconds: float = Field(
+        10, gt=0, le=300, description="time for the headers, and for the body, of a request"
+    )
+    limit_write_seconds: float = Field(
+        10, gt=0, le=300, description="time for a client to read what it was sent"
     )
 
     @model_validator(mode="after")

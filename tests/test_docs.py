@@ -51,19 +51,18 @@ def read(page: str) -> str:
 
 
 def table(text: str, head: str) -> dict[str, list[str]]:
-    """Return the rows of the first table whose first column is called ``head``, by first cell."""
+    """Return the rows of all tables whose first column is called ``head``, by first cell."""
     rows: dict[str, list[str]] = {}
-    lines = iter(text.splitlines())
-    for line in lines:
+    is_inside = False
+    for line in text.splitlines():
         if line.startswith(f"| {head} |"):
-            next(lines)
-            break
-    for line in lines:
-        if not line.startswith("|"):
-            break
-        first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        assert first.strip("`") not in rows, f"{first} stands twice"
-        rows[first.strip("`")] = rest
+            is_inside = True
+        elif not line.startswith("|"):
+            is_inside = False
+        elif is_inside and not line.startswith("| ---"):
+            first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
+            assert first.strip("`") not in rows, f"{first} stands twice"
+            rows[first.strip("`")] = rest
     return rows
 
 

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 
+from hub.core.rate import Rate
 from hub.core.tokens import ALGORITHMS
 from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
 
@@ -99,6 +100,17 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_LOG_FORMAT": ("json", "json"),
     "HUB_MAX_SESSIONS": ("5", 5),
     "HUB_MAX_BODY": ("2048", 2048),
+    "HUB_LIMIT_REFUSED": ("0.5/10", Rate(0.5, 10)),
+    "HUB_LIMIT_PENDING": ("10", 10),
+    "HUB_LIMIT_PENDING_TOTAL": ("100", 100),
+    "HUB_LIMIT_SOCKETS_SESSION": ("3", 3),
+    "HUB_LIMIT_SOCKETS_USER": ("30", 30),
+    "HUB_LIMIT_EVENTS": ("1/5", Rate(1, 5)),
+    "HUB_LIMIT_LOGOUTS": ("2/5", Rate(2, 5)),
+    "HUB_LIMIT_ADMIN": ("off", None),
+    "HUB_LIMIT_CALLS": ("5/5", Rate(5, 5)),
+    "HUB_LIMIT_READ_SECONDS": ("2", 2.0),
+    "HUB_LIMIT_WRITE_SECONDS": ("2.5", 2.5),
 }
 
 

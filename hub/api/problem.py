@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from aiohttp import web
 from hub.core.wire import describe_logout
 from hub.errors import HubError, Unauthorized
 
-RETRY_AFTER = "1"
+RETRY_AFTER = 1
 
 
 def render(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -44,7 +45,7 @@ def problem(error: HubError, status: int | None = None) -> web.Response:
             else 'Bearer realm="logout-hub", error="invalid_token"'
         )
     if error.retryable:
-        headers["Retry-After"] = RETRY_AFTER
+        headers["Retry-After"] = str(max(RETRY_AFTER, math.ceil(error.retry_after or 0)))
     answer = render(body, status or error.status, headers)
     answer.content_type = "application/problem+json"
     return answer

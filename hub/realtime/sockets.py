@@ -257,6 +257,8 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
         "title": error.title,
         "retryable": error.retryable,
     }
+    if error.retry_after is not None:
+        data["retry_after"] = round(error.retry_after, 3)
     if error.logout is not None:
         data["logout"] = describe_logout(error.logout)
     return data

@@ -1,0 +1,100 @@
+"""How often somebody may do something on this replica, and an account of who was refused.
+
+What all replicas must agree on is limited in the store. Everything here is bounded: so many
+buckets are kept, and of those who are refused so many are named, once a minute, never a line each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import Counter
+
+import structlog
+
+from hub.core.rate import Rate, take
+from hub.errors import RateLimited
+from hub.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST_BUCKETS = 100_000
+MOST_NAMED = 1000
+NAMED_EVERY = 60.0
+
+
+class Refusals:
+    """Counts what was refused, by kind, and says in the log once a minute to whom."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._said_at = float("-inf")
+
+    def note(self, kind: str, source: str) -> None:
+        """Count a refusal; ``kind`` is of a closed set, ``source`` is an address or a user."""
+        self._metrics.limited.labels(kind).inc()
+        key = (kind, source)
+        if key not in self._counts and len(self._counts) >= MOST_NAMED:
+            key = (kind, "others")
+        self._counts[key] += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= NAMED_EVERY:
+            self._said_at = now
+            self._say()
+
+    def _say(self) -> None:
+        for (kind, source), count in self._counts.most_common():
+            log.warning("limited", kind=kind, source=source, refused=count)
+        self._counts.clear()
+
+
+class Limiter:
+    """One limit, kept apart for each key; without a rate nothing is refused."""
+
+    def __init__(self, kind: str, rate: Rate | None, refusals: Refusals) -> None:
+        self._kind = kind
+        self._rate = rate
+        self._refusals = refusals
+        self._paid_until: dict[str, float] = {}
+
+    def take(self, key: str, source: str | None = None, cost: float = 1) -> None:
+        """Count one more of ``key``; ``source`` is what the log names instead of it.
+
+        Raises:
+            RateLimited: when that is too much; ``retry_after`` says how long to wait.
+        """
+        if self._rate is None:
+            return
+        now = asyncio.get_running_loop().time()
+        # Moved to the end, so that whoever was quiet for longest stands first.
+        paid_until, wait = take(self._rate, self._paid_until.pop(key, 0.0), now, cost)
+        self._paid_until[key] = paid_until
+        self._forget(now)
+        if wait:
+            self._refusals.note(self._kind, source or key)
+            raise RateLimited(f"more than the limit of {self._kind} allows", retry_after=wait)
+
+    def is_spent(self, key: str) -> bool:
+        """Tell whether the next `take` of ``key`` would be refused; takes nothing."""
+        if self._rate is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        return take(self._rate, self._paid_until.get(key, 0.0), now)[1] > 0
+
+    def _forget(self, now: float) -> None:
+        # Two a call, so that the table shrinks, however fast it grew.
+        for _ in range(2):
+            first = next(iter(self._paid_until))
+            if self._paid_until[first] > now and len(self._paid_until) <= MOST_BUCKETS:
+                break
+            if len(self._paid_until) == 1:
+                break
+            del self._paid_until[first]
+
+
+def address_key(ip: str) -> str:
+    """Return the key of an address: an IPv6 network of 64 bits is one household, so one key."""
+    if ":" not in ip:
+        return ip
+    return str(ipaddress.ip_network(f"{ip}/64", strict=False))
