@@ -11,13 +11,15 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from hub.access.authority import Authority
-from hub.access.keys import JwksKeys, Keys, StaticKey
+from hub.access.issuers import Issuers
 from hub.access.logouts import Logouts
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
-from hub.core.model import SECOND
-from hub.core.tokens import MAX_TOKEN_BYTES, Rules, load_public_key, prepare_secret
+from hub.core.issuers import Entry
+from hub.core.model import SECOND, Micros
+from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
@@ -28,7 +30,7 @@ from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings
 from hub.store.durability import Durability
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
@@ -40,10 +42,9 @@ SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
 
-def create_store(settings: Settings) -> MemoryStore | RedisStore:
+def create_store(settings: Settings, entries: Sequence[Entry] = ()) -> MemoryStore | RedisStore:
     """Return the store that the settings ask for, not yet entered."""
-    # A logout is remembered for as long as any token that it ended may live.
-    lifetime = round((settings.token_max_lifetime + 2 * settings.jwt_leeway + 60) * SECOND)
+    lifetime = logout_lifetime(settings, entries)
     if settings.redis_url is None:
         return MemoryStore(lifetime=lifetime, max_sessions=settings.max_sessions)
     url = settings.redis_url.get_secret_value()
@@ -55,19 +56,11 @@ def create_store(settings: Settings) -> MemoryStore | RedisStore:
     )
 
 
-def create_keys(settings: Settings) -> StaticKey | JwksKeys:
-    """Return where the keys come from that tokens are verified with.
-
-    Raises:
-        SettingsError: when there are none.
-    """
-    if settings.jwt_jwks_url is not None:
-        return JwksKeys(settings.jwt_jwks_url)
-    if settings.jwt_secret is not None:
-        return StaticKey(prepare_secret(settings.jwt_secret.get_secret_value()))
-    if settings.jwt_public_key is not None:
-        return StaticKey(load_public_key(settings.jwt_public_key))
-    raise SettingsError("set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL")
+def logout_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
+    """Return how long a logout is remembered: for as long as any token that it ended may live."""
+    longest = [entry.rules.max_lifetime + 2 * entry.rules.leeway for entry in entries]
+    usual = round((settings.token_max_lifetime + 2 * settings.jwt_leeway) * SECOND)
+    return max([usual, *longest]) + 60 * SECOND
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
@@ -78,16 +71,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """
     if demo:
         settings = suit_demo(settings)
-    store, keys, metrics = create_store(settings), create_keys(settings), Metrics()
-    rules = Rules(
-        algorithms=settings.algorithms,
-        max_lifetime=round(settings.token_max_lifetime * SECOND),
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-    )
-    leeway = round(settings.jwt_leeway * SECOND)
-    authority = Authority(store, keys, rules, leeway)
-    logouts = Logouts(store, metrics, leeway)
+    entries = load_entries(settings)
+    store, issuers, metrics = create_store(settings, entries), Issuers(entries), Metrics()
+    authority = Authority(store, issuers)
+    logouts = Logouts(store, metrics)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
     connections = Connections()
@@ -125,6 +112,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     app[PARTS] = Parts(
         settings=settings,
         store=store,
+        issuers=issuers,
         authority=authority,
         logouts=logouts,
         metrics=metrics,
@@ -138,14 +126,14 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     server.attach(app)
     if demo:
         add_demo(app, settings, authority)
-    app.cleanup_ctx.append(_running(store, keys, follower, presences, reports))
+    app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports))
     app.on_shutdown.append(_closing(server, delivery))
     return app
 
 
 def _running(
     store: MemoryStore | RedisStore,
-    keys: Keys,
+    issuers: Issuers,
     follower: Follower,
     presences: Presences,
     reports: Reports,
@@ -153,8 +141,7 @@ def _running(
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
-            if isinstance(keys, JwksKeys):
-                await stack.enter_async_context(keys)
+            stack.push_async_callback(issuers.close)
             tasks = [asyncio.create_task(part.run()) for part in (follower, presences, reports)]
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):

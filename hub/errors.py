@@ -81,6 +81,25 @@ class TokenTooOld(Unauthorized):
     code, title = "token_too_old", "The token was issued in the same instant as a logout"
 
 
+class TokenNotYetValid(Unauthorized):
+    """The token's ``iat`` or ``nbf`` lies a little ahead, by the store's clock: wait for it."""
+
+    code, title, retryable = "token_not_yet_valid", "The token is not valid yet", True
+
+
+class LoginRequired(TokenRevoked):
+    """A logout ended the login behind the token, which a refresh cannot change: log in anew.
+
+    The error of RFC 9470; ``logout`` says which it was, ``max_age`` how many seconds ago.
+    """
+
+    code, title = "login_required", "The login was ended: log in again"
+
+    def __init__(self, detail: str = "", *, logout: Logout | None = None, max_age: int = 0) -> None:
+        super().__init__(detail, logout=logout)
+        self.max_age = max_age
+
+
 class Forbidden(HubError):
     """The credentials are good, but not for this."""
 

@@ -25,6 +25,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import RedisCluster
 
+from hub.core.claims import is_name
+from hub.core.issuers import ASYMMETRIC, check_address
 from hub.core.rate import Rate, read_rate
 from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
@@ -67,9 +69,14 @@ def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
 
 
-def _https(value: str) -> str:
-    if urlsplit(value).scheme != "https":
-        raise ValueError("only https is fetched")
+def _issuer(value: str) -> str:
+    if not is_name(value):
+        raise ValueError("not 1 to 256 characters without controls")
+    return value
+
+
+def _fetched(value: str) -> str:
+    check_address("address", value)
     return value
 
 
@@ -148,14 +155,21 @@ class Settings(BaseSettings):
     jwt_public_key: Annotated[str, AfterValidator(_pem)] | None = Field(
         None, description="public key of the issuer, in PEM, or a file that holds it"
     )
-    jwt_jwks_url: Annotated[str, AfterValidator(_https)] | None = Field(
+    jwt_jwks_url: Annotated[str, AfterValidator(_fetched)] | None = Field(
         None, description="https address of the issuer's JSON Web Key Set"
     )
     jwt_algorithms: Texts = Field(
-        (), description="algorithms to accept; unset: the usual one for the key (HS256, RS256, ...)"
+        (), description="algorithms to accept; unset: the usual one for the key, all for a key set"
     )
-    jwt_issuer: str | None = Field(None, description="iss that every token must have")
-    jwt_audience: str | None = Field(None, description="aud that every token must have")
+    jwt_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+        None, description="iss that every token must have; without a key, its keys are discovered"
+    )
+    jwt_audience: str | None = Field(
+        None, description="aud that every token must have; * takes any"
+    )
+    issuers: str | None = Field(
+        None, description="TOML file that names several issuers, instead of the HUB_JWT_ settings"
+    )
     jwt_leeway: float = Field(
         0, ge=0, le=300, description="how far the issuer's clock may differ from the store's"
     )
@@ -246,6 +260,9 @@ class Settings(BaseSettings):
         sources = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
         if sum(source is not None for source in sources) > 1:
             raise ValueError("set one of HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY, HUB_JWT_JWKS_URL")
+        others = (self.jwt_issuer, self.jwt_audience, *sources, *self.jwt_algorithms)
+        if self.issuers is not None and any(other is not None for other in others):
+            raise ValueError("HUB_ISSUERS: names the issuers, so no HUB_JWT_ setting names another")
         for name in self.jwt_algorithms:
             if name not in ALGORITHMS:
                 raise ValueError(
@@ -279,12 +296,14 @@ class Settings(BaseSettings):
     @property
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that are accepted, with the default for the kind of key."""
-        return self.jwt_algorithms or self._suiting[:1]
+        is_set = self.jwt_secret is None and self.jwt_public_key is None
+        return self.jwt_algorithms or (ASYMMETRIC if is_set else self._suiting[:1])
 
     @property
     def has_key(self) -> bool:
         """Whether there is anything to verify tokens with."""
-        return any((self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
+        sources = (self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url, self.jwt_issuer)
+        return self.issuers is not None or any(sources)
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:

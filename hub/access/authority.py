@@ -7,11 +7,10 @@ import hashlib
 import msgspec
 
 from hub.access.client import Client
-from hub.access.keys import Keys
+from hub.access.issuers import Issuers
 from hub.core.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
 from hub.core.revocation import judge, living
-from hub.core.tokens import Rules, read_header, verify
 from hub.errors import Unauthorized
 from hub.store.base import Presence, Store, Visit
 
@@ -33,20 +32,18 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authority:
-    """Says who a token speaks for. ``leeway`` is as in `judge`.
+    """Says who a token speaks for.
 
     Tokens that were verified are remembered, a bounded number of them, so that the signatures need
     not be paid for again when many sockets come back at once. Whether a token is alive is not
     remembered: that is asked each time.
     """
 
-    def __init__(self, store: Store, keys: Keys, rules: Rules, leeway: Micros) -> None:
+    def __init__(self, store: Store, issuers: Issuers) -> None:
         self._store = store
-        self._keys = keys
-        self._rules = rules
-        self._leeway = leeway
+        self._issuers = issuers
         self._verified: dict[bytes, Identity] = {}
-        self._generation = keys.generation
+        self._generation = issuers.generation
 
     async def identify(self, token: str) -> Identity:
         """Return who signed for this token; whether it is still alive is not asked.
@@ -58,16 +55,15 @@ class Authority:
         name = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         identity = self._recall(name)
         if identity is None:
-            header = read_header(token, self._rules)
-            identity = verify(token, await self._keys.find(header), self._rules)
+            identity = await self._issuers.verify(token)
             self._verified[name] = identity
             if len(self._verified) > MOST_VERIFIED:
                 del self._verified[next(iter(self._verified))]
         return identity
 
     def _recall(self, name: bytes) -> Identity | None:
-        if self._generation != self._keys.generation:
-            self._generation = self._keys.generation
+        if self._generation != (generation := self._issuers.generation):
+            self._generation = generation
             self._verified.clear()
         return self._verified.get(name)
 
@@ -87,7 +83,7 @@ class Authority:
         """Enter the identity's session in the registry, and admit it as `admit` does."""
         name = tidy_name(client.name)
         visit = Visit(
-            identity=msgspec.structs.replace(identity, exp=identity.exp + self._leeway),
+            identity=msgspec.structs.replace(identity, exp=identity.exp + identity.leeway),
             device=name or describe_user_agent(client.user_agent),
             ip=client.ip,
             presence=presence,
@@ -97,7 +93,7 @@ class Authority:
 
     async def doubt(self, identity: Identity) -> Unauthorized | None:
         """Return why a session that was alive is no longer, or None when it still is."""
-        return judge(identity, await self._store.look(identity), self._leeway)
+        return judge(identity, await self._store.look(identity))
 
     async def sessions(self, user: UserKey) -> list[Session]:
         """Return a user's living sessions, oldest first."""
@@ -105,7 +101,7 @@ class Authority:
         return living(user, list(registry.sessions), registry.standing)
 
     def _admit(self, identity: Identity, standing: Standing) -> Caller:
-        refusal = judge(identity, standing, self._leeway)
+        refusal = judge(identity, standing)
         if refusal is not None:
             raise refusal
-        return Caller(identity=identity, standing=standing, until=identity.exp + self._leeway)
+        return Caller(identity=identity, standing=standing, until=identity.exp + identity.leeway)

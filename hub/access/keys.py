@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import TracebackType
-from typing import Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
 import msgspec
 import structlog
 
+from hub.core.issuers import check_address
 from hub.core.tokens import Header
 from hub.errors import TokenInvalid, Unavailable
 
@@ -45,8 +47,8 @@ class Keys(Protocol):
         """A number that is another one after the keys have changed, or may have."""
         ...
 
-    async def find(self, header: Header) -> Any:
-        """Return a key that suits ``header.alg``.
+    async def find(self, header: Header) -> Sequence[Any]:
+        """Return the keys that suit ``header.alg``, at least one.
 
         Raises:
             TokenInvalid: when there is none.
@@ -55,52 +57,48 @@ class Keys(Protocol):
         ...
 
 
-class StaticKey:
-    """One secret or public key, for every token."""
+class StaticKeys:
+    """Secrets or a public key, for every token: several secrets while one replaces another."""
 
     @property
     def generation(self) -> int:
-        """The key does not change."""
+        """The keys do not change."""
         return 0
 
-    def __init__(self, key: Any) -> None:
-        self._key = key
+    def __init__(self, *keys: Any) -> None:
+        self._keys = keys
 
-    async def find(self, header: Header) -> Any:
-        """Return the key."""
-        return self._key
+    async def find(self, header: Header) -> Sequence[Any]:
+        """Return the keys."""
+        return self._keys
 
 
 class JwksKeys:
-    """The keys of an issuer that publishes them (RFC 7517).
+    """The keys of an issuer that publishes them (RFC 7517), at an address or where it says.
 
-    Fetched when first needed and then hourly, one request at a time. A ``kid`` that is not among
-    them asks again, but only after a cool-down, so that made-up names cost nothing. Keys once
-    fetched stay in use while fetching fails. An asynchronous context manager.
+    ``url`` is the address of the key set, or with ``discovers`` the issuer's own. Fetched when
+    first needed and then hourly, one request at a time. A ``kid`` that is not among them asks
+    again, but only after a cool-down, so that made-up names cost nothing. Keys once fetched stay
+    in use while fetching fails. Closed in the end.
     """
 
-    def __init__(self, url: str, *, ssl: Any = True) -> None:
+    def __init__(self, url: str, *, discovers: bool = False, ssl: Any = True) -> None:
         self._fetched = 0
         self._url = url
+        self._discovers = discovers
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
         self._tried_at = float("-inf")
         self._flight: asyncio.Task[None] | None = None
+        self._http: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """Let go of the connection that the keys are fetched over."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.gather(self._flight, return_exceptions=True)
-        await self._http.close()
+        if self._http is not None:
+            await self._http.close()
 
     @property
     def generation(self) -> int:
@@ -108,7 +106,7 @@ class JwksKeys:
         is_old = time.monotonic() - self._tried_at > KEY_SET_LIFETIME
         return -1 if is_old else self._fetched
 
-    async def find(self, header: Header) -> jwt.PyJWK:
+    async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
         """Return the issuer's key with the header's ``kid``, or its only one that suits."""
         key = self._search(header)
         age = time.monotonic() - self._tried_at
@@ -116,7 +114,7 @@ class JwksKeys:
             await self._refresh()
             key = self._search(header)
         if key is not None:
-            return key
+            return (key,)
         if not self._keys:
             raise Unavailable("the issuer's keys could not be fetched")
         raise TokenInvalid("signed with a key that the issuer does not publish")
@@ -144,21 +142,81 @@ class JwksKeys:
         self._tried_at = time.monotonic()
 
     async def _fetch(self) -> None:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT))
         try:
-            async with self._http.get(
-                self._url, allow_redirects=False, ssl=self._ssl, raise_for_status=True
-            ) as answer:
-                if answer.status != 200:
-                    raise ValueError(f"answered {answer.status}")
-                body = await answer.content.read(MAX_KEY_SET_BYTES + 1)
-                while len(body) <= MAX_KEY_SET_BYTES and not answer.content.at_eof():
-                    body += await answer.content.read(MAX_KEY_SET_BYTES + 1 - len(body))
-            if len(body) > MAX_KEY_SET_BYTES:
-                raise ValueError("larger than 1 MB")
-            self._keys = _read_key_set(body)
+            self._keys = await fetch_keys(
+                self._http, self._url, discovers=self._discovers, ssl=self._ssl
+            )
             self._fetched += 1
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
-            log.warning("the issuer's keys could not be fetched", error=str(error))
+        except FETCH_FAILURES as error:
+            log.warning(
+                "the issuer's keys could not be fetched", issuer=self._url, error=str(error)
+            )
+
+
+FETCH_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
+"""What `fetch_keys` may raise."""
+
+
+async def fetch_keys(
+    http: aiohttp.ClientSession, url: str, *, discovers: bool, ssl: Any = True
+) -> list[jwt.PyJWK]:
+    """Return the keys of the set at ``url``, or of the issuer ``url`` that says where they are.
+
+    Raises:
+        ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
+    """
+    if discovers:
+        url = await _discover(http, url, ssl)
+    return _read_key_set(await _get(http, url, ssl))
+
+
+async def _discover(http: aiohttp.ClientSession, issuer: str, ssl: Any) -> str:
+    """Return where an issuer says that its keys are.
+
+    By OpenID Connect Discovery 1.0 section 4, else by RFC 8414 section 3. Nobody but the issuer
+    itself may say so (sections 4.3 and 3.3).
+    """
+    failures = []
+    for url in discovery_addresses(issuer):
+        try:
+            document = msgspec.json.decode(await _get(http, url, ssl))
+        except FETCH_FAILURES as error:
+            failures.append(f"{url}: {str(error) or type(error).__name__}")
+            continue
+        if not isinstance(document, dict) or document.get("issuer") != issuer:
+            named = document.get("issuer") if isinstance(document, dict) else None
+            raise ValueError(f"{url} is about the issuer {str(named)[:256]!r}, not {issuer!r}")
+        address = document.get("jwks_uri")
+        if not isinstance(address, str):
+            raise ValueError(f"{url} names no jwks_uri")
+        check_address("jwks_uri", address)
+        return address
+    raise ValueError("; ".join(failures))
+
+
+def discovery_addresses(issuer: str) -> tuple[str, ...]:
+    """Return where an issuer may publish its metadata, in the order in which to ask."""
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    inserted = f"/.well-known/oauth-authorization-server{path}"
+    return (
+        f"{issuer.rstrip('/')}/.well-known/openid-configuration",
+        parts._replace(path=inserted).geturl(),
+    )
+
+
+async def _get(http: aiohttp.ClientSession, url: str, ssl: Any) -> bytes:
+    async with http.get(url, allow_redirects=False, ssl=ssl, raise_for_status=True) as answer:
+        if answer.status != 200:
+            raise ValueError(f"answered {answer.status}")
+        body = await answer.content.read(MAX_KEY_SET_BYTES + 1)
+        while len(body) <= MAX_KEY_SET_BYTES and not answer.content.at_eof():
+            body += await answer.content.read(MAX_KEY_SET_BYTES + 1 - len(body))
+    if len(body) > MAX_KEY_SET_BYTES:
+        raise ValueError("larger than 1 MB")
+    return body
 
 
 def _read_key_set(body: bytes) -> list[jwt.PyJWK]:

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from hub.access.requests import new_id
-from hub.core.model import Identity, Logout, Micros, Reason, Receipt, Scope, UserKey
+from hub.core.model import Identity, Logout, Reason, Receipt, Scope, UserKey
 from hub.core.revocation import judge, stretch
 from hub.errors import NotFound, Unavailable
 from hub.metrics import Metrics
@@ -24,12 +24,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 
 class Logouts:
-    """The one way in which the edges end sessions. ``leeway`` is as in `judge`."""
+    """The one way in which the edges end sessions."""
 
-    def __init__(self, store: Store, metrics: Metrics, leeway: Micros = 0) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._leeway = leeway
 
     async def write(self, command: Command, by: Literal["user", "admin", "loss"]) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does."""
@@ -58,10 +57,10 @@ class Logouts:
             Unauthorized: when the session is over.
         """
         try:
-            vouched = msgspec.structs.replace(command, caller=stretch(caller, self._leeway))
+            vouched = msgspec.structs.replace(command, caller=stretch(caller))
             return await self.write(vouched, "user")
         except Doubtful:
-            refusal = judge(caller, await self._store.look(caller), self._leeway)
+            refusal = judge(caller, await self._store.look(caller))
             if refusal is not None:
                 raise refusal from None
             return await self.write(command, "user")

@@ -128,10 +128,8 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
     )
 
 
-def admin_logouts(
-    request: AdminLogoutRequest, default_iss: str, key: str | None = None
-) -> list[Command]:
-    """Return the commands, one a user and all with one id, for an administrator's logout.
+def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None) -> list[Command]:
+    """Return the commands, one a user of ``iss`` and all with one id, for an admin's logout.
 
     Raises:
         InvalidRequest: when it does not name exactly whom to log out; nothing is ended then.
@@ -146,7 +144,6 @@ def admin_logouts(
         raise InvalidRequest("scopes session and others go with sid, scope all goes without")
     if request.everyone and request.iss is not None:
         raise InvalidRequest("everyone goes without iss: it ends the sessions of every issuer")
-    iss = default_iss if request.iss is None else request.iss
     users: list[UserKey | None] = [user_key(iss, name) for name in dict.fromkeys(names or [])]
     shared = new_id()
     return [

@@ -16,12 +16,12 @@ from hub.api.credentials import idempotency_key, require_admin
 from hub.api.parts import PARTS
 from hub.api.problem import render
 from hub.api.views import SessionsView, view_many, view_session
-from hub.core.model import user_key
+from hub.core.claims import is_name
+from hub.core.model import Receipt, user_key
 from hub.core.wire import describe_receipt
 from hub.errors import NotFound
 
 MAX_BODY = 4 * 1024 * 1024
-MAX_NAME = 256
 
 
 async def post_logout(request: web.Request) -> web.Response:
@@ -32,7 +32,8 @@ async def post_logout(request: web.Request) -> web.Response:
     body = await request.clone(client_max_size=MAX_BODY).read()
     asked = read_request(AdminLogoutRequest, body)
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
-    commands = admin_logouts(asked, parts.settings.jwt_issuer or "", key)
+    iss, warning = ("", None) if asked.everyone else parts.issuers.resolve(asked.iss)
+    commands = admin_logouts(asked, iss, key)
     receipts = await parts.logouts.write_all(commands, admin_claim(asked, key))
     # The last of them, as a receipt of several is read.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
@@ -44,15 +45,27 @@ async def post_logout(request: web.Request) -> web.Response:
     if asked.user is None or wait:
         user = newest.logout.user if asked.user else None
         receipt = await parts.logouts.read_again(receipt, user, wait)
-    return render(view_many(receipt) if asked.user is None else describe_receipt(receipt))
+    answer = describe_receipt(receipt)
+    if asked.user is None:
+        answer = msgspec.to_builtins(view_many(receipt))
+    return render(
+        {**answer, "warnings": [text for text in (warning, _met_nobody(asked, receipt)) if text]}
+    )
+
+
+def _met_nobody(asked: AdminLogoutRequest, receipt: Receipt) -> str | None:
+    if asked.everyone or receipt.sessions:
+        return None
+    return "nobody was met: no session of this name is known, and one that shows up is refused"
 
 
 async def get_sessions(request: web.Request) -> web.Response:
     """Return any user's sessions; ``?iss=`` names another issuer than the hub's."""
     await require_admin(request)
     parts = request.app[PARTS]
-    name, iss = request.match_info["user"], request.query.get("iss", parts.settings.jwt_issuer)
-    if max(len(name), len(iss or "")) > MAX_NAME or not (name + (iss or "")).isprintable():
+    name, named = request.match_info["user"], request.query.get("iss")
+    if not is_name(name) or not is_name(named or "-"):
         raise NotFound("no such user")
-    sessions = await parts.authority.sessions(user_key(iss or "", name))
+    iss, _ = parts.issuers.resolve(named)
+    sessions = await parts.authority.sessions(user_key(iss, name))
     return render(SessionsView([view_session(session, None) for session in sessions]))

@@ -9,6 +9,7 @@ from hub.access.requests import LogoutRequest, own_logout, read_request, read_wa
 from hub.api.credentials import idempotency_key, identify
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
+from hub.core.claims import is_name
 from hub.core.model import Identity, Receipt, Scope
 from hub.core.revocation import ends
 from hub.core.wire import describe_receipt
@@ -18,7 +19,6 @@ from hub.store.base import Command
 
 # Never "cache" or "*": clearing the cache stalls browsers for seconds.
 CLEAR_SITE_DATA = '"cookies", "storage"'
-MAX_SID = 256
 
 
 async def post_logout(request: web.Request) -> web.Response:
@@ -31,7 +31,7 @@ async def delete_session(request: web.Request) -> web.Response:
     """End one session of the caller, by its id."""
     caller = await identify(request)
     sid = request.match_info["sid"]
-    if len(sid) > MAX_SID or not sid.isprintable():
+    if not is_name(sid):
         raise NotFound("no such session")
     return await _end(request, caller, LogoutRequest(scope=Scope.SESSION, sid=sid))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from hub.access.authority import Authority
+from hub.access.issuers import Issuers
 from hub.access.logouts import Logouts
 from hub.core.address import Network
 from hub.metrics import Metrics
@@ -21,6 +22,7 @@ class Parts:
 
     settings: Settings
     store: Store
+    issuers: Issuers
     authority: Authority
     logouts: Logouts
     metrics: Metrics

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from hub.core.wire import describe_logout
-from hub.errors import HubError, Unauthorized
+from hub.errors import HubError, LoginRequired, TokenMissing, Unauthorized
 
 RETRY_AFTER = 1
 
@@ -36,16 +36,27 @@ def problem(error: HubError, status: int | None = None) -> web.Response:
     if error.logout is not None:
         told = describe_logout(error.logout)
         body |= {name: told[name] for name in ("id", "scope", "reason", "message", "at")}
+    if isinstance(error, LoginRequired):
+        body["reauthenticate"] = True
     headers = {}
     if isinstance(error, Unauthorized):
-        # RFC 6750 section 3: no error code when no credentials were sent.
-        headers["WWW-Authenticate"] = (
-            'Bearer realm="logout-hub"'
-            if error.code == "token_missing"
-            else 'Bearer realm="logout-hub", error="invalid_token"'
-        )
+        headers["WWW-Authenticate"] = 'Bearer realm="logout-hub"' + _challenge(error)
     if error.retryable:
         headers["Retry-After"] = str(max(RETRY_AFTER, math.ceil(error.retry_after or 0)))
     answer = render(body, status or error.status, headers)
     answer.content_type = "application/problem+json"
     return answer
+
+
+def _challenge(error: Unauthorized) -> str:
+    match error:
+        case TokenMissing():
+            # RFC 6750 section 3: no error code when no credentials were sent.
+            return ""
+        case LoginRequired():
+            # RFC 9470 section 3: how old a login may be, so that a client asks for a newer one.
+            return (
+                ', error="insufficient_user_authentication"'
+                f', error_description="{error.title}", max_age="{error.max_age}"'
+            )
+    return ', error="invalid_token"'

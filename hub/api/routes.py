@@ -21,6 +21,7 @@ from hub.errors import (
     Forbidden,
     HubError,
     InvalidRequest,
+    LoginRequired,
     NotFound,
     OriginNotAllowed,
     PayloadTooLarge,
@@ -28,12 +29,22 @@ from hub.errors import (
     TokenExpired,
     TokenInvalid,
     TokenMissing,
+    TokenNotYetValid,
     TokenRevoked,
     TokenTooOld,
     Unavailable,
 )
 
-TOKEN = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked, TokenTooOld, Unavailable)
+TOKEN = (
+    TokenMissing,
+    TokenInvalid,
+    TokenExpired,
+    TokenRevoked,
+    TokenTooOld,
+    TokenNotYetValid,
+    LoginRequired,
+    Unavailable,
+)
 CHANGE = (*TOKEN, OriginNotAllowed, InvalidRequest)
 ADMIN = (*CHANGE, Forbidden)
 

@@ -17,6 +17,8 @@ Micros: TypeAlias = int
 """Microseconds since the Unix epoch; exact in JSON and in Lua up to the year 2255."""
 
 SECOND: Micros = 1_000_000
+MAX_NAME_LENGTH = 256
+"""Characters in the name of a user, a session or an issuer."""
 
 UserKey: TypeAlias = str
 """A user within its issuer, as `user_key` writes it: two issuers, two users."""
@@ -59,7 +61,13 @@ class State(enum.StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a verified token speaks for. ``scopes`` are OAuth scopes, not a logout's."""
+    """Who a verified token speaks for. ``scopes`` are OAuth scopes, not a logout's.
+
+    ``login_at`` is when the login behind the token began, where the token says so. A session is
+    ``per_token`` when nothing in the token names the login, so that the next token of the same
+    login is of another session. ``leeway`` is how far the issuer's clock may differ from the
+    store's.
+    """
 
     user: UserKey
     sub: str
@@ -69,12 +77,20 @@ class Identity(msgspec.Struct, frozen=True):
     exp: Micros
     nbf: Micros = 0
     scopes: tuple[str, ...] = ()
+    login_at: Micros | None = None
+    per_token: bool = False
+    leeway: Micros = 0
+
+    @property
+    def begun(self) -> Micros:
+        """The time by which a logout judges the token: its login's, or else its own."""
+        return self.iat if self.login_at is None else self.login_at
 
 
 class Session(msgspec.Struct, frozen=True):
     """One login on one device, as the registry knows it.
 
-    ``iat`` is the newest issue time among the tokens that registered the session, and
+    ``begun`` is the newest `Identity.begun` among the tokens that registered the session, and
     ``registered_at`` the moment when that token came: together they prove that the session is
     newer than a cut-off.
     """
@@ -86,8 +102,9 @@ class Session(msgspec.Struct, frozen=True):
     last_seen_at: Micros
     expires_at: Micros
     registered_at: Micros
-    iat: Micros
+    begun: Micros
     online: bool = False
+    per_token: bool = False
 
 
 class Logout(msgspec.Struct, frozen=True):

@@ -5,14 +5,19 @@ ended by name. A *cut-off* says that, at one instant, everything of a user (or o
 it may keep one session, the one that asked to end the others. The *registry* says which sessions
 have shown themselves, when, and with how new a token. `judge` weighs these facts and nothing else:
 
-1. A session with a tombstone is dead.
+1. A session with a tombstone is dead. Where tokens tell when their login began, the tombstone ends
+   the logins up to its instant: a later login may go on under the same session id.
 2. Otherwise the newest cut-off counts, of those that did not keep the session: the token is dead
-   when it was issued at that instant or before.
+   when it began at that instant or before.
 3. What the facts leave alive may still be expired or not valid yet, by the store's clock.
 
-A whole-second ``iat`` (most issuers write no fraction) may stand for any instant of its second, so
+A token begins when its login began, where it says so, or else when it was issued: `Identity.begun`.
+So a refresh does not make a login younger. One that was refreshed after the logout which ended its
+login is refused with ``login_required``: no other token of this login will do better.
+
+A whole-second time (most issuers write no fraction) may stand for any instant of its second, so
 within the second of a cut-off it proves nothing. Then the registry decides: a session that was
-registered after the cut-off, by a token issued after it, is alive. Any other token of that second
+registered after the cut-off, by a token begun after it, is alive. Any other token of that second
 is refused, with ``token_too_old`` instead of ``token_revoked``: most likely the person just logged
 in again and only needs a fresh token. A token that is certainly older stays dead, whatever became
 of its session.
@@ -25,35 +30,70 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from hub.core.model import SECOND, Identity, Logout, Micros, Scope, Session, Standing
-from hub.errors import TokenExpired, TokenInvalid, TokenRevoked, TokenTooOld, Unauthorized
+from hub.errors import (
+    LoginRequired,
+    TokenExpired,
+    TokenInvalid,
+    TokenNotYetValid,
+    TokenRevoked,
+    TokenTooOld,
+    Unauthorized,
+)
+
+MAX_WAIT = 60 * SECOND
+"""How long one may be asked to wait until a token is valid."""
 
 
-def judge(identity: Identity, standing: Standing, leeway: Micros = 0) -> Unauthorized | None:
+def judge(identity: Identity, standing: Standing) -> Unauthorized | None:
     """Return why the token of ``identity`` is dead, or None when it is alive.
 
-    ``leeway`` is how far the issuer's clock may differ from the store's; it stretches ``exp``,
-    ``nbf`` and a future ``iat``, never a logout. One second more is allowed for dates that lie
-    ahead, since an issuer may round them up.
+    The identity's leeway stretches ``exp``, ``nbf`` and a future ``iat``, never a logout. One
+    second more is allowed for dates that lie ahead, since an issuer may round them up.
     """
-    if standing.tombstone is not None:
-        return TokenRevoked(logout=standing.tombstone)
+    now, tombstone = standing.now, standing.tombstone
+    if tombstone is not None and not outlives(identity, tombstone):
+        return _refuse(identity, tombstone, now) or TokenRevoked(logout=tombstone)
     cutoff = newest_cutoff(identity.sid, standing.cutoffs)
-    if cutoff is not None and identity.iat <= cutoff.at:
-        if issued_until(identity.iat) < cutoff.at:
-            return TokenRevoked(logout=cutoff)
-        if not _is_newer(standing.session, cutoff):
+    if cutoff is not None and identity.begun <= cutoff.at:
+        if (refusal := _refuse(identity, cutoff, now)) is not None:
+            return refusal
+        # What another login registered says nothing of this one.
+        if identity.login_at is not None or not _is_newer(standing.session, cutoff):
             return TokenTooOld("log in again or refresh the token", logout=cutoff)
-    if identity.exp + leeway <= standing.now:
+    if identity.exp + identity.leeway <= now:
         return TokenExpired()
-    if max(identity.iat, identity.nbf) > standing.now + leeway + SECOND:
+    early = begins(identity) - now
+    if early > MAX_WAIT:
         return TokenInvalid("the token is not valid yet")
+    if early > 0:
+        return TokenNotYetValid("wait, or set the issuer's clock", retry_after=early / SECOND)
     return None
 
 
-def stretch(identity: Identity, leeway: Micros) -> Identity:
+def outlives(identity: Identity, tombstone: Logout) -> bool:
+    """Tell whether a token is of a login that began after its session id was ended."""
+    return identity.login_at is not None and identity.login_at > tombstone.at
+
+
+def _refuse(identity: Identity, logout: Logout, now: Micros) -> Unauthorized | None:
+    """Return why a token that did not begin after a logout is dead; None when it may be newer."""
+    if identity.login_at is not None and identity.iat > logout.at:
+        return LoginRequired(logout=logout, max_age=max(0, now - logout.at) // SECOND)
+    if issued_until(identity.begun) < logout.at:
+        return TokenRevoked(logout=logout)
+    return None
+
+
+def begins(identity: Identity) -> Micros:
+    """Return from when on `judge` lets a token be, if nothing ended it."""
+    return max(identity.iat, identity.nbf) - identity.leeway - SECOND
+
+
+def stretch(identity: Identity) -> Identity:
     """Return the identity valid from when to when `judge` lets it be, if nothing ended it."""
-    begins = max(identity.iat, identity.nbf) - leeway - SECOND
-    return msgspec.structs.replace(identity, nbf=begins, exp=identity.exp + leeway)
+    return msgspec.structs.replace(
+        identity, nbf=begins(identity), exp=identity.exp + identity.leeway
+    )
 
 
 def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:
@@ -62,7 +102,7 @@ def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:
 
 
 def _is_newer(session: Session | None, cutoff: Logout) -> bool:
-    return session is not None and min(session.registered_at, session.iat) > cutoff.at
+    return session is not None and min(session.registered_at, session.begun) > cutoff.at
 
 
 def alive_until(standing: Standing) -> Micros:
@@ -92,12 +132,12 @@ def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
     This only keeps the registry clean of sessions that are long dead: `judge` says who is.
     """
     cutoff = newest_cutoff(identity.sid, cutoffs)
-    return cutoff is None or identity.iat > cutoff.at
+    return cutoff is None or identity.begun > cutoff.at
 
 
-def issued_until(iat: Micros) -> Micros:
-    """Return the last instant at which a token with this ``iat`` can have been issued."""
-    return iat + SECOND - 1 if iat % SECOND == 0 else iat
+def issued_until(at: Micros) -> Micros:
+    """Return the last instant that a time in a token can stand for."""
+    return at + SECOND - 1 if at % SECOND == 0 else at
 
 
 def ends(logout: Logout, sid: str) -> bool:
@@ -111,10 +151,16 @@ def ends(logout: Logout, sid: str) -> bool:
             return sid == logout.sid
 
 
-def identify(user: str, session: Session) -> Identity:
+def identify(user: str, session: Session, leeway: Micros = 0) -> Identity:
     """Return the identity of the newest token of a registered session, to judge it by."""
     return Identity(
-        user=user, sub="", iss="", sid=session.sid, iat=session.iat, exp=session.expires_at
+        user=user,
+        sub="",
+        iss="",
+        sid=session.sid,
+        iat=session.begun,
+        exp=session.expires_at,
+        leeway=leeway,
     )
 
 
@@ -124,9 +170,9 @@ def living(user: str, sessions: list[Session], standing: Standing) -> list[Sessi
         session
         for session in sessions
         if judge(
-            identify(user, session),
+            # One that was let in with a date ahead is not hidden by it.
+            identify(user, session, leeway=max(0, session.begun - standing.now)),
             Standing(now=standing.now, session=session, cutoffs=standing.cutoffs),
-            leeway=max(0, session.iat - standing.now),
         )
         is None
     ]

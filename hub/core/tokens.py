@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import json
 from base64 import urlsafe_b64decode
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import Any
 
 import jwt
 import msgspec
@@ -23,12 +23,20 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import HMACAlgorithm
 
-from hub.core.model import SECOND, Identity, Micros, user_key
+from hub.core.claims import (
+    find_claim,
+    first_claim,
+    read_date,
+    read_id,
+    read_login_time,
+    read_members,
+    read_name,
+    read_words,
+)
+from hub.core.model import MAX_NAME_LENGTH, SECOND, Identity, Micros, user_key
 from hub.errors import TokenInvalid
 
 MAX_TOKEN_BYTES = 8192
-MAX_NAME_LENGTH = 256
-MAX_DATE = 253_402_300_799  # 9999-12-31, RFC 3339's last day
 
 ALGORITHMS = (
     "HS256", "HS384", "HS512",
@@ -41,16 +49,8 @@ ALGORITHMS = (
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
-REQUIRED = ("sub", "exp", "iat")
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What a token must be: the pinned algorithms, its issuer, audience and longest lifetime."""
-
-    algorithms: tuple[str, ...]
-    max_lifetime: Micros
-    issuer: str | None = None
-    audience: str | None = None
+AUTH_TIME = "auth_time"
+SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -58,6 +58,33 @@ class Header(msgspec.Struct, frozen=True):
 
     alg: str
     kid: str | None = None
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the tokens of one issuer entry must be, and what their claims are called.
+
+    ``algorithms`` are pinned. ``issuer`` is the exact ``iss``, or one of ``aliases``; without an
+    issuer any is taken. ``audience`` is whom tokens are for: one of these is found in one of the
+    ``audience_claims``; None takes any. ``user``, ``session`` and ``login_time`` name claims, or
+    paths to them, of which the first that is there counts. ``leeway`` is how far the issuer's
+    clock may differ. ``lifetime_setting`` is what to name where a token lives too long.
+    """
+
+    algorithms: tuple[str, ...]
+    max_lifetime: Micros
+    issuer: str | None = None
+    aliases: tuple[str, ...] = ()
+    audience: tuple[str, ...] | None = None
+    audience_claims: tuple[str, ...] = ("aud",)
+    user: tuple[str, ...] = ("sub",)
+    session: tuple[str, ...] = SESSION_CLAIMS
+    login_time: tuple[str, ...] = (AUTH_TIME,)
+    leeway: Micros = 0
+    lifetime_setting: str = "HUB_TOKEN_MAX_LIFETIME"
+
+    def is_of(self, iss: object) -> bool:
+        """Tell whether a token with this ``iss`` is of this entry."""
+        return self.issuer is None or iss == self.issuer or iss in self.aliases
 
 
 class Secret(bytes):
@@ -90,6 +117,23 @@ def prepare_secret(text: str) -> Secret:
         raise ValueError("this is no secret but a key of another kind, or empty") from None
 
 
+HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+def check_secret(text: str, algorithms: Iterable[str]) -> None:
+    """Refuse a secret that is none, or shorter than the hash of an algorithm it is used with.
+
+    Raises:
+        ValueError: as `prepare_secret`, or naming the length that RFC 7518 section 3.2 asks for.
+    """
+    if text.lstrip().startswith("-----BEGIN"):
+        raise ValueError("secret: a key in PEM is no secret, it belongs in public_key")
+    prepare_secret(text)
+    need = max(HASH_BYTES[name] for name in algorithms)
+    if len(text.encode()) < need:
+        raise ValueError(f"secret: must have at least {need} bytes (RFC 7518, 3.2)")
+
+
 def load_public_key(pem: str) -> Any:
     """Return the public key in PEM.
 
@@ -119,19 +163,19 @@ def suiting_algorithms(pem: str) -> tuple[str, ...]:
     raise ValueError("a public key of a kind that no algorithm uses")
 
 
-def read_header(token: str, rules: Rules) -> Header:
-    """Return the header of ``token``, so that its key can be looked up.
+def read_header(token: str) -> Header:
+    """Return the header of ``token``, so that its issuer entry and its key can be looked up.
 
     Raises:
-        TokenInvalid: when the token is too long, is no JWT in compact form, repeats a member,
-            names another algorithm than the pinned ones, asks for an extension (``crit``,
-            ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of another kind (``typ``).
+        TokenInvalid: when the token is too long, is no JWT in compact form, repeats a member, asks
+            for an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
+            another kind (``typ``).
     """
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
     parts = token.split(".")
     if len(parts) != 3:
-        raise TokenInvalid("not a signed JWT in compact form")
+        raise TokenInvalid(_describe_form(len(parts)))
     header = _decode_part(parts[0])
     if not {"crit", "b64"}.isdisjoint(header):
         raise TokenInvalid("critical extensions are not supported")
@@ -139,11 +183,29 @@ def read_header(token: str, rules: Rules) -> Header:
     if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in TOKEN_TYPES:
         raise TokenInvalid("a token of another kind (typ)")
     algorithm, kid = header.get("alg"), header.get("kid")
-    if algorithm not in rules.algorithms:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise TokenInvalid("signed with an algorithm that is not allowed here")
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAX_NAME_LENGTH):
         raise TokenInvalid("kid is not a short string")
     return Header(alg=algorithm, kid=kid)
+
+
+def _describe_form(parts: int) -> str:
+    match parts:
+        case 1:
+            return "not a JWT: an opaque token says nothing that the hub could check"
+        case 5:
+            return "an encrypted token (JWE): let the issuer sign it without encrypting it"
+    return "not a signed JWT in compact form"
+
+
+def read_claims(token: str) -> dict[str, Any]:
+    """Return what a token claims, before its signature is looked at: to be believed by nobody.
+
+    Raises:
+        TokenInvalid: when it is no JWT in compact form, or repeats a member.
+    """
+    return _decode_part(token.split(".")[1])
 
 
 def verify(token: str, key: Any, rules: Rules) -> Identity:
@@ -156,51 +218,114 @@ def verify(token: str, key: Any, rules: Rules) -> Identity:
     Raises:
         TokenInvalid: when the signature or any claim is not as required.
     """
+    return identify(check_signature(token, key, rules), token, rules)
+
+
+def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
+    """Return the claims of a token whose signature is right.
+
+    Raises:
+        TokenInvalid: when it is not, or is by an algorithm that is not pinned.
+    """
     try:
         payload = _signatures.decode(token, key, algorithms=rules.algorithms)
     except (jwt.PyJWTError, ValueError, TypeError):
         raise TokenInvalid("the signature does not verify") from None
-    claims = _read_members(payload)
-    for claim in REQUIRED:
-        if claims.get(claim) is None:
+    return read_members(payload)
+
+
+def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
+    """Return who these claims of ``token`` speak for.
+
+    Raises:
+        TokenInvalid: when any of them is not as required; ``detail`` names it.
+    """
+    user_claim, user = first_claim(claims, rules.user)
+    for claim in (user_claim or rules.user[0], "exp", "iat"):
+        if not user_claim or find_claim(claims, claim) is None:
             raise TokenInvalid(f"the claim {claim} is missing")
-    if rules.issuer is not None and claims.get("iss") != rules.issuer:
+    check_parties(claims, rules)
+    iat, exp = read_date("iat", claims["iat"]), read_date("exp", claims["exp"])
+    if not 0 < exp - iat <= rules.max_lifetime:
+        most = rules.max_lifetime // SECOND
+        raise TokenInvalid(
+            f"exp must follow iat by at most {most} seconds ({rules.lifetime_setting})"
+        )
+    sub, sid = read_id(user_claim, user), _session(claims, rules)
+    iss = claims.get("iss")
+    return Identity(
+        user=user_key(rules.issuer or "", sub),
+        sub=sub,
+        iss=rules.issuer or ("" if iss is None else read_name("iss", iss)),
+        sid=sid or _token_id(claims, token),
+        iat=iat,
+        exp=exp,
+        nbf=0 if claims.get("nbf") is None else read_date("nbf", claims["nbf"]),
+        scopes=_scopes(claims),
+        login_at=_login_time(claims, rules, iat),
+        per_token=sid is None,
+        leeway=rules.leeway,
+    )
+
+
+def check_parties(claims: dict[str, Any], rules: Rules) -> None:
+    """Check whom a token is of and for.
+
+    Raises:
+        TokenInvalid: when it is of another issuer, or for another audience.
+    """
+    if not rules.is_of(claims.get("iss")):
         raise TokenInvalid("the token is of another issuer (iss)")
-    if rules.audience is not None and rules.audience not in _audiences(claims):
-        raise TokenInvalid("the token is for another audience (aud)")
-    return _identify(claims, token, rules)
+    if rules.audience is None:
+        return
+    for claim in rules.audience_claims:
+        if not set(rules.audience).isdisjoint(_audiences(claim, find_claim(claims, claim))):
+            return
+    raise TokenInvalid(f"the token is for another audience ({', '.join(rules.audience_claims)})")
 
 
-def _audiences(claims: dict[str, Any]) -> list[str]:
+def _audiences(claim: str, given: Any) -> list[str]:
     """Return whom a token is for: one string, or several (RFC 7519 section 4.1.3)."""
-    given = claims.get("aud")
     names = [given] if isinstance(given, str) else given
+    if names is None:
+        return []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TokenInvalid("the claim aud is not a string or a list of strings")
+        raise TokenInvalid(f"the claim {claim} is not a string or a list of strings")
     return names
 
 
-def _identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
-    sub = _name(claims, "sub")
-    iss = _name(claims, "iss") if "iss" in claims else ""
-    sid = _name(claims, "sid") if "sid" in claims else None
-    jti = _name(claims, "jti") if "jti" in claims else None
-    iat, exp = _date(claims, "iat"), _date(claims, "exp")
-    if not 0 < exp - iat <= rules.max_lifetime:
-        raise TokenInvalid(f"exp must follow iat by at most {rules.max_lifetime // SECOND} seconds")
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise TokenInvalid("the claim scope is not a string")
-    return Identity(
-        user=user_key(iss, sub),
-        sub=sub,
-        iss=iss,
-        sid=sid or jti or fingerprint(token),
-        iat=iat,
-        exp=exp,
-        nbf=_date(claims, "nbf") if "nbf" in claims else 0,
-        scopes=tuple(scope.split()),
-    )
+def _session(claims: dict[str, Any], rules: Rules) -> str | None:
+    """Return the id of the login that a token names; None when it names none."""
+    claim, value = first_claim(claims, rules.session)
+    if not claim:
+        return None
+    if claim == AUTH_TIME or claim in rules.login_time:
+        # The same login keeps it through all refreshes.
+        at = read_login_time(claim, value)
+        return None if at is None else _login_id(at)
+    return read_id(claim, value)
+
+
+def _login_id(at: Micros) -> str:
+    fraction = f".{at % SECOND:06}".rstrip("0") if at % SECOND else ""
+    return f"t-{at // SECOND}{fraction}"
+
+
+def _token_id(claims: dict[str, Any], token: str) -> str:
+    jti = claims.get("jti")
+    return fingerprint(token) if jti is None else read_name("jti", jti)
+
+
+def _login_time(claims: dict[str, Any], rules: Rules, iat: Micros) -> Micros | None:
+    claim, value = first_claim(claims, rules.login_time)
+    at = read_login_time(claim, value) if claim else None
+    # No token is older than its own login: an issuer that rounds up must not make it younger.
+    return None if at is None else min(at, iat)
+
+
+def _scopes(claims: dict[str, Any]) -> tuple[str, ...]:
+    claim, value = first_claim(claims, ("scope", "scp"))
+    return read_words(claim, value)
 
 
 def fingerprint(token: str) -> str:
@@ -212,50 +337,8 @@ def fingerprint(token: str) -> str:
     return "h-" + hashlib.sha256(signed.encode()).hexdigest()[:40]
 
 
-def _name(claims: dict[str, Any], claim: str) -> str:
-    value = claims[claim]
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
-        raise TokenInvalid(f"the claim {claim} is not a string of 1 to {MAX_NAME_LENGTH}")
-    if not value.isprintable():
-        raise TokenInvalid(f"the claim {claim} holds a character that cannot be printed")
-    return value
-
-
-def _date(claims: dict[str, Any], claim: str) -> Micros:
-    value = claims[claim]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TokenInvalid(f"the claim {claim} is not a number")
-    if not 0 <= value <= MAX_DATE:
-        raise TokenInvalid(f"the claim {claim} is no date")
-    return round(value * SECOND)
-
-
 def _decode_part(part: str) -> dict[str, Any]:
     try:
-        return _read_members(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        return read_members(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (binascii.Error, ValueError):
         raise TokenInvalid("not a signed JWT in compact form") from None
-
-
-def _read_members(raw: bytes) -> dict[str, Any]:
-    try:
-        value = _json.decode(raw.decode())
-    except (ValueError, RecursionError):
-        raise TokenInvalid("not a signed JWT in compact form") from None
-    if not isinstance(value, dict):
-        raise TokenInvalid("not a signed JWT in compact form")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise TokenInvalid("a member stands twice in the token")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-_json = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)

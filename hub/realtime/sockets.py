@@ -30,6 +30,7 @@ from hub.errors import (
     Forbidden,
     HubError,
     InvalidRequest,
+    LoginRequired,
     NotFound,
     OriginNotAllowed,
     RateLimited,
@@ -259,6 +260,8 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
     }
     if error.retry_after is not None:
         data["retry_after"] = round(error.retry_after, 3)
+    if isinstance(error, LoginRequired):
+        data["reauthenticate"] = True
     if error.logout is not None:
         data["logout"] = describe_logout(error.logout)
     return data

@@ -28,7 +28,7 @@ from hub.core.model import (
     UserKey,
 )
 from hub.core.receipt import Row, merge, settle
-from hub.core.revocation import ends, identify, may_register, supersede
+from hub.core.revocation import ends, identify, may_register, outlives, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
     CHECK_INTERVAL,
@@ -130,7 +130,9 @@ class MemoryStore:
         """Enter a session in the registry, or renew it."""
         now, identity = self._clock(), visit.identity
         user = self._user(identity.user, now)
-        if identity.sid not in user.tombstones and identity.exp > now:
+        tombstone, _ = user.tombstones.get(identity.sid, (None, 0))
+        is_over = tombstone is not None and not outlives(identity, tombstone)
+        if not is_over and identity.exp > now:
             self._enter(user, visit, now)
         return self._standing(identity.user, identity.sid, now)
 
@@ -193,7 +195,7 @@ class MemoryStore:
         return receipt
 
     def _is_sure_of(self, caller: Identity, user: _User, now: Micros) -> bool:
-        is_newer = all(caller.iat > cutoff.at for cutoff in self._cutoffs(user))
+        is_newer = all(caller.begun > cutoff.at for cutoff in self._cutoffs(user))
         return is_newer and caller.sid not in user.tombstones and caller.nbf <= now < caller.exp
 
     def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
@@ -359,7 +361,7 @@ def _concerns(logout: Logout, user: UserKey) -> bool:
 
 def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:
     identity = visit.identity
-    newest = old is None or identity.iat > old.iat
+    newest = old is None or identity.begun > old.begun
     return Session(
         sid=identity.sid,
         device=visit.device if old is None or visit.named else old.device,
@@ -368,5 +370,5 @@ def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:
         last_seen_at=now,
         expires_at=identity.exp if old is None else max(old.expires_at, identity.exp),
         registered_at=now if old is None or newest else old.registered_at,
-        iat=identity.iat if old is None or newest else old.iat,
+        begun=identity.begun if old is None or newest else old.begun,
     )

@@ -115,7 +115,7 @@ class RedisStore:
             [
                 int(write),
                 identity.sid,
-                identity.iat,
+                identity.begun,
                 identity.exp,
                 visit.device if visit else "",
                 visit.ip if visit else "",
@@ -214,7 +214,7 @@ class RedisStore:
                 mends.seen if mends is not None else "",
                 secrets.token_hex(8),
                 (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
-                *((caller.iat, caller.nbf, caller.exp) if caller else ("", "", "")),
+                *((caller.begun, caller.nbf, caller.exp) if caller else ("", "", "")),
                 trusted,
             ],
         )
@@ -318,7 +318,7 @@ def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[byte
             last_seen_at=max([int(row[b"last_seen_at"]), *renewals]),
             expires_at=int(row[b"expires_at"]),
             registered_at=int(row[b"registered_at"]),
-            iat=int(row[b"iat"]),
+            begun=int(row[b"iat"]),
             online=any(now - at < LEASE for at in renewals),
         )
     except (KeyError, ValueError) as error:

@@ -62,7 +62,8 @@ def now() -> Micros:
 def identity(sid: str, user: str = ADA, iat: Micros | None = None, life: int = 600) -> Identity:
     """Return an identity that was issued just now."""
     issued = now() if iat is None else iat
-    return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=issued + life * SECOND)
+    exp = issued + life * SECOND
+    return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=exp, leeway=SECOND)
 
 
 def visit(sid: str, user: str = ADA, lease: str | None = None, turn: int = 1) -> Visit:
@@ -78,7 +79,7 @@ def logout(scope: Scope = Scope.ALL, sid: str | None = None, user: str | None = 
 
 async def alive(store: Store, who: Identity) -> bool:
     """Tell whether a token is alive, by the rule and what the store knows."""
-    return judge(who, await store.look(who), leeway=SECOND) is None
+    return judge(who, await store.look(who)) is None
 
 
 async def doubts(store: Store, caller: Identity) -> bool:
@@ -309,7 +310,7 @@ async def test_a_login_after_a_logout_is_alive(store: Store) -> None:
     """A token with a fractional iat just after the logout works at once, and can be listed."""
     await store.end(Command(logout()))
     fresh = visit("fresh")
-    assert judge(fresh.identity, await store.register(fresh), leeway=SECOND) is None
+    assert judge(fresh.identity, await store.register(fresh)) is None
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["fresh"]
 
 

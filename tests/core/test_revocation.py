@@ -19,11 +19,13 @@ from hub.core.model import (
     split_user_key,
     user_key,
 )
-from hub.core.revocation import ends, identify, issued_until, judge, living, supersede
+from hub.core.revocation import ends, identify, issued_until, judge, living, outlives, supersede
 from hub.errors import (
     HubError,
+    LoginRequired,
     TokenExpired,
     TokenInvalid,
+    TokenNotYetValid,
     TokenRevoked,
     TokenTooOld,
     Unauthorized,
@@ -36,10 +38,17 @@ USER = user_key("https://id.example", "ada")
 
 
 def token(
-    iat: Micros, sid: str = "mine", *, life: Micros = 3600 * SECOND, nbf: Micros = 0
+    iat: Micros,
+    sid: str = "mine",
+    *,
+    life: Micros = 3600 * SECOND,
+    nbf: Micros = 0,
+    login: Micros | None = None,
 ) -> Identity:
-    """Return the identity of a token."""
-    return Identity(user=USER, sub="ada", iss="", sid=sid, iat=iat, exp=iat + life, nbf=nbf)
+    """Return the identity of a token; ``login`` is when its login began, where it says so."""
+    return Identity(
+        user=USER, sub="ada", iss="", sid=sid, iat=iat, exp=iat + life, nbf=nbf, login_at=login
+    )
 
 
 def cut(at: Micros, scope: Scope = Scope.ALL, sid: str | None = None, id_: str = "cut") -> Logout:
@@ -57,7 +66,7 @@ def registered(at: Micros, iat: Micros, sid: str = "mine") -> Session:
         last_seen_at=at,
         expires_at=iat + 3600 * SECOND,
         registered_at=at,
-        iat=iat,
+        begun=iat,
     )
 
 
@@ -65,7 +74,7 @@ def verdict(
     identity: Identity, standing: Standing, leeway: Micros = 0
 ) -> type[Unauthorized] | None:
     """Return the kind of the refusal."""
-    refusal = judge(identity, standing, leeway)
+    refusal = judge(msgspec.structs.replace(identity, leeway=leeway), standing)
     return None if refusal is None else type(refusal)
 
 
@@ -209,7 +218,9 @@ def test_a_token_dies_at_its_exp() -> None:
 def test_leeway_stretches_exp_and_never_a_logout() -> None:
     """The issuer's clock may be forgiven; a cut-off is by the store's clock and is exact."""
     short = token(T, life=10 * SECOND)
-    assert judge(short, after(T + 12 * SECOND - 1), leeway=2 * SECOND) is None
+    assert (
+        judge(msgspec.structs.replace(short, leeway=2 * SECOND), after(T + 12 * SECOND - 1)) is None
+    )
     assert verdict(short, after(T + 12 * SECOND), leeway=2 * SECOND) is TokenExpired
     old = after(T + SECOND, cut(T + 100))
     assert verdict(token(T + 50), old, leeway=300 * SECOND) is TokenRevoked
@@ -220,14 +231,90 @@ def test_a_token_from_the_future_is_not_valid_yet(date: str) -> None:
     """A date may lie ahead by the leeway and one second for rounding, and no more."""
     ahead = T + 3 * SECOND
     early = token(ahead) if date == "iat" else token(T, nbf=ahead)
-    assert judge(early, after(T), leeway=2 * SECOND) is None
-    assert verdict(early, after(T - 1), leeway=2 * SECOND) is TokenInvalid
+    assert judge(msgspec.structs.replace(early, leeway=2 * SECOND), after(T)) is None
+    assert verdict(early, after(T - 1), leeway=2 * SECOND) is TokenNotYetValid
+
+
+def test_who_is_a_little_early_is_told_how_long_to_wait() -> None:
+    """Up to a minute the token will do; beyond that its issuer's clock is wrong."""
+    refusal = judge(token(T + 5 * SECOND), after(T))
+    assert isinstance(refusal, TokenNotYetValid)
+    assert refusal.retryable
+    assert refusal.retry_after == 4
+    assert verdict(token(T + 61 * SECOND), after(T)) is TokenNotYetValid
+    assert verdict(token(T + 61 * SECOND + 1), after(T)) is TokenInvalid
 
 
 def test_a_revoked_token_that_is_also_expired_is_told_of_the_logout() -> None:
     """Who comes back late learns that the session was logged out, which says more than expired."""
     assert verdict(token(T, life=SECOND), after(T + 60 * SECOND, cut(T + 1))) is TokenTooOld
     assert verdict(token(T - 5, life=SECOND), after(T + 60 * SECOND, cut(T))) is TokenRevoked
+
+
+# Login times
+
+LATER = T + 300 * SECOND
+
+
+def test_a_refresh_does_not_make_a_login_younger() -> None:
+    """A token that was issued after a logout is dead when its login is older: log in anew."""
+    refreshed = token(LATER, login=T - 60 * SECOND)
+    refusal = judge(refreshed, after(LATER, cut(T)))
+    assert isinstance(refusal, LoginRequired)
+    assert not refusal.retryable
+    assert refusal.logout == cut(T)
+    assert refusal.max_age == 300
+    old = token(T - 30 * SECOND, login=T - 60 * SECOND)
+    assert verdict(old, after(LATER, cut(T))) is TokenRevoked
+
+
+def test_a_login_after_the_logout_lives_under_the_same_session_id() -> None:
+    """A provider's session goes on when a person logs in again within it."""
+    again = token(LATER, login=T + 60 * SECOND)
+    ended = cut(T, Scope.SESSION, "mine")
+    standing = msgspec.structs.replace(after(LATER, cut(T)), tombstone=ended)
+    assert judge(again, standing) is None
+    refreshed = token(LATER, login=T - 60 * SECOND)
+    assert verdict(refreshed, standing) is LoginRequired
+    assert verdict(token(T - 30 * SECOND, login=T - 60 * SECOND), standing) is TokenRevoked
+    assert verdict(token(LATER), standing) is TokenRevoked, "without a login time it is for ever"
+
+
+@pytest.mark.parametrize(
+    ("login", "iat", "code"),
+    [
+        (T, T, TokenTooOld),  # the whole second of the logout
+        (T, LATER, LoginRequired),  # a fresh token does not help
+        (T + SECOND, T + SECOND, None),
+        (T + SECOND // 2, T + SECOND // 2, TokenTooOld),  # the instant itself
+        (T + SECOND // 2 + 1, T + SECOND // 2 + 1, None),  # a fraction is exact
+        (T - SECOND, T, TokenRevoked),
+    ],
+)
+def test_a_login_in_the_second_of_a_logout(
+    login: Micros, iat: Micros, code: type[Unauthorized] | None
+) -> None:
+    """The rule of the same second is that of ``iat``, but for tokens that came later."""
+    cutoff = cut(T + SECOND // 2)
+    assert verdict(token(iat, login=login), after(LATER, cutoff)) is code
+    other = registered(T + 9 * SECOND, T + 9 * SECOND)
+    known = msgspec.structs.replace(after(LATER, cutoff), session=other)
+    assert verdict(token(iat, login=login), known) is code
+
+
+def test_a_session_that_others_kept_lives_on_whatever_its_login_time() -> None:
+    """Who logs the others out stays, with refreshed tokens as well."""
+    kept = after(LATER, cut(T, Scope.OTHERS, "mine"))
+    assert judge(token(LATER, login=T - 60 * SECOND), kept) is None
+    assert verdict(token(LATER, sid="other", login=T - 60 * SECOND), kept) is LoginRequired
+
+
+def test_a_login_outlives_tombstones_of_earlier_logins_only() -> None:
+    """The registry takes it in again; one without a login time, or of that time, it does not."""
+    ended = cut(T, Scope.SESSION, "mine")
+    assert outlives(token(LATER, login=T + 1), ended)
+    assert not outlives(token(LATER, login=T), ended)
+    assert not outlives(token(LATER), ended)
 
 
 def test_living_lists_by_the_same_rule_as_tokens() -> None:
@@ -278,7 +365,17 @@ def cutoffs(draw: st.DrawFn) -> tuple[Logout, ...]:
 
 
 sessions = st.none() | st.builds(registered, instants, instants)
-identities = st.builds(token, instants, life=st.integers(1, 8 * SECOND), nbf=st.just(0) | instants)
+identities = st.builds(
+    token,
+    instants,
+    life=st.integers(1, 8 * SECOND),
+    nbf=st.just(0) | instants,
+    login=st.none() | instants,
+).map(
+    lambda identity: msgspec.structs.replace(
+        identity, login_at=identity.login_at and min(identity.login_at, identity.iat)
+    )
+)
 standings = st.builds(
     Standing,
     now=instants,
@@ -293,10 +390,10 @@ def test_what_was_issued_by_any_cutoff_is_dead_unless_kept_or_registered(
     identity: Identity, standing: Standing
 ) -> None:
     """No order of cut-offs, dates or clocks lets an old token through."""
-    if not any(identity.iat <= cutoff.at for cutoff in standing.cutoffs):
+    if not any(identity.begun <= cutoff.at for cutoff in standing.cutoffs):
         return
-    ending = [c for c in standing.cutoffs if identity.iat <= c.at and ends(c, identity.sid)]
-    certain = [cutoff for cutoff in ending if issued_until(identity.iat) < cutoff.at]
+    ending = [c for c in standing.cutoffs if identity.begun <= c.at and ends(c, identity.sid)]
+    certain = [cutoff for cutoff in ending if issued_until(identity.begun) < cutoff.at]
     session = standing.session
     if certain or (ending and session is None):
         assert isinstance(judge(identity, standing), TokenRevoked | TokenTooOld)
@@ -305,7 +402,7 @@ def test_what_was_issued_by_any_cutoff_is_dead_unless_kept_or_registered(
 @given(identities, standings)
 def test_a_cutoff_kills_nothing_that_came_after_it(identity: Identity, standing: Standing) -> None:
     """A token issued after the newest cut-off is refused for its dates or its name only."""
-    if standing.tombstone is None and all(identity.iat > c.at for c in standing.cutoffs):
+    if standing.tombstone is None and all(identity.begun > c.at for c in standing.cutoffs):
         refusal = judge(identity, standing)
         assert not isinstance(refusal, TokenRevoked | TokenTooOld)
 
@@ -346,9 +443,10 @@ def test_superseded_cutoffs_need_not_be_remembered(identity: Identity, standing:
 
 @given(identities, standings)
 def test_a_tombstone_always_kills(identity: Identity, standing: Standing) -> None:
-    """Nothing that a store may know outweighs a tombstone."""
-    if standing.tombstone is not None:
-        assert verdict(identity, standing) is TokenRevoked
+    """Nothing that a store may know outweighs a tombstone, but a login that began after it."""
+    tombstone = standing.tombstone
+    if tombstone is not None and not (identity.login_at or 0) > tombstone.at:
+        assert verdict(identity, standing) in (TokenRevoked, LoginRequired)
 
 
 @given(identities, standings, st.integers(0, 20 * SECOND), st.integers(0, 5 * SECOND))
@@ -358,7 +456,7 @@ def test_time_revives_nothing_but_what_was_not_valid_yet(
     """With the same facts, a token that is dead now is dead later, and for the same reason."""
     now = verdict(identity, standing, leeway)
     later = msgspec.structs.replace(standing, now=standing.now + passed)
-    if now is not None and now is not TokenInvalid:
+    if now is not None and now not in (TokenInvalid, TokenNotYetValid):
         assert verdict(identity, later, leeway) is now
 
 
@@ -368,7 +466,7 @@ def test_no_token_outlives_its_exp_by_more_than_the_leeway(
 ) -> None:
     """Whatever is known, an expired token is not alive."""
     if standing.now >= identity.exp + leeway:
-        assert judge(identity, standing, leeway) is not None
+        assert judge(msgspec.structs.replace(identity, leeway=leeway), standing) is not None
 
 
 @given(st.integers(0, 10 * SECOND))

@@ -35,7 +35,8 @@ def identity(part: int, number: int = 0) -> Identity:
     users = (user_key("", f"user-{number}-{guess}") for guess in range(10_000))
     user = next(user for user in users if Names(user).part == part)
     issued = time.time_ns() // 1000
-    return Identity(user, sub="", iss="", sid=f"sid-{number}", iat=issued, exp=issued + LIFETIME)
+    exp = issued + LIFETIME
+    return Identity(user, "", "", f"sid-{number}", iat=issued, exp=exp, leeway=SECOND)
 
 
 PEOPLE = range(PARTITIONS)
@@ -54,7 +55,7 @@ async def end(store: RedisStore, who: Identity) -> Receipt:
 async def alive(store: RedisStore, who: Identity) -> bool | None:
     """Tell whether a token is alive; None when the store does not say."""
     try:
-        return judge(who, await store.look(who), leeway=SECOND) is None
+        return judge(who, await store.look(who)) is None
     except Unavailable:
         return None
 

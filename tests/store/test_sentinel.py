@@ -49,7 +49,8 @@ def identity(number: int) -> Identity:
     """Return an identity of a user of its own."""
     issued = time.time_ns() // 1000
     user = user_key("", f"user-{number}")
-    return Identity(user, sub="", iss="", sid=f"sid-{number}", iat=issued, exp=issued + LIFETIME)
+    exp = issued + LIFETIME
+    return Identity(user, "", "", f"sid-{number}", iat=issued, exp=exp, leeway=SECOND)
 
 
 async def end(store: RedisStore, who: Identity) -> Receipt:
@@ -63,7 +64,7 @@ async def patiently(store: RedisStore, who: Identity) -> bool:
     async with asyncio.timeout(LONG):
         while True:
             try:
-                return judge(who, await store.look(who), leeway=SECOND) is None
+                return judge(who, await store.look(who)) is None
             except Unavailable:
                 await asyncio.sleep(0.05)
 
@@ -172,7 +173,7 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
         refused, end_at = 0, time.monotonic() + LONG
         while not listener.count(Loss) and time.monotonic() < end_at:
             try:
-                assert judge(victim, await store.look(victim), leeway=SECOND) is not None
+                assert judge(victim, await store.look(victim)) is not None
             except Unavailable:
                 refused += 1
             await asyncio.sleep(0.02)

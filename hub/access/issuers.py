@@ -1,0 +1,130 @@
+"""Whose tokens are taken: the issuer entries with their keys, and which entry a token is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from hub.access.keys import JwksKeys, Keys, StaticKeys
+from hub.core.issuers import Entry, KeySource, Source, resolve_issuer
+from hub.core.model import Identity
+from hub.core.tokens import (
+    Header,
+    check_signature,
+    identify,
+    load_public_key,
+    prepare_secret,
+    read_claims,
+    read_header,
+)
+from hub.errors import TokenInvalid
+
+log = structlog.get_logger(__name__)
+
+
+def make_keys(source: KeySource) -> StaticKeys | JwksKeys:
+    """Return the keys of a source; those that are fetched are entered before use."""
+    match source.kind:
+        case Source.SECRET:
+            return StaticKeys(*(prepare_secret(text) for text in source.values))
+        case Source.PUBLIC_KEY:
+            return StaticKeys(load_public_key(source.values[0]))
+        case Source.DISCOVERY:
+            return JwksKeys(source.values[0], discovers=True)
+        case Source.JWKS_URL:
+            return JwksKeys(source.values[0])
+
+
+class Issuers:
+    """The issuer entries of the settings, which may be replaced while the hub runs.
+
+    To be closed in the end.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = tuple(entries)
+        self._keys: dict[KeySource, Keys] = {e.keys: make_keys(e.keys) for e in self._entries}
+        self._replaced = 0
+        self._warned: set[str] = set()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries, in the order of the settings."""
+        return self._entries
+
+    @property
+    def generation(self) -> tuple[int, ...]:
+        """What was verified under another generation counts no more."""
+        return (self._replaced, *(keys.generation for keys in self._keys.values()))
+
+    async def close(self) -> None:
+        """Let go of the connections that keys are fetched over."""
+        await self._close(self._keys)
+
+    async def replace(self, entries: Sequence[Entry]) -> None:
+        """Take other entries from now on; keys that were fetched stay where their source does."""
+        old, self._keys = self._keys, {}
+        for entry in entries:
+            if entry.keys not in self._keys:
+                kept = entry.keys in old
+                self._keys[entry.keys] = old.pop(entry.keys) if kept else make_keys(entry.keys)
+        self._entries = tuple(entries)
+        self._replaced += 1
+        await self._close(old)
+
+    async def _close(self, sources: dict[KeySource, Keys]) -> None:
+        for keys in sources.values():
+            if isinstance(keys, JwksKeys):
+                await keys.close()
+
+    def resolve(self, iss: str | None) -> tuple[str, str | None]:
+        """Return which ``iss`` an administrator means; see `resolve_issuer`."""
+        return resolve_issuer(self._entries, iss)
+
+    async def verify(self, token: str) -> Identity:
+        """Return who signed for a token; whether it is alive is not asked.
+
+        Raises:
+            TokenInvalid: when it is malformed, forged, or of no entry.
+            Unavailable: when the keys cannot be had.
+        """
+        header = read_header(token)
+        entry = self.find(header, read_claims(token).get("iss"))
+        claims = None
+        for key in await self._keys[entry.keys].find(header):
+            try:
+                claims = check_signature(token, key, entry.rules)
+            except TokenInvalid as error:
+                refusal = error
+            else:
+                break
+        if claims is None:
+            raise refusal
+        identity = identify(claims, token, entry.rules)
+        if identity.per_token:
+            self._warn_once(entry)
+        return identity
+
+    def find(self, header: Header, iss: object) -> Entry:
+        """Return the entry that a token with this header and ``iss`` is of.
+
+        Raises:
+            TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
+        """
+        named = [entry for entry in self._entries if entry.rules.is_of(iss)]
+        for entry in named:
+            if header.alg in entry.rules.algorithms:
+                return entry
+        if named:
+            raise TokenInvalid("signed with an algorithm that is not allowed here")
+        raise TokenInvalid("the token is of another issuer (iss)")
+
+    def _warn_once(self, entry: Entry) -> None:
+        if entry.name not in self._warned:
+            self._warned.add(entry.name)
+            log.warning(
+                "tokens of an issuer name no login: each is a session of its own",
+                issuer=entry.name,
+                looked_for=entry.rules.session,
+            )

@@ -1,0 +1,79 @@
+"""The issuers that the settings name: one by variables, or several by the file HUB_ISSUERS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hub.core.issuers import Entry, IssuersError, KeySource, Source, make_entry, read_entries
+from hub.settings import Settings, SettingsError
+
+VARIABLES = {
+    "discovery": "HUB_JWT_ISSUER",
+    "jwks_url": "HUB_JWT_JWKS_URL",
+    "public_key": "HUB_JWT_PUBLIC_KEY",
+    "secret": "HUB_JWT_SECRET",
+    "audience": "HUB_JWT_AUDIENCE",
+    "algorithms": "HUB_JWT_ALGORITHMS",
+}
+"""The variables by the member of an ``[[issuer]]`` that they stand for."""
+
+MAX_FILE_BYTES = 1_000_000
+
+
+def load_entries(settings: Settings) -> tuple[Entry, ...]:
+    """Return the issuer entries that the settings name; a file is read anew at each call.
+
+    Raises:
+        SettingsError: in one line that names the variable, or the file, the entry and the member.
+    """
+    if settings.issuers is None:
+        return (_single_entry(settings),)
+    try:
+        data = Path(settings.issuers).read_bytes()
+        if len(data) > MAX_FILE_BYTES:
+            raise IssuersError(f"larger than {MAX_FILE_BYTES} bytes")
+        return read_entries(
+            data.decode(), max_lifetime=settings.token_max_lifetime, leeway=settings.jwt_leeway
+        )
+    except OSError as error:
+        raise SettingsError(f"HUB_ISSUERS: {settings.issuers}: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError(f"HUB_ISSUERS: {settings.issuers}: {error}") from None
+
+
+def _single_entry(settings: Settings) -> Entry:
+    keys = _key_source(settings)
+    if keys is None:
+        raise SettingsError(
+            "set HUB_JWT_ISSUER and HUB_JWT_AUDIENCE, or HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY, "
+            "HUB_JWT_JWKS_URL or HUB_ISSUERS: there is nothing to verify tokens with"
+        )
+    try:
+        return make_entry(
+            issuer=settings.jwt_issuer,
+            keys=keys,
+            algorithms=settings.jwt_algorithms,
+            audience=() if settings.jwt_audience is None else (settings.jwt_audience,),
+            max_lifetime=settings.token_max_lifetime,
+            leeway=settings.jwt_leeway,
+        )
+    except ValueError as error:
+        member, _, text = str(error).partition(": ")
+        raise SettingsError(f"{VARIABLES.get(member, member)}: {text}") from None
+
+
+def _key_source(settings: Settings) -> KeySource | None:
+    if settings.jwt_secret is not None:
+        return KeySource(Source.SECRET, (settings.jwt_secret.get_secret_value(),))
+    if settings.jwt_public_key is not None:
+        return KeySource(Source.PUBLIC_KEY, (settings.jwt_public_key,))
+    if settings.jwt_jwks_url is not None:
+        return KeySource(Source.JWKS_URL, (settings.jwt_jwks_url,))
+    if settings.jwt_issuer is not None:
+        return KeySource(Source.DISCOVERY, (settings.jwt_issuer,))
+    return None
+
+
+def takes_any_audience(entry: Entry) -> bool:
+    """Tell whether an entry with fetched keys takes tokens that are for other apps."""
+    return entry.keys.is_fetched and entry.rules.audience is None
