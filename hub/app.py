@@ -141,7 +141,7 @@ def _running(
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
-            stack.push_async_callback(issuers.close)
+            stack.push_async_callback(issuers.aclose)
             tasks = [asyncio.create_task(part.run()) for part in (follower, presences, reports)]
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):

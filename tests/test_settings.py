@@ -78,6 +78,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_JWT_ALGORITHMS": ("RS256, ES256", ("RS256", "ES256")),
     "HUB_JWT_ISSUER": ("https://id.example", "https://id.example"),
     "HUB_JWT_AUDIENCE": ("hub", "hub"),
+    "HUB_ISSUERS": ("/etc/logout-hub/issuers.toml", "/etc/logout-hub/issuers.toml"),
     "HUB_JWT_LEEWAY": ("1.5", 1.5),
     "HUB_TOKEN_MAX_LIFETIME": ("3600", 3600.0),
     "HUB_COOKIE_NAME": ("__Host-session", "__Host-session"),
@@ -214,6 +215,7 @@ MALFORMED = {
         "login", "//evil.example", "/\\evil.example", "/\t/evil.example", "https:login", "http://",
         "https:///login", "javascript:alert(1)", "ftp://app.example/", "/log in", "/a\n", "http://[",
     ],
+    "HUB_JWT_ISSUER": ["x" * 257, "a\x1b[31m"],
     "HUB_JWT_JWKS_URL": ["http://id.example/keys", "id.example/keys", "file:///etc/keys", "x"],
     "HUB_JWT_PUBLIC_KEY": [
         "no such file", "/no/such/file", "/", "x" * 5000, __file__, "-----BEGIN PUBLIC KEY-----",
@@ -304,12 +306,12 @@ def test_the_algorithms_suit_the_key(env: pytest.MonkeyPatch, kind: str) -> None
 
 @pytest.mark.parametrize("kind", SUITING)
 def test_the_default_algorithm_suits_the_key(env: pytest.MonkeyPatch, kind: str) -> None:
-    """One algorithm is pinned when none is set: the usual one for the kind of key."""
+    """The usual one for the kind of key is pinned; of a key set, those of its keys."""
     name, value, suiting = SUITING[kind]
     env.setenv(name, value)
     settings = load_settings()
     assert settings.has_key
-    assert settings.algorithms == suiting[:1]
+    assert settings.algorithms == (suiting if kind == "key set" else suiting[:1])
 
 
 def test_an_empty_secret_is_none(env: pytest.MonkeyPatch) -> None:

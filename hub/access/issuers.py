@@ -58,7 +58,7 @@ class Issuers:
         """What was verified under another generation counts no more."""
         return (self._replaced, *(keys.generation for keys in self._keys.values()))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of the connections that keys are fetched over."""
         await self._close(self._keys)
 
@@ -76,7 +76,7 @@ class Issuers:
     async def _close(self, sources: dict[KeySource, Keys]) -> None:
         for keys in sources.values():
             if isinstance(keys, JwksKeys):
-                await keys.close()
+                await keys.aclose()
 
     def resolve(self, iss: str | None) -> tuple[str, str | None]:
         """Return which ``iss`` an administrator means; see `resolve_issuer`."""

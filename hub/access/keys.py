@@ -92,7 +92,7 @@ class JwksKeys:
         self._flight: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of the connection that the keys are fetched over."""
         if self._flight is not None:
             self._flight.cancel()

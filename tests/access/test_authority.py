@@ -7,14 +7,16 @@ import pytest
 
 from hub.access.authority import Authority
 from hub.access.client import Client
-from hub.access.keys import StaticKey
+from hub.access.issuers import Issuers
 from hub.access.minting import mint_token
-from hub.core.model import SECOND, Logout, Micros, Reason, Scope, user_key
-from hub.core.tokens import Header, Rules
+from hub.core.issuers import Entry, KeySource, Source
+from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, user_key
+from hub.core.tokens import Rules
 from hub.errors import (
     RateLimited,
     TokenExpired,
     TokenInvalid,
+    TokenNotYetValid,
     TokenRevoked,
     TokenTooOld,
     Unavailable,
@@ -52,8 +54,13 @@ def store(clock: Clock) -> MemoryStore:
 
 def authority_over(store: MemoryStore, leeway: Micros = 0) -> Authority:
     """Return an authority that takes tokens by the tests' secret."""
-    rules = Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
-    return Authority(store, StaticKey(SECRET), rules, leeway)
+    return Authority(store, Issuers([entry(SECRET, leeway)]))
+
+
+def entry(secret: str, leeway: Micros = 0) -> Entry:
+    """Return an issuer entry that takes tokens by a secret."""
+    rules = Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND, leeway=leeway)
+    return Entry(rules, KeySource(Source.SECRET, (secret,)))
 
 
 @pytest.fixture
@@ -76,36 +83,28 @@ async def logged_out(
     return (await store.end(Command(logout, also=also))).logout
 
 
-class Rotating(StaticKey):
-    """A key that is asked for and may be withdrawn."""
+class Rotating(Issuers):
+    """An issuer whose key is asked for and may be replaced."""
 
     def __init__(self) -> None:
-        super().__init__(SECRET)
+        super().__init__([entry(SECRET)])
         self.asked = 0
-        self.withdrawn = False
 
-    @property
-    def generation(self) -> int:
-        """Another one once the key is withdrawn."""
-        return int(self.withdrawn)
-
-    async def find(self, header: Header) -> object:
-        """Count, and return the key while there is one."""
+    async def verify(self, token: str) -> Identity:
+        """Count, and verify."""
         self.asked += 1
-        if self.withdrawn:
-            raise TokenInvalid("withdrawn")
-        return await super().find(header)
+        return await super().verify(token)
 
 
 async def test_a_verified_token_is_remembered_until_the_keys_change(store: MemoryStore) -> None:
     """A token that comes again costs no signature; a withdrawn key verifies nothing any more."""
-    keys, rules = Rotating(), Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
-    authority = Authority(store, keys, rules, 0)
+    keys = Rotating()
+    authority = Authority(store, keys)
     mine = token()
     first = await authority.identify(mine)
     assert await authority.identify(mine) == first
     assert keys.asked == 1
-    keys.withdrawn = True
+    await keys.replace([entry(SECRET[::-1])])
     with pytest.raises(TokenInvalid):
         await authority.identify(mine)
 
@@ -126,8 +125,8 @@ async def test_only_so_many_tokens_are_remembered(
 ) -> None:
     """The oldest makes room, and what is no token is not remembered at all."""
     monkeypatch.setattr("hub.access.authority.MOST_VERIFIED", 2)
-    keys, rules = Rotating(), Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
-    authority = Authority(store, keys, rules, 0)
+    keys = Rotating()
+    authority = Authority(store, keys)
     tokens = [token(sid=str(number)) for number in range(3)]
     for each in (*tokens, tokens[2], tokens[0]):
         await authority.identify(each)
@@ -205,7 +204,10 @@ async def test_expiry_is_by_the_stores_clock(authority: Authority, clock: Clock)
     clock.offset = 61 * SECOND
     with pytest.raises(TokenExpired):
         await authority.admit(short)
-    clock.offset = -60 * SECOND
+    clock.offset = -30 * SECOND
+    with pytest.raises(TokenNotYetValid):
+        await authority.admit(short)
+    clock.offset = -90 * SECOND
     with pytest.raises(TokenInvalid, match="not valid yet"):
         await authority.admit(short)
 

@@ -204,8 +204,6 @@ def test_ids_of_logouts_cannot_be_guessed() -> None:
         ({"user": "ada", "sid": "s"}, [ADA], Scope.SESSION, "s", "s"),
         ({"user": "ada", "sid": "s", "scope": "session"}, [ADA], Scope.SESSION, "s", "s"),
         ({"user": "ada", "sid": "s", "scope": "others"}, [ADA], Scope.OTHERS, "s", None),
-        ({"user": "ada", "iss": "x"}, [user_key("x", "ada")], Scope.ALL, None, None),
-        ({"user": "ada", "iss": ""}, [user_key("", "ada")], Scope.ALL, None, None),
         ({"user": "ada", "everyone": False}, [ADA], Scope.ALL, None, None),
         ({"users": ["ada"]}, [ADA], Scope.ALL, None, None),
         (
