@@ -152,7 +152,7 @@ async def test_register_keeps_what_the_session_showed(store: Store) -> None:
     await store.register(shown)
     (session,) = (await store.sessions(ADA)).sessions
     assert (session.sid, session.device, session.ip) == ("a", "device of a", "192.0.2.7")
-    assert (session.iat, session.expires_at) == (shown.identity.iat, shown.identity.exp)
+    assert (session.begun, session.expires_at) == (shown.identity.iat, shown.identity.exp)
     assert session.created_at == session.last_seen_at == session.registered_at
     assert not session.online
 
@@ -167,7 +167,7 @@ async def test_a_newer_token_renews_a_session_and_an_older_one_does_not(store: S
     await store.register(msgspec.structs.replace(first, identity=newer))
     await store.register(first)
     (session,) = (await store.sessions(ADA)).sessions
-    assert (session.iat, session.expires_at) == (newer.iat, newer.exp)
+    assert (session.begun, session.expires_at) == (newer.iat, newer.exp)
     assert session.created_at < session.registered_at < session.last_seen_at
 
 

@@ -431,8 +431,9 @@ def test_the_last_date_is_still_a_date() -> None:
 @pytest.mark.parametrize("claim", ["scope", "scp"])
 def test_scopes_are_a_text_or_a_list(claim: str) -> None:
     """Both forms are in use, under two names."""
-    for scope in ("a hub:admin", ["a", "hub:admin"]):
-        assert read(signed(**{claim: scope})).scopes == ("a", "hub:admin")
+    scopes: tuple[Any, ...] = ("a hub:admin", ["a", "hub:admin"])
+    for scope in scopes:
+        assert read(signed(None, **{claim: scope})).scopes == ("a", "hub:admin")
 
 
 @pytest.mark.parametrize("scope", [{"hub:admin": 1}, 5, True, ["a", 5], [["hub:admin"]]])
@@ -637,7 +638,8 @@ def test_claims_are_found_by_name_or_along_a_path() -> None:
         rules,
     )
     assert (found.sub, found.sid, found.login_at) == ("7", "inner", (IAT - 3) * SECOND)
-    named = read(signed(**{"https://app.example/sid": "named", "ext": {"sid": "inner"}}), rules)
+    both: dict[str, Any] = {"https://app.example/sid": "named", "ext": {"sid": "inner"}}
+    named = read(signed(None, **both), rules)
     assert (named.sub, named.sid, named.login_at) == ("ada", "named", None)
 
 
