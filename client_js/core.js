@@ -59,7 +59,7 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
 
   /** What was begun before `close()` is still finished. */
   function assertOpen() {
-    if (session.isClosed()) throw failure({ code: "closed", title: "The client is closed" });
+    if (session.isClosed()) throw failure({ code: "closed", title: "Closed" });
   }
 
   /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.

@@ -2,12 +2,13 @@
  * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
- *   sid?: string | null, at?: number, pending?: boolean}} LogoutNotification why the session ended,
- *   as far as known; `pending` when the hub has not heard of it yet
+ *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
+ *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
+ *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
  * @typedef {{code: string, title?: string, retryable?: boolean, logout?: object}} Refusal
  */
 
-const MEMBERS = ["id", "scope", "reason", "message", "sid", "at", "pending"];
+const MEMBERS = "id scope reason message sid at pending reauthenticate".split(" ");
 
 /** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none

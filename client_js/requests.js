@@ -23,7 +23,7 @@ export const postLogout = (key, command) => ({
 /** @param {string | undefined} url @param {Session} session */
 export function createRequests(url, { credentials, refused, accepted }) {
   const { origin, href } = new URL(url ?? location.origin);
-  if (!/^https?:..[^/]+.$/.test(href)) throw new TypeError(`Not an http origin: ${url}`);
+  if (!/^https?:..[^/]+.$/.test(href)) throw new TypeError(`No http origin: ${url}`);
 
   /** With the credentials given, whatever they are. @param {string} path @param {Init} init
    * @returns {Promise<{status: number, body: any, token?: string}>} */
@@ -52,7 +52,7 @@ export function createRequests(url, { credentials, refused, accepted }) {
       credentials.accepted();
       return body;
     }
-    const refusal = { ...body, retryable: false, logout: body };
+    const refusal = { ...body, logout: body };
     if (status === 401 && body?.code && (await refused(refusal, token))) return call(path, init);
     throw failure(body);
   }

@@ -32,7 +32,8 @@ import { createCredentials } from "./credentials.js";
 import { toNotification } from "./frames.js";
 import { safely } from "./tasks.js";
 
-const ENDED = ["token_revoked", "token_expired", "token_too_old"];
+/** The codes of what is over: revoked, expired, too old, or to log in anew. */
+const ENDED = /_rev|_exp|_too_old|^login/;
 
 /** @param {Options} options @param {Part[]} parts told of each turn
  * @param {() => void} onHalt called at most once, when nothing more is to be tried */
@@ -147,7 +148,7 @@ export function createSession(options, parts, onHalt) {
       if (retryable || halted) return false;
       // Who had a login here and has none now is out, whoever took it away: the app, or its end.
       const gone = code === "token_missing" && ownSid;
-      const ended = gone || ENDED.includes(code);
+      const ended = gone || ENDED.test(code);
       const renewed = ended && (await credentials.renew(used, code));
       if (renewed || halted) return !halted;
       if (ended) {

@@ -38,6 +38,8 @@ def problem(error: HubError, status: int | None = None) -> web.Response:
         body |= {name: told[name] for name in ("id", "scope", "reason", "message", "at")}
     if isinstance(error, LoginRequired):
         body["reauthenticate"] = True
+    if error.retryable:
+        body["retryable"] = True
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="logout-hub"' + _challenge(error)

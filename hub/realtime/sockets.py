@@ -260,10 +260,11 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
     }
     if error.retry_after is not None:
         data["retry_after"] = round(error.retry_after, 3)
-    if isinstance(error, LoginRequired):
-        data["reauthenticate"] = True
     if error.logout is not None:
         data["logout"] = describe_logout(error.logout)
+    if isinstance(error, LoginRequired):
+        data["reauthenticate"] = True
+        data["logout"]["reauthenticate"] = True
     return data
 
 
