@@ -122,6 +122,7 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
   });
 
   for (const [what, answer] of /** @type {[string, any][]} */ ([
+    ["a token that is not valid yet", [401, { code: "token_not_yet_valid", retryable: true }]],
     ["a hub that is unavailable", [503, { code: "unavailable", title: "Later" }]],
     ["a 401 that is not the hub's", [401, "who are you?"]],
     ["a 200 that is not the hub's", [200, "please log in to this Wi-Fi"]],

@@ -185,6 +185,33 @@ describe("refusals", { concurrency: true }, () => {
     assert.equal(tries.length, 1);
   });
 
+  test("a login that was ended clears, and the app is told to have people log in anew", async (t) => {
+    const hub = await startHub(t);
+    const logout = { ...LOGOUT, reauthenticate: true };
+    const tries = refuse(hub.io, () => ({ code: "login_required", retryable: false, logout }));
+    const { client, storage, told } = startClient(t, hub, { token: () => "the same login's" });
+    await until("the app to be told", () => told.length === 1);
+    assert.deepEqual(told, [logout]);
+    assert.deepEqual(storage.entries(), { theme: "dark" });
+    assert.equal(client.state, "ended");
+    await quietWhile();
+    assert.equal(tries.length, 1);
+  });
+
+  test("a token that is not valid yet is waited for", async (t) => {
+    const hub = await startHub(t);
+    let early = true;
+    refuse(hub.io, () =>
+      early ? { code: "token_not_yet_valid", retryable: true, retry_after: 1 } : undefined,
+    );
+    const { client, storage, errors } = startClient(t, hub);
+    await reaches(client, "disconnected");
+    early = false;
+    await reaches(client, "connected");
+    assert.deepEqual(errors, []);
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
   test("an expired token without a way to a fresh one ends with the reason expired", async (t) => {
     const hub = await startHub(t);
     refuse(hub.io, () => ({ code: "token_expired", title: "Too old" }));
