@@ -18,6 +18,7 @@ from hub.api.openapi import hub_version
 from hub.app import create_app
 from hub.app import serve as serve_app
 from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
+from hub.inspection.command import inspect
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError, load_settings
 
@@ -35,6 +36,7 @@ def main() -> None:
 main.add_command(commands.logout)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
+main.add_command(inspect)
 
 
 @main.command()

@@ -29,7 +29,7 @@ FLOORS: dict[str, set[str]] = {
     "doctor": EDGE | {"app", "issuers_file"},
     "console": {"settings"},
     "commands": EDGE | {"api", "app", "console", "issuers_file"},
-    "inspection": EDGE | {"issuers_file"},
+    "inspection": EDGE | {"issuers_file", "console"},
     "cli": EDGE | {"api", "app", "inspection", "issuers_file", "doctor", "console", "commands"},
     "__main__": {"cli"},
     "__init__": EDGE | {"guard"},

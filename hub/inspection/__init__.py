@@ -1,0 +1,1 @@
+"""``logout-hub inspect``: why a token is taken or refused, and what to change."""

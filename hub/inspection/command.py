@@ -1,0 +1,111 @@
+"""The command that explains a token: reads it, finds the keys, asks for the verdict, shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from typing import BinaryIO
+
+import click
+
+from hub.access.issuers import make_keys
+from hub.access.keys import JwksKeys
+from hub.console import BadSetting, as_json, run, settings_or_stop
+from hub.core.issuers import Entry
+from hub.core.tokens import Header
+from hub.errors import HubError
+from hub.inspection.checks import Found
+from hub.inspection.verdict import Inspection, choose
+from hub.inspection.verdict import inspect as inspect_token
+from hub.inspection.words import show
+from hub.issuers_file import load_entries
+from hub.log import configure_logs
+from hub.settings import SettingsError
+
+MAX_READ = 100_000
+COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "unchecked": "yellow"}
+
+
+@click.command("inspect")
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.File("rb"),
+    default="-",
+    help="A file that holds the token.  [default: standard input]",
+)
+@click.option("--offline", is_flag=True, help="Fetch no keys: the signature may stay unchecked.")
+@as_json
+def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
+    """Say whether the hub takes a token, and why not, with what to change.
+
+    The token comes from standard input or a file, since other users see the arguments of a command.
+    Exits with 1 when the hub would refuse it. Whether a logout ended it is not asked.
+
+    \b
+    logout-hub inspect < token.txt
+    pbpaste | logout-hub inspect --json
+    """
+    settings = settings_or_stop()
+    configure_logs(settings.log_format)
+    try:
+        entries = load_entries(settings)
+    except SettingsError as error:
+        raise BadSetting(str(error)) from None
+    token = _read_token(token_file)
+    chosen = choose(token, entries)
+    found = run(_find_keys(*chosen, offline=offline)) if chosen else None
+    now = time.time_ns() // 1000
+    inspection = inspect_token(token, entries, found, now, in_file=settings.issuers is not None)
+    if as_json:
+        click.echo(json.dumps(inspection.describe()))
+    else:
+        _show(inspection)
+    if inspection.taken is False:
+        raise SystemExit(1)
+
+
+def _read_token(file: BinaryIO) -> str:
+    """Return the token in a file, without what is usual around one."""
+    if file is sys.stdin.buffer and sys.stdin.isatty():
+        click.echo("paste the token, then Enter and Ctrl+D:", err=True)
+    text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
+    token = text.removeprefix("Authorization:").strip()
+    if token[:7].lower() == "bearer ":
+        token = token[7:].strip()
+    if not token:
+        raise click.UsageError("There is no token on standard input, or in --token-file.")
+    return token
+
+
+async def _find_keys(header: Header, entry: Entry, *, offline: bool) -> Found:
+    if offline and entry.keys.is_fetched:
+        return None
+    async with contextlib.AsyncExitStack() as stack:
+        keys = make_keys(entry.keys)
+        if isinstance(keys, JwksKeys):
+            stack.push_async_callback(keys.aclose)
+        try:
+            return await keys.find(header)
+        except HubError as error:
+            return error
+
+
+def _show(inspection: Inspection) -> None:
+    refusal, reading = inspection.refusal, inspection.reading
+    if refusal is not None:
+        verdict = f"refused: {refusal.code}, {refusal.detail or refusal.title}"
+    elif inspection.taken:
+        verdict = "the hub takes this token, if no logout ended it"
+    else:
+        verdict = "the hub takes this token, if its signature is right and no logout ended it"
+    click.secho(verdict, fg="green" if refusal is None else "red", bold=True)
+    for check in inspection.checks:
+        level = click.style(f"{check.verdict:<9}", fg=COLOURS[check.verdict])
+        click.echo(f"{level} {check.name}: {check.detail}")
+        if check.advice:
+            click.echo(f"{'':9}   change: {check.advice}")
+    if reading is not None and reading.identity.scopes:
+        click.echo(f"{'':9} scopes: {show(' '.join(reading.identity.scopes))}")

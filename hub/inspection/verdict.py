@@ -1,0 +1,191 @@
+"""A token in, the hub's verdict with every check out: pure, with keys and the time as arguments.
+
+What the hub would do is asked of its own rules, in the order of `Issuers.verify`. The checks beside
+that verdict look at everything, also behind the first fault.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from hub.access.issuers import Issuers
+from hub.core.claims import first_claim, read_members
+from hub.core.issuers import Entry
+from hub.core.model import Identity, Micros, Standing, seconds
+from hub.core.revocation import judge
+from hub.core.tokens import (
+    MAX_TOKEN_BYTES,
+    Header,
+    Rules,
+    check_signature,
+    identify,
+    read_claims,
+    read_header,
+)
+from hub.errors import HubError, TokenInvalid
+from hub.inspection.checks import Check, Checks, Found, explain_form
+
+NO_LIMIT: Micros = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Whom a token speaks for, and from which claims that was read."""
+
+    identity: Identity
+    user_claim: str
+    session_claim: str
+    login_claim: str
+
+    def describe(self) -> dict[str, Any]:
+        """Return the reading for JSON; times are seconds."""
+        identity = self.identity
+        login = {"value": seconds(identity.login_at or 0), "claim": self.login_claim}
+        return {
+            "user": {"value": identity.sub, "claim": self.user_claim},
+            "session": {
+                "value": identity.sid,
+                "claim": self.session_claim or None,
+                "per_token": identity.per_token,
+            },
+            "login_time": None if identity.login_at is None else login,
+            "issued_at": seconds(identity.iat),
+            "expires_at": seconds(identity.exp),
+            "lives_until": seconds(identity.exp + identity.leeway),
+            "scopes": list(identity.scopes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The hub's verdict on a token, every check, and what is read in it, taken or not."""
+
+    checks: tuple[Check, ...]
+    refusal: HubError | None
+    is_verified: bool
+    entry: Entry | None = None
+    reading: Reading | None = None
+
+    @property
+    def taken(self) -> bool | None:
+        """Whether the hub takes it; None when that hangs on a signature that was not looked at."""
+        return False if self.refusal is not None else self.is_verified or None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the inspection for JSON."""
+        refusal = None
+        if self.refusal is not None:
+            detail = self.refusal.detail or self.refusal.title
+            refusal = {"code": self.refusal.code, "detail": detail}
+        return {
+            "taken": self.taken,
+            "refusal": refusal,
+            "issuer": None if self.entry is None else self.entry.name,
+            "preset": None if self.entry is None else self.entry.preset,
+            "checks": [asdict(check) for check in self.checks],
+            **({} if self.reading is None else self.reading.describe()),
+        }
+
+
+def choose(token: str, entries: Sequence[Entry]) -> tuple[Header, Entry] | None:
+    """Return the header of a token and the entry whose keys it needs; None when it has none."""
+    try:
+        header = read_header(token)
+        return header, Issuers(entries).find(header, read_claims(token).get("iss"))
+    except TokenInvalid:
+        return None
+
+
+def inspect(
+    token: str, entries: Sequence[Entry], found: Found, now: Micros, *, in_file: bool
+) -> Inspection:
+    """Return what there is to say of ``token``, with the keys that were found for its header.
+
+    ``in_file`` says that the entries are from a file, so that advice names its members.
+    """
+    refusal = decide(token, entries, found, now)
+    is_verified = found is not None
+    try:
+        header, claims = _open(token)
+    except TokenInvalid as error:
+        return Inspection((explain_form(token, error),), refusal, is_verified)
+    chosen = choose(token, entries)
+    entry = chosen[1] if chosen else _nearest(claims, entries)
+    checks = Checks(header, claims, entry, tuple(entries), in_file=in_file)
+    identity, unreadable = _identify(token, claims, checks.rules)
+    told = checks.all(token, found if chosen else None, identity, now)
+    if unreadable and not any(c.verdict == "bad" and c.name in ("user", "times") for c in told):
+        told.append(Check("claims", "bad", unreadable, "mend that claim at the issuer"))
+    if refusal is not None and not any(check.verdict == "bad" for check in told):
+        told.append(Check("rules", "bad", refusal.detail or refusal.title))
+    reading = None
+    if identity is not None:
+        rules = checks.rules
+        names = (first_claim(claims, of)[0] for of in (rules.user, rules.session, rules.login_time))
+        reading = Reading(identity, *names)
+    return Inspection(tuple(told), refusal, is_verified, chosen[1] if chosen else None, reading)
+
+
+def decide(token: str, entries: Sequence[Entry], found: Found, now: Micros) -> HubError | None:
+    """Return why the hub would refuse a token, if nothing ended it; None when it takes it.
+
+    With keys that were not looked for, this is the answer if the signature is right.
+    """
+    try:
+        header = read_header(token)
+        claims = read_claims(token)
+        entry = Issuers(entries).find(header, claims.get("iss"))
+        if found is not None:
+            claims = _verify(token, found, entry.rules)
+        identity = identify(claims, token, entry.rules)
+    except HubError as error:
+        return error
+    return judge(identity, Standing(now=now))
+
+
+def _verify(token: str, found: Sequence[Any] | HubError, rules: Rules) -> dict[str, Any]:
+    if isinstance(found, HubError):
+        raise found
+    refusal = TokenInvalid("there is no key")
+    for key in found:
+        try:
+            return check_signature(token, key, rules)
+        except TokenInvalid as error:
+            refusal = error
+    raise refusal
+
+
+def _open(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header and the claims of a token that has the form of one."""
+    try:
+        read_header(token)
+    except TokenInvalid:
+        if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
+            raise
+    header, _, _ = token.partition(".")
+    try:
+        members = read_members(urlsafe_b64decode(header + "=" * (-len(header) % 4)))
+    except ValueError:
+        raise TokenInvalid("not a signed JWT in compact form") from None
+    return members, read_claims(token)
+
+
+def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:
+    named = [entry for entry in entries if entry.rules.is_of(claims.get("iss"))]
+    return named[0] if named else entries[0] if len(entries) == 1 else None
+
+
+def _identify(token: str, claims: dict[str, Any], rules: Rules) -> tuple[Identity | None, str]:
+    """Return whom a token speaks for, whoever it is of and for; or why that cannot be read."""
+    lenient = msgspec.structs.replace(
+        rules, issuer=None, aliases=(), audience=None, max_lifetime=NO_LIMIT
+    )
+    try:
+        return identify(claims, token, lenient), ""
+    except TokenInvalid as error:
+        return None, error.detail

@@ -1,0 +1,36 @@
+"""Values of a token, times and lengths of time, as text for people."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from hub.core.model import SECOND, Micros
+
+MAX_SHOWN = 200
+
+
+def show(value: Any) -> str:
+    """Return a value of a token as text that does a terminal no harm."""
+    if isinstance(value, list | tuple) and value:
+        text = ", ".join(show(item) for item in value)
+    else:
+        plain = isinstance(value, str) and value.isprintable() and value
+        text = value if plain else json.dumps(value)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+def show_time(at: Micros) -> str:
+    """Return a time for people."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def show_span(span: Micros) -> str:
+    """Return a length of time for people, in the two largest units that it has."""
+    left, parts = abs(span) // SECOND, []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
