@@ -131,7 +131,10 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
 @main.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check settings, store and clock, and say what to mend. Exits with 1 when anything is bad."""
+    """Check settings, issuers, store and clock, and say what to mend.
+
+    Exits with 1 when anything is bad.
+    """
     try:
         findings = run(doctor_module.examine(load_settings()))
     except SettingsError as error:

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import aiohttp
 import structlog
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisClusterException, RedisError
 
+from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_keys
+from hub.core.issuers import Entry, Source
 from hub.core.model import SECOND
 from hub.core.servers import Kind, Servers, read_servers
+from hub.core.tokens import ALGORITHMS
+from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_topology
 from hub.store.link import dialer
@@ -25,6 +30,8 @@ Level = Literal["good", "fair", "bad"]
 
 OLDEST_REDIS = (6, 2)
 CLOCK_STEP = 2 * SECOND
+FETCH_PATIENCE = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
+ANY_AUDIENCE = "any: tokens that this issuer made for other apps act here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +49,68 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Return what there is to say about these settings, the store and the clock."""
-    findings = _examine_settings(settings)
+    try:
+        entries = load_entries(settings)
+    except SettingsError as error:
+        found = [Finding("settings", "bad", str(error))]
+    else:
+        pinned = dict.fromkeys(name for entry in entries for name in entry.rules.algorithms)
+        found = [Finding("settings", "good", f"tokens are verified with {', '.join(pinned)}")]
+        if settings.issuers is not None or entries[0].keys.is_fetched:
+            found += await examine_issuers(entries)
+    return [*found, *_examine_settings(settings), *await _examine_store(settings)]
+
+
+async def _examine_store(settings: Settings) -> list[Finding]:
+    """Look at the store, and at its clock."""
     if settings.redis_url is None:
         detail = "in this process's memory: one replica only, forgotten at a restart"
-        return [*findings, Finding("store", "fair", detail)]
+        return [Finding("store", "fair", detail)]
     url = settings.redis_url.get_secret_value()
     servers = read_servers(url)
     match servers.kind:
         case Kind.ONE:
-            return findings + await _examine_server(dialer(url))
+            return await _examine_server(dialer(url))
         case Kind.SENTINEL:
-            return findings + await _examine_guarded(servers)
+            return await _examine_guarded(servers)
         case Kind.CLUSTER:
-            return findings + await _examine_cluster(servers)
+            return await _examine_cluster(servers)
+
+
+async def examine_issuers(entries: Sequence[Entry], ssl: Any = True) -> list[Finding]:
+    """Look at where the keys of each issuer are, and at whom its tokens are for."""
+    findings = []
+    async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
+        for number, entry in enumerate(entries, 1):
+            # Two entries may be of one issuer.
+            name = f"{number} {entry.name}" if len(entries) > 1 else entry.name
+            if not entry.keys.is_fetched:
+                detail = f"{entry.keys.kind.value} from the settings"
+                findings.append(Finding(f"keys {name}", "good", detail))
+                continue
+            findings.append(await _examine_keys(name, entry, http, ssl))
+            wanted = ", ".join(entry.rules.audience or ())
+            anybody = Finding(f"audience {name}", "fair", ANY_AUDIENCE)
+            findings.append(Finding(f"audience {name}", "good", wanted) if wanted else anybody)
+    return findings
+
+
+async def _examine_keys(name: str, entry: Entry, http: aiohttp.ClientSession, ssl: Any) -> Finding:
+    url = entry.keys.values[0]
+    try:
+        if entry.keys.kind is Source.DISCOVERY:
+            url = await discover(http, url, ssl)
+        keys = await fetch_keys(http, url, discovers=False, ssl=ssl)
+    except FETCH_FAILURES as error:
+        text = str(error) or type(error).__name__
+        return Finding(f"keys {name}", "bad", text if url in text else f"{url}: {text}")
+    count = len({(key.key_id, key.key_type) for key in keys})
+    served = [a for a in ALGORITHMS if a in {key.algorithm_name for key in keys}]
+    detail = f"{count} at {url}, for {', '.join(served)}"
+    if set(served).isdisjoint(entry.rules.algorithms):
+        taken = ", ".join(entry.rules.algorithms)
+        return Finding(f"keys {name}", "bad", f"{detail}, and {taken} are taken: set algorithms")
+    return Finding(f"keys {name}", "good", detail)
 
 
 async def _examine_server(pool: ConnectionPool) -> list[Finding]:
@@ -128,7 +184,7 @@ async def refuse_unsafe(settings: Settings) -> None:
     Raises:
         SettingsError: in one line that says what to set.
     """
-    for finding in await examine(settings):
+    for finding in await _examine_store(settings):
         if finding.check.startswith("maxmemory-policy") and finding.level == "bad":
             raise SettingsError(f"HUB_REDIS_URL: maxmemory-policy is {finding.detail}")
         if finding.check.startswith("persistence") and finding.level == "fair":
@@ -137,12 +193,6 @@ async def refuse_unsafe(settings: Settings) -> None:
 
 def _examine_settings(settings: Settings) -> list[Finding]:
     findings = []
-    if settings.has_key:
-        pinned = ", ".join(settings.algorithms)
-        findings.append(Finding("settings", "good", f"tokens are verified with {pinned}"))
-    else:
-        missing = "set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL"
-        findings.append(Finding("settings", "bad", missing))
     if settings.admin_token is None:
         findings.append(
             Finding("admin", "fair", "HUB_ADMIN_TOKEN is not set: no admin calls by it")

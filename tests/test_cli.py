@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from hub.cli import main
 from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
+from tests.access.test_keys import EC
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
@@ -481,6 +483,81 @@ async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
             _, err = await process.communicate()
     assert process.returncode == 1
     assert one_line(err.decode())
+
+
+# Explaining a token
+
+
+def inspected(text: str, *args: str, **variables: str) -> Ended:
+    """Run `inspect` with this on standard input."""
+    result = CliRunner(env=variables).invoke(main, ["inspect", *args], input=text)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.mark.parametrize("before", ["", "  ", "Bearer ", "bearer  ", "Authorization: Bearer "])
+def test_inspect_says_that_a_token_is_taken(before: str) -> None:
+    """Exit code 0, as it was copied, and neither the signature nor the whole token is printed."""
+    text = token("ada", "s-1", scope="a b")
+    people = inspected(f"{before}{text}\n", **KEYED)
+    programs = inspected(f"{before}{text}\n", "--json", **KEYED)
+    assert (people.code, people.err, programs.code, programs.err) == (0, "", 0, "")
+    assert people.out.startswith("the hub takes this token")
+    assert "s-1 (sid)" in people.out
+    told = json.loads(programs.out)
+    assert (told["taken"], told["user"]["value"], told["scopes"]) == (True, "ada", ["a", "b"])
+    for out in (people.out, programs.out):
+        assert text not in out
+        assert text.rpartition(".")[2] not in out
+        assert SECRET not in out
+
+
+def test_inspect_says_why_a_token_is_refused(tmp_path: Path) -> None:
+    """Exit code 1, with what to change; from a file as well."""
+    file = tmp_path / "token"
+    file.write_text(token("ada", lifetime=100_000))
+    for ended in (
+        at_once("inspect", "--token-file", str(file), **KEYED),
+        inspected(file.read_text(), **KEYED),
+    ):
+        assert (ended.code, ended.err) == (1, "")
+        assert ended.out.startswith("refused: token_invalid")
+        assert "HUB_TOKEN_MAX_LIFETIME=100000" in ended.out
+    told = json.loads(at_once("inspect", "--json", "--token-file", str(file), **KEYED).out)
+    assert (told["taken"], told["refusal"]["code"]) == (False, "token_invalid")
+
+
+@pytest.mark.parametrize("junk", ["x", "a.b.c", "\x00\xff", "é", "x" * 200_000, "\x1b[31m"])
+def test_inspect_is_not_upset_by_anything(junk: str) -> None:
+    """What is no token is refused in plain words."""
+    ended = inspected(junk, **KEYED)
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out.startswith("refused: token_invalid")
+    assert "\x1b" not in ended.out
+
+
+def test_inspect_needs_a_token_and_settings() -> None:
+    """Exit code 2; a token among the arguments is not taken, since others could see it."""
+    assert inspected("", **KEYED).code == 2
+    assert inspected(" \n", **KEYED).code == 2
+    assert inspected(token("ada"), token("ada"), **KEYED).code == 2
+    assert inspected(token("ada"), "--token-file", "/nowhere", **KEYED).code == 2
+    ended = inspected(token("ada"))
+    assert (ended.code, "HUB_JWT_ISSUER" in one_line(ended.err)) == (2, True)
+
+
+def test_inspect_fetches_no_keys_offline() -> None:
+    """The signature stays open, and so does the verdict; all else is told."""
+    variables = {"HUB_JWT_ISSUER": "https://127.0.0.1:1", "HUB_JWT_AUDIENCE": "app"}
+    claims = {"iss": "https://127.0.0.1:1", "aud": "app", "sub": "ada", "sid": "s"}
+    now = int(time.time())
+    text = jwt.encode({**claims, "iat": now, "exp": now + 60}, EC, "ES256", headers={"kid": "k"})
+    ended = inspected(text, "--offline", "--json", **variables)
+    assert (ended.code, json.loads(ended.out)["taken"]) == (0, None)
+    assert "if its signature is right" in inspected(text, "--offline", **variables).out
+    ended = inspected(text, "--json", **variables)
+    assert (ended.code, json.loads(ended.out)["refusal"]["code"]) == (1, "unavailable")
 
 
 # Examining

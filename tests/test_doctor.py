@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from hub.doctor import Finding, examine
+from hub.doctor import Finding, examine, refuse_unsafe
+from tests.access.test_discovery import OPENID, open_site
+from tests.access.test_keys import EC, published
 from tests.ports import free_port
 from tests.redis_server import MASTER, Clustered, Guarded, RedisServer
-from tests.site import settings
+from tests.site import SECRET, settings
 
 
 async def findings(**changes: object) -> dict[str, Finding]:
@@ -135,6 +139,85 @@ async def test_a_hub_without_a_key_is_bad() -> None:
     found = await findings(jwt_secret=None)
     assert found["settings"].level == "bad"
     assert "HUB_JWT_SECRET" in found["settings"].detail
+
+
+async def test_the_keys_of_an_issuer_are_looked_for() -> None:
+    """Where they were found, how many, for which algorithms, and whom its tokens are for."""
+    async with open_site(None) as site:
+        site.tells(OPENID, site.url, f"{site.url}/keys")
+        site.pages["/keys"]["keys"].append(published(EC, "ES256", "ec-1"))
+        changes = {"jwt_secret": None, "jwt_issuer": site.url, "jwt_audience": "shop"}
+        found = await findings(**changes)
+        keys, audience = found[f"keys {site.url}"], found[f"audience {site.url}"]
+        assert (keys.level, audience.level) == ("good", "good")
+        assert keys.detail.startswith(f"2 at {site.url}/keys, for RS256, ")
+        assert keys.detail.endswith(", ES256")
+        assert audience.detail == "shop"
+        anybody = await findings(**{**changes, "jwt_audience": "*"})
+        assert anybody[f"audience {site.url}"].level == "fair"
+        wrong = await findings(**changes, jwt_algorithms=("EdDSA",))
+        assert wrong[f"keys {site.url}"].level == "bad"
+        assert "EdDSA" in wrong[f"keys {site.url}"].detail
+
+
+async def test_an_issuer_that_cannot_be_asked_is_bad() -> None:
+    """In one line with the address and the cause, whether the metadata or the keys are missing."""
+    async with open_site(None) as site:
+        changes = {"jwt_secret": None, "jwt_issuer": site.url, "jwt_audience": "shop"}
+        nowhere = (await findings(**changes))[f"keys {site.url}"]
+        assert (nowhere.level, "\n" in nowhere.detail) == ("bad", False)
+        assert f"{site.url}{OPENID}: " in nowhere.detail
+        assert "404" in nowhere.detail
+        site.tells(OPENID, site.url, f"{site.url}/nothing")
+        keyless = (await findings(**changes))[f"keys {site.url}"]
+        assert (keyless.level, f"{site.url}/nothing" in keyless.detail) == ("bad", True)
+        site.tells(OPENID, "https://evil.example", f"{site.url}/keys")
+        other = (await findings(**changes))[f"keys {site.url}"]
+        assert (other.level, "https://evil.example" in other.detail) == ("bad", True)
+
+
+async def test_each_issuer_of_a_file_is_looked_at(tmp_path: Path) -> None:
+    """Also two entries of one issuer; a secret is named as the source and not told."""
+    async with open_site(None) as site:
+        file = tmp_path / "issuers.toml"
+        file.write_text(
+            f'[[issuer]]\niss = "{site.url}"\njwks_url = "{site.url}/keys"\naudience = "a"\n'
+            f'[[issuer]]\niss = "{site.url}"\nsecret = "{SECRET}"\n'
+        )
+        found = await findings(jwt_secret=None, issuers=str(file))
+        assert found[f"keys 1 {site.url}"].level == "good"
+        assert found[f"keys 2 {site.url}"].detail == "secret from the settings"
+        assert site.asked == ["/keys"]
+        assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (None, "No such file"),
+        ("[[issuer", "not TOML"),
+        ('[[issuer]]\niss = "https://id.example"', "audience"),
+        ('[[issuer]]\niss = "https://id.example"\naudience = 5', "audience"),
+    ],
+)
+async def test_a_bad_file_of_issuers_is_one_line(
+    tmp_path: Path, text: str | None, part: str
+) -> None:
+    """It names the variable, the file and what is wrong."""
+    file = tmp_path / "issuers.toml"
+    if text is not None:
+        file.write_text(text)
+    found = (await findings(jwt_secret=None, issuers=str(file)))["settings"]
+    assert (found.level, "\n" in found.detail) == ("bad", False)
+    assert found.detail.startswith(f"HUB_ISSUERS: {file}: ")
+    assert part in found.detail
+
+
+async def test_a_start_does_not_wait_for_an_issuer() -> None:
+    """What is asked before the hub serves is about the store only."""
+    async with open_site(None) as site:
+        await refuse_unsafe(settings(jwt_secret=None, jwt_issuer=site.url, jwt_audience="shop"))
+        assert site.asked == []
 
 
 async def test_what_works_only_in_part_is_fair() -> None:

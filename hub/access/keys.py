@@ -168,15 +168,18 @@ async def fetch_keys(
         ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
     """
     if discovers:
-        url = await _discover(http, url, ssl)
+        url = await discover(http, url, ssl)
     return _read_key_set(await _get(http, url, ssl))
 
 
-async def _discover(http: aiohttp.ClientSession, issuer: str, ssl: Any) -> str:
+async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) -> str:
     """Return where an issuer says that its keys are.
 
     By OpenID Connect Discovery 1.0 section 4, else by RFC 8414 section 3. Nobody but the issuer
     itself may say so (sections 4.3 and 3.3).
+
+    Raises:
+        ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
     """
     failures = []
     for url in discovery_addresses(issuer):
