@@ -72,7 +72,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     if demo:
         settings = suit_demo(settings)
     entries = load_entries(settings)
-    store, issuers, metrics = create_store(settings, entries), Issuers(entries), Metrics()
+    store, metrics = create_store(settings, entries), Metrics()
+    issuers = Issuers(entries, metrics)
     authority = Authority(store, issuers)
     logouts = Logouts(store, metrics)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)

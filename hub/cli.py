@@ -129,14 +129,16 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
 
 
 @main.command()
+@click.option("--url", metavar="URL", help="A running hub, to ask what its tokens are like.")
 @as_json
-def doctor(as_json: bool) -> None:
+def doctor(url: str | None, as_json: bool) -> None:
     """Check settings, issuers, store and clock, and say what to mend.
 
-    Exits with 1 when anything is bad.
+    With --url it also asks a running hub whether its tokens name their logins. Exits with 1 when
+    anything is bad.
     """
     try:
-        findings = run(doctor_module.examine(load_settings()))
+        findings = run(doctor_module.examine(load_settings(), url))
     except SettingsError as error:
         findings = [doctor_module.Finding("settings", "bad", str(error))]
     if as_json:

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import aiohttp
 import structlog
+from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisClusterException, RedisError
 
-from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_keys
+from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_bytes, fetch_keys
 from hub.core.issuers import Entry, Source
 from hub.core.model import SECOND
 from hub.core.servers import Kind, Servers, read_servers
@@ -47,8 +48,11 @@ class Finding:
         return asdict(self)
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Return what there is to say about these settings, the store and the clock."""
+async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
+    """Return what there is to say about these settings, the issuers, the store and the clock.
+
+    ``url`` is the address of a hub that runs, to ask what tokens it saw.
+    """
     try:
         entries = load_entries(settings)
     except SettingsError as error:
@@ -58,7 +62,41 @@ async def examine(settings: Settings) -> list[Finding]:
         found = [Finding("settings", "good", f"tokens are verified with {', '.join(pinned)}")]
         if settings.issuers is not None or entries[0].keys.is_fetched:
             found += await examine_issuers(entries)
+    found += [] if url is None else await _examine_tokens(url)
     return [*found, *_examine_settings(settings), *await _examine_store(settings)]
+
+
+async def _examine_tokens(url: str) -> list[Finding]:
+    """Look at whether the tokens that a hub saw since its start name their logins."""
+    address = f"{url.rstrip('/')}/metrics"
+    try:
+        async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
+            text = (await fetch_bytes(http, address)).decode()
+        seen = _count_tokens(text)
+    except FETCH_FAILURES as error:
+        detail = f"{address}: {str(error) or type(error).__name__}"
+        return [Finding("tokens", "bad", detail)]
+    if not seen:
+        return [Finding("tokens", "fair", f"{url} has seen none yet")]
+    findings = []
+    for issuer, counts in seen.items():
+        unnamed, count = counts.get("unnamed", 0), sum(counts.values())
+        detail = f"{unnamed} of {count} that {url} has seen name no login"
+        if unnamed:
+            detail += ": each refresh is a session of its own; see logout-hub inspect"
+        findings.append(Finding(f"tokens {issuer}", "fair" if unnamed else "good", detail))
+    return findings
+
+
+def _count_tokens(text: str) -> dict[str, dict[str, int]]:
+    """Return how many tokens a hub's metrics tell of, by issuer and by what names their login."""
+    seen: dict[str, dict[str, int]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "hub_tokens_total":
+                counts = seen.setdefault(sample.labels["issuer"], {})
+                counts[sample.labels["login"]] = round(sample.value)
+    return seen
 
 
 async def _examine_store(settings: Settings) -> list[Finding]:

@@ -89,6 +89,12 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
+        self.tokens = Counter(
+            "hub_tokens",
+            "Tokens verified, by issuer entry and by whether they named their login",
+            ["issuer", "login"],
+            registry=self.registry,
+        )
         self.requests = Counter(
             "hub_requests",
             "HTTP requests, by route and status",

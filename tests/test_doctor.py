@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import jwt
 import pytest
 
 from hub.doctor import Finding, examine, refuse_unsafe
@@ -11,7 +13,7 @@ from tests.access.test_discovery import OPENID, open_site
 from tests.access.test_keys import EC, published
 from tests.ports import free_port
 from tests.redis_server import MASTER, Clustered, Guarded, RedisServer
-from tests.site import SECRET, settings
+from tests.site import SECRET, running, settings, token
 
 
 async def findings(**changes: object) -> dict[str, Finding]:
@@ -211,6 +213,28 @@ async def test_a_bad_file_of_issuers_is_one_line(
     assert (found.level, "\n" in found.detail) == ("bad", False)
     assert found.detail.startswith(f"HUB_ISSUERS: {file}: ")
     assert part in found.detail
+
+
+async def test_a_running_hub_is_asked_whether_tokens_name_their_logins() -> None:
+    """An issuer whose tokens do not is pointed out, with how many there were."""
+    async with running(settings()) as hub:
+        first = await examine(settings(), hub.url)
+        assert [(f.check, f.level) for f in first if "tokens" in f.check] == [("tokens", "fair")]
+        await hub.call("GET", "/verify", token("ada", "s-1"))
+        told = {finding.check: finding for finding in await examine(settings(), f"{hub.url}/")}
+        assert told["tokens any issuer"].level == "good"
+        now = int(time.time())
+        unnamed = {"sub": "ada", "iat": now, "exp": now + 60}
+        await hub.call("GET", "/verify", jwt.encode(unnamed, SECRET, "HS256"))
+        told = {finding.check: finding for finding in await examine(settings(), hub.url)}
+        assert told["tokens any issuer"].level == "fair"
+        assert told["tokens any issuer"].detail.startswith("1 of 2 ")
+        odd = {
+            finding.check: finding for finding in await examine(settings(), f"{hub.url}/healthz")
+        }
+        assert odd["tokens"].level == "bad"
+    gone = {finding.check: finding for finding in await examine(settings(), hub.url)}
+    assert (gone["tokens"].level, hub.url in gone["tokens"].detail) == ("bad", True)
 
 
 async def test_a_start_does_not_wait_for_an_issuer() -> None:

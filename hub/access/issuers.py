@@ -19,6 +19,7 @@ from hub.core.tokens import (
     read_header,
 )
 from hub.errors import TokenInvalid
+from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,8 @@ class Issuers:
     To be closed in the end.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._entries = tuple(entries)
         self._keys: dict[KeySource, Keys] = {e.keys: make_keys(e.keys) for e in self._entries}
         self._replaced = 0
@@ -102,6 +104,8 @@ class Issuers:
         if claims is None:
             raise refusal
         identity = identify(claims, token, entry.rules)
+        login = "unnamed" if identity.per_token else "named"
+        self._metrics.tokens.labels(issuer=entry.name, login=login).inc()
         if identity.per_token:
             self._warn_once(entry)
         return identity

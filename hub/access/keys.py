@@ -169,7 +169,7 @@ async def fetch_keys(
     """
     if discovers:
         url = await discover(http, url, ssl)
-    return _read_key_set(await _get(http, url, ssl))
+    return _read_key_set(await fetch_bytes(http, url, ssl))
 
 
 async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) -> str:
@@ -184,7 +184,7 @@ async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) ->
     failures = []
     for url in discovery_addresses(issuer):
         try:
-            document = msgspec.json.decode(await _get(http, url, ssl))
+            document = msgspec.json.decode(await fetch_bytes(http, url, ssl))
         except FETCH_FAILURES as error:
             failures.append(f"{url}: {str(error) or type(error).__name__}")
             continue
@@ -210,7 +210,12 @@ def discovery_addresses(issuer: str) -> tuple[str, ...]:
     )
 
 
-async def _get(http: aiohttp.ClientSession, url: str, ssl: Any) -> bytes:
+async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) -> bytes:
+    """Return what is at an address: at most 1 MB, and no redirect is followed.
+
+    Raises:
+        ClientError, TimeoutError, OSError, ValueError: when it is not answered with 200.
+    """
     async with http.get(url, allow_redirects=False, ssl=ssl, raise_for_status=True) as answer:
         if answer.status != 200:
             raise ValueError(f"answered {answer.status}")

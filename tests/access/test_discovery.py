@@ -225,13 +225,13 @@ async def test_keys_are_not_fetched_from_any_address(
     """Over https, or http on this machine; what else the metadata names is not even asked."""
     issuer.tells(OPENID, issuer.url, address)
     fetched: list[str] = []
-    get = keys_module._get
+    get = keys_module.fetch_bytes
 
     async def note(http: Any, url: str, context: Any) -> bytes:
         fetched.append(url)
         return await get(http, url, context)
 
-    monkeypatch.setattr(keys_module, "_get", note)
+    monkeypatch.setattr(keys_module, "fetch_bytes", note)
     async with keys_of(issuer.url, contexts) as keys:
         with pytest.raises(Unavailable):
             await keys.find(named())
