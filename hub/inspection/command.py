@@ -16,7 +16,7 @@ from hub.console import BadSetting, as_json, run, settings_or_stop
 from hub.core.issuers import Entry
 from hub.core.tokens import Header
 from hub.errors import HubError
-from hub.inspection.checks import Found
+from hub.inspection.envelope import Found
 from hub.inspection.verdict import Inspection, choose
 from hub.inspection.verdict import inspect as inspect_token
 from hub.inspection.words import show

@@ -28,7 +28,9 @@ from hub.core.tokens import (
     read_header,
 )
 from hub.errors import HubError, TokenInvalid
-from hub.inspection.checks import Check, Checks, Found, explain_form
+from hub.inspection import content, envelope
+from hub.inspection.envelope import Found, explain_form
+from hub.inspection.subject import Check, Subject
 
 NO_LIMIT: Micros = 2**62
 
@@ -116,19 +118,40 @@ def inspect(
         return Inspection((explain_form(token, error),), refusal, is_verified)
     chosen = choose(token, entries)
     entry = chosen[1] if chosen else _nearest(claims, entries)
-    checks = Checks(header, claims, entry, tuple(entries), in_file=in_file)
-    identity, unreadable = _identify(token, claims, checks.rules)
-    told = checks.all(token, found if chosen else None, identity, now)
+    subject = Subject(header, claims, entry, tuple(entries), in_file)
+    identity, unreadable = _identify(token, claims, subject.rules)
+    told = _check_all(subject, token, found if chosen else None, identity, now)
     if unreadable and not any(c.verdict == "bad" and c.name in ("user", "times") for c in told):
         told.append(Check("claims", "bad", unreadable, "mend that claim at the issuer"))
     if refusal is not None and not any(check.verdict == "bad" for check in told):
         told.append(Check("rules", "bad", refusal.detail or refusal.title))
     reading = None
     if identity is not None:
-        rules = checks.rules
+        rules = subject.rules
         names = (first_claim(claims, of)[0] for of in (rules.user, rules.session, rules.login_time))
         reading = Reading(identity, *names)
     return Inspection(tuple(told), refusal, is_verified, chosen[1] if chosen else None, reading)
+
+
+def _check_all(
+    subject: Subject, token: str, found: Found, identity: Identity | None, now: Micros
+) -> list[Check]:
+    """Return every check, in the order in which one would mend what they find."""
+    readings = [content.check_audience(subject), content.check_user(subject)]
+    if identity is not None:
+        readings += [
+            content.check_session(subject, identity),
+            content.check_login_time(subject, identity),
+        ]
+    return [
+        Check("form", "good", f"a JWT of {len(token)} bytes"),
+        envelope.check_kind(subject),
+        envelope.check_issuer(subject, fits=all(check.verdict == "good" for check in readings)),
+        envelope.check_algorithm(subject),
+        envelope.check_signature(subject, token, found),
+        *readings,
+        *content.check_times(subject, now),
+    ]
 
 
 def decide(token: str, entries: Sequence[Entry], found: Found, now: Micros) -> HubError | None:

@@ -19,7 +19,7 @@ from hub.core.model import SECOND
 from hub.core.presets import PRESETS
 from hub.core.recognition import recognize
 from hub.errors import HubError, TokenInvalid, Unavailable
-from hub.inspection.checks import Check
+from hub.inspection.subject import Check
 from hub.inspection.verdict import Inspection, choose, inspect
 from tests.core.test_tokens import CLAIMS, IAT, encode, sign
 
@@ -378,11 +378,13 @@ async def test_an_id_token_is_pointed_out() -> None:
 
 async def test_what_is_shown_does_a_terminal_no_harm() -> None:
     """Controls from a token are escaped, and long values cut."""
-    text = token(iss="\x1b[31m" + "x" * 999, sub="\x07", aud=["\x1b]0;x\x07"])
-    for check in (await look(text, entries_of())).checks:
-        assert check.detail.isprintable()
-        assert check.advice.isprintable()
-        assert len(check.detail) < 1000
+    for bad in ("\x1b[31m", "\x9b31m", "\u202e", "\ud800", "x" * 999):
+        for iss in (f"https://id.example/{bad}", "https://id.example/"):
+            text = token(iss=iss, sub=bad, aud=[bad], sid=bad, kid=bad)
+            for check in (await look(text, entries_of())).checks:
+                assert check.detail.isprintable()
+                assert check.advice.isprintable()
+                assert len(check.detail + check.advice) < 1000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""Checks of what a token claims: for whom it is, who and which login it names, and its times."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.claims import find_claim, first_claim, is_name, read_date, read_id
+from hub.core.model import SECOND, Identity, Micros, Standing
+from hub.core.recognition import AUDIENCE_TIPS, LOGIN_CLAIMS, LOGIN_TIPS, PARTY_CLAIMS
+from hub.core.revocation import judge
+from hub.core.tokens import AUTH_TIME, check_parties
+from hub.errors import TokenExpired, TokenInvalid
+from hub.inspection.subject import Check, Subject
+from hub.inspection.words import show, show_span, show_time
+
+
+def check_audience(subject: Subject) -> Check:
+    """Return whether the token is for whom the entry wants it to be."""
+    rules, present = subject.rules, ", ".join(_parties(subject)) or "nobody"
+    if subject.entry is None:
+        return Check("audience", "unchecked", f"for {present}")
+    if rules.audience is None:
+        detail = f"for {present}; any is taken"
+        if not subject.entry.keys.is_fetched:
+            return Check("audience", "good", detail)
+        advice = f"the issuer's other apps act here too: {subject.setting('audience')} mends it"
+        return Check("audience", "fair", detail, advice)
+    try:
+        check_parties(subject.claims, msgspec.structs.replace(rules, issuer=None))
+    except TokenInvalid:
+        wanted = f"{', '.join(rules.audience)} in {' or '.join(rules.audience_claims)}"
+        return Check(
+            "audience", "bad", f"for {present}; wanted is {wanted}", _mend_audience(subject)
+        )
+    return Check("audience", "good", f"for {present}")
+
+
+def _parties(subject: Subject) -> list[str]:
+    given = ((name, find_claim(subject.claims, name)) for name in PARTY_CLAIMS)
+    return [f"{show(value)} ({name})" for name, value in given if value is not None]
+
+
+def _mend_audience(subject: Subject) -> str:
+    for name in PARTY_CLAIMS[1:]:
+        if find_claim(subject.claims, name) in (subject.rules.audience or ()):
+            return subject.setting("audience_claims", ["aud", name])
+    given = (find_claim(subject.claims, name) for name in PARTY_CLAIMS)
+    names = [value[0] if isinstance(value, list) and value else value for value in given]
+    first = next((name for name in names if isinstance(name, str) and is_name(name)), None)
+    tip = AUDIENCE_TIPS.get(subject.preset, "or let the app ask for tokens of that audience")
+    return f"if that is your app: {subject.setting('audience', first)}; {tip}"
+
+
+def check_user(subject: Subject) -> Check:
+    """Return whether the token says who it speaks for."""
+    claim, value = first_claim(subject.claims, subject.rules.user)
+    if not claim:
+        others = [n for n in ("sub", "user_id", "uid", "oid") if n in subject.claims]
+        advice = subject.setting("user", others[0]) if others else "let the issuer write it"
+        detail = f"the claim {' or '.join(subject.rules.user)} is missing"
+        return Check("user", "bad", detail, advice)
+    try:
+        return Check("user", "good", f"{show(read_id(claim, value))} ({claim})")
+    except TokenInvalid as error:
+        advice = f"name another claim: {subject.setting('user')}"
+        return Check("user", "bad", error.detail, advice)
+
+
+def check_session(subject: Subject, identity: Identity) -> Check:
+    """Return whether the token names its login, so that a refresh keeps the session."""
+    claim, _ = first_claim(subject.claims, subject.rules.session)
+    if not identity.per_token:
+        return Check("session", "good", f"{show(identity.sid)} ({claim})")
+    source = "jti" if subject.claims.get("jti") is not None else "a hash of the token"
+    detail = f"{show(identity.sid)} ({source}), per token: each refresh is a new session"
+    others = [
+        name
+        for name in (*LOGIN_CLAIMS, *subject.claims)
+        if name.rpartition("/")[2] in LOGIN_CLAIMS and find_claim(subject.claims, name)
+    ]
+    if others:
+        advice = subject.setting("session", others[0])
+    else:
+        usual = "let the issuer write the login's id, sid, into access tokens"
+        advice = LOGIN_TIPS.get(subject.preset, usual)
+    return Check("session", "fair", detail, advice)
+
+
+def check_login_time(subject: Subject, identity: Identity) -> Check:
+    """Return whether the token says when its login was, so that a logout ends it for good."""
+    claim, _ = first_claim(subject.claims, subject.rules.login_time)
+    if identity.login_at is not None:
+        return Check("login time", "good", f"{show_time(identity.login_at)} ({claim})")
+    detail = "not told: after a logout a refresh may revive a session that the hub never saw"
+    if find_claim(subject.claims, "amr.0.timestamp") is not None:
+        advice = subject.setting("login_time", "amr.0.timestamp")
+    else:
+        advice = f"let the issuer write {AUTH_TIME} into access tokens"
+    return Check("login time", "fair", detail, advice)
+
+
+def check_times(subject: Subject, now: Micros) -> list[Check]:
+    """Return the checks of how long the token lives, and of whether it does by this clock."""
+    missing = [name for name in ("iat", "exp") if subject.claims.get(name) is None]
+    if missing:
+        advice = "let the issuer write it: a token without an end is never taken"
+        return [Check("times", "bad", f"the claim {missing[0]} is missing", advice)]
+    try:
+        iat, exp, nbf = (
+            read_date(name, subject.claims.get(name) or 0) for name in ("iat", "exp", "nbf")
+        )
+    except TokenInvalid as error:
+        return [Check("times", "bad", error.detail, "let the issuer write seconds since 1970")]
+    return [_lifetime(subject, exp - iat), _clock(subject, iat, exp, nbf, now)]
+
+
+def _lifetime(subject: Subject, lifetime: Micros) -> Check:
+    most = subject.rules.max_lifetime
+    if lifetime <= 0:
+        return Check("lifetime", "bad", "exp does not follow iat", "mend it at the issuer")
+    if lifetime <= most:
+        return Check("lifetime", "good", show_span(lifetime))
+    detail = f"{show_span(lifetime)}, and at most {show_span(most)} is taken"
+    need = -(-lifetime // SECOND)
+    advice = f"shorten it at the issuer, or {subject.setting('max_lifetime', need)}"
+    return Check("lifetime", "bad", detail, advice)
+
+
+def _clock(subject: Subject, iat: Micros, exp: Micros, nbf: Micros, now: Micros) -> Check:
+    leeway = subject.rules.leeway
+    about = Identity(user="", sub="", iss="", sid="", iat=iat, exp=exp, nbf=nbf, leeway=leeway)
+    refusal, end = judge(about, Standing(now=now)), exp + leeway
+    if refusal is None:
+        detail = f"lives until {show_time(end)}, {show_span(end - now)} from now"
+        return Check("times", "good", detail)
+    if isinstance(refusal, TokenExpired):
+        detail = f"expired at {show_time(end)}, {show_span(now - end)} ago"
+        return Check("times", "bad", detail, "take a newer token")
+    ahead = max(iat, nbf)
+    detail = f"begins at {show_time(ahead)}, {show_span(ahead - now)} from now"
+    advice = f"set the issuer's clock and this machine's, or raise {subject.setting('leeway')}"
+    return Check("times", "bad", detail, advice)

@@ -1,0 +1,81 @@
+"""What the checks of a token share: it taken apart, its entry, and how settings are named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hub.core.issuers import Entry
+from hub.core.presets import PRESETS, USUAL
+from hub.core.recognition import recognize
+from hub.core.tokens import ALGORITHMS, Rules
+from hub.inspection.words import show
+from hub.issuers_file import VARIABLES
+
+Verdict = Literal["good", "fair", "bad", "unchecked"]
+
+SETTINGS = {
+    **VARIABLES,
+    "iss": "HUB_JWT_ISSUER",
+    "max_lifetime": "HUB_TOKEN_MAX_LIFETIME",
+    "leeway": "HUB_JWT_LEEWAY",
+}
+"""What to set for a member of an ``[[issuer]]`` where there is no file of issuers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``advice`` says what to change."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A token that has the form of one, with the entry that it is of or nearest to.
+
+    ``in_file`` says that the entries are from a file, so that advice names its members.
+    """
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    entry: Entry | None
+    entries: tuple[Entry, ...]
+    in_file: bool
+
+    @property
+    def seems(self) -> str | None:
+        """The preset of the provider that the token looks to be from."""
+        return recognize(self.claims.get("iss"), self.claims)
+
+    @property
+    def preset(self) -> str:
+        """The entry's preset, else the one that the token looks to be of."""
+        return (self.entry and self.entry.preset) or self.seems or ""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of the entry, or what is usual at that provider."""
+        if self.entry is not None:
+            return self.entry.rules
+        preset = PRESETS.get(self.seems or "", USUAL)
+        return Rules(
+            ALGORITHMS,
+            max(entry.rules.max_lifetime for entry in self.entries),
+            user=preset.user,
+            session=preset.session,
+            login_time=preset.login_time,
+        )
+
+    def setting(self, member: str, value: Any = None) -> str:
+        """Return what to write, and where, to set a member of the entry."""
+        if not self.in_file and member in SETTINGS:
+            return SETTINGS[member] + ("" if value is None else f"={show(value)}")
+        line = member
+        if value is not None:
+            line += f" = {json.dumps(value, ensure_ascii=not str(value).isprintable())}"
+        return f"{line} in an [[issuer]] of the file HUB_ISSUERS"
