@@ -6,7 +6,6 @@ import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
 // Node 20.10 has no URL.parse yet, which the library uses.
-// @ts-expect-error
 URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 
 const { clients, resource, accessTokenLifetime } = JSON.parse(process.argv[2]);
