@@ -224,6 +224,20 @@ def test_no_claim_makes_them_disagree(changes: dict[str, Any]) -> None:
     json.dumps(told.describe())
 
 
+@settings(deadline=None)
+@given(
+    st.sampled_from(sorted(set(VECTORS.values()))),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2), st.text(max_size=2)), max_size=4),
+)
+def test_no_change_of_the_text_makes_them_disagree(
+    text: str, edits: list[tuple[int, int, str]]
+) -> None:
+    """Whatever is cut out of a token or put into it, `inspect` says what the hub does."""
+    for place, cut, more in edits:
+        text = text[:place] + more + text[place + cut :]
+    json.dumps(asyncio.run(agree(text, entries_of())).describe())
+
+
 @pytest.mark.parametrize("text", VECTORS.values(), ids=VECTORS)
 async def test_no_signature_is_told(text: str) -> None:
     """Neither the signature nor the token stands in what programs and people read."""
