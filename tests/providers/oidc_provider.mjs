@@ -8,7 +8,7 @@ import Provider from "oidc-provider";
 // Node 20.10 has no URL.parse yet, which the library uses.
 URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 
-const { clients, resource, accessTokenLifetime } = JSON.parse(process.argv[2]);
+const { clients, resource, namesLogin } = JSON.parse(process.argv[2]);
 
 /** @param {any} kind @param {any} options @param {string} alg */
 const newKey = (kind, options, alg) => ({
@@ -58,6 +58,7 @@ const server = createServer().listen(0, "127.0.0.1", () => {
     },
     // Access tokens of this library name no login by themselves.
     extraTokenClaims: async (ctx) => {
+      if (!namesLogin) return undefined;
       const { sid, authTime } = sourceOf(ctx);
       return { sid, auth_time: authTime };
     },
@@ -75,7 +76,7 @@ const server = createServer().listen(0, "127.0.0.1", () => {
     },
     pkce: { required: () => false },
     ttl: {
-      AccessToken: accessTokenLifetime,
+      AccessToken: 300,
       AuthorizationCode: 60,
       Grant: 3600,
       IdToken: 60,

@@ -95,16 +95,12 @@ class Provider:
 
 
 @contextlib.contextmanager
-def running_provider(access_token_lifetime: int = 300) -> Iterator[Provider]:
-    """Run a provider for the length of the context."""
+def running_provider(*, names_login: bool = True) -> Iterator[Provider]:
+    """Run a provider for the length of the context; its tokens name the login, or do not."""
     node = shutil.which("node")
     if node is None or not (HERE.parents[1] / "node_modules" / "oidc-provider").is_dir():
         lacking("Node with the packages of package.json")
-    options = {
-        "clients": CLIENTS,
-        "resource": RESOURCE,
-        "accessTokenLifetime": access_token_lifetime,
-    }
+    options = {"clients": CLIENTS, "resource": RESOURCE, "namesLogin": names_login}
     with subprocess.Popen(
         [str(node), str(HERE / "oidc_provider.mjs"), json.dumps(options)],
         stdout=subprocess.PIPE,

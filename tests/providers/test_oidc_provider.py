@@ -15,6 +15,7 @@ import jwt
 import pytest
 import socketio
 
+from hub.doctor import examine
 from hub.settings import load_settings
 from tests.providers.provider import RESOURCE, Browser, Provider, Tokens, running_provider
 from tests.site import Replica, running
@@ -175,3 +176,21 @@ async def test_inspect_explains_its_tokens(hub: Replica, ada: Browser, tmp_path:
     )
     assert told["login_time"]["claim"] == "auth_time"
     assert {check["verdict"] for check in told["checks"]} == {"good"}
+
+
+async def test_a_provider_that_names_no_login_is_pointed_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its tokens are taken, each as a session of its own, and `doctor` says so of a running hub."""
+    with running_provider(names_login=False) as bare:
+        monkeypatch.setenv("HUB_JWT_ISSUER", bare.issuer)
+        monkeypatch.setenv("HUB_JWT_AUDIENCE", RESOURCE)
+        settings = load_settings({"port": 0})
+        async with running(settings) as hub, bare.browser() as ada:
+            tokens = await ada.log_in("web")
+            assert await sid_of(hub, tokens) != await sid_of(hub, await ada.refresh(tokens))
+            found = {finding.check: finding for finding in await examine(settings, hub.url)}
+    assert found[f"keys {bare.issuer}"].level == "good"
+    assert found[f"audience {bare.issuer}"].level == "good"
+    seen = found[f"tokens {bare.issuer}"]
+    assert (seen.level, seen.detail[:6]) == ("fair", "2 of 2")
