@@ -135,8 +135,8 @@ class Socket:
             self.end(reason.TRANSPORT_ERROR)
 
     async def work(self) -> None:
-        """Handle what waits, one after the other."""
-        while self.waiting:
+        """Handle what waits, one after the other, until the session ends."""
+        while self.waiting and self.closing is None:
             await self.server.trigger("message", self.sid, self.waiting.popleft())
         self.waiting = None
 

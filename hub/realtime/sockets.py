@@ -94,7 +94,7 @@ class Sockets:
         self._wheel = server.eio.wheel
         self._welcome = server.welcome
         server.on("connect", self._on_connect)
-        server.on("disconnect", self._on_disconnect)
+        server.on_gone = self._on_gone
         server.on("logout", self._answering(self._logout))
         server.on("refresh", self._answering(self._refresh))
         server.on("*", self._on_unknown)
@@ -156,7 +156,7 @@ class Sockets:
             raise OriginNotAllowed()
         return cookie
 
-    async def _on_disconnect(self, sid: str, reason: str) -> None:
+    def _on_gone(self, sid: str) -> None:
         connection = self._forget(sid)
         if connection is not None and connection.accepted:
             self._metrics.sockets.dec()
