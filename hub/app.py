@@ -13,6 +13,7 @@ from aiohttp import web
 from hub.access.authority import Authority
 from hub.access.keys import JwksKeys, Keys, StaticKey
 from hub.access.logouts import Logouts
+from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
@@ -187,9 +188,11 @@ def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], 
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens."""
-    runner = web.AppRunner(
+    settings = app[PARTS].settings
+    runner = Runner(
         app,
-        access_log=None,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         max_field_size=MAX_HEADER,

@@ -7,7 +7,7 @@ import hmac
 from aiohttp import web
 
 from hub.access.authority import Caller
-from hub.access.client import read_client, refuse_query_token
+from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
 from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
@@ -30,7 +30,8 @@ def read_token(request: web.Request) -> str:
             raise TokenMissing("Authorization is not of the form Bearer TOKEN")
         return bearer.strip()
     settings = request.app[PARTS].settings
-    cookie = request.cookies.get(settings.cookie_name) if settings.cookie_name else None
+    name = settings.cookie_name
+    cookie = read_cookie(request.headers, name) if name else None
     if not cookie:
         raise TokenMissing()
     if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
+from hub.api.connection import add_common_headers
 from hub.api.parts import PARTS
 from hub.api.problem import problem
 from hub.errors import (
@@ -60,7 +61,9 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except HubError as error:
         return problem(error)
     except TimeoutError:
-        return problem(InvalidRequest("the request took too long"), 408)
+        answer = problem(InvalidRequest("the request took too long"), 408)
+        answer.force_close()  # whatever is still to come
+        return answer
     except web.HTTPRequestEntityTooLarge:
         return problem(PayloadTooLarge())
     except web.HTTPMethodNotAllowed as error:
@@ -95,10 +98,8 @@ async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamR
 
 async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
     """Add the headers of every answer: nothing is stored, allowed origins may read."""
+    add_common_headers(answer)
     headers = answer.headers
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
     headers["Vary"] = "Origin, Cookie, Authorization"
     origin = request.headers.get("Origin", "")
     if origin.lower() not in request.app[PARTS].settings.allowed_origins:

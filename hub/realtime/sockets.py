@@ -18,7 +18,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from hub.access.authority import Authority, Caller
-from hub.access.client import read_client, refuse_query_token
+from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.core.address import Network
@@ -144,7 +144,7 @@ class Sockets:
         if given.token:
             return given.token
         name = self._admission.cookie_name
-        cookie = request.cookies.get(name) if name else None
+        cookie = read_cookie(request.headers, name) if name else None
         if not cookie:
             raise TokenMissing()
         # Browsers send no Origin with a GET to their own site, which is how polling begins.
