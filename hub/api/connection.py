@@ -9,6 +9,7 @@ upon what it could not parse. What this reaches for inside aiohttp is held by
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -99,6 +100,30 @@ def add_common_headers(answer: web.StreamResponse) -> None:
     headers["Server"] = "logout-hub"
 
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _meeting_expectations(handler: Handler) -> Handler:
+    """Refuse what nobody can expect of the hub (RFC 9110 section 10.1.1) before it is routed.
+
+    aiohttp's own refusal is plain text that quotes the header, and fails where it is not ASCII.
+    """
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        expected = request.headers.get("Expect")
+        if expected and expected.lower() != "100-continue":
+            return _refuse_expectation()
+        return handler(request)
+
+    return handle
+
+
+async def _refuse_expectation() -> web.StreamResponse:
+    answer = problem(InvalidRequest("nothing but 100-continue can be expected"), 417)
+    add_common_headers(answer)
+    return answer
+
+
 class Listener(Server):
     """What makes a `Connection` of each that is accepted, and ends those that take too long.
 
@@ -162,7 +187,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> Server:
         made = await super()._make_server()
         listener = Listener(
-            made.request_handler,
+            _meeting_expectations(made.request_handler),
             request_factory=made.request_factory,
             loop=made._loop,
             **made._kwargs,
