@@ -12,7 +12,9 @@ from aiohttp import web
 
 from hub.access.authority import Authority
 from hub.access.keys import JwksKeys, Keys, StaticKey
+from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
+from hub.access.readiness import Readiness
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
@@ -87,6 +89,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         audience=settings.jwt_audience,
     )
     leeway = round(settings.jwt_leeway * SECOND)
+    refusals = Refusals(metrics)
+    limits = Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin)
     authority = Authority(store, keys, rules, leeway)
     logouts = Logouts(store, metrics, leeway)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
@@ -129,9 +133,14 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         authority=authority,
         logouts=logouts,
         metrics=metrics,
+        limits=limits,
+        readiness=Readiness(
+            store,
+            presences.lease,
+            lambda: follower.is_following and not server.eio.is_leaving,
+        ),
         trusted=trusted,
-        lease=presences.lease,
-        is_following=lambda: follower.is_following and not server.eio.is_leaving,
+        admin_ports=set(),
     )
     app.on_response_prepare.append(add_headers)
     add_routes(app)
@@ -187,7 +196,10 @@ def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], 
 
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve ``app`` inside the context, which is entered with the port once it listens."""
+    """Serve ``app`` inside the context, which is entered with the port once it listens.
+
+    With HUB_ADMIN_PORT the listener for operators is served as well.
+    """
     settings = app[PARTS].settings
     runner = Runner(
         app,
@@ -201,6 +213,9 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     try:
         site = web.TCPSite(runner, host, port, backlog=4096)
         await site.start()
+        if settings.admin_port is not None:
+            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
+            app[PARTS].admin_ports.update(address[1] for address in runner.addresses[1:])
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

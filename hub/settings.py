@@ -182,6 +182,15 @@ class Settings(BaseSettings):
         description="name of this replica; unset: random",
     )
     admin_token: SecretStr | None = Field(None, description="bearer token of admin calls")
+    admin_host: str = Field(
+        "127.0.0.1", description="address of the listener for operators, with HUB_ADMIN_PORT"
+    )
+    admin_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port of a listener of its own for /admin, /metrics and /readyz",
+    )
     notice_grace: float = Field(
         2, ge=0, le=30, description="how long a client may take to acknowledge before the cut"
     )

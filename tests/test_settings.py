@@ -90,6 +90,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
+    "HUB_ADMIN_PORT": ("9090", 9090),
     "HUB_NOTICE_GRACE": ("0", 0.0),
     "HUB_CONNECT_TIMEOUT": ("0.5", 0.5),
     "HUB_FENCE_SECONDS": ("5", 5.0),

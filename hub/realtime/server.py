@@ -18,6 +18,7 @@ import socketio
 import structlog
 from socketio import packet
 
+from hub.core.strict_json import decode
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
 from hub.realtime.session import MESSAGE
@@ -121,6 +122,13 @@ def _quiet(name: str) -> logging.Logger:
     return logger
 
 
+class _Json:
+    """What reads and writes packets: a payload in which a member stands twice says nothing."""
+
+    loads = staticmethod(decode)
+    dumps = staticmethod(json.dumps)
+
+
 class Server(socketio.AsyncServer):  # type: ignore[misc]
     """A Socket.IO server that closes what it should close, and tells many in one frame.
 
@@ -139,7 +147,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             client_manager=Manager(connections),
-            json=json,
+            json=_Json,
             logger=_quiet("hub.socketio"),
             transports=transports,
             max_size=max_body,
