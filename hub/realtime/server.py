@@ -19,10 +19,10 @@ import structlog
 from socketio import packet
 
 from hub.core.strict_json import decode
+from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
 from hub.realtime.session import MESSAGE
-from hub.realtime.websocket import GOING_AWAY, encode_text
 from hub.realtime.wheel import Alarm
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]
         self._connections = connections
         self._connected: set[str] = set()
         self._pending: set[str] = set()
+        self.on_accepted: Callable[[str], None] = lambda sid: None
 
     async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
         """Begin to accept a socket; None when there is no such place, or it is taken."""
@@ -56,6 +57,7 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]
         """Count a socket as accepted."""
         self._pending.discard(sid)
         self._connected.add(sid)
+        self.on_accepted(sid)
         return sid
 
     def is_entering(self, sid: str) -> bool:
@@ -155,6 +157,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             **engine,
         )
         self.eio.handle_at_once = self._take_ack
+        self.manager.on_accepted = self.eio.trust
         self.on_gone: Callable[[str], None] = lambda sid: None
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, Alarm] = {}
