@@ -102,15 +102,33 @@ async def test_a_flood_of_frames_holds_up_nobody(
 EVE = {"reason": "admin", "user": "eve"}
 
 
-async def test_a_socket_that_floods_is_logged_out_like_any_other(
+async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
     apart: tuple[Replica, asyncio.subprocess.Process],
 ) -> None:
-    """Between its frames it is told, and it is cut though it does not listen, and never read on."""
+    """It is told, and cut, though what it has sent is not read yet."""
     hub, _ = apart
-    flooding = asyncio.create_task(flood(hub, token("eve", "e"), b"", PONG))
+    reader, writer = await bare_socket(hub, token("eve", "e"))
+    writer.write(PONG * 300)
     await asyncio.sleep(0.3)
     ended = await hub.call("POST", "/admin/logout?wait=5", ADMIN, json=EVE)
     assert [session["state"] for session in ended.body["sessions"]] == ["notified"]
-    flooding.cancel()
-    with contextlib.suppress(asyncio.CancelledError, AssertionError, asyncio.IncompleteReadError):
-        await flooding
+    with contextlib.suppress(ConnectionError):
+        assert b"logoutNotification" in await asyncio.wait_for(reader.read(), 5)
+    writer.transport.abort()
+
+
+async def test_a_socket_that_floods_is_closed(
+    apart: tuple[Replica, asyncio.subprocess.Process],
+) -> None:
+    """What was not paid for is neither kept nor read: the socket is let go of at once."""
+    hub, _ = apart
+    reader, writer = await bare_socket(hub, token("eve", "e"))
+    writer.write(PONG * 9000)
+
+    async def nobody_is_left() -> bool:
+        return await metric(hub, "hub_sockets") == 0
+
+    await eventually(nobody_is_left, patience=3)
+    with contextlib.suppress(ConnectionError):
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith((1008).to_bytes(2, "big"))
+    writer.transport.abort()

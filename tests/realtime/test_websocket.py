@@ -204,7 +204,7 @@ async def test_more_than_a_stranger_may_say_ends_it(ear: Ear, wire: Any) -> None
     websocket = made(ear, wire, Terms(Wheel(), 65536))
     websocket.data_received(masked(0x81, b"4x") * 10_000)
     await eventually(lambda: wire.ended == "closed")
-    assert len(ear.heard) == STRANGER.burst
+    assert len(ear.heard) <= STRANGER.burst
     assert wire.written[-2:] == (1008).to_bytes(2, "big")
     other = Wire()
     made(ear, other, Terms(Wheel(), 65536)).data_received(b"\x81\xfe\x40\x01\0\0\0\0")
