@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.examples import examples
-from tests.fuzz.hub import FuzzedHub, read_all
+from tests.fuzz.hub import FuzzedHub, end, read_all
 from tests.fuzz.oracle import (
     encode_frame,
     open_websocket,
@@ -66,7 +65,7 @@ def test_a_websocket_may_say_anything(
         with contextlib.suppress(ConnectionError):
             for data in [b"".join(said)] if at_once else said:
                 line.sendall(data)
-            line.shutdown(socket.SHUT_WR)
+        end(line)
         answer = bytes(heard) + read_all(line)
     assert all(kind in (0x1, 0x8, 0xA) for kind, _ in read_frames(answer))
     hub.check()

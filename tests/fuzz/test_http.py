@@ -141,7 +141,7 @@ PIECES = st.one_of(
 @given(pieces=st.lists(PIECES, min_size=1, max_size=8))
 def test_what_is_no_http_is_refused(hub: FuzzedHub, pieces: list[bytes]) -> None:
     """Whatever bytes come, the connection ends, and no answer is a failure of the hub's."""
-    heard = hub.exchange(b"".join(pieces), end=True)
+    heard = hub.exchange(b"".join(pieces), is_all=True)
     if heard:
         assert read_response(heard).status < 500
     hub.check()

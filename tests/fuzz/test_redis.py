@@ -22,11 +22,14 @@ NOW = 1_790_000_000_000_000
 STAMPS = st.sampled_from(
     [b"0-0", b"1-1", b"99999999999999-0", b"x", b"", b"-", b"18446744073709551616-0"]
 )
+FORGED = [
+    b'%d {"v":1,"id":"f","scope":"all","reason":"admin","user":"|ada"}' % NOW,
+    b'%d {"v":1,"id":"f","scope":"all","reason":"admin"}' % NOW,
+]
 RECORDS = st.one_of(
     documents().map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.sampled_from([
-        b'%d {"v":1,"id":"f","scope":"all","reason":"admin","user":"|ada"}' % NOW,
-        b'%d {"v":1,"id":"f","scope":"all","reason":"admin"}' % NOW,
+        *FORGED,
         b'%d {"v":2,"id":"f","scope":"all","reason":"admin"}' % NOW,
         b'%d {"v":1,"id":"f","scope":"others","reason":"user","user":"|ada"}' % NOW,
         b"99999999999999999999 {}",
@@ -75,5 +78,27 @@ def test_a_channel_may_say_anything(
     """Whatever is published, nobody is logged out by it, and the hub goes on."""
     for part, message in said:
         client.publish(f"hub:{{{part}}}:logouts", message)
+    assert check_same(redis_hub, token("ada", "s1")) == "ok"
+    redis_hub.check()
+
+
+@examples(20)
+@given(
+    said=st.lists(
+        st.tuples(
+            st.integers(0, PARTITIONS - 1),
+            st.sampled_from(["logout", "leases", "x"]),
+            st.binary(max_size=60) | RECORDS.filter(lambda record: record not in FORGED),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_log_may_hold_anything(
+    redis_hub: FuzzedHub, client: redis.Redis, said: list[tuple[int, str, bytes]]
+) -> None:
+    """What cannot be read in the log makes the hub look, and ends nobody."""
+    for part, field, value in said:
+        client.xadd(f"hub:{{{part}}}:log", {field: value})
     assert check_same(redis_hub, token("ada", "s1")) == "ok"
     redis_hub.check()
