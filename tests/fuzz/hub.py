@@ -108,11 +108,14 @@ class FuzzedHub:
                     found[f"{type(part).__name__}.{name}"] += len(value)
         gc.collect()
         for thing in gc.get_objects():
-            # The last error may stay where it was noted; what it holds is counted by itself.
+            # The last error, or answer, may stay where it was noted; what it holds is counted.
             kind = type(thing)
+            if kind is asyncio.Task and thing.done():
+                continue
             is_kept = f"{kind.__module__}.".startswith(MODULES)
             if is_kept and not issubclass(kind, Exception):
-                found[f"{kind.__module__}.{kind.__name__}"] += 1
+                name = getattr(thing.get_coro(), "__qualname__", "") if kind is asyncio.Task else ""
+                found[f"{kind.__module__}.{kind.__name__} {name}".strip()] += 1
         return found
 
     def check(self) -> None:

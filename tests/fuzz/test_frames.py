@@ -22,7 +22,8 @@ from tests.fuzz.payloads import packets
 from tests.site import token
 
 OPCODES = st.one_of(st.sampled_from([0x0, 0x1, 0x2, 0x8, 0x9, 0xA]), st.integers(0, 15))
-SIZES = st.sampled_from([0, 1, 124, 125, 126, 127, 65535, 65536, 70000])
+SIZES = st.sampled_from([0, 1, 124, 125, 126, 127, 128, 255, 256, 1000])
+LARGE = st.sampled_from([65535, 65536, 70000])
 
 
 @st.composite
@@ -32,7 +33,7 @@ def frames(draw: st.DrawFn) -> bytes:
         st.one_of(
             packets().map(lambda text: text.encode("utf-8", "surrogatepass")),
             st.binary(max_size=130),
-            SIZES.map(bytes),
+            (SIZES if draw(st.integers(0, 15)) else LARGE).map(bytes),
         )
     )
     whole = encode_frame(
