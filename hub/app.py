@@ -19,6 +19,7 @@ from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
+from hub.core.bus import derive_key
 from hub.core.model import SECOND
 from hub.core.tokens import MAX_TOKEN_BYTES, Rules, load_public_key, prepare_secret
 from hub.metrics import Metrics
@@ -43,18 +44,23 @@ SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
 
-def create_store(settings: Settings) -> MemoryStore | RedisStore:
+def create_store(settings: Settings, metrics: Metrics) -> MemoryStore | RedisStore:
     """Return the store that the settings ask for, not yet entered."""
     # A logout is remembered for as long as any token that it ended may live.
     lifetime = round((settings.token_max_lifetime + 2 * settings.jwt_leeway + 60) * SECOND)
     if settings.redis_url is None:
-        return MemoryStore(lifetime=lifetime, max_sessions=settings.max_sessions)
+        return MemoryStore(
+            lifetime=lifetime, max_sessions=settings.max_sessions, pace=settings.limit_logouts
+        )
     url = settings.redis_url.get_secret_value()
     return RedisStore(
         url,
         lifetime=lifetime,
         max_sessions=settings.max_sessions,
         durability=Durability(settings.wait_disk, settings.wait_replicas),
+        bus_key=derive_key(settings.shared_secret),
+        pace=settings.limit_logouts,
+        on_forged=metrics.forged.inc,
     )
 
 
@@ -81,7 +87,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """
     if demo:
         settings = suit_demo(settings)
-    store, keys, metrics = create_store(settings), create_keys(settings), Metrics()
+    metrics = Metrics()
+    store, keys = create_store(settings, metrics), create_keys(settings)
     rules = Rules(
         algorithms=settings.algorithms,
         max_lifetime=round(settings.token_max_lifetime * SECOND),

@@ -193,7 +193,7 @@ def watch(as_json: bool) -> None:
 
 
 async def _watch(settings: Settings, *, as_json: bool) -> None:
-    async with create_store(settings) as store:
+    async with create_store(settings, Metrics()) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
         shown: set[asyncio.Task[None]] = set()
         is_lost = False

@@ -56,6 +56,11 @@ class Metrics:
         self.heard = Counter(
             "hub_heard", "Logouts that this replica read from the log", registry=self.registry
         )
+        self.forged = Counter(
+            "hub_forged",
+            "Messages on the channel that no replica had signed, which were ignored",
+            registry=self.registry,
+        )
         self.replayed = Counter(
             "hub_replayed",
             "Logouts that this replica found in the log and had not heard live",

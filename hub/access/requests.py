@@ -136,6 +136,7 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
         also=None if scope is Scope.OTHERS else target,
         must_exist=scope is Scope.SESSION and target != caller.sid,
         key=_own_key("own", key or request.idempotency_key),
+        is_own=True,
     )
 
 
