@@ -83,7 +83,7 @@ class _Part(msgspec.Struct):
 class LogReader:
     """Where this process is in the log; ``route`` is the one whose answers are to be believed.
 
-    What is on the channels is acted on only when ``key`` signed it; ``on_forged`` is called for the rest.
+    What is on the channels is acted on only when ``key`` signed it; else ``on_forged`` is called.
     """
 
     def __init__(
