@@ -37,6 +37,15 @@ format: $(VENV)/.installed-dev node_modules/.installed ## mend formats
 bench: $(VENV)/.installed-bench node_modules/.installed ## measure the hub beside its peers (BENCH=--quick for a short run)
 	$(BIN)/python -m benchmarks $(BENCH)
 
+.PHONY: attack
+attack: $(VENV)/.installed-dev ## flood a hub and measure what its other users feel (ATTACK=--quick)
+	$(BIN)/python -m benchmarks.attack $(ATTACK)
+
+.PHONY: fuzz
+FUZZ ?= --seconds 120
+fuzz: $(VENV)/.installed-dev ## send a hub what no client sends, for long (FUZZ="--seconds 600")
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
 .PHONY: chaos mutants
 CHAOS ?= --logouts 10000
 

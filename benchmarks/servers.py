@@ -115,20 +115,31 @@ def running_store() -> Iterator[Store]:
             redis.kill()
 
 
-def _start(kind: str, port: int, store: Store, said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    kind: str, port: int, store: Store, said: IO[bytes], root: Path, more: dict[str, str]
+) -> subprocess.Popen[bytes]:
     with on_cores({SERVER_CORE}):
         return subprocess.Popen(
             _command(kind),
-            cwd=ROOT,
-            env=_environment(kind, port, store.url),
+            cwd=root,
+            env=_environment(kind, port, store.url) | more,
             stdout=said,
             stderr=subprocess.STDOUT,
         )
 
 
 @contextlib.asynccontextmanager
-async def running(kind: str, store: Store, replicas: int = 1) -> AsyncIterator[Server]:
+async def running(
+    kind: str,
+    store: Store,
+    replicas: int = 1,
+    *,
+    root: Path = ROOT,
+    more: dict[str, str] | None = None,
+) -> AsyncIterator[Server]:
     """Run a server on the server's core for the length of the context.
+
+    ``root`` is the checkout whose code runs, ``more`` is added to its environment.
 
     Raises:
         RuntimeError: when it does not start, with what it said.
@@ -139,7 +150,7 @@ async def running(kind: str, store: Store, replicas: int = 1) -> AsyncIterator[S
         try:
             for _ in range(replicas):
                 port = free_port()
-                processes.append(_start(kind, port, store, said))
+                processes.append(_start(kind, port, store, said, root, more or {}))
                 ports.append(port)
             for process, port in zip(processes, ports, strict=True):
                 if not await _wait_until_ready(process, port):

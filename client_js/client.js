@@ -35,7 +35,7 @@ function createPageHub() {
   const options = readTag(import.meta.url);
   if (!options) return undefined;
   const hub = createLogoutHub(options);
-  onLogoutClick(hub.logout);
+  onLogoutClick(hub.logout, options.logoutIn);
   return hub;
 }
 

@@ -63,7 +63,8 @@ export function createConnection(session, { origin, check }, device) {
   /** Asks for a newer token after most of the time, again and again while there is none.
    * @param {number} [left] seconds */
   function refreshIn(left = 0) {
-    if (left < 1) return;
+    // What is no number would be no wait at all.
+    if (!(left >= 1)) return;
     const own = socket;
     timer.start(Math.min(left * 800, 2 ** 30), async () => {
       const next = await credentials.next().catch(() => token);

@@ -15,11 +15,36 @@ import { askPresent, isLater } from "./present.js";
 import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
 
-/** @returns {Entry[]} none also where the browser forbids storage */
+const SCOPES = ["all", "others", "session"];
+
+/** Whether a request can be made of it at all: one that cannot would be tried again for ever. The
+ * body of a request that outlives its page may have 64 KiB. @param {any} entry */
+const isEntry = (entry) =>
+  typeof entry?.hub === "string" &&
+  /^[\w-]{1,99}$/.test(entry.key) &&
+  Number.isFinite(entry.at) &&
+  [entry.session, entry.user, entry.token].every((text = "") => typeof text === "string") &&
+  /^[!-~]*$/.test(entry.token ?? "") &&
+  SCOPES.includes(entry.command?.scope) &&
+  JSON.stringify(entry.command).length < 20_000;
+
+/** @param {string} text */
+function parse(text) {
+  try {
+    return [JSON.parse(text)].flat().filter(isEntry);
+  } catch {
+    return [];
+  }
+}
+
+/** What is no logout is thrown away: whoever else writes there, connecting does not wait for it.
+ * @returns {Entry[]} none also where the browser forbids storage */
 function read() {
   try {
-    const entries = JSON.parse(localStorage.getItem(PENDING) ?? "");
-    return Array.isArray(entries) ? entries : [];
+    const text = localStorage.getItem(PENDING) ?? "[]";
+    const entries = parse(text);
+    if (JSON.stringify(entries) !== text) write(entries);
+    return entries;
   } catch {
     return [];
   }

@@ -2,7 +2,7 @@
 /** @import { Options } from "./session.js" */
 import { safely } from "./tasks.js";
 
-const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep", "hide"];
+const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep", "hide", "logoutIn"];
 
 /** The page's own server gives the token, or says that there is none. @param {string} address */
 async function fetchToken(address) {
@@ -14,28 +14,31 @@ async function fetchToken(address) {
 }
 
 /** @param {string} module the address of the module that the tag loads
- * @returns {Options | undefined} undefined when no tag of the page asks for a client */
+ * @returns {Options & {logoutIn?: string} | undefined} undefined when no tag of the page asks for a client */
 export function readTag(module) {
   /** @type {Iterable<HTMLScriptElement>} */
   const tags = globalThis.document?.querySelectorAll("script[src]") ?? [];
   const tag = [...tags].find(({ src }) => src === module);
   if (!tag || !ATTRIBUTES.some((name) => name in tag.dataset)) return undefined;
-  const { url = new URL(module).origin, loginUrl, tokenUrl, keep, hide } = tag.dataset;
+  const { url = new URL(module).origin, loginUrl, tokenUrl, keep, hide, logoutIn } = tag.dataset;
   return {
     url,
     loginUrl,
     hide,
+    logoutIn,
     keep: keep?.split(/\s+/).filter(Boolean),
     token: tokenUrl === undefined ? undefined : () => fetchToken(tokenUrl),
   };
 }
 
-/** Makes buttons of the elements that say so: `data-logout`, with the scope as its value.
- * @param {(options: {scope: any}) => Promise<unknown>} logout */
-export function onLogoutClick(logout) {
+/** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button: links
+ * with `data-` attributes are what people may write in most apps.
+ * @param {(options: {scope: any}) => Promise<unknown>} logout @param {string} [within] a selector of
+ *   what the buttons have to be in, where people may write buttons too */
+export function onLogoutClick(logout, within = "*") {
   document.addEventListener("click", (event) => {
-    const button = /** @type {Element} */ (event.target).closest("[data-logout]");
-    if (!button) return;
+    const button = /** @type {Element} */ (event.target).closest("button[data-logout]");
+    if (!button?.closest(within)) return;
     event.preventDefault();
     void safely(() => logout({ scope: button.getAttribute("data-logout") || "all" }));
   });

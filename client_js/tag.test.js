@@ -22,14 +22,16 @@ async function loadByTag(dataset, src) {
   return { document, hub: pageHub() };
 }
 
-/** @param {EventTarget} document @param {string | null} scope what `data-logout` says, if anything */
-function click(document, scope) {
-  const button = { getAttribute: () => scope };
-  const event = new Event("click", { cancelable: true });
-  const closest = (/** @type {string} */ selector) => {
-    assert.equal(selector, "[data-logout]");
-    return scope === null ? null : button;
+/** @param {EventTarget} document @param {string | null} scope what `data-logout` says, if anything
+ * @param {{tag?: string, place?: string}} [control] the element, and a selector that it is within */
+function click(document, scope, { tag = "button", place = "" } = {}) {
+  const button = {
+    getAttribute: () => scope,
+    closest: (/** @type {string} */ selector) => selector === "*" || selector === place,
   };
+  const event = new Event("click", { cancelable: true });
+  const closest = (/** @type {string} */ selector) =>
+    selector === `${tag}[data-logout]` && scope !== null ? button : null;
   Object.defineProperty(event, "target", { value: { closest } });
   document.dispatchEvent(event);
   return event.defaultPrevented;
@@ -65,7 +67,7 @@ for (const [name, dataset, src] of /** @type {const} */ ([
     assert.equal(click(page.document, ""), false);
   });
 
-test("a click on what says data-logout logs out, with its scope or all", async (t) => {
+test("a click on a button that says data-logout logs out, with its scope or all", async (t) => {
   const hub = await startHub(t);
   const commands = recorder();
   hub.io.on("connection", (socket) =>
@@ -83,6 +85,39 @@ test("a click on what says data-logout logs out, with its scope or all", async (
   assert.equal(click(page.document, ""), true);
   await reaches(page.hub, "ended");
   assert.deepEqual(commands.calls, ["others", "all"]);
+});
+
+/** A page that is connected, and the scopes of the logouts that it asks for.
+ * @param {import("node:test").TestContext} t @param {Record<string, string>} [dataset] */
+async function openWithButtons(t, dataset) {
+  const hub = await startHub(t);
+  const scopes = recorder();
+  hub.io.on("connection", (socket) =>
+    socket.on("logout", (command, ack) => {
+      scopes(command.scope);
+      ack({ ok: true, scope: command.scope });
+    }),
+  );
+  const page = await loadByTag({ url: hub.url, ...dataset });
+  t.after(() => page.hub.close());
+  await reaches(page.hub, "connected");
+  return { ...page, scopes: scopes.calls };
+}
+
+test("a click on a link with data-logout, as people may write it in comments, ends nothing", async (t) => {
+  const { document, hub, scopes } = await openWithButtons(t);
+  for (const tag of ["a", "div", "span"]) assert.equal(click(document, "all", { tag }), false);
+  await quietWhile();
+  assert.deepEqual(scopes, []);
+  assert.equal(hub.state, "connected");
+});
+
+test("with data-logout-in, only buttons within what it names log out", async (t) => {
+  const { document, scopes } = await openWithButtons(t, { logoutIn: "#menu" });
+  assert.equal(click(document, "all", { place: "#comments" }), false);
+  assert.equal(click(document, "others", { place: "#menu" }), true);
+  await until("the command", () => scopes.length === 1);
+  assert.deepEqual(scopes, ["others"]);
 });
 
 test("a page's server that denies the token has no session, one that fails is asked again", async (t) => {

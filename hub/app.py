@@ -12,10 +12,14 @@ from aiohttp import web
 
 from hub.access.authority import Authority
 from hub.access.issuers import Issuers
+from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
+from hub.access.readiness import Readiness
+from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
+from hub.core.bus import derive_key
 from hub.core.issuers import Entry
 from hub.core.model import SECOND, Micros
 from hub.core.tokens import MAX_TOKEN_BYTES
@@ -42,17 +46,24 @@ SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
 
-def create_store(settings: Settings, entries: Sequence[Entry] = ()) -> MemoryStore | RedisStore:
+def create_store(
+    settings: Settings, metrics: Metrics, entries: Sequence[Entry] = ()
+) -> MemoryStore | RedisStore:
     """Return the store that the settings ask for, not yet entered."""
     lifetime = logout_lifetime(settings, entries)
     if settings.redis_url is None:
-        return MemoryStore(lifetime=lifetime, max_sessions=settings.max_sessions)
+        return MemoryStore(
+            lifetime=lifetime, max_sessions=settings.max_sessions, pace=settings.limit_logouts
+        )
     url = settings.redis_url.get_secret_value()
     return RedisStore(
         url,
         lifetime=lifetime,
         max_sessions=settings.max_sessions,
         durability=Durability(settings.wait_disk, settings.wait_replicas),
+        bus_key=derive_key(settings.shared_secret),
+        pace=settings.limit_logouts,
+        on_forged=metrics.forged.inc,
     )
 
 
@@ -71,9 +82,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """
     if demo:
         settings = suit_demo(settings)
-    entries = load_entries(settings)
-    store, metrics = create_store(settings, entries), Metrics()
-    issuers = Issuers(entries, metrics)
+    entries, metrics = load_entries(settings), Metrics()
+    store, issuers = create_store(settings, metrics, entries), Issuers(entries, metrics)
+    refusals = Refusals(metrics)
+    limits = Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin)
     authority = Authority(store, issuers)
     logouts = Logouts(store, metrics)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
@@ -117,9 +129,14 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         authority=authority,
         logouts=logouts,
         metrics=metrics,
+        limits=limits,
+        readiness=Readiness(
+            store,
+            presences.lease,
+            lambda: follower.is_following and not server.eio.is_leaving,
+        ),
         trusted=trusted,
-        lease=presences.lease,
-        is_following=lambda: follower.is_following and not server.eio.is_leaving,
+        admin_ports=set(),
     )
     app.on_response_prepare.append(add_headers)
     add_routes(app)
@@ -174,10 +191,15 @@ def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], 
 
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve ``app`` inside the context, which is entered with the port once it listens."""
-    runner = web.AppRunner(
+    """Serve ``app`` inside the context, which is entered with the port once it listens.
+
+    With HUB_ADMIN_PORT the listener for operators is served as well.
+    """
+    settings = app[PARTS].settings
+    runner = Runner(
         app,
-        access_log=None,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         max_field_size=MAX_HEADER,
@@ -186,6 +208,9 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     try:
         site = web.TCPSite(runner, host, port, backlog=4096)
         await site.start()
+        if settings.admin_port is not None:
+            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
+            app[PARTS].admin_ports.update(address[1] for address in runner.addresses[1:])
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

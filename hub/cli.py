@@ -95,6 +95,8 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"
             _tell(settings, f"logout-hub on {where}, state in {kept}")
+        if settings.admin_port is not None:
+            _tell(settings, f"for operators: {address(settings.admin_host, settings.admin_port)}")
         await stop.wait()
         _tell(settings, "stopping")
 

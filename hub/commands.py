@@ -22,6 +22,7 @@ from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, setti
 from hub.core.model import Logout, Reason, Scope, State, split_user_key
 from hub.core.wire import describe_logout
 from hub.errors import NotFound, Unavailable
+from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.store.base import Confirmed, Gap, Heard, Loss
@@ -193,7 +194,8 @@ def watch(as_json: bool) -> None:
 
 
 async def _watch(settings: Settings, *, as_json: bool) -> None:
-    async with create_store(settings) as store:
+    entries = load_entries(settings) if settings.has_key else ()
+    async with create_store(settings, Metrics(), entries) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
         shown: set[asyncio.Task[None]] = set()
         is_lost = False

@@ -235,6 +235,9 @@ def _examine_settings(settings: Settings) -> list[Finding]:
         findings.append(
             Finding("admin", "fair", "HUB_ADMIN_TOKEN is not set: no admin calls by it")
         )
+    if settings.redis_url is not None and settings.shared_secret is None:
+        detail = "HUB_BUS_SECRET is not set: who may publish on Redis may end any socket"
+        findings.append(Finding("bus", "fair", detail))
     if settings.cookie_name is not None and not settings.allowed_origins:
         detail = "HUB_ALLOWED_ORIGINS is empty: no socket is accepted by cookie"
         findings.append(Finding("cookie", "fair", detail))

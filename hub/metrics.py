@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+FRESH = 1.0
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -11,6 +12,7 @@ class Metrics:
     """The counters; label values come from closed sets only, never from a request's text."""
 
     def __init__(self) -> None:
+        self._rendered, self._rendered_at = b"", float("-inf")
         self.registry = CollectorRegistry()
         self.sockets = Gauge(
             "hub_sockets", "Accepted sockets of this replica", registry=self.registry
@@ -53,6 +55,11 @@ class Metrics:
         )
         self.heard = Counter(
             "hub_heard", "Logouts that this replica read from the log", registry=self.registry
+        )
+        self.forged = Counter(
+            "hub_forged",
+            "Messages on the channel that no replica had signed, which were ignored",
+            registry=self.registry,
         )
         self.replayed = Counter(
             "hub_replayed",
@@ -109,9 +116,16 @@ class Metrics:
             registry=self.registry,
         )
 
-    def render(self) -> bytes:
-        """Return all of them in Prometheus' text format 0.0.4."""
-        return generate_latest(self.registry)
+    def render(self, now: float) -> bytes:
+        """Return all of them in Prometheus' text format 0.0.4, as they were a second ago at most.
+
+        ``now`` is in seconds by any clock that does not go back. Gathering them takes milliseconds,
+        and whoever may ask may ask often.
+        """
+        if now - self._rendered_at >= FRESH:
+            self._rendered_at = now
+            self._rendered = generate_latest(self.registry)
+        return self._rendered
 
     def names(self) -> list[str]:
         """Return the names of all metrics, as they are rendered."""

@@ -196,6 +196,20 @@ class Settings(BaseSettings):
         description="name of this replica; unset: random",
     )
     admin_token: SecretStr | None = Field(None, description="bearer token of admin calls")
+    bus_secret: SecretStr | None = Field(
+        None,
+        description="secret that signs what replicas publish; unset: derived from the admin token "
+        "or the JWT secret",
+    )
+    admin_host: str = Field(
+        "127.0.0.1", description="address of the listener for operators, with HUB_ADMIN_PORT"
+    )
+    admin_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port of a listener of its own for /admin, /metrics and /readyz",
+    )
     notice_grace: float = Field(
         2, ge=0, le=30, description="how long a client may take to acknowledge before the cut"
     )
@@ -280,6 +294,8 @@ class Settings(BaseSettings):
     def _check_edges(self) -> Self:
         if self.admin_token is not None and len(self.admin_token.get_secret_value()) < 16:
             raise ValueError("HUB_ADMIN_TOKEN must have at least 16 characters")
+        if self.bus_secret is not None and len(self.bus_secret.get_secret_value()) < 16:
+            raise ValueError("HUB_BUS_SECRET must have at least 16 characters")
         if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:
             raise ValueError("HUB_COOKIE_DOMAIN: a __Host- cookie has no domain (RFC 6265bis)")
         if not self.transports or not {"polling", "websocket"}.issuperset(self.transports):
@@ -298,6 +314,12 @@ class Settings(BaseSettings):
         """The algorithms that are accepted, with the default for the kind of key."""
         is_set = self.jwt_secret is None and self.jwt_public_key is None
         return self.jwt_algorithms or (ASYMMETRIC if is_set else self._suiting[:1])
+
+    @property
+    def shared_secret(self) -> str | None:
+        """What all replicas know and nobody else does, to derive keys from; None without any."""
+        secrets_ = (self.bus_secret, self.admin_token, self.jwt_secret)
+        return next((s.get_secret_value() for s in secrets_ if s is not None), None)
 
     @property
     def has_key(self) -> bool:

@@ -51,18 +51,19 @@ def read(page: str) -> str:
 
 
 def table(text: str, head: str) -> dict[str, list[str]]:
-    """Return the rows of all tables whose first column is called ``head``, by first cell."""
+    """Return the rows of the first table whose first column is called ``head``, by first cell."""
     rows: dict[str, list[str]] = {}
-    is_inside = False
-    for line in text.splitlines():
+    lines = iter(text.splitlines())
+    for line in lines:
         if line.startswith(f"| {head} |"):
-            is_inside = True
-        elif not line.startswith("|"):
-            is_inside = False
-        elif is_inside and not line.startswith("| ---"):
-            first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-            assert first.strip("`") not in rows, f"{first} stands twice"
-            rows[first.strip("`")] = rest
+            next(lines)
+            break
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
+        assert first.strip("`") not in rows, f"{first} stands twice"
+        rows[first.strip("`")] = rest
     return rows
 
 
@@ -149,7 +150,8 @@ def test_a_routes_errors_are_documented(route: object) -> None:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     """The table of settings is the code's, with the same defaults and the same secrets."""
-    rows = table(read("settings.md"), "name")
+    text = read("settings.md")
+    rows = table(text, "name") | table(sections(text)["Limits"], "name")
     assert {name: default.strip("`") for name, (default, _) in rows.items()} == {
         name: default for name, default, _, _ in describe_settings()
     }

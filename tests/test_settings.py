@@ -91,6 +91,9 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_BUS_SECRET": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
+    "HUB_ADMIN_PORT": ("9090", 9090),
     "HUB_NOTICE_GRACE": ("0", 0.0),
     "HUB_CONNECT_TIMEOUT": ("0.5", 0.5),
     "HUB_FENCE_SECONDS": ("5", 5.0),
@@ -244,6 +247,7 @@ MALFORMED = {
     "HUB_TRANSPORTS": [",", "sse", "websocket,sse", "WebSocket"],
     "HUB_JWT_ALGORITHMS": ["none", "HS", "hs256", "RS256,none", "RS256 ES256", "*"],
     "HUB_ADMIN_TOKEN": ["short", "x" * 15],
+    "HUB_BUS_SECRET": ["short", "x" * 15],
 }  # fmt: skip
 
 
@@ -361,6 +365,7 @@ SECRETS = {
     "HUB_REDIS_URL": "redis://:sesame-redis@127.0.0.1/0",
     "HUB_JWT_SECRET": SECRET,
     "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
+    "HUB_BUS_SECRET": "sesame-sesame-sesame",
 }
 
 

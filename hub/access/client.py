@@ -7,10 +7,12 @@ from collections.abc import Container, Sequence
 import msgspec
 from multidict import CIMultiDictProxy
 
-from hub.core.address import Network, client_address
-from hub.errors import InvalidRequest
+from hub.core.address import MAX_HOPS, Network, client_address
+from hub.errors import InvalidRequest, TokenInvalid
 
 QUERY_TOKENS = ("token", "access_token")
+WHITE = " \t"
+MAX_USER_AGENT = 512
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -28,10 +30,11 @@ def read_client(
     name: str | None = None,
 ) -> Client:
     """Return who sent these headers over a connection from ``peer``."""
-    forwarded = ",".join(headers.getall("X-Forwarded-For", []))
+    # Each proxy appends, so what is to be believed stands at the end.
+    forwarded = ",".join(headers.getall("X-Forwarded-For", [])[-MAX_HOPS:])
     return Client(
         name=name,
-        user_agent=headers.get("User-Agent", ""),
+        user_agent=headers.get("User-Agent", "")[:MAX_USER_AGENT],
         ip=client_address(peer or "", forwarded, trusted),
     )
 
@@ -44,3 +47,22 @@ def refuse_query_token(query: Container[str]) -> None:
     """
     if any(name in query for name in QUERY_TOKENS):
         raise InvalidRequest("a token in a query string ends up in logs: send it in auth or header")
+
+
+def read_cookie(headers: CIMultiDictProxy[str], name: str) -> str | None:
+    """Return the value of the cookie of this name, in time that grows with the header alone.
+
+    Raises:
+        TokenInvalid: when there are two. A sibling subdomain can set a second one for the hub's,
+            and servers cannot tell which is theirs (RFC 6265 section 4.2.2); a name that begins
+            with ``__Host-`` rules that out.
+    """
+    found = {
+        value.strip(WHITE).removeprefix('"').removesuffix('"')
+        for header in headers.getall("Cookie", ())
+        for key, equals, value in (pair.partition("=") for pair in header.split(";"))
+        if equals and key.strip(WHITE) == name
+    }
+    if len(found) > 1:
+        raise TokenInvalid(f"several cookies are called {name}: give it a name like __Host-{name}")
+    return found.pop() if found else None

@@ -93,6 +93,25 @@ class Limiter:
             del self._paid_until[first]
 
 
+class Limits:
+    """The limits of a replica that HTTP and sockets share, with one account of refusals."""
+
+    def __init__(
+        self, refusals: Refusals, refused: Rate | None, calls: Rate | None, admin: Rate | None
+    ) -> None:
+        self.refused = Limiter("refused", refused, refusals)
+        self.calls = Limiter("calls", calls, refusals)
+        self.admin = Limiter("admin", admin, refusals)
+
+    def note_refused(self, ip: str) -> None:
+        """Count an attempt of an address that was refused, or came to nothing.
+
+        Raises:
+            RateLimited: when there were too many.
+        """
+        self.refused.take(address_key(ip))
+
+
 def address_key(ip: str) -> str:
     """Return the key of an address: an IPv6 network of 64 bits is one household, so one key."""
     if ":" not in ip:

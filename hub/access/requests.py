@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, UserKey, user_key
+from hub.core.strict_json import Repeated, find_repeated
 from hub.errors import InvalidRequest
 from hub.store.base import Command
 
@@ -61,9 +62,13 @@ def read_request(kind: type[Request], body: bytes) -> Request:
         InvalidRequest: naming the member that is wrong.
     """
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        request = msgspec.json.decode(body or b"{}", type=kind)
+        repeated = find_repeated(body or b"{}")
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
+    if repeated is not None:
+        raise InvalidRequest(_shorten(f"the member {repeated} stands twice"))
+    return request
 
 
 def convert_request(kind: type[Request], value: Any) -> Request:
@@ -73,9 +78,15 @@ def convert_request(kind: type[Request], value: Any) -> Request:
         InvalidRequest: naming the member that is wrong.
     """
     try:
-        return read_request(kind, msgspec.json.encode(value))
+        body = msgspec.json.encode(value, enc_hook=_refuse_repeated)
     except (UnicodeEncodeError, RecursionError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
+    return read_request(kind, body)
+
+
+def _refuse_repeated(value: Any) -> Any:
+    name = value.name if isinstance(value, Repeated) else "?"
+    raise InvalidRequest(_shorten(f"the member {name} stands twice"))
 
 
 def _own_key(whose: str, key: str | None) -> str | None:
@@ -125,6 +136,7 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
         also=None if scope is Scope.OTHERS else target,
         must_exist=scope is Scope.SESSION and target != caller.sid,
         key=_own_key("own", key or request.idempotency_key),
+        is_own=True,
     )
 
 
@@ -186,7 +198,7 @@ def read_wait(text: str | None) -> float:
         InvalidRequest: when it is no number of seconds.
     """
     try:
-        seconds = float(text or 0)
+        seconds = 0.0 if text is None else float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < math.inf:

@@ -12,6 +12,7 @@ from hub.access.requests import (
     read_request,
     read_wait,
 )
+from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, require_admin
 from hub.api.parts import PARTS
 from hub.api.problem import render
@@ -29,8 +30,7 @@ async def post_logout(request: web.Request) -> web.Response:
     await require_admin(request)
     parts = request.app[PARTS]
     # Long lists of users are only read once it is known that an administrator sends them.
-    body = await request.clone(client_max_size=MAX_BODY).read()
-    asked = read_request(AdminLogoutRequest, body)
+    asked = read_request(AdminLogoutRequest, await read_body(request, MAX_BODY))
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
     iss, warning = ("", None) if asked.everyone else parts.issuers.resolve(asked.iss)
     commands = admin_logouts(asked, iss, key)

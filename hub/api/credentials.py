@@ -7,7 +7,7 @@ import hmac
 from aiohttp import web
 
 from hub.access.authority import Caller
-from hub.access.client import read_client, refuse_query_token
+from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
 from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
@@ -30,7 +30,8 @@ def read_token(request: web.Request) -> str:
             raise TokenMissing("Authorization is not of the form Bearer TOKEN")
         return bearer.strip()
     settings = request.app[PARTS].settings
-    cookie = request.cookies.get(settings.cookie_name) if settings.cookie_name else None
+    name = settings.cookie_name
+    cookie = read_cookie(request.headers, name) if name else None
     if not cookie:
         raise TokenMissing()
     if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):
@@ -46,19 +47,38 @@ def _is_own_site(request: web.Request, allowed: tuple[str, ...]) -> bool:
 
 
 async def admit(request: web.Request) -> Caller:
-    """Return the caller, alive; raises as `Authority.admit` and `read_token` do."""
+    """Return the caller, alive; raises as `Authority.admit`, `read_token` and `_count` do."""
+    caller = await admit_uncounted(request)
+    _count(request, caller.identity)
+    return caller
+
+
+async def admit_uncounted(request: web.Request) -> Caller:
+    """Return the caller, alive, however often it calls: for proxies that ask at each request."""
     return await request.app[PARTS].authority.admit(read_token(request))
 
 
 async def identify(request: web.Request) -> Identity:
     """Return who signed for the caller's token, which need not be alive."""
-    return await request.app[PARTS].authority.identify(read_token(request))
+    identity = await request.app[PARTS].authority.identify(read_token(request))
+    _count(request, identity)
+    return identity
+
+
+def _count(request: web.Request, identity: Identity) -> None:
+    """Count a call of a session.
+
+    Raises:
+        RateLimited: when there were too many.
+    """
+    key = f"{identity.user} {identity.sid}"
+    request.app[PARTS].limits.calls.take(key, source=identity.user)
 
 
 async def register(request: web.Request) -> Caller:
     """Return the caller, alive, and note that its session showed itself."""
     parts = request.app[PARTS]
-    identity = await parts.authority.identify(read_token(request))
+    identity = await identify(request)
     client = read_client(request.headers, request.remote, parts.trusted)
     return await parts.authority.register(identity, client)
 
@@ -77,18 +97,29 @@ async def require_admin(request: web.Request) -> None:
     Raises:
         Forbidden: when the caller is somebody else.
     """
-    if not _has_admin_token(request) and not (await admit(request)).is_admin:
+    if not await _is_administrator(request):
         raise Forbidden("administrators only")
 
 
 async def is_admin(request: web.Request) -> bool:
     """Tell whether the caller is an administrator; one whose session is over is not."""
-    if _has_admin_token(request):
-        return True
     try:
-        return (await admit(request)).is_admin
+        return await _is_administrator(request)
     except TokenRevoked:
         return False
+
+
+async def _is_administrator(request: web.Request) -> bool:
+    limit = request.app[PARTS].limits.admin
+    if _has_admin_token(request):
+        limit.take("HUB_ADMIN_TOKEN")
+        return True
+    caller = await admit_uncounted(request)
+    if caller.is_admin:
+        limit.take(caller.identity.user)
+    else:
+        _count(request, caller.identity)
+    return caller.is_admin
 
 
 def _has_admin_token(request: web.Request) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from hub.api.parts import PARTS
 from hub.api.problem import render
 from hub.api.views import StatusView
-from hub.errors import Unavailable
 
 
 async def get_healthz(request: web.Request) -> web.Response:
@@ -17,16 +18,13 @@ async def get_healthz(request: web.Request) -> web.Response:
 
 async def get_readyz(request: web.Request) -> web.Response:
     """Say whether this replica can do its work: the store is writable, logouts are heard."""
-    parts = request.app[PARTS]
-    await parts.store.renew(parts.lease)
-    if not parts.is_following():
-        raise Unavailable("logouts are not heard")
+    await request.app[PARTS].readiness.check()
     return render(StatusView("ready"))
 
 
 async def get_metrics(request: web.Request) -> web.Response:
     """Return the counters in Prometheus' text format."""
     return web.Response(
-        body=request.app[PARTS].metrics.render(),
+        body=request.app[PARTS].metrics.render(asyncio.get_running_loop().time()),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
     )

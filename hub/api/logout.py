@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
+from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, identify
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
@@ -24,7 +25,7 @@ CLEAR_SITE_DATA = '"cookies", "storage"'
 async def post_logout(request: web.Request) -> web.Response:
     """End sessions of the caller: this one, the others, or all."""
     caller = await identify(request)
-    return await _end(request, caller, read_request(LogoutRequest, await request.read()))
+    return await _end(request, caller, read_request(LogoutRequest, await read_body(request)))
 
 
 async def delete_session(request: web.Request) -> web.Response:

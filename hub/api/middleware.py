@@ -10,6 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
+from hub.access.client import read_client
+from hub.api.connection import add_common_headers
 from hub.api.parts import PARTS
 from hub.api.problem import problem
 from hub.errors import (
@@ -18,10 +20,17 @@ from hub.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    RateLimited,
+    TokenInvalid,
+    TokenMissing,
+    Unauthorized,
     Unavailable,
 )
 
 log = structlog.get_logger(__name__)
+
+LISTENERS = web.AppKey("listeners", dict[str, str])
+"""On which listener a path is: ``public``, ``admin`` or ``both``; others are public."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,6 +48,8 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     Sockets, which last and come in great numbers, have limits and counters of their own. One
     function stands in their way, where three would cost each of them a tenth more.
     """
+    if _is_elsewhere(request):
+        handler = _find_nothing
     if request.path == SOCKETS_PATH:
         return await _answer_errors(request, handler)
     metrics = request.app[PARTS].metrics
@@ -53,14 +64,53 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     return answer
 
 
+def _is_elsewhere(request: web.Request) -> bool:
+    """Tell whether a resource is on the other listener only: that of the hub's operators."""
+    ports = request.app[PARTS].admin_ports
+    if not ports:
+        return False
+    resource = request.match_info.route.resource
+    on = request.app[LISTENERS].get("" if resource is None else resource.canonical, "public")
+    name = None if request.transport is None else request.transport.get_extra_info("sockname")
+    is_admin = name is not None and name[1] in ports
+    return on == ("public" if is_admin else "admin")
+
+
+async def _find_nothing(request: web.Request) -> web.StreamResponse:
+    raise NotFound("there is nothing at this address")
+
+
+def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
+    """Answer bad credentials; those who send one after the other are told to wait, and cut off.
+
+    A token that was once good is no guess, and whoever has a good one is not counted at all: a
+    whole company may come from one address.
+    """
+    if not isinstance(error, TokenMissing | TokenInvalid):
+        return problem(error)
+    parts = request.app[PARTS]
+    client = read_client(request.headers, request.remote, parts.trusted)
+    try:
+        parts.limits.note_refused(client.ip)
+    except RateLimited as limited:
+        answer = problem(limited)
+        answer.force_close()
+        return answer
+    return problem(error)
+
+
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as problem details; what nobody foresaw as ``unavailable``."""
     try:
         return await handler(request)
+    except Unauthorized as error:
+        return _refuse(request, error)
     except HubError as error:
         return problem(error)
     except TimeoutError:
-        return problem(InvalidRequest("the request took too long"), 408)
+        answer = problem(InvalidRequest("the request took too long"), 408)
+        answer.force_close()  # whatever is still to come
+        return answer
     except web.HTTPRequestEntityTooLarge:
         return problem(PayloadTooLarge())
     except web.HTTPMethodNotAllowed as error:
@@ -95,10 +145,8 @@ async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamR
 
 async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
     """Add the headers of every answer: nothing is stored, allowed origins may read."""
+    add_common_headers(answer)
     headers = answer.headers
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
     headers["Vary"] = "Origin, Cookie, Authorization"
     origin = request.headers.get("Origin", "")
     if origin.lower() not in request.app[PARTS].settings.allowed_origins:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from hub.access.authority import Authority
 from hub.access.issuers import Issuers
+from hub.access.limits import Limits
 from hub.access.logouts import Logouts
+from hub.access.readiness import Readiness
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -26,9 +27,11 @@ class Parts:
     authority: Authority
     logouts: Logouts
     metrics: Metrics
+    limits: Limits
+    readiness: Readiness
     trusted: tuple[Network, ...]
-    lease: str
-    is_following: Callable[[], bool]
+    admin_ports: set[int]
+    """The ports of the second listener, once it listens; empty without one."""
 
 
 PARTS = web.AppKey("parts", Parts)

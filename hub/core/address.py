@@ -7,6 +7,10 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TypeAlias
 
+MAX_HOPS = 20
+MAX_LENGTH = 128
+"""Characters, more than any address with its zone and white space has."""
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -15,11 +19,12 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
 
     ``peer`` is the address of the connection and ``forwarded`` the ``X-Forwarded-For`` header, to
     which each proxy appends whom it saw; so it is read from its end, and only as far as it can be
-    believed. What is no address ends the walk. Zones of IPv6 addresses are left out, and IPv4
-    addresses in IPv6's clothes are undressed.
+    believed, through at most `MAX_HOPS` proxies. What is no address ends the walk. Zones of IPv6
+    addresses are left out, and IPv4 addresses in IPv6's clothes are undressed.
     """
     believed = peer
-    for hop in [peer, *(part.strip() for part in reversed(forwarded.split(",")))]:
+    hops = reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:])
+    for hop in [peer, *(part[-MAX_LENGTH:].strip() for part in hops)]:
         address = _read_address(hop)
         if address is None:
             break

@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from hub.access.authority import Authority
+from hub.access.client import read_cookie
 from hub.access.minting import mint_token
 from hub.access.requests import read_request
 from hub.errors import Forbidden, Unauthorized
@@ -75,7 +76,7 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
         name = settings.cookie_name or COOKIE
         answer = web.Response(status=303, headers={"Location": "/devices"})
         try:
-            await authority.admit(request.cookies.get(name, ""))
+            await authority.admit(read_cookie(request.headers, name) or "")
         except Unauthorized:
             answer.set_cookie(name, mint("ada", None), httponly=True, samesite="Lax")
         return answer

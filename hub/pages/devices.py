@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from hub.access.authority import Authority
+from hub.access.client import read_cookie
 from hub.core.model import Reason
 from hub.errors import NotFound, TokenExpired, TokenRevoked, Unauthorized, Unavailable
 from hub.pages.documents import Handler, document
@@ -26,7 +27,7 @@ def listing(settings: Settings, authority: Authority) -> Handler:
                 "this page is for login by cookie: the operator must set HUB_COOKIE_NAME"
             )
         try:
-            await authority.admit(request.cookies.get(settings.cookie_name, ""))
+            await authority.admit(read_cookie(request.headers, settings.cookie_name) or "")
         except TokenRevoked as refusal:
             return _explain(refusal.logout.reason if refusal.logout else Reason.USER)
         except TokenExpired:

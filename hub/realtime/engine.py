@@ -15,9 +15,10 @@ from typing import Any
 from aiohttp import web
 from engineio.packet import Packet
 
-from hub.errors import InvalidRequest, Unavailable
-from hub.realtime.session import CLOSE_TIMEOUT, MAX_PACKETS, MESSAGE, NOOP, Socket, reason
-from hub.realtime.websocket import GOING_AWAY, NORMAL, encode_text, upgrade
+from hub.errors import InvalidRequest, RateLimited, Unavailable
+from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
+from hub.realtime.session import MAX_PACKETS, MESSAGE, NOOP, Socket, reason
+from hub.realtime.websocket import CLOSE_TIMEOUT, Terms, upgrade
 from hub.realtime.wheel import Wheel
 
 SEPARATOR = "\x1e"
@@ -25,6 +26,7 @@ SEPARATOR = "\x1e"
 PING_INTERVAL = 25.0
 PING_TIMEOUT = 20.0
 BODY_TIMEOUT = 15.0
+WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
 TRANSPORT_UNKNOWN = (0, "Transport unknown")
@@ -52,6 +54,7 @@ class EngineServer:
         max_size: int = 65536,
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
+        write_seconds: float = WRITE_SECONDS,
         **ignored: Any,
     ) -> None:
         self.transports = transports
@@ -61,6 +64,7 @@ class EngineServer:
         self.ping_timeout = ping_timeout
         self.sockets: dict[str, Socket] = {}
         self.wheel = Wheel()
+        self.terms = Terms(self.wheel, max_size, write_seconds)
         self.is_leaving = False
         self.is_closed: Callable[[], bool] = lambda: False
         self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
@@ -94,6 +98,8 @@ class EngineServer:
             return self._probe(request, socket)
         if socket.websocket is not None:
             return _refuse(BAD_REQUEST)
+        if socket.closing is None:
+            self._pay(socket)
         if request.method == "POST":
             return await self._post(request, socket)
         return await self._poll(request, socket)
@@ -105,7 +111,9 @@ class EngineServer:
         if transport == "websocket":
             try:
                 opening = encode_text(socket.opening([]))
-                socket.websocket, answer = upgrade(request, socket, self.max_size, opening)
+                socket.websocket, answer = upgrade(
+                    request, socket, self.terms, socket.intake, opening
+                )
             except InvalidRequest:
                 return _refuse(BAD_REQUEST)
         else:
@@ -120,7 +128,7 @@ class EngineServer:
         if socket.websocket is not None or socket.probe is not None or socket.closing is not None:
             return _refuse(BAD_REQUEST)
         try:
-            socket.probe, answer = upgrade(request, socket, self.max_size)
+            socket.probe, answer = upgrade(request, socket, self.terms, socket.intake)
             socket.probed = False
         except InvalidRequest:
             return _refuse(BAD_REQUEST)
@@ -158,10 +166,24 @@ class EngineServer:
             if isinstance(error, web.HTTPRequestEntityTooLarge):
                 raise
             return _refuse(BAD_REQUEST)
-        if len(packets) > MAX_PACKETS or not all(socket.receive(packet) for packet in packets):
+        if len(packets) > MAX_PACKETS:
+            socket.end(reason.TRANSPORT_ERROR)
+            return _refuse(BAD_REQUEST)
+        for packet in packets:
+            socket.intake.charge(asyncio.get_running_loop().time(), len(packet))
+        if not all(socket.receive(packet) for packet in packets):
             socket.end(reason.TRANSPORT_ERROR)
             return _refuse(BAD_REQUEST)
         return web.Response(text="ok")
+
+    def _pay(self, socket: Socket) -> None:
+        """Count a request; a session that asks faster than it is read ends."""
+        now = asyncio.get_running_loop().time()
+        wait = socket.intake.wait(now)
+        if wait:
+            socket.end(reason.TRANSPORT_ERROR)
+            raise RateLimited("the session sends faster than it is read", retry_after=wait)
+        socket.intake.charge(now, 0)
 
     # ---- What python-socketio asks of an Engine.IO server ----
 
@@ -204,6 +226,12 @@ class EngineServer:
         socket = self.sockets.get(sid)
         if socket is not None:
             socket.end(reason.SERVER_DISCONNECT, code, last)
+
+    def trust(self, sid: str) -> None:
+        """Read more of a session from now on: somebody is answerable for it."""
+        socket = self.sockets.get(sid)
+        if socket is not None:
+            socket.intake.trust()
 
     def leave(self) -> None:
         """End every session at once with 1001, so that clients connect elsewhere."""

@@ -18,16 +18,17 @@ import socketio
 import structlog
 from socketio import packet
 
+from hub.core.strict_json import decode
+from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
 from hub.realtime.session import MESSAGE
-from hub.realtime.websocket import GOING_AWAY, encode_text
 from hub.realtime.wheel import Alarm
 
 log = structlog.get_logger(__name__)
 
 BINARY = (str(packet.BINARY_EVENT), str(packet.BINARY_ACK))
-ACK = str(packet.ACK)
+ACK, CONNECT = str(packet.ACK), str(packet.CONNECT)
 RESERVED = ("connect", "disconnect", "connect_error", "*")
 
 
@@ -43,10 +44,11 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]
         self._connections = connections
         self._connected: set[str] = set()
         self._pending: set[str] = set()
+        self.on_accepted: Callable[[str], None] = lambda sid: None
 
     async def pre_connect(self, eio_sid: str, namespace: str) -> str | None:
-        """Begin to accept a socket; None when the transport carries one already."""
-        if eio_sid in self._connected or eio_sid in self._pending:
+        """Begin to accept a socket; None when there is no such place, or it is taken."""
+        if namespace != "/" or eio_sid in self._connected or eio_sid in self._pending:
             return None
         self._pending.add(eio_sid)
         return eio_sid
@@ -55,15 +57,21 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]
         """Count a socket as accepted."""
         self._pending.discard(sid)
         self._connected.add(sid)
+        self.on_accepted(sid)
         return sid
+
+    def is_entering(self, sid: str) -> bool:
+        """Tell whether a socket is being accepted."""
+        return sid in self._pending
 
     def is_connected(self, sid: str | None, namespace: str) -> bool:
         """Tell whether a socket is accepted."""
-        return sid in self._connected
+        return namespace == "/" and sid in self._connected
 
     def sid_from_eio_sid(self, eio_sid: str, namespace: str) -> str | None:
         """Return the socket of a transport, accepted or being accepted."""
-        return eio_sid if eio_sid in self._connected or eio_sid in self._pending else None
+        is_known = eio_sid in self._connected or eio_sid in self._pending
+        return eio_sid if is_known and namespace == "/" else None
 
     def eio_sid_from_sid(self, sid: str, namespace: str) -> str | None:
         """Return the transport of a socket."""
@@ -102,11 +110,25 @@ class Manager(socketio.AsyncManager):  # type: ignore[misc]
         return (connection.sid for connection in self._connections.in_room(room))
 
 
+def _namespace(message: str) -> str:
+    """Return the namespace of a packet without attachments."""
+    if message[1:2] != "/":
+        return "/"
+    return message[1:].partition(",")[0].partition("?")[0]
+
+
 def _quiet(name: str) -> logging.Logger:
     # The library warns of what any client may send, which is no news to an operator.
     logger = logging.getLogger(name)
     logger.setLevel(logging.ERROR)
     return logger
+
+
+class _Json:
+    """What reads and writes packets: a payload in which a member stands twice says nothing."""
+
+    loads = staticmethod(decode)
+    dumps = staticmethod(json.dumps)
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]
@@ -127,7 +149,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             client_manager=Manager(connections),
-            json=json,
+            json=_Json,
             logger=_quiet("hub.socketio"),
             transports=transports,
             max_size=max_body,
@@ -135,6 +157,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             **engine,
         )
         self.eio.handle_at_once = self._take_ack
+        self.manager.on_accepted = self.eio.trust
+        self.on_gone: Callable[[str], None] = lambda sid: None
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, Alarm] = {}
         self._asked: dict[str, Callable[[str, object], None]] = {}
@@ -216,7 +240,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._meet_deadline(eio_sid)
-        await super()._handle_eio_disconnect(eio_sid, reason)
+        try:
+            await super()._handle_eio_disconnect(eio_sid, reason)
+        finally:
+            # One that is being accepted at this moment is let go of as soon as it is.
+            if not self.manager.is_entering(eio_sid):
+                await self._let_go(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         self._meet_deadline(eio_sid)
@@ -227,19 +256,23 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _settle(self, eio_sid: str) -> None:
         self._welcomes.pop(eio_sid, None)
-        sid = self.manager.sid_from_eio_sid(eio_sid, "/")
         if eio_sid in self.environ:
             # The request served to accept the socket; from now on it would only cost memory.
             self.environ[eio_sid] = {}
-        elif sid is not None:
-            # The library forgets no socket whose transport closes while it is being accepted.
-            await self._trigger_event("disconnect", "/", sid, self.reason.TRANSPORT_CLOSE)
-            await self.manager.disconnect(sid, "/")
+        else:
+            await self._let_go(eio_sid)
+
+    async def _let_go(self, eio_sid: str) -> None:
+        # Whatever the library believes, a transport that is gone carries no socket.
+        await self.manager.disconnect(eio_sid, "/")
+        self.on_gone(eio_sid)
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         try:
             if data[:1] in BINARY:
                 raise ValueError("the hub takes no binary packets")
+            if data[:1] != CONNECT and _namespace(data) != "/":
+                raise ValueError("a packet of a namespace that nobody can be in")
             await super()._handle_eio_message(eio_sid, data)
         except Exception as error:
             # What cannot be parsed ends the connection, as in the reference server.

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from engineio import AsyncServer as StockServer
 
-from hub.realtime.websocket import GOING_AWAY, NORMAL, WebSocket, encode_text
+from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
+from hub.realtime.intake import Intake
+from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
 
 if TYPE_CHECKING:
     from hub.realtime.engine import EngineServer
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 PING_FRAME = encode_text(PING)
 
-CLOSE_TIMEOUT = 1.0
 MAX_PACKETS = 128
 MAX_WAITING = 64
 
@@ -49,6 +50,7 @@ class Socket:
         "closing",
         "due",
         "heart",
+        "intake",
         "outbox",
         "poll",
         "probe",
@@ -69,6 +71,7 @@ class Socket:
         self.poll: asyncio.Future[None] | None = None
         self.waiting: deque[str] | None = None
         self.heart = Heart.RESTING
+        self.intake = Intake()
         self.closing: int | None = None
         self.due = 0
 
@@ -135,8 +138,8 @@ class Socket:
             self.end(reason.TRANSPORT_ERROR)
 
     async def work(self) -> None:
-        """Handle what waits, one after the other."""
-        while self.waiting:
+        """Handle what waits, one after the other, until the session ends."""
+        while self.waiting and self.closing is None:
             await self.server.trigger("message", self.sid, self.waiting.popleft())
         self.waiting = None
 

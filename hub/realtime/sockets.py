@@ -18,7 +18,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from hub.access.authority import Authority, Caller
-from hub.access.client import read_client, refuse_query_token
+from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.core.address import Network
@@ -95,7 +95,7 @@ class Sockets:
         self._wheel = server.eio.wheel
         self._welcome = server.welcome
         server.on("connect", self._on_connect)
-        server.on("disconnect", self._on_disconnect)
+        server.on_gone = self._on_gone
         server.on("logout", self._answering(self._logout))
         server.on("refresh", self._answering(self._refresh))
         server.on("*", self._on_unknown)
@@ -145,7 +145,7 @@ class Sockets:
         if given.token:
             return given.token
         name = self._admission.cookie_name
-        cookie = request.cookies.get(name) if name else None
+        cookie = read_cookie(request.headers, name) if name else None
         if not cookie:
             raise TokenMissing()
         # Browsers send no Origin with a GET to their own site, which is how polling begins.
@@ -157,7 +157,7 @@ class Sockets:
             raise OriginNotAllowed()
         return cookie
 
-    async def _on_disconnect(self, sid: str, reason: str) -> None:
+    def _on_gone(self, sid: str) -> None:
         connection = self._forget(sid)
         if connection is not None and connection.accepted:
             self._metrics.sockets.dec()

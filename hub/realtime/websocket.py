@@ -2,7 +2,7 @@
 
 aiohttp parses the request; then the transport gets a protocol of ours and aiohttp's request
 handler is told that its connection is gone, so that no task, request or parser stays behind.
-Frames are parsed by aiohttp's compiled reader. Compression is never negotiated.
+Frames are taken apart by `hub.protocol.frames`. Compression is never negotiated.
 
 What this reaches for inside aiohttp is held by ``tests/realtime/test_websocket.py``.
 """
@@ -13,18 +13,31 @@ import asyncio
 import binascii
 import hashlib
 from base64 import b64decode, b64encode
-from typing import Any, Protocol
+from typing import Protocol, cast
 
-from aiohttp import WebSocketError, WSMsgType, web
-from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+import msgspec
+from aiohttp import HttpVersion11, web
 
 from hub.errors import InvalidRequest
+from hub.protocol.frames import (
+    POLICY,
+    FrameReader,
+    Kind,
+    ProtocolError,
+    encode_frame,
+    read_close,
+)
+from hub.realtime.intake import MOST_A_TURN, MOST_AFTER_CLOSE, MOST_BACKLOG, Intake
+from hub.realtime.wheel import Wheel
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MAX_UNSENT = 256 * 1024
 """Bytes that may wait for a client which does not read, before it is cut."""
 
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED = 1000, 1001, 1002, 1003
+FULL = 16 * 1024
+"""Bytes of those from which on its time to read runs (``write_seconds``)."""
+
+CLOSE_TIMEOUT = 1.0
 
 
 class Listener(Protocol):
@@ -43,79 +56,163 @@ class Listener(Protocol):
         ...
 
 
-class _Sink(WebSocketDataQueue):
-    """Where the reader puts frames: hands each to the WebSocket that is being fed.
+class Terms(msgspec.Struct, frozen=True):
+    """What holds for all WebSockets of a server; sizes in bytes, times in seconds."""
 
-    Feeding is synchronous, so one sink serves all.
-    """
-
-    def __init__(self) -> None:
-        nobody: Any = None
-        super().__init__(nobody, 2**30, loop=nobody)
-        self.websocket: WebSocket | None = None
-
-    def feed_data(self, data: Any, size: int) -> None:
-        assert self.websocket is not None
-        self.websocket.on_frame(data)
-
-
-_sink = _Sink()
+    wheel: Wheel
+    max_size: int
+    write_seconds: float = 10.0
 
 
 class WebSocket(asyncio.Protocol):
-    """One upgraded connection."""
+    """One upgraded connection.
 
-    __slots__ = ("_closing", "_listener", "_reader", "_transport")
+    Frames are taken as `Intake` allows; what is not paid for yet is not read from the connection.
+    Once a close has begun nothing is heard any more but the client's own close, and after a fault
+    not even that.
+    """
 
-    def __init__(self, listener: Listener, max_size: int) -> None:
+    __slots__ = (
+        "_closing",
+        "_frames",
+        "_intake",
+        "_is_full",
+        "_left",
+        "_listener",
+        "_rests",
+        "_terms",
+        "_transport",
+        "due",
+    )
+
+    def __init__(self, listener: Listener, terms: Terms, intake: Intake) -> None:
         self._listener: Listener | None = listener
-        self._reader = WebSocketReader(_sink, max_size, False, True)
+        self._terms = terms
+        self._intake = intake
+        self._frames = FrameReader(terms.max_size)
         self._transport: asyncio.Transport | None = None
         self._closing = False
+        self._rests = False
+        self._is_full = False
+        self._left = MOST_AFTER_CLOSE
+        self.due = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read and write."""
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
+        self._transport.set_write_buffer_limits(high=FULL)  # type: ignore[union-attr]
+
+    # ---- Reading ----
 
     def data_received(self, data: bytes) -> None:
         """Take in what arrived, which may be many frames or a part of one."""
-        _sink.websocket = self
-        try:
-            failed, _ = self._reader.feed_data(data)
-            if failed:
-                error = _sink.exception()
-                self._fail(error.code if isinstance(error, WebSocketError) else PROTOCOL_ERROR)
-        finally:
-            _sink.websocket = None
-
-    def on_frame(self, frame: Any) -> None:
-        """Take one frame from the reader."""
-        kind = frame.type
-        if self._listener is None or self._transport is None:
+        if self._transport is None or (self._closing and self._rests):
             return
-        if kind is WSMsgType.TEXT:
-            if not self._closing:
-                self._listener.on_text(self, frame.data)
-        elif kind is WSMsgType.PING:
-            self.send(encode_frame(WSMsgType.PONG, frame.data))
-        elif kind is WSMsgType.CLOSE:
-            self.close(frame.data or NORMAL)
-            self._transport.close()
-        elif kind is WSMsgType.BINARY:
-            self._fail(UNSUPPORTED)
+        self._frames.feed(data)
+        if self._closing:
+            self._await_close(len(data))
+        elif not self._rests:
+            self._take()
+
+    def _take(self) -> None:
+        """Take frames for as long as they are paid for, and some a turn of the loop at most."""
+        frames, intake = self._frames, self._intake
+        now = asyncio.get_running_loop().time()
+        try:
+            for _ in range(MOST_A_TURN):
+                wait = intake.wait(now)
+                if wait:
+                    if len(frames) > MOST_BACKLOG:
+                        raise ProtocolError(POLICY, "a flood")
+                    self._rest(wait)
+                    return
+                # Asked for each frame: the one before may have been what makes it trusted.
+                frames.max_size = intake.most(self._terms.max_size)
+                frame = frames.next()
+                if frame is None:
+                    self._go_on()
+                    return
+                kind, data, size = frame
+                intake.charge(now, size)
+                self._on_frame(kind, data)
+                if self._closing or self._is_full or self._transport is None:
+                    return
+        except ProtocolError as error:
+            self._fail(error.code)
+            return
+        self._rest(0)
+
+    def _rest(self, seconds: float) -> None:
+        """Read nothing for a while, or until the next turn of the loop."""
+        if not self._rests:
+            self._rests = True
+            self._transport.pause_reading()  # type: ignore[union-attr]
+        if seconds:
+            self._terms.wheel.put(self, seconds)
+        else:
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._closing and not self._is_full:
+            self._take()
+
+    def _go_on(self) -> None:
+        if self._rests:
+            self._rests = False
+            self._transport.resume_reading()  # type: ignore[union-attr]
+
+    def _on_frame(self, kind: Kind, data: bytes | str) -> None:
+        if kind is Kind.TEXT:
+            assert self._listener is not None
+            self._listener.on_text(self, cast("str", data))
+        elif kind is Kind.PING:
+            self.send(encode_frame(Kind.PONG, cast("bytes", data)))
+        elif kind is Kind.CLOSE:
+            self.close(read_close(cast("bytes", data)))
+            self._leave()
+
+    def _await_close(self, size: int) -> None:
+        """Look for the client's close, in as little as a client sends that knows of ours."""
+        self._left -= size
+        try:
+            while self._left > 0 and (frame := self._frames.next()) is not None:
+                if frame[0] is Kind.CLOSE:
+                    self._leave()
+                    return
+        except ProtocolError:
+            self._left = 0
+        if self._left <= 0:
+            self._deafen()
+
+    def _deafen(self) -> None:
+        self._frames.drop()
+        if not self._rests and self._transport is not None:
+            self._rests = True
+            self._transport.pause_reading()
 
     def _fail(self, code: int) -> None:
         self.close(code)
+        self._deafen()
         if self._listener is not None:
             self._listener.on_failure(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        # Whatever was written is still sent; who does not take it is cut by `on_time`.
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the listener."""
         self._transport = None
+        self._frames.drop()
+        self._terms.wheel.drop(self)
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.on_close(self)
+
+    # ---- Writing ----
 
     def send(self, frame: bytes) -> None:
         """Write an encoded frame; a client that lets too much wait is cut."""
@@ -126,16 +223,39 @@ class WebSocket(asyncio.Protocol):
         if transport.get_write_buffer_size() > MAX_UNSENT:
             transport.abort()
 
+    def pause_writing(self) -> None:
+        """Note that the client does not read: nor is it read from, and it has so long to go on."""
+        self._is_full = True
+        if not self._closing and self._transport is not None:
+            self._rest(self._terms.write_seconds)
+
+    def resume_writing(self) -> None:
+        """Note that the client has read."""
+        self._is_full = False
+        if not self._closing and self._transport is not None:
+            self._terms.wheel.drop(self)
+            self._take()
+
     @property
     def has_unsent(self) -> bool:
         """Whether the client has let something wait."""
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
+    # ---- The end ----
+
+    def on_time(self) -> None:
+        """Go on reading, or cut a client that does not read or does not close."""
+        if self._closing or self._is_full:
+            self.abort()
+        else:
+            self._resume()
+
     def close(self, code: int, last: bytes = b"") -> None:
-        """Begin the closing handshake, after the frame ``last``; `abort` ends what it does not."""
+        """Begin the closing handshake, after the frame ``last``; it has a second to end."""
         if not self._closing and self._transport is not None:
-            self._transport.write(last + encode_frame(WSMsgType.CLOSE, code.to_bytes(2, "big")))
             self._closing = True
+            self._transport.write(last + encode_frame(Kind.CLOSE, code.to_bytes(2, "big")))
+            self._terms.wheel.put(self, CLOSE_TIMEOUT)
 
     def abort(self) -> None:
         """Cut the connection at once, whatever still waits to be sent."""
@@ -153,24 +273,12 @@ class _HandedOver(web.StreamResponse):
         return None
 
 
-def encode_text(text: str) -> bytes:
-    """Return a text frame as a server sends it, unmasked."""
-    return encode_frame(WSMsgType.TEXT, text.encode())
-
-
-def encode_frame(kind: WSMsgType, data: bytes) -> bytes:
-    """Return a whole frame (RFC 6455 section 5.2)."""
-    size = len(data)
-    first = 0x80 | kind
-    if size < 126:
-        return bytes((first, size)) + data
-    if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + data
-    return bytes((first, 127)) + size.to_bytes(8, "big") + data
-
-
 def upgrade(
-    request: web.Request, listener: Listener, max_size: int, opening: bytes = b""
+    request: web.Request,
+    listener: Listener,
+    terms: Terms,
+    intake: Intake,
+    opening: bytes = b"",
 ) -> tuple[WebSocket, web.StreamResponse]:
     """Turn a request's connection into a WebSocket, and return what the handler must return.
 
@@ -184,7 +292,7 @@ def upgrade(
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client went away")
     waiting = handler._message_tail
-    websocket = WebSocket(listener, max_size)
+    websocket = WebSocket(listener, terms, intake)
     # Without its transport the handler has nothing to close when it is told of the loss.
     handler.transport = None
     handler.connection_lost(None)
@@ -194,14 +302,19 @@ def upgrade(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n" + opening
     )
+    # Before what waits, which may be more than is read at once.
+    transport.resume_reading()
     if waiting:
         asyncio.get_running_loop().call_soon(websocket.data_received, bytes(waiting))
-    transport.resume_reading()
     return websocket, _HandedOver()
 
 
 def _accept(request: web.Request) -> bytes:
     headers = request.headers
+    if request.method != "GET" or request.version < HttpVersion11:
+        raise InvalidRequest("a handshake is a GET of HTTP/1.1")
+    if len(headers.getall("Sec-WebSocket-Key", ())) > 1:
+        raise InvalidRequest("one Sec-WebSocket-Key is needed")
     tokens = {part.strip().lower() for part in headers.get("Connection", "").split(",")}
     if "upgrade" not in tokens or headers.get("Upgrade", "").lower() != "websocket":
         raise InvalidRequest("no WebSocket upgrade")

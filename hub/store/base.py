@@ -28,7 +28,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
-from hub.errors import InvalidRequest, Unavailable
+from hub.errors import InvalidRequest, RateLimited, Unavailable
 
 TIME_LIMIT = 1.0
 """Seconds after which a store that did not answer counts as unavailable."""
@@ -160,7 +160,8 @@ class Command(msgspec.Struct, frozen=True):
     up for a loss, by a logout of everyone in that part alone, and asks for `NotFound` when another
     replica has done so. ``caller`` is the token that asks: `Doubtful` unless the facts alone make
     sure that it is alive: it was issued after every cut-off, its session has no tombstone, and it
-    is between its ``nbf`` and its ``exp``.
+    is between its ``nbf`` and its ``exp``. ``is_own`` when a user asks for it, whose logouts are
+    limited.
     """
 
     logout: Logout
@@ -171,6 +172,12 @@ class Command(msgspec.Struct, frozen=True):
     only_claim: bool = False
     mends: Loss | None = None
     caller: Identity | None = None
+    is_own: bool = False
+
+
+def too_many_logouts(wait: float) -> RateLimited:
+    """Return the error for a user who logs out too often; ``wait`` is in seconds."""
+    return RateLimited("more logouts of this user than are allowed", retry_after=wait)
 
 
 class Store(Protocol):
@@ -216,6 +223,7 @@ class Store(Protocol):
             NotFound: by ``must_exist`` or ``only_repeat``; nothing was changed.
             KeyReused: when the key was used for another logout; nothing was changed.
             Doubtful: by ``caller``; nothing was changed.
+            RateLimited: by ``is_own``, when there were too many; nothing was changed.
         """
         ...
 

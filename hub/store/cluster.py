@@ -204,6 +204,14 @@ class Cluster:
     def _learn(self) -> None:
         if self._learning is None and asyncio.get_running_loop().time() >= self._not_before:
             self._learning = asyncio.create_task(self._ask())
+            # Not by `finally`, which never runs in a task that is cancelled before its first step.
+            self._learning.add_done_callback(self._end_learning)
+
+    def _end_learning(self, learning: asyncio.Task[None]) -> None:
+        self._learning = None
+        self._not_before = asyncio.get_running_loop().time() + LEARN_INTERVAL
+        if not learning.cancelled() and (error := learning.exception()) is not None:
+            log.error("who serves what could not be learned", exc_info=error)
 
     async def _ask(self) -> None:
         try:
@@ -216,9 +224,6 @@ class Cluster:
         else:
             self._is_lost = False
             await self._use(topology)
-        finally:
-            self._learning = None
-            self._not_before = asyncio.get_running_loop().time() + LEARN_INTERVAL
 
     async def _use(self, topology: Topology) -> None:
         self._serving = topology.serving

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import structlog
 from hiredis import ReplyError
 from redis.asyncio import ConnectionPool
+from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import RedisError
 
 from hub.errors import Unavailable
@@ -80,7 +81,7 @@ class Lane:
         self._durability = durability
         self._patience = PATIENCE if durability else TIME_LIMIT
         self._link: Link | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[Link] | None = None
         self._unsent: deque[_Call] = deque()
         self._unanswered: deque[_Call] = deque()
         self._flushing: asyncio.Handle | None = None
@@ -179,21 +180,31 @@ class Lane:
             self._unsent.clear()
         elif self._opening is None:
             self._opening = asyncio.create_task(self._open())
+            # Not by `finally`, which never runs in a task that is cancelled before its first step.
+            self._opening.add_done_callback(self._end_opening)
 
-    async def _open(self) -> None:
+    async def _open(self) -> Link:
         link = Link(self._take, self._lose)
-        try:
-            await link.open(self._pool)
-        except Exception as error:
-            if not isinstance(error, RedisError | OSError):
-                log.exception("a connection to the store could not be opened")
-            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
+        await link.open(self._pool)
+        return link
+
+    def _end_opening(self, opening: asyncio.Task[Link]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            self._take_over(opening)
+        if self._unsent:
+            self._flush()
+
+    def _take_over(self, opening: asyncio.Task[Link]) -> None:
+        error = opening.exception()
+        if error is None and opening.result().address is None:
+            error = Lost("the connection was closed at once")
+        if error is None:
+            self._link = opening.result()
         else:
-            self._link = link
-        finally:
-            self._opening = None
-            if self._unsent:
-                self._flush()
+            if not isinstance(error, RedisError | OSError):
+                log.error("a connection to the store could not be opened", exc_info=error)
+            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
 
     def _take(self, answer: Any) -> None:
         call = self._unanswered.popleft()

@@ -27,6 +27,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
+from hub.core.rate import Rate, take
 from hub.core.receipt import Row, merge, settle
 from hub.core.revocation import ends, identify, may_register, outlives, supersede
 from hub.errors import NotFound, RateLimited
@@ -46,6 +47,7 @@ from hub.store.base import (
     Registry,
     Report,
     Visit,
+    too_many_logouts,
 )
 
 
@@ -72,6 +74,7 @@ class _User:
     cutoffs_until: Micros = 0
     keys: dict[str, tuple[Logout, Receipt, Micros]] = field(default_factory=dict)
     receipts: dict[str, _Receipt] = field(default_factory=dict)
+    paid_until: float = 0.0
 
     def forget(self, now: Micros) -> None:
         for sid in [s for s, session in self.sessions.items() if session.expires_at <= now]:
@@ -94,7 +97,8 @@ class MemoryStore:
     """A `hub.store.base.Store` in this process's memory.
 
     ``lifetime`` is how long a token may live, and so how long a logout must be remembered;
-    ``max_sessions`` how many sessions a user may have at once.
+    ``max_sessions`` how many sessions a user may have at once, ``pace`` how often a user may log
+    out.
     """
 
     def __init__(
@@ -103,7 +107,9 @@ class MemoryStore:
         lifetime: Micros,
         max_sessions: int = 1000,
         clock: Callable[[], Micros] = system_clock,
+        pace: Rate | None = None,
     ) -> None:
+        self._pace = pace
         self._lifetime = lifetime
         self._max_sessions = max_sessions
         self._clock = clock
@@ -184,6 +190,10 @@ class MemoryStore:
             return receipt
         if command.must_exist and command.also not in user.sessions:
             raise NotFound("no such session")
+        if command.is_own and self._pace is not None:
+            user.paid_until, wait = take(self._pace, user.paid_until, now / SECOND)
+            if wait:
+                raise too_many_logouts(wait)
         receipt = self._write(command, user, now)
         if command.key is not None:
             user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)

@@ -10,6 +10,8 @@ of a Redis Cluster.
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
 ``hub:{P}:floor:USER``          the newest logout that ended the session which the cut-off keeps
 ``hub:{P}:everyone``            the newest logout of everyone
+``hub:{P}:pace:USER``           until when the user's own logouts are paid for
+``hub:{P}:message:ID``          the message of a logout, for those whom its tombstones refuse
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
 ``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
 ``hub:{P}:receipt:ID``          set of the users whom a logout ended
@@ -46,6 +48,8 @@ class Names:
         self.session = f"{prefix}:session:{self.user}:"
         self.tombstone = f"{prefix}:dead:{self.user}:"
         self.cutoff = f"{prefix}:cutoff:{self.user}"
+        self.pace = f"{prefix}:pace:{self.user}"
+        self.messages = f"{prefix}:message:"
         self.key = f"{prefix}:key:{self.user}:"
         self.floor = f"{prefix}:floor:{self.user}"
         self.everyone = f"{prefix}:everyone"

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 from redis.exceptions import RedisError
 
+from hub.core.bus import BusKey, open_message
 from hub.core.model import Logout, Micros, Position, UserKey
 from hub.core.position import BEGINNING, Log, Verdict, order, weigh
 from hub.core.wire import Malformed, decode_logout
@@ -80,9 +81,16 @@ class _Part(msgspec.Struct):
 
 
 class LogReader:
-    """Where this process is in the log; ``route`` is the one whose answers are to be believed."""
+    """Where this process is in the log; ``route`` is the one whose answers are to be believed.
 
-    def __init__(self, route: Route, lifetime: Micros) -> None:
+    What is on the channels is acted on only when ``key`` signed it; else ``on_forged`` is called.
+    """
+
+    def __init__(
+        self, route: Route, lifetime: Micros, key: BusKey, on_forged: Callable[[], object]
+    ) -> None:
+        self._key = key
+        self._on_forged = on_forged
         self._route = route
         self._lifetime_ms = lifetime // 1000
         self._parts = [_Part(Names(None, number)) for number in range(PARTITIONS)]
@@ -162,6 +170,15 @@ class LogReader:
             link.abort()
 
     def _keep(self, message: Any) -> None:
+        if isinstance(message, list) and len(message) == 3 and message[0] == b"message":
+            _, channel, data = message
+            if channel in self._channels:
+                # Before it is kept: anybody who may publish can send much.
+                opened = open_message(self._key, channel, data)
+                if opened is None:
+                    self._on_forged()
+                    return
+                message = [b"message", channel, opened]
         # A replay that takes so long that this fills up begins anew, and loses nothing.
         if self._pushed is not None:
             too_many = self._pushed.qsize() >= MOST_WAITING

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from hub.core.bus import BusKey, derive_key
 from hub.core.model import (
     SECOND,
     Identity,
@@ -28,6 +29,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
+from hub.core.rate import Rate
 from hub.core.wire import Malformed, decode_logout, encode_logout
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.store.base import (
@@ -43,6 +45,7 @@ from hub.store.base import (
     Report,
     Unreadable,
     Visit,
+    too_many_logouts,
 )
 from hub.store.durability import Durability
 from hub.store.lane import USUAL, Script
@@ -61,7 +64,11 @@ RECEIPT = Script("receipt")
 
 
 class RedisStore:
-    """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own."""
+    """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own.
+
+    ``pace`` is how often a user may log out. ``bus_key`` signs what is published, and must be the
+    same at all replicas; ``on_forged`` is called for each message that it did not sign.
+    """
 
     def __init__(
         self,
@@ -70,12 +77,17 @@ class RedisStore:
         lifetime: Micros,
         max_sessions: int = 1000,
         durability: Durability = USUAL,
+        bus_key: BusKey | None = None,
+        pace: Rate | None = None,
+        on_forged: Callable[[], object] = lambda: None,
     ) -> None:
+        self._bus_key = bus_key or derive_key(None)
+        self._pace = pace
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
         self._visits: Route = route(url)
         self._logouts: Route = route(url, durability)
-        self._reader = LogReader(self._visits, lifetime)
+        self._reader = LogReader(self._visits, lifetime, self._bus_key, on_forged)
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,16 +137,17 @@ class RedisStore:
                 self._lifetime_ms,
                 int(visit is not None and visit.named),
                 names.leases,
+                names.messages,
             ],
         )
         if answer[0] == b"full":
             raise RateLimited("the user has too many sessions")
-        now, tombstone, cutoffs, fields, renewals, epoch = answer
+        now, tombstone, cutoffs, fields, renewals, epoch, message = answer
         if not self._reader.believes(names.part, epoch.decode()):
             raise Unavailable("the store may have lost what it knew, and is being looked at")
         return Standing(
             now=int(now),
-            tombstone=_read_logout(tombstone) if tombstone else None,
+            tombstone=_read_tombstone(tombstone, message) if tombstone else None,
             session=_read_session(identity.sid, fields, int(now), renewals) if fields else None,
             cutoffs=tuple(_read_logout(cutoff) for cutoff in cutoffs),
         )
@@ -176,6 +189,7 @@ class RedisStore:
         trusted = "" if caller is None else self._reader.trusted_epoch(names.part)
         if trusted is None:
             raise Doubtful()
+        pace = _in_micros(self._pace) if command.is_own else (0, 0)
         answer = await self._logouts.call(
             names.part,
             END,
@@ -191,6 +205,8 @@ class RedisStore:
                 names.epoch,
                 names.leases,
                 names.tombstone + (caller.sid if caller else ""),
+                names.pace,
+                names.messages + logout.id,
             ],
             [
                 encode_logout(logout),
@@ -216,6 +232,11 @@ class RedisStore:
                 (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
                 *((caller.begun, caller.nbf, caller.exp) if caller else ("", "", "")),
                 trusted,
+                encode_logout(msgspec.structs.replace(logout, message=None)),
+                logout.message or "",
+                self._bus_key.inner,
+                self._bus_key.outer,
+                *pace,
             ],
         )
         match answer[0]:
@@ -225,6 +246,8 @@ class RedisStore:
                 raise KeyReused("the idempotency key was used for another logout")
             case b"doubtful":
                 raise Doubtful()
+            case b"limited":
+                raise too_many_logouts(int(answer[1]) / SECOND)
         kind, at, text, entries, *rows = answer
         if entries:
             self._reader.witness(names.part, *entries.decode().split(" "))
@@ -294,6 +317,12 @@ class RedisStore:
         return self._reader.read()
 
 
+def _in_micros(pace: Rate | None) -> tuple[int, int]:
+    if pace is None:
+        return 0, 0
+    return round(SECOND / pace.per_second), round(pace.window * SECOND)
+
+
 def _fingerprint(logout: Logout) -> str:
     same = msgspec.structs.replace(logout, id="")
     return hashlib.sha256(encode_logout(same)).hexdigest()
@@ -304,6 +333,12 @@ def _read_logout(data: bytes) -> Logout:
         return decode_logout(data)
     except Malformed as error:
         raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
+
+
+def _read_tombstone(data: bytes, message: bytes) -> Logout:
+    """Return the logout of a tombstone, with the message that stands beside it."""
+    logout = _read_logout(data)
+    return msgspec.structs.replace(logout, message=message.decode()) if message else logout
 
 
 def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[bytes]) -> Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import signal
 from collections.abc import AsyncIterator
@@ -12,10 +13,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.deploy.balancers import run_nginx
+from tests.deploy.balancers import DEPLOY, run_nginx
 from tests.deploy.hubs import Hubs
 from tests.ports import free_port
 from tests.site import token
+from tests.test_docs import ROOT
 
 
 @dataclass
@@ -24,21 +26,32 @@ class App:
 
     http: aiohttp.ClientSession
     seen: list[dict[str, str]]
+    path: str
 
     async def ask(self, given: str | None = None, **headers: str) -> aiohttp.ClientResponse:
         """Send a request with a body to the app, and return the answer."""
         if given is not None:
             headers["Authorization"] = f"Bearer {given}"
         # A path and a query of its own: neither may reach the hub.
-        target = "/anything?access_token=x"
+        target = f"{self.path}anything?access_token=x"
         async with self.http.post(target, headers=headers, data=b"x" * 1000) as answer:
             await answer.read()
             return answer
 
 
-@pytest.fixture
-async def app(hubs: Hubs) -> AsyncIterator[App]:
-    """An app behind nginx, with the file as it is shipped."""
+def snippet_changes() -> dict[str, str]:
+    """Return the change that puts README's snippet, as it stands there, into the shipped file."""
+    blocks = re.findall(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (snippet,) = (block for block in blocks if "auth_request " in block)
+    shipped = (DEPLOY / "nginx-verify.conf").read_text()
+    locations = shipped[shipped.index("        location / {") : shipped.rindex("    }\n}")]
+    return {locations: snippet}
+
+
+@pytest.fixture(params=["shipped", "README"])
+async def app(hubs: Hubs, request: pytest.FixtureRequest) -> AsyncIterator[App]:
+    """An app behind nginx, with the file as it is shipped, or with the snippet of the README."""
+    extra, path = ({}, "/") if request.param == "shipped" else (snippet_changes(), "/app/")
     seen: list[dict[str, str]] = []
 
     async def handle(request: web.Request) -> web.Response:
@@ -53,11 +66,11 @@ async def app(hubs: Hubs) -> AsyncIterator[App]:
     await runner.setup()
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    changes = {"10.0.0.21:8000": f"127.0.0.1:{port}"}
+    changes = {**extra, "10.0.0.21:8000": f"127.0.0.1:{port}"}
     try:
         with run_nginx(hubs, changes, file="nginx-verify.conf", site="app") as front:
             async with front.client() as http:
-                yield App(http, seen)
+                yield App(http, seen, path)
     finally:
         await runner.cleanup()
 
@@ -79,7 +92,8 @@ async def log_out(hubs: Hubs, given: str) -> None:
 async def test_a_living_token_is_let_through(app: App) -> None:
     """The app hears from the hub who it is, and not from the client."""
     user, sid = names()
-    answer = await app.ask(token(user, sid), **{"X-Auth-User": "root", "X-Auth-Issuer": "forged"})
+    forged = dict.fromkeys(("X-Auth-User", "X-Auth-Session", "X-Auth-Issuer"), "forged")
+    answer = await app.ask(token(user, sid), **forged)
     assert answer.status == 200
     assert app.seen == [{"X-Auth-User": user, "X-Auth-Session": sid}]
 

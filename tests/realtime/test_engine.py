@@ -201,6 +201,31 @@ async def test_a_bad_websocket_handshake_is_refused(
 # ---- Messages ----
 
 
+async def test_a_handshake_is_a_get_of_http_1_1_with_one_key(engine: Engine) -> None:
+    """HTTP/1.0 cannot be upgraded, and of two keys nobody can say which was answered."""
+    address = engine.url.removeprefix("http://").partition("/")[0].partition(":")
+    good = ("GET", "HTTP/1.1", ["dGhlIHNhbXBsZSBub25jZQ=="])
+    for method, version, keys in (
+        ("GET", "HTTP/1.0", good[2]),
+        ("POST", "HTTP/1.1", good[2]),
+        ("GET", "HTTP/1.1", good[2] * 2),
+        good,
+    ):
+        lines = [
+            f"{method} /socket.io/?EIO=4&transport=websocket {version}",
+            "Host: hub",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            *(f"Sec-WebSocket-Key: {key}" for key in keys),
+        ]
+        reader, writer = await asyncio.open_connection(address[0], int(address[2]))
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        status = (await reader.readline()).split()[1]
+        assert status == (b"101" if (method, version, keys) == good else b"400")
+        writer.close()
+
+
 async def test_a_message_comes_back_over_polling(engine: Engine) -> None:
     """Messages are posted and polled; several share a body, in order."""
     sid = await engine.open()
@@ -268,6 +293,7 @@ async def test_more_packets_than_the_limit_are_refused_not_dropped(engine: Engin
     """A body of too many packets is a bad request; up to the limit all arrive."""
     sid = await engine.open()
     assert (await engine.post(sid, "\x1e".join(["3"] * MAX_PACKETS)))[0] == 200
+    sid = await engine.open()
     assert (await engine.post(sid, "\x1e".join(["3"] * (MAX_PACKETS + 1))))[0] == 400
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import WSMsgType
-from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
-from hub.realtime import websocket as module
-from hub.realtime.websocket import WebSocket, encode_frame, encode_text
+from hub.protocol.frames import Kind, encode_frame, encode_text
+from hub.realtime.intake import MOST_A_TURN, STRANGER, Intake
+from hub.realtime.websocket import Terms, WebSocket
+from hub.realtime.wheel import Wheel
+from tests.protocol.test_frames import masked
+from tests.realtime.raw import eventually
 
 
 class Ear:
@@ -41,14 +44,29 @@ class Wire:
     def __init__(self) -> None:
         self.written = b""
         self.ended = ""
+        self.reads = True
+        self.unsent = 0
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        """Take any."""
+
+    def pause_reading(self) -> None:
+        """Read no more."""
+        assert self.reads
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        assert not self.reads
+        self.reads = True
 
     def write(self, data: bytes) -> None:
         """Keep data."""
         self.written += data
 
     def get_write_buffer_size(self) -> int:
-        """Nothing waits."""
-        return 0
+        """Tell what waits."""
+        return self.unsent
 
     def close(self) -> None:
         """Note an orderly end."""
@@ -71,19 +89,19 @@ def wire() -> Wire:
     return Wire()
 
 
+def made(ear: Ear, wire: Any, terms: Terms | None = None) -> WebSocket:
+    """Return a WebSocket between the two, of messages up to 100 bytes."""
+    websocket = WebSocket(ear, terms or Terms(Wheel(), 100), Intake())
+    websocket.connection_made(wire)
+    return websocket
+
+
 @pytest.fixture
-def websocket(ear: Ear, wire: Any) -> WebSocket:
-    """A WebSocket between the two, of messages up to 100 bytes."""
-    made = WebSocket(ear, 100)
-    made.connection_made(wire)
-    return made
-
-
-def masked(first: int, data: bytes) -> bytes:
-    """Return a short frame as a client sends it."""
-    key = b"\x01\x02\x03\x04"
-    body = bytes(byte ^ key[index % 4] for index, byte in enumerate(data))
-    return bytes((first, 0x80 | len(data))) + key + body
+async def websocket(ear: Ear, wire: Any) -> AsyncIterator[WebSocket]:
+    """A WebSocket between the two."""
+    websocket = made(ear, wire)
+    yield websocket
+    websocket.connection_lost(None)
 
 
 def test_aiohttps_request_handler_can_let_go_of_its_connection() -> None:
@@ -93,22 +111,10 @@ def test_aiohttps_request_handler_can_let_go_of_its_connection() -> None:
     assert "self._force_close" in inspect.getsource(RequestHandler.start)
 
 
-def test_aiohttps_reader_is_the_compiled_one_and_feeds_our_sink(
-    websocket: WebSocket, ear: Ear
-) -> None:
-    """Frames go from the compiled reader to the WebSocket that is being fed."""
-    assert WebSocketReader.__module__ == "aiohttp._websocket.reader_c"
-    assert issubclass(type(module._sink), WebSocketDataQueue)
-    websocket.data_received(masked(0x81, b"4one") + masked(0x81, "4zwei ü".encode()))
-    assert ear.heard == ["4one", "4zwei ü"]
-
-
-def test_two_websockets_do_not_hear_each_other(ear: Ear, wire: Any) -> None:
-    """One sink serves all, but a half frame of one is not finished by another."""
+async def test_two_websockets_do_not_hear_each_other(ear: Ear, wire: Any) -> None:
+    """A half frame of one is not finished by another."""
     other_ear = Ear()
-    one, other = WebSocket(ear, 100), WebSocket(other_ear, 100)
-    one.connection_made(wire)
-    other.connection_made(wire)
+    one, other = made(ear, wire), made(other_ear, Wire())
     whole = masked(0x81, b"4first")
     one.data_received(whole[:5])
     other.data_received(masked(0x81, b"4second"))
@@ -116,49 +122,112 @@ def test_two_websockets_do_not_hear_each_other(ear: Ear, wire: Any) -> None:
     assert (ear.heard, other_ear.heard) == (["4first"], ["4second"])
 
 
-def test_pings_are_answered(websocket: WebSocket, wire: Wire) -> None:
+async def test_pings_are_answered(websocket: WebSocket, wire: Wire) -> None:
     """A ping frame gets a pong with the same data (RFC 6455 section 5.5.3)."""
     websocket.data_received(masked(0x89, b"hi"))
-    assert wire.written == encode_frame(WSMsgType.PONG, b"hi")
+    assert wire.written == encode_frame(Kind.PONG, b"hi")
 
 
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (masked(0x82, b"binary"), 1003),
-        (masked(0x81, b"\xff"), 1007),
-        (masked(0x80, b"continues nothing"), 1002),
-        (b"\xf1\x80\0\0\0\0", 1002),
-        (b"\x81\xfe\x7f\xff\0\0\0\0", 1009),
-        (masked(0x88, (1001).to_bytes(2, "big")), 1001),
-    ],
-    ids=["binary", "no UTF-8", "stray continuation", "reserved bits", "too large", "close"],
-)
-def test_what_ends_a_websocket_is_answered_with_its_code(
-    websocket: WebSocket, wire: Wire, data: bytes, code: int
+async def test_a_fault_is_answered_with_its_code_and_the_end(
+    websocket: WebSocket, wire: Wire, ear: Ear
 ) -> None:
-    """The close frame says why; afterwards nothing that comes is heard."""
-    websocket.data_received(data)
-    assert wire.written == encode_frame(WSMsgType.CLOSE, code.to_bytes(2, "big"))
-    websocket.data_received(masked(0x81, b"4late"))
+    """The close frame says why; nothing more is read or heard, and TCP ends without lingering."""
+    websocket.data_received(b"\x81\x024x" + masked(0x81, b"4late"))
+    assert wire.written == encode_frame(Kind.CLOSE, (1002).to_bytes(2, "big"))
+    assert (wire.ended, wire.reads, ear.failed) == ("closed", False, 1)
+    websocket.data_received(masked(0x81, b"4later"))
+    assert ear.heard == []
     assert wire.written.count(b"\x88") == 1
 
 
-def test_the_end_is_told_once(websocket: WebSocket, ear: Ear) -> None:
+async def test_a_close_is_answered_with_its_code(websocket: WebSocket, wire: Wire) -> None:
+    """The client's own close is echoed, and then TCP ends (section 5.5.1)."""
+    websocket.data_received(masked(0x88, (3000).to_bytes(2, "big") + b"bye"))
+    assert wire.written == encode_frame(Kind.CLOSE, (3000).to_bytes(2, "big"))
+    assert wire.ended == "closed"
+
+
+async def test_after_the_hubs_close_only_the_clients_is_heard(
+    websocket: WebSocket, wire: Wire, ear: Ear
+) -> None:
+    """What was on its way is dropped, and the close ends the connection."""
+    websocket.close(1001)
+    websocket.data_received(masked(0x81, b"4late") + masked(0x89, b"ping"))
+    assert (ear.heard, wire.ended, wire.reads) == ([], "", True)
+    websocket.data_received(masked(0x88, b""))
+    assert (ear.heard, wire.ended) == ([], "closed")
+    assert wire.written == encode_frame(Kind.CLOSE, (1001).to_bytes(2, "big"))
+
+
+async def test_a_flood_after_the_close_is_not_read(websocket: WebSocket, wire: Wire) -> None:
+    """Who goes on for more than a few KB is not read any more, and is cut a second later."""
+    websocket.close(1001)
+    websocket.data_received(masked(0x81, b"3") * 1000)
+    assert not wire.reads
+    await eventually(lambda: wire.ended == "aborted")
+
+
+async def test_frames_are_taken_some_a_turn_and_then_as_they_are_paid_for(
+    websocket: WebSocket, wire: Wire, ear: Ear
+) -> None:
+    """One chunk of many frames holds up nobody: the rest waits, and reading with it."""
+    websocket.data_received(masked(0x81, b"4x") * 200)
+    assert (len(ear.heard), wire.reads) == (MOST_A_TURN, False)
+    await eventually(lambda: len(ear.heard) >= STRANGER.burst)
+    assert len(ear.heard) < STRANGER.burst + 10
+    assert (wire.reads, wire.ended) == (False, "")
+
+
+@pytest.mark.parametrize("first", [0x89, 0x8A, 0x01], ids=["ping", "pong", "fragment"])
+async def test_frames_that_say_nothing_count_as_well(
+    websocket: WebSocket, wire: Wire, first: int
+) -> None:
+    """Control frames and empty fragments are frames."""
+    begun = masked(0x01, b"") if first == 0x01 else b""
+    websocket.data_received(begun + masked(first if first != 0x01 else 0x00, b"") * 1000)
+    assert not wire.reads
+    assert wire.written.count(b"\x8a") <= MOST_A_TURN
+
+
+async def test_a_client_is_read_on_once_it_has_paid(ear: Ear, wire: Any) -> None:
+    """Whoever was too fast is heard in the end, whole and in order."""
+    websocket = made(ear, wire)
+    many = [f"4{number}" for number in range(30)]
+    websocket.data_received(b"".join(masked(0x81, text.encode()) for text in many))
+    await eventually(lambda: ear.heard == many)
+    await eventually(lambda: wire.reads)
+    websocket.connection_lost(None)
+
+
+async def test_more_than_a_stranger_may_say_ends_it(ear: Ear, wire: Any) -> None:
+    """What waits until it is paid for is bounded, and so is each message before CONNECT."""
+    websocket = made(ear, wire, Terms(Wheel(), 65536))
+    websocket.data_received(masked(0x81, b"4x") * 10_000)
+    await eventually(lambda: wire.ended == "closed")
+    assert len(ear.heard) <= STRANGER.burst
+    assert wire.written[-2:] == (1008).to_bytes(2, "big")
+    other = Wire()
+    made(ear, other, Terms(Wheel(), 65536)).data_received(b"\x81\xfe\x40\x01\0\0\0\0")
+    assert other.written[-2:] == (1009).to_bytes(2, "big")
+
+
+async def test_who_does_not_read_is_not_read_from_and_has_so_long(ear: Ear, wire: Any) -> None:
+    """Time, not only size, bounds what waits for a client; reading makes it good again."""
+    websocket = made(ear, wire, Terms(Wheel(), 100, write_seconds=0.3))
+    websocket.pause_writing()
+    assert not wire.reads
+    websocket.resume_writing()
+    assert wire.reads
+    websocket.pause_writing()
+    await eventually(lambda: wire.ended == "aborted")
+
+
+async def test_the_end_is_told_once(websocket: WebSocket, ear: Ear) -> None:
     """A connection that is lost is lost once, and takes nothing more."""
     websocket.connection_lost(None)
     websocket.connection_lost(None)
     websocket.send(encode_text("4x"))
     websocket.close(1000)
     websocket.abort()
-    assert ear.closed == 1
-
-
-@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_frames_have_the_shortest_length_that_fits(size: int) -> None:
-    """7, 16 or 64 bits say how long a frame is (RFC 6455 section 5.2)."""
-    frame = encode_text("x" * size)
-    header = 2 if size < 126 else 4 if size < 65536 else 10
-    assert len(frame) == header + size
-    assert frame[0] == 0x81
-    assert not frame[1] & 0x80
+    websocket.data_received(masked(0x81, b"4late"))
+    assert (ear.closed, ear.heard) == (1, [])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
@@ -283,3 +284,27 @@ async def test_errors_do_not_tell_the_address_of_redis() -> None:
         with pytest.raises(Unavailable) as caught:
             await store.look(identity(1))
     assert "sesame" not in f"{caught.value!r} {caught.value} {caught.value.detail}"
+
+
+@pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_stall_while_a_connection_begins_is_survived(
+    own_redis: RedisServer, loop: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
+    """Giving up cancels an opening that has not taken its first step; the next call connects."""
+
+    async def stall() -> None:
+        lane, script = Lane(dialer(own_redis.url)), Script("renew")
+        assert await lane.call(script, ["k"], ["n", 1000])
+        for turns in range(6):
+            lane.leave()
+            call = asyncio.create_task(lane.call(script, ["k"], ["n", 1000]))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(time.sleep, 1.2)
+            await asyncio.gather(call, return_exceptions=True)
+            async with asyncio.timeout(10):
+                assert await lane.call(script, ["k"], ["n", 1000])
+        await lane.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(stall())

@@ -1,14 +1,18 @@
 -- Write a logout, at one instant.
 -- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone, receipt, users of
---   the logout, epoch, leases, caller's tombstone
+--   the logout, epoch, leases, caller's tombstone, pace of the user's own logouts, message
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
 --   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms),
---   caller's iat or '', nbf and exp (us), the epoch that is believed or ''
+--   caller's iat or '', nbf and exp (us), the epoch that is believed or '', the logout without its
+--   message (JSON), its message or '', the two keys of the bus, what one logout costs of the pace
+--   and how much may be had at once (us; 0 for no limit)
 -- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'},
--- {'reused'} or {'doubtful'} when nothing was changed. The same key again answers what it answered
--- first, with 'again' for 'done'.
+-- {'reused'}, {'doubtful'} or {'limited', wait (us)} when nothing was changed. The same key again
+-- answers what it answered first, with 'again' for 'done'.
+-- The first write is one that Redis refuses when its memory is full: a script that has begun to
+-- write is let through, and would end sessions without a trace.
 local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
 local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
@@ -43,8 +47,19 @@ end
 if ARGV[16] == '1' then return {'missing'} end
 if ARGV[18] == '1' and epoch ~= ARGV[19] then return {'missing'} end
 
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-if must_exist and not redis.call('ZSCORE', KEYS[1], also) then return {'missing'} end
+if must_exist and tonumber(redis.call('ZSCORE', KEYS[1], also) or 0) <= now then
+  return {'missing'}
+end
+
+-- As take in hub/core/rate.py.
+local cost, window = tonumber(ARGV[30]), tonumber(ARGV[31])
+if cost > 0 and ARGV[17] ~= '1' then
+  local ends = math.max(tonumber(redis.call('GET', KEYS[12]) or 0), now) + cost
+  local wait = ends - now - window
+  if wait > 0 then return {'limited', string.format('%.0f', wait)} end
+  local left = string.format('%.0f', math.ceil((ends - now) / 1000))
+  redis.call('SET', KEYS[12], string.format('%.0f', ends), 'PX', left)
+end
 
 -- A cut-off never goes back, even when the server's clock does.
 local at = math.max(now, stamped(before) + 1)
@@ -64,11 +79,14 @@ end
 
 -- Whoever holds sockets of a session owes the receipt a report.
 local since = now - tonumber(ARGV[14])
-local owing, row = {}, {'logout', record}
+local owing, row = {}, {}
 local function owe(names)
   for _, name in ipairs(names) do owing[name] = true end
   return table.concat(names, ',')
 end
+
+redis.call('HSET', KEYS[7], 'logout', record)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
 
 local answer = {'done', stamp, text, ''}
 local named = false
@@ -97,8 +115,11 @@ if also ~= '' and not named then
   table.insert(row, 's:' .. also)
   table.insert(row, 'offline||')
 end
+-- The message stands once, however many sessions were ended.
+local short = stamp .. ' ' .. ARGV[26]
+if ARGV[27] ~= '' then redis.call('SET', KEYS[13], ARGV[27], 'PX', lifetime) end
 for i = 5, #answer, 3 do
-  redis.call('SET', tombstones .. answer[i], record, 'PX', lifetime)
+  redis.call('SET', tombstones .. answer[i], short, 'PX', lifetime)
 end
 if cuts then
   -- As supersede in hub/core/revocation.py: what ended the kept session is remembered.
@@ -140,6 +161,9 @@ local entry = redis.call(
 )
 local previous = before_it[1] and before_it[1][1] or '0-0'
 answer[4] = previous .. ' ' .. entry
-redis.call('PUBLISH', ARGV[15], table.concat({previous, entry, leases, record}, ' '))
+-- As sign in hub/core/bus.py.
+local message = table.concat({previous, entry, leases, record}, ' ')
+local inner = redis.sha1hex(ARGV[28] .. ARGV[15] .. ' ' .. message)
+redis.call('PUBLISH', ARGV[15], redis.sha1hex(ARGV[29] .. inner) .. ' ' .. message)
 if keyed then remember(answer) end
 return answer

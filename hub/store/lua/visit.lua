@@ -2,8 +2,9 @@
 -- KEYS: tombstone, session, sessions, cut-off of the user, its floor, cut-off of everyone,
 --   epoch
 -- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms),
---   does the device's name replace an older one, leases
--- Answers {now, tombstone, {cut-offs}, the session's fields, renewals, epoch}, or {'full'}.
+--   does the device's name replace an older one, leases, prefix of messages
+-- Answers {now, tombstone, {cut-offs}, the session's fields, renewals, epoch, the tombstone's
+-- message}, or {'full'}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
@@ -43,8 +44,7 @@ end
 
 local enters = false
 if ARGV[1] == '1' and not tombstone and exp > now then
-  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', stamp)
-  enters = redis.call('ZSCORE', KEYS[3], sid)
+  enters = tonumber(redis.call('ZSCORE', KEYS[3], sid) or 0) > now
   if not enters and may_register(sid, iat) then
     if is_full() then return {'full'} end
     enters = true
@@ -55,7 +55,9 @@ if enters then
   local old = redis.call('HMGET', KEYS[2], 'iat', 'expires_at')
   local expires = math.max(exp, tonumber(old[2] or 0))
   local expires_stamp = string.format('%.0f', expires)
+  -- First a write that Redis refuses when its memory is full, and then those that free some.
   redis.call('HSETNX', KEYS[2], 'created_at', stamp)
+  redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', stamp)
   redis.call(ARGV[11] == '1' and 'HSET' or 'HSETNX', KEYS[2], 'device', ARGV[5])
   redis.call('HSET', KEYS[2], 'ip', ARGV[6], 'last_seen_at', stamp, 'expires_at', expires_stamp)
   if not old[1] or iat > tonumber(old[1]) then
@@ -72,4 +74,9 @@ end
 local fields = redis.call('HGETALL', KEYS[2])
 local _, renewals = holders(fields, ARGV[12], now)
 local epoch = redis.call('GET', KEYS[7]) or ''
-return {stamp, tombstone or '', cutoffs, fields, renewals, epoch}
+local message = ''
+if tombstone then
+  local logout = cjson.decode(string.match(tombstone, '^%d+ (.*)$'))
+  message = redis.call('GET', ARGV[13] .. logout.id) or ''
+end
+return {stamp, tombstone or '', cutoffs, fields, renewals, epoch, message}

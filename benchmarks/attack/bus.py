@@ -1,0 +1,56 @@
+"""What somebody does who may PUBLISH on the hub's Redis, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import redis.asyncio as redis
+
+from benchmarks.attack.field import Field, Pace
+
+PARTITIONS = 16
+BATCH = 50
+EVERYONE = {"v": 1, "id": "forged", "scope": "all", "reason": "admin"}
+
+
+def _forge(message: bytes | None) -> bytes:
+    """Return a logout of everyone that claims to come right after ``message``."""
+    parts = (message or b"").split(b" ", 3)
+    previous = parts[1] if len(parts) == 4 and b"-" in parts[1] else b"0-0"
+    now = int(time.time() * 1000)
+    record = f"{now * 1000} {json.dumps(EVERYONE)}".encode()
+    return b" ".join((previous, f"{now}-0".encode(), b"", record))
+
+
+async def publish(field: Field) -> None:
+    """Publish noise, what was heard before, and forged logouts of everyone."""
+    client: Any = redis.Redis(port=field.redis_port)
+    heard: dict[bytes, bytes] = {}
+    listening = asyncio.create_task(_listen(client, heard))
+    pace = Pace(2000 / BATCH)
+    try:
+        while True:
+            await pace.turn()
+            pipeline = client.pipeline(transaction=False)
+            for number in range(BATCH):
+                channel = b"hub:{%d}:logouts" % (number % PARTITIONS)
+                last = heard.get(channel)
+                pipeline.publish(channel, (b"x" * 200, last or b"", _forge(last))[number % 3])
+            await pipeline.execute()
+            field.counts["requests"] += BATCH
+    finally:
+        listening.cancel()
+        await client.aclose()
+
+
+async def _listen(client: Any, heard: dict[bytes, bytes]) -> None:
+    async with client.pubsub() as subscription:
+        await subscription.subscribe(*(b"hub:{%d}:logouts" % part for part in range(PARTITIONS)))
+        async for message in subscription.listen():
+            data = message["data"]
+            # What the attacker sent himself is no news.
+            if message["type"] == "message" and data[:1] != b"x" and b'"forged"' not in data:
+                heard[message["channel"]] = data

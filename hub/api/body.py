@@ -1,0 +1,21 @@
+"""The body of a request: bounded in size and time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from hub.api.parts import PARTS
+
+
+async def read_body(request: web.Request, most: int | None = None) -> bytes:
+    """Return the body, of at most ``most`` bytes (by default HUB_MAX_BODY).
+
+    Raises:
+        HTTPRequestEntityTooLarge: when it is larger.
+        TimeoutError: when it has not come within HUB_LIMIT_READ_SECONDS.
+    """
+    limited = request if most is None else request.clone(client_max_size=most)
+    async with asyncio.timeout(request.app[PARTS].settings.limit_read_seconds):
+        return await limited.read()

@@ -1,0 +1,208 @@
+"""HTTP connections that end in time: aiohttp's, with bounds on what a stranger can make of them.
+
+aiohttp bounds a request, not a connection: it waits as long for headers as between two requests,
+lets an answer that nobody reads stand for ever, and goes on reading, and keeping, what follows
+upon what it could not parse. What this reaches for inside aiohttp is held by
+``tests/attacks/test_slow_http.py`` and ``tests/attacks/test_garbage.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_server import Server
+
+from hub.api.problem import problem
+from hub.errors import HubError, InvalidRequest, Unavailable
+
+SWEEP_EVERY = 0.5
+MAX_HEADERS = 100
+MAX_LINE = 8190
+LINGER = 1.0
+"""Seconds for the rest of a body that nobody wants, so that its sender reads the answer first."""
+
+
+class Connection(RequestHandler):
+    """One HTTP connection; `Listener.sweep` ends it when it takes too long.
+
+    ``since`` is since when a request has been awaited that has begun, or that is the first; None
+    while a request is under way, or between two.
+    """
+
+    __slots__ = ("_broken", "since", "unread", "unread_since")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._broken = False
+        self.since: float | None = self._loop.time()
+        self.unread = 0
+        self.unread_since: float | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; nothing is read any more after what could not be parsed."""
+        if self._broken:
+            return
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            self.since = None
+            last = self._messages[-1][0] if self._messages else None
+            if isinstance(last, _ErrInfo):
+                self._break_off(last)
+        elif data and self.is_idle:
+            self.since = self.since or self._loop.time()
+
+    def _break_off(self, error: _ErrInfo) -> None:
+        self._broken = True
+        self._pause_transport_reading()
+        # Its frames hold all that was read, in a cycle that waits for the collector.
+        if error.exc is not None:
+            error.exc.__traceback__ = error.exc.__cause__ = error.exc.__context__ = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, or handled, in the form of all other errors.
+
+        Raises:
+            ConnectionError: when an answer has begun, so that the connection can only be closed.
+        """
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun")
+        error: HubError = Unavailable("the hub failed")
+        if status < 500:
+            error = InvalidRequest("the request cannot be read")
+        answer = problem(error, status if status < 500 else None)
+        add_common_headers(answer)
+        answer.force_close()
+        return answer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a request is waited for."""
+        return self._waiter is not None and not self._waiter.done()
+
+
+def add_common_headers(answer: web.StreamResponse) -> None:
+    """Add the headers that every answer has: nothing is stored, and no version is named."""
+    headers = answer.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers["Server"] = "logout-hub"
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _meeting_expectations(handler: Handler) -> Handler:
+    """Refuse what nobody can expect of the hub (RFC 9110 section 10.1.1) before it is routed.
+
+    aiohttp's own refusal is plain text that quotes the header, and fails where it is not ASCII.
+    """
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        expected = request.headers.get("Expect")
+        if expected and expected.lower() != "100-continue":
+            return _refuse_expectation()
+        return handler(request)
+
+    return handle
+
+
+async def _refuse_expectation() -> web.StreamResponse:
+    answer = problem(InvalidRequest("nothing but 100-continue can be expected"), 417)
+    add_common_headers(answer)
+    return answer
+
+
+class Listener(Server):
+    """What makes a `Connection` of each that is accepted, and ends those that take too long.
+
+    ``read_seconds`` is for the headers of a request, ``write_seconds`` for a client to read more of
+    what it was sent.
+    """
+
+    read_seconds = 10.0
+    write_seconds = 10.0
+
+    def __call__(self) -> Connection:
+        """Return the protocol of a connection that was accepted."""
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    def sweep(self) -> None:
+        """End the connections that have taken too long."""
+        now = self._loop.time()
+        for connection, transport in list(self._connections.items()):
+            assert isinstance(connection, Connection)
+            is_late = (
+                connection.is_idle
+                and connection.since is not None
+                and now - connection.since > self.read_seconds
+            )
+            if is_late or self._is_unread(connection, transport, now):
+                transport.abort()
+
+    def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
+        """Tell whether nothing of what a client was sent has been read for too long."""
+        unread = transport.get_write_buffer_size()
+        if not unread or unread < connection.unread:
+            connection.unread_since = None
+        elif connection.unread_since is None:
+            connection.unread_since = now
+        connection.unread = unread
+        return (
+            connection.unread_since is not None
+            and now - connection.unread_since > self.write_seconds
+        )
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with connections that end in time; times are seconds."""
+
+    __slots__ = ("_read_seconds", "_sweeping", "_write_seconds")
+
+    def __init__(
+        self, app: web.Application, *, read_seconds: float, write_seconds: float, **options: Any
+    ) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            max_headers=MAX_HEADERS,
+            max_line_size=MAX_LINE,
+            lingering_time=LINGER,
+            **options,
+        )
+        self._read_seconds = read_seconds
+        self._write_seconds = write_seconds
+
+    async def _make_server(self) -> Server:
+        made = await super()._make_server()
+        listener = Listener(
+            _meeting_expectations(made.request_handler),
+            request_factory=made.request_factory,
+            loop=made._loop,
+            **made._kwargs,
+        )
+        listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
+        self._sweeping = asyncio.create_task(_sweep_on(listener))
+        return listener
+
+    async def _cleanup_server(self) -> None:
+        self._sweeping.cancel()
+        await asyncio.gather(self._sweeping, return_exceptions=True)
+        await super()._cleanup_server()
+
+
+async def _sweep_on(listener: Listener) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        listener.sweep()

@@ -1,0 +1,59 @@
+"""What replicas tell each other over the channel, signed: nobody else can end a socket by it.
+
+Whoever may publish on the hub's channels, and do nothing else in Redis, could otherwise make every
+replica close its sockets, skip logouts, or believe that the store lost data. A message is signed
+by the script that publishes it, since only the script knows where in the log the entry stands.
+Lua in Redis has SHA-1 alone, so the code is HMAC's construction (RFC 2104) with it: a hash under
+one key of the hash under another, each key as long as a block. SHA-1's collisions do not weaken
+that (RFC 6151 section 2 says so of MD5).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import msgspec
+
+MAX_MESSAGE_BYTES = 65536
+"""More than a logout with the leases of a thousand replicas has."""
+
+CODE_LENGTH = 40
+
+
+class BusKey(msgspec.Struct, frozen=True):
+    """The two keys of a code, 64 characters each."""
+
+    inner: str
+    outer: str
+
+    def __repr__(self) -> str:
+        return "BusKey(…)"
+
+
+def derive_key(secret: str | None) -> BusKey:
+    """Return the key that follows from a secret which all replicas share.
+
+    Without a secret the key is known to everybody: messages are then told from noise, and no more.
+    """
+    master = (secret or "").encode(errors="surrogateescape")
+
+    def derive(label: str) -> str:
+        return hmac.digest(master, f"logout-hub bus {label}".encode(), hashlib.sha256).hex()
+
+    return BusKey(derive("inner"), derive("outer"))
+
+
+def sign(key: BusKey, channel: bytes, message: bytes) -> bytes:
+    """Return the code of a message on a channel, as ``end.lua`` computes it."""
+    inner = hashlib.sha1(key.inner.encode() + channel + b" " + message, usedforsecurity=False)
+    outer = key.outer.encode() + inner.hexdigest().encode()
+    return hashlib.sha1(outer, usedforsecurity=False).hexdigest().encode()
+
+
+def open_message(key: BusKey, channel: bytes, data: bytes) -> bytes | None:
+    """Return the message in ``CODE MESSAGE``; None when it is not genuine."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        return None
+    code, message = data[:CODE_LENGTH], data[CODE_LENGTH + 1 :]
+    return message if hmac.compare_digest(code, sign(key, channel, message)) else None

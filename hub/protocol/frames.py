@@ -1,0 +1,167 @@
+"""WebSocket frames (RFC 6455 section 5) as a server reads them: bytes in, one frame at a time out.
+
+One frame a call, so that whoever reads decides how many are worth it now. Strict: what the RFC
+forbids is a `ProtocolError` with the status code that the close frame has to carry.
+"""
+
+from __future__ import annotations
+
+import enum
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED = 1000, 1001, 1002, 1003
+NO_TEXT, POLICY, TOO_LARGE = 1007, 1008, 1009
+
+MOST_HEADER = 14
+"""Bytes of the longest header: two, eight of length, four of mask."""
+
+
+class Kind(enum.IntEnum):
+    """The kinds of frames (section 5.2)."""
+
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+class ProtocolError(Exception):
+    """The client broke the protocol; ``code`` is for the close frame (section 7.4.1)."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+class FrameReader:
+    """Takes the frames of one client apart; a message holds at most ``max_size`` bytes."""
+
+    __slots__ = ("_buffer", "_message", "max_size")
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self._buffer = bytearray()
+        self._message: bytearray | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Add what arrived."""
+        self._buffer += data
+
+    def __len__(self) -> int:
+        """Return how many bytes wait to be taken apart."""
+        return len(self._buffer)
+
+    def drop(self) -> None:
+        """Forget what was fed."""
+        self._buffer, self._message = bytearray(), None
+
+    def next(self) -> tuple[Kind, bytes | str, int] | None:
+        """Return the next frame: its kind, its data and how many bytes it took; None: incomplete.
+
+        A message in several frames comes with the last of them, as its kind; the others before it
+        come as empty continuations, since each of them was work. TEXT comes as text. The data of
+        CLOSE is as the client sent it; `read_close` reads it.
+
+        Raises:
+            ProtocolError: when the client broke the protocol.
+        """
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return None
+        first, second = buffer[0], buffer[1]
+        kind = _KINDS.get(first & 0x0F)
+        size, start = second & 0x7F, 6
+        if kind is None or first & 0x70:
+            raise ProtocolError(PROTOCOL_ERROR, "reserved bits or an unknown opcode")
+        if not second & 0x80:
+            raise ProtocolError(PROTOCOL_ERROR, "a frame of a client is masked (section 5.1)")
+        if kind >= Kind.CLOSE and (size > 125 or not first & 0x80):
+            raise ProtocolError(PROTOCOL_ERROR, "a control frame is whole and short (section 5.5)")
+        if size > 125:
+            more = 2 if size == 126 else 8
+            if len(buffer) < 2 + more:
+                return None
+            start += more
+            size = int.from_bytes(buffer[2 : 2 + more], "big")
+            if size < (126 if more == 2 else 65536) or size >> 63:
+                raise ProtocolError(PROTOCOL_ERROR, "the length is not written as section 5.2 asks")
+        self._check(kind, size)
+        if len(buffer) < start + size:
+            return None
+        data = unmask(bytes(buffer[start : start + size]), bytes(buffer[start - 4 : start]))
+        del buffer[: start + size]
+        return self._put_together(kind, bool(first & 0x80), data, start + size)
+
+    def _check(self, kind: Kind, size: int) -> None:
+        if kind >= Kind.CLOSE:
+            return
+        if (kind is Kind.CONTINUATION) != (self._message is not None):
+            raise ProtocolError(PROTOCOL_ERROR, "a continuation of nothing, or none of a message")
+        if kind is Kind.BINARY:
+            raise ProtocolError(UNSUPPORTED, "binary messages are not taken")
+        if size + len(self._message or b"") > self.max_size:
+            raise ProtocolError(TOO_LARGE, f"a message of more than {self.max_size} bytes")
+
+    def _put_together(
+        self, kind: Kind, is_last: bool, data: bytes, cost: int
+    ) -> tuple[Kind, bytes | str, int]:
+        if kind >= Kind.CLOSE:
+            return kind, data, cost
+        if not is_last:
+            if self._message is None:
+                self._message = bytearray()
+            self._message += data
+            return Kind.CONTINUATION, b"", cost
+        whole, self._message = (self._message or b"") + data, None
+        try:
+            return Kind.TEXT, whole.decode(), cost
+        except UnicodeDecodeError:
+            raise ProtocolError(NO_TEXT, "a text message that is no UTF-8") from None
+
+
+def unmask(data: bytes, key: bytes) -> bytes:
+    """Return data without its mask, or with it (section 5.3)."""
+    size = len(data)
+    mask = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(
+        size, "little"
+    )
+
+
+def read_close(data: bytes) -> int:
+    """Return the status code of a close frame's data, `NORMAL` where it has none.
+
+    Raises:
+        ProtocolError: when there is half a code, one that must not be sent, or no text after it.
+    """
+    if not data:
+        return NORMAL
+    code = int.from_bytes(data[:2], "big")
+    # Section 7.4 and the registry of IANA: 1004 to 1006 and 1015 are never sent.
+    if len(data) == 1 or not (1000 <= code <= 1014 or 3000 <= code <= 4999) or 1004 <= code <= 1006:
+        raise ProtocolError(PROTOCOL_ERROR, "a close frame without a proper code")
+    try:
+        data[2:].decode()
+    except UnicodeDecodeError:
+        raise ProtocolError(NO_TEXT, "a reason that is no UTF-8") from None
+    return code
+
+
+def encode_text(text: str) -> bytes:
+    """Return a text frame as a server sends it, unmasked."""
+    return encode_frame(Kind.TEXT, text.encode())
+
+
+def encode_frame(kind: Kind, data: bytes) -> bytes:
+    """Return a whole frame as a server sends it (section 5.2)."""
+    size = len(data)
+    first = 0x80 | kind
+    if size < 126:
+        return bytes((first, size)) + data
+    if size < 65536:
+        return bytes((first, 126)) + size.to_bytes(2, "big") + data
+    return bytes((first, 127)) + size.to_bytes(8, "big") + data

@@ -1,0 +1,56 @@
+"""The second listener: what is for operators is on it, and nowhere else."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from hub.api.parts import PARTS
+from tests.site import ADMIN, Replica, running, settings, token
+
+OPERATORS = ("/metrics", "/readyz", "/admin/users/ada/sessions")
+BOTH = ("/healthz", "/openapi.json")
+PUBLIC = ("/session", "/verify", "/client.js", "/signed-out", "/socket.io/?EIO=4&transport=polling")
+
+
+async def statuses(hub: Replica, port: int, paths: tuple[str, ...]) -> set[int]:
+    """Return how a port answers to these paths, asked with good credentials."""
+    found = set()
+    async with aiohttp.ClientSession() as http:
+        for path in paths:
+            bearer = ADMIN if path.startswith("/admin") else token("ada")
+            headers = {"Authorization": f"Bearer {bearer}"}
+            async with http.get(f"http://127.0.0.1:{port}{path}", headers=headers) as answer:
+                found.add(answer.status)
+    return found
+
+
+async def test_operators_have_a_listener_of_their_own() -> None:
+    """What is for them is not found on the public one, nor the public's on theirs."""
+    async with running(settings(admin_port=0)) as hub:
+        (admin,) = hub.app[PARTS].admin_ports
+        assert await statuses(hub, hub.port, OPERATORS) == {404}
+        assert await statuses(hub, admin, OPERATORS) == {200}
+        assert await statuses(hub, hub.port, BOTH) == {200}
+        assert await statuses(hub, admin, BOTH) == {200}
+        assert await statuses(hub, admin, PUBLIC) == {404}
+        assert await statuses(hub, hub.port, PUBLIC) == {200, 204}
+
+
+@pytest.mark.parametrize("body", ['{"user": "ada", "reason": "admin"}'])
+async def test_a_logout_by_an_administrator_is_not_found_on_the_public_one(body: str) -> None:
+    """Not even with the right credentials; its receipt is on both."""
+    async with running(settings(admin_port=0)) as hub:
+        (admin,) = hub.app[PARTS].admin_ports
+        refused = await hub.call("POST", "/admin/logout", ADMIN, data=body)
+        assert (refused.status, refused.code) == (404, "not_found")
+        done = await hub.beside(admin).call("POST", "/admin/logout", ADMIN, data=body)
+        assert done.status == 200
+        for side in (hub, hub.beside(admin)):
+            assert (await side.call("GET", f"/logouts/{done.body['id']}", ADMIN)).status == 200
+
+
+async def test_without_a_second_listener_all_is_on_one() -> None:
+    """As for a laptop, or behind a proxy that tells them apart."""
+    async with running(settings()) as hub:
+        assert await statuses(hub, hub.port, OPERATORS + BOTH) == {200}

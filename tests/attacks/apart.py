@@ -1,0 +1,85 @@
+"""A hub in a process of its own, whose memory shows an attack, and bare connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.ports import free_port
+from tests.realtime.raw import eventually
+from tests.site import ADMIN, SECRET
+
+PATIENCE = 20.0
+"""Seconds in which whatever is promised must have happened, also on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A hub on loopback, by its port and process."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    @property
+    def url(self) -> str:
+        """The hub's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def memory(self) -> int:
+        """Return the bytes that the process holds."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+)", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a bare connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def exchange(self, request: bytes) -> bytes:
+        """Send bytes on a connection of their own, and return all that comes until it is closed."""
+        reader, writer = await self.connect()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                writer.write(request)
+                with contextlib.suppress(ConnectionError):
+                    await writer.drain()
+                return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    async def is_well(self) -> bool:
+        """Tell whether a small request is answered."""
+        request = b"GET /healthz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
+        try:
+            return b" 200 " in (await self.exchange(request))[:20]
+        except OSError:
+            return False
+
+
+@contextlib.asynccontextmanager
+async def hub_apart(**environ: str) -> AsyncIterator[Apart]:
+    """Run a hub as `logout-hub serve` does, with these settings, from when it answers."""
+    port = free_port()
+    own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hub", "serve"),
+        env={**os.environ, **own, **environ},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    hub = Apart(port, process)
+    try:
+        await eventually(hub.is_well)
+        yield hub
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -1,0 +1,90 @@
+"""A hub in a process of its own, and what the others feel while somebody attacks it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from tests.ports import free_port
+from tests.realtime.raw import eventually
+from tests.realtime.test_sockets import frame
+from tests.site import ADMIN, SECRET, Replica, token
+
+HANDSHAKE = (
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+)
+
+
+@contextlib.asynccontextmanager
+async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
+    """Run a hub on the embedded store as `logout-hub serve` does."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        replica = Replica(web.Application(), free_port(), http)
+        own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(replica.port)}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hub", "serve"),
+            env={**os.environ, **own, **environ},
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
+        async def is_ready() -> bool:
+            try:
+                return (await replica.call("GET", "/readyz")).status == 200
+            except OSError:
+                return False
+
+        try:
+            await eventually(is_ready)
+            yield replica, process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def bare_socket(
+    hub: Replica, mine: str | None = None, more: str = ""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a WebSocket by hand, accepted with a token where there is one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    try:
+        writer.write(HANDSHAKE.format(more=more).encode())
+        status = await reader.readline()
+        assert b" 101 " in status, status
+        await reader.readuntil(b'"maxPayload"')
+        if mine is not None:
+            writer.write(frame("40" + json.dumps({"token": mine})))
+            await reader.readuntil(b'40{"sid"')
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return reader, writer
+
+
+async def p99(hub: Replica, seconds: float = 2.0, most: int = 400) -> float:
+    """Return within how many seconds 99 of 100 calls of `/verify` are answered, all with 204."""
+    loop = asyncio.get_running_loop()
+    mine, took, end = token("quiet", "q"), list[float](), loop.time() + seconds
+    while loop.time() < end and len(took) < most:
+        began = loop.time()
+        assert (await hub.call("GET", "/verify", mine)).status == 204
+        took.append(loop.time() - began)
+        await asyncio.sleep(0.003)
+    return sorted(took)[int(0.99 * (len(took) - 1))]
+
+
+def processor_seconds(process: asyncio.subprocess.Process) -> float:
+    """Return how much of a processor a process has had."""
+    text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
+    fields = text.rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,134 @@
+"""A socket that floods is not read faster than it can be paid for, and nobody else feels it.
+
+The bound: before CONNECT a client gets 24 frames at once and then 4 a second into the hub, later
+100 and 20, whatever it sends; and while several do, `/verify` stays answered, its p99 within a
+fraction of a second (measured in a quiet moment: some milliseconds), and most of the processor
+stays free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.attacks.flooded import bare_socket, hub_apart, p99, processor_seconds
+from tests.protocol.test_frames import masked
+from tests.realtime.raw import eventually
+from tests.realtime.test_sockets import metric
+from tests.site import ADMIN, Replica, token
+
+FLOODERS = 8
+SECONDS = 1.0
+MARGIN, FLOOR = 10, 0.25
+"""How much worse than the quiet moment it may be, and what is never too bad on a busy machine."""
+
+PONG = masked(0x81, b"3")
+FLOODS = {
+    "pongs": (b"", PONG),
+    "WebSocket pings": (b"", masked(0x89, b"x" * 125)),
+    "WebSocket pongs": (b"", masked(0x8A, b"")),
+    "continuations": (masked(0x01, b"4"), masked(0x00, b"")),
+    "messages": (b"", masked(0x81, b"42x")),
+    "acknowledgements": (b"", masked(0x81, b"43999[]")),
+    "long messages": (b"", masked(0x81, b"43999[" + b" " * 8000 + b"]")),
+}
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+
+
+@pytest.fixture
+async def apart() -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
+    """A hub in a process of its own."""
+    async with hub_apart() as started:
+        yield started
+
+
+async def flood(hub: Replica, mine: str | None, begin: bytes, piece: bytes) -> int:
+    """Write as much as the hub takes, and once more when it has had enough; return how much."""
+    chunk, sent = piece * (65536 // len(piece)), 0
+    while True:
+        reader, writer = await bare_socket(hub, mine)
+        try:
+            writer.write(begin)
+            while not reader.at_eof():
+                writer.write(chunk)
+                sent += len(chunk)
+                await writer.drain()
+                await asyncio.sleep(0)
+        except OSError:
+            pass
+        except asyncio.CancelledError:
+            return sent
+        finally:
+            writer.transport.abort()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("accepted", [False, True], ids=["before CONNECT", "accepted"])
+async def test_a_flood_of_frames_holds_up_nobody(
+    apart: tuple[Replica, asyncio.subprocess.Process], accepted: bool
+) -> None:
+    """Eight sockets that write as fast as they can leave `/verify` as it was."""
+    hub, process = apart
+    quiet = await p99(hub, SECONDS)
+    for name, (begin, piece) in FLOODS.items():
+        before, loop = processor_seconds(process), asyncio.get_running_loop()
+        began = loop.time()
+        floods = [
+            asyncio.create_task(flood(hub, token("eve", "e") if accepted else None, begin, piece))
+            for _ in range(FLOODERS)
+        ]
+        try:
+            await asyncio.sleep(0.2)
+            flooded = await p99(hub, SECONDS)
+        finally:
+            for task in floods:
+                task.cancel()
+            await asyncio.gather(*floods, return_exceptions=True)
+        used = (processor_seconds(process) - before) / (loop.time() - began)
+        assert flooded < max(FLOOR, MARGIN * quiet), (name, quiet, flooded)
+        assert used < 0.9, (name, used)
+
+    async def nobody_is_left() -> bool:
+        return await metric(hub, "hub_sockets") == 0
+
+    await eventually(nobody_is_left)
+
+
+EVE = {"reason": "admin", "user": "eve"}
+
+
+async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
+    apart: tuple[Replica, asyncio.subprocess.Process],
+) -> None:
+    """It is told, and cut, though what it has sent is not read yet."""
+    hub, _ = apart
+    reader, writer = await bare_socket(hub, token("eve", "e"))
+    writer.write(PONG * 300)
+    await asyncio.sleep(0.3)
+    ended = await hub.call("POST", "/admin/logout?wait=5", ADMIN, json=EVE)
+    assert [session["state"] for session in ended.body["sessions"]] == ["notified"]
+    with contextlib.suppress(ConnectionError):
+        assert b"logoutNotification" in await asyncio.wait_for(reader.read(), 5)
+    writer.transport.abort()
+
+
+async def test_a_socket_that_floods_is_closed(
+    apart: tuple[Replica, asyncio.subprocess.Process],
+) -> None:
+    """What was not paid for is neither kept nor read: the socket is let go of at once."""
+    hub, _ = apart
+    reader, writer = await bare_socket(hub, token("eve", "e"))
+    writer.write(PONG * 9000)
+
+    async def nobody_is_left() -> bool:
+        return await metric(hub, "hub_sockets") == 0
+
+    await eventually(nobody_is_left, patience=3)
+    with contextlib.suppress(ConnectionError):
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith((1008).to_bytes(2, "big"))
+    writer.transport.abort()

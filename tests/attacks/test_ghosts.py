@@ -1,0 +1,116 @@
+"""A socket that lets go of the hub is let go of: nobody stays who cannot be told of a logout.
+
+The bound: whatever a client sends, within a second its socket is either accepted, and then told and
+cut, or gone from every table of the replica and not shown online.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.realtime.raw import RawSocket, eventually, raw_socket
+from tests.realtime.test_sockets import admin_logout, metric
+from tests.site import Replica, running, settings, token
+
+FOREIGN = ["41/x,", '42/x,["logout",{}]', "43/x,1[]", '41/x?a=b,{"a":1}', "41/", "41/x"]
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Replica]:
+    """A hub on the embedded store."""
+    async with running(settings(notice_grace=0.5)) as replica:
+        yield replica
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing that a client sends is worth a traceback."""
+    with capture_logs() as lines:
+        yield
+    assert not [line for line in lines if line["log_level"] in ("error", "critical")]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def is_empty(hub: Replica) -> bool:
+    """Tell whether no socket is left, neither here nor in what Ada sees of her sessions."""
+    listed = await hub.call("GET", "/sessions", token("ada", "s1"))
+    online = any(session["online"] for session in listed.body.get("sessions", []))
+    return not online and await metric(hub, "hub_sockets") == 0
+
+
+@pytest.mark.parametrize("packet", FOREIGN)
+async def test_a_packet_of_another_namespace_ends_the_socket(hub: Replica, packet: str) -> None:
+    """As in the reference server; the socket is closed, and its session offline."""
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect(token("ada", "s1"))).startswith("40{")
+        await raw.send(packet)
+        assert await raw.receive_all() == []
+        await eventually(lambda: is_empty(hub))
+
+
+async def test_another_namespace_is_refused_and_hides_nobody(hub: Replica) -> None:
+    """A CONNECT to a namespace that is not there leaves the socket within a logout's reach."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        for packet in ("40/x,", "40/x,{}", "40"):
+            await raw.send(packet)
+            assert str(await raw.receive()).startswith("44")
+        await admin_logout(hub, user="ada")
+        assert str(await raw.receive()).startswith('421["logoutNotification"')
+    await eventually(lambda: is_empty(hub))
+
+
+@pytest.mark.parametrize("after", ["40", '42["logout",{}]', "41", "40/x,", "43", "3"])
+async def test_nothing_is_heard_after_disconnect(hub: Replica, after: str) -> None:
+    """Who disconnects is closed, whatever follows in the same moment."""
+    mine = token("ada", "s1")
+    async with raw_socket(hub) as raw:
+        await raw.connect(mine)
+        await asyncio.gather(raw.send("41"), raw.send(after), raw.send(after))
+        assert await raw.receive_all() == []
+    await eventually(lambda: is_empty(hub))
+    assert (await hub.call("GET", "/verify", mine)).status == 204
+
+
+async def poll_open(hub: Replica) -> str:
+    """Open a polling session and return its path."""
+    opening = (await hub.call("GET", "/socket.io/?EIO=4&transport=polling")).body
+    return f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opening[1:])['sid']}"
+
+
+AFTER_CONNECT = ["40", '420["logout",{}]', "41", "43", "40/x,", "41/x,", "44{}", "5", "451-[]"]
+
+
+@pytest.mark.parametrize("good", [True, False], ids=["good token", "no token"])
+@pytest.mark.parametrize("after", AFTER_CONNECT)
+async def test_what_follows_connect_in_one_payload_does_no_harm(
+    hub: Replica, after: str, good: bool
+) -> None:
+    """Sixty-three packets behind a CONNECT, in one POST or one segment: answered or ended."""
+    first = "40" + (json.dumps({"token": token("ada", "s1")}) if good else "")
+    address = await poll_open(hub)
+    body = "\x1e".join([first, *[after] * 63])
+    assert (await hub.call("POST", address, data=body.encode())).status in (200, 400)
+    answer = await hub.call("GET", address)
+    assert answer.status in (200, 400)
+    async with raw_socket(hub) as raw:
+        await pour(raw, [first, *[after] * 63])
+        assert str(await raw.receive())[:2] in ("40", "44", "No")
+    await hub.call("POST", address, data=b"1")  # a session that polls would stay to the last
+    await eventually(lambda: is_empty(hub))
+    assert await metric(hub, 'hub_connects_total{code="unavailable"}') == 0
+    assert (await hub.call("GET", "/readyz")).status == 200
+
+
+async def pour(raw: RawSocket, frames: list[str]) -> None:
+    """Send many frames in one go; the other side may have closed meanwhile."""
+    for frame in frames:
+        try:
+            await raw.send(frame)
+        except ConnectionError:
+            return

@@ -1,0 +1,94 @@
+"""Whoever knocks too often over HTTP is told to wait, and nobody else is.
+
+The bound: an address gets as many refusals as HUB_LIMIT_REFUSED says, a session and an
+administrator as many answers as theirs; a good token is never limited by its address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hub.core.rate import Rate
+from tests.site import ADMIN, Replica, running, settings, token
+
+FEW = Rate(per_second=0.01, burst=5)
+
+
+async def answers(hub: Replica, count: int, path: str, given: str | None) -> Counter[int]:
+    """Return how often each status was answered."""
+    return Counter([(await hub.call("GET", path, given)).status for _ in range(count)])
+
+
+async def test_an_address_that_guesses_is_limited_and_good_tokens_from_it_are_not() -> None:
+    """Ten thousand people may share an address with one who tries tokens."""
+    async with running(settings(limit_refused=FEW)) as hub:
+        forged = token("ada")[:-4] + "AAAA"
+        assert await answers(hub, 20, "/session", forged) == {401: 5, 429: 15}
+        limited = await hub.call("GET", "/verify", forged)
+        assert (limited.status, limited.code) == (429, "rate_limited")
+        assert int(limited.headers["Retry-After"]) > 1
+        assert limited.headers["Connection"] == "close"
+        assert await answers(hub, 1, "/session", None) == {429: 1}
+        assert await answers(hub, 30, "/verify", token("ada")) == {204: 30}
+        assert await answers(hub, 30, "/session", token("grace")) == {200: 30}
+
+
+async def test_tokens_that_were_good_once_are_no_guesses() -> None:
+    """Those who come back from the weekend with tokens that ended are told so, all of them."""
+    async with running(settings(limit_refused=FEW)) as hub:
+        old, ended = token("ada", lifetime=0.001), token("grace")
+        await hub.call("POST", "/logout", ended)
+        assert await answers(hub, 20, "/session", old) == {401: 20}
+        assert await answers(hub, 20, "/session", ended) == {401: 20}
+
+
+async def test_trusted_proxies_are_seen_through() -> None:
+    """The limit is of the client behind the proxy, an IPv6 network counting as one."""
+    trusted = settings(limit_refused=FEW, trusted_proxies=("127.0.0.1",))
+    async with running(trusted) as hub:
+
+        async def knock(address: str) -> int:
+            return (await hub.call("GET", "/session", headers={"X-Forwarded-For": address})).status
+
+        statuses = [await knock("2001:db8::1") for _ in range(5)]
+        assert statuses == [401] * 5
+        assert await knock("2001:db8::2") == 429
+        assert await knock("2001:db8:0:1::1") == 401
+        assert await knock("192.0.2.1") == 401
+
+
+async def test_a_session_has_a_limit_of_its_own_and_verify_has_none() -> None:
+    """A proxy asks at each request, and an app's loop that went wild hurts its own session."""
+    async with running(settings(limit_calls=FEW)) as hub:
+        mine, other = token("ada", "s1"), token("ada", "s2")
+        assert await answers(hub, 9, "/session", mine) == {200: 5, 429: 4}
+        assert await answers(hub, 30, "/verify", mine) == {204: 30}
+        assert await answers(hub, 3, "/sessions", other) == {200: 3}
+        refused = await hub.call("POST", "/logout", mine)
+        assert (refused.status, refused.code) == (429, "rate_limited")
+        assert (await hub.call("GET", "/verify", mine)).status == 204
+
+
+async def test_an_administrators_credential_has_a_limit() -> None:
+    """A script that went wild does not stop the others' logouts."""
+    async with running(settings(limit_admin=FEW)) as hub:
+        path = "/admin/users/ada/sessions"
+        assert await answers(hub, 8, path, ADMIN) == {200: 5, 429: 3}
+        judge = token("judge", scope="hub:admin")
+        assert await answers(hub, 3, path, judge) == {200: 3}
+
+
+async def test_limits_are_counted_by_kind() -> None:
+    """An operator sees which limit was met, and not by whom."""
+    async with running(settings(limit_refused=FEW)) as hub:
+        await answers(hub, 8, "/session", None)
+        page = (await hub.call("GET", "/metrics")).body
+        assert 'hub_limited_total{kind="refused"} 3.0' in page
+
+
+async def test_metrics_and_readiness_cost_the_same_however_often_they_are_asked_for() -> None:
+    """Both are worked out at most once a second."""
+    async with running(settings()) as hub:
+        pages = {(await hub.call("GET", "/metrics")).body for _ in range(50)}
+        assert len(pages) <= 5
+        assert await answers(hub, 50, "/readyz", None) == {200: 50}

@@ -1,0 +1,190 @@
+"""Whoever logs out as fast as they can fills no store, and a full one ends nobody by halves.
+
+The bound: a user logs out as often as HUB_LIMIT_LOGOUTS says, on all replicas together; a message
+is kept once a logout; and a Redis that has no memory left refuses a logout before it has deleted
+anything, as 503.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hub.core.model import SECOND, Identity, Logout, Reason, Scope, UserKey, user_key
+from hub.core.rate import Rate, take
+from hub.core.revocation import judge
+from hub.errors import RateLimited, TokenRevoked, Unavailable
+from hub.store.base import Command, Store, Visit
+from hub.store.memory import MemoryStore
+from hub.store.names import Names
+from hub.store.redis import RedisStore
+from tests.redis_server import RedisServer
+
+LIFETIME = 3600 * SECOND
+ADA = user_key("", "ada")
+MESSAGE = "You were logged out, and this is why: " + "é" * 400
+
+
+def identity(sid: str = "s", user: UserKey = ADA) -> Identity:
+    """Return an identity that was issued just now."""
+    issued = time.time_ns() // 1000
+    return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=issued + 600 * SECOND)
+
+
+def own(name: str, user: UserKey = ADA, **more: object) -> Command:
+    """Return a user's own logout, with a message."""
+    logout = Logout(id=name, user=user, scope=Scope.ALL, reason=Reason.USER, message=MESSAGE)
+    return msgspec.structs.replace(Command(logout, is_own=True), **more)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each kind of store, with a limit that does not refill while the test runs."""
+    pace = Rate(per_second=0.001, burst=3)
+    made: MemoryStore | RedisStore = MemoryStore(lifetime=LIFETIME, pace=pace)
+    if request.param == "redis":
+        made = RedisStore(request.getfixturevalue("redis_url"), lifetime=LIFETIME, pace=pace)
+    async with made:
+        yield made
+
+
+async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
+    """The fourth is refused, with the time to wait, and changes nothing."""
+    for number in range(3):
+        await store.end(own(f"id-{number}"))
+    late = identity("late")
+    await store.register(Visit(late, "", ""))
+    with pytest.raises(RateLimited) as refused:
+        await store.end(own("one more"))
+    assert refused.value.retry_after == pytest.approx(1000, abs=30)
+    assert judge(late, await store.look(late)) is None
+    assert await store.receipt("one more", ADA) is None
+
+
+async def test_nobody_else_is_limited_by_it(store: Store) -> None:
+    """Neither another user, nor an administrator who ends this one's sessions."""
+    for number in range(3):
+        await store.end(own(f"id-{number}"))
+    await store.end(own("other", user_key("", "eve")))
+    await store.end(own("by an administrator", is_own=False))
+    await store.end(Command(Logout("all", None, Scope.ALL, Reason.POLICY)))
+
+
+async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:
+    """Whoever asks again for want of an answer gets the first one, as often as they like."""
+    first = await store.end(own("id", key="k"))
+    for _ in range(10):
+        again = await store.end(own("another id", key="k"))
+        assert (again.repeated, again.logout) == (True, first.logout)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from([0.5, 1.0, 3.0, 50.0]),
+    st.integers(1, 6),
+    st.lists(st.floats(-3, 3), min_size=1, max_size=8),
+)
+def test_the_scripts_rate_is_the_rule(
+    redis_server: RedisServer, per_second: float, burst: int, debts: list[float]
+) -> None:
+    """What the script in Redis decides is what `take` decides, whatever was taken before."""
+    with redis_server.client() as client:
+        rate = Rate(per_second, burst)
+        script = (
+            "local now, cost, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
+            "local ends = math.max(tonumber(ARGV[4]), now) + cost\n"
+            "local wait = ends - now - window\n"
+            "return string.format('%.0f', wait > 0 and wait or 0)"
+        )
+        source = Path("hub/store/lua/end.lua").read_text()
+        for line in script.splitlines()[1:3]:
+            assert line.split("= ")[1].split("(tonumber")[0] in source
+        for debt in debts:
+            now = 1_700_000_000 * SECOND
+            before = now + round(debt * SECOND)
+            given_ = (now, round(SECOND / per_second), round(rate.window * SECOND), before)
+            found = client.eval(script, 0, *map(str, given_))
+            _, wait = take(rate, before / SECOND, now / SECOND)
+            assert int(str(found, "ascii")) / SECOND == pytest.approx(wait, abs=1e-5)
+
+
+async def test_a_message_is_kept_once(redis_url: str, redis_server: RedisServer) -> None:
+    """A logout of many sessions does not store it for each; whoever comes back is told it."""
+    async with RedisStore(redis_url, lifetime=LIFETIME) as store:
+        people = [identity(f"s-{number}") for number in range(200)]
+        for who in people:
+            await store.register(Visit(who, "", ""))
+        await store.end(own("id"))
+        refusal = judge(people[7], await store.look(people[7]))
+        assert isinstance(refusal, TokenRevoked)
+        assert refusal.logout is not None
+        assert refusal.logout.message == MESSAGE
+    names = Names(ADA)
+    with redis_server.client() as client:
+        keys = list(client.scan_iter(f"{names.tombstone}*", count=1000))
+        assert len(keys) == 200
+        assert max(int(str(client.memory_usage(key))) for key in keys) < 500
+        assert client.get(f"{names.messages}id") == MESSAGE.encode()
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A Redis that may use 16 MB, and evicts nothing."""
+    server = RedisServer(tmp_path, "--maxmemory", "16mb", "--maxmemory-policy", "noeviction")
+    server.start()
+    yield server
+    server.kill()
+
+
+async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> None:
+    """A logout that is refused leaves the session as it was; one that was written holds on."""
+    async with RedisStore(small.url, lifetime=LIFETIME) as store:
+        ended, alive = identity("ended", user_key("", "eve")), identity("alive")
+        for who in (ended, alive):
+            await store.register(Visit(who, "", ""))
+        await store.end(own("in time", ended.user))
+        with small.client() as client:
+            client.config_set("maxmemory", 1)
+            before = {key: client.dump(key) for key in client.scan_iter("*")}
+        for change in (
+            store.end(own("too late")),
+            store.end(own("with a key", key="k")),
+            store.register(Visit(alive, "another name", "192.0.2.1", named=True)),
+            store.register(Visit(identity("new"), "", "")),
+            store.renew("replica"),
+        ):
+            with pytest.raises(Unavailable):
+                await change
+        with small.client() as client:
+            assert {key: client.dump(key) for key in client.scan_iter("*")} == before
+        assert judge(alive, await store.look(alive)) is None
+        assert isinstance(judge(ended, await store.look(ended)), TokenRevoked)
+        with small.client() as client:
+            client.config_set("maxmemory", "16mb")
+        await store.end(own("now"))
+        assert isinstance(judge(alive, await store.look(alive)), TokenRevoked)
+
+
+async def test_a_flood_of_logouts_does_not_pass_the_bound(small: RedisServer) -> None:
+    """An administrator's script that went wild is refused, and Redis stays as large as it may."""
+    async with RedisStore(small.url, lifetime=LIFETIME) as store:
+        refused = 0
+        for number in range(12_000):
+            user = user_key("", f"user-{number % 50}")
+            try:
+                await store.end(own(f"id-{number}", user, is_own=False, key=str(number)))
+            except Unavailable:
+                refused += 1
+                if refused > 20:
+                    break
+        assert refused > 20
+        with small.client() as client:
+            info = client.info("memory")
+            assert isinstance(info, dict)
+            assert info["used_memory"] < 20_000_000

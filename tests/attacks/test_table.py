@@ -1,0 +1,34 @@
+"""The table of floods in the documentation is what was measured."""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.attack.floods import FLOODS
+from benchmarks.attack.report import PAGE, TABLE, read, render
+
+
+def test_the_table_is_made_of_what_was_measured() -> None:
+    """The page, and the table beside the JSON, say just what the JSON says."""
+    text = render(read())
+    assert text in PAGE.read_text(encoding="utf-8")
+    assert text in TABLE.read_text(encoding="utf-8")
+
+
+def test_every_flood_was_measured_before_and_after() -> None:
+    """No flood is left out of the results, and none stands there that is no more."""
+    names = {flood.name for flood in FLOODS}
+    assert {name: set(run["floods"]) for name, run in read()["runs"].items()} == {
+        "before": names,
+        "now": names,
+    }
+
+
+def test_what_misses_a_bound_is_said() -> None:
+    """A row beyond a bound is named below the table."""
+    report = read()
+    row = report["runs"]["now"]["floods"]["frames"]
+    row["times"], row["failed"], row["calls"] = 70, 3, 100
+    found = re.search(r"^- frames before CONNECT: .*$", render(report), re.MULTILINE)
+    assert found is not None
+    assert "p99 70 times the quiet one, 3 of 100 calls not answered 204" in found[0]
