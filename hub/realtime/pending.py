@@ -3,7 +3,8 @@
 Nobody knows yet whose they are, so they are counted by address; and since ten thousand people of
 one company may come back from one address at once, the newest are always let in. The oldest give
 way, once each has had a fair chance to send CONNECT: a second in which the loop turned. An address
-from which sockets are accepted has room for as many more.
+has room for as many more as it has accepted sockets, and while good tokens come from it, it is left
+alone: there the time for CONNECT is bound enough.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from hub.errors import RateLimited
 BEAT = 0.25
 FAIR = 5
 """Beats for which a transport is left alone. A beat that comes late counts as one."""
+
+FLOWS = 20
+"""Beats for which an address is left alone after a good token came from it."""
 
 MOST_A_BEAT = 200
 """How many give way at once, so that their ends hold up nobody."""
@@ -40,6 +44,7 @@ class Pending:
         self._waiting: dict[str, dict[str, int]] = {}
         self._address: dict[str, str] = {}
         self._accepted: Counter[str] = Counter()
+        self._good_at: dict[str, int] = {}
         self._crowded: dict[str, None] = {}
         self._beats = 0
         self._turning: asyncio.TimerHandle | None = None
@@ -50,17 +55,22 @@ class Pending:
     def make_room(self) -> None:
         """See to it that one more can be taken in: the oldest of the fullest address gives way.
 
+        One that had no fair chance yet does not, nor does one of an address from which good tokens
+        come; for their sake there may be twice as many.
+
         Raises:
-            RateLimited: when all of them came just now.
+            RateLimited: when there are twice as many.
         """
         if len(self._address) < self._most_in_all:
             return
         address = max(self._waiting, key=lambda key: len(self._waiting[key]))
         sid, born = next(iter(self._waiting[address].items()))
-        self._refusals.note("pending_total", address)
-        if born == self._beats:
+        if self._beats - born >= FAIR and not self._flows(address):
+            self._refusals.note("pending_total", address)
+            self._give_way(sid)
+        elif len(self._address) >= 2 * self._most_in_all:
+            self._refusals.note("pending_total", address)
             raise RateLimited("too many transports wait for CONNECT", retry_after=1)
-        self._give_way(sid)
 
     def add(self, sid: str, address: str) -> None:
         """Take in a transport."""
@@ -95,12 +105,17 @@ class Pending:
     def accepted(self, address: str) -> None:
         """Note that a socket from an address was accepted."""
         self._accepted[address] += 1
+        self._good_at[address] = self._beats
 
     def left(self, address: str) -> None:
         """Note that such a socket is gone."""
         self._accepted[address] -= 1
         if not self._accepted[address]:
-            del self._accepted[address]
+            del self._accepted[address], self._good_at[address]
+
+    def _flows(self, address: str) -> bool:
+        good_at = self._good_at.get(address)
+        return good_at is not None and self._beats - good_at < FLOWS
 
     def _give_way(self, sid: str) -> None:
         self.unanswered(sid)
@@ -119,6 +134,8 @@ class Pending:
             self._turn_later()
 
     def _thin_out(self, address: str, most: int) -> int:
+        if self._flows(address):
+            return 0
         waiting = self._waiting.get(address, {})
         is_spent = self._refused.is_spent(address)
         room = self._accepted[address] + (0 if is_spent else self._most)
