@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo replicas test lint format bench build clean needs-python needs-node
+.PHONY: help demo replicas test lint format bench build lock audit clean needs-python needs-node
 
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,8 @@ lint: $(VENV)/.installed-dev node_modules/.installed ## check formats, lints and
 	$(BIN)/mypy
 	npm run --silent lint
 	npm run --silent types
+	$(BIN)/hadolint Dockerfile
+	@$(BIN)/python scripts/audit.py
 
 format: $(VENV)/.installed-dev node_modules/.installed ## mend formats
 	$(BIN)/ruff check --fix --quiet . || true
@@ -55,8 +57,15 @@ chaos: $(VENV)/.installed-dev ## run replicas under faults and check the history
 mutants: $(VENV)/.installed-dev ## break the hub on purpose: the history checker must notice
 	$(BIN)/python -m tests.faults.mutants
 
-build: $(VENV)/.installed-dev ## build the wheel and the source distribution
-	$(BIN)/python -m build --outdir dist
+build: $(VENV)/.installed-dev ## build the wheel, the source distribution and the list of what is in them
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/cyclonedx-py requirements requirements/hub.txt --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/logout-hub.cdx.json
+
+lock: $(VENV)/.installed-dev ## renew requirements/ (LOCK=--upgrade for the newest versions)
+	$(BIN)/python scripts/lock.py $(LOCK)
+
+audit: $(VENV)/.installed-dev node_modules/.installed ## ask for known vulnerabilities of what is locked
+	@$(BIN)/python scripts/audit.py
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) node_modules dist tmp
@@ -72,25 +81,29 @@ needs-node:
 	  echo "Node 20.10 or newer is missing: see https://nodejs.org"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is missing: it comes with Node"; exit 1; }
 
-$(VENV)/.created: | needs-python
+# Only what is locked, and only with the hashes that are locked.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+$(VENV)/.created: requirements/build.txt | needs-python
 	@echo "creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(INSTALL) -r requirements/build.txt
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+$(VENV)/.installed: pyproject.toml requirements/hub.txt $(VENV)/.created
 	@echo "installing the hub"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(INSTALL) -r requirements/hub.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
+$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
 	@echo "installing what tests and lints need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(INSTALL) -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-dev
+$(VENV)/.installed-bench: requirements/bench.txt $(VENV)/.installed-dev
 	@echo "installing what benchmarks need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@$(INSTALL) -r requirements/bench.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | needs-node

@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from hub.access.authority import Authority
+from hub.access.client import read_client
 from hub.access.issuers import Issuers
-from hub.access.limits import Limits, Refusals
+from hub.access.limits import Limits, Refusals, address_key
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
 from hub.api.connection import Runner
@@ -30,6 +31,7 @@ from hub.pages.routes import add_pages
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
+from hub.realtime.pending import Pending
 from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
@@ -97,6 +99,14 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         connect_timeout=settings.connect_timeout,
         max_body=settings.max_body,
         replica=settings.replica,
+        write_seconds=settings.limit_write_seconds,
+        pending=Pending(
+            settings.limit_pending, settings.limit_pending_total, limits.refused, refusals
+        ),
+        read_source=lambda request: address_key(
+            read_client(request.headers, request.remote, trusted).ip
+        ),
+        refusals=refusals,
     )
     presences = Presences(store, connections, settings.replica)
     reports = Reports(store)
@@ -115,8 +125,26 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         close_sockets=server.eio.leave,
     )
     server.eio.is_closed = lambda: follower.is_fenced
-    admission = Admission(settings.cookie_name, settings.allowed_origins, trusted)
-    Sockets(server, authority, logouts, connections, delivery, presences, admission, metrics)
+    admission = Admission(
+        settings.cookie_name,
+        settings.allowed_origins,
+        trusted,
+        settings.limit_sockets_session,
+        settings.limit_sockets_user,
+    )
+    Sockets(
+        server,
+        authority,
+        logouts,
+        connections,
+        delivery,
+        presences,
+        admission,
+        metrics,
+        limits,
+        refusals,
+        settings.limit_events,
+    )
 
     app = web.Application(
         middlewares=[answer_requests],

@@ -36,6 +36,7 @@ TOOLS = (
     Tool(("firefox-esr", "firefox"), "firefox-esr", "FIREFOX", is_optional=True),
     Tool(("nginx",), "nginx"),
     Tool(("haproxy",), "haproxy"),
+    Tool(("systemd-analyze",), "systemd"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from hub.access.client import Client
@@ -69,6 +70,7 @@ class Connections:
     def __init__(self) -> None:
         self._by_sid: dict[str, Connection] = {}
         self._by_user: dict[UserKey, dict[str, Connection]] = {}
+        self._by_session: Counter[tuple[UserKey, str]] = Counter()
 
     def __len__(self) -> int:
         return len(self._by_sid)
@@ -83,23 +85,34 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Take in a socket; from now on logouts find it."""
         self._by_sid[connection.sid] = connection
-        self._by_user.setdefault(connection.identity.user, {})[connection.sid] = connection
+        identity = connection.identity
+        self._by_user.setdefault(identity.user, {})[connection.sid] = connection
+        self._by_session[identity.user, identity.sid] += 1
 
     def remove(self, sid: str) -> Connection | None:
         """Let go of a socket, and return it when it was here."""
         connection = self._by_sid.pop(sid, None)
         if connection is not None:
-            mine = self._by_user[connection.identity.user]
+            identity = connection.identity
+            mine = self._by_user[identity.user]
             del mine[sid]
             if not mine:
-                del self._by_user[connection.identity.user]
+                del self._by_user[identity.user]
+            session = (identity.user, identity.sid)
+            self._by_session[session] -= 1
+            if not self._by_session[session]:
+                del self._by_session[session]
             connection.close()
         return connection
 
     def holds(self, identity: Identity) -> bool:
         """Tell whether any socket of this session is here."""
+        return (identity.user, identity.sid) in self._by_session
+
+    def count(self, identity: Identity) -> tuple[int, int]:
+        """Return how many sockets of this session are here, and how many of its user."""
         mine = self._by_user.get(identity.user, {})
-        return any(connection.identity.sid == identity.sid for connection in mine.values())
+        return self._by_session[identity.user, identity.sid], len(mine)
 
     def in_room(self, room: str) -> list[Connection]:
         """Return the sockets in a room (`Connection.rooms`)."""

@@ -66,6 +66,7 @@ class EngineServer:
         self.wheel = Wheel()
         self.terms = Terms(self.wheel, max_size, write_seconds)
         self.is_leaving = False
+        self.make_room: Callable[[], None] = lambda: None
         self.is_closed: Callable[[], bool] = lambda: False
         self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
         self._handlers: dict[str, Callable[..., Awaitable[None]]] = {}
@@ -107,6 +108,7 @@ class EngineServer:
     async def _open(self, request: web.Request, transport: str) -> web.StreamResponse:
         if request.method != "GET":
             return _refuse(BAD_HANDSHAKE)
+        self.make_room()
         socket = Socket(self, self.generate_id())
         if transport == "websocket":
             try:

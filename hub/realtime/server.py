@@ -16,12 +16,15 @@ from typing import Any
 
 import socketio
 import structlog
+from aiohttp import web
 from socketio import packet
 
+from hub.access.limits import Refusals
 from hub.core.strict_json import decode
 from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
+from hub.realtime.pending import Pending
 from hub.realtime.session import MESSAGE
 from hub.realtime.wheel import Alarm
 
@@ -134,7 +137,8 @@ class _Json:
 class Server(socketio.AsyncServer):  # type: ignore[misc]
     """A Socket.IO server that closes what it should close, and tells many in one frame.
 
-    ``connect_timeout`` is in seconds, ``max_body`` in bytes.
+    ``connect_timeout`` is in seconds, ``max_body`` in bytes. ``read_source`` returns the key of the
+    address that a request is from (`address_key`).
     """
 
     def __init__(
@@ -144,6 +148,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         transports: tuple[str, ...],
         connect_timeout: float,
         max_body: int,
+        pending: Pending,
+        read_source: Callable[[web.Request], str],
+        refusals: Refusals,
         replica: str = "",
         **engine: Any,
     ) -> None:
@@ -159,6 +166,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         self.eio.handle_at_once = self._take_ack
         self.manager.on_accepted = self.eio.trust
         self.on_gone: Callable[[str], None] = lambda sid: None
+        self.eio.make_room = pending.make_room
+        pending.end = partial(self.eio.end, code=GOING_AWAY)
+        self.pending = pending
+        self._read_source = read_source
+        self._refusals = refusals
         self._connect_timeout = connect_timeout
         self._deadlines: dict[str, Alarm] = {}
         self._asked: dict[str, Callable[[str, object], None]] = {}
@@ -210,6 +222,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         on_ack(eio_sid, answer[0] if answer else None)
         return True
 
+    def source(self, sid: str) -> str:
+        """Return the key of the address that a socket is from; empty when it is gone."""
+        socket = self.eio.sockets.get(sid)
+        return "" if socket is None else socket.source
+
     def has_unsent(self, sid: str) -> bool:
         """Tell whether something waits for a client that does not read, or does not poll."""
         socket = self.eio.sockets.get(sid)
@@ -234,12 +251,19 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None:
+            socket.source = self._read_source(environ["aiohttp.request"])
+            self.pending.add(eio_sid, socket.source)
         deadline = Alarm(partial(self.eio.end, eio_sid, GOING_AWAY))
         self._deadlines[eio_sid] = deadline
         self.eio.wheel.put(deadline, self._connect_timeout)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._meet_deadline(eio_sid)
+        if not (self.eio.is_leaving or self.eio.is_closed()):
+            self.pending.unanswered(eio_sid)
+        self.pending.answered(eio_sid)
         try:
             await super()._handle_eio_disconnect(eio_sid, reason)
         finally:
@@ -249,6 +273,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         self._meet_deadline(eio_sid)
+        self.pending.answered(eio_sid)
         try:
             await super()._handle_connect(eio_sid, namespace, data)
         finally:
@@ -274,9 +299,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
             if data[:1] != CONNECT and _namespace(data) != "/":
                 raise ValueError("a packet of a namespace that nobody can be in")
             await super()._handle_eio_message(eio_sid, data)
-        except Exception as error:
+        except Exception:
             # What cannot be parsed ends the connection, as in the reference server.
-            log.info("a socket sent what is no packet", error=type(error).__name__)
+            self._refusals.note("packets", self.source(eio_sid))
             self.eio.end(eio_sid)
         else:
             waits_for_connect = eio_sid in self._deadlines

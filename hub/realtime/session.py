@@ -57,6 +57,7 @@ class Socket:
         "probed",
         "server",
         "sid",
+        "source",
         "waiting",
         "websocket",
     )
@@ -64,6 +65,7 @@ class Socket:
     def __init__(self, server: EngineServer, sid: str) -> None:
         self.server = server
         self.sid = sid
+        self.source = ""
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
         self.probed = False

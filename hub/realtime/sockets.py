@@ -19,12 +19,13 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from hub.access.authority import Authority, Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
+from hub.access.limits import Limiter, Limits, Refusals, address_key
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.core.address import Network
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.rate import Rate
 from hub.core.revocation import alive_until
-from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.core.wire import describe_logout, describe_receipt
 from hub.errors import (
     Forbidden,
@@ -34,11 +35,13 @@ from hub.errors import (
     NotFound,
     OriginNotAllowed,
     RateLimited,
+    TokenInvalid,
     TokenMissing,
     TokenRevoked,
     Unavailable,
 )
 from hub.metrics import Metrics
+from hub.protocol.frames import POLICY
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.presence import Presences
@@ -48,27 +51,30 @@ from hub.realtime.wheel import Alarm
 log = structlog.get_logger(__name__)
 
 MOST_EVENTS_AT_ONCE = 8
+RETRY_AFTER = 10.0
 
 
 class ConnectAuth(msgspec.Struct):
     """The ``auth`` of CONNECT. Members that the hub does not know are the app's business."""
 
-    token: Annotated[str, msgspec.Meta(max_length=MAX_TOKEN_BYTES)] | None = None
+    token: str | None = None
     device: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
 
 class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The payload of ``refresh``."""
 
-    token: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TOKEN_BYTES)]
+    token: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """By what a socket may be accepted: cookie, allowed origins, trusted proxies."""
+    """By what a socket may be accepted: cookie, allowed origins, trusted proxies, how many."""
 
     cookie_name: str | None
     allowed_origins: tuple[str, ...]
     trusted: tuple[Network, ...]
+    most_of_session: int
+    most_of_user: int
 
 
 class Sockets:
@@ -84,6 +90,9 @@ class Sockets:
         presences: Presences,
         admission: Admission,
         metrics: Metrics,
+        limits: Limits,
+        refusals: Refusals,
+        events: Rate | None,
     ) -> None:
         self._authority = authority
         self._logouts = logouts
@@ -92,8 +101,11 @@ class Sockets:
         self._presences = presences
         self._admission = admission
         self._metrics = metrics
+        self._server = server
         self._wheel = server.eio.wheel
-        self._welcome = server.welcome
+        self._limits = limits
+        self._refusals = refusals
+        self._events = Limiter("events", events, refusals)
         server.on("connect", self._on_connect)
         server.on_gone = self._on_gone
         server.on("logout", self._answering(self._logout))
@@ -104,21 +116,47 @@ class Sockets:
         try:
             await self._enter(sid, environ["aiohttp.request"], auth)
         except HubError as error:
-            refusal = error
+            refusal = self._count_refusal(sid, error)
         except (Exception, asyncio.CancelledError):
             log.exception("a socket could not be accepted")
             refusal = Unavailable("the hub failed")
         else:
             self._metrics.connects.labels("ok").inc()
             self._metrics.sockets.inc()
+            connection = self._connections.get(sid)
+            if connection is not None:
+                self._server.pending.accepted(address_key(connection.client.ip))
             return
         self._forget(sid)
         self._metrics.connects.labels(refusal.code).inc()
         raise Refused(refusal.code, describe_refusal(refusal))
 
+    def _count_refusal(self, sid: str, error: HubError) -> HubError:
+        """Return what a socket is refused with: who guesses too often is told to wait.
+
+        As over HTTP, a token that was once good is no guess, and a good one is not counted.
+        """
+        if not isinstance(error, TokenMissing | TokenInvalid | InvalidRequest):
+            return error
+        try:
+            self._limits.refused.take(self._server.source(sid))
+        except RateLimited as limited:
+            return limited
+        return error
+
+    def _count_sockets(self, identity: Identity) -> None:
+        of_session, of_user = self._connections.count(identity)
+        if of_session >= self._admission.most_of_session:
+            self._refusals.note("sockets_session", identity.user)
+            raise RateLimited("too many sockets of the session", retry_after=RETRY_AFTER)
+        if of_user >= self._admission.most_of_user:
+            self._refusals.note("sockets_user", identity.user)
+            raise RateLimited("too many sockets of the user", retry_after=RETRY_AFTER)
+
     async def _enter(self, sid: str, request: web.Request, auth: Any) -> None:
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
+        self._count_sockets(identity)
         presence = self._presences.arrive()
         trusted = self._admission.trusted
         client = read_client(request.headers, request.remote, trusted, given.device)
@@ -128,7 +166,7 @@ class Sockets:
         self._confirm(connection, caller)
         connection.accepted = True
         told = {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
-        self._welcome(sid, told)
+        self._server.welcome(sid, told)
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
         # A logout that was heard meanwhile is newer than the store's answer, or was in it.
@@ -161,6 +199,7 @@ class Sockets:
         connection = self._forget(sid)
         if connection is not None and connection.accepted:
             self._metrics.sockets.dec()
+            self._server.pending.left(address_key(connection.client.ip))
 
     def _forget(self, sid: str) -> Connection | None:
         connection = self._connections.remove(sid)
@@ -205,11 +244,21 @@ class Sockets:
             raise TokenMissing("not connected")
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
+        self._count_event(connection)
         if len(args) > 1:
             raise InvalidRequest("the event takes one object")
         if len(connection.busy) >= MOST_EVENTS_AT_ONCE:
             raise RateLimited("too many events at once")
         return connection
+
+    def _count_event(self, connection: Connection) -> None:
+        try:
+            self._events.take(connection.sid, connection.identity.user)
+        except RateLimited:
+            # Answered, and then closed: who goes on connects anew.
+            end = partial(self._server.eio.end, connection.sid, POLICY)
+            asyncio.get_running_loop().call_soon(end)
+            raise
 
     async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(LogoutRequest, {} if data is None else data)
@@ -232,6 +281,10 @@ class Sockets:
         return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
+        try:
+            self._obey(sid, ())
+        except HubError as error:
+            return describe_failure(error)
         return describe_failure(NotFound("no such event"))
 
 
@@ -258,6 +311,8 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
         "title": error.title,
         "retryable": error.retryable,
     }
+    if error.detail:
+        data["detail"] = error.detail
     if error.retry_after is not None:
         data["retry_after"] = round(error.retry_after, 3)
     if error.logout is not None:

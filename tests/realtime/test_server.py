@@ -6,8 +6,11 @@ import inspect
 
 import socketio
 
+from hub.access.limits import Limiter, Refusals
 from hub.core.model import Identity, user_key
+from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
+from hub.realtime.pending import Pending
 from hub.realtime.server import Manager, Server
 
 
@@ -57,7 +60,16 @@ def test_the_manager_replaces_what_the_server_calls() -> None:
 async def test_a_socket_is_in_the_rooms_of_its_user_and_session() -> None:
     """The rooms are known to python-socketio as they are to the hub."""
     connections = Connections()
-    server = Server(connections, transports=("websocket",), connect_timeout=1, max_body=1000)
+    refusals = Refusals(Metrics())
+    server = Server(
+        connections,
+        transports=("websocket",),
+        connect_timeout=1,
+        max_body=1000,
+        pending=Pending(1, 1, Limiter("refused", None, refusals), refusals),
+        read_source=lambda request: "",
+        refusals=refusals,
+    )
     user = user_key("https://id.example", "ada:1")
     for sid, session in (("a", "s:1"), ("b", "s:2")):
         identity = Identity(user=user, sub="", iss="", sid=session, iat=0, exp=0)

@@ -85,7 +85,7 @@ REFUSALS: list[tuple[str, str]] = [
     ('40{"token": {"a": 1}}', "invalid_request"),
     ("40[1]", "invalid_request"),
     ('40"text"', "invalid_request"),
-    ('40{"token": "' + "x" * 9000 + '"}', "invalid_request"),
+    ('40{"token": "' + "x" * 9000 + '"}', "token_invalid"),
     ("40" + json.dumps({"token": old()}), "token_expired"),
     ("40" + json.dumps({"token": token("ada"), "device": 7}), "invalid_request"),
 ]
