@@ -117,6 +117,8 @@ class Issuers:
             TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
         """
         named = [entry for entry in self._entries if entry.rules.is_of(iss)]
+        # An entry that names no issuer is for those that no other entry names.
+        named.sort(key=lambda entry: entry.rules.issuer is None)
         for entry in named:
             if header.alg in entry.rules.algorithms:
                 return entry

@@ -45,15 +45,23 @@ def find_claim(claims: dict[str, Any], name: str) -> Any:
     """Return the value of a claim, by its name or else its path; None when it is not there."""
     if (found := claims.get(name)) is not None or "." not in name:
         return found
-    value: Any = claims
-    for step in name.split("."):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isascii() and step.isdigit():
-            value = value[int(step)] if len(step) < 4 and int(step) < len(value) else None
-        else:
-            return None
-    return value
+    return _follow(claims, name.split("."))
+
+
+def _follow(value: Any, steps: list[str]) -> Any:
+    """Return what is at the end of a path; a name that holds dots is several steps of it."""
+    if not steps or value is None:
+        return value
+    if isinstance(value, list):
+        step = steps[0]
+        is_index = step.isascii() and step.isdigit() and len(step) < 4 and int(step) < len(value)
+        return _follow(value[int(step)], steps[1:]) if is_index else None
+    if not isinstance(value, dict):
+        return None
+    for count in range(len(steps), 0, -1):
+        if (found := value.get(".".join(steps[:count]))) is not None:
+            return _follow(found, steps[count:])
+    return None
 
 
 def first_claim(claims: dict[str, Any], names: Iterable[str]) -> tuple[str, Any]:

@@ -83,7 +83,7 @@ Texts = Annotated[list[Text], msgspec.Meta(min_length=1, max_length=20)]
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
     """An ``[[issuer]]`` as it stands in the file."""
 
-    iss: Text
+    iss: Text | None = None
     aliases: list[Text] = []
     preset: str | None = None
     discovery: bool | None = None
@@ -150,7 +150,9 @@ def _entry(table: _Table, max_lifetime: float, leeway: float) -> Entry:
     if table.preset is not None and table.preset not in PRESETS:
         raise ValueError(f"preset: {table.preset} is not one of {', '.join(PRESETS)}")
     preset = USUAL if table.preset is None else PRESETS[table.preset]
-    for member, names in (("iss", [table.iss]), ("aliases", table.aliases)):
+    if table.iss is None and not (table.secret or table.public_key):
+        raise ValueError("iss: is missing; only the owner of a key of its own needs no name")
+    for member, names in (("iss", [table.iss or "-"]), ("aliases", table.aliases)):
         if not all(is_name(name) for name in names):
             raise ValueError(f"{member}: a name has 1 to 256 characters and no controls")
     return make_entry(
@@ -176,7 +178,7 @@ def _texts(value: str | list[str] | None) -> tuple[str, ...]:
 
 def _key_source(table: _Table, preset: Preset) -> KeySource:
     given = {
-        Source.DISCOVERY: (table.iss,) if table.discovery else (),
+        Source.DISCOVERY: _texts(table.iss) if table.discovery else (),
         Source.JWKS_URL: _texts(table.jwks_url),
         Source.PUBLIC_KEY: _texts(table.public_key),
         Source.SECRET: _texts(table.secret),
@@ -189,9 +191,10 @@ def _key_source(table: _Table, preset: Preset) -> KeySource:
         return named[0]
     if table.discovery is False or preset.uses_secret:
         raise ValueError("secret, public_key or jwks_url: one of them is missing")
+    iss = table.iss or ""
     if preset.jwks_path is not None:
-        return KeySource(Source.JWKS_URL, (table.iss.rstrip("/") + preset.jwks_path,))
-    return KeySource(Source.DISCOVERY, (table.iss,))
+        return KeySource(Source.JWKS_URL, (iss.rstrip("/") + preset.jwks_path,))
+    return KeySource(Source.DISCOVERY, (iss,))
 
 
 def make_entry(
@@ -312,8 +315,11 @@ def resolve_issuer(entries: Sequence[Entry], iss: str | None) -> tuple[str, str 
     names = tuple(dict.fromkeys(entry.rules.issuer or "" for entry in entries))
     if len(names) == 1 and (iss is None or "" in names):
         return names[0], None
+    if iss == "" and "" in names:
+        return "", None
     if iss is None:
-        raise InvalidRequest(f"iss is needed, there are several issuers: {', '.join(names)}")
+        listed = ", ".join(name or '""' for name in names)
+        raise InvalidRequest(f"iss is needed, there are several issuers: {listed}")
     for entry in entries:
         if iss == entry.rules.issuer or iss in entry.rules.aliases:
             return entry.rules.issuer or "", None

@@ -69,7 +69,7 @@ PRESETS: dict[str, Preset] = {
     "duende": Preset("Duende IdentityServer", session=("sid", AUTH_TIME)),
     "openiddict": Preset(
         "OpenIddict",
-        session=("sid", "oi_au_id", AUTH_TIME),
+        session=("sid", AUTH_TIME),
         audience_claims=("aud", "client_id"),
     ),
 }

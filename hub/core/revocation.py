@@ -86,7 +86,7 @@ def _refuse(identity: Identity, logout: Logout, now: Micros) -> Unauthorized | N
 
 def begins(identity: Identity) -> Micros:
     """Return from when on `judge` lets a token be, if nothing ended it."""
-    return max(identity.iat, identity.nbf) - identity.leeway - SECOND
+    return max(identity.iat, identity.nbf, identity.begun) - identity.leeway - SECOND
 
 
 def stretch(identity: Identity) -> Identity:

@@ -50,6 +50,8 @@ CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
 AUTH_TIME = "auth_time"
+KIND_CLAIMS = ("token_type", "tokenType", "token_use", "typ")
+REFRESH_KINDS = frozenset({"refresh", "refresh-token", "offline"})
 SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
 
 
@@ -245,6 +247,7 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
         if not user_claim or find_claim(claims, claim) is None:
             raise TokenInvalid(f"the claim {claim} is missing")
     check_parties(claims, rules)
+    _refuse_refresh_tokens(claims)
     iat, exp = read_date("iat", claims["iat"]), read_date("exp", claims["exp"])
     if not 0 < exp - iat <= rules.max_lifetime:
         most = rules.max_lifetime // SECOND
@@ -262,7 +265,7 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
         exp=exp,
         nbf=0 if claims.get("nbf") is None else read_date("nbf", claims["nbf"]),
         scopes=_scopes(claims),
-        login_at=_login_time(claims, rules, iat),
+        login_at=_login_time(claims, rules),
         per_token=sid is None,
         leeway=rules.leeway,
     )
@@ -316,11 +319,21 @@ def _token_id(claims: dict[str, Any], token: str) -> str:
     return fingerprint(token) if jti is None else read_name("jti", jti)
 
 
-def _login_time(claims: dict[str, Any], rules: Rules, iat: Micros) -> Micros | None:
+def _login_time(claims: dict[str, Any], rules: Rules) -> Micros | None:
+    # It may lie after iat, which some issuers date back by minutes.
     claim, value = first_claim(claims, rules.login_time)
-    at = read_login_time(claim, value) if claim else None
-    # No token is older than its own login: an issuer that rounds up must not make it younger.
-    return None if at is None else min(at, iat)
+    return read_login_time(claim, value) if claim else None
+
+
+def _refuse_refresh_tokens(claims: dict[str, Any]) -> None:
+    """Refuse a token that says in its claims that it is for getting others.
+
+    It may be signed with the same key, and lives for weeks.
+    """
+    for claim in KIND_CLAIMS:
+        kind = claims.get(claim)
+        if isinstance(kind, str) and kind.lower().replace("_", "-") in REFRESH_KINDS:
+            raise TokenInvalid(f"a refresh token ({claim}): send the access token")
 
 
 def _scopes(claims: dict[str, Any]) -> tuple[str, ...]:

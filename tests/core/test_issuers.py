@@ -119,7 +119,7 @@ def test_a_key_set_and_a_secret_may_be_of_one_issuer() -> None:
         ("[[issuer", ["TOML"]),
         ("[[issuers]]", ["issuers is unknown"]),
         ("[[webhook]]", ["webhook is planned"]),
-        ("[[issuer]]\naudience = 'x'", ["issuer 1", "iss"]),
+        ("[[issuer]]\naudience = 'x'", ["issuer 1: iss"]),
         (issuer("isss = 1"), ["issuer 1 (https://id.example)", "isss"]),
         (issuer("user = 5"), ["user"]),
         (issuer("aliases = 'x'"), ["aliases"]),
