@@ -99,6 +99,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         connect_timeout=settings.connect_timeout,
         max_body=settings.max_body,
         replica=settings.replica,
+        read_seconds=settings.limit_read_seconds,
         write_seconds=settings.limit_write_seconds,
         pending=Pending(
             settings.limit_pending, settings.limit_pending_total, limits.refused, refusals

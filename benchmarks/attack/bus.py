@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from typing import Any
 
@@ -13,20 +14,25 @@ from benchmarks.attack.field import Field, Pace
 
 PARTITIONS = 16
 BATCH = 50
+NOISE = b"x" * 200
 EVERYONE = {"v": 1, "id": "forged", "scope": "all", "reason": "admin"}
 
 
 def _forge(message: bytes | None) -> bytes:
-    """Return a logout of everyone that claims to come right after ``message``."""
-    parts = (message or b"").split(b" ", 3)
+    """Return a logout of everyone that claims to come right after ``message``.
+
+    It bears the code of ``message``, where messages bear one.
+    """
+    code, rest = re.fullmatch(rb"([0-9a-f]{40,} )?(.*)", message or b"", re.DOTALL).groups(b"")  # type: ignore[union-attr]
+    parts = rest.split(b" ", 3)
     previous = parts[1] if len(parts) == 4 and b"-" in parts[1] else b"0-0"
     now = int(time.time() * 1000)
     record = f"{now * 1000} {json.dumps(EVERYONE)}".encode()
-    return b" ".join((previous, f"{now}-0".encode(), b"", record))
+    return code + b" ".join((previous, f"{now}-0".encode(), b"", record))
 
 
 async def publish(field: Field) -> None:
-    """Publish noise, what was heard before, and forged logouts of everyone."""
+    """Publish noise, what was heard before, here and elsewhere, and forged logouts of everyone."""
     client: Any = redis.Redis(port=field.redis_port)
     heard: dict[bytes, bytes] = {}
     listening = asyncio.create_task(_listen(client, heard))
@@ -38,7 +44,9 @@ async def publish(field: Field) -> None:
             for number in range(BATCH):
                 channel = b"hub:{%d}:logouts" % (number % PARTITIONS)
                 last = heard.get(channel)
-                pipeline.publish(channel, (b"x" * 200, last or b"", _forge(last))[number % 3])
+                other = heard.get(b"hub:{%d}:logouts" % ((number + 1) % PARTITIONS))
+                said = (NOISE, last or NOISE, other or NOISE, _forge(last))[number // 4 % 4]
+                pipeline.publish(channel, said)
             await pipeline.execute()
             field.counts["requests"] += BATCH
     finally:

@@ -51,7 +51,13 @@ class Line:
     writer: asyncio.StreamWriter
 
     async def say(self, data: bytes) -> None:
-        """Write as fast as the other side reads."""
+        """Write as fast as the other side reads.
+
+        Raises:
+            EOFError: when the other side has closed the connection.
+        """
+        if self.writer.transport.is_closing():
+            raise EOFError
         self.writer.write(data)
         await self.writer.drain()
 

@@ -68,10 +68,16 @@ class Attacker:
         self._process.stdin.flush()
 
     async def end(self) -> dict[str, int]:
-        """Return what the attacker counted."""
+        """Return what the attacker counted.
+
+        Raises:
+            RuntimeError: when it did not come to its end.
+        """
         assert self._process.stdout is not None
         text = await asyncio.to_thread(self._process.stdout.readline)
-        counted: dict[str, int] = json.loads(text or "{}")
+        if not text:
+            raise RuntimeError("the attacker failed")
+        counted: dict[str, int] = json.loads(text)
         return counted
 
     def kill(self) -> None:

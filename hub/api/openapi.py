@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from hub.access.requests import MAX_WAIT
+from hub.api.rules import RULES
 from hub.api.views import ProblemView
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def describe(routes: Sequence[Route]) -> bytes:
     schemas, components = msgspec.json.schema_components(
         types, ref_template="#/components/schemas/{name}"
     )
+    for name, rules in RULES.items():
+        if name in components:
+            components[name] |= rules
     schema_of = {repr(kind): schema for kind, schema in zip(types, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -90,7 +94,8 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}]
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[repr(route.body)]}}
-        operation["requestBody"] = {"content": content}
+        required = any(field.required for field in msgspec.structs.fields(route.body))
+        operation["requestBody"] = {"content": content, "required": required}
     for error in route.errors:
         codes = [other.code for other in route.errors if other.status == error.status]
         operation["responses"][str(error.status)] = {

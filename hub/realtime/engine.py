@@ -25,8 +25,7 @@ SEPARATOR = "\x1e"
 
 PING_INTERVAL = 25.0
 PING_TIMEOUT = 20.0
-BODY_TIMEOUT = 15.0
-WRITE_SECONDS = 10.0
+READ_SECONDS = WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
 TRANSPORT_UNKNOWN = (0, "Transport unknown")
@@ -54,6 +53,7 @@ class EngineServer:
         max_size: int = 65536,
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
+        read_seconds: float = READ_SECONDS,
         write_seconds: float = WRITE_SECONDS,
         **ignored: Any,
     ) -> None:
@@ -64,6 +64,7 @@ class EngineServer:
         self.ping_timeout = ping_timeout
         self.sockets: dict[str, Socket] = {}
         self.wheel = Wheel()
+        self._read_seconds = read_seconds
         self.terms = Terms(self.wheel, max_size, write_seconds)
         self.is_leaving = False
         self.make_room: Callable[[], None] = lambda: None
@@ -161,7 +162,7 @@ class EngineServer:
 
     async def _post(self, request: web.Request, socket: Socket) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(BODY_TIMEOUT):
+            async with asyncio.timeout(self._read_seconds):
                 packets = (await request.read()).decode().split(SEPARATOR)
         except (UnicodeDecodeError, TimeoutError, web.HTTPRequestEntityTooLarge) as error:
             socket.end(reason.TRANSPORT_ERROR)

@@ -203,7 +203,13 @@ class Store(Protocol):
         ...
 
     async def sessions(self, user: UserKey) -> Registry:
-        """Return a user's registered sessions that have not expired, oldest first."""
+        """Return a user's registered sessions that have not expired, oldest first.
+
+        Sees every `end` that returned before this call; one that happens meanwhile may be seen.
+
+        Raises:
+            RateLimited: when too many lists of this user are asked for at once.
+        """
         ...
 
     async def end(self, command: Command) -> Receipt:

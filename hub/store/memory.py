@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -76,14 +78,32 @@ class _User:
     receipts: dict[str, _Receipt] = field(default_factory=dict)
     paid_until: float = 0.0
 
-    def forget(self, now: Micros) -> None:
-        for sid in [s for s, session in self.sessions.items() if session.expires_at <= now]:
-            self.drop(sid)
-        self.tombstones = {s: t for s, t in self.tombstones.items() if t[1] > now}
-        self.keys = {k: v for k, v in self.keys.items() if v[2] > now}
-        self.receipts = {k: v for k, v in self.receipts.items() if v.until > now}
-        if self.cutoffs_until <= now:
-            self.cutoffs = ()
+    def until(self, kind: str, name: str) -> Micros | None:
+        """Return when an entry expires; None when there is none."""
+        match kind:
+            case "session":
+                return self.sessions[name].expires_at if name in self.sessions else None
+            case "tombstone":
+                return self.tombstones[name][1] if name in self.tombstones else None
+            case "key":
+                return self.keys[name][2] if name in self.keys else None
+            case "receipt":
+                return self.receipts[name].until if name in self.receipts else None
+        return self.cutoffs_until if self.cutoffs else None
+
+    def forget(self, kind: str, name: str) -> None:
+        """Drop an entry that has expired."""
+        match kind:
+            case "session":
+                self.drop(name)
+            case "tombstone":
+                del self.tombstones[name]
+            case "key":
+                del self.keys[name]
+            case "receipt":
+                del self.receipts[name]
+            case _:
+                self.cutoffs, self.cutoffs_until = (), 0
 
     def drop(self, sid: str) -> None:
         del self.sessions[sid]
@@ -114,6 +134,9 @@ class MemoryStore:
         self._max_sessions = max_sessions
         self._clock = clock
         self._users: dict[UserKey | None, _User] = {}
+        # What expires next stands first, so that forgetting costs nothing while nothing expires.
+        self._expiries: list[tuple[Micros, int, UserKey | None, str, str]] = []
+        self._order = itertools.count()
         self._leases: dict[str, Micros] = {}
         self._followers: set[asyncio.Queue[Heard]] = set()
 
@@ -127,6 +150,7 @@ class MemoryStore:
         trace: TracebackType | None,
     ) -> None:
         self._users.clear()
+        self._expiries.clear()
 
     async def look(self, identity: Identity) -> Standing:
         """Return what is known of a session."""
@@ -152,6 +176,8 @@ class MemoryStore:
             if len(user.sessions) >= self._max_sessions:
                 raise RateLimited("the user has too many sessions")
         user.sessions[sid] = _renewed(old, visit, now)
+        if old is None:
+            self._note(visit.identity.user, user, "session", sid)
         if visit.presence is not None:
             user.holders.setdefault(sid, {})[visit.presence.lease] = visit.presence.turn
 
@@ -187,6 +213,7 @@ class MemoryStore:
         if command.only_claim:
             receipt = Receipt(msgspec.structs.replace(command.logout, at=now))
             user.keys[command.key or ""] = (command.logout, receipt, now + KEY_LIFETIME)
+            self._note(command.logout.user, user, "key", command.key or "")
             return receipt
         if command.must_exist and command.also not in user.sessions:
             raise NotFound("no such session")
@@ -197,6 +224,7 @@ class MemoryStore:
         receipt = self._write(command, user, now)
         if command.key is not None:
             user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)
+            self._note(command.logout.user, user, "key", command.key)
         kept = user.receipts[receipt.logout.id]
         leases = kept.owing.union(*(row.owed_by for row in kept.rows.values()))
         heard = Heard(receipt.logout, partial(_concerns, receipt.logout), frozenset(leases))
@@ -222,13 +250,22 @@ class MemoryStore:
         if command.also is not None and command.also not in user.sessions:
             outcomes.append(Outcome(command.also, "", State.OFFLINE))
         for outcome in outcomes:
+            is_new = outcome.sid not in user.tombstones
             user.tombstones[outcome.sid] = (logout, now + self._lifetime)
+            if is_new:
+                self._note(logout.user, user, "tombstone", outcome.sid)
+        is_new = logout.id not in user.receipts
         user.receipts[logout.id] = self._open_receipt(logout, user, outcomes, now)
+        if is_new:
+            self._note(logout.user, user, "receipt", logout.id)
         for session in victims:
             user.drop(session.sid)
         if logout.scope is not Scope.SESSION:
+            is_new = not user.cutoffs
             user.cutoffs = supersede(logout, user.cutoffs)
             user.cutoffs_until = max(user.cutoffs_until, now + self._lifetime)
+            if is_new:
+                self._note(logout.user, user, "cutoffs", "")
         return Receipt(logout, tuple(outcomes))
 
     def _open_receipt(
@@ -304,6 +341,7 @@ class MemoryStore:
                     user.sessions[gone.sid], last_seen_at=now
                 )
         self._forget(now)
+        self._leases = {k: at for k, at in self._leases.items() if now - at < self._lifetime}
 
     async def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written; nothing is ever lost here."""
@@ -320,16 +358,26 @@ class MemoryStore:
             self._followers.discard(queue)
 
     def _user(self, key: UserKey | None, now: Micros) -> _User:
-        user = self._users.setdefault(key, _User())
-        user.forget(now)
-        return user
+        # Who is not known is entered with the first fact, so that asking leaves nothing behind.
+        self._forget(now)
+        return self._users.get(key) or _User()
+
+    def _note(self, key: UserKey | None, user: _User, kind: str, name: str) -> None:
+        self._users[key] = user
+        until = user.until(kind, name)
+        heapq.heappush(self._expiries, (until or 0, next(self._order), key, kind, name))
 
     def _forget(self, now: Micros) -> None:
-        for key, user in list(self._users.items()):
-            user.forget(now)
-            if user.is_empty():
+        while self._expiries and self._expiries[0][0] <= now:
+            _, _, key, kind, name = heapq.heappop(self._expiries)
+            user = self._users.get(key)
+            until = None if user is None else user.until(kind, name)
+            if until is not None and until > now:  # it was renewed since
+                heapq.heappush(self._expiries, (until, next(self._order), key, kind, name))
+            elif user is not None and until is not None:
+                user.forget(kind, name)
+            if user is not None and user.is_empty():
                 del self._users[key]
-        self._leases = {k: at for k, at in self._leases.items() if now - at < self._lifetime}
 
     def _cutoffs(self, user: _User) -> tuple[Logout, ...]:
         everyone = self._users.get(None, _User())

@@ -13,6 +13,7 @@ of a Redis Cluster.
 ``hub:{P}:pace:USER``           until when the user's own logouts are paid for
 ``hub:{P}:message:ID``          the message of a logout, for those whom its tombstones refuse
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
+``hub:{P}:cleared:USER``        the cut-offs for which a full list of sessions was last cleared
 ``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
 ``hub:{P}:receipt:ID``          set of the users whom a logout ended
 ``hub:{P}:leases``              sorted set of the replicas, by when they last renewed
@@ -51,6 +52,7 @@ class Names:
         self.pace = f"{prefix}:pace:{self.user}"
         self.messages = f"{prefix}:message:"
         self.key = f"{prefix}:key:{self.user}:"
+        self.cleared = f"{prefix}:cleared:{self.user}"
         self.floor = f"{prefix}:floor:{self.user}"
         self.everyone = f"{prefix}:everyone"
         self.cutoffs = (self.cutoff, self.floor, self.everyone)

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -49,6 +49,7 @@ from hub.store.base import (
 )
 from hub.store.durability import Durability
 from hub.store.lane import USUAL, Script
+from hub.store.lists import Turns
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import read_receipt
@@ -61,6 +62,9 @@ END = Script("renewals", "end", must_last=True)
 RENEW = Script("renew")
 REPORT = Script("report")
 RECEIPT = Script("receipt")
+
+PAGE = 100
+"""Sessions that are read at once for a list."""
 
 
 class RedisStore:
@@ -87,6 +91,8 @@ class RedisStore:
         self._max_sessions = max_sessions
         self._visits: Route = route(url)
         self._logouts: Route = route(url, durability)
+        self._lists: Route = route(url)
+        self._turns = Turns()
         self._reader = LogReader(self._visits, lifetime, self._bus_key, on_forged)
 
     async def __aenter__(self) -> Self:
@@ -100,6 +106,7 @@ class RedisStore:
     ) -> None:
         await self._visits.close()
         await self._logouts.close()
+        await self._lists.close()
 
     async def look(self, identity: Identity) -> Standing:
         """Return what is known of a session."""
@@ -123,6 +130,7 @@ class RedisStore:
                 names.sessions,
                 *names.cutoffs,
                 names.epoch,
+                names.cleared,
             ],
             [
                 int(write),
@@ -154,23 +162,32 @@ class RedisStore:
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
-        names = Names(user)
-        now, cutoffs, *rows = await self._visits.call(
-            names.part,
-            SESSIONS,
-            [names.sessions, *names.cutoffs],
-            [names.session, names.leases],
-        )
-        seen = [
-            _read_session(sid.decode(), fields, int(now), renewals)
-            for sid, fields, renewals in rows
-        ]
+        names, seen = Names(user), list[Session]()
+        async with self._turns.take(user):
+            now, cutoffs, sids = await self._list(names, [])
+            # In pages, so that neither Redis nor this process is held up by a long list. What is
+            # ended meanwhile is left out, and the last page's cut-offs are the newest.
+            for start in range(0, len(sids), PAGE):
+                now, cutoffs, *rows = await self._list(names, sids[start : start + PAGE])
+                seen += (
+                    _read_session(sid.decode(), fields, int(now), renewals)
+                    for sid, fields, renewals in rows
+                )
         return Registry(
             standing=Standing(
                 now=int(now), cutoffs=tuple(_read_logout(cutoff) for cutoff in cutoffs)
             ),
             sessions=tuple(sorted(seen, key=lambda session: session.created_at)),
         )
+
+    async def _list(self, names: Names, sids: Sequence[bytes]) -> list[Any]:
+        answer: list[Any] = await self._lists.call(
+            names.part,
+            SESSIONS,
+            [names.sessions, *names.cutoffs],
+            [names.session, names.leases, *sids],
+        )
+        return answer
 
     async def end(self, command: Command) -> Receipt:
         """Write a logout."""

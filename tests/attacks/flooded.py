@@ -88,3 +88,9 @@ def processor_seconds(process: asyncio.subprocess.Process) -> float:
     text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
     fields = text.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(process: asyncio.subprocess.Process) -> int:
+    """Return how much memory a process holds."""
+    pages = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -27,6 +27,10 @@ HEADER_TIMEOUTS = {
     "nginx": ("client_header_timeout 10s", "client_header_timeout 1s"),
     "haproxy": ("timeout http-request 10s", "timeout http-request 1s"),
 }
+ADDRESS_LIMITS = {
+    "nginx": ("limit_conn addresses 12000", "limit_conn addresses 3"),
+    "haproxy": ("sc0_conn_cur gt 12000", "sc0_conn_cur gt 3"),
+}
 LARGEST = 16 * 1024
 FORGED = "192.0.2.1, 127.0.0.1"
 
@@ -108,6 +112,49 @@ async def test_huge_headers_are_refused(front: Front, http: aiohttp.ClientSessio
     async with http.get("/session", headers={"X-Huge": "x" * 3 * LARGEST}) as answer:
         assert answer.status in (400, 431)
         assert answer.content_type == "text/html"
+
+
+async def test_too_many_headers_are_refused_or_cheap(
+    front: Front, http: aiohttp.ClientSession
+) -> None:
+    """Two hundred small headers reach no hub through HAProxy; nginx counts their bytes only."""
+    headers = {f"X-Many-{number}": "x" for number in range(200)}
+    async with http.get("/healthz", headers=headers) as answer:
+        assert answer.status in ((400, 431) if front.name == "haproxy" else (200, 400, 431))
+
+
+async def test_browsers_are_told_to_use_https(front: Front, http: aiohttp.ClientSession) -> None:
+    """Answers of the hub and refusals of the balancer say it once, for at least a year."""
+    for path in ("/healthz", "/session", "/metrics", "/nothing"):
+        async with http.get(path) as answer:
+            (policy,) = answer.headers.getall("Strict-Transport-Security")
+            found = re.search(r"max-age=(\d+)", policy)
+            assert found is not None
+            assert int(found[1]) >= 365 * 86_400
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+@pytest.mark.parametrize("name", RUN)
+async def test_one_address_cannot_have_all_connections(name: str, hubs: Hubs) -> None:
+    """Who holds as many sockets as an address may gets no more, and other addresses do."""
+    with RUN[name](hubs, changes=dict([ADDRESS_LIMITS[name]])) as front:
+        async with front.client("127.0.0.2") as greedy, front.client() as other:
+            held = []
+            refused = False
+            for number in range(6):
+                try:
+                    socket = await greedy.ws_connect(
+                        "/socket.io/?EIO=4&transport=websocket", autoclose=False
+                    )
+                    held.append(socket)
+                except aiohttp.ClientError:
+                    refused = True
+                    assert number >= 2
+            assert refused
+            async with other.get("/healthz") as answer:
+                assert answer.status == 200
+            for socket in held:
+                await socket.close()
 
 
 async def test_a_large_body_is_refused_by_the_hub(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import ignored_auth, positive_data_acceptance
+from schemathesis.checks import ignored_auth
 
 from hub.api.openapi import describe
 from hub.api.routes import ROUTES
@@ -40,12 +40,19 @@ def operation_of(hub: FuzzedHub, name: str) -> Any:
     return schema[path][method]
 
 
+def _amend(case: Any) -> None:
+    """Leave out what is refused for reasons that JSON Schema has no words for."""
+    if isinstance(case.body, dict):
+        if "idempotencyKey" in case.body:
+            case.headers.pop("Idempotency-Key", None)  # two that differ
+        # To JSON Schema 60.0 is an integer.
+        assume(not isinstance(case.body.get("spread_seconds"), float))
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_api_is_as_it_is_described(hub: FuzzedHub, name: str) -> None:
     """Answers are of the described form, and what the description forbids is refused."""
     operation = operation_of(hub, name)
-    # Who calls is chosen here. What goes with what in a body is said in words, not by a schema.
-    excluded = [ignored_auth, *([positive_data_acceptance] if "/logout" in name else [])]
     allowed = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     forbidden = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
@@ -53,8 +60,9 @@ def test_the_api_is_as_it_is_described(hub: FuzzedHub, name: str) -> None:
     @given(case=allowed | forbidden, owner=st.sampled_from([ADMIN, "ada", None]))
     def call(case: Any, owner: str | None) -> None:
         bearer = token("ada", "s1") if owner == "ada" else owner
+        _amend(case)
         headers = {"Authorization": f"Bearer {bearer}"}
-        case.call_and_validate(headers=headers, excluded_checks=excluded)
+        case.call_and_validate(headers=headers, excluded_checks=[ignored_auth])
         hub.check()
 
     call()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 from hub.store.names import PARTITIONS
 from tests.fuzz.examples import examples
 from tests.fuzz.hub import FuzzedHub, fuzzed
-from tests.fuzz.oracle import check_same, check_well
+from tests.fuzz.oracle import check_same, check_well, open_websocket, text_frame
 from tests.fuzz.payloads import documents
 from tests.redis_server import RedisServer
 from tests.site import token
@@ -79,6 +82,41 @@ def test_a_channel_may_say_anything(
     for part, message in said:
         client.publish(f"hub:{{{part}}}:logouts", message)
     assert check_same(redis_hub, token("ada", "s1")) == "ok"
+    redis_hub.check()
+
+
+@examples(20)
+@given(
+    record=st.sampled_from(FORGED),
+    number=st.integers(1, 2**40),
+    is_next=st.booleans(),
+    code=st.sampled_from([b"", b"0" * 40 + b" ", hashlib.sha1(b"").hexdigest().encode() + b" "]),  # noqa: S324
+)
+def test_a_forged_logout_on_a_channel_ends_nobody(
+    redis_hub: FuzzedHub,
+    client: redis.Redis,
+    record: bytes,
+    number: int,
+    is_next: bool,
+    code: bytes,
+) -> None:
+    """A message of the right form, after the right entry, is no logout: who may publish may not."""
+    with redis_hub.line() as line:
+        heard = open_websocket(line)
+        line.sendall(text_frame("40" + json.dumps({"token": token("ada", "s1")})))
+        while b"40{" not in heard:
+            heard += line.recv(65536)
+        for part in range(PARTITIONS):
+            entries: Any = client.xrevrange(f"hub:{{{part}}}:log", count=1)
+            last = bytes(entries[0][0]) if entries else b"0-0"
+            entry = b"%d-%d" % (9_999_999_999_999, number)
+            message = code + b" ".join((last if is_next else b"1-1", entry, b"", record))
+            client.publish(f"hub:{{{part}}}:logouts", message)
+        assert check_same(redis_hub, token("ada", "s1")) == "ok"
+        line.settimeout(0.05)
+        with contextlib.suppress(TimeoutError):
+            heard += line.recv(65536)
+    assert b"logoutNotification" not in heard
     redis_hub.check()
 
 

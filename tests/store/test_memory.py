@@ -264,3 +264,30 @@ async def test_a_repeated_key_is_not_told_twice(store: MemoryStore) -> None:
         await store.end(Command(logout(id_="last")))
         await listener.confirmed()
         assert len(listener.heard) == 2
+
+
+async def test_forgetting_costs_nothing_while_nothing_expires(
+    store: MemoryStore, clock: Clock
+) -> None:
+    """However much is kept of a user, a call looks at none of it that is not past its time."""
+    for number in range(2000):
+        ended = logout(Scope.SESSION, f"s{number}", id_=f"id{number}")
+        await store.end(Command(ended, f"s{number}", key=f"k{number}"))
+    assert len(store._expiries) == 3 * 2000
+    untouched = list(store._expiries)
+    for number in range(50):
+        await store.look(identity(f"s{number}"))
+        await store.renew("lease")
+    assert store._expiries == untouched
+    clock.now += 25 * 3600 * SECOND
+    await store.renew("lease")
+    assert (store._expiries, store._users) == ([], {})
+
+
+async def test_who_only_asks_leaves_nothing_behind(store: MemoryStore) -> None:
+    """Questions about strangers, and refused logouts of theirs, are not kept."""
+    await store.look(identity("s"))
+    await store.sessions(ADA)
+    with pytest.raises(NotFound):
+        await store.end(Command(logout(Scope.SESSION, "s"), "s", must_exist=True))
+    assert store._users == {}

@@ -1,7 +1,7 @@
--- List a user's sessions that have not expired.
+-- List a user's sessions that have not expired, or some of them in full.
 -- KEYS: sessions, cut-off of the user, its floor, cut-off of everyone
--- ARGV: prefix of session keys, leases
--- Answers {now, {cut-offs}, {sid, fields, renewals}, ...}.
+-- ARGV: prefix of session keys, leases, then the sessions to read; none asks for their names
+-- Answers {now, {cut-offs}, {sid, ...}}, or {now, {cut-offs}, {sid, fields, renewals}, ...}.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stamp = string.format('%.0f', now)
@@ -10,11 +10,14 @@ for i = 2, 4 do
   local record = redis.call('GET', KEYS[i])
   if record then table.insert(cutoffs, record) end
 end
-local answer = {stamp, cutoffs}
+if #ARGV == 2 then
+  return {stamp, cutoffs, redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. stamp, '+inf')}
+end
 
-for _, sid in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. stamp, '+inf')) do
-  local fields = redis.call('HGETALL', ARGV[1] .. sid)
+local answer = {stamp, cutoffs}
+for i = 3, #ARGV do
+  local fields = redis.call('HGETALL', ARGV[1] .. ARGV[i])
   local _, renewals = holders(fields, ARGV[2], now)
-  if #fields > 0 then table.insert(answer, {sid, fields, renewals}) end
+  if #fields > 0 then table.insert(answer, {ARGV[i], fields, renewals}) end
 end
 return answer

@@ -1,6 +1,6 @@
 -- Look at a session, and with ARGV[1] = '1' enter it in the registry, at one instant.
 -- KEYS: tombstone, session, sessions, cut-off of the user, its floor, cut-off of everyone,
---   epoch
+--   epoch, what the registry was last cleared for
 -- ARGV: write, sid, iat, exp, device, ip, lease, turn, most sessions, lifetime (ms),
 --   does the device's name replace an older one, leases, prefix of messages
 -- Answers {now, tombstone, {cut-offs}, the session's fields, renewals, epoch, the tombstone's
@@ -29,8 +29,16 @@ local function may_register(session, issued)
 end
 
 -- Sessions that a logout of everyone ended stand in the registry until their place is needed.
+-- They are looked for once after each logout, not at each try: that reads every session.
 local function is_full()
-  if redis.call('ZCARD', KEYS[3]) < tonumber(ARGV[9]) then return false end
+  local function count() return redis.call('ZCOUNT', KEYS[3], '(' .. stamp, '+inf') end
+  if count() < tonumber(ARGV[9]) then return false end
+  local times = {}
+  for _, record in ipairs(cutoffs) do table.insert(times, string.match(record, '^%d+')) end
+  local cause = table.concat(times, ' ')
+  if (redis.call('GET', KEYS[8]) or '') == cause then return true end
+  -- First a write that Redis refuses when its memory is full.
+  redis.call('SET', KEYS[8], cause, 'PX', ARGV[10])
   local prefix = string.sub(KEYS[2], 1, #KEYS[2] - #sid)
   for _, other in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
     local issued = tonumber(redis.call('HGET', prefix .. other, 'iat') or 0)
@@ -39,7 +47,7 @@ local function is_full()
       redis.call('ZREM', KEYS[3], other)
     end
   end
-  return redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[9])
+  return count() >= tonumber(ARGV[9])
 end
 
 local enters = false

@@ -1,0 +1,55 @@
+"""What goes with what in a body, as JSON Schema: the rules that types alone cannot say.
+
+They describe what `hub.access.requests.own_logout` and `admin_logouts` refuse, which
+``tests/fuzz/test_openapi.py`` holds them to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOT_GIVEN: dict[str, Any] = {"type": "null"}
+WITHOUT_SID: dict[str, Any] = {"sid": False, "scope": {"const": "all"}}
+ONE_USER: dict[str, Any] = {
+    "user": {"type": "string"},
+    "users": NOT_GIVEN,
+    "everyone": {"const": False},
+}
+
+RULES: dict[str, dict[str, Any]] = {
+    "LogoutRequest": {
+        "anyOf": [
+            {"properties": {"sid": False}},
+            {"required": ["sid"], "properties": {"scope": {"const": "session"}}},
+        ]
+    },
+    "AdminLogoutRequest": {
+        "anyOf": [
+            {"required": ["user"], "properties": {**ONE_USER, **WITHOUT_SID}},
+            {
+                "required": ["user", "sid"],
+                "properties": {**ONE_USER, "scope": {"enum": ["session", "others"]}},
+            },
+            {
+                "required": ["users"],
+                "properties": {
+                    "user": NOT_GIVEN,
+                    "users": {"type": "array"},
+                    "everyone": {"const": False},
+                    **WITHOUT_SID,
+                },
+            },
+            {
+                "required": ["everyone"],
+                "properties": {
+                    "user": NOT_GIVEN,
+                    "users": NOT_GIVEN,
+                    "everyone": {"const": True},
+                    "iss": NOT_GIVEN,
+                    **WITHOUT_SID,
+                },
+            },
+        ]
+    },
+}
+"""By the name of the request; each is added to the schema that follows from the request's type."""

@@ -1,0 +1,59 @@
+"""Who may list sessions now: a list of a thousand is much work, and must not be in others' way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from hub.core.model import UserKey
+from hub.errors import RateLimited, Unavailable
+from hub.store.base import TIME_LIMIT
+
+AT_ONCE = 4
+MOST_OF_USER = 16
+MOST_WAITING = 1000
+RETRY_AFTER = 1.0
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.length = 0
+
+
+class Turns:
+    """Lets one list of a user be read at once, and `AT_ONCE` in all; the others wait."""
+
+    def __init__(self) -> None:
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._queues: dict[UserKey, _Queue] = {}
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def take(self, user: UserKey) -> AsyncIterator[None]:
+        """Wait for a turn, which is as long as the context; both within `TIME_LIMIT`.
+
+        Raises:
+            RateLimited: when too many lists of this user wait already.
+            Unavailable: when too many of all users do, or it takes too long.
+        """
+        queue = self._queues.setdefault(user, _Queue())
+        try:
+            if queue.length >= MOST_OF_USER:
+                raise RateLimited("too many lists of sessions at once", retry_after=RETRY_AFTER)
+            if self._waiting >= MOST_WAITING:
+                raise Unavailable("too many lists wait for the store")
+            queue.length += 1
+            self._waiting += 1
+            try:
+                async with asyncio.timeout(TIME_LIMIT), queue.lock, self._gate:
+                    yield
+            except TimeoutError:
+                raise Unavailable("the store did not answer in time") from None
+            finally:
+                queue.length -= 1
+                self._waiting -= 1
+        finally:
+            if not queue.length:
+                self._queues.pop(user, None)

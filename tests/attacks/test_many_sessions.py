@@ -1,0 +1,81 @@
+"""A user with as many sessions as one may have lists them again and again, and logs in once more.
+
+The bounds: one list of a user is read at once, 16 wait, and the rest are refused; others are
+answered and logouts are heard meanwhile; a login that is refused for want of room reads no session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.core.model import Scope
+from hub.errors import RateLimited
+from hub.store.base import Command
+from hub.store.lists import MOST_OF_USER
+from hub.store.redis import PAGE, RedisStore
+from tests.contract.listener import listening
+from tests.contract.test_store import ADA, LIFETIME, identity, logout, visit
+from tests.redis_server import RedisServer
+
+MANY = 1000
+
+
+async def fill(store: RedisStore) -> None:
+    """Give Ada as many sessions as she may have."""
+    for start in range(0, MANY, 100):
+        await asyncio.gather(*(store.register(visit(f"s{start + n}")) for n in range(100)))
+
+
+def calls(server: RedisServer, command: str) -> int:
+    """Return how often a command was run."""
+    with server.client() as client:
+        return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
+async def test_others_are_answered_while_a_long_list_is_asked_for(own_redis: RedisServer) -> None:
+    """Of 64 at once 16 are answered, whole, and everybody else as if there were none."""
+    async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
+        await fill(store)
+        async with listening(store) as listener:
+            lists = [asyncio.create_task(store.sessions(ADA)) for _ in range(64)]
+            await asyncio.sleep(0)
+            written = await store.end(Command(logout(Scope.SESSION, "s", "|bob"), "s"))
+            looks = await asyncio.gather(*(store.look(identity("s", f"|u{n}")) for n in range(500)))
+            done = await asyncio.gather(*lists, return_exceptions=True)
+            assert (await listener.hear(1))[0].logout.id == written.logout.id
+        refused = [found for found in done if isinstance(found, RateLimited)]
+        assert len(looks) == 500
+        assert len(refused) == 64 - MOST_OF_USER
+        assert all(error.retry_after for error in refused)
+        assert [len(f.sessions) for f in done if not isinstance(f, BaseException)] == [MANY] * 16
+        assert len((await store.sessions(ADA)).sessions) == MANY
+
+
+async def test_a_list_of_several_pages_has_each_session_once(own_redis: RedisServer) -> None:
+    """Also when sessions end while it is read: those are left out, and no other."""
+    async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
+        await fill(store)
+        reading = asyncio.create_task(store.sessions(ADA))
+        ended = [f"s{n}" for n in range(0, MANY, PAGE)]
+        for sid in ended:
+            await store.end(Command(logout(Scope.SESSION, sid), sid))
+        sids = [session.sid for session in (await reading).sessions]
+        assert len(sids) == len(set(sids))
+        assert {f"s{n}" for n in range(MANY)} - set(ended) <= set(sids)
+
+
+async def test_a_refused_login_reads_no_session(own_redis: RedisServer) -> None:
+    """Ended sessions are looked for once after each logout of everyone, and then make room."""
+    async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
+        await fill(store)
+        with pytest.raises(RateLimited):
+            await store.register(visit("more"))
+        before = calls(own_redis, "hget")
+        for number in range(50):
+            with pytest.raises(RateLimited):
+                await store.register(visit(f"more {number}"))
+        assert calls(own_redis, "hget") == before
+        await store.end(Command(logout(user=None)))
+        assert (await store.register(visit("at last"))).session is not None
