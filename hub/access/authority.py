@@ -78,9 +78,16 @@ class Authority:
         return self._admit(identity, await self._store.look(identity))
 
     async def register(
-        self, identity: Identity, client: Client, presence: Presence | None = None
+        self,
+        identity: Identity,
+        client: Client,
+        presence: Presence | None = None,
+        replaces: str | None = None,
     ) -> Caller:
-        """Enter the identity's session in the registry, and admit it as `admit` does."""
+        """Enter the identity's session in the registry, and admit it as `admit` does.
+
+        ``replaces`` is as in `Visit`.
+        """
         name = tidy_name(client.name)
         visit = Visit(
             identity=msgspec.structs.replace(identity, exp=identity.exp + identity.leeway),
@@ -88,6 +95,7 @@ class Authority:
             ip=client.ip,
             presence=presence,
             named=bool(name),
+            replaces=replaces,
         )
         return self._admit(identity, await self._store.register(visit))
 

@@ -10,7 +10,10 @@ from hub.core.model import Identity, Receipt, Session, seconds
 
 
 class SessionView(msgspec.Struct):
-    """A session, as its user and administrators see it; times are NumericDate seconds."""
+    """A session, as its user and administrators see it; times are NumericDate seconds.
+
+    ``per_token`` is there, and true, when nothing in its tokens names the login.
+    """
 
     sid: str
     device: str
@@ -20,9 +23,10 @@ class SessionView(msgspec.Struct):
     expires_at: float
     online: bool
     current: bool
+    per_token: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class OwnSessionView(SessionView):
+class OwnSessionView(SessionView, kw_only=True):
     """The caller's session, with the user that it belongs to."""
 
     user: str
@@ -122,6 +126,7 @@ def view_session(session: Session, current_sid: str | None) -> SessionView:
         expires_at=seconds(session.expires_at),
         online=session.online,
         current=session.sid == current_sid,
+        per_token=True if session.per_token else msgspec.UNSET,
     )
 
 

@@ -89,19 +89,28 @@ class Connections:
         self._by_user.setdefault(identity.user, {})[connection.sid] = connection
         self._by_session[identity.user, identity.sid] += 1
 
+    def move(self, connection: Connection, identity: Identity) -> None:
+        """Take a socket for one of another session of the same user from now on."""
+        self._uncount(connection.identity)
+        connection.identity = identity
+        self._by_session[identity.user, identity.sid] += 1
+
+    def _uncount(self, identity: Identity) -> None:
+        session = (identity.user, identity.sid)
+        self._by_session[session] -= 1
+        if not self._by_session[session]:
+            del self._by_session[session]
+
     def remove(self, sid: str) -> Connection | None:
         """Let go of a socket, and return it when it was here."""
         connection = self._by_sid.pop(sid, None)
         if connection is not None:
-            identity = connection.identity
-            mine = self._by_user[identity.user]
+            user = connection.identity.user
+            mine = self._by_user[user]
             del mine[sid]
             if not mine:
-                del self._by_user[identity.user]
-            session = (identity.user, identity.sid)
-            self._by_session[session] -= 1
-            if not self._by_session[session]:
-                del self._by_session[session]
+                del self._by_user[user]
+            self._uncount(connection.identity)
             connection.close()
         return connection
 

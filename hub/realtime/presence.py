@@ -13,7 +13,7 @@ import secrets
 
 import structlog
 
-from hub.core.model import SECOND, Reason, UserKey
+from hub.core.model import SECOND, Identity, Reason, UserKey
 from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
 from hub.store.base import LEASE, Departure, Presence, Store
@@ -44,7 +44,12 @@ class Presences:
         """Note that a socket closed; `Connections` no longer holds it."""
         identity, ended = connection.identity, connection.ended
         is_forgotten = ended is not None and ended.user is not None and ended.reason is not EXPIRED
-        if not is_forgotten and not self._connections.holds(identity):
+        if not is_forgotten:
+            self.leave_session(identity)
+
+    def leave_session(self, identity: Identity) -> None:
+        """Note that a socket is no longer of this session, which others here may still hold."""
+        if not self._connections.holds(identity):
             # A turn of its own: the newest visit may have been that of a socket which left before.
             departure = Departure(identity.user, identity.sid, next(self._turns))
             self._departures[identity.user, identity.sid] = departure

@@ -270,14 +270,20 @@ class Sockets:
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(RefreshRequest, data)
         fresh, old = await self._authority.identify(request.token), connection.identity
-        if (fresh.user, fresh.sid) != (old.user, old.sid):
+        moves = fresh.sid != old.sid
+        if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
             raise Forbidden("the token is of another user or session")
-        caller = await self._authority.register(fresh, connection.client)
+        # Where tokens name no login, the next one is of another session on the same device.
+        presence = self._presences.arrive() if moves else None
+        caller = await self._authority.register(fresh, connection.client, presence, old.sid)
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
         if connection.gone:
             raise Unavailable("the transport closed")
+        self._connections.move(connection, fresh)
         self._confirm(connection, caller)
+        if moves:
+            self._presences.leave_session(old)
         return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Visit(msgspec.Struct, frozen=True):
     """A session that shows itself, from which device and address; ``presence`` for a socket.
 
     A device's name replaces an older one only when it was given (``named``), not made up.
+    ``replaces`` is the session per token from which this one of the same device goes on: its row
+    moves along, unless somebody else holds it.
     """
 
     identity: Identity
@@ -76,6 +78,7 @@ class Visit(msgspec.Struct, frozen=True):
     ip: str
     presence: Presence | None = None
     named: bool = False
+    replaces: str | None = None
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -193,12 +196,14 @@ class Store(Protocol):
     async def register(self, visit: Visit) -> Standing:
         """Enter a session in the registry, or renew it, and return what `look` would.
 
-        Both happen at one instant. A session with a tombstone, or whose token has expired, is
-        not entered, nor is one that a cut-off ended before it was ever seen. Entering proves
-        nothing: the caller judges the standing.
+        Both happen at one instant. A session with a tombstone that the login behind its token does
+        not outlive, or whose token has expired, is not entered, nor is one that a cut-off ended
+        before it was ever seen. Entering proves nothing: the caller judges the standing.
+
+        Where there is no place, sessions per token that nobody holds give way, a few at a time.
 
         Raises:
-            RateLimited: when the user has as many sessions as a user may have.
+            RateLimited: when the user has as many sessions as a user may have, and none gives way.
         """
         ...
 

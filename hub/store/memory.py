@@ -171,21 +171,43 @@ class MemoryStore:
         if old is None:
             if not may_register(visit.identity, self._cutoffs(user)):
                 return
+            moved = self._take_moved(user, visit, now)
             if len(user.sessions) >= self._max_sessions:
-                self._make_room(user)
+                self._make_room(user, now)
             if len(user.sessions) >= self._max_sessions:
                 raise RateLimited("the user has too many sessions")
-        user.sessions[sid] = _renewed(old, visit, now)
+            user.sessions[sid] = _entered(moved, visit, now)
+        else:
+            user.sessions[sid] = _renewed(old, visit, now)
         if old is None:
             self._note(visit.identity.user, user, "session", sid)
         if visit.presence is not None:
             user.holders.setdefault(sid, {})[visit.presence.lease] = visit.presence.turn
 
-    def _make_room(self, user: _User) -> None:
+    def _make_room(self, user: _User, now: Micros) -> None:
         # Sessions that a logout of everyone ended stand in the registry until then.
         for session in list(user.sessions.values()):
             if not may_register(identify("", session), self._cutoffs(user)):
                 user.drop(session.sid)
+        loose = [
+            s for s in user.sessions.values() if s.per_token and not self._is_held(user, s, now)
+        ]
+        for session in sorted(loose, key=lambda session: session.last_seen_at):
+            if len(user.sessions) < self._max_sessions:
+                break
+            user.drop(session.sid)
+
+    def _is_held(self, user: _User, session: Session, now: Micros, but: str = "") -> bool:
+        holders = user.holders.get(session.sid, {})
+        return any(now - self._leases.get(lease, 0) < LEASE for lease in holders if lease != but)
+
+    def _take_moved(self, user: _User, visit: Visit, now: Micros) -> Session | None:
+        old = user.sessions.get(visit.replaces or "")
+        lease = "" if visit.presence is None else visit.presence.lease
+        if old is None or not old.per_token or self._is_held(user, old, now, but=lease):
+            return None
+        user.drop(old.sid)
+        return old
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -237,7 +259,9 @@ class MemoryStore:
         return is_newer and caller.sid not in user.tombstones and caller.nbf <= now < caller.exp
 
     def _write(self, command: Command, user: _User, now: Micros) -> Receipt:
-        at = max([now, *(cut.at + 1 for cut in user.cutoffs)])
+        named, _ = user.tombstones.get(command.also or "", (None, 0))
+        before = (*user.cutoffs, *([] if named is None else [named]))
+        at = max([now, *(logout.at + 1 for logout in before)])
         logout = msgspec.structs.replace(command.logout, at=at)
         victims = [self._seen(user, s, now) for s in user.sessions.values() if ends(logout, s.sid)]
         everyones = self._users.get(None, _User()).cutoffs
@@ -417,16 +441,31 @@ def _concerns(logout: Logout, user: UserKey) -> bool:
     return logout.user in (None, user)
 
 
-def _renewed(old: Session | None, visit: Visit, now: Micros) -> Session:
+def _entered(moved: Session | None, visit: Visit, now: Micros) -> Session:
+    """Return a session that shows itself first; ``moved`` is the one that it goes on from."""
     identity = visit.identity
-    newest = old is None or identity.begun > old.begun
     return Session(
         sid=identity.sid,
-        device=visit.device if old is None or visit.named else old.device,
+        device=visit.device if moved is None or visit.named else moved.device,
         ip=visit.ip,
-        created_at=now if old is None else old.created_at,
+        created_at=now if moved is None else moved.created_at,
         last_seen_at=now,
-        expires_at=identity.exp if old is None else max(old.expires_at, identity.exp),
-        registered_at=now if old is None or newest else old.registered_at,
-        begun=identity.begun if old is None or newest else old.begun,
+        expires_at=identity.exp,
+        registered_at=now,
+        begun=identity.begun,
+        per_token=identity.per_token,
+    )
+
+
+def _renewed(old: Session, visit: Visit, now: Micros) -> Session:
+    identity = visit.identity
+    newest = identity.begun > old.begun
+    return msgspec.structs.replace(
+        old,
+        device=visit.device if visit.named else old.device,
+        ip=visit.ip,
+        last_seen_at=now,
+        expires_at=max(old.expires_at, identity.exp),
+        registered_at=now if newest else old.registered_at,
+        begun=identity.begun if newest else old.begun,
     )

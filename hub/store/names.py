@@ -13,6 +13,7 @@ of a Redis Cluster.
 ``hub:{P}:pace:USER``           until when the user's own logouts are paid for
 ``hub:{P}:message:ID``          the message of a logout, for those whom its tombstones refuse
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
+``hub:{P}:per-token:USER``      sorted set of the session ids that are per token, by when seen
 ``hub:{P}:cleared:USER``        the cut-offs for which a full list of sessions was last cleared
 ``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
 ``hub:{P}:receipt:ID``          set of the users whom a logout ended
@@ -52,6 +53,7 @@ class Names:
         self.pace = f"{prefix}:pace:{self.user}"
         self.messages = f"{prefix}:message:"
         self.key = f"{prefix}:key:{self.user}:"
+        self.per_token = f"{prefix}:per-token:{self.user}"
         self.cleared = f"{prefix}:cleared:{self.user}"
         self.floor = f"{prefix}:floor:{self.user}"
         self.everyone = f"{prefix}:everyone"

@@ -131,6 +131,7 @@ class RedisStore:
                 *names.cutoffs,
                 names.epoch,
                 names.cleared,
+                names.per_token,
             ],
             [
                 int(write),
@@ -146,6 +147,10 @@ class RedisStore:
                 int(visit is not None and visit.named),
                 names.leases,
                 names.messages,
+                "" if identity.login_at is None else identity.login_at,
+                int(identity.per_token),
+                (visit and visit.replaces) or "",
+                LEASE,
             ],
         )
         if answer[0] == b"full":
@@ -224,6 +229,7 @@ class RedisStore:
                 names.tombstone + (caller.sid if caller else ""),
                 names.pace,
                 names.messages + logout.id,
+                names.per_token,
             ],
             [
                 encode_logout(logout),
@@ -370,8 +376,9 @@ def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[byte
             last_seen_at=max([int(row[b"last_seen_at"]), *renewals]),
             expires_at=int(row[b"expires_at"]),
             registered_at=int(row[b"registered_at"]),
-            begun=int(row[b"iat"]),
+            begun=int(row[b"begun"]),
             online=any(now - at < LEASE for at in renewals),
+            per_token=b"per_token" in row,
         )
     except (KeyError, ValueError) as error:
         raise Unreadable(f"the store holds what the hub cannot read: {error}") from error

@@ -1,11 +1,12 @@
 -- Write a logout, at one instant.
 -- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone, receipt, users of
---   the logout, epoch, leases, caller's tombstone, pace of the user's own logouts, message
+--   the logout, epoch, leases, caller's tombstone, pace of the user's own logouts, message,
+--   sessions per token
 -- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
 --   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
 --   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
 --   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms),
---   caller's iat or '', nbf and exp (us), the epoch that is believed or '', the logout without its
+--   caller's begun or '', nbf and exp (us), the epoch that is believed or '', the logout without its
 --   message (JSON), its message or '', the two keys of the bus, what one logout costs of the pace
 --   and how much may be had at once (us; 0 for no limit)
 -- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'},
@@ -27,8 +28,8 @@ local everyone_at = stamped(redis.call('GET', KEYS[6]))
 
 -- As Command.caller in hub/store/base.py says.
 if ARGV[22] ~= '' then
-  local iat, trusted = tonumber(ARGV[22]), ARGV[25]
-  if redis.call('EXISTS', KEYS[11]) == 1 or iat <= stamped(before) or iat <= everyone_at
+  local begun, trusted = tonumber(ARGV[22]), ARGV[25]
+  if redis.call('EXISTS', KEYS[11]) == 1 or begun <= stamped(before) or begun <= everyone_at
     or now < tonumber(ARGV[23]) or now >= tonumber(ARGV[24])
     or string.match(epoch, ' lost$') or (trusted ~= '' and trusted ~= epoch)
   then return {'doubtful'} end
@@ -61,8 +62,9 @@ if cost > 0 and ARGV[17] ~= '1' then
   redis.call('SET', KEYS[12], string.format('%.0f', ends), 'PX', left)
 end
 
--- A cut-off never goes back, even when the server's clock does.
+-- Neither a cut-off nor a tombstone goes back, even when the server's clock does.
 local at = math.max(now, stamped(before) + 1)
+if also ~= '' then at = math.max(at, stamped(redis.call('GET', tombstones .. also)) + 1) end
 local stamp = string.format('%.0f', at)
 local record = stamp .. ' ' .. text
 
@@ -96,7 +98,7 @@ for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     local fields, known = redis.call('HGETALL', key), {}
     for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
     -- A session that a logout of everyone had ended is not ended again.
-    if tonumber(known.iat or 0) > everyone_at or sid == also then
+    if tonumber(known.begun or 0) > everyone_at or sid == also then
       local device = known.device or ''
       local names = holders(fields, KEYS[10], since)
       for _, value in ipairs({sid, device, #names > 0 and '1' or '0'}) do
@@ -108,6 +110,7 @@ for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     end
     redis.call('DEL', key)
     redis.call('ZREM', KEYS[1], sid)
+    if known.per_token then redis.call('ZREM', KEYS[14], sid) end
   end
 end
 if also ~= '' and not named then
