@@ -16,6 +16,7 @@ from hub.access.keys import JwksKeys, Keys, StaticKey
 from hub.access.limits import Limits, Refusals, address_key
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
+from hub.access.vitals import Vitals
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
@@ -163,6 +164,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         middlewares=[answer_requests],
         client_max_size=settings.max_body,
     )
+    vitals = Vitals(store)
     app[PARTS] = Parts(
         settings=settings,
         store=store,
@@ -175,6 +177,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
             presences.lease,
             lambda: follower.is_following and not server.eio.is_leaving,
         ),
+        vitals=vitals,
         trusted=trusted,
         admin_ports=set(),
     )
@@ -184,7 +187,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     server.attach(app)
     if demo:
         add_demo(app, settings, authority)
-    app.cleanup_ctx.append(_running(store, keys, follower, presences, reports))
+    app.cleanup_ctx.append(_running(store, keys, follower, presences, reports, vitals))
     app.on_shutdown.append(_closing(server, delivery))
     return app
 
@@ -195,13 +198,15 @@ def _running(
     follower: Follower,
     presences: Presences,
     reports: Reports,
+    vitals: Vitals,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
             if isinstance(keys, JwksKeys):
                 await stack.enter_async_context(keys)
-            tasks = [asyncio.create_task(part.run()) for part in (follower, presences, reports)]
+            parts = (follower, presences, reports, vitals)
+            tasks = [asyncio.create_task(part.run()) for part in parts]
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):

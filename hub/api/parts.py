@@ -10,6 +10,7 @@ from hub.access.authority import Authority
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
+from hub.access.vitals import Vitals
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -27,6 +28,7 @@ class Parts:
     metrics: Metrics
     limits: Limits
     readiness: Readiness
+    vitals: Vitals
     trusted: tuple[Network, ...]
     admin_ports: set[int]
     """The ports of the second listener, once it listens; empty without one."""
