@@ -16,6 +16,7 @@ from hub.access.issuers import Issuers
 from hub.access.limits import Limits, Refusals, address_key
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
+from hub.access.vitals import Vitals
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.parts import PARTS, Parts
@@ -151,6 +152,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         middlewares=[answer_requests],
         client_max_size=settings.max_body,
     )
+    vitals = Vitals(store)
     app[PARTS] = Parts(
         settings=settings,
         store=store,
@@ -164,6 +166,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
             presences.lease,
             lambda: follower.is_following and not server.eio.is_leaving,
         ),
+        vitals=vitals,
         trusted=trusted,
         admin_ports=set(),
     )
@@ -173,7 +176,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     server.attach(app)
     if demo:
         add_demo(app, settings, authority)
-    app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports))
+    app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports, vitals))
     app.on_shutdown.append(_closing(server, delivery))
     return app
 
@@ -184,12 +187,14 @@ def _running(
     follower: Follower,
     presences: Presences,
     reports: Reports,
+    vitals: Vitals,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
             stack.push_async_callback(issuers.aclose)
-            tasks = [asyncio.create_task(part.run()) for part in (follower, presences, reports)]
+            parts = (follower, presences, reports, vitals)
+            tasks = [asyncio.create_task(part.run()) for part in parts]
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):

@@ -13,7 +13,7 @@ import structlog
 from hub.access.requests import new_id
 from hub.core.model import Identity, Logout, Reason, Receipt, Scope, UserKey
 from hub.core.revocation import judge, stretch
-from hub.errors import NotFound, Unavailable
+from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Command, Doubtful, Loss, Store
 
@@ -32,7 +32,11 @@ class Logouts:
 
     async def write(self, command: Command, by: Literal["user", "admin", "loss"]) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does."""
-        receipt = await self._store.end(command)
+        try:
+            receipt = await self._store.end(command)
+        except RateLimited:
+            self._metrics.limited.labels("logouts").inc()
+            raise
         if receipt.repeated:
             return receipt
         logout = receipt.logout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import secrets
 from typing import Annotated, Any, TypeVar
 
@@ -26,6 +27,8 @@ MAX_USERS = 10_000
 MAX_DETAIL = 200
 MAX_SPREAD = 3600
 MAX_WAIT = 10.0
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A number as JSON has it; Python's own reader takes ``1_0`` and digits of every script."""
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -197,10 +200,9 @@ def read_wait(text: str | None) -> float:
     Raises:
         InvalidRequest: when it is no number of seconds.
     """
-    try:
-        seconds = 0.0 if text is None else float(text)
-    except ValueError:
-        seconds = -1.0
+    if text is None:
+        return 0.0
+    seconds = float(text) if NUMBER.fullmatch(text) else -1.0
     if not 0 <= seconds < math.inf:
         raise InvalidRequest("wait is a number of seconds")
     return min(seconds, MAX_WAIT)

@@ -17,11 +17,14 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_server import Server
 
 from hub.api.problem import problem
-from hub.errors import HubError, InvalidRequest, Unavailable
+from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 
 SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
 MAX_LINE = 8190
+MAX_SLASHES = 32
+"""In a path, far more than any resource has: aiohttp's router looks once for each of them."""
+
 LINGER = 1.0
 """Seconds for the rest of a body that nobody wants, so that its sender reads the answer first."""
 
@@ -103,23 +106,27 @@ def add_common_headers(answer: web.StreamResponse) -> None:
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def _meeting_expectations(handler: Handler) -> Handler:
-    """Refuse what nobody can expect of the hub (RFC 9110 section 10.1.1) before it is routed.
+def _screening(handler: Handler) -> Handler:
+    """Refuse what cannot be meant for the hub before it is routed.
 
-    aiohttp's own refusal is plain text that quotes the header, and fails where it is not ASCII.
+    That is an expectation which nobody can meet (RFC 9110 section 10.1.1): aiohttp's own refusal
+    is plain text that quotes the header, and fails where it is not ASCII. And a path of thousands
+    of slashes, which its router takes time for that grows with their square.
     """
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         expected = request.headers.get("Expect")
         if expected and expected.lower() != "100-continue":
-            return _refuse_expectation()
+            return _refuse(InvalidRequest("nothing but 100-continue can be expected"), 417)
+        if request.rel_url.raw_path.count("/") > MAX_SLASHES:
+            return _refuse(NotFound("there is nothing at this address"), 404)
         return handler(request)
 
     return handle
 
 
-async def _refuse_expectation() -> web.StreamResponse:
-    answer = problem(InvalidRequest("nothing but 100-continue can be expected"), 417)
+async def _refuse(error: HubError, status: int) -> web.StreamResponse:
+    answer = problem(error, status)
     add_common_headers(answer)
     return answer
 
@@ -187,7 +194,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> Server:
         made = await super()._make_server()
         listener = Listener(
-            _meeting_expectations(made.request_handler),
+            _screening(made.request_handler),
             request_factory=made.request_factory,
             loop=made._loop,
             **made._kwargs,

@@ -9,10 +9,13 @@ from aiohttp import web
 from hub.api.parts import PARTS
 from hub.api.problem import render
 from hub.api.views import StatusView
+from hub.errors import Unavailable
 
 
 async def get_healthz(request: web.Request) -> web.Response:
-    """Say that the process answers."""
+    """Say that the process answers, and that a restart would not help it."""
+    if request.app[PARTS].vitals.is_stuck:
+        raise Unavailable("the connection to the store is stuck: restart this process")
     return render(StatusView("ok"))
 
 

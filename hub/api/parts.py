@@ -11,6 +11,7 @@ from hub.access.issuers import Issuers
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
+from hub.access.vitals import Vitals
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -29,6 +30,7 @@ class Parts:
     metrics: Metrics
     limits: Limits
     readiness: Readiness
+    vitals: Vitals
     trusted: tuple[Network, ...]
     admin_ports: set[int]
     """The ports of the second listener, once it listens; empty without one."""

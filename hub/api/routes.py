@@ -93,7 +93,7 @@ ROUTES = (
           answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, Forbidden, NotFound),
           on="admin"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False, answers=(StatusView,),
-          on="both"),
+          errors=(Unavailable,), on="both"),
     Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
           secured=False, answers=(StatusView,), errors=(Unavailable,), on="admin"),
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False,

@@ -258,6 +258,10 @@ class Store(Protocol):
         """
         ...
 
+    async def is_stuck(self) -> bool:
+        """Tell whether only a restart of this process can reach the store again."""
+        ...
+
     def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout once, in the order of its writing within a part, and what goes wrong.
 

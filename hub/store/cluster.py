@@ -157,6 +157,10 @@ class Cluster:
             self._learn()
             raise
 
+    async def is_stuck(self) -> bool:
+        """Tell whether any lane is."""
+        return any([await lane.is_stuck() for lane in list(self._lanes.values())])
+
     def generation(self, part: int) -> object:
         """Return what stands for the connection to the node that serves the partition."""
         place = self._serving[part]

@@ -24,13 +24,16 @@ from redis.exceptions import RedisError
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
 from hub.store.durability import PATIENCE, Durability
-from hub.store.link import Link, pack
+from hub.store.link import Link, answers, pack
 
 log = structlog.get_logger(__name__)
 
 Value: TypeAlias = str | bytes | int
 
 BACKLOG = 20_000
+STUCK_AFTER = 60.0
+"""Seconds without an answer after which a lane is looked at."""
+
 USUAL = Durability()
 
 
@@ -86,6 +89,7 @@ class Lane:
         self._unanswered: deque[_Call] = deque()
         self._flushing: asyncio.Handle | None = None
         self._watching: asyncio.TimerHandle | None = None
+        self._failing_since: float | None = None
 
     async def call(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
         """Run a script and return its answer.
@@ -132,6 +136,23 @@ class Lane:
         """Drop the connection, and refuse what was sent over it; the next call makes another."""
         if self._link is not None:
             self._link.abort()
+
+    async def is_stuck(self) -> bool:
+        """Tell whether this lane has failed for a minute and fails still, but Redis does not."""
+        now = asyncio.get_running_loop().time()
+        if self._failing_since is None or now - self._failing_since < STUCK_AFTER:
+            return False
+        try:
+            await answers(self._pool)
+        except (RedisError, OSError, RuntimeError):
+            return False
+        try:
+            await self.command("TIME")
+        except Refused:
+            return False
+        except Unavailable:
+            return True
+        return False
 
     async def _finish(self, script: Script, answer: Any) -> Any:
         answer = self._check(answer)
@@ -207,6 +228,7 @@ class Lane:
             self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
 
     def _take(self, answer: Any) -> None:
+        self._failing_since = None
         call = self._unanswered.popleft()
         if not call.answer.done():
             call.answer.set_result(answer)
@@ -242,5 +264,7 @@ class Lane:
         self._refuse(self._unsent, why)
 
     def _refuse(self, calls: deque[_Call], why: str, kind: type[Unavailable] = Unavailable) -> None:
+        if calls and self._failing_since is None:
+            self._failing_since = asyncio.get_running_loop().time()
         while calls:
             calls.popleft().refuse(kind(why))

@@ -108,6 +108,22 @@ class Link(asyncio.Protocol):
             transport.abort()
 
 
+async def answers(pool: ConnectionPool) -> None:
+    """Return when Redis has answered over a connection made for this alone.
+
+    Raises:
+        RedisError, OSError, RuntimeError: when it did not, or not in time.
+    """
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_command("TIME")
+            await connection.read_response()
+    finally:
+        await connection.disconnect(nowait=True)
+
+
 def pack(*parts: str | bytes | int) -> bytes:
     """Return a command in Redis' protocol.
 

@@ -367,6 +367,10 @@ class MemoryStore:
         self._forget(now)
         self._leases = {k: at for k, at in self._leases.items() if now - at < self._lifetime}
 
+    async def is_stuck(self) -> bool:
+        """Tell that nothing can be."""
+        return False
+
     async def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written; nothing is ever lost here."""
         queue: asyncio.Queue[Heard] = asyncio.Queue()

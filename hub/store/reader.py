@@ -41,6 +41,9 @@ MOST_WRITTEN = 1_000
 MOST_WAITING = 20_000
 """Messages that may wait while a replay is under way; with more, the reader begins again."""
 
+POLICY_INTERVAL = 10.0
+"""Seconds between two looks at whether Redis has begun to forget what it has no memory for."""
+
 SAFE_POLICIES = ("noeviction", "unknown")
 
 LOOK = object()
@@ -142,7 +145,11 @@ class LogReader:
             await self._refuse_eviction()
             await self._subscribe(link)
             heard_at = clock()
+            policy_at = clock() + POLICY_INTERVAL
             while True:
+                if clock() >= policy_at:
+                    await self._refuse_eviction()
+                    policy_at = clock() + POLICY_INTERVAL
                 is_whole = True
                 async for event in self._check():
                     is_whole = is_whole and not isinstance(event, Loss)

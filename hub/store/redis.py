@@ -335,6 +335,11 @@ class RedisStore:
             [lease, self._lifetime_ms, *(g.turn for g in gone)],
         )
 
+    async def is_stuck(self) -> bool:
+        """Tell whether a connection fails that Redis would not refuse."""
+        routes = (self._visits, self._logouts, self._lists)
+        return any(await asyncio.gather(*(route.is_stuck() for route in routes)))
+
     def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written, and what goes wrong."""
         return self._reader.read()

@@ -24,6 +24,10 @@ class Route(Protocol):
         """Run a command that is of no partition; raises as `Lane.call` does."""
         ...
 
+    async def is_stuck(self) -> bool:
+        """Tell whether a lane is, as `Lane.is_stuck` says."""
+        ...
+
     def generation(self, part: int) -> object:
         """Return what stands for the connection over which the partition is reached now."""
         ...
@@ -53,6 +57,10 @@ class OneServer:
     async def command(self, *parts: Value) -> Any:
         """Run a command."""
         return await self._lane.command(*parts)
+
+    async def is_stuck(self) -> bool:
+        """Tell whether the lane is."""
+        return await self._lane.is_stuck()
 
     def generation(self, part: int) -> object:
         """Return what stands for the lane's connection."""

@@ -15,11 +15,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
+from hub.access.logouts import Logouts
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, UserKey, user_key
 from hub.core.rate import Rate, take
 from hub.core.revocation import judge
 from hub.errors import RateLimited, TokenRevoked, Unavailable
+from hub.metrics import Metrics
 from hub.store.base import Command, Store, Visit
 from hub.store.memory import MemoryStore
 from hub.store.names import Names
@@ -65,6 +68,17 @@ async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
     assert refused.value.retry_after == pytest.approx(1000, abs=30)
     assert judge(late, await store.look(late)) is None
     assert await store.receipt("one more", ADA) is None
+
+
+async def test_refused_logouts_are_counted(store: Store) -> None:
+    """By the name of their limit, like those of any other."""
+    metrics = Metrics()
+    logouts = Logouts(store, metrics)
+    for number in range(3):
+        await logouts.write(own(f"id-{number}"), "user")
+    with pytest.raises(RateLimited):
+        await logouts.write(own("one more"), "user")
+    assert b'hub_limited_total{kind="logouts"} 1.0' in generate_latest(metrics.registry)
 
 
 async def test_nobody_else_is_limited_by_it(store: Store) -> None:

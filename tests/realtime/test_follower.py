@@ -224,3 +224,19 @@ async def test_following_is_zero_while_the_store_is_not_believed(own_redis: Redi
         await eventually(is_unready)
         text: str = (await hub.call("GET", "/metrics")).body
         assert "\nhub_following 0.0" in text
+
+
+async def test_eviction_that_is_switched_on_later_is_noticed(
+    hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that begins to forget is followed no further, until it is told not to."""
+    await eventually(lambda: status_is(hub, 200))
+    monkeypatch.setattr("hub.store.reader.POLICY_INTERVAL", 0.2)
+    # Only what begins now looks so often.
+    own_redis.run("CLIENT", "KILL", "TYPE", "pubsub")
+    await asyncio.sleep(0.5)
+    await eventually(lambda: status_is(hub, 200))
+    own_redis.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    await eventually(lambda: status_is(hub, 503))
+    own_redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    await eventually(lambda: status_is(hub, 200))

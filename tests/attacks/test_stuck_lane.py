@@ -1,0 +1,51 @@
+"""A connection to the store that never comes back, which only a restart would mend.
+
+The bound: `/healthz` says so once a lane has failed for a minute, when Redis answers others; never
+while Redis itself is down, and never for a lane that would connect if it were asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.api.parts import PARTS
+from hub.store.redis import RedisStore
+from hub.store.route import OneServer
+from tests.realtime.raw import eventually
+from tests.redis_server import RedisServer
+from tests.site import running, settings
+
+
+async def test_a_process_that_cannot_do_its_work_says_so(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane whose opening never ends is noticed; a Redis that is down is not held against it."""
+    monkeypatch.setattr("hub.access.vitals.LOOK_EVERY", 0.2)
+    monkeypatch.setattr("hub.store.lane.STUCK_AFTER", 1.0)
+    async with running(settings(redis_url=own_redis.url)) as hub:
+
+        async def health() -> int:
+            return (await hub.call("GET", "/healthz")).status
+
+        own_redis.kill()
+        for _ in range(15):
+            await asyncio.sleep(0.2)
+            assert await health() == 200
+        own_redis.start()
+        for _ in range(10):
+            await asyncio.sleep(0.2)
+            assert await health() == 200
+
+        store = hub.app[PARTS].store
+        assert isinstance(store, RedisStore)
+        assert isinstance(store._visits, OneServer)
+        lane = store._visits._lane
+        lane._flush = lambda: None  # type: ignore[method-assign]
+        lane.leave()
+
+        async def is_noticed() -> bool:
+            return await health() == 503
+
+        await eventually(is_noticed)
