@@ -25,6 +25,9 @@ MAX_LINE = 8190
 MAX_SLASHES = 32
 """In a path, far more than any resource has: aiohttp's router looks once for each of them."""
 
+PATIENCE = 6
+"""How many times longer than to read something a client may take to read everything."""
+
 LINGER = 1.0
 """Seconds for the rest of a body that nobody wants, so that its sender reads the answer first."""
 
@@ -36,7 +39,7 @@ class Connection(RequestHandler):
     while a request is under way, or between two.
     """
 
-    __slots__ = ("_broken", "since", "unread", "unread_since")
+    __slots__ = ("_broken", "behind_since", "since", "unread", "unread_since")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -44,6 +47,7 @@ class Connection(RequestHandler):
         self.since: float | None = self._loop.time()
         self.unread = 0
         self.unread_since: float | None = None
+        self.behind_since: float | None = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; nothing is read any more after what could not be parsed."""
@@ -159,16 +163,20 @@ class Listener(Server):
                 transport.abort()
 
     def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Tell whether nothing of what a client was sent has been read for too long."""
+        """Tell whether a client reads nothing of what it was sent, or has not all for long."""
         unread = transport.get_write_buffer_size()
-        if not unread or unread < connection.unread:
-            connection.unread_since = None
-        elif connection.unread_since is None:
+        if not unread:
+            connection.unread_since = connection.behind_since = None
+        elif connection.behind_since is None or connection.unread_since is None:
+            connection.unread_since = connection.behind_since = now
+        elif unread < connection.unread:
             connection.unread_since = now
         connection.unread = unread
+        if connection.unread_since is None or connection.behind_since is None:
+            return False
         return (
-            connection.unread_since is not None
-            and now - connection.unread_since > self.write_seconds
+            now - connection.unread_since > self.write_seconds
+            or now - connection.behind_since > PATIENCE * self.write_seconds
         )
 
 

@@ -221,9 +221,12 @@ class LogReader:
     def _take(self, part: _Part, data: bytes) -> Heard | object:
         """Return the logout of a message, `LOOK` when one is missing, None when it is old."""
         try:
-            previous, entry, leases, record = data.split(b" ", 3)
+            previous, entry, epoch, leases, record = data.split(b" ", 4)
             entry_id, known = entry.decode(), part.position
             if known is None or order(entry_id) <= order(known.entry):
+                return None
+            if epoch.decode() != known.epoch.partition(" ")[0]:
+                # Said again after a loss of data; what is genuine is found in the log.
                 return None
             if known.entry != previous.decode():
                 return LOOK

@@ -57,11 +57,14 @@ async def write(bus: Bus, name: str) -> None:
     await bus.store.end(Command(logout(name)))
 
 
-def forge(previous: bytes, key: BusKey = OTHER, *, on: str = NAMES.channel) -> bytes:
+def forge(
+    previous: bytes, key: BusKey = OTHER, *, on: str = NAMES.channel, epoch: bytes = b"-"
+) -> bytes:
     """Return the best message that an outsider can make: right in all but the code."""
     stamp = time.time_ns() // 1000
     record = b"%d " % stamp + encode_logout(logout("forged"))
-    message = b" ".join((previous, b"%d-0" % (stamp // 1000 + 1), b"-", record))
+    entry = b"%d-0" % (stamp // 1000 + 1)
+    message = b" ".join((previous, entry, epoch, b"-", record))
     return sign(key, on.encode(), message) + b" " + message
 
 
@@ -106,6 +109,22 @@ async def test_a_message_of_one_partition_says_nothing_in_another(
             client.publish(NAMES.channel, forge(b"0-0", KEY, on=elsewhere.channel))
         await settled(listener)
         assert (bus.forged, listener.heard) == (1, [])
+
+
+async def test_a_message_of_before_a_loss_says_nothing_afterwards(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    """Genuine once, of an epoch that is over: it is no second loss, and nobody is ended."""
+    async with listening(bus.store) as listener:
+        await write(bus, "first")
+        await listener.hear(1)
+        with redis_server.client() as client:
+            old = forge(newest(redis_server), KEY, epoch=b"another-epoch")
+            client.publish(NAMES.channel, old)
+        await settled(listener)
+        await write(bus, "second")
+        assert [heard.logout.id for heard in await listener.hear(2)] == ["first", "second"]
+        assert (bus.forged, listener.count(Loss)) == (0, 0)
 
 
 async def test_an_old_message_that_is_said_again_is_heard_once(

@@ -165,7 +165,8 @@ local entry = redis.call(
 local previous = before_it[1] and before_it[1][1] or '0-0'
 answer[4] = previous .. ' ' .. entry
 -- As sign in hub/core/bus.py.
-local message = table.concat({previous, entry, leases, record}, ' ')
+local known_as = string.match(epoch, '^%S+') or '-'
+local message = table.concat({previous, entry, known_as, leases, record}, ' ')
 local inner = redis.sha1hex(ARGV[28] .. ARGV[15] .. ' ' .. message)
 redis.call('PUBLISH', ARGV[15], redis.sha1hex(ARGV[29] .. inner) .. ' ' .. message)
 if keyed then remember(answer) end
