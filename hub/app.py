@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
+import structlog
 from aiohttp import web
 
 from hub.access.authority import Authority
@@ -37,16 +38,22 @@ from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
-from hub.settings import Settings
+from hub.settings import Settings, SettingsError
 from hub.store.durability import Durability
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
+
+log = structlog.get_logger(__name__)
 
 START_TIMEOUT = 2.0
 TRIES = 5
 KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
+
+
+RELOADS = web.AppKey("reloads", list[Callable[[], Awaitable[None]]])
+"""What is done when the operator has changed a file (SIGHUP), each on its own."""
 
 
 def create_store(
@@ -170,6 +177,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         trusted=trusted,
         admin_ports=set(),
     )
+    app[RELOADS] = [_reloading(settings, issuers, logout_lifetime(settings, entries))]
     app.on_response_prepare.append(add_headers)
     add_routes(app)
     add_pages(app, settings, authority)
@@ -179,6 +187,27 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports, vitals))
     app.on_shutdown.append(_closing(server, delivery))
     return app
+
+
+def _reloading(
+    settings: Settings, issuers: Issuers, lifetime: Micros
+) -> Callable[[], Awaitable[None]]:
+    """Return what reads the issuers anew; a file that is not usable changes nothing."""
+
+    async def reload() -> None:
+        try:
+            entries = load_entries(settings)
+            if logout_lifetime(settings, entries) > lifetime:
+                raise SettingsError(
+                    "HUB_ISSUERS: max_lifetime is longer than logouts are remembered: restart"
+                )
+        except SettingsError as error:
+            log.error("the issuers were not read again", error=str(error))
+            return
+        await issuers.replace(entries)
+        log.info("the issuers were read again", issuers=[entry.name for entry in entries])
+
+    return reload
 
 
 def _running(

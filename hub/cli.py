@@ -10,17 +10,21 @@ from typing import Any
 
 import click
 import structlog
+from aiohttp import web
 
 from hub import commands
 from hub import doctor as doctor_module
 from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
-from hub.app import create_app
+from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
 from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
 from hub.inspection.command import inspect
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError, load_settings
+
+reloading: set[asyncio.Future[None]] = set()
+"""What SIGHUP has begun, held until it is done."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -80,10 +84,17 @@ def _calm_the_collector() -> None:
     gc.set_threshold(20_000, 10, 10)
 
 
+def _reload(app: web.Application) -> None:
+    for reload in app[RELOADS]:
+        reloading.add(task := asyncio.ensure_future(reload()))
+        task.add_done_callback(reloading.discard)
+
+
 async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app)
     async with serve_app(app, settings.host, settings.port) as port:
         _calm_the_collector()
         where = address(settings.host, port)

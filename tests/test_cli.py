@@ -20,6 +20,7 @@ import jwt
 import pytest
 from click.testing import CliRunner
 
+from hub.access.minting import mint_token
 from hub.cli import main
 from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
@@ -603,3 +604,39 @@ async def test_doctor_runs_as_a_command(own_redis: RedisServer) -> None:
     assert (ended.code, ended.err) == (1, "")
     bad = [finding["check"] for finding in json.loads(ended.out) if finding["level"] == "bad"]
     assert bad == ["maxmemory-policy"]
+
+
+async def test_the_issuers_are_read_again_on_sighup(tmp_path: Path) -> None:
+    """Another secret counts from then on; a file that is not usable changes nothing."""
+    file, other = tmp_path / "issuers.toml", SECRET[::-1]
+    file.write_text(f'[[issuer]]\niss = "https://id.example"\nsecret = "{SECRET}"\n')
+    given = {"HUB_ISSUERS": str(file), "HUB_LOG_FORMAT": "json"}
+    old, new = (
+        mint_token(secret, "ada", lifetime=600, issuer="https://id.example")
+        for secret in (SECRET, other)
+    )
+    async with (
+        started("serve", "--port", "0", **given) as process,
+        aiohttp.ClientSession() as http,
+    ):
+        told = await line_with(process.stderr, "logout-hub on http://127.0.0.1:")
+        url = json.loads(told)["event"].split()[2].rstrip(",")
+
+        async def statuses() -> list[int]:
+            found = []
+            for bearer in (old, new):
+                headers = {"Authorization": f"Bearer {bearer}"}
+                async with http.get(f"{url}/verify", headers=headers) as answer:
+                    found.append(answer.status)
+            return found
+
+        assert await statuses() == [204, 401]
+        file.write_text(f'[[issuer]]\niss = "https://id.example"\nsecret = "{other}"\n')
+        process.send_signal(signal.SIGHUP)
+        await line_with(process.stderr, "the issuers were read again")
+        assert await statuses() == [401, 204]
+        file.write_text('[[issuer]]\niss = "https://id.example"\n')
+        process.send_signal(signal.SIGHUP)
+        line = await line_with(process.stderr, "the issuers were not read again")
+        assert "audience" in line
+        assert await statuses() == [401, 204]
