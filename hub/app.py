@@ -60,7 +60,8 @@ def create_store(
     settings: Settings, metrics: Metrics, entries: Sequence[Entry] = ()
 ) -> MemoryStore | RedisStore:
     """Return the store that the settings ask for, not yet entered."""
-    lifetime = logout_lifetime(settings, entries)
+    log_lifetime = logout_lifetime(settings, entries)
+    lifetime = max(log_lifetime, round(settings.login_max_lifetime * SECOND))
     if settings.redis_url is None:
         return MemoryStore(
             lifetime=lifetime, max_sessions=settings.max_sessions, pace=settings.limit_logouts
@@ -69,6 +70,7 @@ def create_store(
     return RedisStore(
         url,
         lifetime=lifetime,
+        log_lifetime=log_lifetime,
         max_sessions=settings.max_sessions,
         durability=Durability(settings.wait_disk, settings.wait_replicas),
         bus_key=derive_key(settings.shared_secret),
@@ -78,7 +80,10 @@ def create_store(
 
 
 def logout_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
-    """Return how long a logout is remembered: for as long as any token that it ended may live."""
+    """Return how long any token that a logout ended may live.
+
+    The logout is remembered for longer: for as long as a login may be refreshed.
+    """
     longest = [entry.rules.max_lifetime + 2 * entry.rules.leeway for entry in entries]
     usual = round((settings.token_max_lifetime + 2 * settings.jwt_leeway) * SECOND)
     return max([usual, *longest]) + 60 * SECOND

@@ -176,6 +176,12 @@ class Settings(BaseSettings):
     token_max_lifetime: float = Field(
         86400, ge=1, le=31536000, description="longest exp - iat that is accepted"
     )
+    login_max_lifetime: float = Field(
+        2592000,
+        ge=1,
+        le=31536000,
+        description="how long a login may be refreshed, and so how long a logout is remembered",
+    )
     cookie_name: str | None = Field(
         None, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", description="cookie that carries the token"
     )

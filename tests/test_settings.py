@@ -81,6 +81,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_ISSUERS": ("/etc/logout-hub/issuers.toml", "/etc/logout-hub/issuers.toml"),
     "HUB_JWT_LEEWAY": ("1.5", 1.5),
     "HUB_TOKEN_MAX_LIFETIME": ("3600", 3600.0),
+    "HUB_LOGIN_MAX_LIFETIME": ("604800", 604800.0),
     "HUB_COOKIE_NAME": ("__Host-session", "__Host-session"),
     "HUB_COOKIE_DOMAIN": ("app.example", "app.example"),
     "HUB_ALLOWED_ORIGINS": (

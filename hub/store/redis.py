@@ -70,7 +70,8 @@ PAGE = 100
 class RedisStore:
     """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own.
 
-    ``pace`` is how often a user may log out. ``bus_key`` signs what is published, and must be the
+    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the log:
+    by default as long. ``pace`` is how often a user may log out. ``bus_key`` signs what is published, and must be the
     same at all replicas; ``on_forged`` is called for each message that it did not sign.
     """
 
@@ -79,6 +80,7 @@ class RedisStore:
         url: str,
         *,
         lifetime: Micros,
+        log_lifetime: Micros | None = None,
         max_sessions: int = 1000,
         durability: Durability = USUAL,
         bus_key: BusKey | None = None,
@@ -87,13 +89,15 @@ class RedisStore:
     ) -> None:
         self._bus_key = bus_key or derive_key(None)
         self._pace = pace
+        log_lifetime = lifetime if log_lifetime is None else log_lifetime
         self._lifetime_ms = lifetime // 1000
+        self._log_lifetime_ms = log_lifetime // 1000
         self._max_sessions = max_sessions
         self._visits: Route = route(url)
         self._logouts: Route = route(url, durability)
         self._lists: Route = route(url)
         self._turns = Turns()
-        self._reader = LogReader(self._visits, lifetime, self._bus_key, on_forged)
+        self._reader = LogReader(self._visits, log_lifetime, self._bus_key, on_forged)
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,7 +147,7 @@ class RedisStore:
                 presence.lease if presence else "",
                 presence.turn if presence else 0,
                 self._max_sessions,
-                self._lifetime_ms,
+                self._log_lifetime_ms,
                 int(visit is not None and visit.named),
                 names.leases,
                 names.messages,
@@ -260,6 +264,7 @@ class RedisStore:
                 self._bus_key.inner,
                 self._bus_key.outer,
                 *pace,
+                self._log_lifetime_ms,
             ],
         )
         match answer[0]:
@@ -332,7 +337,7 @@ class RedisStore:
             number,
             RENEW,
             [Names(None, number).leases, *sessions],
-            [lease, self._lifetime_ms, *(g.turn for g in gone)],
+            [lease, self._log_lifetime_ms, *(g.turn for g in gone)],
         )
 
     async def is_stuck(self) -> bool:

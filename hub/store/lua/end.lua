@@ -8,7 +8,7 @@
 --   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms),
 --   caller's begun or '', nbf and exp (us), the epoch that is believed or '', the logout without its
 --   message (JSON), its message or '', the two keys of the bus, what one logout costs of the pace
---   and how much may be had at once (us; 0 for no limit)
+--   and how much may be had at once (us; 0 for no limit), lifetime of the log's entries (ms)
 -- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'},
 -- {'reused'}, {'doubtful'} or {'limited', wait (us)} when nothing was changed. The same key again
 -- answers what it answered first, with 'again' for 'done'.
@@ -157,7 +157,7 @@ redis.call('PEXPIRE', KEYS[8], ARGV[21])
 local names = {}
 for name in pairs(owing) do table.insert(names, name) end
 local leases = #names > 0 and table.concat(names, ',') or '-'
-local oldest = string.format('%.0f', math.floor((now / 1000) - lifetime))
+local oldest = string.format('%.0f', math.floor((now / 1000) - tonumber(ARGV[32])))
 local before_it = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
 local entry = redis.call(
   'XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record, 'leases', leases
