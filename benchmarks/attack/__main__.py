@@ -16,11 +16,12 @@ from typing import Any
 import uvloop
 
 from benchmarks.attack.floods import FLOODS, Flood
-from benchmarks.attack.report import misses, read, summarize, write
+from benchmarks.attack.report import DISTURBED, misses, read, summarize, write
 from benchmarks.attack.run import Plan, attack
 from benchmarks.machine import describe_machine
 from benchmarks.servers import CORES, OTHER_CORES, ROOT, running_store
 
+MOST_REPEATED = 5
 FULL, QUICK = Plan(quiet=2.0, flood=5.0), Plan(quiet=1.0, flood=2.5)
 
 
@@ -46,12 +47,22 @@ def read_arguments() -> argparse.Namespace:
 
 
 async def measure(floods: Sequence[Flood], plan: Plan, root: Path) -> list[dict[str, Any]]:
-    """Flood a fresh hub with one after the other; return what came of each."""
-    rows = []
+    """Flood a fresh hub with one after the other; return what came of each.
+
+    A flood during which others took much of the hub's core is measured once more, as long as not
+    too many were, and the quieter time counts.
+    """
+    rows: list[dict[str, Any]] = []
+    left = MOST_REPEATED
     with running_store() as store:
         for number, flood in enumerate(floods, start=1):
             print(f"[{number}/{len(floods)}] {flood.title}", file=sys.stderr, flush=True)
-            rows.append(await attack(flood, store, plan, root))
+            row = await attack(flood, store, plan, root)
+            if row["others_on_core"] > DISTURBED and left > 0:
+                left -= 1
+                again = await attack(flood, store, plan, root)
+                row = min(row, again, key=lambda found: float(found["others_on_core"]))
+            rows.append(row)
     return rows
 
 

@@ -16,6 +16,9 @@ TABLE = Path(__file__).parents[1] / "attacks.md"
 PAGE = ROOT / "docs" / "attacks.md"
 BEGIN, END = "<!-- made by make attack -->", "<!-- end -->"
 
+DISTURBED = 0.15
+"""From this share of the hub's core on that others took, a time says more of them than of it."""
+
 SLOWER, TOLD_WITHIN = 5.0, 1000.0
 """The bounds: times the quiet p99, and milliseconds until a logout is told."""
 
@@ -51,6 +54,8 @@ def misses(row: Mapping[str, Any]) -> list[str]:
         found.append(f"{row['closed_without_cause']} sockets closed")
     if not row["well_afterwards"]:
         found.append("not well afterwards")
+    if found and _mark(row):
+        found.append(f"† while others took {row['others_on_core']:.0%} of the hub's core")
     return found
 
 
@@ -103,8 +108,8 @@ Show = Callable[[Mapping[str, Any]], str]
 COLUMNS: tuple[tuple[str, Show], ...] = (
     ("reached a second", lambda row: f"{row['rate']:,.0f}"),
     ("core", lambda row: f"{row['server_core']:.0%}"),
-    ("p99, ms", lambda row: f"{row['flood_p99_ms']:,.0f}"),
-    ("times the quiet", lambda row: f"{row['times']:,.1f}"),
+    ("p99, ms", lambda row: f"{row['flood_p99_ms']:,.0f}{_mark(row)}"),
+    ("times the quiet", lambda row: f"{row['times']:,.1f}{_mark(row)}"),
     ("not 204", lambda row: f"{row['failed'] / row['calls']:.0%}"),
     ("told within, ms", lambda row: "—" if row["told_ms"] is None else f"{row['told_ms']:,.0f}"),
     ("not told", lambda row: f"{row['untold']} of {row['logouts']}"),
@@ -112,6 +117,10 @@ COLUMNS: tuple[tuple[str, Show], ...] = (
     ("memory, MiB", lambda row: f"{row['memory_after_mib'] - row['memory_before_mib']:+}"),
 )
 """Each cell says ``before → now``."""
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    return "†" if row["others_on_core"] > DISTURBED else ""
 
 
 def _table(runs: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,11 +41,21 @@ def operation_of(hub: FuzzedHub, name: str) -> Any:
     return schema[path][method]
 
 
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 256 and value.isprintable()
+
+
 def _amend(case: Any) -> None:
     """Leave out what is refused for reasons that JSON Schema has no words for."""
+    if _is_key((case.headers or {}).get("Idempotency-Key")):
+        case.headers["Idempotency-Key"] = secrets.token_hex(8)  # used once, as keys are
+    # What a query says that no call knows of is ignored, as everywhere.
+    assume(set(case.query or {}) <= {"wait"})
     if isinstance(case.body, dict):
         if "idempotencyKey" in case.body:
             case.headers.pop("Idempotency-Key", None)  # two that differ
+        if _is_key(case.body.get("idempotencyKey")):
+            case.body["idempotencyKey"] = secrets.token_hex(8)
         # To JSON Schema 60.0 is an integer.
         assume(not isinstance(case.body.get("spread_seconds"), float))
 
