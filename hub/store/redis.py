@@ -70,9 +70,10 @@ PAGE = 100
 class RedisStore:
     """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own.
 
-    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the log:
-    by default as long. ``pace`` is how often a user may log out. ``bus_key`` signs what is published, and must be the
-    same at all replicas; ``on_forged`` is called for each message that it did not sign.
+    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the log
+    (by default as long), ``pace`` how often a user may log out. ``bus_key`` signs what is
+    published, and must be the same at all replicas; ``on_forged`` is called for each message that
+    it did not sign.
     """
 
     def __init__(
