@@ -93,10 +93,13 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """Return the hub as an aiohttp application.
 
     Raises:
-        SettingsError: when there is nothing to verify tokens with, or the demo cannot be served.
+        SettingsError: when there is nothing to verify tokens with, a cookie that no origin may use,
+            or the demo cannot be served.
     """
     if demo:
         settings = suit_demo(settings)
+    if settings.cookie_name is not None and not settings.allowed_origins:
+        raise SettingsError("HUB_ALLOWED_ORIGINS: HUB_COOKIE_NAME needs an origin to be used from")
     entries, metrics = load_entries(settings), Metrics()
     store, issuers = create_store(settings, metrics, entries), Issuers(entries, metrics)
     refusals = Refusals(metrics)

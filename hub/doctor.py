@@ -239,8 +239,8 @@ def _examine_settings(settings: Settings) -> list[Finding]:
         detail = "HUB_BUS_SECRET is not set: who may publish on Redis may end any socket"
         findings.append(Finding("bus", "fair", detail))
     if settings.cookie_name is not None and not settings.allowed_origins:
-        detail = "HUB_ALLOWED_ORIGINS is empty: no socket is accepted by cookie"
-        findings.append(Finding("cookie", "fair", detail))
+        detail = "HUB_ALLOWED_ORIGINS is empty: HUB_COOKIE_NAME needs an origin to be used from"
+        findings.append(Finding("cookie", "bad", detail))
     return findings
 
 

@@ -42,6 +42,8 @@ def load_entries(settings: Settings) -> tuple[Entry, ...]:
 
 
 def _single_entry(settings: Settings) -> Entry:
+    if settings.jwt_secret_previous is not None and settings.jwt_secret is None:
+        raise SettingsError("HUB_JWT_SECRET_PREVIOUS: needs HUB_JWT_SECRET, which replaces it")
     keys = _key_source(settings)
     if keys is None:
         raise SettingsError(
@@ -64,7 +66,8 @@ def _single_entry(settings: Settings) -> Entry:
 
 def _key_source(settings: Settings) -> KeySource | None:
     if settings.jwt_secret is not None:
-        return KeySource(Source.SECRET, (settings.jwt_secret.get_secret_value(),))
+        secrets = (settings.jwt_secret, settings.jwt_secret_previous)
+        return KeySource(Source.SECRET, tuple(s.get_secret_value() for s in secrets if s))
     if settings.jwt_public_key is not None:
         return KeySource(Source.PUBLIC_KEY, (settings.jwt_public_key,))
     if settings.jwt_jwks_url is not None:

@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
         None, description="secret that tokens are signed with"
     )
+    jwt_secret_previous: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+        None, description="secret that HUB_JWT_SECRET replaces: verifies tokens, signs none"
+    )
     jwt_public_key: Annotated[str, AfterValidator(_pem)] | None = Field(
         None, description="public key of the issuer, in PEM, or a file that holds it"
     )
@@ -280,7 +283,8 @@ class Settings(BaseSettings):
         sources = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
         if sum(source is not None for source in sources) > 1:
             raise ValueError("set one of HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY, HUB_JWT_JWKS_URL")
-        others = (self.jwt_issuer, self.jwt_audience, *sources, *self.jwt_algorithms)
+        named = (self.jwt_issuer, self.jwt_audience, self.jwt_secret_previous)
+        others = (*named, *sources, *self.jwt_algorithms)
         if self.issuers is not None and any(other is not None for other in others):
             raise ValueError("HUB_ISSUERS: names the issuers, so no HUB_JWT_ setting names another")
         for name in self.jwt_algorithms:
@@ -290,10 +294,12 @@ class Settings(BaseSettings):
                 )
             if any(sources) and name not in self._suiting:
                 raise ValueError(f"HUB_JWT_ALGORITHMS: {name} does not suit the key that is set")
-        if self.jwt_secret is not None:
-            need = max(HASH_BYTES[name] for name in self.algorithms)
-            if len(self.jwt_secret.get_secret_value().encode()) < need:
-                raise ValueError(f"HUB_JWT_SECRET must have at least {need} bytes (RFC 7518, 3.2)")
+        for field in ("jwt_secret", "jwt_secret_previous"):
+            secret: SecretStr | None = getattr(self, field)
+            need = max(HASH_BYTES.get(name, 0) for name in self.algorithms)
+            if secret is not None and len(secret.get_secret_value().encode()) < need:
+                name = PREFIX + field.upper()
+                raise ValueError(f"{name} must have at least {need} bytes (RFC 7518, 3.2)")
         return self
 
     @model_validator(mode="after")

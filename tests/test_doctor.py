@@ -245,12 +245,12 @@ async def test_a_start_does_not_wait_for_an_issuer() -> None:
 
 
 async def test_what_works_only_in_part_is_fair() -> None:
-    """No admin token, and a cookie that no origin may use, are pointed out."""
+    """No admin token is pointed out, and a cookie that no origin may use, which stops the start."""
     found = await findings(admin_token=None, cookie_name="session")
     assert levels(found) == {
         "settings": "good",
         "admin": "fair",
-        "cookie": "fair",
+        "cookie": "bad",
         "store": "fair",
     }
     allowed = await findings(cookie_name="session", allowed_origins=("https://app.example",))

@@ -9,8 +9,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 
+from hub.app import create_app
 from hub.core.rate import Rate
 from hub.core.tokens import ALGORITHMS
+from hub.issuers_file import load_entries
 from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
 
 SECRET = "sesame-" * 10
@@ -73,6 +75,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_HOST": ("::1", "::1"),
     "HUB_PORT": ("9000", 9000),
     "HUB_JWT_SECRET": (SECRET, SECRET),
+    "HUB_JWT_SECRET_PREVIOUS": (SECRET[1:], SECRET[1:]),
     "HUB_JWT_PUBLIC_KEY": (PEM, PEM),
     "HUB_JWT_JWKS_URL": ("https://id.example/jwks.json", "https://id.example/jwks.json"),
     "HUB_JWT_ALGORITHMS": ("RS256, ES256", ("RS256", "ES256")),
@@ -360,11 +363,38 @@ def test_origins_are_compared_in_lower_case(env: pytest.MonkeyPatch) -> None:
     assert load_settings().allowed_origins == ("https://app.example", "http://a:1")
 
 
+def test_the_secret_before_verifies_and_is_as_good_a_secret(env: pytest.MonkeyPatch) -> None:
+    """It stands behind the one that signs, and is as long and as secret."""
+    env.setenv("HUB_JWT_SECRET_PREVIOUS", SECRET[1:])
+    with pytest.raises(SettingsError, match="HUB_JWT_SECRET_PREVIOUS: needs HUB_JWT_SECRET"):
+        load_entries(load_settings({"jwt_public_key": PEM}))
+    env.setenv("HUB_JWT_SECRET", SECRET)
+    (entry,) = load_entries(load_settings())
+    assert entry.keys.values == (SECRET, SECRET[1:])
+    assert load_settings().shared_secret == SECRET
+    for bad in ("x" * 31, PRIVATE_PEM):
+        assert "HUB_JWT_SECRET_PREVIOUS" in refusal(env, HUB_JWT_SECRET_PREVIOUS=bad)
+    env.delenv("HUB_JWT_SECRET")
+    given = {"HUB_JWT_SECRET_PREVIOUS": SECRET, "HUB_ISSUERS": "/etc/issuers.toml"}
+    assert "HUB_ISSUERS" in refusal(env, **given)
+
+
+def test_a_cookie_needs_an_origin_to_be_used_from(env: pytest.MonkeyPatch) -> None:
+    """The start is refused in one line; the demo has origins of its own."""
+    given = {"jwt_secret": SECRET, "cookie_name": "__Host-s"}
+    with pytest.raises(SettingsError, match="HUB_ALLOWED_ORIGINS: HUB_COOKIE_NAME") as caught:
+        create_app(load_settings(given))
+    assert "\n" not in str(caught.value)
+    create_app(load_settings(given), demo=True)
+    create_app(load_settings({**given, "allowed_origins": "https://app.example"}))
+
+
 # Secrets
 
 SECRETS = {
     "HUB_REDIS_URL": "redis://:sesame-redis@127.0.0.1/0",
     "HUB_JWT_SECRET": SECRET,
+    "HUB_JWT_SECRET_PREVIOUS": SECRET,
     "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
     "HUB_BUS_SECRET": "sesame-sesame-sesame",
 }

@@ -12,8 +12,10 @@ import aiohttp
 import jwt
 import msgspec
 import structlog
+from jwt.utils import from_base64url_uint
 
 from hub.core.issuers import check_address
+from hub.core.strength import find_misuse, find_weakness
 from hub.core.tokens import Header
 from hub.errors import TokenInvalid, Unavailable
 
@@ -169,7 +171,10 @@ async def fetch_keys(
     """
     if discovers:
         url = await discover(http, url, ssl)
-    return _read_key_set(await fetch_bytes(http, url, ssl))
+    keys, passed_over = read_key_set(await fetch_bytes(http, url, ssl))
+    if passed_over:
+        log.warning("weak keys of an issuer are passed over", issuer=url, because=passed_over)
+    return keys
 
 
 async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) -> str:
@@ -227,25 +232,51 @@ async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) ->
     return body
 
 
-def _read_key_set(body: bytes) -> list[jwt.PyJWK]:
+def read_key_set(body: bytes) -> tuple[list[jwt.PyJWK], list[str]]:
+    """Return the usable keys of a key set, and why others are too weak, each reason once.
+
+    Raises:
+        ValueError: when it is none, or holds no usable key.
+    """
     document = msgspec.json.decode(body)
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise ValueError("not a JSON Web Key Set")
-    keys = [key for member in members for key in _read_key(member)]
+    keys: list[jwt.PyJWK] = []
+    reasons: set[str] = set()
+    for member in members:
+        if not _is_for_signatures(member):
+            continue
+        if weakness := _find_weakness(member):
+            reasons.add(weakness)
+        else:
+            keys += _read_key(member)
     if not keys:
-        raise ValueError("a JSON Web Key Set without a usable key")
-    return keys
+        raise ValueError("; ".join(["a JSON Web Key Set without a usable key", *sorted(reasons)]))
+    return keys, sorted(reasons)
 
 
-def _read_key(member: Any) -> list[jwt.PyJWK]:
-    """Return a public key for signatures, once for each algorithm that it may be used with.
+def _is_for_signatures(member: Any) -> bool:
+    """Tell whether a member is a public key that others verify with.
 
     A set may also hold secrets, private keys, keys for encryption and things to come: all of these
-    are passed over.
+    are passed over, and worth no word.
     """
-    if not isinstance(member, dict) or member.get("use", "sig") != "sig" or "d" in member:
-        return []
+    return isinstance(member, dict) and "d" not in member and find_misuse(member) is None
+
+
+def _find_weakness(member: dict[str, Any]) -> str | None:
+    if member.get("kty") != "RSA":
+        return None
+    try:
+        modulus, exponent = (from_base64url_uint(member[name]) for name in ("n", "e"))
+    except (KeyError, AttributeError, ValueError, TypeError):
+        return None  # no key at all, which is found when it is read
+    return find_weakness(modulus, exponent)
+
+
+def _read_key(member: dict[str, Any]) -> list[jwt.PyJWK]:
+    """Return a public key, once for each algorithm that it may be used with."""
     suiting = SUITING.get(str(member.get("crv", member.get("kty"))), ())
     named = member.get("alg")
     try:

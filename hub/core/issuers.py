@@ -244,7 +244,7 @@ def _check_algorithms(algorithms: tuple[str, ...], keys: KeySource) -> tuple[str
         case Source.SECRET:
             suiting, usual = SYMMETRIC, SYMMETRIC[:1]
         case Source.PUBLIC_KEY:
-            suiting = suiting_algorithms(keys.values[0])
+            suiting = _suiting(keys.values[0])
             usual = suiting[:1]
         case _:
             # Each key of a set is used with the algorithms of its own kind only.
@@ -259,6 +259,13 @@ def _check_algorithms(algorithms: tuple[str, ...], keys: KeySource) -> tuple[str
         for secret in keys.values:
             check_secret(secret, pinned)
     return pinned
+
+
+def _suiting(pem: str) -> tuple[str, ...]:
+    try:
+        return suiting_algorithms(pem)
+    except ValueError as error:
+        raise ValueError(f"public_key: {error}") from None
 
 
 def check_address(member: str, url: str) -> None:

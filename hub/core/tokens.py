@@ -33,7 +33,9 @@ from hub.core.claims import (
     read_name,
     read_words,
 )
+from hub.core.kinds import check_kind, is_token_type
 from hub.core.model import MAX_NAME_LENGTH, SECOND, Identity, Micros, user_key
+from hub.core.strength import find_weakness
 from hub.errors import TokenInvalid
 
 MAX_TOKEN_BYTES = 8192
@@ -48,10 +50,7 @@ ALGORITHMS = (
 
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
-TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
 AUTH_TIME = "auth_time"
-KIND_CLAIMS = ("token_type", "tokenType", "token_use", "typ")
-REFRESH_KINDS = frozenset({"refresh", "refresh-token", "offline"})
 SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
 
 
@@ -140,19 +139,24 @@ def load_public_key(pem: str) -> Any:
     """Return the public key in PEM.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is none, or too weak to believe what it signed.
     """
     try:
-        return load_pem_public_key(pem.encode())
+        key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("not a public key in PEM") from None
+    if isinstance(key, RSAPublicKey):
+        numbers = key.public_numbers()
+        if weakness := find_weakness(numbers.n, numbers.e):
+            raise ValueError(weakness)
+    return key
 
 
 def suiting_algorithms(pem: str) -> tuple[str, ...]:
     """Return the algorithms that a public key in PEM can verify, the usual one first.
 
     Raises:
-        ValueError: when it is no public key, or of a kind that no algorithm here uses.
+        ValueError: when it is no public key, a weak one, or of a kind that no algorithm here uses.
     """
     key = load_public_key(pem)
     match key:
@@ -181,8 +185,7 @@ def read_header(token: str) -> Header:
     header = _decode_part(parts[0])
     if not {"crit", "b64"}.isdisjoint(header):
         raise TokenInvalid("critical extensions are not supported")
-    kind = header.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in TOKEN_TYPES:
+    if not is_token_type(header.get("typ", "JWT")):
         raise TokenInvalid("a token of another kind (typ)")
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
@@ -247,7 +250,7 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
         if not user_claim or find_claim(claims, claim) is None:
             raise TokenInvalid(f"the claim {claim} is missing")
     check_parties(claims, rules)
-    _refuse_refresh_tokens(claims)
+    check_kind(claims, any_audience=rules.audience is None)
     iat, exp = read_date("iat", claims["iat"]), read_date("exp", claims["exp"])
     if not 0 < exp - iat <= rules.max_lifetime:
         most = rules.max_lifetime // SECOND
@@ -323,17 +326,6 @@ def _login_time(claims: dict[str, Any], rules: Rules) -> Micros | None:
     # It may lie after iat, which some issuers date back by minutes.
     claim, value = first_claim(claims, rules.login_time)
     return read_login_time(claim, value) if claim else None
-
-
-def _refuse_refresh_tokens(claims: dict[str, Any]) -> None:
-    """Refuse a token that says in its claims that it is for getting others.
-
-    It may be signed with the same key, and lives for weeks.
-    """
-    for claim in KIND_CLAIMS:
-        kind = claims.get(claim)
-        if isinstance(kind, str) and kind.lower().replace("_", "-") in REFRESH_KINDS:
-            raise TokenInvalid(f"a refresh token ({claim}): send the access token")
 
 
 def _scopes(claims: dict[str, Any]) -> tuple[str, ...]:

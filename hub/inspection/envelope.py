@@ -8,9 +8,11 @@ from typing import Any
 from hub.core import tokens
 from hub.core.claims import is_name
 from hub.core.issuers import SYMMETRIC
+from hub.core.kinds import check_kind as refuse_other_kinds
+from hub.core.kinds import is_token_type
 from hub.core.model import MAX_NAME_LENGTH
 from hub.core.recognition import recognize_kind
-from hub.core.tokens import ALGORITHMS, MAX_TOKEN_BYTES, TOKEN_TYPES
+from hub.core.tokens import ALGORITHMS, MAX_TOKEN_BYTES
 from hub.errors import HubError, TokenInvalid, Unavailable
 from hub.inspection.subject import Check, Subject
 from hub.inspection.words import show
@@ -39,11 +41,16 @@ def explain_form(token: str, error: TokenInvalid) -> Check:
 def check_kind(subject: Subject) -> Check:
     """Return whether this is an access token, by its typ and by what usually stands in others."""
     kind, seems = subject.header.get("typ", "JWT"), recognize_kind(subject.header, subject.claims)
-    is_token = isinstance(kind, str) and kind.lower().removeprefix("application/") in TOKEN_TYPES
+    is_token = is_token_type(kind)
     advice = "send the access token: what else an issuer signs is for somebody else"
     if not is_token or not {"crit", "b64"}.isdisjoint(subject.header):
         what = f"typ is {show(kind)}" if not is_token else "the header asks for an extension"
         return Check("kind", "bad", what + (f": {seems}" if seems else ""), advice)
+    try:
+        refuse_other_kinds(subject.claims, any_audience=subject.rules.audience is None)
+    except TokenInvalid as error:
+        what, _, told = error.detail.partition(": ")
+        return Check("kind", "bad", what, f"{told}: what else is signed is for somebody else")
     if seems:
         return Check("kind", "fair", f"this seems to be {seems}", advice)
     return Check("kind", "good", f"typ is {show(kind)}")

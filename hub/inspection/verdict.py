@@ -16,6 +16,7 @@ import msgspec
 from hub.access.issuers import Issuers
 from hub.core.claims import first_claim, read_members
 from hub.core.issuers import Entry
+from hub.core.kinds import without_kind
 from hub.core.model import Identity, Micros, Standing, seconds
 from hub.core.revocation import judge
 from hub.core.tokens import (
@@ -204,11 +205,11 @@ def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:
 
 
 def _identify(token: str, claims: dict[str, Any], rules: Rules) -> tuple[Identity | None, str]:
-    """Return whom a token speaks for, whoever it is of and for; or why that cannot be read."""
+    """Return whom a token speaks for, whatever it is and for whom; or why that cannot be read."""
     lenient = msgspec.structs.replace(
         rules, issuer=None, aliases=(), audience=None, max_lifetime=NO_LIMIT
     )
     try:
-        return identify(claims, token, lenient), ""
+        return identify(without_kind(claims), token, lenient), ""
     except TokenInvalid as error:
         return None, error.detail

@@ -7,7 +7,7 @@ import secrets
 from typing import Annotated, Any, Literal
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import SecretStr
 
 from hub.access.authority import Authority
@@ -15,11 +15,15 @@ from hub.access.client import read_cookie
 from hub.access.minting import mint_token
 from hub.access.requests import read_request
 from hub.errors import Forbidden, Unauthorized
-from hub.pages.documents import serving
+from hub.pages.documents import Handler, serving
 from hub.settings import Settings, SettingsError
 
 TOKEN_LIFETIME = 900.0
 COOKIE = "logout_hub_demo"
+PROXY_HEADERS = frozenset(
+    {"forwarded", "via", "x-real-ip"}
+    | {f"x-forwarded-{what}" for what in ("for", "host", "port", "proto", "server")}
+)
 FILES = {"/": "demo.html", "/demo.css": "demo.css", "/demo.js": "demo.js"}
 
 
@@ -66,13 +70,11 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
         )
 
     async def post_token(request: web.Request) -> web.Response:
-        _refuse_other_names(request)
         asked = read_request(DemoTokenRequest, await request.read())
         return web.json_response({"token": mint(asked.user, asked.sid)})
 
     async def get_login(request: web.Request) -> web.Response:
         """Log this browser in as Ada, by cookie, unless it is, and show her devices."""
-        _refuse_other_names(request)
         name = settings.cookie_name or COOKIE
         answer = web.Response(status=303, headers={"Location": "/devices"})
         try:
@@ -82,9 +84,9 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
         return answer
 
     for path, name in FILES.items():
-        app.router.add_get(path, serving(name))
-    app.router.add_post("/demo/token", post_token)
-    app.router.add_get("/demo/login", get_login)
+        app.router.add_get(path, _for_this_machine(serving(name)))
+    app.router.add_post("/demo/token", _for_this_machine(post_token))
+    app.router.add_get("/demo/login", _for_this_machine(get_login))
 
 
 def is_loopback(host: str) -> bool:
@@ -98,7 +100,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _refuse_other_names(request: web.Request) -> None:
-    # Another site's page may name this machine (DNS rebinding), but not under a local name.
-    if not is_loopback(request.url.host or ""):
-        raise Forbidden("the demo answers under a local name only")
+def _for_this_machine(handler: Handler) -> Handler:
+    """Return a handler that answers nobody else.
+
+    A proxy on this machine makes strangers look like neighbours, and the secret may be a real one.
+    A page of another site may name this machine (DNS rebinding), but not under a local name.
+    """
+
+    async def answer(request: web.Request) -> web.Response:
+        if not is_loopback(request.url.host or ""):
+            raise Forbidden("the demo answers under a local name only")
+        if was_passed_on(request):
+            raise Forbidden("the demo answers this machine only, and a proxy passed this on")
+        return await handler(request)
+
+    return answer
+
+
+def was_passed_on(request: web.BaseRequest) -> bool:
+    """Tell whether a proxy shows: by a header that proxies set, or by HTTP/1.0.
+
+    nginx, with ``proxy_pass`` alone, sets no such header and writes a local name into ``Host``; but
+    it speaks HTTP/1.0 then, as far as it was not told otherwise.
+    """
+    names = {name.lower() for name in request.headers}
+    is_marked = not PROXY_HEADERS.isdisjoint(names)
+    return is_marked or request.version < HttpVersion11

@@ -9,7 +9,10 @@ from typing import Any
 
 import jwt
 import pytest
+from pydantic import SecretStr
 
+from hub.access.minting import mint_token
+from tests.ports import free_port
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 APP = "https://app.example"
@@ -468,6 +471,18 @@ async def test_health_and_metrics_speak_of_what_happened(hub: Replica) -> None:
     assert 'hub_logouts_total{reason="user",scope="all"} 1.0' in text
     assert 'hub_requests_total{method="POST",route="/logout",status="200"} 1.0' in text
     assert "hub_following 1.0" in text
+
+
+async def test_two_secrets_verify_while_one_replaces_the_other() -> None:
+    """Tokens of both are taken, and those of no other; what the hub signs is signed by the new."""
+    old, other = "the secret before, long enough to be one", "another secret that is long enough"
+    given = settings(jwt_secret_previous=SecretStr(old), port=free_port())
+    async with running(given, demo=True) as hub:
+        for secret, status in ((SECRET, 204), (old, 204), (other, 401)):
+            mine = mint_token(secret, "ada", lifetime=60)
+            assert (await hub.call("GET", "/verify", mine)).status == status
+        minted = (await hub.call("POST", "/demo/token", json={"user": "ada"})).body["token"]
+        assert jwt.decode(minted, SECRET, algorithms=["HS256"])["sub"] == "ada"
 
 
 async def test_there_is_no_demo_unless_asked_for(hub: Replica) -> None:

@@ -88,7 +88,7 @@ async def get_page(request: web.Request) -> web.Response:
 @pytest.fixture
 async def hub() -> AsyncIterator[Replica]:
     """A hub that takes cookies as well."""
-    async with site(cookie_name="login") as replica:
+    async with site(cookie_name="login", allowed_origins=("https://app.example",)) as replica:
         yield replica
 
 

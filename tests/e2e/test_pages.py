@@ -254,7 +254,7 @@ async def test_without_scripts_the_devices_page_says_so(browser: Browser, hub: R
 async def test_an_origin_that_was_forgotten_is_named(browser: Browser) -> None:
     """Where the hub's own origin is not on HUB_ALLOWED_ORIGINS, the page says what to set."""
     async with (
-        running(settings(cookie_name=COOKIE)) as hub,
+        running(settings(cookie_name=COOKIE, allowed_origins=("https://app.example",))) as hub,
         visit(browser, hub, token("ada", "browser")) as page,
     ):
         await page.goto(f"{hub.url}/devices")

@@ -13,12 +13,13 @@ from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Answer, Replica, running, settings, token
 
 COOKIE = "hub_token"
+BY_COOKIE = {"cookie_name": COOKIE, "allowed_origins": ("https://app.example",)}
 
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Replica]:
     """A hub with login by cookie."""
-    async with running(settings(cookie_name=COOKIE, login_url="https://app.example/in")) as replica:
+    async with running(settings(**BY_COOKIE, login_url="https://app.example/in")) as replica:
         yield replica
 
 
@@ -53,7 +54,7 @@ async def test_who_is_not_is_told_so(hub: Replica, cookie: str | None) -> None:
 
 async def test_no_link_is_made_up(hub: Replica) -> None:
     """Without HUB_LOGIN_URL the page still says that nobody is logged in, and links nowhere."""
-    async with running(settings(cookie_name=COOKIE)) as other:
+    async with running(settings(**BY_COOKIE)) as other:
         answer = await open_page(other)
         assert "Nobody is logged in here" in answer.body
         assert 'class="main"' not in answer.body
@@ -73,7 +74,7 @@ async def test_whose_session_is_over_is_told_why(hub: Replica) -> None:
 
 async def test_a_store_that_is_down_is_no_logout(own_redis: RedisServer) -> None:
     """When the store cannot be asked, the page says so with 503 and shows no list."""
-    async with running(settings(cookie_name=COOKIE, redis_url=own_redis.url)) as hub:
+    async with running(settings(**BY_COOKIE, redis_url=own_redis.url)) as hub:
         mine = token("ada", "s1")
         assert is_list(await open_page(hub, mine))
         own_redis.kill()

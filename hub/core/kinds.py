@@ -1,0 +1,66 @@
+"""Which kind of token this is: only an access token speaks for its user here.
+
+An issuer signs its logout tokens, security events, refresh tokens and ID tokens with the same keys
+(RFC 8725 section 2.8), and not every issuer says so in ``typ``. So the claims are looked at too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.errors import TokenInvalid
+
+TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
+"""What ``typ`` of the header may be, in lower case and without ``application/``."""
+
+KIND_CLAIMS = ("token_type", "tokenType", "token_use", "typ")
+"""Claims in which issuers say the kind; what they say is written as below."""
+
+REFRESH_KINDS = frozenset({"refresh", "refresh-token", "offline"})
+ACCESS_KINDS = frozenset({"bearer", "access", "access-token", "at+jwt"})
+ID_KINDS = frozenset({"id", "id-token"})
+
+EVENTS = "events"
+"""What makes a JWT a security event (RFC 8417 section 2.2), such as a logout token."""
+
+ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
+"""Claims that only ID tokens have (OpenID Connect Core 1.0 sections 2 and 3.3.2.11, FAPI)."""
+
+
+def is_token_type(kind: object) -> bool:
+    """Tell whether ``typ`` of a header is that of an access token."""
+    return isinstance(kind, str) and kind.lower().removeprefix("application/") in TOKEN_TYPES
+
+
+def check_kind(claims: dict[str, Any], *, any_audience: bool) -> None:
+    """Check that claims are those of an access token.
+
+    With ``any_audience`` nothing else holds an ID token up, which is for the app that somebody
+    logs in to; where an audience is asked for, an operator may mean that app. A token that calls
+    itself an access token is one: there are issuers that copy ``nonce`` into those.
+
+    Raises:
+        TokenInvalid: naming the claim by which it is a token of another kind.
+    """
+    if claims.get(EVENTS) is not None:
+        raise TokenInvalid(f"a logout token or another event ({EVENTS}): send the access token")
+    kinds = {claim: _word(claims[claim]) for claim in KIND_CLAIMS if claim in claims}
+    for claim, kind in kinds.items():
+        if kind in REFRESH_KINDS:
+            raise TokenInvalid(f"a refresh token ({claim}): send the access token")
+    if not any_audience or not ACCESS_KINDS.isdisjoint(kinds.values()):
+        return
+    telling = [claim for claim, kind in kinds.items() if kind in ID_KINDS]
+    telling += [claim for claim in ID_TOKEN_CLAIMS if claims.get(claim) is not None]
+    if telling:
+        raise TokenInvalid(f"an ID token ({telling[0]}): set an audience, or send the access token")
+
+
+def without_kind(claims: dict[str, Any]) -> dict[str, Any]:
+    """Return the claims that do not tell a token's kind: what it says, whatever it is."""
+    telling = {EVENTS, *KIND_CLAIMS, *ID_TOKEN_CLAIMS}
+    return {name: value for name, value in claims.items() if name not in telling}
+
+
+def _word(kind: object) -> str:
+    return kind.lower().replace("_", "-") if isinstance(kind, str) else ""

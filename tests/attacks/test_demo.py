@@ -1,0 +1,89 @@
+"""The demo behind a proxy: it signs nothing for strangers, with a secret that may be a real one.
+
+The bound: whatever a request asks of the demo, it is answered only when it names this machine and
+no proxy shows; else 403 ``forbidden``. A proxy that hides itself altogether is not told from a
+person at this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.ports import free_port
+from tests.site import Replica, running, settings
+
+ROUTES = [
+    ("GET", "/"),
+    ("GET", "/demo.css"),
+    ("GET", "/demo.js"),
+    ("POST", "/demo/token"),
+    ("GET", "/demo/login"),
+]
+PASSED_ON = [
+    {"X-Forwarded-For": "203.0.113.7"},
+    {"x-forwarded-for": ""},
+    {"X-Forwarded-Host": "demo.example"},
+    {"X-Forwarded-Proto": "https"},
+    {"Forwarded": "for=203.0.113.7"},
+    {"X-Real-IP": "203.0.113.7"},
+    {"Via": "1.1 proxy"},
+    {"Host": "demo.example"},
+    {"Host": "demo.example:8080"},
+    {"Host": "203.0.113.7"},
+    {"Host": "localhost.demo.example"},
+    {"Host": "127.0.0.1.demo.example"},
+]
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Replica]:
+    """The demo with a secret that its operator set."""
+    async with running(settings(port=free_port()), demo=True) as replica:
+        yield replica
+
+
+@pytest.mark.parametrize("headers", PASSED_ON, ids=str)
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_what_a_proxy_passed_on_is_refused(
+    hub: Replica, method: str, path: str, headers: dict[str, str]
+) -> None:
+    """No route of the demo answers a stranger, and no token is in the answer."""
+    body = {"user": "ada"} if method == "POST" else None
+    answer = await hub.call(method, path, json=body, headers=headers)
+    assert (answer.status, answer.code) == (403, "forbidden")
+    assert answer.body["detail"]
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
+async def test_this_machine_gets_the_demo(hub: Replica, name: str) -> None:
+    """Under each of its own names, with a port."""
+    headers = {"Host": f"{name}:{hub.port}"}
+    assert (await hub.call("GET", "/", headers=headers)).status == 200
+    answer = await hub.call("POST", "/demo/token", json={"user": "ada"}, headers=headers)
+    assert answer.status == 200
+    assert (await hub.call("GET", "/verify", answer.body["token"])).status == 204
+    login = await hub.call("GET", "/demo/login", headers=headers)
+    assert (login.status, login.headers["Location"]) == (303, "/devices")
+
+
+async def test_a_proxy_that_sets_nothing_is_known_by_its_version(hub: Replica) -> None:
+    """Where nginx has proxy_pass alone, it names this machine in Host, and speaks HTTP/1.0."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    writer.write(
+        b"GET /demo/login HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % hub.port
+    )
+    answer = await reader.read()
+    writer.close()
+    assert answer.split(b"\r\n")[0].split(b" ")[1] == b"403"
+    assert b"set-cookie" not in answer.lower()
+
+
+async def test_the_hub_itself_works_behind_a_proxy(hub: Replica) -> None:
+    """Only the demo's routes ask; who has a token is answered wherever the request came from."""
+    token = (await hub.call("POST", "/demo/token", json={"user": "ada"})).body["token"]
+    headers = {"X-Forwarded-For": "203.0.113.7"}
+    assert (await hub.call("GET", "/verify", token, headers=headers)).status == 204
