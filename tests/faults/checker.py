@@ -34,7 +34,7 @@ CUTTING = {"redis_kill", "redis_stop", "link_cut", "link_hole", "link_mute"}
 """Faults during which a replica cannot have Redis' answers."""
 ABSENT = {"replica_kill", "replica_term", "replica_stop"}
 """Faults during which a replica does not answer."""
-DEAD_CODES = {"token_revoked", "token_too_old"}
+DEAD_CODES = {"token_revoked", "token_too_old", "login_required"}
 NORMAL = {200, 204, 304, 401, 404, 503}
 CLOCKS = 0.005
 """Seconds by which times of Redis and of the watcher may seem to differ: one machine, one clock."""

@@ -42,7 +42,9 @@ class Proof(msgspec.Struct, frozen=True):
         """Tell whether a token is dead by it for sure; its user is known to be concerned."""
         if self.logout.spares(token.sid):
             return False
-        if self.logout.named == token.sid or token.latest < self.asked:
+        if self.logout.named == token.sid and token.login is None:
+            return True
+        if token.latest < self.asked:
             return True
         return self.at is not None and token.latest <= self.at
 
@@ -67,8 +69,8 @@ class Evidence:
                 self.by_user[user].append(logout)
         self._births: dict[tuple[str, str], float] = {}
         for check in history.checks:
-            session, iat = (check.token.user, check.token.sid), check.token.iat
-            self._births[session] = min(iat, self._births.get(session, NEVER))
+            session, begun = (check.token.user, check.token.sid), check.token.begun
+            self._births[session] = min(begun, self._births.get(session, NEVER))
         self._proofs: dict[str, list[Proof]] = defaultdict(list)
         self._add_answers()
         self._add_notices(history.sockets)
@@ -107,10 +109,10 @@ class Evidence:
     def proof_against(self, token: Token, before: float) -> Proof | None:
         """Return a proof that a token was dead before an instant."""
         named = self._named.get((token.user, token.sid))
-        if named is not None and named.since < before:
+        if named is not None and named.since < before and named.is_certain(token):
             return named
-        # What was known before a token was issued does not concern it, unless it names its session.
-        issued = token.iat - self._epoch - 1
+        # What was known before a token began does not concern it, unless it names its session.
+        issued = token.begun - self._epoch - 1
         proofs, since = self._proofs.get(token.user, []), self._since.get(token.user, [])
         for proof in proofs[bisect_left(since, issued) : bisect_left(since, before)]:
             if proof.is_certain(token):
@@ -119,7 +121,7 @@ class Evidence:
 
     def possible(self, token: Token, start: float, end: float) -> Iterator[Logout]:
         """Yield the logouts, newest first, that may have ended a token between two instants."""
-        born = self._births.get((token.user, token.sid), token.iat) - self._epoch
+        born = self._births.get((token.user, token.sid), token.begun) - self._epoch
         for logout in reversed(self.by_user.get(token.user, [])):
             if logout.start <= end and logout.may_have_happened and not logout.spares(token.sid):
                 until = self._last_instant(logout)

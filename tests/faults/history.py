@@ -16,19 +16,28 @@ NEVER = 1e12
 
 
 class Token(msgspec.Struct, frozen=True):
-    """Whose session a token speaks for, and when it says it was issued (Unix seconds)."""
+    """Whose session a token speaks for, and when it says it was issued (Unix seconds).
+
+    ``login`` is when its login began, where the token tells; it stays when the token is refreshed.
+    """
 
     user: str
     sid: str
     iat: float
+    login: float | None = None
+
+    @property
+    def begun(self) -> float:
+        """When a logout takes it to have begun: a token is as old as its login."""
+        return self.iat if self.login is None else self.login
 
     @property
     def latest(self) -> float:
-        """The last instant at which it can have been issued; a whole second stands for all of it.
+        """The last instant at which it can have begun; a whole second stands for all of it.
 
         See "The same second" in docs/reference/tokens.md.
         """
-        return self.iat + SECOND - MICROSECOND if self.iat == int(self.iat) else self.iat
+        return self.begun + SECOND - MICROSECOND if self.begun == int(self.begun) else self.begun
 
 
 class Attempt(msgspec.Struct):

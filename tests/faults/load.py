@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
+
 from tests.faults.caller import Caller
 from tests.faults.cluster import Replica
 from tests.faults.devices import (
@@ -34,6 +36,10 @@ LONGEST_LIFE = 25.0
 REPEATS = 25
 """How often a logout whose outcome is unknown is asked for again."""
 WHOLE_SECONDS = 0.2
+TELLING = 0.5
+"""How many tokens tell when their login began."""
+AGAIN = 0.5
+"""How many of their logins go on under the same session id."""
 """The part of the logins whose issuer writes ``iat`` without a fraction."""
 
 MANNERS = {PROMPT: 80, MUTE: 7, UNREAD: 6, SLEEPY: 7}
@@ -110,18 +116,29 @@ class Load:
         return self._random.choice(self._replicas)
 
     def _new_token(self, user: str, sid: str | None = None) -> Token:
+        """Return the token of a login: a new one, or one in the session ``sid`` of a provider."""
         if sid is None:
             self._sids += 1
             sid = f"{user}-{self._sids}"
+        at = self._now()
+        return Token(user, sid, at, at if self._random.random() < TELLING else None)
+
+    def _refreshed(self, token: Token) -> Token:
+        return msgspec.structs.replace(token, iat=max(self._now(), token.begun))
+
+    def _now(self) -> float:
         now = round(time.time(), 6)
-        whole = self._random.random() < WHOLE_SECONDS
-        return Token(user, sid, float(int(now)) if whole else now)
+        return float(int(now)) if self._random.random() < WHOLE_SECONDS else now
 
     async def _live(self, person: Person, number: int) -> None:
         """One device: log in, connect, do this and that until the socket ends, and again."""
         await asyncio.sleep(self._random.random())
         while True:
-            token = person.tokens[number] = self._new_token(person.name)
+            # Who logs in again may do so within the provider's session, where tokens tell.
+            last = person.tokens.get(number)
+            again = last is not None and last.login is not None and self._random.random() < AGAIN
+            sid = last.sid if last is not None and again else None
+            token = person.tokens[number] = self._new_token(person.name, sid)
             while await self._connected(person, number, token):
                 token = person.tokens[number]
             self._dead.append(token)
@@ -166,7 +183,7 @@ class Load:
         match self._random.randrange(10):
             case 0 | 1:
                 if device.is_live and device.manner != UNREAD:
-                    fresh = self._new_token(token.user, token.sid)
+                    fresh = self._refreshed(token)
                     if fresh.iat > token.iat and (
                         (await refresh_over(self._history, device, fresh)).result == "accepted"
                     ):
@@ -249,6 +266,12 @@ class Load:
         """Show the tokens that a logout ended at once, and two that were issued in its instant."""
         work: list[Coroutine[Any, Any, object]] = [
             self._probe(token, self._replica()) for token in before
+        ]
+        # A refresh does not make a login younger.
+        work += [
+            self._probe(self._refreshed(token), self._replica())
+            for token in before
+            if token.login is not None
         ]
         if logout.is_of_one and logout.scope != "session":
             assert answer.at is not None

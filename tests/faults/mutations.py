@@ -60,7 +60,7 @@ MUTANTS = (
                 "access/authority.py",
                 "return self._admit(identity, await self._store.register(visit))",
                 "standing = await self._store.register(visit)\n        return Caller("
-                "identity=identity, standing=standing, until=identity.exp + self._leeway)",
+                "identity=identity, standing=standing, until=identity.exp + identity.leeway)",
             ),
         ),
     ),
@@ -92,18 +92,20 @@ MUTANTS = (
                 "        early = encode_logout(logout)\n"
                 "        if not (command.only_repeat or command.only_claim):\n"
                 "            import time\n\n"
-                "            text = early if isinstance(early, str) else early.decode()\n"
-                '            text = f"early {time.time_ns() // 1000} {text}"\n'
-                '            await self._logouts.command("PUBLISH", names.channel, text)\n'
+                "            from hub.core.bus import sign\n\n"
+                '            text = b"early %d " % (time.time_ns() // 1000) + early\n'
+                "            code = sign(self._bus_key, names.channel.encode(), text)\n"
+                '            said = code + b" " + text\n'
+                '            await self._logouts.command("PUBLISH", names.channel, said)\n'
                 "        answer = await self._logouts.call(\n            names.part,\n"
                 "            END,",
             ),
             Edit(
                 "store/reader.py",
-                "        try:\n            previous, entry, leases, record",
+                "        try:\n            previous, entry, epoch, leases, record",
                 '        if data.startswith(b"early "):\n'
                 '            return _heard(decode_logout(data[6:]), b"-", part.names.part)\n'
-                "        try:\n            previous, entry, leases, record",
+                "        try:\n            previous, entry, epoch, leases, record",
             ),
         ),
     ),
@@ -115,8 +117,21 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "identity.iat <= cutoff.at:",
-                "identity.iat < cutoff.at:",
+                "identity.begun <= cutoff.at:",
+                "identity.begun < cutoff.at:",
+            ),
+        ),
+    ),
+    Mutant(
+        "reborn",
+        "a refresh makes a login as young as its newest token",
+        ("P1",),
+        CALM,
+        (
+            Edit(
+                "core/model.py",
+                "return self.iat if self.login_at is None else self.login_at",
+                "return self.iat",
             ),
         ),
     ),
@@ -149,7 +164,10 @@ MUTANTS = (
         (
             Edit(
                 "access/logouts.py",
-                "        receipt = await self._store.end(command)\n        if receipt.repeated:",
+                "        try:\n            receipt = await self._store.end(command)\n"
+                "        except RateLimited:\n"
+                '            self._metrics.limited.labels("logouts").inc()\n'
+                "            raise\n        if receipt.repeated:",
                 "        if command.only_repeat:\n"
                 "            receipt = await self._store.end(command)\n"
                 "        else:\n"
@@ -216,10 +234,10 @@ MUTANTS = (
         (
             Edit(
                 "access/authority.py",
-                "refusal = judge(identity, standing, self._leeway)",
+                "refusal = judge(identity, standing)",
                 "import time\n\n"
                 "        wrong = msgspec.structs.replace(standing, now=time.time_ns() // 1000)\n"
-                "        refusal = judge(identity, wrong, self._leeway)",
+                "        refusal = judge(identity, wrong)",
             ),
         ),
     ),

@@ -14,12 +14,18 @@ LIFETIME = 7200
 
 
 def sign(token: Token) -> str:
-    """Return the token as text. An ``iat`` without a fraction is written without one."""
-    iat: float = int(token.iat) if token.iat == int(token.iat) else token.iat
+    """Return the token as text. A time without a fraction is written without one."""
+    iat = _date(token.iat)
     claims = {"sub": token.user, "sid": token.sid, "iat": iat, "exp": iat + LIFETIME}
+    if token.login is not None:
+        claims["auth_time"] = _date(token.login)
     parts = [{"alg": "HS256", "typ": "JWT"}, claims]
     signed = b".".join(_encode(json.dumps(part).encode()) for part in parts)
     return (signed + b"." + _encode(hmac.digest(SECRET.encode(), signed, "sha256"))).decode()
+
+
+def _date(at: float) -> float:
+    return int(at) if at == int(at) else at
 
 
 def _encode(value: bytes) -> bytes:
