@@ -353,6 +353,8 @@ async def test_the_hub_may_be_gone_and_come_back(browser: Browser) -> None:
         context = desk(browser, first, expected=("net::ERR", "Clear-Site-Data"))
         ada = await context.__aenter__()
         await expect(ada.rows).to_have_count(2)
+        # The list may have been read before the socket gave the device its name.
+        await expect(ada.row("Laptop")).to_be_visible()
     try:
         await expect(ada.list).to_contain_text("The server cannot be reached.", timeout=15_000)
         await expect(ada.row("Laptop")).to_be_visible()

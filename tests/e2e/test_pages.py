@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
-from hub.app import serve
 from hub.core.model import Reason
 from tests.conftest import lacking
 from tests.e2e.people import PATIENCE, PythonClient, chromium, python_client
@@ -272,9 +272,9 @@ async def test_no_page_can_be_framed(browser: Browser, hub: Replica) -> None:
 
     site = web.Application()
     site.router.add_get("/", get_page)
-    async with serve(site, "127.0.0.1", 0) as port:
+    async with TestServer(site) as server:
         page = await browser.new_page()
-        await page.goto(f"http://127.0.0.1:{port}/")
+        await page.goto(str(server.make_url("/")))
         devices, signed_out, other = page.frames[1:]
         # What is no page of the hub's shows that frames work here at all.
         await expect(other.locator("body")).to_contain_text("ok")
