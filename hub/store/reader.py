@@ -100,6 +100,8 @@ class LogReader:
         self._channels = {part.names.channel.encode(): part for part in self._parts}
         self._probe = f"hub:probe:{secrets.token_hex(8)}".encode()
         self._pushed: asyncio.Queue[Any] | None = None
+        self._evicted: dict[str, int] = {}
+        """How many keys each server had evicted, by its run's id, when it was last asked."""
 
     def believes(self, number: int, epoch: str) -> bool:
         """Tell whether an answer of this partition, which names its epoch, may be given out.
@@ -192,10 +194,22 @@ class LogReader:
             self._pushed.put_nowait(None if too_many else message)
 
     async def _refuse_eviction(self) -> None:
-        """A store that forgets logouts when its memory is full is no store to follow."""
-        policy = read_policy(await self._route.command("INFO", "memory"))
+        """A store that forgets logouts when its memory is full is no store to follow.
+
+        One that has begun to, since it was first asked, has lost some: that is told as a loss.
+        """
+        info = await self._route.command("INFO")
+        policy = read_policy(info)
         if policy not in SAFE_POLICIES:
             raise Unavailable(f"maxmemory-policy {policy} may forget logouts: set noeviction")
+        server, evicted = _read_info(info, b"run_id"), int(_read_info(info, b"evicted_keys") or 0)
+        before = self._evicted.setdefault(server, evicted)
+        if evicted > before:
+            log.error("Redis evicted keys, which may have been logouts", keys=evicted - before)
+            for part in self._parts:
+                if part.position is not None:
+                    await self._lose(part, part.position.epoch)
+            self._evicted[server] = evicted
 
     async def _subscribe(self, link: Link) -> None:
         assert self._pushed is not None
@@ -316,9 +330,13 @@ class LogReader:
 
 
 def read_policy(info: bytes) -> str:
-    """Return the maxmemory-policy that ``INFO memory`` tells, ``unknown`` when it does not."""
-    found = re.search(rb"^maxmemory_policy:(\S+)", info, re.MULTILINE)
-    return found[1].decode() if found else "unknown"
+    """Return the maxmemory-policy that ``INFO`` tells, ``unknown`` when it does not."""
+    return _read_info(info, b"maxmemory_policy") or "unknown"
+
+
+def _read_info(info: bytes, field: bytes) -> str:
+    found = re.search(rb"^" + field + rb":(\S+)", info, re.MULTILINE)
+    return found[1].decode() if found else ""
 
 
 def _pushed(message: Any) -> tuple[bytes, bytes, Any]:

@@ -456,3 +456,27 @@ async def test_questions_do_not_keep_the_reader_from_subscribing_again(
         await store.look(identity())
         stop.set()
         await asyncio.gather(*asking)
+
+
+async def test_keys_that_were_evicted_are_a_loss(
+    store: RedisStore, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the policy is a safe one again: what was forgotten may have been a logout."""
+    monkeypatch.setattr(reader_module, "POLICY_INTERVAL", 0.5)
+    async with listening(store) as listener:
+        await write(store)
+        await listener.hear(1)
+        with own_redis.client() as client:
+            client.config_set("maxmemory-samples", 64)
+            client.set("something", "x" * 5_000_000, ex=60)
+            memory = client.info("memory")
+            assert isinstance(memory, dict)
+            client.config_set("maxmemory-policy", "volatile-ttl")
+            client.config_set("maxmemory", memory["used_memory"] - 2_000_000)
+            assert client.get("something") is None
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+            assert client.exists(NAMES.epoch, NAMES.cutoff, NAMES.log) == 3
+        await listener.until(lambda: listener.count(Loss) > 0)
+        with pytest.raises(Unavailable):
+            await store.look(identity())
