@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ipaddress
 import secrets
 from typing import Annotated, Any, Literal
@@ -37,21 +39,35 @@ class DemoTokenRequest(msgspec.Struct, forbid_unknown_fields=True):
 def suit_demo(settings: Settings) -> Settings:
     """Return the settings with what the demo needs and nobody has set.
 
+    What the demo signs is signed by a secret of its own, which whoever else has the operator's does
+    not take; replicas with the same one derive the same. Tokens by the operator's are taken too.
+
     Raises:
-        SettingsError: when the hub listens on more than loopback, or has no secret to sign with.
+        SettingsError: when the hub listens on more than loopback, has no secret to derive one of
+            the demo's from, or is changing it.
     """
     if not is_loopback(settings.host):
         raise SettingsError("HUB_HOST: the demo mints tokens for anybody, so it stays on loopback")
     if settings.has_key and settings.jwt_secret is None:
         raise SettingsError("HUB_JWT_SECRET: the demo needs a secret to sign tokens with")
+    if settings.jwt_secret_previous is not None:
+        raise SettingsError("HUB_JWT_SECRET_PREVIOUS: the demo takes no secret but HUB_JWT_SECRET")
+    given = settings.jwt_secret or SecretStr(secrets.token_hex(32))
     own = [f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
     changes: dict[str, Any] = {
-        "jwt_secret": settings.jwt_secret or SecretStr(secrets.token_hex(32)),
+        "jwt_secret": SecretStr(_derive(given.get_secret_value())),
+        "jwt_secret_previous": given,
+        "bus_secret": settings.bus_secret
+        or SecretStr(settings.shared_secret or secrets.token_hex()),
         "cookie_name": settings.cookie_name or COOKIE,
         "login_url": settings.login_url or "/demo/login",
         "allowed_origins": (*settings.allowed_origins, *own),
     }
     return settings.model_copy(update=changes)
+
+
+def _derive(secret: str) -> str:
+    return hmac.new(secret.encode(), b"logout-hub demo", hashlib.sha256).hexdigest()
 
 
 def add_demo(app: web.Application, settings: Settings, authority: Authority) -> None:
@@ -103,8 +119,8 @@ def is_loopback(host: str) -> bool:
 def _for_this_machine(handler: Handler) -> Handler:
     """Return a handler that answers nobody else.
 
-    A proxy on this machine makes strangers look like neighbours, and the secret may be a real one.
-    A page of another site may name this machine (DNS rebinding), but not under a local name.
+    A proxy on this machine makes strangers look like neighbours. A page of another site may name
+    this machine (DNS rebinding), but not under a local name.
     """
 
     async def answer(request: web.Request) -> web.Response:

@@ -2,7 +2,8 @@
 
 The bound: whatever a request asks of the demo, it is answered only when it names this machine and
 no proxy shows; else 403 ``forbidden``. A proxy that hides itself altogether is not told from a
-person at this machine.
+person at this machine, so the demo never signs with the operator's own secret: what it signs, no
+other app and no other hub takes.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import SecretStr
 
+from hub.app import create_app
+from hub.settings import SettingsError
 from tests.ports import free_port
-from tests.site import Replica, running, settings
+from tests.site import Replica, running, settings, token
 
 ROUTES = [
     ("GET", "/"),
@@ -82,8 +86,24 @@ async def test_a_proxy_that_sets_nothing_is_known_by_its_version(hub: Replica) -
     assert b"set-cookie" not in answer.lower()
 
 
+async def test_the_operators_secret_signs_nothing(hub: Replica) -> None:
+    """The demo's replicas take its tokens, and who else has the secret does not; they take both."""
+    minted = (await hub.call("POST", "/demo/token", json={"user": "ada"})).body["token"]
+    async with running(settings()) as other:
+        assert (await other.call("GET", "/verify", minted)).status == 401
+    async with running(settings(port=free_port()), demo=True) as twin:
+        assert (await twin.call("GET", "/verify", minted)).status == 204
+        assert (await twin.call("GET", "/verify", token("ada"))).status == 204
+
+
+async def test_the_demo_and_a_rotation_do_not_go_together() -> None:
+    """There is room for two secrets, and the demo has one of its own; the start says so."""
+    given = settings(jwt_secret_previous=SecretStr("the one before, long enough to be one"))
+    with pytest.raises(SettingsError, match="HUB_JWT_SECRET_PREVIOUS"):
+        create_app(given, demo=True)
+
+
 async def test_the_hub_itself_works_behind_a_proxy(hub: Replica) -> None:
     """Only the demo's routes ask; who has a token is answered wherever the request came from."""
-    token = (await hub.call("POST", "/demo/token", json={"user": "ada"})).body["token"]
     headers = {"X-Forwarded-For": "203.0.113.7"}
-    assert (await hub.call("GET", "/verify", token, headers=headers)).status == 204
+    assert (await hub.call("GET", "/verify", token("ada"), headers=headers)).status == 204
