@@ -36,6 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_TIMEOUT = 15.0
 SOCKETS_PATH = "/socket.io/"
+VERIFY_PATH = "/verify"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 EXPOSED_HEADERS = "ETag, Retry-After"
@@ -84,9 +85,11 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     """Answer bad credentials; those who send one after the other are told to wait, and cut off.
 
     A token that was once good is no guess, and whoever has a good one is not counted at all: a
-    whole company may come from one address.
+    whole company may come from one address. Nor is ``/verify``: a proxy asks there for everybody,
+    also for those who have yet to log in, and takes any answer but 401 for a failure.
     """
-    if not isinstance(error, TokenMissing | TokenInvalid):
+    is_counted = isinstance(error, TokenMissing | TokenInvalid) and request.path != VERIFY_PATH
+    if not is_counted:
         return problem(error)
     parts = request.app[PARTS]
     client = read_client(request.headers, request.remote, parts.trusted)

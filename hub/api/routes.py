@@ -44,10 +44,10 @@ TOKEN = (
     TokenTooOld,
     TokenNotYetValid,
     LoginRequired,
-    RateLimited,
     Unavailable,
 )
-CHANGE = (*TOKEN, OriginNotAllowed, InvalidRequest)
+READ = (*TOKEN, InvalidRequest, RateLimited)
+CHANGE = (*READ, OriginNotAllowed)
 ADMIN = (*CHANGE, Forbidden)
 
 
@@ -76,13 +76,13 @@ ROUTES = (
           body=LogoutRequest, answers=(ReceiptView,), errors=(*CHANGE, NotFound, PayloadTooLarge),
           waits=True),
     Route("GET", "/session", session.get_session, "The caller's session; 304 when unchanged",
-          answers=(OwnSessionView,), errors=(*TOKEN, InvalidRequest)),
+          answers=(OwnSessionView,), errors=READ),
     Route("GET", "/sessions", sessions.get_sessions, "The caller's sessions",
-          answers=(SessionsView,), errors=(*TOKEN, InvalidRequest)),
+          answers=(SessionsView,), errors=READ),
     Route("DELETE", "/sessions/{sid}", logout.delete_session, "End one session of the caller",
           answers=(ReceiptView,), errors=(*CHANGE, NotFound), waits=True),
     Route("GET", "/logouts/{id}", receipts.get_logout, "What became of a logout; ?wait=SECONDS",
-          answers=(ReceiptView, ManyReceiptView), errors=(*TOKEN, InvalidRequest, NotFound),
+          answers=(ReceiptView, ManyReceiptView), errors=(*READ, NotFound),
           waits=True, on="both"),
     Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
           status=204, errors=(*TOKEN, InvalidRequest)),
@@ -90,7 +90,7 @@ ROUTES = (
           body=AdminLogoutRequest, answers=(ReceiptView, ManyReceiptView),
           errors=(*ADMIN, PayloadTooLarge), waits=True, on="admin"),
     Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
-          answers=(SessionsView,), errors=(*TOKEN, InvalidRequest, Forbidden, NotFound),
+          answers=(SessionsView,), errors=(*READ, Forbidden, NotFound),
           on="admin"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False, answers=(StatusView,),
           errors=(Unavailable,), on="both"),

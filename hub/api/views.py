@@ -52,7 +52,10 @@ class OutcomeView(msgspec.Struct):
 
 
 class ReceiptView(msgspec.Struct):
-    """A logout that was written, and the sessions that it ended."""
+    """A logout that was written, and the sessions that it ended.
+
+    ``warnings`` are for administrators: what may be a mistake.
+    """
 
     id: str
     scope: str
@@ -61,12 +64,14 @@ class ReceiptView(msgspec.Struct):
     message: str | None
     sessions: list[OutcomeView]
     complete: bool
+    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ManyReceiptView(msgspec.Struct):
     """A logout of several users (``users``: how many) or of everyone, that was written.
 
     ``states`` counts the users' sessions by what became of them, or everyone's sockets.
+    ``warnings`` say what may be a mistake.
     """
 
     id: str
@@ -78,6 +83,7 @@ class ManyReceiptView(msgspec.Struct):
     everyone: bool
     states: dict[str, int]
     complete: bool
+    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StatusView(msgspec.Struct):

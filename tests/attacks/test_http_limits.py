@@ -24,13 +24,21 @@ async def test_an_address_that_guesses_is_limited_and_good_tokens_from_it_are_no
     async with running(settings(limit_refused=FEW)) as hub:
         forged = token("ada")[:-4] + "AAAA"
         assert await answers(hub, 20, "/session", forged) == {401: 5, 429: 15}
-        limited = await hub.call("GET", "/verify", forged)
+        limited = await hub.call("GET", "/sessions", forged)
         assert (limited.status, limited.code) == (429, "rate_limited")
         assert int(limited.headers["Retry-After"]) > 1
         assert limited.headers["Connection"] == "close"
         assert await answers(hub, 1, "/session", None) == {429: 1}
         assert await answers(hub, 30, "/verify", token("ada")) == {204: 30}
         assert await answers(hub, 30, "/session", token("grace")) == {200: 30}
+
+
+async def test_a_proxy_asks_for_everybody_from_one_address() -> None:
+    """Visitors who have yet to log in get their 401: nginx would make a 500 of anything else."""
+    async with running(settings(limit_refused=FEW)) as hub:
+        assert await answers(hub, 20, "/verify", None) == {401: 20}
+        assert await answers(hub, 20, "/verify", token("ada")[:-4] + "AAAA") == {401: 20}
+        assert await answers(hub, 5, "/session", None) == {401: 5}
 
 
 async def test_tokens_that_were_good_once_are_no_guesses() -> None:
