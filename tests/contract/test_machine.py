@@ -12,6 +12,7 @@ import itertools
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -28,8 +29,11 @@ from tests.contract.listener import Listener
 
 LIFETIME = 3600 * SECOND
 USERS = [user_key("", name) for name in ("ada", "eve")]
-SIDS = ["s1", "s2", "s3"]
+SIDS = ["s1", "s2", "t1", "t2"]
+PER_TOKEN = ["t1", "t2"]
 AGES = [-SECOND // 2, 0, SECOND, 30 * SECOND, 3000 * SECOND]
+REFRESHED = [0, SECOND, 100 * SECOND]
+"""After how long a token was got by a refresh."""
 
 users, sids, replicas = st.sampled_from(USERS), st.sampled_from(SIDS), st.sampled_from([0, 1])
 scopes = st.sampled_from(list(Scope))
@@ -104,17 +108,43 @@ class Replicas(RuleBasedStateMachine):
 
     # ---- What happens ----
 
-    @rule(target=tokens, user=users, sid=sids, age=st.sampled_from(AGES), whole=st.booleans())
-    def issue(self, user: str, sid: str, age: int, whole: bool) -> Identity:
-        """An issuer signs a token, perhaps some time ago, perhaps with a whole-second iat."""
+    @rule(
+        target=tokens,
+        user=users,
+        sid=sids,
+        age=st.sampled_from(AGES),
+        whole=st.booleans(),
+        tells=st.booleans(),
+    )
+    def issue(self, user: str, sid: str, age: int, whole: bool, tells: bool) -> Identity:
+        """A person logs in, perhaps some time ago, perhaps with whole-second times.
+
+        Some issuers tell when the login began. Sessions without a name are per token.
+        """
         iat = time.time_ns() // 1000 - age
         iat = iat // SECOND * SECOND if whole else iat
-        return Identity(user=user, sub="", iss="", sid=sid, iat=iat, exp=iat + LIFETIME)
+        return Identity(
+            user=user,
+            sub="",
+            iss="",
+            sid=sid,
+            iat=iat,
+            exp=iat + LIFETIME,
+            login_at=iat if tells else None,
+            per_token=sid in PER_TOKEN,
+        )
 
-    @rule(replica=replicas, token=tokens)
-    def visit(self, replica: int, token: Identity) -> None:
-        """A session shows itself."""
-        self._compare(token, *self._both(replica, "register", Visit(token, "device", "")))
+    @rule(target=tokens, token=tokens, after=st.sampled_from(REFRESHED))
+    def refresh(self, token: Identity, after: int) -> Identity:
+        """A login gets another token, which is of the same login."""
+        iat = min(token.iat + after, max(token.iat, time.time_ns() // 1000))
+        return msgspec.structs.replace(token, iat=iat, exp=iat + LIFETIME)
+
+    @rule(replica=replicas, token=tokens, old=st.sampled_from([None, *PER_TOKEN]))
+    def visit(self, replica: int, token: Identity, old: str | None) -> None:
+        """A session shows itself, perhaps as the next of a device whose tokens name no login."""
+        visit = Visit(token, "device", "", replaces=old if token.per_token else None)
+        self._compare(token, *self._both(replica, "register", visit))
 
     @rule(replica=replicas, token=tokens)
     def look(self, replica: int, token: Identity) -> None:
@@ -135,7 +165,10 @@ class Replicas(RuleBasedStateMachine):
         """A person looks at where they are logged in."""
         real, model = self._both(replica, "sessions", user)
         shown = [
-            {session.sid for session in living(user, list(found.sessions), found.standing)}
+            {
+                (session.sid, session.per_token)
+                for session in living(user, list(found.sessions), found.standing)
+            }
             for found in (real, model)
         ]
         assert shown[0] == shown[1]

@@ -20,7 +20,7 @@ from hub.core.model import (
     user_key,
 )
 from hub.core.revocation import judge
-from hub.errors import NotFound, RateLimited, TokenRevoked
+from hub.errors import LoginRequired, NotFound, RateLimited, TokenRevoked
 from hub.store.base import (
     Command,
     Departure,
@@ -64,6 +64,19 @@ def identity(sid: str, user: str = ADA, iat: Micros | None = None, life: int = 6
     issued = now() if iat is None else iat
     exp = issued + life * SECOND
     return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=exp, leeway=SECOND)
+
+
+def login(sid: str, at: Micros, iat: Micros | None = None) -> Visit:
+    """Return a visit with a token that tells when its login began."""
+    who = msgspec.structs.replace(identity(sid, iat=iat), login_at=at)
+    return Visit(who, device=f"device of {sid}", ip="192.0.2.7")
+
+
+def loose(sid: str, lease: str | None = None, turn: int = 1, replaces: str | None = None) -> Visit:
+    """Return a visit with a token that names no login, in the place of ``replaces`` if given."""
+    made = visit(sid, lease=lease, turn=turn)
+    who = msgspec.structs.replace(made.identity, per_token=True)
+    return msgspec.structs.replace(made, identity=who, replaces=replaces)
 
 
 def visit(sid: str, user: str = ADA, lease: str | None = None, turn: int = 1) -> Visit:
@@ -312,6 +325,165 @@ async def test_a_login_after_a_logout_is_alive(store: Store) -> None:
     fresh = visit("fresh")
     assert judge(fresh.identity, await store.register(fresh)) is None
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["fresh"]
+
+
+async def test_a_login_after_a_logout_goes_on_under_the_same_session_id(store: Store) -> None:
+    """A logout by name ends the logins up to it: a later one is entered again and listed."""
+    began = now()
+    first = login("a", began)
+    await store.register(first)
+    await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+    refreshed = login("a", began)
+    for dead in (first, refreshed):
+        assert judge(dead.identity, await store.register(dead)) is not None
+    assert (await store.sessions(ADA)).sessions == ()
+    again = login("a", now())
+    assert judge(again.identity, await store.register(again)) is None
+    assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["a"]
+    for dead in (first, refreshed):
+        assert not await alive(store, dead.identity)
+    assert not await alive(store, identity("a"))
+
+
+async def test_a_refresh_after_a_logout_needs_a_new_login(store: Store) -> None:
+    """Who refreshes a login that was ended, by name or with all, is told to log in."""
+    began = now() - 60 * SECOND
+    for command in (
+        Command(logout(Scope.SESSION, "a"), also="a"),
+        Command(logout()),
+        Command(logout(user=None)),
+    ):
+        receipt = await store.end(command)
+        refreshed = login("a", began).identity
+        refusal = judge(refreshed, await store.look(refreshed))
+        assert isinstance(refusal, LoginRequired)
+        assert refusal.logout is not None
+        assert refusal.logout.id == receipt.logout.id
+        began = now()
+
+
+async def test_a_second_logout_ends_the_session_id_again(store: Store) -> None:
+    """Each logout of one id has a later instant, and ends the logins up to that one."""
+    stamps = []
+    for _ in range(3):
+        mine = login("a", now())
+        assert judge(mine.identity, await store.register(mine)) is None
+        receipt = await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+        assert [o.sid for o in receipt.sessions] == ["a"]
+        standing = await store.look(mine.identity)
+        assert standing.tombstone == receipt.logout
+        assert judge(mine.identity, standing) is not None
+        assert (await store.sessions(ADA)).sessions == ()
+        stamps.append(receipt.logout.at)
+    assert stamps == sorted(set(stamps))
+
+
+async def test_all_ends_a_login_that_came_after_a_logout_by_name(store: Store) -> None:
+    """The later login of an id stands in the registry, so that `all` ends and names it."""
+    await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+    again = login("a", now())
+    await store.register(again)
+    receipt = await store.end(Command(logout()))
+    assert [(o.sid, o.device) for o in receipt.sessions] == [("a", "device of a")]
+    assert not await alive(store, again.identity)
+
+
+async def test_a_login_of_before_is_not_entered_however_new_its_token(store: Store) -> None:
+    """After `all`, the refresh of an older login stays out of the registry."""
+    began = now()
+    await store.end(Command(logout()))
+    await store.register(login("a", began))
+    assert (await store.sessions(ADA)).sessions == ()
+
+
+async def test_sessions_per_token_are_shown_as_such(store: Store) -> None:
+    """The list says of which rows the session is only as long as a token."""
+    await store.register(loose("t"))
+    await store.register(visit("a"))
+    await store.register(loose("t"))
+    listed = (await store.sessions(ADA)).sessions
+    assert {s.sid: s.per_token for s in listed} == {"t": True, "a": False}
+
+
+async def test_sessions_per_token_give_way_oldest_first(store: Store) -> None:
+    """One too many takes the place of the one that was seen longest ago, and nobody is refused."""
+    for number in range(5):
+        await store.register(loose(f"t{number}"))
+    await store.register(loose("t0"))  # seen again
+    for made in (loose("new"), visit("named")):
+        assert judge(made.identity, await store.register(made)) is None
+    listed = {s.sid for s in (await store.sessions(ADA)).sessions}
+    assert listed == {"t0", "t3", "t4", "new", "named"}
+    # A row that gave way is no logout.
+    assert await alive(store, identity("t1"))
+
+
+async def test_only_sessions_per_token_that_nobody_holds_give_way(store: Store) -> None:
+    """Who is connected keeps the place while the replica lives, and so do named logins."""
+    await store.renew("replica-1")
+    await store.register(loose("held 1", lease="replica-1"))
+    await store.register(loose("held 2", lease="replica-1", turn=2))
+    await store.register(visit("named 1"))
+    await store.register(visit("named 2"))
+    await store.register(loose("lost", lease="replica that was killed"))
+    await store.register(loose("held 3", lease="replica-1", turn=3))
+    kept = {"held 1", "held 2", "held 3", "named 1", "named 2"}
+    assert {s.sid for s in (await store.sessions(ADA)).sessions} == kept
+    for made in (loose("new"), visit("named 3")):
+        with pytest.raises(RateLimited):
+            await store.register(made)
+    assert {s.sid for s in (await store.sessions(ADA)).sessions} == kept
+    await store.renew("replica-1", [Departure(ADA, "held 1", 1)])
+    await store.register(visit("named 3"))
+    assert {s.sid for s in (await store.sessions(ADA)).sessions} == (kept - {"held 1"}) | {
+        "named 3"
+    }
+
+
+async def test_the_row_of_a_device_moves_to_its_next_token(store: Store) -> None:
+    """What was known of the device stays: since when, and its name; the old row is gone."""
+    await store.renew("replica-1")
+    await store.register(
+        msgspec.structs.replace(loose("t1", lease="replica-1"), device="Ada's phone")
+    )
+    (before,) = (await store.sessions(ADA)).sessions
+    await store.register(loose("t2", lease="replica-1", turn=2, replaces="t1"))
+    (after,) = (await store.sessions(ADA)).sessions
+    assert (after.sid, after.device, after.online) == ("t2", "Ada's phone", True)
+    assert after.created_at == before.created_at
+    assert after.per_token
+    # The departure from the old session takes nothing from the new one.
+    await store.renew("replica-1", [Departure(ADA, "t1", 3)])
+    (after,) = (await store.sessions(ADA)).sessions
+    assert (after.sid, after.online) == ("t2", True)
+    receipt = await store.end(Command(logout()))
+    assert [o.sid for o in receipt.sessions] == ["t2"]
+
+
+async def test_a_row_moves_when_there_is_no_room_for_another(store: Store) -> None:
+    """Going on with another token takes no more room than before."""
+    await store.renew("replica-1")
+    for number in range(5):
+        await store.register(loose(f"t{number}", lease="replica-1", turn=number + 1))
+    await store.register(loose("new", lease="replica-1", turn=6, replaces="t2"))
+    listed = {s.sid for s in (await store.sessions(ADA)).sessions}
+    assert listed == {"t0", "t1", "t3", "t4", "new"}
+
+
+@pytest.mark.parametrize("why", ["held by another", "named", "unknown"])
+async def test_a_row_stays_where_it_is_not_the_devices_alone(store: Store, why: str) -> None:
+    """Neither a row that another replica holds moves, nor that of a login with a name."""
+    for lease in ("replica-1", "replica-2"):
+        await store.renew(lease)
+    old = visit("old", lease="replica-1") if why == "named" else loose("old", lease="replica-1")
+    if why != "unknown":
+        await store.register(old)
+    if why == "held by another":
+        await store.register(loose("old", lease="replica-2"))
+    await store.register(loose("new", lease="replica-1", turn=2, replaces="old"))
+    listed = {s.sid: s.device for s in (await store.sessions(ADA)).sessions}
+    expected = {"new": "device of new"}
+    assert listed == (expected if why == "unknown" else {"old": "device of old", **expected})
 
 
 async def test_everyone_ends_all_users(store: Store) -> None:

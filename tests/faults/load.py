@@ -36,11 +36,11 @@ LONGEST_LIFE = 25.0
 REPEATS = 25
 """How often a logout whose outcome is unknown is asked for again."""
 WHOLE_SECONDS = 0.2
-TELLING = 0.5
-"""How many tokens tell when their login began."""
-AGAIN = 0.5
-"""How many of their logins go on under the same session id."""
 """The part of the logins whose issuer writes ``iat`` without a fraction."""
+TELLING = 0.5
+"""The part of the logins whose tokens tell when their login began."""
+AGAIN = 0.5
+"""The part of the logins after those that go on under the same session id."""
 
 MANNERS = {PROMPT: 80, MUTE: 7, UNREAD: 6, SLEEPY: 7}
 
