@@ -133,9 +133,9 @@ def idempotency_key(request: web.Request) -> str | None:
     """Return the ``Idempotency-Key`` header.
 
     Raises:
-        InvalidRequest: when it is empty, longer than 256 or not printable.
+        InvalidRequest: when it is empty, longer than 256, or not printable ASCII.
     """
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 256 and key.isprintable()):
-        raise InvalidRequest("Idempotency-Key is not 1 to 256 printable characters")
+    if key is not None and not (0 < len(key) <= 256 and key.isascii() and key.isprintable()):
+        raise InvalidRequest("Idempotency-Key is not 1 to 256 printable ASCII characters")
     return key

@@ -29,7 +29,8 @@ KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "the same key again answers for the same logout",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    # Printable ASCII; white space at the ends is no part of a header's value.
+    "schema": {"type": "string", "maxLength": 256, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 
 
