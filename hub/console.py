@@ -42,6 +42,13 @@ def address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def operators_address(settings: Settings) -> str:
+    """Return where admin calls are answered, by the settings."""
+    if settings.admin_port is not None:
+        return address(settings.admin_host, settings.admin_port)
+    return address(settings.host, settings.port)
+
+
 def settings_or_stop(options: dict[str, Any] | None = None) -> Settings:
     """Return the settings, or stop the command with one line."""
     try:
@@ -76,7 +83,7 @@ async def call(method: str, path: str, url: str | None, body: Any = None) -> Any
     settings = settings_or_stop()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
-    base = url or address(settings.host, settings.port)
+    base = url or operators_address(settings)
     headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
     try:
         async with (

@@ -6,6 +6,8 @@ import aiohttp
 import pytest
 
 from hub.api.parts import PARTS
+from hub.console import operators_address
+from hub.settings import load_settings
 from tests.site import ADMIN, Replica, running, settings, token
 
 OPERATORS = ("/metrics", "/readyz", "/admin/users/ada/sessions")
@@ -54,3 +56,11 @@ async def test_without_a_second_listener_all_is_on_one() -> None:
     """As for a laptop, or behind a proxy that tells them apart."""
     async with running(settings()) as hub:
         assert await statuses(hub, hub.port, OPERATORS + BOTH) == {200}
+
+
+def test_commands_find_the_operators_listener(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same settings as the hub, no address needs to be given."""
+    monkeypatch.setenv("HUB_ADMIN_PORT", "9099")
+    assert operators_address(load_settings()) == "http://127.0.0.1:9099"
+    monkeypatch.delenv("HUB_ADMIN_PORT")
+    assert operators_address(load_settings({"port": "8123"})) == "http://127.0.0.1:8123"

@@ -42,7 +42,9 @@ def operation_of(hub: FuzzedHub, name: str) -> Any:
 
 
 def _is_key(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 256 and value.isascii() and value.isprintable()
+    return (
+        isinstance(value, str) and 0 < len(value) <= 256 and value.isascii() and value.isprintable()
+    )
 
 
 def _amend(case: Any) -> None:
