@@ -16,7 +16,9 @@ from hub.store.base import Heard
 class Connection:
     """One socket: asking to be accepted, accepted, or ended by a logout.
 
-    ``alive_at`` is up to when, by the store's clock, its session is known to be alive.
+    ``alive_at`` is up to when, by the store's clock, its session is known to be alive. ``coming``
+    is who it is about to speak for, while the store is asked (``refreshing``): a logout of either
+    session ends it.
     """
 
     __slots__ = (
@@ -24,17 +26,21 @@ class Connection:
         "alive_at",
         "busy",
         "client",
+        "coming",
         "ended",
         "expiry",
         "gone",
         "identity",
         "on_gone",
+        "refreshing",
         "sid",
     )
 
     def __init__(self, sid: str, identity: Identity, client: Client) -> None:
         self.sid = sid
         self.identity = identity
+        self.coming = identity
+        self.refreshing = asyncio.Lock()
         self.client = client
         self.accepted = False
         self.alive_at: Micros = 0
@@ -154,5 +160,5 @@ class Connections:
             for connection in mine.values()
             if not connection.is_ended(logout.at)
             and heard.concerns(connection.identity.user)
-            and ends(logout, connection.identity.sid)
+            and (ends(logout, connection.identity.sid) or ends(logout, connection.coming.sid))
         ]

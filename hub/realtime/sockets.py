@@ -269,22 +269,38 @@ class Sockets:
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(RefreshRequest, data)
-        fresh, old = await self._authority.identify(request.token), connection.identity
+        fresh = await self._authority.identify(request.token)
+        # One after the other: each goes on from the session that the one before moved to.
+        async with connection.refreshing:
+            caller = await self._go_on(connection, fresh)
+        return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
+
+    async def _go_on(self, connection: Connection, fresh: Identity) -> Caller:
+        old = connection.identity
         moves = fresh.sid != old.sid
         if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
             raise Forbidden("the token is of another user or session")
         # Where tokens name no login, the next one is of another session on the same device.
         presence = self._presences.arrive() if moves else None
-        caller = await self._authority.register(fresh, connection.client, presence, old.sid)
-        if connection.ended is not None:
-            raise TokenRevoked(logout=connection.ended)
-        if connection.gone:
-            raise Unavailable("the transport closed")
-        self._connections.move(connection, fresh)
-        self._confirm(connection, caller)
-        if moves:
-            self._presences.leave_session(old)
-        return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
+        is_last = self._connections.count(old)[0] == 1
+        # As while connecting: logouts of the new session find the socket before the store is asked.
+        connection.coming = fresh
+        try:
+            caller = await self._authority.register(
+                fresh, connection.client, presence, old.sid if moves and is_last else None
+            )
+            if connection.ended is not None:
+                raise TokenRevoked(logout=connection.ended)
+            if connection.gone:
+                raise Unavailable("the transport closed")
+            self._connections.move(connection, fresh)
+            self._confirm(connection, caller)
+        finally:
+            connection.coming = connection.identity
+            if moves:
+                for left in (old, fresh):
+                    self._presences.leave_session(left)
+        return caller
 
     async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
         try:
