@@ -78,6 +78,13 @@ class Replica:
         """Return another hub that listens on ``port`` of this machine, in a process of its own."""
         return Replica(self.app, port, self._http)
 
+    async def is_ready(self) -> bool:
+        """Tell whether it answers, and that it is ready."""
+        try:
+            return (await self.call("GET", "/readyz")).status == 200
+        except OSError:
+            return False
+
     async def call(
         self,
         method: str,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.apart import hub_process
 from tests.ports import free_port
-from tests.realtime.raw import eventually
-from tests.site import ADMIN, SECRET
 
 PATIENCE = 20.0
 """Seconds in which whatever is promised must have happened, also on a busy machine."""
@@ -24,7 +21,7 @@ class Apart:
     """A hub on loopback, by its port and process."""
 
     port: int
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | None
 
     @property
     def url(self) -> str:
@@ -33,6 +30,7 @@ class Apart:
 
     def memory(self) -> int:
         """Return the bytes that the process holds."""
+        assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", status)
         assert found is not None
@@ -69,17 +67,6 @@ class Apart:
 async def hub_apart(**environ: str) -> AsyncIterator[Apart]:
     """Run a hub as `logout-hub serve` does, with these settings, from when it answers."""
     port = free_port()
-    own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(port)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hub", "serve"),
-        env={**os.environ, **own, **environ},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    hub = Apart(port, process)
-    try:
-        await eventually(hub.is_well)
-        yield hub
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    probe = Apart(port, None)
+    async with hub_process(port, probe.is_well, **environ) as process:
+        yield Apart(port, process)

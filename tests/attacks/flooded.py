@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
+from tests.apart import hub_process
 from tests.ports import free_port
-from tests.realtime.raw import eventually
 from tests.realtime.test_sockets import frame
-from tests.site import ADMIN, SECRET, Replica, token
+from tests.site import Replica, token
 
 HANDSHAKE = (
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n"
@@ -30,26 +29,8 @@ async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, asyncio.subp
     """Run a hub on the embedded store as `logout-hub serve` does."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
         replica = Replica(web.Application(), free_port(), http)
-        own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(replica.port)}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "hub", "serve"),
-            env={**os.environ, **own, **environ},
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-
-        async def is_ready() -> bool:
-            try:
-                return (await replica.call("GET", "/readyz")).status == 200
-            except OSError:
-                return False
-
-        try:
-            await eventually(is_ready)
+        async with hub_process(replica.port, replica.is_ready, **environ) as process:
             yield replica, process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
 
 async def bare_socket(

@@ -85,9 +85,13 @@ async def test_nobody_else_is_limited_by_it(store: Store) -> None:
     """Neither another user, nor an administrator who ends this one's sessions."""
     for number in range(3):
         await store.end(own(f"id-{number}"))
-    await store.end(own("other", user_key("", "eve")))
-    await store.end(own("by an administrator", is_own=False))
-    await store.end(Command(Logout("all", None, Scope.ALL, Reason.POLICY)))
+    others = (
+        own("other", user_key("", "eve")),
+        own("by an administrator", is_own=False),
+        Command(Logout("all", None, Scope.ALL, Reason.POLICY)),
+    )
+    for command in others:
+        assert (await store.end(command)).logout.id == command.logout.id
 
 
 async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:

@@ -1,0 +1,32 @@
+"""A hub in a process of its own, as `logout-hub serve` runs it, to be killed or looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from tests.realtime.raw import eventually
+from tests.site import ADMIN, SECRET
+
+
+@contextlib.asynccontextmanager
+async def hub_process(
+    port: int, is_up: Callable[[], Awaitable[bool]], **environ: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a hub with the tests' secrets and these settings, from when ``is_up`` says so."""
+    own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hub", "serve"),
+        env={**os.environ, **own, **environ},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await eventually(is_up)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
