@@ -135,7 +135,7 @@ async def test_who_guesses_too_often_is_told_to_wait_and_a_good_token_is_not() -
             pass  # went away without a word
 
         async def is_counted() -> bool:
-            return (await hub.call("GET", "/verify", FORGED)).status == 429
+            return (await hub.call("GET", "/session", FORGED)).status == 429
 
         await eventually(is_counted)
         async with raw_socket(hub) as raw:
