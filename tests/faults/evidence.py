@@ -121,11 +121,15 @@ class Evidence:
 
     def possible(self, token: Token, start: float, end: float) -> Iterator[Logout]:
         """Yield the logouts, newest first, that may have ended a token between two instants."""
-        born = self._births.get((token.user, token.sid), token.begun) - self._epoch
+        # Where tokens tell of their login, no other login of the session explains anything.
+        tells = token.login is not None
+        first = token.begun if tells else self._births.get((token.user, token.sid), token.begun)
+        born = first - self._epoch
         for logout in reversed(self.by_user.get(token.user, [])):
             if logout.start <= end and logout.may_have_happened and not logout.spares(token.sid):
                 until = self._last_instant(logout)
-                if until >= start - LONGEST_SOCKET and (logout.named == token.sid or born <= until):
+                named = logout.named == token.sid and not tells
+                if until >= start - LONGEST_SOCKET and (named or born <= until):
                     yield logout
 
     def may_be(self, notice: Notice, logout: Logout) -> bool:

@@ -136,6 +136,19 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "for ever",
+        "a session id that was ended once is dead for every later login",
+        ("P3",),
+        CALM,
+        (
+            Edit(
+                "core/revocation.py",
+                "return identity.login_at is not None and identity.login_at > tombstone.at",
+                "return False",
+            ),
+        ),
+    ),
+    Mutant(
         "no replay",
         "what was missed is not read from the log, only the place in it is moved on",
         ("P2",),

@@ -27,6 +27,10 @@ ADA = Token("ada", "a1", EPOCH + 1.5)
 """Issued half a second into the second 1 of the history."""
 PHONE = Token("ada", "a2", EPOCH + 1.6)
 BOB = Token("bob", "b1", EPOCH + 1.5)
+REFRESHED = Token("ada", "a1", EPOCH + 20, EPOCH + 1.5)
+"""Of the same login as `ADA`, which it tells."""
+AGAIN = Token("ada", "a1", EPOCH + 20.5, EPOCH + 20.5)
+"""Another login in the same session of the provider."""
 
 
 def logout(
@@ -108,6 +112,10 @@ def test_a_good_history_passes() -> None:
         (logout("session", "a1"), Token("ada", "a1", EPOCH + 20)),
         (logout(), Token("ada", "twin", EPOCH + 10.05)),
         (logout(), Token("ada", "whole", EPOCH + 8)),
+        (logout(), REFRESHED),
+        (logout(users=None), REFRESHED),
+        (logout("session", "a1"), REFRESHED),
+        (logout(), Token("ada", "a3", EPOCH + 20, EPOCH + 8)),
     ],
     ids=[
         "own",
@@ -118,6 +126,10 @@ def test_a_good_history_passes() -> None:
         "named-again",
         "same-instant",
         "whole-second",
+        "refreshed",
+        "everyone-refreshed",
+        "session-refreshed",
+        "whole-second-refreshed",
     ],
 )
 def test_a_dead_token_that_is_accepted_is_found(made: Logout, token: Token) -> None:
@@ -143,6 +155,9 @@ def test_every_way_to_show_a_token_counts(kind: str) -> None:
         (logout(), Token("ada", "new", EPOCH + 10.050001), 11),
         (logout(users=("ada", "bob")), Token("ada", "new", EPOCH + 10.02), 11),
         (logout(), Token("ada", "whole", EPOCH + 10), 11),
+        (logout("session", "a1"), AGAIN, 21),
+        (logout("others", "a1"), REFRESHED, 21),
+        (logout(), Token("ada", "a1", EPOCH + 20, EPOCH + 10), 21),
     ],
     ids=[
         "concurrent",
@@ -154,6 +169,9 @@ def test_every_way_to_show_a_token_counts(kind: str) -> None:
         "an-instant-later",
         "issued-meanwhile",
         "same-second",
+        "login-again",
+        "kept-refreshed",
+        "login-in-the-same-second",
     ],
 )
 def test_a_token_that_may_live_may_be_accepted(made: Logout, token: Token, start: float) -> None:
@@ -333,6 +351,15 @@ def test_a_login_an_instant_after_a_logout_must_live() -> None:
     """A token that is newer than the logout's own time is not refused."""
     fresh = Token("ada", "new", EPOCH + 10.050001)
     assert broken(logouts=[logout()], checks=[check(fresh, 11, "token_revoked")]) == ["P3"]
+
+
+@pytest.mark.parametrize("code", ["token_revoked", "token_too_old", "login_required"])
+@pytest.mark.parametrize("made", [logout("session", "a1"), logout()], ids=["session", "all"])
+def test_a_login_again_under_the_same_id_must_live(made: Logout, code: str) -> None:
+    """A logout ends the logins up to it, not the id: neither it nor they explain a refusal."""
+    checks = [check(ADA, 5), check(REFRESHED, 21, "login_required"), check(AGAIN, 22, code)]
+    assert broken(logouts=[made], checks=checks) == ["P3"]
+    assert not broken(logouts=[made], checks=checks[:2])
 
 
 # ---- P4 ----
