@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 import structlog
 from aiohttp import web
 
+from hub.access.administrators import Administrators
 from hub.access.authority import Authority
 from hub.access.client import read_client
 from hub.access.issuers import Issuers
@@ -173,6 +174,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         store=store,
         issuers=issuers,
         authority=authority,
+        administrators=Administrators(
+            settings.admin_credentials,
+            settings.admin_token.get_secret_value() if settings.admin_token else None,
+        ),
         logouts=logouts,
         metrics=metrics,
         limits=limits,

@@ -14,11 +14,13 @@ from aiohttp import web
 
 from hub import commands
 from hub import doctor as doctor_module
+from hub.access.administrators import make_credential
 from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
 from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
+from hub.core.rights import Right, check_name
 from hub.inspection.command import inspect
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError, load_settings
@@ -139,6 +141,37 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
             scope=scope,
         )
     )
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([right.value for right in Right]),
+    help="What it is for; several by repeating it.  [default: all]",
+)
+@as_json
+def admin_token(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a credential called NAME for admin calls, and print it: it is kept nowhere.
+
+    \b
+    logout-hub admin-token helpdesk --scope logout --scope read
+    """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    rights = tuple(dict.fromkeys(map(Right, scopes))) or tuple(Right)
+    made, entry = make_credential(name, rights)
+    if as_json:
+        click.echo(json.dumps({"token": made, "entry": entry}))
+    else:
+        click.echo("For whoever calls, and for nobody else:", err=True)
+        click.echo(made)
+        click.echo("For HUB_ADMIN_TOKENS of every replica, beside others with a comma:", err=True)
+        click.echo(entry)
 
 
 @main.command()

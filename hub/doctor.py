@@ -231,10 +231,9 @@ async def refuse_unsafe(settings: Settings) -> None:
 
 def _examine_settings(settings: Settings) -> list[Finding]:
     findings = []
-    if settings.admin_token is None:
-        findings.append(
-            Finding("admin", "fair", "HUB_ADMIN_TOKEN is not set: no admin calls by it")
-        )
+    if settings.admin_token is None and not settings.admin_tokens:
+        detail = "neither HUB_ADMIN_TOKENS nor HUB_ADMIN_TOKEN is set: no admin calls by them"
+        findings.append(Finding("admin", "fair", detail))
     if settings.redis_url is not None and settings.shared_secret is None:
         detail = "HUB_BUS_SECRET is not set: who may publish on Redis may end any socket"
         findings.append(Finding("bus", "fair", detail))

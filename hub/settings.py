@@ -28,6 +28,7 @@ from redis.asyncio.cluster import RedisCluster
 from hub.core.claims import is_name
 from hub.core.issuers import ASYMMETRIC, check_address
 from hub.core.rate import Rate, read_rate
+from hub.core.rights import Credential, read_credentials
 from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
@@ -205,6 +206,9 @@ class Settings(BaseSettings):
         description="name of this replica; unset: random",
     )
     admin_token: SecretStr | None = Field(None, description="bearer token of admin calls")
+    admin_tokens: Texts = Field(
+        (), description="more of them, as NAME:SHA256HEX:SCOPE+SCOPE; see logout-hub admin-token"
+    )
     bus_secret: SecretStr | None = Field(
         None,
         description="secret that signs what replicas publish; unset: derived from the admin token "
@@ -306,6 +310,10 @@ class Settings(BaseSettings):
     def _check_edges(self) -> Self:
         if self.admin_token is not None and len(self.admin_token.get_secret_value()) < 16:
             raise ValueError("HUB_ADMIN_TOKEN must have at least 16 characters")
+        try:
+            read_credentials(self.admin_tokens)
+        except ValueError as error:
+            raise ValueError(f"HUB_ADMIN_TOKENS: {error}") from None
         if self.bus_secret is not None and len(self.bus_secret.get_secret_value()) < 16:
             raise ValueError("HUB_BUS_SECRET must have at least 16 characters")
         if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:
@@ -326,6 +334,11 @@ class Settings(BaseSettings):
         """The algorithms that are accepted, with the default for the kind of key."""
         is_set = self.jwt_secret is None and self.jwt_public_key is None
         return self.jwt_algorithms or (ASYMMETRIC if is_set else self._suiting[:1])
+
+    @property
+    def admin_credentials(self) -> tuple[Credential, ...]:
+        """What HUB_ADMIN_TOKENS names."""
+        return read_credentials(self.admin_tokens)
 
     @property
     def shared_secret(self) -> str | None:

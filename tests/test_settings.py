@@ -95,6 +95,10 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_ADMIN_TOKENS": (
+        f"ops:{'a' * 64}:logout+read, bi:{'b' * 64}:feed",
+        (f"ops:{'a' * 64}:logout+read", f"bi:{'b' * 64}:feed"),
+    ),
     "HUB_BUS_SECRET": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
     "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
     "HUB_ADMIN_PORT": ("9090", 9090),
@@ -251,6 +255,18 @@ MALFORMED = {
     "HUB_TRANSPORTS": [",", "sse", "websocket,sse", "WebSocket"],
     "HUB_JWT_ALGORITHMS": ["none", "HS", "hs256", "RS256,none", "RS256 ES256", "*"],
     "HUB_ADMIN_TOKEN": ["short", "x" * 15],
+    "HUB_ADMIN_TOKENS": [
+        "sesame-sesame-sesame",
+        f"ops:{'a' * 63}:logout",
+        f"ops:{'a' * 64}",
+        f"ops:{'a' * 64}:",
+        f"ops:{'a' * 64}:logout+",
+        f"ops:{'a' * 64}:everything",
+        f"admin:{'a' * 64}:logout",
+        f"o ps:{'a' * 64}:logout",
+        f"ops:{'a' * 64}:logout,ops:{'b' * 64}:read",
+        f"ops:{'a' * 64}:logout,bi:{'A' * 64}:read",
+    ],
     "HUB_BUS_SECRET": ["short", "x" * 15],
 }  # fmt: skip
 

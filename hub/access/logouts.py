@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import structlog
@@ -30,8 +29,11 @@ class Logouts:
         self._store = store
         self._metrics = metrics
 
-    async def write(self, command: Command, by: Literal["user", "admin", "loss"]) -> Receipt:
-        """Write one logout and return its receipt; raises as `Store.end` does."""
+    async def write(self, command: Command, by: str) -> Receipt:
+        """Write one logout and return its receipt; raises as `Store.end` does.
+
+        ``by`` is for the log: ``user``, ``loss``, or the name of an administrator.
+        """
         try:
             receipt = await self._store.end(command)
         except RateLimited:
@@ -108,7 +110,9 @@ class Logouts:
             return await self.read(receipt.logout.id, user, wait)
         return receipt
 
-    async def write_all(self, commands: Sequence[Command], claim: Command | None) -> list[Receipt]:
+    async def write_all(
+        self, commands: Sequence[Command], claim: Command | None, by: str
+    ) -> list[Receipt]:
         """Write an administrator's logouts, a bounded number at once.
 
         ``claim`` takes the idempotency key for all of them together, before any is written.
@@ -124,7 +128,7 @@ class Logouts:
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]
-            receipts += await asyncio.gather(*(self.write(command, "admin") for command in chunk))
+            receipts += await asyncio.gather(*(self.write(command, by) for command in chunk))
         return receipts
 
 

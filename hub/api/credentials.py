@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-
 from aiohttp import web
 
+from hub.access.administrators import Administrator, administrator_of
 from hub.access.authority import Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
+from hub.core.rights import Right
 from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -91,42 +91,50 @@ async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked 
         return await identify(request), refusal
 
 
-async def require_admin(request: web.Request) -> None:
-    """Let administrators through: by the admin token, or by a JWT with its scope.
+async def require_admin(request: web.Request, *rights: Right) -> Administrator:
+    """Let administrators through who have one of ``rights``; asked for none, who have all.
 
     Raises:
-        Forbidden: when the caller is somebody else.
+        Forbidden: when the caller is somebody else, or may not do this.
     """
-    if not await _is_administrator(request):
+    administrator = await _find_administrator(request)
+    if administrator is None:
         raise Forbidden("administrators only")
+    if not administrator.may(*rights):
+        needed = " or ".join(rights) or "every scope"
+        raise Forbidden(f"this credential has not the scope that it takes: {needed}")
+    return administrator
 
 
-async def is_admin(request: web.Request) -> bool:
-    """Tell whether the caller is an administrator; one whose session is over is not."""
+async def is_admin(request: web.Request, *rights: Right) -> bool:
+    """Tell whether the caller is an administrator for all users who has one of ``rights``.
+
+    One whose session is over is not.
+
+    Raises:
+        Forbidden: when it is a credential of an administrator's, for something else.
+    """
+    administrator = request.app[PARTS].administrators.find(read_token(request))
+    if administrator is not None:
+        return bool(await require_admin(request, *rights))
     try:
-        return await _is_administrator(request)
+        administrator = await _find_administrator(request)
     except TokenRevoked:
         return False
+    return administrator is not None and not administrator.one_user and administrator.may(*rights)
 
 
-async def _is_administrator(request: web.Request) -> bool:
-    limit = request.app[PARTS].limits.admin
-    if _has_admin_token(request):
-        limit.take("HUB_ADMIN_TOKEN")
-        return True
-    caller = await admit_uncounted(request)
-    if caller.is_admin:
-        limit.take(caller.identity.user)
-    else:
-        _count(request, caller.identity)
-    return caller.is_admin
-
-
-def _has_admin_token(request: web.Request) -> bool:
-    token, expected = read_token(request), request.app[PARTS].settings.admin_token
-    return expected is not None and hmac.compare_digest(
-        token.encode(errors="surrogateescape"), expected.get_secret_value().encode()
-    )
+async def _find_administrator(request: web.Request) -> Administrator | None:
+    parts = request.app[PARTS]
+    administrator = parts.administrators.find(read_token(request))
+    if administrator is None:
+        caller = await admit_uncounted(request)
+        administrator = administrator_of(caller)
+        if administrator is None:
+            _count(request, caller.identity)
+            return None
+    parts.limits.admin.take(administrator.name)
+    return administrator
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from hub.access.administrators import Administrators
 from hub.access.authority import Authority
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
@@ -26,6 +27,7 @@ class Parts:
     store: Store
     issuers: Issuers
     authority: Authority
+    administrators: Administrators
     logouts: Logouts
     metrics: Metrics
     limits: Limits

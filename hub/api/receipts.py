@@ -9,6 +9,7 @@ from hub.api.credentials import admit_or_repeat, is_admin
 from hub.api.parts import PARTS
 from hub.api.problem import render
 from hub.api.views import view_many
+from hub.core.rights import Right
 from hub.core.wire import describe_receipt
 from hub.errors import NotFound
 
@@ -22,7 +23,7 @@ async def get_logout(request: web.Request) -> web.Response:
     """
     logout_id, wait = request.match_info["id"], read_wait(request.query.get("wait"))
     user = None
-    if not await is_admin(request):
+    if not await is_admin(request, Right.READ, Right.LOGOUT):
         caller, refusal = await admit_or_repeat(request)
         if refusal is not None and (refusal.logout is None or refusal.logout.id != logout_id):
             raise refusal
