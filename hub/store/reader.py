@@ -1,11 +1,11 @@
 """Reads the log of all partitions: live from their channels, and surely from their streams.
 
 The channels are fast and may lose what is published; the streams lose nothing that Redis kept. So
-the reader subscribes first, then reads every stream from where it was, then takes what the
-channels bring, and looks at the streams again every `CHECK_INTERVAL` seconds. What comes both ways
-is told apart by the entry's id, and what the channel left out by the id that should have gone
-before. What the reader concludes from an entry that should be there is said in
-`hub.core.position`.
+the reader subscribes, then reads every stream from where it was, then takes what the channels
+bring, and looks at the streams again every `CHECK_INTERVAL` seconds: also while it cannot
+subscribe. What comes both ways is told apart by the entry's id, and what the channel left out by
+the id that should have gone before. What the reader concludes from an entry that should be there
+is said in `hub.core.position`.
 """
 
 from __future__ import annotations
@@ -143,21 +143,25 @@ class LogReader:
         self._pushed = pushed
         link = Link(self._keep, lambda link: pushed.put_nowait(None))
         clock = asyncio.get_running_loop().time
+        subscribing: asyncio.Task[None] | None = None
         try:
             await self._refuse_eviction()
-            await self._subscribe(link)
+            subscribing = asyncio.create_task(self._subscribe(link))
+            await asyncio.wait([subscribing], timeout=CHECK_INTERVAL / 4)
+            # A channel that cannot be had does not keep from looking: the log is the sure path.
+            while not subscribing.done():
+                async for event in self._look():
+                    yield event
+                await asyncio.wait([subscribing], timeout=CHECK_INTERVAL)
+            subscribing.result()
             heard_at = clock()
             policy_at = clock() + POLICY_INTERVAL
             while True:
                 if clock() >= policy_at:
                     await self._refuse_eviction()
                     policy_at = clock() + POLICY_INTERVAL
-                is_whole = True
-                async for event in self._check():
-                    is_whole = is_whole and not isinstance(event, Loss)
+                async for event in self._look():
                     yield event
-                if is_whole:
-                    yield Confirmed()
                 next_look = clock() + CHECK_INTERVAL
                 await self._route.command("PUBLISH", self._probe, "")
                 while (message := await self._next(next_look)) is not LOOK:
@@ -175,8 +179,19 @@ class LogReader:
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"the log cannot be followed ({type(error).__name__})") from error
         finally:
+            if subscribing is not None and not subscribing.cancel() and not subscribing.cancelled():
+                subscribing.exception()  # which was raised already, or does not matter any more
             self._pushed = None
             link.abort()
+
+    async def _look(self) -> AsyncGenerator[Event]:
+        """Read every stream on, and say when that confirms that all was heard."""
+        is_whole = True
+        async for event in self._check():
+            is_whole = is_whole and not isinstance(event, Loss)
+            yield event
+        if is_whole:
+            yield Confirmed()
 
     def _keep(self, message: Any) -> None:
         if isinstance(message, list) and len(message) == 3 and message[0] == b"message":
@@ -276,7 +291,7 @@ class LogReader:
         entries: list[Any] = [None] * PAGE
         while len(entries) == PAGE:
             sought = list(part.written)
-            seen, last, entries = await self._look(part, sought)
+            seen, last, entries = await self._ask(part, sought)
             epoch = seen.epoch or ""
             match weigh(part.position, seen):
                 case Verdict.MEND:
@@ -296,7 +311,7 @@ class LogReader:
                 part.advance(entry.decode())
                 events.append(_replayed(fields, part.names.part))
 
-    async def _look(self, part: _Part, sought: list[str]) -> tuple[Log, str, list[Any]]:
+    async def _ask(self, part: _Part, sought: list[str]) -> tuple[Log, str, list[Any]]:
         known = part.position
         epoch, last, there, past, entries = await self._route.call(
             part.names.part,

@@ -198,7 +198,10 @@ class Device(asyncio.Protocol):
         if self.done.is_set():
             return
         self.done.set()
-        self._finish("lost")
+        if by == "hub":
+            self._finish("lost")
+        # Who hangs up before the answer, as at the end of a run, has nothing to say of it.
+        self.answered.set()
         if self.record is not None:
             self.record.closed, self.record.closed_by = time.monotonic(), by
         for answer in self._acks.values():

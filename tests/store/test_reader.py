@@ -18,6 +18,7 @@ from hub.store.base import Command, Confirmed, Event, Gap, Loss, Visit
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
+from tests.faults.proxy import Proxy
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
@@ -480,3 +481,20 @@ async def test_keys_that_were_evicted_are_a_loss(
         await listener.until(lambda: listener.count(Loss) > 0)
         with pytest.raises(Unavailable):
             await store.look(identity())
+
+
+async def test_logouts_are_found_while_the_channel_cannot_be_had(own_redis: RedisServer) -> None:
+    """A subscription that is not answered keeps nobody from the log: nothing waits for it."""
+    async with (
+        Proxy(own_redis.port) as proxy,
+        RedisStore(f"redis://127.0.0.1:{proxy.port}/0", lifetime=LIFETIME) as store,
+    ):
+        proxy.set(deaf=True)
+        async with listening(store) as listener:
+            for count, name in enumerate(("one", "two", "three"), 1):
+                await write(store, name)
+                heard = await listener.hear(count)
+                assert (heard[-1].logout.id, heard[-1].is_live) == (name, False)
+                await listener.confirmed()
+            proxy.set()
+            await listener.confirmed()
