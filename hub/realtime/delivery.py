@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ PACE = 0.25
 REPORT_EVERY = 1.0
 EXPIRED = Reason.EXPIRED
 
+Item = TypeVar("Item")
 Told: TypeAlias = tuple[str, State, tuple[str, ...]]
 """A socket's session, what became of it, and what its client could not clear."""
 
@@ -52,6 +53,19 @@ class Transport(Protocol):
     def cut(self, sid: str) -> None:
         """End a socket for good."""
         ...
+
+
+def spread_evenly(told: Sequence[Item], steps: int) -> dict[int, list[Item]]:
+    """Return what is due at each step, evenly and in no order, with none at most steps.
+
+    A logout of everyone is many such parts, one for each partition on each replica, and most are
+    small: each takes places of its own along the whole way, so that all together are even as well.
+    """
+    batches: dict[int, list[Item]] = {}
+    for place, item in enumerate(random.sample(told, len(told))):
+        at = (place + random.random()) / len(told)  # noqa: S311 - a pace
+        batches.setdefault(min(steps - 1, int(at * steps)), []).append(item)
+    return batches
 
 
 class Delivery:
@@ -141,12 +155,13 @@ class Delivery:
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
             await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
+        batches = spread_evenly(told, steps)
         reported = began
         for step in range(steps):
             if self._stops.is_set():
                 # Those who are left connect elsewhere, and are refused there.
                 break
-            batch = [connection for connection in told[step::steps] if not connection.gone]
+            batch = [connection for connection in batches.get(step, ()) if not connection.gone]
             if batch:
                 work = _Round(self._transport, self._metrics, batch)
                 rounds.add(asyncio.create_task(work.run(logout, self._grace)))
