@@ -38,6 +38,7 @@ def main() -> None:
 
 
 main.add_command(commands.logout)
+main.add_command(commands.receipt)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
 main.add_command(inspect)

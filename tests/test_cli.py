@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
 from tests.ports import free_port
+from tests.realtime.raw import raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
@@ -327,6 +329,30 @@ async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: 
     ended = await command("logout", "--everyone", "--json", "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN)
     assert json.loads(ended.out)["everyone"] is True
     assert (await hub.call("GET", "/session", tokens["bob"])).status == 401
+
+
+async def test_the_bar_counts_against_everybody_from_the_start(hub: Replica) -> None:
+    """It is not full before the last device was told; then each device can be named."""
+    async with AsyncExitStack() as stack:
+        for name in ("ada", "grace", "eve", "bob"):
+            raw = await stack.enter_async_context(raw_socket(hub))
+            await raw.connect(token(name, "s"), device=f"Phone of {name}")
+        ended = await command(
+            "logout", "--everyone", "--spread", "3", "--wait", "--json",
+            "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN,
+        )  # fmt: skip
+    done = json.loads(ended.out)
+    assert (done["states"], done["waiting"], done["complete"]) == ({"notified": 4}, 0, True)
+    given = ("--url", hub.url)
+    listed = await command("receipt", done["id"], *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert sorted(line.split()[1] for line in listed.out.splitlines()) == [
+        "ada", "bob", "eve", "grace"
+    ]  # fmt: skip
+    assert "Phone of eve" in listed.out
+    none = await command("receipt", done["id"], "--state", "cut", *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert (none.out, none.err.strip()) == ("", "no sessions are cut")
+    unknown = await command("receipt", "none", *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert (unknown.code, "404" in unknown.err) == (1, True)
 
 
 async def test_the_address_of_the_hub_comes_from_the_settings(hub: Replica) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import msgspec
 
-from hub.core.model import Identity, Receipt, Session, seconds
+from hub.core.model import Identity, Outcome, Receipt, Session, seconds, split_user_key
+from hub.core.receipt import count_states
 
 
 class SessionView(msgspec.Struct):
@@ -66,7 +65,8 @@ class ReceiptView(msgspec.Struct):
 class ManyReceiptView(msgspec.Struct):
     """A logout of several users (``users``: how many) or of everyone, that was written.
 
-    ``states`` counts the users' sessions by what became of them, or everyone's sockets.
+    ``states`` counts the sessions by what became of them, of everyone those that held a socket.
+    ``waiting`` is how many of them are still being told.
     """
 
     id: str
@@ -77,7 +77,23 @@ class ManyReceiptView(msgspec.Struct):
     users: int | None
     everyone: bool
     states: dict[str, int]
+    waiting: int
     complete: bool
+
+
+class EndedView(OutcomeView, kw_only=True):
+    """One session of a logout with whose it is; ``waiting``, and true, while it is being told."""
+
+    user: str
+    iss: str
+    waiting: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class EndedPageView(msgspec.Struct):
+    """Sessions of a logout; ``next`` is the ``after`` of the next page, null on the last."""
+
+    sessions: list[EndedView]
+    next: str | None
 
 
 class StatusView(msgspec.Struct):
@@ -99,8 +115,6 @@ class ProblemView(msgspec.Struct):
 def view_many(receipt: Receipt) -> ManyReceiptView:
     """Return the view of a receipt of several users, or of everyone."""
     logout = receipt.logout
-    counts = Counter(outcome.state.value for outcome in receipt.sessions)
-    counts.update({state.value: count for state, count in receipt.sockets.items()})
     everyone = logout.user is None
     return ManyReceiptView(
         id=logout.id,
@@ -110,8 +124,23 @@ def view_many(receipt: Receipt) -> ManyReceiptView:
         message=logout.message,
         users=None if everyone else receipt.users,
         everyone=everyone,
-        states=dict(counts),
+        states={state.value: count for state, count in count_states(receipt).items()},
+        waiting=receipt.waiting,
         complete=receipt.complete,
+    )
+
+
+def view_ended(outcome: Outcome) -> EndedView:
+    """Return a session of a logout, for administrators."""
+    iss, user = split_user_key(outcome.user or "")
+    return EndedView(
+        sid=outcome.sid,
+        device=outcome.device,
+        state=outcome.state.value,
+        failed=list(outcome.failed) or msgspec.UNSET,
+        user=user,
+        iss=iss,
+        waiting=True if outcome.waiting else msgspec.UNSET,
     )
 
 
