@@ -26,6 +26,8 @@ PING_FRAME = encode_text(PING)
 
 MAX_PACKETS = 128
 MAX_WAITING = 64
+LATE = 0.5
+"""Seconds in which what a client sent before it went may arrive after it."""
 
 reason = StockServer.reason
 
@@ -35,6 +37,8 @@ class Heart(enum.Enum):
 
     RESTING = enum.auto()
     PINGED = enum.auto()
+    LOST = enum.auto()
+    """The poll was aborted."""
     ANSWERED = enum.auto()
 
 
@@ -42,8 +46,9 @@ class Socket:
     """One session of the engine.
 
     A session polls until it is upgraded. While it polls, what is sent waits in ``outbox`` for the
-    next poll; ``poll`` is the one that waits meanwhile. ``waiting`` holds messages that came while
-    an earlier one is still being handled, so that they are handled in order.
+    next poll; ``poll`` is the one that waits meanwhile, for whether it is to be answered.
+    ``waiting`` holds messages that came while an earlier one is still being handled, so that they
+    are handled in order.
     """
 
     __slots__ = (
@@ -70,7 +75,7 @@ class Socket:
         self.probe: WebSocket | None = None
         self.probed = False
         self.outbox: list[str] = []
-        self.poll: asyncio.Future[None] | None = None
+        self.poll: asyncio.Future[bool] | None = None
         self.waiting: deque[str] | None = None
         self.heart = Heart.RESTING
         self.intake = Intake()
@@ -111,7 +116,24 @@ class Socket:
     def answer_poll(self) -> None:
         """Let the poll that waits go home with what there is."""
         if self.poll is not None and not self.poll.done():
-            self.poll.set_result(None)
+            self.poll.set_result(True)
+
+    def on_poll_lost(self) -> None:
+        """Note that the client aborted its poll: it is gone, unless it polls again at once.
+
+        What it has sent before may still be on its way, an acknowledgement for one.
+        """
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(False)
+            self.poll = None
+            if self.closing is None:
+                self.heart = Heart.LOST
+                self.server.wheel.put(self, LATE)
+
+    def revive(self) -> None:
+        """Note that a client is there after all whose poll was aborted."""
+        if self.heart is Heart.LOST and self.closing is None:
+            self.rest(self.server.ping_interval)
 
     def receive(self, packet: str) -> bool:
         """Take a packet from the client; False when it is none that a client may send."""
@@ -160,12 +182,13 @@ class Socket:
             self.answer_poll()
         elif text == UPGRADE and self.probed:
             self.probe, self.websocket = None, websocket
+            self.revive()
             for packet in self.outbox:
                 websocket.send(encode_text(packet))
             self.outbox.clear()
             self.answer_poll()
             if self.closing is not None:
-                websocket.close(self.closing)
+                self.close_websocket(websocket, self.closing)
         else:
             websocket.close(NORMAL)
             self.probe = None
@@ -191,6 +214,8 @@ class Socket:
             self.heart = Heart.PINGED
             self.send(PING, PING_FRAME)
             self.server.wheel.put(self, self.server.ping_timeout)
+        elif self.heart is Heart.LOST:
+            self.end(reason.TRANSPORT_CLOSE)
         elif self.heart is Heart.ANSWERED:
             self.rest(self.server.ping_interval - self.server.ping_timeout)
         else:
@@ -211,13 +236,20 @@ class Socket:
         self.closing = code
         self.server.wheel.put(self, CLOSE_TIMEOUT)
         if self.websocket is not None:
-            self.websocket.close(code, encode_text(last) if last else b"")
+            self.close_websocket(self.websocket, code, last)
         else:
             self.outbox += [last] if last else []
             if why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
                 self.outbox.append(CLOSE)
         self.answer_poll()
         self.server.spawn(self.server.trigger("disconnect", self.sid, why))
+
+    def close_websocket(self, websocket: WebSocket, code: int, last: str = "") -> None:
+        """Close in order, or hang up on whoever is to connect again (`GOING_AWAY`)."""
+        if code == GOING_AWAY:
+            websocket.hang_up()
+        else:
+            websocket.close(code, encode_text(last) if last else b"")
 
     def cut(self) -> None:
         """Cut whatever connection there is."""

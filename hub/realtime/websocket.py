@@ -257,6 +257,18 @@ class WebSocket(asyncio.Protocol):
             self._transport.write(last + encode_frame(Kind.CLOSE, code.to_bytes(2, "big")))
             self._terms.wheel.put(self, CLOSE_TIMEOUT)
 
+    def hang_up(self) -> None:
+        """End the connection without a close frame, as a network that fails, once all is sent.
+
+        Every client connects again after that. Some, the Java client for one, do not react to a
+        close frame, and miss the connection only when no ping comes.
+        """
+        if not self._closing and self._transport is not None:
+            self._closing = True
+            self._terms.wheel.put(self, CLOSE_TIMEOUT)
+            self._deafen()
+            self._leave()
+
     def abort(self) -> None:
         """Cut the connection at once, whatever still waits to be sent."""
         if self._transport is not None:

@@ -310,6 +310,16 @@ async def test_a_cookie_may_read_from_anywhere_and_change_from_its_site_only(hub
 async def test_allowed_origins_may_read_answers_and_others_may_not(hub: Replica) -> None:
     """CORS names an allowed origin with credentials, on answers, errors and preflights."""
     headers = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+    asked = {**headers, "Access-Control-Request-Headers": "authorization,x-device"}
+    polling = await hub.call("OPTIONS", "/socket.io/?EIO=4&transport=polling", headers=asked)
+    assert polling.status == 204
+    assert polling.headers["Access-Control-Allow-Origin"] == APP
+    assert "Authorization" in polling.headers["Access-Control-Allow-Headers"]
+    assert polling.headers["Access-Control-Allow-Headers"].endswith("authorization,x-device")
+    stranger = {**asked, "Origin": "https://evil.example"}
+    refused = await hub.call("OPTIONS", "/socket.io/?EIO=4&transport=polling", headers=stranger)
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert "x-device" not in str(refused.headers)
     preflight = await hub.call("OPTIONS", "/logout", headers=headers)
     assert preflight.status == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == APP

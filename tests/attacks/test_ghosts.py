@@ -57,7 +57,7 @@ async def test_another_namespace_is_refused_and_hides_nobody(hub: Replica) -> No
     """A CONNECT to a namespace that is not there leaves the socket within a logout's reach."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
-        for packet in ("40/x,", "40/x,{}", "40"):
+        for packet in ("40/x,", "40/x,{}"):
             await raw.send(packet)
             assert str(await raw.receive()).startswith("44")
         await admin_logout(hub, user="ada")
@@ -97,7 +97,7 @@ async def test_what_follows_connect_in_one_payload_does_no_harm(
     body = "\x1e".join([first, *[after] * 63])
     assert (await hub.call("POST", address, data=body.encode())).status in (200, 400)
     answer = await hub.call("GET", address)
-    assert answer.status in (200, 400)
+    assert answer.status in (200, 400, 429)
     async with raw_socket(hub) as raw:
         await pour(raw, [first, *[after] * 63])
         assert str(await raw.receive())[:2] in ("40", "44", "No")
