@@ -18,7 +18,15 @@ from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
-from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
+from hub.console import (
+    BadSetting,
+    address,
+    as_json,
+    complete_address,
+    run,
+    setting_options,
+    settings_or_stop,
+)
 from hub.inspection.command import inspect
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError, load_settings
@@ -143,16 +151,18 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
 
 
 @main.command()
-@click.option("--url", metavar="URL", help="A running hub, to ask what its tokens are like.")
+@click.option("--url", metavar="URL", help="A running hub, to look at from outside.")
 @as_json
 def doctor(url: str | None, as_json: bool) -> None:
     """Check settings, issuers, store and clock, and say what to mend.
 
-    With --url it also asks a running hub whether its tokens name their logins. Exits with 1 when
+    With --url it also looks at a running hub from outside: whether it answers, and whether its
+    tokens name their logins. Exits with 1 when
     anything is bad.
     """
     try:
-        findings = run(doctor_module.examine(load_settings(), url))
+        running = None if url is None else complete_address(url)
+        findings = run(doctor_module.examine(load_settings(), running))
     except SettingsError as error:
         findings = [doctor_module.Finding("settings", "bad", str(error))]
     if as_json:

@@ -372,6 +372,8 @@ async def test_what_the_hub_refuses_fails_in_one_line(hub: Replica) -> None:
     for ended, status in ((wrong, "401"), (unclear, "400")):
         assert (ended.code, ended.out) == (1, "")
         assert status in one_line(ended.err)
+        assert ("HUB_ADMIN_TOKEN is not the one" in ended.err) == (status == "401")
+        assert "JWT" not in ended.err or "neither" in ended.err
         assert "wrong-wrong" not in ended.err
         assert ADMIN not in ended.err
 
@@ -449,6 +451,29 @@ async def test_a_host_that_is_not_ours_is_one_clear_line() -> None:
     ended = await command("serve", "--host", "192.0.2.1", "--port", "0", **KEYED)
     assert (ended.code, ended.out) == (1, "")
     assert "192.0.2.1" in one_line(ended.err)
+
+
+async def test_a_redis_that_refuses_the_password_is_said_once(own_redis: RedisServer) -> None:
+    """With its address and without the password; not several times a second."""
+    with own_redis.client() as client:
+        client.config_set("requirepass", "open-sesame")
+    url = own_redis.url.replace("//", "//:wrong-sesame@")
+    async with started("serve", "--port", "0", HUB_REDIS_URL=url, HUB_JWT_SECRET=SECRET) as process:
+        await line_with(process.stderr, "state in Redis")
+        await asyncio.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = (await process.stderr.read()).decode()
+    assert said.count("logouts are not heard") <= 1
+    assert said.count("the lease was not renewed") <= 1
+    assert "sesame" not in said
+
+
+async def test_an_address_needs_no_scheme(hub: Replica) -> None:
+    """As one types it."""
+    url = hub.url.removeprefix("http://")
+    ended = await command("sessions", "ada", "--json", "--url", url, HUB_ADMIN_TOKEN=ADMIN)
+    assert (ended.code, json.loads(ended.out)) == (0, {"sessions": []})
 
 
 async def test_a_hub_whose_redis_is_down_starts_and_stops_all_the_same() -> None:

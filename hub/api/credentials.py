@@ -10,8 +10,16 @@ from hub.access.authority import Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
-from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
+from hub.errors import (
+    Forbidden,
+    InvalidRequest,
+    OriginNotAllowed,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+)
 
+JWT_DOTS = 2
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -97,6 +105,8 @@ async def require_admin(request: web.Request) -> None:
     Raises:
         Forbidden: when the caller is somebody else.
     """
+    if not _has_admin_token(request) and read_token(request).count(".") != JWT_DOTS:
+        raise TokenInvalid("neither the hub's HUB_ADMIN_TOKEN nor a signed JWT")
     if not await _is_administrator(request):
         raise Forbidden("administrators only")
 
