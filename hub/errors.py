@@ -76,7 +76,10 @@ class TokenRevoked(Unauthorized):
 
 
 class TokenTooOld(Unauthorized):
-    """The token was issued in the same instant as a logout, so that it may be older."""
+    """The token was issued in the same instant as a logout, so that it may be older.
+
+    It stays so. ``retry_after`` says when a token can be had that is surely newer.
+    """
 
     code, title = "token_too_old", "The token was issued in the same instant as a logout"
 
