@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +19,7 @@ from hub import commands
 from hub import doctor as doctor_module
 from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
+from hub.api.parts import PARTS
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
 from hub.console import (
@@ -85,6 +89,26 @@ def _tell(settings: Settings, text: str) -> None:
         click.echo(text, err=True)
 
 
+def _explain_commands(given: Settings, settings: Settings, where: str) -> str:
+    """Return how to call this program from another terminal, for the demo.
+
+    A token that was made for it is of this run and this machine alone; one that was set is secret.
+    """
+    name = Path(sys.argv[0])
+    program = "logout-hub" if shutil.which("logout-hub") == str(name) else str(name)
+    if name.name == "__main__.py":
+        program = f"{sys.executable} -m hub"
+    token = "…    # as it is set here"
+    if given.admin_token is None and settings.admin_token is not None:
+        token = settings.admin_token.get_secret_value()
+    return (
+        "  From another terminal, in the same folder:\n"
+        f"    export HUB_ADMIN_TOKEN={token}\n"
+        f"    {program} sessions ada --url {where}\n"
+        f"    {program} logout ada --url {where}\n"
+    )
+
+
 def _calm_the_collector() -> None:
     # What was loaded at the start stays, so it need not be looked through again and again; and
     # sockets that come in thousands are no garbage.
@@ -111,6 +135,7 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
             click.secho("\n  logout-hub demo", bold=True, err=True)
             click.secho("  For trying out only: anybody on this machine gets a token.", err=True)
             click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
+            click.echo(_explain_commands(settings, app[PARTS].settings, where), err=True)
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"

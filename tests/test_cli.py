@@ -413,6 +413,21 @@ async def test_serve_serves_until_it_is_asked_to_stop() -> None:
     assert SECRET not in told + err.decode()
 
 
+async def test_the_demo_says_how_to_call_the_command() -> None:
+    """What it prints works in another terminal; a token that was set is not printed."""
+    async with started("serve", "--demo", "--port", "0") as process:
+        export = await line_with(process.stderr, "export HUB_ADMIN_TOKEN=")
+        line = await line_with(process.stderr, " sessions ada --url ")
+        given = {"HUB_ADMIN_TOKEN": export.strip().partition("=")[2]}
+        asked = await asyncio.create_subprocess_shell(
+            line, env=environment(given), cwd=ROOT, stdout=-1, stderr=-1
+        )
+        _, err = await asked.communicate()
+        assert (asked.returncode, err.decode().strip()) == (0, "ada has no sessions")
+    async with started("serve", "--demo", "--port", "0", HUB_ADMIN_TOKEN=ADMIN) as process:
+        assert ADMIN not in await line_with(process.stderr, "export HUB_ADMIN_TOKEN=")
+
+
 async def test_the_demo_needs_no_settings() -> None:
     """It says where to go and that it is a demo, serves the page, and mints tokens."""
     async with started("serve", "--demo", "--port", "0") as process:

@@ -42,6 +42,7 @@ def suit_demo(settings: Settings) -> Settings:
         raise SettingsError("HUB_JWT_SECRET: the demo needs a secret to sign tokens with")
     own = [f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
     changes: dict[str, Any] = {
+        "admin_token": settings.admin_token or SecretStr(secrets.token_urlsafe(16)),
         "jwt_secret": settings.jwt_secret or SecretStr(secrets.token_hex(32)),
         "cookie_name": settings.cookie_name or COOKIE,
         "login_url": settings.login_url or "/demo/login",
