@@ -188,7 +188,12 @@ describe("refusals", { concurrency: true }, () => {
   test("a login that was ended clears, and the app is told to have people log in anew", async (t) => {
     const hub = await startHub(t);
     const logout = { ...LOGOUT, reauthenticate: true };
-    const tries = refuse(hub.io, () => ({ code: "login_required", retryable: false, logout }));
+    const tries = refuse(hub.io, () => ({
+      code: "login_required",
+      title: "",
+      retryable: false,
+      logout,
+    }));
     const { client, storage, told } = startClient(t, hub, { token: () => "the same login's" });
     await until("the app to be told", () => told.length === 1);
     assert.deepEqual(told, [logout]);
@@ -202,7 +207,9 @@ describe("refusals", { concurrency: true }, () => {
     const hub = await startHub(t);
     let early = true;
     refuse(hub.io, () =>
-      early ? { code: "token_not_yet_valid", retryable: true, retry_after: 1 } : undefined,
+      early
+        ? { code: "token_not_yet_valid", title: "", retryable: true, retry_after: 1 }
+        : undefined,
     );
     const { client, storage, errors } = startClient(t, hub);
     await reaches(client, "disconnected");

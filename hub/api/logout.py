@@ -19,7 +19,7 @@ from hub.settings import Settings
 from hub.store.base import Command
 
 # Never "cookies": it takes those of all sites of the same registrable domain (its specification,
-# section 3.1), so the hub deletes its own. Never "cache": clearing that stalls browsers for seconds.
+# section 3.1), so the hub deletes its own. Never "cache": that stalls browsers for seconds.
 CLEAR_SITE_DATA = '"storage"'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.model import Identity, Outcome, Receipt, Session, seconds, split_user_key
+from hub.core.model import Identity, Micros, Outcome, Receipt, Session, seconds, split_user_key
 from hub.core.receipt import count_states
 
 
@@ -26,10 +26,15 @@ class SessionView(msgspec.Struct):
 
 
 class OwnSessionView(SessionView, kw_only=True):
-    """The caller's session, with the user that it belongs to."""
+    """The caller's session, with the user that it belongs to.
+
+    ``login_age`` is how many seconds ago the login began: by its login time, else the earlier of
+    the token's ``iat`` and the moment when the hub saw the session first.
+    """
 
     user: str
     iss: str
+    login_age: float
 
 
 class SessionsView(msgspec.Struct):
@@ -159,11 +164,15 @@ def view_session(session: Session, current_sid: str | None) -> SessionView:
     )
 
 
-def view_own_session(session: Session, identity: Identity) -> OwnSessionView:
-    """Return the caller's own session's view."""
+def view_own_session(session: Session, identity: Identity, now: Micros) -> OwnSessionView:
+    """Return the caller's own session's view, at the store's time ``now``."""
     view = view_session(session, identity.sid)
+    begun = identity.login_at
+    if begun is None:
+        begun = min(identity.iat, session.created_at)
     return OwnSessionView(
         **msgspec.structs.asdict(view),
         user=identity.sub,
         iss=identity.iss,
+        login_age=max(0.0, seconds(now - begun)),
     )

@@ -23,7 +23,7 @@ SIGN_OUT = """async () => {
 async def test_a_logout_takes_no_cookie_of_another_site(
     context: BrowserContext, hub: Replica, line: Line
 ) -> None:
-    """The hub deletes its own cookie and its own storage; its siblings' cookies stay, all of them."""
+    """The hub deletes its own cookie and its own storage; its siblings' cookies stay."""
     kept = [(WIKI, "wiki"), (WHOLE, "consent"), (HUB, "theme")]
     for domain, name in [*kept, (HUB, COOKIE)]:
         value = token("ada") if name == COOKIE else "theirs"
