@@ -76,6 +76,7 @@ class EngineServer:
         self.make_room: Callable[[], None] = lambda: None
         self.is_closed: Callable[[], bool] = lambda: False
         self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
+        self.on_msgpack: Callable[[str], None] = lambda sid: None
         self._handlers: dict[str, Callable[..., Awaitable[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 

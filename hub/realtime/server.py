@@ -171,6 +171,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         self.eio.handle_at_once = self._take_ack
         self.manager.on_accepted = self.eio.trust
         self.on_gone: Callable[[str], None] = lambda sid: None
+        self.eio.on_msgpack = lambda sid: refusals.note("msgpack", self.source(sid))
         self.eio.make_room = pending.make_room
         pending.end = partial(self.eio.end, code=GOING_AWAY)
         self.pending = pending

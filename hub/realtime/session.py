@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engineio import AsyncServer as StockServer
 
+from hub.protocol import msgpack
 from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
 from hub.realtime.intake import Intake
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
@@ -145,6 +146,10 @@ class Socket:
                 self.heart = Heart.ANSWERED
         elif kind == CLOSE:
             self.end(reason.CLIENT_DISCONNECT)
+        elif kind == msgpack.BINARY and not self.intake.is_trusted and self.closing is None:
+            self.server.on_msgpack(self.sid)
+            self.outbox += msgpack.PACKETS
+            self.end(reason.SERVER_DISCONNECT)
         else:
             return False
         return True
@@ -197,6 +202,13 @@ class Socket:
         """End the session whose WebSocket broke the protocol; a failed probe ends nothing."""
         if websocket is self.websocket:
             self.end(reason.TRANSPORT_ERROR)
+
+    def last_words(self, websocket: WebSocket) -> bytes:
+        """Refuse in its own manner who sends CONNECT in msgpack."""
+        if websocket is not self.websocket or self.intake.is_trusted:
+            return b""
+        self.server.on_msgpack(self.sid)
+        return msgpack.FRAMES
 
     def on_close(self, websocket: WebSocket) -> None:
         """Note that a WebSocket is gone."""

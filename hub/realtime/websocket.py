@@ -21,6 +21,7 @@ from aiohttp import HttpVersion11, web
 from hub.errors import InvalidRequest
 from hub.protocol.frames import (
     POLICY,
+    UNSUPPORTED,
     FrameReader,
     Kind,
     ProtocolError,
@@ -49,6 +50,10 @@ class Listener(Protocol):
 
     def on_failure(self, websocket: WebSocket) -> None:
         """Note that the client broke the protocol, and that a close frame said so."""
+        ...
+
+    def last_words(self, websocket: WebSocket) -> bytes:
+        """Return the frames for a client that sent a binary message, before it is closed."""
         ...
 
     def on_close(self, websocket: WebSocket) -> None:
@@ -192,7 +197,10 @@ class WebSocket(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _fail(self, code: int) -> None:
-        self.close(code)
+        words = b""
+        if code == UNSUPPORTED and self._listener is not None:
+            words = self._listener.last_words(self)
+        self.close(code, words)
         self._deafen()
         if self._listener is not None:
             self._listener.on_failure(self)
