@@ -98,12 +98,12 @@ def _explain_commands(given: Settings, settings: Settings, where: str) -> str:
     program = "logout-hub" if shutil.which("logout-hub") == str(name) else str(name)
     if name.name == "__main__.py":
         program = f"{sys.executable} -m hub"
-    token = "…    # as it is set here"
+    shown = "…    # as it is set here"
     if given.admin_token is None and settings.admin_token is not None:
-        token = settings.admin_token.get_secret_value()
+        shown = settings.admin_token.get_secret_value()
     return (
         "  From another terminal, in the same folder:\n"
-        f"    export HUB_ADMIN_TOKEN={token}\n"
+        f"    export HUB_ADMIN_TOKEN={shown}\n"
         f"    {program} sessions ada --url {where}\n"
         f"    {program} logout ada --url {where}\n"
     )

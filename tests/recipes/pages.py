@@ -15,9 +15,14 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-def run_python(page: str, **changes: Any) -> dict[str, Any]:
-    """Run the Python of a page as one module, then set names, and return what it has."""
+def run_python(page: str, about: str = "", **changes: Any) -> dict[str, Any]:
+    """Run the Python of a page as one module, then set names, and return what it has.
+
+    With ``about``, only the blocks that hold this text.
+    """
+    code = "\n\n".join(block for block in blocks(page, "python") if about in block)
+    assert code
     names: dict[str, Any] = {"__name__": "recipe"}
-    exec(compile("\n\n".join(blocks(page, "python")), page, "exec"), names)  # noqa: S102
+    exec(compile(code, page, "exec", dont_inherit=True), names)  # noqa: S102
     names.update(changes)
     return names
