@@ -1,7 +1,7 @@
 import type { LogoutNotification } from "./frames.js";
 import type { Part } from "./core.js";
 import type { Options } from "./session.js";
-/** The key in `localStorage` of logouts that are owed to the hub, which clearing leaves alone. */
+/** The key in `localStorage` of logouts that are owed to the hub. */
 export declare const PENDING = "logout-hub:pending";
 export type Profile = "ordinary" | "lost";
 export type Cleared = {

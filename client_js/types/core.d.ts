@@ -73,6 +73,10 @@ export type Part = {
      */
     keep?: (key: string, command: Command, why: LogoutNotification) => Promise<Receipt | undefined>;
     /**
+     * the app has been told of the end
+     */
+    announced?: (notification: LogoutNotification) => void;
+    /**
      * by the app
      */
     closed?: () => void;

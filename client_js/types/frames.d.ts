@@ -5,7 +5,7 @@
  *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
  *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
  *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
- * @typedef {{code: string, title?: string, retryable?: boolean, logout?: object}} Refusal
+ * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
  */
 export type LogoutNotification = {
     id?: string;
@@ -20,6 +20,7 @@ export type LogoutNotification = {
 export type Refusal = {
     code: string;
     title?: string;
+    detail?: string;
     retryable?: boolean;
     logout?: object;
 };

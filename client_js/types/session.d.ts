@@ -9,14 +9,13 @@ export type Options = {
     token?: string | (() => string | undefined | Promise<string | undefined>);
     /**
      * names of storage keys, cookies, databases and caches that clearing
-     * leaves alone (a hub on the page's own origin has the browser clear all cookies when a logout
-     * had to go by HTTP)
+     * leaves alone
      */
     keep?: string[];
     /**
      * where the page goes once `onLogout` has settled
      */
-    loginUrl?: string;
+    loginUrl?: LoginUrl;
     /**
      * called once, after clearing
      */
@@ -52,11 +51,13 @@ export type Events = {
     error: {
         code: string;
         title?: string;
+        detail?: string;
     };
 };
 export type Session = ReturnType<typeof createSession>;
 import type { Cleared, Profile } from "./clearing.js";
 import type { Part } from "./core.js";
+import type { LoginUrl } from "./login.js";
 import type { LogoutNotification, Refusal } from "./frames.js";
 /** @param {Options} options @param {Part[]} parts told of each turn
  * @param {() => void} onHalt called at most once, when nothing more is to be tried */
@@ -92,7 +93,7 @@ export declare function createSession(options: Options, parts: Part[], onHalt: (
     accepted(sid?: string, user?: string): undefined;
     /** @param {Refusal} refusal @param {unknown} used the token that was refused
      * @returns {Promise<boolean>} whether there is a fresh token to try at once */
-    refused({ code, title, retryable, logout }: Refusal, used: unknown): Promise<boolean>;
+    refused({ code, title, detail, retryable, logout }: Refusal, used: unknown): Promise<boolean>;
     /** @template {keyof Events} Name @param {Name} event
      * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
     on<Name extends keyof Events>(event: Name, listener: (value: Events[Name]) => void): () => void;
