@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import jwt
+import msgspec
 import pytest
 
 from hub.api.parts import PARTS
@@ -185,6 +186,18 @@ async def test_what_is_no_packet_ends_the_connection(hub: Replica, packet: str |
         await raw.send(packet)
         assert await raw.receive_all() == []
     assert (await hub.call("GET", "/healthz")).status == 200
+
+
+async def test_a_binary_connect_is_refused_in_msgpack_and_counted(hub: Replica) -> None:
+    """Who speaks msgpack reads nothing else: CONNECT_ERROR and DISCONNECT, then the close."""
+    async with raw_socket(hub) as raw:
+        await raw.send(msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": {}}))
+        told = [msgspec.msgpack.decode((await raw.websocket.receive()).data) for _ in range(2)]
+        assert [packet["type"] for packet in told] == [4, 1]
+        assert told[0]["data"]["data"]["code"] == "invalid_request"
+        assert await raw.receive() is None
+        assert raw.websocket.close_code == 1003
+    assert await metric(hub, 'hub_limited_total{kind="msgpack"}') == 1
 
 
 async def test_nothing_but_connect_is_obeyed_before_acceptance(hub: Replica) -> None:
