@@ -114,6 +114,10 @@ class OriginNotAllowed(Forbidden):
 
     code, title = "origin_not_allowed", "The origin is not allowed"
 
+    def __init__(self, origin: str | None) -> None:
+        named = "no Origin was sent" if origin is None else f"{origin[:256]!r} is not on the list"
+        super().__init__(f"{named}: a cookie is taken from HUB_ALLOWED_ORIGINS only")
+
 
 class NotFound(HubError):
     """There is no such thing, or none that the caller may see."""

@@ -43,7 +43,7 @@ def read_token(request: web.Request) -> str:
     if not cookie:
         raise TokenMissing()
     if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):
-        raise OriginNotAllowed()
+        raise OriginNotAllowed(request.headers.get("Origin"))
     return cookie
 
 

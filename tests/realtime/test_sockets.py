@@ -155,6 +155,7 @@ async def test_a_page_of_the_hubs_own_origin_may_poll_with_its_cookie(hub: Repli
     async with raw_socket(hub, headers={**headers, "Origin": "https://evil.example"}) as raw:
         refusal = await raw.closing_refusal(await raw.connect())
         assert refusal["message"] == "origin_not_allowed"
+        assert "HUB_ALLOWED_ORIGINS" in refusal["data"]["detail"]
 
 
 async def test_a_transport_without_connect_is_closed(hub: Replica) -> None:
