@@ -4,7 +4,7 @@
 /** @import { Options } from "./session.js" */
 import { safely, TIMING, within } from "./tasks.js";
 
-/** The key in `localStorage` of logouts that are owed to the hub, which clearing leaves alone. */
+/** The key in `localStorage` of logouts that are owed to the hub. */
 export const PENDING = "logout-hub:pending";
 
 /** @typedef {"ordinary" | "lost"} Profile a lost device keeps nothing, not even the app's workers */
@@ -15,10 +15,11 @@ export const PENDING = "logout-hub:pending";
 /** @typedef {{isKept: IsKept, lost: boolean, taken?: boolean}} Clearing `taken` when what tabs share
  *   belongs to a newer login by now */
 
-/** @returns {Storage[]} none where the page may not use it: reading the property can itself throw */
-function webStorage(/** @type {"localStorage" | "sessionStorage"} */ name) {
+/** None where the page may not use it: reading the property can itself throw.
+ * @param {string} name @returns {Storage[]} */
+function webStorage(name) {
   try {
-    return [globalThis[name]].filter(Boolean);
+    return /** @type {any} */ (globalThis)[name] ?? [];
   } catch {
     return [];
   }
@@ -34,7 +35,8 @@ function clearStorage(storage, isKept) {
 export function createCleaner({ keep = [], storages, profile, clear }, parts) {
   /** @param {boolean} [taken] */
   const used = (taken) =>
-    storages ?? [...webStorage("sessionStorage"), ...(taken ? [] : webStorage("localStorage"))];
+    storages ??
+    (taken ? ["sessionStorage"] : ["sessionStorage", "localStorage"]).flatMap(webStorage);
 
   return {
     /** All at once, as there is not much time. @param {LogoutNotification} notification
@@ -46,8 +48,9 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
         const wanted = typeof profile === "function" ? profile(notification) : profile;
         return wanted ? wanted === "lost" : notification.reason === "suspicious";
       }, true);
+      // What is our own is no secret: logouts that are owed, and when the page was led to its login.
       /** @param {any} name */
-      const isKept = (name) => name === PENDING || (!lost && keep.includes(name));
+      const isKept = (name) => /^logout-hub:/.test(name) || (!lost && keep.includes(name));
       /** @param {Step} step */
       const run = ([name, work]) => safely(() => within(TIMING.hook, work).then(() => []), name);
       const outcomes = await Promise.all([

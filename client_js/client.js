@@ -9,12 +9,13 @@
 import { createAttachment, hubOf, tokenOf } from "./attachment.js";
 import { createCore } from "./core.js";
 import { curtain } from "./curtain.js";
+import { login } from "./login.js";
 import { offline } from "./offline.js";
 import { siteData } from "./site-data.js";
 import { tabs } from "./tabs.js";
 import { onLogoutClick, readTag } from "./tag.js";
 
-const PARTS = [offline, curtain, tabs, siteData];
+const PARTS = [offline, curtain, tabs, siteData, login];
 
 /** Connects to the hub, and stays connected until the session ends or `close()`.
  * @param {Options} [options] */

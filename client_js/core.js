@@ -27,6 +27,7 @@
  * @property {(key: string, command: Command, why: LogoutNotification) =>
  *   Promise<Receipt | undefined>} [keep] keeps a logout that the hub cannot be told of, if it can,
  *   and ends the session
+ * @property {(notification: LogoutNotification) => void} [announced] the app has been told of the end
  * @property {() => void} [closed] by the app
  */
 /** @import { Clearing, Step } from "./clearing.js" */

@@ -5,7 +5,7 @@
  *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
  *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
  *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
- * @typedef {{code: string, title?: string, retryable?: boolean, logout?: object}} Refusal
+ * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
  */
 
 const MEMBERS = "id scope reason message sid at pending reauthenticate".split(" ");

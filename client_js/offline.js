@@ -11,21 +11,17 @@
 /** @import { Init } from "./requests.js" */
 import { PENDING } from "./clearing.js";
 import { toNotification } from "./frames.js";
-import { askPresent, isLater } from "./present.js";
+import { askPresent, askWhose, isLater } from "./present.js";
 import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
-
-const SCOPES = ["all", "others", "session"];
 
 /** Whether a request can be made of it at all: one that cannot would be tried again for ever. The
  * body of a request that outlives its page may have 64 KiB. @param {any} entry */
 const isEntry = (entry) =>
-  typeof entry?.hub === "string" &&
-  /^[\w-]{1,99}$/.test(entry.key) &&
-  Number.isFinite(entry.at) &&
-  [entry.session, entry.user, entry.token].every((text = "") => typeof text === "string") &&
-  /^[!-~]*$/.test(entry.token ?? "") &&
-  SCOPES.includes(entry.command?.scope) &&
+  /^http[^,]*,[\w-]{1,99},(all|session),[!-~]*$/.test(
+    [entry?.hub, entry?.key, entry?.command?.scope, entry?.token].join(),
+  ) &&
+  entry.at > 0 &&
   JSON.stringify(entry.command).length < 20_000;
 
 /** @param {string} text */
@@ -56,12 +52,6 @@ function write(entries) {
   else localStorage.removeItem(PENDING);
 }
 
-/** How a newer login of the same user asks for it, and survives. @param {Entry} entry */
-function asOther({ command, session }) {
-  if (command.scope === "session") return { ...command, sid: command.sid ?? session };
-  return { ...command, scope: "others" };
-}
-
 /** @param {Core} core @returns {Part} */
 export function offline(core) {
   const { session, wake } = core;
@@ -71,10 +61,15 @@ export function offline(core) {
 
   /** @param {Entry} entry */
   async function deliver(entry) {
-    const { command, session: sid, user, token: kept } = entry;
+    const { command, token: kept } = entry;
     const { token, now } = await askPresent(core);
-    // Of an unknown session only the cookie is left: it must not be that of a newer login.
-    const isOwn = now && (sid ? now.sid === sid : !kept && !(now.created_at > entry.at));
+    // A page that never reached the hub knows no more of who logged out than its token tells.
+    const whose = entry.session ? entry : kept && (await askWhose(core, kept));
+    const sid = whose?.session ?? whose?.sid;
+    // Of an unknown session only the cookie is left: it must not be that of a newer login. How old
+    // one is says the hub, and how long ago this was the browser, so that no clocks are compared.
+    const isOlder = now && !(now.login_age < Date.now() / 1000 - entry.at);
+    const isOwn = whose ? now?.sid === sid : isOlder;
     /** @param {string | undefined} as @param {object} body @param {Init} [init] */
     const post = (as, body, init) =>
       session.keeping(() =>
@@ -82,7 +77,12 @@ export function offline(core) {
       );
     let answer;
     if (isOwn) answer = await post(token, command);
-    else if (user && now?.user === user) answer = await post(token, asOther(entry));
+    else if (whose?.user && now?.user === whose.user)
+      // A newer login of the same user survives.
+      answer = await post(token, {
+        ...command,
+        ...(command.scope === "all" ? { scope: "others" } : { sid }),
+      });
     // The browser is not to act on what the hub says to somebody who has left.
     else if (kept) answer = await post(kept, command, { credentials: "omit" });
     if (answer && isLater(answer.status)) throw failure();
@@ -90,7 +90,9 @@ export function offline(core) {
     write(read().filter(({ key }) => key !== entry.key));
     if (answer?.status !== 200) return;
     session.emit("delivered", answer.body);
-    if (isOwn) void session.finish(toNotification(answer.body, { ...command, sid }));
+    if (!isOwn) return;
+    session.leave();
+    void session.finish(toNotification(answer.body, { ...command, sid }));
   }
 
   const deliverAll = shared(async () => {

@@ -65,6 +65,28 @@ before(async () => {
 });
 after(() => rm(app, { recursive: true, force: true }));
 
+test("the types that are checked in are those of the code (npm run declarations)", async () => {
+  const made = join(app, "made");
+  await run(TSC, ["--project", join(HERE, "tsconfig.json"), "--outDir", made]);
+  const files = (/** @type {string} */ folder) =>
+    readdir(folder, { recursive: true }).then((names) =>
+      names.filter((name) => name.endsWith(".d.ts")).sort(),
+    );
+  const names = await files(made);
+  assert.deepEqual(await files(join(HERE, "types")), names);
+  for (const name of names) {
+    const [fresh, kept] = await Promise.all(
+      [made, join(HERE, "types")].map((folder) => readFile(join(folder, name), "utf8")),
+    );
+    assert.equal(kept, fresh, name);
+  }
+});
+
+test("a folder that is linked has its types, without any build", async () => {
+  const { exports } = JSON.parse(await readFile(join(HERE, "package.json"), "utf8"));
+  for (const { types } of Object.values(exports)) await readFile(join(HERE, types), "utf8");
+});
+
 test("an app in TypeScript is checked against the types that were generated", async () => {
   const compilerOptions = { module: "nodenext", target: "es2022", strict: true, noEmit: true };
   await writeFile(join(app, "package.json"), '{"type": "module"}');

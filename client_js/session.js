@@ -6,9 +6,8 @@
  * @property {string | (() => string | undefined | Promise<string | undefined>)} [token]
  *   a function is asked at each connect and refresh; without a token the hub's cookie is used
  * @property {string[]} [keep] names of storage keys, cookies, databases and caches that clearing
- *   leaves alone (a hub on the page's own origin has the browser clear all cookies when a logout
- *   had to go by HTTP)
- * @property {string} [loginUrl] where the page goes once `onLogout` has settled
+ *   leaves alone
+ * @property {LoginUrl} [loginUrl] where the page goes once `onLogout` has settled
  * @property {(notification: LogoutNotification) => unknown} [onLogout] called once, after clearing
  * @property {string} [device] a name that people read in their list of sessions
  * @property {Storage[]} [storages] clears these and cookies only, not what all of the origin shares
@@ -21,11 +20,12 @@
  *
  * @typedef {"connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed"} State
  * @typedef {{state: State, logout: LogoutNotification, delivered: any,
- *   error: {code: string, title?: string}}} Events
+ *   error: {code: string, title?: string, detail?: string}}} Events
  * @typedef {ReturnType<typeof createSession>} Session
  */
 /** @import { Cleared, Profile } from "./clearing.js" */
 /** @import { Part } from "./core.js" */
+/** @import { LoginUrl } from "./login.js" */
 /** @import { LogoutNotification, Refusal } from "./frames.js" */
 import { createCleaner } from "./clearing.js";
 import { createCredentials } from "./credentials.js";
@@ -82,7 +82,8 @@ export function createSession(options, parts, onHalt) {
    *   found out */
   async function finish(notification, answer, taken) {
     const first = !wiping;
-    wiping ??= wipe(notification, taken ?? tell("isTaken"));
+    // Who logs out here is cleared here, whatever session the app would name by now.
+    wiping ??= wipe(notification, taken ?? (!leaving && tell("isTaken")));
     halt();
     credentials.settle();
     if (first) void tell("ended", notification, taken);
@@ -97,7 +98,7 @@ export function createSession(options, parts, onHalt) {
     setState("ended");
     emit("logout", notification);
     await safely(() => options.onLogout?.(notification));
-    if (!isClosed() && options.loginUrl) location.replace(options.loginUrl);
+    void tell("announced", notification);
   }
 
   return {
@@ -133,8 +134,7 @@ export function createSession(options, parts, onHalt) {
      *   it is, where told: by cookie, another person may have logged in meanwhile */
     accepted(sid = ownSid, user = ownUser) {
       if (halted) return;
-      if (ownUser && user !== ownUser)
-        return void finish(toNotification({ sid: ownSid }), undefined, true);
+      if (ownUser && user !== ownUser) return void finish({ sid: ownSid }, undefined, true);
       const isNew = sid !== ownSid;
       ownSid = sid;
       ownUser = user;
@@ -144,7 +144,7 @@ export function createSession(options, parts, onHalt) {
 
     /** @param {Refusal} refusal @param {unknown} used the token that was refused
      * @returns {Promise<boolean>} whether there is a fresh token to try at once */
-    async refused({ code, title, retryable, logout }, used) {
+    async refused({ code, title, detail, retryable, logout }, used) {
       if (retryable || halted) return false;
       // Who had a login here and has none now is out, whoever took it away: the app, or its end.
       const gone = code === "token_missing" && ownSid;
@@ -157,7 +157,7 @@ export function createSession(options, parts, onHalt) {
       } else {
         halt();
         setState("disconnected");
-        emit("error", { code, title });
+        emit("error", { code, title, detail });
       }
       return false;
     },

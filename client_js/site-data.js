@@ -2,49 +2,49 @@
 /** @import { IsKept, Step } from "./clearing.js" */
 /** @import { Core, Part } from "./core.js" */
 
+/** All at once. @template T @param {Promise<readonly T[]> | undefined} found none in some browsers
+ * @param {(one: T) => unknown} work */
+const each = async (found, work) => Promise.all(((await found) ?? []).map(work));
+
 /** A cookie goes only by the path and the domain that it was set with, which no script is told.
  * @param {IsKept} isKept */
 function clearCookies(isKept) {
   const { document } = globalThis;
-  const list = () =>
-    (document?.cookie ?? "").split(";").flatMap((pair) => pair.split("=")[0].trim() || []);
-  const names = list().filter((name) => !isKept(name));
-  if (!names.length) return;
-  const { hostname, pathname, protocol } = location;
-  const hosts = hostname.split(".").map((_, at, parts) => `; domain=${parts.slice(at).join(".")}`);
-  const folders = pathname.split("/").map((_, at, parts) => parts.slice(0, at + 1).join("/"));
-  const places = folders
-    .flatMap((folder) => [folder, `${folder}/`])
-    .flatMap((path) => ["", ...hosts].map((host) => `; path=${path}${host}`));
-  const secure = protocol === "https:" ? "; secure" : "";
-  for (const name of names)
-    for (const place of places) document.cookie = `${name}=; max-age=0${place}${secure}`;
-  if (list().some((name) => !isKept(name))) throw new Error("cookies are left");
+  const found = () =>
+    (document?.cookie ?? "")
+      .split("; ")
+      .map((pair) => pair.split("=")[0])
+      .filter((name) => name && !isKept(name));
+  for (const name of found()) {
+    const { hostname, pathname, protocol } = location;
+    const hosts = hostname.split(".").map((_, at, parts) => `domain=${parts.slice(at).join(".")}`);
+    let path = "";
+    for (const part of pathname.split(/(\/)/)) {
+      path += part;
+      for (const host of ["", ...hosts])
+        document.cookie = `${name}=; max-age=0; path=${path}; ${host}${protocol === "https:" ? "; secure" : ""}`;
+    }
+  }
+  if (found().length) throw new Error("cookies are left");
 }
 
 /** A database that another tab has open goes when that tab lets go of it.
  * @param {IsKept} isKept */
 async function clearDatabases(isKept) {
-  const found = (await globalThis.indexedDB?.databases()) ?? [];
   /** @param {any} name */
   const remove = (name) =>
     new Promise((resolve, reject) => {
       Object.assign(indexedDB.deleteDatabase(name), { onsuccess: resolve, onerror: reject });
     });
-  await Promise.all(found.flatMap(({ name }) => (isKept(name) ? [] : remove(name))));
+  await each(globalThis.indexedDB?.databases(), ({ name }) => isKept(name) || remove(name));
 }
 
 /** @param {IsKept} isKept */
-async function clearCaches(isKept) {
-  const names = (await globalThis.caches?.keys()) ?? [];
-  await Promise.all(names.flatMap((name) => (isKept(name) ? [] : caches.delete(name))));
-}
+const clearCaches = (isKept) =>
+  each(globalThis.caches?.keys(), (name) => isKept(name) || caches.delete(name));
 
 /** @param {(worker: ServiceWorkerRegistration) => unknown} work */
-async function eachWorker(work) {
-  const workers = await globalThis.navigator?.serviceWorker?.getRegistrations();
-  await Promise.all((workers ?? []).map(work));
-}
+const eachWorker = (work) => each(globalThis.navigator?.serviceWorker?.getRegistrations(), work);
 
 /** @param {ServiceWorkerRegistration} worker */
 const unsubscribe = async ({ pushManager }) =>

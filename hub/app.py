@@ -14,6 +14,7 @@ from aiohttp import web
 from hub.access.administrators import Administrators
 from hub.access.authority import Authority
 from hub.access.client import read_client
+from hub.access.completion import Completions
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits, Refusals, address_key
 from hub.access.logouts import Logouts
@@ -63,9 +64,13 @@ def create_store(
     """Return the store that the settings ask for, not yet entered."""
     log_lifetime = logout_lifetime(settings, entries)
     lifetime = max(log_lifetime, round(settings.login_max_lifetime * SECOND))
+    receipts = round(settings.receipt_lifetime * SECOND)
     if settings.redis_url is None:
         return MemoryStore(
-            lifetime=lifetime, max_sessions=settings.max_sessions, pace=settings.limit_logouts
+            lifetime=lifetime,
+            max_sessions=settings.max_sessions,
+            pace=settings.limit_logouts,
+            receipts=receipts,
         )
     url = settings.redis_url.get_secret_value()
     return RedisStore(
@@ -76,6 +81,7 @@ def create_store(
         durability=Durability(settings.wait_disk, settings.wait_replicas),
         bus_key=derive_key(settings.shared_secret),
         pace=settings.limit_logouts,
+        receipts=receipts,
         on_forged=metrics.forged.inc,
     )
 
@@ -106,7 +112,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     refusals = Refusals(metrics)
     limits = Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin)
     authority = Authority(store, issuers)
-    logouts = Logouts(store, metrics)
+    completions = Completions(store)
+    logouts = Logouts(store, metrics, completions)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
     connections = Connections()
@@ -198,7 +205,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     if demo:
         add_demo(app, settings, authority)
     app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports, vitals))
-    app.on_shutdown.append(_closing(server, delivery))
+    app.on_shutdown.append(_closing(server, delivery, completions))
     return app
 
 
@@ -257,8 +264,11 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
             return
 
 
-def _closing(server: Server, delivery: Delivery) -> Callable[[web.Application], Awaitable[None]]:
+def _closing(
+    server: Server, delivery: Delivery, completions: Completions
+) -> Callable[[web.Application], Awaitable[None]]:
     async def close(app: web.Application) -> None:
+        await completions.close()
         await delivery.close()
         await server.eio.end_all()
 

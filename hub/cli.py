@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,9 +20,18 @@ from hub import doctor as doctor_module
 from hub.access.administrators import make_credential
 from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
+from hub.api.parts import PARTS
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
-from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
+from hub.console import (
+    BadSetting,
+    address,
+    as_json,
+    complete_address,
+    run,
+    setting_options,
+    settings_or_stop,
+)
 from hub.core.rights import Right, check_name
 from hub.inspection.command import inspect
 from hub.log import configure_logs
@@ -40,6 +52,7 @@ def main() -> None:
 
 
 main.add_command(commands.logout)
+main.add_command(commands.receipt)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
 main.add_command(inspect)
@@ -78,6 +91,26 @@ def _tell(settings: Settings, text: str) -> None:
         click.echo(text, err=True)
 
 
+def _explain_commands(given: Settings, settings: Settings, where: str) -> str:
+    """Return how to call this program from another terminal, for the demo.
+
+    A token that was made for it is of this run and this machine alone; one that was set is secret.
+    """
+    name = Path(sys.argv[0])
+    program = "logout-hub" if shutil.which("logout-hub") == str(name) else str(name)
+    if name.name == "__main__.py":
+        program = f"{sys.executable} -m hub"
+    shown = "…    # as it is set here"
+    if given.admin_token is None and settings.admin_token is not None:
+        shown = settings.admin_token.get_secret_value()
+    return (
+        "  From another terminal, in the same folder:\n"
+        f"    export HUB_ADMIN_TOKEN={shown}\n"
+        f"    {program} sessions ada --url {where}\n"
+        f"    {program} logout ada --url {where}\n"
+    )
+
+
 def _calm_the_collector() -> None:
     # What was loaded at the start stays, so it need not be looked through again and again; and
     # sockets that come in thousands are no garbage.
@@ -104,6 +137,7 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
             click.secho("\n  logout-hub demo", bold=True, err=True)
             click.secho("  For trying out only: anybody on this machine gets a token.", err=True)
             click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
+            click.echo(_explain_commands(settings, app[PARTS].settings, where), err=True)
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"
@@ -175,16 +209,18 @@ def admin_token(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.option("--url", metavar="URL", help="A running hub, to ask what its tokens are like.")
+@click.option("--url", metavar="URL", help="A running hub, to look at from outside.")
 @as_json
 def doctor(url: str | None, as_json: bool) -> None:
     """Check settings, issuers, store and clock, and say what to mend.
 
-    With --url it also asks a running hub whether its tokens name their logins. Exits with 1 when
+    With --url it also looks at a running hub from outside: whether it answers, and whether its
+    tokens name their logins. Exits with 1 when
     anything is bad.
     """
     try:
-        findings = run(doctor_module.examine(load_settings(), url))
+        running = None if url is None else complete_address(url)
+        findings = run(doctor_module.examine(load_settings(), running))
     except SettingsError as error:
         findings = [doctor_module.Finding("settings", "bad", str(error))]
     if as_json:

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
 from hub.access.logouts import Logouts
-from hub.access.requests import MAX_SPREAD, MAX_USERS
+from hub.access.requests import MAX_PAGE, MAX_SPREAD, MAX_USERS
 from hub.api.views import view_many
 from hub.app import create_store
 from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, settings_or_stop
@@ -88,6 +88,8 @@ def logout(
         body["spread_seconds"] = spread  # type: ignore[assignment]
     answers = run(_log_out(names, body, url, wait=wait, quiet=as_json))
     for answer in answers:
+        for warning in answer.get("warnings", ()):
+            click.secho(f"warning: {warning}", fg="yellow", err=True)
         if as_json:
             click.echo(json.dumps(answer))
         elif "sessions" in answer:
@@ -112,19 +114,26 @@ async def _log_out(
     answers = [await call("POST", "/admin/logout", url, {**body, **who}) for who in whom]
     if not wait:
         return answers
-    return [await _await_receipt(answer, url, quiet=quiet) for answer in answers]
+    done = [await _await_receipt(answer, url, quiet=quiet) for answer in answers]
+    return [
+        {**end, "warnings": answer["warnings"]} for answer, end in zip(answers, done, strict=True)
+    ]
 
 
 async def _await_receipt(answer: Any, url: str | None, *, quiet: bool) -> Any:
-    """Poll a receipt until it is complete, with a bar of what is settled."""
+    """Poll a receipt until it is complete, with a bar of what is settled.
+
+    How many there are is known when the logout is written, so the bar does not run ahead.
+    """
     length = max(1, sum(_count(answer).values()))
     with click.progressbar(length=length, label="told", hidden=quiet, file=sys.stderr) as bar:
         while not answer["complete"]:
             answer = await call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
             counts = _count(answer)
+            # A replica that was slow to say what it holds may add to it.
             bar.length = max(bar.length or 1, sum(counts.values()))
-            settled = sum(counts.values()) - counts.get(State.NOTIFIED.value, 0)
-            bar.update(max(0, settled - bar.pos))
+            waiting = answer.get("waiting", counts.get(State.NOTIFIED.value, 0))
+            bar.update(max(0, sum(counts.values()) - waiting - bar.pos))
         bar.update((bar.length or 1) - bar.pos)
     return answer
 
@@ -148,14 +157,49 @@ def _show_one(user: str, answer: Any) -> None:
 
 def _show_many(answer: Any) -> None:
     who = "everyone is" if answer["everyone"] else f"{answer['users']} users are"
-    what = "sockets" if answer["everyone"] else "sessions"
     more = "" if answer["complete"] else " so far"
     counts = _summarize(answer["states"]) or "none"
-    click.echo(f"{who} logged out; {what}{more}: {counts}  {answer['id']}")
+    click.echo(f"{who} logged out; sessions{more}: {counts}  {answer['id']}")
 
 
 def _summarize(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+@click.command()
+@click.argument("logout_id", metavar="ID")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
+@at_url
+@as_json
+def receipt(logout_id: str, state: str | None, url: str | None, as_json: bool) -> None:
+    """List the sessions of the logout ID and what became of each. Needs HUB_ADMIN_TOKEN.
+
+    \b
+    logout-hub receipt XWhSOHZJ… --state notified
+    """
+    path = f"/logouts/{quote(logout_id, safe='')}/sessions"
+    ended = run(_read_all(path, {"state": state} if state else {}, url))
+    if as_json:
+        click.echo(json.dumps({"id": logout_id, "sessions": ended}))
+        return
+    if not ended:
+        click.echo(f"no sessions{f' are {state}' if state else ''}", err=True)
+    for session in ended:
+        shown = "waiting" if session.get("waiting") else session["state"]
+        left = ", ".join(session.get("failed", ()))
+        note = f"  (not cleared: {left})" if left else ""
+        place = f"{session['user']}  {session['device'] or '-'}  {session['sid']}"
+        click.echo(f"{shown:<12}  {place}{note}")
+
+
+async def _read_all(path: str, query: dict[str, str], url: str | None) -> list[Any]:
+    found, given = [], {**query, "limit": str(MAX_PAGE)}
+    while True:
+        page = await call("GET", f"{path}?{urlencode(given)}", url)
+        found += page["sessions"]
+        if page["next"] is None:
+            return found
+        given["after"] = page["next"]
 
 
 @click.command()

@@ -78,22 +78,29 @@ of_issuer = click.option(
 )
 
 
+def complete_address(url: str) -> str:
+    """Return the address of a hub with its scheme, and without a slash at its end."""
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
 async def call(method: str, path: str, url: str | None, body: Any = None) -> Any:
     """Return what a hub answers an administrator; stops the command when it refuses."""
     settings = settings_or_stop()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
-    base = url or operators_address(settings)
+    base = complete_address(url or operators_address(settings))
     headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as http,
-            http.request(method, base.rstrip("/") + path, json=body) as answer,
+            http.request(method, base + path, json=body) as answer,
         ):
             told = await answer.json(content_type=None)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
     if answer.status != 200:
         detail = told.get("detail", told) if isinstance(told, dict) else told
+        if answer.status == 401:
+            detail = f"HUB_ADMIN_TOKEN is not the one of the hub at {base} ({detail})"
         raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
     return told

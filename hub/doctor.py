@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_bytes, fetch_keys
 from hub.core.issuers import Entry, Source
@@ -21,7 +21,7 @@ from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_topology
-from hub.store.link import dialer
+from hub.store.link import describe_failure, dialer
 from hub.store.reader import SAFE_POLICIES
 from hub.store.sentinel import Sentinels, State, master_pool
 
@@ -62,8 +62,24 @@ async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
         found = [Finding("settings", "good", f"tokens are verified with {', '.join(pinned)}")]
         if settings.issuers is not None or entries[0].keys.is_fetched:
             found += await examine_issuers(entries)
-    found += [] if url is None else await _examine_tokens(url)
+    if url is not None:
+        found += await _examine_hub(url.rstrip("/"))
     return [*found, *_examine_settings(settings), *await _examine_store(settings)]
+
+
+async def _examine_hub(url: str) -> list[Finding]:
+    """Look at a hub that runs, from outside."""
+    address = f"{url}/healthz"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http,
+            http.get(address, allow_redirects=False) as answer,
+        ):
+            level: Level = "good" if answer.status == 200 else "bad"
+            found = Finding("hub", level, f"{address} answers {answer.status}")
+    except FETCH_FAILURES as error:
+        found = Finding("hub", "bad", f"{address}: {str(error) or type(error).__name__}")
+    return [found, *await _examine_tokens(url)]
 
 
 async def _examine_tokens(url: str) -> list[Finding]:
@@ -160,7 +176,7 @@ async def _examine_server(pool: ConnectionPool) -> list[Finding]:
         seconds, micros = await redis.time()
         took = time.time_ns() // 1000 - began
     except (RedisError, OSError) as error:
-        return [Finding("store", "bad", f"{type(error).__name__}: {error}")]
+        return [Finding("store", "bad", _describe_failure(pool, error))]
     finally:
         await redis.aclose()
     return [
@@ -168,6 +184,16 @@ async def _examine_server(pool: ConnectionPool) -> list[Finding]:
         *_examine_redis(info),
         _examine_clock(seconds * SECOND + micros - began - took // 2),
     ]
+
+
+def _describe_failure(pool: ConnectionPool, error: Exception) -> str:
+    """Return where Redis could not be asked, and why; never what the address holds of secrets."""
+    given = pool.connection_kwargs
+    where = given.get("path") or f"{given.get('host', 'Redis')}:{given.get('port', 6379)}"
+    if isinstance(error, AuthenticationError):
+        return f"{where}: {describe_failure(error)}; HUB_REDIS_URL is redis://:PASSWORD@HOST:PORT"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if where in text else f"{where}: {text}"
 
 
 async def _examine_guarded(servers: Servers) -> list[Finding]:
@@ -223,6 +249,8 @@ async def refuse_unsafe(settings: Settings) -> None:
         SettingsError: in one line that says what to set.
     """
     for finding in await _examine_store(settings):
+        if finding.check.startswith("store") and finding.level == "bad":
+            log.error("Redis cannot be used yet, and is tried again and again", why=finding.detail)
         if finding.check.startswith("maxmemory-policy") and finding.level == "bad":
             raise SettingsError(f"HUB_REDIS_URL: maxmemory-policy is {finding.detail}")
         if finding.check.startswith("persistence") and finding.level == "fair":
@@ -237,6 +265,13 @@ def _examine_settings(settings: Settings) -> list[Finding]:
     if settings.redis_url is not None and settings.shared_secret is None:
         detail = "HUB_BUS_SECRET is not set: who may publish on Redis may end any socket"
         findings.append(Finding("bus", "fair", detail))
+    polls = "polling" in settings.transports and settings.redis_url is not None
+    if polls and "." in settings.replica:
+        detail = (
+            f"HUB_REPLICA is {settings.replica}: balancers read what stands after the last dot of "
+            "an id, so a name with a dot is not found, and polling clients end up elsewhere"
+        )
+        findings.append(Finding("replica", "bad", detail))
     if settings.cookie_name is not None and not settings.allowed_origins:
         detail = "HUB_ALLOWED_ORIGINS is empty: HUB_COOKIE_NAME needs an origin to be used from"
         findings.append(Finding("cookie", "bad", detail))

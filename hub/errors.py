@@ -76,7 +76,10 @@ class TokenRevoked(Unauthorized):
 
 
 class TokenTooOld(Unauthorized):
-    """The token was issued in the same instant as a logout, so that it may be older."""
+    """The token was issued in the same instant as a logout, so that it may be older.
+
+    It stays so. ``retry_after`` says when a token can be had that is surely newer.
+    """
 
     code, title = "token_too_old", "The token was issued in the same instant as a logout"
 
@@ -110,6 +113,10 @@ class OriginNotAllowed(Forbidden):
     """A cookie came with an ``Origin`` that is not on the list, or with none."""
 
     code, title = "origin_not_allowed", "The origin is not allowed"
+
+    def __init__(self, origin: str | None) -> None:
+        named = "no Origin was sent" if origin is None else f"{origin[:256]!r} is not on the list"
+        super().__init__(f"{named}: a cookie is taken from HUB_ALLOWED_ORIGINS only")
 
 
 class NotFound(HubError):

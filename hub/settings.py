@@ -251,6 +251,9 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         (), description="addresses of proxies whose X-Forwarded-For is believed"
     )
+    receipt_lifetime: float = Field(
+        86400, ge=60, le=2592000, description="how long the receipt of a logout can be read"
+    )
     log_format: Literal["text", "json"] = Field("text", description="how log lines are written")
     max_sessions: int = Field(1000, ge=1, description="most sessions that a user may have")
     max_body: int = Field(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
 from tests.ports import free_port
+from tests.realtime.raw import raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
@@ -329,6 +331,30 @@ async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: 
     assert (await hub.call("GET", "/session", tokens["bob"])).status == 401
 
 
+async def test_the_bar_counts_against_everybody_from_the_start(hub: Replica) -> None:
+    """It is not full before the last device was told; then each device can be named."""
+    async with AsyncExitStack() as stack:
+        for name in ("ada", "grace", "eve", "bob"):
+            raw = await stack.enter_async_context(raw_socket(hub))
+            await raw.connect(token(name, "s"), device=f"Phone of {name}")
+        ended = await command(
+            "logout", "--everyone", "--spread", "3", "--wait", "--json",
+            "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN,
+        )  # fmt: skip
+    done = json.loads(ended.out)
+    assert (done["states"], done["waiting"], done["complete"]) == ({"notified": 4}, 0, True)
+    given = ("--url", hub.url)
+    listed = await command("receipt", done["id"], *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert sorted(line.split()[1] for line in listed.out.splitlines()) == [
+        "ada", "bob", "eve", "grace"
+    ]  # fmt: skip
+    assert "Phone of eve" in listed.out
+    none = await command("receipt", done["id"], "--state", "cut", *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert (none.out, none.err.strip()) == ("", "no sessions are cut")
+    unknown = await command("receipt", "none", *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert (unknown.code, "404" in unknown.err) == (1, True)
+
+
 async def test_the_address_of_the_hub_comes_from_the_settings(hub: Replica) -> None:
     """On the same machine, with the same settings, no address is needed."""
     ended = await command(
@@ -346,6 +372,8 @@ async def test_what_the_hub_refuses_fails_in_one_line(hub: Replica) -> None:
     for ended, status in ((wrong, "401"), (unclear, "400")):
         assert (ended.code, ended.out) == (1, "")
         assert status in one_line(ended.err)
+        assert ("HUB_ADMIN_TOKEN is not the one" in ended.err) == (status == "401")
+        assert "JWT" not in ended.err or "neither" in ended.err
         assert "wrong-wrong" not in ended.err
         assert ADMIN not in ended.err
 
@@ -383,6 +411,21 @@ async def test_serve_serves_until_it_is_asked_to_stop() -> None:
     assert process.returncode == 0
     assert "Traceback" not in err.decode()
     assert SECRET not in told + err.decode()
+
+
+async def test_the_demo_says_how_to_call_the_command() -> None:
+    """What it prints works in another terminal; a token that was set is not printed."""
+    async with started("serve", "--demo", "--port", "0") as process:
+        export = await line_with(process.stderr, "export HUB_ADMIN_TOKEN=")
+        line = await line_with(process.stderr, " sessions ada --url ")
+        given = {"HUB_ADMIN_TOKEN": export.strip().partition("=")[2]}
+        asked = await asyncio.create_subprocess_shell(
+            line, env=environment(given), cwd=ROOT, stdout=-1, stderr=-1
+        )
+        _, err = await asked.communicate()
+        assert (asked.returncode, err.decode().strip()) == (0, "ada has no sessions")
+    async with started("serve", "--demo", "--port", "0", HUB_ADMIN_TOKEN=ADMIN) as process:
+        assert ADMIN not in await line_with(process.stderr, "export HUB_ADMIN_TOKEN=")
 
 
 async def test_the_demo_needs_no_settings() -> None:
@@ -423,6 +466,29 @@ async def test_a_host_that_is_not_ours_is_one_clear_line() -> None:
     ended = await command("serve", "--host", "192.0.2.1", "--port", "0", **KEYED)
     assert (ended.code, ended.out) == (1, "")
     assert "192.0.2.1" in one_line(ended.err)
+
+
+async def test_a_redis_that_refuses_the_password_is_said_once(own_redis: RedisServer) -> None:
+    """With its address and without the password; not several times a second."""
+    with own_redis.client() as client:
+        client.config_set("requirepass", "open-sesame")
+    url = own_redis.url.replace("//", "//:wrong-sesame@")
+    async with started("serve", "--port", "0", HUB_REDIS_URL=url, HUB_JWT_SECRET=SECRET) as process:
+        await line_with(process.stderr, "state in Redis")
+        await asyncio.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        said = (await process.stderr.read()).decode()
+    assert said.count("logouts are not heard") <= 1
+    assert said.count("the lease was not renewed") <= 1
+    assert "sesame" not in said
+
+
+async def test_an_address_needs_no_scheme(hub: Replica) -> None:
+    """As one types it."""
+    url = hub.url.removeprefix("http://")
+    ended = await command("sessions", "ada", "--json", "--url", url, HUB_ADMIN_TOKEN=ADMIN)
+    assert (ended.code, json.loads(ended.out)) == (0, {"sessions": []})
 
 
 async def test_a_hub_whose_redis_is_down_starts_and_stops_all_the_same() -> None:

@@ -80,12 +80,14 @@ async def test_a_redis_that_hangs_is_bad_soon(own_redis: RedisServer) -> None:
 
 
 async def test_a_wrong_password_is_bad_and_not_told(own_redis: RedisServer) -> None:
-    """A refusal names its kind, and neither the password nor the address."""
+    """A refusal names its kind and the place, and not the password."""
     with own_redis.client() as client:
         client.config_set("requirepass", "open-sesame")
-    wrong = own_redis.url.replace("//", "//:wrong-sesame@")
-    found = await findings(redis_url=wrong)
-    assert found["store"].level == "bad"
+    for url in (own_redis.url.replace("//", "//:wrong-sesame@"), own_redis.url):
+        found = await findings(redis_url=url)
+        assert found["store"].level == "bad"
+        assert found["store"].detail.startswith(f"{own_redis.place}: it ")
+        assert "password" in found["store"].detail
     assert "sesame" not in repr(found)
     right = own_redis.url.replace("//", "//:open-sesame@")
     found = await findings(redis_url=right)
@@ -136,6 +138,23 @@ async def test_the_embedded_store_is_fair() -> None:
     """It works, for one replica and until the restart, and the operator is told."""
     found = await findings()
     assert levels(found) == {"settings": "good", "store": "fair"}
+
+
+@pytest.mark.parametrize(
+    ("name", "transports", "is_bad"),
+    [
+        ("eu-1.a", ("polling", "websocket"), True),
+        ("eu-1.a", ("websocket",), False),
+        ("eu-1-a", ("polling", "websocket"), False),
+    ],
+)
+async def test_a_replica_that_no_balancer_finds_is_bad(
+    redis_url: str, name: str, transports: tuple[str, ...], is_bad: bool
+) -> None:
+    """The shipped balancers read its name after the last dot of an engine id."""
+    found = await findings(redis_url=redis_url, replica=name, transports=transports)
+    assert ("replica" in found) == is_bad
+    assert not is_bad or name in found["replica"].detail
 
 
 async def test_a_hub_without_a_key_is_bad() -> None:
@@ -224,8 +243,9 @@ async def test_a_running_hub_is_asked_whether_tokens_name_their_logins() -> None
         assert [(f.check, f.level) for f in first if "tokens" in f.check] == [("tokens", "fair")]
         await asyncio.sleep(FRESH)
         await hub.call("GET", "/verify", token("ada", "s-1"))
+        await asyncio.sleep(FRESH)
         told = {finding.check: finding for finding in await examine(settings(), f"{hub.url}/")}
-        assert told["tokens any issuer"].level == "good"
+        assert told["tokens any issuer"].level == told["hub"].level == "good"
         now = int(time.time())
         unnamed = {"sub": "ada", "iat": now, "exp": now + 60}
         await hub.call("GET", "/verify", jwt.encode(unnamed, SECRET, "HS256"))
@@ -236,7 +256,7 @@ async def test_a_running_hub_is_asked_whether_tokens_name_their_logins() -> None
         odd = {
             finding.check: finding for finding in await examine(settings(), f"{hub.url}/healthz")
         }
-        assert odd["tokens"].level == "bad"
+        assert odd["tokens"].level == odd["hub"].level == "bad"
     gone = {finding.check: finding for finding in await examine(settings(), hub.url)}
     assert (gone["tokens"].level, hub.url in gone["tokens"].detail) == ("bad", True)
 

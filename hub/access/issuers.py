@@ -84,6 +84,11 @@ class Issuers:
         """Return which ``iss`` an administrator means; see `resolve_issuer`."""
         return resolve_issuer(self._entries, iss)
 
+    def others(self, iss: str) -> list[str]:
+        """Return the issuers of the entries, but this one; an entry may name none."""
+        names = dict.fromkeys(entry.rules.issuer or "" for entry in self._entries)
+        return [name for name in names if name != iss]
+
     async def verify(self, token: str) -> Identity:
         """Return who signed for a token; whether it is alive is not asked.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 import structlog
 
+from hub.access.completion import Completions
 from hub.access.requests import new_id
-from hub.core.model import Identity, Logout, Reason, Receipt, Scope, UserKey
+from hub.core.model import Identity, Logout, Outcome, Reason, Receipt, Scope, State, UserKey
+from hub.core.receipt import count_states
 from hub.core.revocation import judge, stretch
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
@@ -20,14 +23,22 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+COUNT_PATIENCE = 1.0
+"""Seconds that are waited until it is known how many sessions a logout of everyone ends."""
+
+Place: TypeAlias = tuple[int, UserKey, str]
+"""A session in the list of a logout: its part, its user and itself."""
 
 
 class Logouts:
     """The one way in which the edges end sessions."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, metrics: Metrics, completions: Completions | None = None
+    ) -> None:
         self._store = store
         self._metrics = metrics
+        self._completions = completions
 
     async def write(self, command: Command, by: str) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does.
@@ -42,6 +53,8 @@ class Logouts:
         if receipt.repeated:
             return receipt
         logout = receipt.logout
+        if logout.user is None and by != "loss":
+            receipt = await self._count(receipt)
         self._metrics.logouts.labels(logout.scope.value, logout.reason.value).inc()
         log.info(
             "logout",
@@ -49,10 +62,50 @@ class Logouts:
             user=logout.user,
             scope=logout.scope.value,
             reason=logout.reason.value,
-            sessions=len(receipt.sessions),
+            sessions=count_states(receipt).total(),
             by=by,
         )
         return receipt
+
+    async def _count(self, receipt: Receipt) -> Receipt:
+        """Return a receipt of everyone once each replica has said which sessions it holds.
+
+        As it is at hand when one of them does not say so soon.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + COUNT_PATIENCE
+        with contextlib.suppress(Unavailable):
+            while (known := await self._store.receipt(receipt.logout.id, None)) is not None:
+                receipt = known
+                if receipt.counted or loop.time() > deadline:
+                    break
+                await asyncio.sleep(FIRST_PAUSE)
+        return receipt
+
+    async def outcomes(
+        self, logout_id: str, state: State | None, after: Place | None, limit: int
+    ) -> tuple[list[Outcome], Place | None]:
+        """Return sessions of a logout, those in ``state`` or all, and where the next page begins.
+
+        A page has ``limit`` of them, and fewer only when it is the last.
+
+        Raises:
+            NotFound: when there is no such logout.
+            Unavailable: when the store cannot be asked.
+        """
+        if after is None:
+            await self.read(logout_id, None)
+        part, *reached = after or (0, "", "")
+        found: list[tuple[Place, Outcome]] = []
+        for number in range(max(0, part), self._store.parts):
+            for one in await self._store.outcomes(logout_id, number):
+                place = (number, one.user or "", one.sid)
+                if place > (part, *reached) and state in (None, one.state):
+                    found.append((place, one))
+            if len(found) > limit:
+                break
+        page = [one for _, one in found[:limit]]
+        return page, found[limit - 1][0] if len(found) > limit else None
 
     async def write_own(self, caller: Identity, command: Command) -> Receipt:
         """Write a logout that a session asks for, as `write` does, if the session is alive.
@@ -129,6 +182,10 @@ class Logouts:
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]
             receipts += await asyncio.gather(*(self.write(command, by) for command in chunk))
+        new = [receipt for receipt in receipts if not receipt.repeated]
+        if new and self._completions is not None:
+            newest = max(new, key=lambda receipt: receipt.logout.at)
+            self._completions.watch(msgspec.structs.replace(newest, users=len(receipts)))
         return receipts
 
 

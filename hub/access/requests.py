@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import re
@@ -11,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, UserKey, user_key
+from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, State, UserKey, user_key
 from hub.core.strict_json import Repeated, find_repeated
 from hub.errors import InvalidRequest
 from hub.store.base import Command
@@ -27,6 +28,10 @@ MAX_USERS = 10_000
 MAX_DETAIL = 200
 MAX_SPREAD = 3600
 MAX_WAIT = 10.0
+MAX_PAGE, USUAL_PAGE = 1000, 100
+"""Sessions on a page."""
+
+MAX_PLACE = 4096
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 """A number as JSON has it; Python's own reader takes ``1_0`` and digits of every script."""
 
@@ -192,6 +197,53 @@ def admin_claim(request: AdminLogoutRequest, key: str | None) -> Command | None:
         id=new_id(), user=CLAIMANT, scope=Scope.ALL, reason=request.reason, message=digest
     )
     return Command(claimed, key=_own_key("admin", key), only_claim=True)
+
+
+def read_place(text: str | None) -> tuple[int, UserKey, str] | None:
+    """Return the place in a list that ``?after=`` names, as `write_place` wrote it.
+
+    Raises:
+        InvalidRequest: when nothing like it was ever written.
+    """
+    if text is None:
+        return None
+    try:
+        if len(text) > MAX_PLACE:
+            raise ValueError("too long")
+        packed = base64.urlsafe_b64decode(text.encode("ascii"))
+        return msgspec.json.decode(packed, type=tuple[int, UserKey, str])
+    except (ValueError, msgspec.DecodeError):
+        raise InvalidRequest("after is not the next of another page") from None
+
+
+def write_place(place: tuple[int, UserKey, str] | None) -> str | None:
+    """Return a place in a list as text for an address."""
+    return None if place is None else base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def read_page(text: str | None) -> int:
+    """Return how many sessions ``?limit=`` asks for.
+
+    Raises:
+        InvalidRequest: when it is no number from 1 to `MAX_PAGE`.
+    """
+    if text is None:
+        return USUAL_PAGE
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= number <= MAX_PAGE:
+        raise InvalidRequest(f"limit is a number from 1 to {MAX_PAGE}")
+    return number
+
+
+def read_state(text: str | None) -> State | None:
+    """Return the state that ``?state=`` names.
+
+    Raises:
+        InvalidRequest: when there is no such state.
+    """
+    if text is not None and text not in list(State):
+        raise InvalidRequest(f"state is one of {', '.join(State)}")
+    return None if text is None else State(text)
 
 
 def read_wait(text: str | None) -> float:

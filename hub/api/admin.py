@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 import msgspec
 from aiohttp import web
 
@@ -14,14 +17,17 @@ from hub.access.requests import (
 )
 from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, require_admin
-from hub.api.parts import PARTS
+from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
 from hub.api.views import SessionsView, view_many, view_session
 from hub.core.claims import is_name
-from hub.core.model import Receipt, user_key
+from hub.core.model import Receipt, split_user_key, user_key
 from hub.core.rights import Right
 from hub.core.wire import describe_receipt
-from hub.errors import Forbidden, NotFound
+from hub.errors import Forbidden, HubError, NotFound
+
+NAMED = 10
+"""Users, or issuers, that a warning names at most."""
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -51,15 +57,37 @@ async def post_logout(request: web.Request) -> web.Response:
     answer = describe_receipt(receipt)
     if asked.user is None:
         answer = msgspec.to_builtins(view_many(receipt))
-    return render(
-        {**answer, "warnings": [text for text in (warning, _met_nobody(asked, receipt)) if text]}
-    )
+    doubts = [warning, *await _doubts(parts, asked, iss, receipts)]
+    return render({**answer, "warnings": [text for text in doubts if text]})
 
 
-def _met_nobody(asked: AdminLogoutRequest, receipt: Receipt) -> str | None:
-    if asked.everyone or receipt.sessions:
-        return None
-    return "nobody was met: no session of this name is known, and one that shows up is refused"
+async def _doubts(
+    parts: Parts, asked: AdminLogoutRequest, iss: str, receipts: Sequence[Receipt]
+) -> list[str]:
+    """Return what makes it doubtful that those were met who were meant."""
+    if asked.everyone:
+        return []
+    # One that was ended by name alone has no device, for it never showed itself.
+    met = [any(outcome.device for outcome in receipt.sessions) for receipt in receipts]
+    unmet = [_name(receipt) for receipt, is_met in zip(receipts, met, strict=True) if not is_met]
+    if asked.user is None and any(met):
+        named = ", ".join(unmet[:NAMED]) + (", …" if len(unmet) > NAMED else "")
+        return [f"no session is known of {len(unmet)} of {len(met)}: {named}"] if unmet else []
+    if not unmet:
+        return []
+    found = ["nobody was met: no session of this name is known, and one that shows up is refused"]
+    if asked.user is not None:
+        for other in parts.issuers.others(iss)[:NAMED]:
+            with contextlib.suppress(HubError):
+                if count := len(await parts.authority.sessions(user_key(other, asked.user))):
+                    found.append(
+                        f"{asked.user} lives on under the issuer {other}: sessions {count}"
+                    )
+    return found
+
+
+def _name(receipt: Receipt) -> str:
+    return split_user_key(receipt.logout.user or "")[1]
 
 
 async def get_sessions(request: web.Request) -> web.Response:

@@ -36,18 +36,27 @@ class Connection(RequestHandler):
     """One HTTP connection; `Listener.sweep` ends it when it takes too long.
 
     ``since`` is since when a request has been awaited that has begun, or that is the first; None
-    while a request is under way, or between two.
+    while a request is under way, or between two. ``on_lost`` is called when the connection is lost,
+    for a handler that waits for something else.
     """
 
-    __slots__ = ("_broken", "behind_since", "since", "unread", "unread_since")
+    __slots__ = ("_broken", "behind_since", "on_lost", "since", "unread", "unread_since")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._broken = False
+        self.on_lost: Callable[[], None] | None = None
         self.since: float | None = self._loop.time()
         self.unread = 0
         self.unread_since: float | None = None
         self.behind_since: float | None = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell the handler that asked for it, then end as aiohttp does."""
+        on_lost, self.on_lost = self.on_lost, None
+        super().connection_lost(exc)
+        if on_lost is not None:
+            on_lost()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; nothing is read any more after what could not be parsed."""

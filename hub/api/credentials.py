@@ -10,8 +10,16 @@ from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.api.parts import PARTS
 from hub.core.model import Identity
 from hub.core.rights import Right
-from hub.errors import Forbidden, InvalidRequest, OriginNotAllowed, TokenMissing, TokenRevoked
+from hub.errors import (
+    Forbidden,
+    InvalidRequest,
+    OriginNotAllowed,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+)
 
+JWT_DOTS = 2
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -35,7 +43,7 @@ def read_token(request: web.Request) -> str:
     if not cookie:
         raise TokenMissing()
     if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):
-        raise OriginNotAllowed()
+        raise OriginNotAllowed(request.headers.get("Origin"))
     return cookie
 
 
@@ -128,6 +136,8 @@ async def _find_administrator(request: web.Request) -> Administrator | None:
     parts = request.app[PARTS]
     administrator = parts.administrators.find(read_token(request))
     if administrator is None:
+        if read_token(request).count(".") != JWT_DOTS:
+            raise TokenInvalid("neither a credential of this hub's for administrators, nor a JWT")
         caller = await admit_uncounted(request)
         administrator = administrator_of(caller)
         if administrator is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -39,6 +40,10 @@ SOCKETS_PATH = "/socket.io/"
 VERIFY_PATH = "/verify"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
+MOST_ASKED_HEADERS = 1024
+"""Characters of the names of headers that a page may send with its polls."""
+
+NAMES = re.compile(r"[A-Za-z0-9-]+(?:, ?[A-Za-z0-9-]+)*")
 EXPOSED_HEADERS = "ETag, Retry-After"
 
 
@@ -52,6 +57,8 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     if _is_elsewhere(request):
         handler = _find_nothing
     if request.path == SOCKETS_PATH:
+        if _is_preflight(request):
+            return web.Response(status=204)
         return await _answer_errors(request, handler)
     metrics = request.app[PARTS].metrics
     began = asyncio.get_running_loop().time()
@@ -138,9 +145,13 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return problem(Unavailable("the hub failed"))
 
 
+def _is_preflight(request: web.Request) -> bool:
+    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
 async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        # A CORS preflight (Fetch standard, section 3.3).
+    if _is_preflight(request):
         return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
         return await handler(request)
@@ -159,5 +170,13 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
     headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     if request.method == "OPTIONS":
         headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
-        headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        headers["Access-Control-Allow-Headers"] = _allowed_headers(request)
         headers["Access-Control-Max-Age"] = "600"
+
+
+def _allowed_headers(request: web.Request) -> str:
+    """Return which headers a page may send; with polls all that it asks for (``extraHeaders``)."""
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    if request.path != SOCKETS_PATH or not NAMES.fullmatch(asked, endpos=MOST_ASKED_HEADERS):
+        return ALLOWED_HEADERS
+    return f"{ALLOWED_HEADERS}, {asked}"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from hub.access.requests import MAX_WAIT
+from hub.access.requests import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
 from hub.api.rules import RULES
 from hub.api.views import ProblemView
+from hub.core.model import State
 
 if TYPE_CHECKING:
     from hub.api.routes import Route
@@ -25,6 +26,26 @@ WAIT: dict[str, Any] = {
     "description": f"seconds to wait until the receipt is complete, at most {MAX_WAIT:g}",
     "schema": {"type": "number", "minimum": 0},
 }
+PAGE: tuple[dict[str, Any], ...] = (
+    {
+        "name": "state",
+        "in": "query",
+        "description": "only the sessions in this state",
+        "schema": {"enum": list(State)},
+    },
+    {
+        "name": "limit",
+        "in": "query",
+        "description": f"how many at most, {USUAL_PAGE} by default",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
+    },
+    {
+        "name": "after",
+        "in": "query",
+        "description": "the `next` of the page before",
+        "schema": {"type": "string", "maxLength": MAX_PLACE},
+    },
+)
 KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -85,6 +106,7 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
+    parameters += route.query
     if route.waits:
         parameters.append(WAIT)
     if route.waits and route.method != "GET":

@@ -43,7 +43,7 @@ def problem(error: HubError, status: int | None = None) -> web.Response:
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="logout-hub"' + _challenge(error)
-    if error.retryable:
+    if error.retryable or error.retry_after is not None:
         headers["Retry-After"] = str(max(RETRY_AFTER, math.ceil(error.retry_after or 0)))
     answer = render(body, status or error.status, headers)
     answer.content_type = "application/problem+json"

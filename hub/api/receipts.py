@@ -1,14 +1,14 @@
-"""``GET /logouts/{id}``: what became of a logout."""
+"""``GET /logouts/{id}``: what became of a logout, and of each of its sessions."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from hub.access.requests import read_wait
-from hub.api.credentials import admit_or_repeat, is_admin
+from hub.access.requests import read_page, read_place, read_state, read_wait, write_place
+from hub.api.credentials import admit_or_repeat, is_admin, require_admin
 from hub.api.parts import PARTS
 from hub.api.problem import render
-from hub.api.views import view_many
+from hub.api.views import EndedPageView, view_ended, view_many
 from hub.core.rights import Right
 from hub.core.wire import describe_receipt
 from hub.errors import NotFound
@@ -28,7 +28,25 @@ async def get_logout(request: web.Request) -> web.Response:
         if refusal is not None and (refusal.logout is None or refusal.logout.id != logout_id):
             raise refusal
         user = caller.user
-    if len(logout_id) > MAX_ID or not logout_id.isascii() or ":" in logout_id:
-        raise NotFound("no such logout")
+    _check_id(logout_id)
     receipt = await request.app[PARTS].logouts.read(logout_id, user, wait)
     return render(describe_receipt(receipt) if receipt.users == 1 else view_many(receipt))
+
+
+async def get_sessions(request: web.Request) -> web.Response:
+    """Return sessions of a logout with what became of each, page by page, to administrators."""
+    await require_admin(request, Right.READ)
+    logout_id, query = request.match_info["id"], request.query
+    _check_id(logout_id)
+    found, following = await request.app[PARTS].logouts.outcomes(
+        logout_id,
+        read_state(query.get("state")),
+        read_place(query.get("after")),
+        read_page(query.get("limit")),
+    )
+    return render(EndedPageView([view_ended(one) for one in found], write_place(following)))
+
+
+def _check_id(logout_id: str) -> None:
+    if len(logout_id) > MAX_ID or not logout_id.isascii() or ":" in logout_id:
+        raise NotFound("no such logout")

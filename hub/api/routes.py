@@ -12,6 +12,7 @@ from hub.access.requests import AdminLogoutRequest, LogoutRequest
 from hub.api import admin, client, health, logout, openapi, receipts, session, sessions, verify
 from hub.api.middleware import LISTENERS
 from hub.api.views import (
+    EndedPageView,
     ManyReceiptView,
     OwnSessionView,
     ReceiptView,
@@ -54,8 +55,8 @@ ADMIN = (*CHANGE, Forbidden)
 class Route(msgspec.Struct, frozen=True):
     """One call: where, what for, what it takes, what it answers, and how it may refuse.
 
-    ``waits`` when ``?wait=`` waits for the receipt. ``on`` says on which listener it is, where
-    there is one for those who run the hub.
+    ``waits`` when ``?wait=`` waits for the receipt; ``query`` are other parameters. ``on``
+    says on which listener it is, where there is one for those who run the hub.
     """
 
     method: str
@@ -68,6 +69,7 @@ class Route(msgspec.Struct, frozen=True):
     status: int = 200
     errors: tuple[type[HubError], ...] = ()
     waits: bool = False
+    query: tuple[dict[str, Any], ...] = ()
     on: Literal["public", "admin", "both"] = "public"
 
 
@@ -84,6 +86,9 @@ ROUTES = (
     Route("GET", "/logouts/{id}", receipts.get_logout, "What became of a logout; ?wait=SECONDS",
           answers=(ReceiptView, ManyReceiptView), errors=(*READ, NotFound),
           waits=True, on="both"),
+    Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
+          "What became of each session of a logout", answers=(EndedPageView,),
+          errors=(*TOKEN, InvalidRequest, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
     Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
           status=204, errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",

@@ -15,9 +15,10 @@ from hub.errors import Unavailable
 async def get_session(request: web.Request) -> web.Response:
     """Return the caller's session, or 304 when it is as the caller knows it."""
     caller = await register(request)
-    if caller.standing.session is None:
+    session = caller.standing.session
+    if session is None:
         raise Unavailable("the session could not be registered")
-    view = view_own_session(caller.standing.session, caller.identity)
+    view = view_own_session(session, caller.identity, caller.standing.now)
     tag = _tag(view)
     if tag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers={"ETag": tag})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import msgspec
 
-from hub.core.model import Identity, Receipt, Session, seconds
+from hub.core.model import Identity, Micros, Outcome, Receipt, Session, seconds, split_user_key
+from hub.core.receipt import count_states
 
 
 class SessionView(msgspec.Struct):
@@ -27,10 +26,15 @@ class SessionView(msgspec.Struct):
 
 
 class OwnSessionView(SessionView, kw_only=True):
-    """The caller's session, with the user that it belongs to."""
+    """The caller's session, with the user that it belongs to.
+
+    ``login_age`` is how many seconds ago the login began: by its login time, else the earlier of
+    the token's ``iat`` and the moment when the hub saw the session first.
+    """
 
     user: str
     iss: str
+    login_age: float
 
 
 class SessionsView(msgspec.Struct):
@@ -70,7 +74,8 @@ class ReceiptView(msgspec.Struct):
 class ManyReceiptView(msgspec.Struct):
     """A logout of several users (``users``: how many) or of everyone, that was written.
 
-    ``states`` counts the users' sessions by what became of them, or everyone's sockets.
+    ``states`` counts the sessions by what became of them, of everyone those that held a socket.
+    ``waiting`` is how many of them are still being told.
     ``warnings`` say what may be a mistake.
     """
 
@@ -82,8 +87,24 @@ class ManyReceiptView(msgspec.Struct):
     users: int | None
     everyone: bool
     states: dict[str, int]
+    waiting: int
     complete: bool
     warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class EndedView(OutcomeView, kw_only=True):
+    """One session of a logout with whose it is; ``waiting``, and true, while it is being told."""
+
+    user: str
+    iss: str
+    waiting: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class EndedPageView(msgspec.Struct):
+    """Sessions of a logout; ``next`` is the ``after`` of the next page, null on the last."""
+
+    sessions: list[EndedView]
+    next: str | None
 
 
 class StatusView(msgspec.Struct):
@@ -105,8 +126,6 @@ class ProblemView(msgspec.Struct):
 def view_many(receipt: Receipt) -> ManyReceiptView:
     """Return the view of a receipt of several users, or of everyone."""
     logout = receipt.logout
-    counts = Counter(outcome.state.value for outcome in receipt.sessions)
-    counts.update({state.value: count for state, count in receipt.sockets.items()})
     everyone = logout.user is None
     return ManyReceiptView(
         id=logout.id,
@@ -116,8 +135,23 @@ def view_many(receipt: Receipt) -> ManyReceiptView:
         message=logout.message,
         users=None if everyone else receipt.users,
         everyone=everyone,
-        states=dict(counts),
+        states={state.value: count for state, count in count_states(receipt).items()},
+        waiting=receipt.waiting,
         complete=receipt.complete,
+    )
+
+
+def view_ended(outcome: Outcome) -> EndedView:
+    """Return a session of a logout, for administrators."""
+    iss, user = split_user_key(outcome.user or "")
+    return EndedView(
+        sid=outcome.sid,
+        device=outcome.device,
+        state=outcome.state.value,
+        failed=list(outcome.failed) or msgspec.UNSET,
+        user=user,
+        iss=iss,
+        waiting=True if outcome.waiting else msgspec.UNSET,
     )
 
 
@@ -136,11 +170,15 @@ def view_session(session: Session, current_sid: str | None) -> SessionView:
     )
 
 
-def view_own_session(session: Session, identity: Identity) -> OwnSessionView:
-    """Return the caller's own session's view."""
+def view_own_session(session: Session, identity: Identity, now: Micros) -> OwnSessionView:
+    """Return the caller's own session's view, at the store's time ``now``."""
     view = view_session(session, identity.sid)
+    begun = identity.login_at
+    if begun is None:
+        begun = min(identity.iat, session.created_at)
     return OwnSessionView(
         **msgspec.structs.asdict(view),
         user=identity.sub,
         iss=identity.iss,
+        login_age=max(0.0, seconds(now - begun)),
     )

@@ -137,7 +137,8 @@ class Standing(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What a logout did to one session; ``user`` where the receipt is of several.
 
-    ``failed`` names what its clients said that they could not clear.
+    ``failed`` names what its clients said that they could not clear. While it is ``waiting``, a
+    replica has yet to tell what became of it.
     """
 
     sid: str
@@ -145,21 +146,25 @@ class Outcome(msgspec.Struct, frozen=True):
     state: State
     user: UserKey | None = None
     failed: tuple[str, ...] = ()
+    waiting: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """A logout that was written, and what happened to each session that it found.
 
-    A logout of everyone names no sessions; ``sockets`` counts what became of those that were held.
-    ``users`` is of how many users the receipt is.
+    A receipt of everyone names no sessions; ``counts`` are those that replicas held, by what became
+    of them. ``users`` is of how many users the receipt is. ``waiting`` is how many of its sessions
+    a replica has yet to tell of, and ``counted`` once every replica has said which it holds.
     ``complete`` once nothing more will change. ``repeated`` when an idempotency key brought back
     what an earlier request had written.
     """
 
     logout: Logout
     sessions: tuple[Outcome, ...] = ()
-    sockets: dict[State, int] = {}
+    counts: dict[State, int] = {}
     users: int = 1
+    waiting: int = 0
+    counted: bool = True
     complete: bool = False
     repeated: bool = False
 

@@ -1,15 +1,18 @@
 """What a receipt says: which reports of replicas count, and when nothing more will change.
 
 A logout that is written freezes the sessions that it ends, and with each the leases of the
-replicas that held its sockets: those owe a report. A replica reports once it has told and cut the
-sockets that it held. A row is settled when nobody owes it a report; a replica that died owes
-nothing, since its lease runs out, and what it had told counts as ``notified``.
+replicas that held its sockets: those owe a report. A logout of everyone freezes only which
+replicas there are: each says at once which sessions it holds, and owes a report of those. A
+replica reports once it has told and cut the sockets that it held. A row is settled when nobody
+owes it a report; a replica that died owes nothing, since its lease runs out, and what it had told
+counts as ``notified``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 
 import msgspec
 
@@ -74,27 +77,68 @@ def read_failures(answer: object) -> tuple[str, ...]:
     return tuple(sorted(plain)) or ("unspecified",)
 
 
+class Tally(msgspec.Struct):
+    """A receipt of everyone, counted: sessions by state, how many are owed, and by whom.
+
+    ``owing`` are the leases that owe a report, and whether each has said which sessions it holds.
+    """
+
+    states: Counter[State] = msgspec.field(default_factory=Counter)
+    owed: int = 0
+    owing: dict[str, bool] = {}
+
+    def count(self, state: State, number: int = 1, *, owed: bool = False) -> None:
+        """Count sessions; who is owed has told its sockets, for all that is known."""
+        self.states[merge(State.NOTIFIED, state) if owed else state] += number
+        self.owed += number if owed else 0
+
+
 def settle(
     logout: Logout,
     rows: Iterable[Row],
-    sockets: Mapping[State, int],
-    owing: Iterable[str],
+    tally: Tally,
     alive: frozenset[str],
     now: Micros,
     users: int = 1,
 ) -> Receipt:
-    """Return the receipt that these facts make.
-
-    ``owing`` are the leases that owe a report as a whole (of a logout of everyone), ``alive`` the
-    leases that have not run out.
-    """
+    """Return the receipt that these facts make; ``alive`` are the leases that have not run out."""
     seen = list(rows)
-    owed = frozenset(owing).union(*(row.owed_by for row in seen)) & alive
+    owed = frozenset(tally.owing).union(*(row.owed_by for row in seen)) & alive
     is_late = now > logout.at + logout.spread * SECOND + PATIENCE
-    outcomes = tuple(
-        Outcome(row.sid, row.device, _state(row), row.user, row.failed) for row in seen
+    is_complete = is_late or not owed
+    outcomes = tuple(view(row, frozenset() if is_late else alive) for row in seen)
+    waiting = tally.owed + sum(outcome.waiting for outcome in outcomes)
+    return Receipt(
+        logout,
+        outcomes,
+        dict(tally.states),
+        users,
+        waiting=0 if is_complete else waiting,
+        counted=is_complete or all(tally.owing[lease] for lease in alive & set(tally.owing)),
+        complete=is_complete,
     )
-    return Receipt(logout, outcomes, dict(sockets), users, complete=is_late or not owed)
+
+
+def view(row: Row, alive: frozenset[str]) -> Outcome:
+    """Return what a row says, while these leases have not run out."""
+    waiting = not alive.isdisjoint(row.owed_by)
+    return Outcome(row.sid, row.device, _state(row), row.user, row.failed, waiting)
+
+
+def count_states(receipt: Receipt) -> Counter[State]:
+    """Return how many sessions of a receipt are in each state."""
+    return Counter(receipt.counts) + Counter(outcome.state for outcome in receipt.sessions)
+
+
+def session_key(user: UserKey, sid: str) -> str:
+    """Return what a session is called in reports of everyone; a user's key has no spaces."""
+    return f"{user} {sid}"
+
+
+def split_session_key(key: str) -> tuple[UserKey, str]:
+    """Return the user and the session that `session_key` joined."""
+    user, _, sid = key.partition(" ")
+    return user, sid
 
 
 def _state(row: Row) -> State:

@@ -59,7 +59,10 @@ def judge(identity: Identity, standing: Standing) -> Unauthorized | None:
             return refusal
         # What another login registered says nothing of this one.
         if identity.login_at is not None or not _is_newer(standing.session, cutoff):
-            return TokenTooOld("log in again or refresh the token", logout=cutoff)
+            # Not this token: one that is issued from then on, even in whole seconds.
+            wait = max(0, (cutoff.at // SECOND + 1) * SECOND - now)
+            why = "get a token that is issued later"
+            return TokenTooOld(why, logout=cutoff, retry_after=wait / SECOND)
     if identity.exp + identity.leeway <= now:
         return TokenExpired()
     early = begins(identity) - now

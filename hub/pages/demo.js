@@ -104,11 +104,18 @@ const tellEnded = Object.create(null);
 
 // ---- One device: its life ----
 
-/** Logs in: a new session, and the same one again whenever the connection has to be made anew.
+/** Where a tab remembers a device's session, so that a reload is no new device.
+ * @param {Device} device */
+const placeOf = (device) => `session of ${device.name}`;
+
+/** Logs in: a new session, and the same one again after a reload, and whenever the connection has to
+ * be made anew.
  * @param {Device} device */
 function logIn(device) {
   device.hub?.close();
-  Object.assign(device, { sid: crypto.randomUUID(), ending: undefined, ms: undefined });
+  const sid = sessionStorage.getItem(placeOf(device)) ?? crypto.randomUUID();
+  sessionStorage.setItem(placeOf(device), sid);
+  Object.assign(device, { sid, ending: undefined, ms: undefined });
   show(device, "joining");
   const hub = createLogoutHub({
     url: location.origin,
@@ -157,6 +164,7 @@ function changed(device, state) {
 /** The client has cleared the storage just now: that is the moment that counts.
  * @param {Device} device @param {import("/client.js").LogoutNotification} notification */
 function ended(device, { reason = "user", message }) {
+  sessionStorage.removeItem(placeOf(device));
   const at = performance.now();
   const rank = devices.filter(({ user, state }) => user === device.user && state === "out").length;
   device.ending = { at, rank, reason: message || REASONS[reason] || reason };

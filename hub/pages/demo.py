@@ -59,6 +59,7 @@ def suit_demo(settings: Settings) -> Settings:
         "jwt_secret_previous": given,
         "bus_secret": settings.bus_secret
         or SecretStr(settings.shared_secret or secrets.token_hex()),
+        "admin_token": settings.admin_token or SecretStr(secrets.token_urlsafe(16)),
         "cookie_name": settings.cookie_name or COOKIE,
         "login_url": settings.login_url or "/demo/login",
         "allowed_origins": (*settings.allowed_origins, *own),

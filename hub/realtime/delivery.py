@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeVar
 
 import structlog
 
 from hub.core.model import Logout, Reason, State
-from hub.core.receipt import merge_sessions, read_failures, unite
+from hub.core.receipt import read_failures
 from hub.core.wire import describe_logout
 from hub.metrics import Metrics
+from hub.realtime.account import Account, Told
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.reports import Reports
 from hub.store.base import Heard, Report
@@ -28,8 +28,7 @@ PACE = 0.25
 REPORT_EVERY = 1.0
 EXPIRED = Reason.EXPIRED
 
-Told: TypeAlias = tuple[str, State, tuple[str, ...]]
-"""A socket's session, what became of it, and what its client could not clear."""
+Item = TypeVar("Item")
 
 
 class Transport(Protocol):
@@ -52,6 +51,19 @@ class Transport(Protocol):
     def cut(self, sid: str) -> None:
         """End a socket for good."""
         ...
+
+
+def spread_evenly(told: Sequence[Item], steps: int) -> dict[int, list[Item]]:
+    """Return what is due at each step, evenly and in no order, with none at most steps.
+
+    A logout of everyone is many such parts, one for each partition on each replica, and most are
+    small: each takes places of its own along the whole way, so that all together are even as well.
+    """
+    batches: dict[int, list[Item]] = {}
+    for place, item in enumerate(random.sample(told, len(told))):
+        at = (place + random.random()) / len(told)  # noqa: S311 - a pace
+        batches.setdefault(min(steps - 1, int(at * steps)), []).append(item)
+    return batches
 
 
 class Delivery:
@@ -113,27 +125,36 @@ class Delivery:
         task.add_done_callback(self._rounds.discard)
 
     async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
-        outcomes: list[Told] = []
+        # What nobody keeps a receipt of is counted all the same, and told to nobody.
+        account = Account(self._lease, heard or Heard(logout, lambda user: True), told)
+        opening = asyncio.create_task(self._open(account, heard))
         try:
             if logout.spread and told:
-                await self._pace(told, logout, heard, outcomes)
+                await self._pace(told, logout, heard, account, opening)
             elif told:
                 work = _Round(self._transport, self._metrics, told)
-                outcomes += await work.run(logout, self._grace)
+                account.add(await work.run(logout, self._grace))
         except Exception:
             # Whoever could not be told is cut all the same.
             log.exception("sockets could not be told of a logout", id=logout.id)
+            account.rest = State.CUT
             for connection in told:
                 self._transport.cut(connection.sid)
+        await opening
         if heard is not None:
-            self._reports.add(self._report(heard, outcomes, done=True))
+            self._reports.add(account.report(done=True))
+
+    async def _open(self, account: Account, heard: Heard | None) -> None:
+        if heard is not None and heard.logout.user is None:
+            self._reports.add(await account.open())
 
     async def _pace(
         self,
         told: list[Connection],
         logout: Logout,
         heard: Heard | None,
-        outcomes: list[Told],
+        account: Account,
+        opening: asyncio.Task[None],
     ) -> None:
         """Tell little by little: many users' logouts each at a moment of its own."""
         loop = asyncio.get_running_loop()
@@ -141,41 +162,31 @@ class Delivery:
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
             await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
+        batches = spread_evenly(told, steps)
         reported = began
         for step in range(steps):
             if self._stops.is_set():
                 # Those who are left connect elsewhere, and are refused there.
                 break
-            batch = [connection for connection in told[step::steps] if not connection.gone]
+            batch = [connection for connection in batches.get(step, ()) if not connection.gone]
             if batch:
                 work = _Round(self._transport, self._metrics, batch)
                 rounds.add(asyncio.create_task(work.run(logout, self._grace)))
             await self._pause(began + (step + 1) * PACE - loop.time())
             for task in [task for task in rounds if task.done()]:
                 rounds.discard(task)
-                outcomes += task.result()
-            if heard is not None and loop.time() - reported > REPORT_EVERY:
+                account.add(task.result())
+            is_due = loop.time() - reported > REPORT_EVERY
+            if heard is not None and opening.done() and is_due:
                 reported = loop.time()
-                self._reports.add(self._report(heard, outcomes, done=False))
+                self._reports.add(account.report(done=False))
         for task in rounds:
-            outcomes += await task
+            account.add(await task)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._stops.wait()
-
-    def _report(self, heard: Heard, outcomes: Iterable[Told], *, done: bool) -> Report:
-        if heard.logout.user is None:
-            counts = Counter(state for _, state, _ in outcomes)
-            return Report(self._lease, heard, sockets=counts, done=done)
-        return Report(
-            self._lease,
-            heard,
-            sessions=merge_sessions((sid, state) for sid, state, _ in outcomes),
-            failures=unite((sid, failed) for sid, _, failed in outcomes),
-            done=done,
-        )
 
     async def close(self) -> None:
         """Wait until every socket that was told is cut, and all of it is reported.
@@ -250,7 +261,7 @@ class _Round:
         if self._told.pop(connection.sid, None) is None:
             return
         failed = self._acknowledged.get(connection.sid, ())
-        self._outcomes.append((connection.identity.sid, state, failed))
+        self._outcomes.append((connection.identity, state, failed))
         self._metrics.notices.labels(state.value).inc()
         self._transport.cut(connection.sid)
         if not self._told:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from engineio.packet import Packet
@@ -33,6 +33,12 @@ SESSION_UNKNOWN = (1, "Session ID unknown")
 BAD_HANDSHAKE = (2, "Bad handshake method")
 BAD_REQUEST = (3, "Bad request")
 BAD_VERSION = (5, "Unsupported protocol version")
+
+
+class Losable(Protocol):
+    """An HTTP connection that says when it is lost (`hub.api.connection.Connection`)."""
+
+    on_lost: Callable[[], None] | None
 
 
 class EngineServer:
@@ -70,6 +76,7 @@ class EngineServer:
         self.make_room: Callable[[], None] = lambda: None
         self.is_closed: Callable[[], bool] = lambda: False
         self.handle_at_once: Callable[[str, str], bool] = lambda sid, message: False
+        self.on_msgpack: Callable[[str], None] = lambda sid: None
         self._handlers: dict[str, Callable[..., Awaitable[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -141,12 +148,9 @@ class EngineServer:
         if socket.poll is not None:
             socket.end(reason.TRANSPORT_ERROR)
             return _refuse(BAD_REQUEST)
+        socket.revive()
         if not socket.outbox and socket.closing is None and socket.probe is None:
-            socket.poll = asyncio.get_running_loop().create_future()
-            try:
-                await socket.poll
-            finally:
-                socket.poll = None
+            await self._wait(request, socket)
         if request.transport is None:
             # Who asked is gone, and what was for it would be lost without a word.
             socket.end(reason.TRANSPORT_CLOSE)
@@ -159,6 +163,25 @@ class EngineServer:
         packets = socket.outbox or [NOOP]
         socket.outbox = []
         return web.Response(text=SEPARATOR.join(packets))
+
+    async def _wait(self, request: web.Request, socket: Socket) -> None:
+        """Wait until there is something for a poll.
+
+        Raises:
+            ConnectionResetError: when the client aborted it.
+        """
+        poll = socket.poll = asyncio.get_running_loop().create_future()
+        # aiohttp tells a handler only when it writes, which may be at the next ping.
+        connection = cast("Losable", request.protocol)
+        connection.on_lost = socket.on_poll_lost
+        try:
+            is_there = await poll
+        finally:
+            connection.on_lost = None
+            if socket.poll is poll:
+                socket.poll = None
+        if not is_there:
+            raise ConnectionResetError("the client aborted its poll")
 
     async def _post(self, request: web.Request, socket: Socket) -> web.StreamResponse:
         try:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from hub.access.authority import Authority
+from hub.access.complaints import Complaints
 from hub.access.logouts import Logouts
 from hub.core.model import Logout
 from hub.errors import HubError, Unavailable
@@ -75,6 +76,7 @@ class Follower:
         self._sweep: asyncio.Task[None] | None = None
         self._must_sweep = False
         self._interruptions = 0
+        self._complaints = Complaints()
 
     @property
     def is_following(self) -> bool:
@@ -107,7 +109,8 @@ class Follower:
                         if self._following.is_set():
                             pause = FIRST_PAUSE
             except Unavailable as error:
-                log.warning("logouts are not heard", error=error.detail)
+                if self._complaints.is_new(error.detail):
+                    log.warning("logouts are not heard", error=error.detail)
             except Exception:
                 # What was being handled may not have been, so everything is looked at.
                 log.exception("logouts are not heard")
@@ -145,6 +148,7 @@ class Follower:
     def _note_confirmed(self) -> None:
         if self._confirmed_at is not None and not self._following.is_set():
             log.info("logouts are heard again")
+            self._complaints.forget()
         self._lost = self._fenced = False
         self._confirmed_at = asyncio.get_running_loop().time()
         self._following.set()

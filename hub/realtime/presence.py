@@ -13,6 +13,7 @@ import secrets
 
 import structlog
 
+from hub.access.complaints import Complaints
 from hub.core.model import SECOND, Identity, Reason, UserKey
 from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
@@ -35,6 +36,7 @@ class Presences:
         self._turns = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
         self._hurry = asyncio.Event()
+        self._complaints = Complaints()
 
     def arrive(self) -> Presence:
         """Return the presence of a socket that connects now."""
@@ -60,6 +62,7 @@ class Presences:
         while True:
             try:
                 await self._store.renew(self.lease)
+                self._complaints.forget()
                 async with asyncio.timeout(LEASE / SECOND / 3):
                     while True:
                         await self._hurry.wait()
@@ -68,7 +71,8 @@ class Presences:
             except TimeoutError:
                 continue
             except Unavailable as error:
-                log.warning("the lease was not renewed", error=error.detail)
+                if self._complaints.is_new(error.detail):
+                    log.warning("the lease was not renewed", error=error.detail)
                 await asyncio.sleep(1)
             except Exception:
                 log.exception("the lease was not renewed")

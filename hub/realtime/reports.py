@@ -6,6 +6,7 @@ A report that comes again changes nothing, so one that the store may not have ta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 import structlog
@@ -44,6 +45,7 @@ class Reports:
                 report,
                 sessions=merge_sessions([*earlier.sessions.items(), *report.sessions.items()]),
                 failures=unite([*earlier.failures.items(), *report.failures.items()]),
+                opened=_join(earlier.opened, report.opened),
             )
         self._waiting[key] = (report, asyncio.get_running_loop().time())
         self._hurry.set()
@@ -87,3 +89,9 @@ class Reports:
         for key, (_, at) in list(self._waiting.items()):
             if at < oldest:
                 del self._waiting[key]
+
+
+def _join(
+    earlier: Mapping[str, str] | None, later: Mapping[str, str] | None
+) -> Mapping[str, str] | None:
+    return later if earlier is None else {**earlier, **(later or {})}

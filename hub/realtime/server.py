@@ -24,6 +24,7 @@ from hub.core.strict_json import decode
 from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.engine import EngineServer
+from hub.realtime.parting import Partings
 from hub.realtime.pending import Pending
 from hub.realtime.session import MESSAGE
 from hub.realtime.wheel import Alarm
@@ -32,6 +33,10 @@ log = structlog.get_logger(__name__)
 
 BINARY = (str(packet.BINARY_EVENT), str(packet.BINARY_ACK))
 ACK, CONNECT = str(packet.ACK), str(packet.CONNECT)
+DISCONNECT = f"{MESSAGE}{packet.DISCONNECT}"
+MOST_NAMESPACE = 128
+"""Characters of a namespace that is named in a refusal."""
+
 RESERVED = ("connect", "disconnect", "connect_error", "*")
 
 
@@ -166,9 +171,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         self.eio.handle_at_once = self._take_ack
         self.manager.on_accepted = self.eio.trust
         self.on_gone: Callable[[str], None] = lambda sid: None
+        self.eio.on_msgpack = lambda sid: refusals.note("msgpack", self.source(sid))
         self.eio.make_room = pending.make_room
         pending.end = partial(self.eio.end, code=GOING_AWAY)
         self.pending = pending
+        self.partings = Partings(self.eio.wheel, self._part)
         self._read_source = read_source
         self._refusals = refusals
         self._connect_timeout = connect_timeout
@@ -234,7 +241,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     def cut(self, sid: str) -> None:
         """End a socket for good: DISCONNECT, so that stock clients stay away, then the close."""
-        self.eio.end(sid, last=f"{MESSAGE}{packet.DISCONNECT}")
+        self.eio.end(sid, last=DISCONNECT)
+
+    def _part(self, sid: str, namespace: str) -> None:
+        self.eio.end(sid, last=DISCONNECT + ("" if namespace == "/" else f"{namespace},"))
 
     # ---- What a socket that is accepted is told ----
 
@@ -261,6 +271,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         self._meet_deadline(eio_sid)
+        self.partings.drop(eio_sid)
         if not (self.eio.is_leaving or self.eio.is_closed()):
             self.pending.unanswered(eio_sid)
         self.pending.answered(eio_sid)
@@ -272,12 +283,43 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
                 await self._let_go(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
+        if namespace not in (None, "/"):
+            await self._refuse_namespace(eio_sid, namespace)
+            return
+        if eio_sid not in self._deadlines:
+            self._refuse_again(eio_sid)
+            return
         self._meet_deadline(eio_sid)
+        self.partings.drop(eio_sid)
         self.pending.answered(eio_sid)
         try:
             await super()._handle_connect(eio_sid, namespace, data)
         finally:
             await self._settle(eio_sid)
+        if self.manager.sid_from_eio_sid(eio_sid, "/") is None and eio_sid in self.environ:
+            self.partings.begin(eio_sid, "/")
+
+    async def _refuse_namespace(self, eio_sid: str, namespace: str) -> None:
+        """Refuse it as the reference server does; the socket in ``/``, if there is one, goes on."""
+        if len(namespace) > MOST_NAMESPACE:
+            raise ValueError("a namespace of a name that nobody gives")
+        told = {"message": "Invalid namespace"}
+        refusal = self.packet_class(packet.CONNECT_ERROR, data=told, namespace=namespace)
+        await self._send_packet(eio_sid, refusal)
+        deadline = self._deadlines.get(eio_sid)
+        if deadline is not None and self.partings.namespace(eio_sid) is None:
+            # The moment is the time for a CONNECT to ``/`` now.
+            self.eio.wheel.drop(deadline)
+            self.partings.begin(eio_sid, namespace)
+
+    def _refuse_again(self, eio_sid: str) -> None:
+        """Close after a second CONNECT: as a network that fails, when the first was refused.
+
+        A client that asks again has another token, perhaps; it connects anew and is heard.
+        """
+        if self.partings.namespace(eio_sid) is None:
+            raise ValueError("a second CONNECT")
+        self.eio.end(eio_sid, GOING_AWAY)
 
     async def _settle(self, eio_sid: str) -> None:
         self._welcomes.pop(eio_sid, None)
@@ -296,17 +338,30 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]
         try:
             if data[:1] in BINARY:
                 raise ValueError("the hub takes no binary packets")
-            if data[:1] != CONNECT and _namespace(data) != "/":
-                raise ValueError("a packet of a namespace that nobody can be in")
+            if data[:1] != CONNECT:
+                self._check_place(eio_sid, data)
             await super()._handle_eio_message(eio_sid, data)
         except Exception:
             # What cannot be parsed ends the connection, as in the reference server.
             self._refusals.note("packets", self.source(eio_sid))
             self.eio.end(eio_sid)
         else:
-            waits_for_connect = eio_sid in self._deadlines
-            if not waits_for_connect and self.manager.sid_from_eio_sid(eio_sid, "/") is None:
+            if data[:1] != CONNECT and self.manager.sid_from_eio_sid(eio_sid, "/") is None:
                 self.eio.end(eio_sid)
+
+    def _check_place(self, eio_sid: str, message: str) -> None:
+        """Check that a packet other than CONNECT is for the socket that was accepted.
+
+        Raises:
+            ValueError: when it is not; one that was refused may still say DISCONNECT.
+        """
+        if _namespace(message) != "/":
+            raise ValueError("a packet of a namespace that nobody can be in")
+        is_refused = self.partings.namespace(eio_sid) is not None
+        if is_refused and message[:1] == str(packet.DISCONNECT):
+            return
+        if self.manager.sid_from_eio_sid(eio_sid, "/") is None:
+            raise ValueError("a packet before CONNECT")
 
     async def _handle_event(
         self, eio_sid: str, namespace: str | None, id: int | None, data: list[Any]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engineio import AsyncServer as StockServer
 
+from hub.protocol import msgpack
 from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
 from hub.realtime.intake import Intake
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
@@ -26,6 +27,8 @@ PING_FRAME = encode_text(PING)
 
 MAX_PACKETS = 128
 MAX_WAITING = 64
+LATE = 0.5
+"""Seconds in which what a client sent before it went may arrive after it."""
 
 reason = StockServer.reason
 
@@ -35,6 +38,8 @@ class Heart(enum.Enum):
 
     RESTING = enum.auto()
     PINGED = enum.auto()
+    LOST = enum.auto()
+    """The poll was aborted."""
     ANSWERED = enum.auto()
 
 
@@ -42,8 +47,9 @@ class Socket:
     """One session of the engine.
 
     A session polls until it is upgraded. While it polls, what is sent waits in ``outbox`` for the
-    next poll; ``poll`` is the one that waits meanwhile. ``waiting`` holds messages that came while
-    an earlier one is still being handled, so that they are handled in order.
+    next poll; ``poll`` is the one that waits meanwhile, for whether it is to be answered.
+    ``waiting`` holds messages that came while an earlier one is still being handled, so that they
+    are handled in order.
     """
 
     __slots__ = (
@@ -70,7 +76,7 @@ class Socket:
         self.probe: WebSocket | None = None
         self.probed = False
         self.outbox: list[str] = []
-        self.poll: asyncio.Future[None] | None = None
+        self.poll: asyncio.Future[bool] | None = None
         self.waiting: deque[str] | None = None
         self.heart = Heart.RESTING
         self.intake = Intake()
@@ -111,7 +117,24 @@ class Socket:
     def answer_poll(self) -> None:
         """Let the poll that waits go home with what there is."""
         if self.poll is not None and not self.poll.done():
-            self.poll.set_result(None)
+            self.poll.set_result(True)
+
+    def on_poll_lost(self) -> None:
+        """Note that the client aborted its poll: it is gone, unless it polls again at once.
+
+        What it has sent before may still be on its way, an acknowledgement for one.
+        """
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(False)
+            self.poll = None
+            if self.closing is None:
+                self.heart = Heart.LOST
+                self.server.wheel.put(self, LATE)
+
+    def revive(self) -> None:
+        """Note that a client is there after all whose poll was aborted."""
+        if self.heart is Heart.LOST and self.closing is None:
+            self.rest(self.server.ping_interval)
 
     def receive(self, packet: str) -> bool:
         """Take a packet from the client; False when it is none that a client may send."""
@@ -123,6 +146,10 @@ class Socket:
                 self.heart = Heart.ANSWERED
         elif kind == CLOSE:
             self.end(reason.CLIENT_DISCONNECT)
+        elif kind == msgpack.BINARY and not self.intake.is_trusted and self.closing is None:
+            self.server.on_msgpack(self.sid)
+            self.outbox += msgpack.PACKETS
+            self.end(reason.SERVER_DISCONNECT)
         else:
             return False
         return True
@@ -160,12 +187,13 @@ class Socket:
             self.answer_poll()
         elif text == UPGRADE and self.probed:
             self.probe, self.websocket = None, websocket
+            self.revive()
             for packet in self.outbox:
                 websocket.send(encode_text(packet))
             self.outbox.clear()
             self.answer_poll()
             if self.closing is not None:
-                websocket.close(self.closing)
+                self.close_websocket(websocket, self.closing)
         else:
             websocket.close(NORMAL)
             self.probe = None
@@ -174,6 +202,13 @@ class Socket:
         """End the session whose WebSocket broke the protocol; a failed probe ends nothing."""
         if websocket is self.websocket:
             self.end(reason.TRANSPORT_ERROR)
+
+    def last_words(self, websocket: WebSocket) -> bytes:
+        """Refuse in its own manner who sends CONNECT in msgpack."""
+        if websocket is not self.websocket or self.intake.is_trusted:
+            return b""
+        self.server.on_msgpack(self.sid)
+        return msgpack.FRAMES
 
     def on_close(self, websocket: WebSocket) -> None:
         """Note that a WebSocket is gone."""
@@ -191,6 +226,8 @@ class Socket:
             self.heart = Heart.PINGED
             self.send(PING, PING_FRAME)
             self.server.wheel.put(self, self.server.ping_timeout)
+        elif self.heart is Heart.LOST:
+            self.end(reason.TRANSPORT_CLOSE)
         elif self.heart is Heart.ANSWERED:
             self.rest(self.server.ping_interval - self.server.ping_timeout)
         else:
@@ -211,13 +248,20 @@ class Socket:
         self.closing = code
         self.server.wheel.put(self, CLOSE_TIMEOUT)
         if self.websocket is not None:
-            self.websocket.close(code, encode_text(last) if last else b"")
+            self.close_websocket(self.websocket, code, last)
         else:
             self.outbox += [last] if last else []
             if why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
                 self.outbox.append(CLOSE)
         self.answer_poll()
         self.server.spawn(self.server.trigger("disconnect", self.sid, why))
+
+    def close_websocket(self, websocket: WebSocket, code: int, last: str = "") -> None:
+        """Close in order, or hang up on whoever is to connect again (`GOING_AWAY`)."""
+        if code == GOING_AWAY:
+            websocket.hang_up()
+        else:
+            websocket.close(code, encode_text(last) if last else b"")
 
     def cut(self) -> None:
         """Cut whatever connection there is."""

@@ -192,7 +192,7 @@ class Sockets:
         )
         origin = request.headers.get("Origin", "").lower()
         if not is_own and origin not in self._admission.allowed_origins:
-            raise OriginNotAllowed()
+            raise OriginNotAllowed(request.headers.get("Origin"))
         return cookie
 
     def _on_gone(self, sid: str) -> None:

@@ -21,6 +21,7 @@ from aiohttp import HttpVersion11, web
 from hub.errors import InvalidRequest
 from hub.protocol.frames import (
     POLICY,
+    UNSUPPORTED,
     FrameReader,
     Kind,
     ProtocolError,
@@ -49,6 +50,10 @@ class Listener(Protocol):
 
     def on_failure(self, websocket: WebSocket) -> None:
         """Note that the client broke the protocol, and that a close frame said so."""
+        ...
+
+    def last_words(self, websocket: WebSocket) -> bytes:
+        """Return the frames for a client that sent a binary message, before it is closed."""
         ...
 
     def on_close(self, websocket: WebSocket) -> None:
@@ -192,7 +197,10 @@ class WebSocket(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _fail(self, code: int) -> None:
-        self.close(code)
+        words = b""
+        if code == UNSUPPORTED and self._listener is not None:
+            words = self._listener.last_words(self)
+        self.close(code, words)
         self._deafen()
         if self._listener is not None:
             self._listener.on_failure(self)
@@ -256,6 +264,18 @@ class WebSocket(asyncio.Protocol):
             self._closing = True
             self._transport.write(last + encode_frame(Kind.CLOSE, code.to_bytes(2, "big")))
             self._terms.wheel.put(self, CLOSE_TIMEOUT)
+
+    def hang_up(self) -> None:
+        """End the connection without a close frame, as a network that fails, once all is sent.
+
+        Every client connects again after that. Some, the Java client for one, do not react to a
+        close frame, and miss the connection only when no ping comes.
+        """
+        if not self._closing and self._transport is not None:
+            self._closing = True
+            self._terms.wheel.put(self, CLOSE_TIMEOUT)
+            self._deafen()
+            self._leave()
 
     def abort(self) -> None:
         """Cut the connection at once, whatever still waits to be sent."""

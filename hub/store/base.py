@@ -22,6 +22,7 @@ from hub.core.model import (
     Identity,
     Logout,
     Micros,
+    Outcome,
     Receipt,
     Session,
     Standing,
@@ -42,8 +43,8 @@ CHECK_INTERVAL = 1.0
 KEY_LIFETIME: Micros = 24 * 3600 * SECOND
 """How long an idempotency key is remembered."""
 
-RECEIPT_LIFETIME: Micros = 3600 * SECOND
-"""How long after a logout its receipt can be read."""
+RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
+"""How long after a logout its receipt can be read, unless a store was told otherwise."""
 
 
 class KeyReused(InvalidRequest):
@@ -138,18 +139,19 @@ Event: TypeAlias = Heard | Confirmed | Gap | Loss
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a replica did for a logout: what became of each session, or of how many sockets.
+    """What a replica did for a logout: what became of each session.
 
-    ``failures`` is what the clients of a session said that they could not clear. ``sockets`` are
-    counts since the logout, for a logout of everyone. ``done`` when the replica has no more to tell
-    of it. The same report again changes nothing.
+    ``failures`` is what the clients of a session said that they could not clear. ``done`` when the
+    replica has no more to tell of it. For a logout of everyone sessions go by their
+    `hub.core.receipt.session_key`; ``opened`` says which there are, with the device of each, and
+    None in a report that does not say it. The same report again changes nothing.
     """
 
     lease: str
     heard: Heard
     sessions: Mapping[str, State] = {}
     failures: Mapping[str, tuple[str, ...]] = {}
-    sockets: Mapping[State, int] = {}
+    opened: Mapping[str, str] | None = None
     done: bool = True
 
 
@@ -254,8 +256,18 @@ class Store(Protocol):
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
         """Return what is known of a logout, of one user or (None) of all whom it ended.
 
-        None when there is none, or none of this user; receipts are kept for `RECEIPT_LIFETIME`.
+        None when there is none, or none of this user. Of a logout of everyone the sessions are
+        counted, not named: `outcomes` names them.
         """
+        ...
+
+    @property
+    def parts(self) -> int:
+        """In how many parts users are kept."""
+        ...
+
+    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
+        """Return the sessions of a logout in one part, of all users, by user and session."""
         ...
 
     async def is_stuck(self) -> bool:

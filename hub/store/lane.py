@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
 from hub.store.durability import PATIENCE, Durability
-from hub.store.link import Link, answers, pack
+from hub.store.link import Link, answers, describe_failure, pack
 
 log = structlog.get_logger(__name__)
 
@@ -225,7 +225,9 @@ class Lane:
         else:
             if not isinstance(error, RedisError | OSError):
                 log.error("a connection to the store could not be opened", exc_info=error)
-            self._refuse(self._unsent, f"the store did not answer ({type(error).__name__})", Unsent)
+            self._refuse(
+                self._unsent, f"the store did not answer ({describe_failure(error)})", Unsent
+            )
 
     def _take(self, answer: Any) -> None:
         self._failing_since = None

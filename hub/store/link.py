@@ -18,7 +18,9 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as Lost
+from redis.exceptions import NoPermissionError as Denied
 
 from hub.store.base import TIME_LIMIT
 
@@ -38,6 +40,17 @@ def limits(seconds: float) -> dict[str, Any]:
 def dialer(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
     """Return what makes connections to ``url``, each within the time limit and never again."""
     return ConnectionPool.from_url(url, **limits(seconds))
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return why Redis could not be used, in a few words that hold no secret."""
+    text = str(error)
+    if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
+        wants = "required" in text or text.startswith("NOAUTH")
+        return "it asks for a password" if wants else "it refuses the user or the password"
+    if isinstance(error, Denied) or text.startswith("NOPERM"):
+        return f"its ACL does not let this user: {text}"
+    return type(error).__name__
 
 
 class Link(asyncio.Protocol):

@@ -7,7 +7,6 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +29,7 @@ from hub.core.model import (
     UserKey,
 )
 from hub.core.rate import Rate, take
-from hub.core.receipt import Row, merge, settle
+from hub.core.receipt import Row, Tally, merge, settle, split_session_key, view
 from hub.core.revocation import ends, identify, may_register, outlives, supersede
 from hub.errors import NotFound, RateLimited
 from hub.store.base import (
@@ -62,8 +61,7 @@ def system_clock() -> Micros:
 class _Receipt:
     logout: Logout
     rows: dict[str, Row]
-    owing: set[str]
-    sockets: dict[str, dict[State, int]]
+    owing: dict[str, bool]
     until: Micros
 
 
@@ -118,7 +116,7 @@ class MemoryStore:
 
     ``lifetime`` is how long a token may live, and so how long a logout must be remembered;
     ``max_sessions`` how many sessions a user may have at once, ``pace`` how often a user may log
-    out.
+    out, ``receipts`` how long receipts are kept.
     """
 
     def __init__(
@@ -128,8 +126,10 @@ class MemoryStore:
         max_sessions: int = 1000,
         clock: Callable[[], Micros] = system_clock,
         pace: Rate | None = None,
+        receipts: Micros = RECEIPT_LIFETIME,
     ) -> None:
         self._pace = pace
+        self._receipts = receipts
         self._lifetime = lifetime
         self._max_sessions = max_sessions
         self._clock = clock
@@ -248,7 +248,7 @@ class MemoryStore:
             user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)
             self._note(command.logout.user, user, "key", command.key)
         kept = user.receipts[receipt.logout.id]
-        leases = kept.owing.union(*(row.owed_by for row in kept.rows.values()))
+        leases = set(kept.owing).union(*(row.owed_by for row in kept.rows.values()))
         heard = Heard(receipt.logout, partial(_concerns, receipt.logout), frozenset(leases))
         for queue in self._followers:
             queue.put_nowait(heard)
@@ -305,8 +305,8 @@ class MemoryStore:
             )
             for outcome in outcomes
         }
-        owing = set(self._alive(now)) if logout.user is None else set()
-        return _Receipt(logout, rows, owing, {}, now + RECEIPT_LIFETIME + logout.spread * SECOND)
+        owing = dict.fromkeys(self._alive(now) if logout.user is None else (), False)
+        return _Receipt(logout, rows, owing, now + self._receipts + logout.spread * SECOND)
 
     def _alive(self, now: Micros) -> frozenset[str]:
         return frozenset(lease for lease, at in self._leases.items() if now - at < LEASE)
@@ -317,15 +317,23 @@ class MemoryStore:
         kept = self._user(logout.user, self._clock()).receipts.get(logout.id)
         if kept is None:
             return
+        for key, device in (report.opened or {}).items():
+            user, sid = split_session_key(key)
+            row = kept.rows.get(key) or Row(user, sid, device, State.OFFLINE)
+            owed = (*row.owed_by, report.lease)
+            kept.rows[key] = msgspec.structs.replace(row, owed_by=tuple(dict.fromkeys(owed)))
+        if report.opened is not None and report.lease in kept.owing:
+            kept.owing[report.lease] = True
         for sid, row in kept.rows.items():
+            if logout.user is None and sid not in report.sessions:
+                continue
             state = merge(row.state, report.sessions.get(sid, State.OFFLINE))
-            left = tuple(x for x in row.owed_by if x != report.lease or not report.done)
+            is_told = report.done or logout.user is None
+            left = tuple(x for x in row.owed_by if x != report.lease or not is_told)
             failed = tuple(sorted({*row.failed, *report.failures.get(sid, ())}))
             kept.rows[sid] = msgspec.structs.replace(row, state=state, owed_by=left, failed=failed)
-        if report.sockets:
-            kept.sockets[report.lease] = dict(report.sockets)
         if report.done:
-            kept.owing.discard(report.lease)
+            kept.owing.pop(report.lease, None)
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
         """Return what is known of a logout."""
@@ -338,19 +346,38 @@ class MemoryStore:
         ]
         if not found:
             return None
-        sockets: Counter[State] = Counter()
+        tally, rows = Tally(), list[Row]()
         for kept in found:
-            for counts in kept.sockets.values():
-                sockets.update(counts)
+            tally.owing.update(kept.owing)
+            if kept.logout.user is not None:
+                rows += kept.rows.values()
+                continue
+            for row in kept.rows.values():
+                tally.count(row.state, owed=bool(row.owed_by))
         return settle(
             max((kept.logout for kept in found), key=lambda logout: logout.at),
-            [row for kept in found for row in kept.rows.values()],
-            sockets,
-            [lease for kept in found for lease in kept.owing],
+            rows,
+            tally,
             self._alive(now),
             now,
             sum(kept.logout.user is not None for kept in found),
         )
+
+    @property
+    def parts(self) -> int:
+        """All users are together."""
+        return 1
+
+    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
+        """Return the sessions of a logout."""
+        receipt = await self.receipt(logout_id, None)
+        if receipt is None:
+            return []
+        everyones = self._users.get(None, _User()).receipts.get(logout_id)
+        alive = frozenset() if receipt.complete else self._alive(self._clock())
+        more = [] if everyones is None else [view(row, alive) for row in everyones.rows.values()]
+        seen = [*receipt.sessions, *more]
+        return sorted(seen, key=lambda one: (one.user or "", one.sid))
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
         """Renew the lease of this process, and note which sessions left it."""

@@ -16,6 +16,7 @@ of a Redis Cluster.
 ``hub:{P}:per-token:USER``      sorted set of the session ids that are per token, by when seen
 ``hub:{P}:cleared:USER``        the cut-offs for which a full list of sessions was last cleared
 ``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
+``hub:{P}:rows:ID``             hash: what became of each session that a logout of everyone ended
 ``hub:{P}:receipt:ID``          set of the users whom a logout ended
 ``hub:{P}:leases``              sorted set of the replicas, by when they last renewed
 ``hub:{P}:log``                 stream of logouts
@@ -45,6 +46,7 @@ class Names:
     def __init__(self, user: UserKey | None, part: int = 0) -> None:
         self.part = part if user is None else partition_of(user)
         prefix = f"hub:{{{self.part}}}"
+        self._prefix = prefix
         self.user = user or ""
         self.sessions = f"{prefix}:sessions:{self.user}"
         self.session = f"{prefix}:session:{self.user}:"
@@ -67,6 +69,10 @@ class Names:
     def receipt(self, logout_id: str) -> str:
         """Return the key of a logout's receipt for this user."""
         return f"{self.receipts}{logout_id}:{self.user}"
+
+    def rows(self, logout_id: str) -> str:
+        """Return the key of the sessions in a receipt of everyone."""
+        return f"{self._prefix}:rows:{logout_id}"
 
     def receipt_users(self, logout_id: str) -> str:
         """Return the key of the set of users whom a logout ended."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hub.core.model import Logout, Micros, Receipt, State, UserKey
-from hub.core.receipt import Row, settle, unite
+import msgspec
+
+from hub.core.model import Logout, Micros, Outcome, Receipt, State, UserKey
+from hub.core.receipt import Row, Tally, settle, split_session_key, unite, view
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import Unreadable
 
@@ -22,11 +24,10 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
     """
     logouts: list[Logout] = []
     rows: list[Row] = []
-    owing: set[str] = set()
-    sockets: Counter[State] = Counter()
+    tally = Tally()
     now: Micros = 0
     alive: set[str] = set()
-    try:
+    with _reading():
         for stamp, leases, *found in answers:
             now = max(now, int(stamp))
             alive.update(lease.decode() for lease in leases)
@@ -34,15 +35,48 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
                 fields: Fields = dict(zip(flat[0::2], flat[1::2], strict=True))
                 logouts.append(decode_logout(fields[b"logout"]))
                 rows += _rows(user.decode(), fields)
-                owing.update(name[2:].decode() for name in fields if name.startswith(b"o:"))
-                _count(fields, sockets)
-    except (Malformed, KeyError, ValueError) as error:
-        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
+                _count(fields, tally)
     if not logouts:
         return None
     newest = max(logouts, key=lambda logout: logout.at)
     users = sum(logout.user is not None for logout in logouts)
-    return settle(newest, rows, sockets, owing, frozenset(alive), now, users)
+    return settle(newest, rows, tally, frozenset(alive), now, users)
+
+
+def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]:
+    """Return the sessions in one partition's answer for a receipt, and those of everyone's rows.
+
+    Raises:
+        Unreadable: when what it holds is of another version, or damaged.
+    """
+    receipt = read_receipt([answer])
+    if receipt is None:
+        return []
+    alive = frozenset(lease.decode() for lease in answer[1])
+    with _reading():
+        rows = [_row(*pair) for pair in zip(flat[0::2], flat[1::2], strict=True)]
+    seen = [*receipt.sessions, *(view(row, alive) for row in rows)]
+    return [
+        msgspec.structs.replace(one, waiting=one.waiting and not receipt.complete) for one in seen
+    ]
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (Malformed, KeyError, ValueError) as error:
+        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
+
+
+def _row(name: bytes, value: bytes) -> Row:
+    user, sid = split_session_key(name.decode())
+    state, owed, failed, device = value.decode().split("|", 3)
+    return Row(user, sid, device, State(state), _names(owed), tuple(sorted(_names(failed))))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()
 
 
 def _rows(user: UserKey, fields: Fields) -> Iterator[Row]:
@@ -55,11 +89,14 @@ def _rows(user: UserKey, fields: Fields) -> Iterator[Row]:
         if name.startswith(b"s:"):
             sid = name[2:].decode()
             state, owed, device = value.decode().split("|", 2)
-            owed_by = tuple(owed.split(",")) if owed else ()
-            yield Row(user, sid, device, State(state), owed_by, failures.get(sid, ()))
+            yield Row(user, sid, device, State(state), _names(owed), failures.get(sid, ()))
 
 
-def _count(fields: Fields, sockets: Counter[State]) -> None:
+def _count(fields: Fields, tally: Tally) -> None:
     for name, value in fields.items():
-        if name.startswith(b"t:"):
-            sockets[State(name.split(b":")[1].decode())] += int(value)
+        kind, _, rest = name.decode().partition(":")
+        if kind == "o":
+            tally.owing[rest] = tally.owing.get(rest, True) and value == b"2"
+        elif kind == "c":
+            state, _, owed = rest.partition(":")
+            tally.count(State(state), int(value), owed=owed == "1")

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,7 +53,7 @@ from hub.store.lane import USUAL, Script
 from hub.store.lists import Turns
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
-from hub.store.receipts import read_receipt
+from hub.store.receipts import read_outcomes, read_receipt
 from hub.store.route import Route
 from hub.store.routes import route
 
@@ -61,17 +62,23 @@ SESSIONS = Script("renewals", "sessions")
 END = Script("renewals", "end", must_last=True)
 RENEW = Script("renew")
 REPORT = Script("report")
+TELL = Script("tell")
+ROWS = Script("rows")
 RECEIPT = Script("receipt")
 
 PAGE = 100
 """Sessions that are read at once for a list."""
+
+TOLD = 500
+"""Sessions of everyone that are reported at once."""
 
 
 class RedisStore:
     """A `hub.store.base.Store` on Redis. Logouts and receipts have connections of their own.
 
     ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the log
-    (by default as long), ``pace`` how often a user may log out. ``bus_key`` signs what is
+    (by default as long), ``pace`` how often a user may log out,
+    ``receipts`` how long receipts are kept. ``bus_key`` signs what is
     published, and must be the same at all replicas; ``on_forged`` is called for each message that
     it did not sign.
     """
@@ -86,10 +93,12 @@ class RedisStore:
         durability: Durability = USUAL,
         bus_key: BusKey | None = None,
         pace: Rate | None = None,
+        receipts: Micros = RECEIPT_LIFETIME,
         on_forged: Callable[[], object] = lambda: None,
     ) -> None:
         self._bus_key = bus_key or derive_key(None)
         self._pace = pace
+        self._receipts = receipts
         log_lifetime = lifetime if log_lifetime is None else log_lifetime
         self._lifetime_ms = lifetime // 1000
         self._log_lifetime_ms = log_lifetime // 1000
@@ -257,7 +266,7 @@ class RedisStore:
                 int(mends is not None),
                 mends.seen if mends is not None else "",
                 secrets.token_hex(8),
-                (RECEIPT_LIFETIME + logout.spread * SECOND) // 1000,
+                (self._receipts + logout.spread * SECOND) // 1000,
                 *((caller.begun, caller.nbf, caller.exp) if caller else ("", "", "")),
                 trusted,
                 encode_logout(msgspec.structs.replace(logout, message=None)),
@@ -292,33 +301,69 @@ class RedisStore:
         logout, part = report.heard.logout, report.heard.part
         names = Names(logout.user, part or 0)
         rows = [
-            text
+            (sid, state.value, ",".join(report.failures.get(sid, ())))
             for sid, state in report.sessions.items()
-            for text in (sid, state.value, ",".join(report.failures.get(sid, ())))
         ]
-        counts = [value for state, n in report.sockets.items() for value in (state.value, n)]
+        if logout.user is None:
+            await self._tell(report, names, rows)
+            return
         await self._logouts.call(
             names.part,
             REPORT,
             [names.receipt(logout.id)],
-            [report.lease, int(report.done), len(report.sessions), *rows, *counts],
+            [report.lease, int(report.done), len(rows), *chain.from_iterable(rows)],
         )
+
+    async def _tell(self, report: Report, names: Names, rows: Sequence[Sequence[str]]) -> None:
+        # In pages, so that nobody waits long for Redis behind a report of many sessions.
+        opened = list((report.opened or {}).items())
+        pages = range(0, max(len(opened), len(rows), 1), TOLD)
+        logout_id = report.heard.logout.id
+        for at in pages:
+            is_last = at == pages[-1]
+            open_rows, told_rows = opened[at : at + TOLD], rows[at : at + TOLD]
+            await self._logouts.call(
+                names.part,
+                TELL,
+                [names.receipt(logout_id), names.rows(logout_id)],
+                [
+                    report.lease,
+                    int(report.done and is_last),
+                    int(report.opened is not None and is_last),
+                    len(open_rows),
+                    *chain.from_iterable(open_rows),
+                    *chain.from_iterable(told_rows),
+                ],
+            )
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
         """Return what is known of a logout."""
         places = [Names(user)] if user is not None else [Names(None, n) for n in range(PARTITIONS)]
         answers = await asyncio.gather(
-            *(
-                self._logouts.call(
-                    names.part,
-                    RECEIPT,
-                    [names.receipt_users(logout_id), names.leases],
-                    [f"{names.receipts}{logout_id}:", "*" if user is None else user, LEASE],
-                )
-                for names in places
-            )
+            *(self._receipt(names, logout_id, user or "*") for names in places)
         )
         return read_receipt(answers)
+
+    async def _receipt(self, names: Names, logout_id: str, user: str) -> list[Any]:
+        answer: list[Any] = await self._logouts.call(
+            names.part,
+            RECEIPT,
+            [names.receipt_users(logout_id), names.leases],
+            [f"{names.receipts}{logout_id}:", user, LEASE],
+        )
+        return answer
+
+    @property
+    def parts(self) -> int:
+        """In how many parts users are kept."""
+        return PARTITIONS
+
+    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
+        """Return the sessions of a logout in one part."""
+        names = Names(None, part)
+        answer = await self._receipt(names, logout_id, "*")
+        rows = await self._lists.call(part, ROWS, [names.rows(logout_id)], [])
+        return sorted(read_outcomes(answer, rows), key=lambda one: (one.user or "", one.sid))
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
         """Renew a replica's lease in every partition, or note which sessions left it."""

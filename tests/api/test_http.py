@@ -94,7 +94,7 @@ async def test_logout_clears_the_browser_only_when_it_ends_the_caller(hub: Repli
     assert "Clear-Site-Data" not in others.headers
     assert "Set-Cookie" not in others.headers
     ended = await hub.call("POST", "/logout", mine, json={"scope": "session"})
-    assert ended.headers["Clear-Site-Data"] == '"cookies", "storage"'
+    assert ended.headers["Clear-Site-Data"] == '"storage"'
     cookie = ended.headers["Set-Cookie"]
     assert cookie.startswith('hub_token=""; ')
     assert "Max-Age=0" in cookie
@@ -312,6 +312,16 @@ async def test_a_cookie_may_read_from_anywhere_and_change_from_its_site_only(hub
 async def test_allowed_origins_may_read_answers_and_others_may_not(hub: Replica) -> None:
     """CORS names an allowed origin with credentials, on answers, errors and preflights."""
     headers = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+    asked = {**headers, "Access-Control-Request-Headers": "authorization,x-device"}
+    polling = await hub.call("OPTIONS", "/socket.io/?EIO=4&transport=polling", headers=asked)
+    assert polling.status == 204
+    assert polling.headers["Access-Control-Allow-Origin"] == APP
+    assert "Authorization" in polling.headers["Access-Control-Allow-Headers"]
+    assert polling.headers["Access-Control-Allow-Headers"].endswith("authorization,x-device")
+    stranger = {**asked, "Origin": "https://evil.example"}
+    refused = await hub.call("OPTIONS", "/socket.io/?EIO=4&transport=polling", headers=stranger)
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    assert "x-device" not in str(refused.headers)
     preflight = await hub.call("OPTIONS", "/logout", headers=headers)
     assert preflight.status == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == APP

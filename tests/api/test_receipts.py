@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -276,3 +278,111 @@ async def test_a_list_that_was_written_in_part_is_one_logout_once_it_is_asked_ag
     assert (second.status, second.body["users"]) == (200, 3)
     receipt = await hub.call("GET", f"/logouts/{second.body['id']}", ADMIN)
     assert receipt.body["users"] == 3
+
+
+async def walk(hub: Replica, logout_id: str, **query: str) -> list[Any]:
+    """Return the sessions of a logout, page after page."""
+    found, after = [], ""
+    while True:
+        given = {**query, **({"after": after} if after else {})}
+        path = f"/logouts/{logout_id}/sessions?{urlencode(given)}"
+        page = (await hub.call("GET", path, ADMIN)).body
+        found += page["sessions"]
+        if page["next"] is None:
+            return found
+        assert len(page["sessions"]) == int(query["limit"])
+        after = page["next"]
+
+
+async def test_who_did_not_confirm_is_named(hub: Replica) -> None:
+    """Of everyone, with user, device and state; by state, in pages, for administrators alone."""
+    async with AsyncExitStack() as stack:
+        for name in ("ada", "bob", "eve"):
+            raw = await stack.enter_async_context(raw_socket(hub))
+            await raw.connect(token(name, "s"), device=f"Phone of {name}")
+        good = await stack.enter_async_context(raw_socket(hub))
+        await good.connect(token("gus", "s"))
+        body = {"everyone": True, "reason": "policy"}
+        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        assert (sum(answer.body["states"].values()), answer.body["waiting"]) == (4, 4)
+        waiting = await walk(hub, answer.body["id"], limit="3")
+        assert [session["waiting"] for session in waiting] == [True] * 4
+        await acknowledge(good)
+        name = answer.body["id"]
+        done = await hub.call("GET", f"/logouts/{name}?wait=8", ADMIN)
+    assert done.body["states"] == {"acknowledged": 1, "notified": 3}
+    assert done.body["waiting"] == 0
+    for limit in ("1", "2", "100"):
+        deaf = await walk(hub, name, state="notified", limit=limit)
+        assert sorted(session["user"] for session in deaf) == ["ada", "bob", "eve"]
+        assert {session["device"] for session in deaf} == {
+            "Phone of ada",
+            "Phone of bob",
+            "Phone of eve",
+        }
+    assert [one["user"] for one in await walk(hub, name, state="acknowledged")] == ["gus"]
+    assert await walk(hub, name, state="cut") == []
+    path = f"/logouts/{name}/sessions"
+    assert (await hub.call("GET", path, token("ada", "b"))).status == 403
+    assert (await hub.call("GET", "/logouts/none/sessions", ADMIN)).status == 404
+    for query in ("state=deaf", "limit=0", "limit=1001", "limit=x", "after=x", "after=WzFd"):
+        assert (await hub.call("GET", f"{path}?{query}", ADMIN)).code == "invalid_request", query
+
+
+async def test_the_sessions_of_several_users_are_listed(hub: Replica) -> None:
+    """Whether they were online or not, in the same form."""
+    for name, sid in (("ada", "a"), ("ada", "b"), ("bob", "c")):
+        await hub.call("GET", "/session", token(name, sid))
+    body = {"users": ["ada", "bob"], "reason": "policy"}
+    answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+    listed = await walk(hub, answer.body["id"], state="offline", limit="2")
+    assert sorted((one["user"], one["sid"]) for one in listed) == [
+        ("ada", "a"),
+        ("ada", "b"),
+        ("bob", "c"),
+    ]
+
+
+async def test_the_total_is_known_from_the_start_on_two_replicas(redis_url: str) -> None:
+    """Though telling takes a while; a session with sockets on both counts once."""
+    given = settings(redis_url=redis_url, notice_grace=0.3)
+    async with AsyncExitStack() as stack:
+        hubs = [await stack.enter_async_context(running(given)) for _ in range(2)]
+        for number in range(12):
+            raw = await stack.enter_async_context(raw_socket(hubs[number % 2]))
+            await raw.connect(token(f"u{number}", "s"))
+        for hub in hubs:
+            raw = await stack.enter_async_context(raw_socket(hub))
+            await raw.connect(token("both", "s"))
+        body = {"everyone": True, "reason": "policy", "spread_seconds": 3}
+        answer = await hubs[0].call("POST", "/admin/logout", ADMIN, json=body)
+        assert sum(answer.body["states"].values()) == 13
+        assert answer.body["waiting"] > 8
+        path = f"/logouts/{answer.body['id']}"
+        while not answer.body["complete"]:
+            await asyncio.sleep(0.3)
+            answer = await hubs[1].call("GET", path, ADMIN)
+            assert sum(answer.body["states"].values()) == 13
+        assert answer.body["states"] == {"notified": 13}
+
+
+@pytest.mark.parametrize("body", [{"everyone": True}, {"users": ["ada", "eve"]}, {"user": "ada"}])
+async def test_the_log_says_when_a_logout_is_complete(
+    hub: Replica, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, with how many sessions ended and what became of them."""
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "a"))
+        await hub.call("POST", "/admin/logout", ADMIN, json={**body, "reason": "policy"})
+        await acknowledge(raw)
+        out = ""
+        async with asyncio.timeout(10):
+            while "logout complete" not in out:
+                await asyncio.sleep(0.1)
+                out += capsys.readouterr().out
+    written, *_, complete = [line for line in out.splitlines() if " logout " in line]
+    assert "sessions=1" in out
+    assert out.count("logout complete") == 1
+    assert "acknowledged=1" in complete
+    assert "sessions=1" in complete
+    assert "sessions=1" in written or "users" in body

@@ -14,11 +14,13 @@ from hub.core.model import (
     Identity,
     Logout,
     Micros,
+    Outcome,
     Reason,
     Scope,
     State,
     user_key,
 )
+from hub.core.receipt import session_key
 from hub.core.revocation import judge
 from hub.errors import LoginRequired, NotFound, RateLimited, TokenRevoked
 from hub.store.base import (
@@ -735,8 +737,8 @@ async def test_a_receipt_is_for_its_user_and_for_who_may_see_all(store: Store) -
     assert await store.receipt("never", None) is None
 
 
-async def test_a_receipt_of_everyone_counts_sockets(store: Store) -> None:
-    """Each replica says how many it has cut, and the newest count of each is taken."""
+async def test_a_receipt_of_everyone_counts_sessions_and_names_them(store: Store) -> None:
+    """Each replica says at once what it holds; a session on two counts once, by the worse end."""
     for lease in ("r1", "r2"):
         await store.renew(lease)
     async with listening(store) as listener:
@@ -746,23 +748,72 @@ async def test_a_receipt_of_everyone_counts_sockets(store: Store) -> None:
         everyones = listener.heard
     name = written.logout.id
 
-    async def counts() -> tuple[dict[State, int], bool]:
+    async def counts() -> tuple[dict[State, int], int, bool, bool]:
         receipt = await store.receipt(name, None)
         assert receipt is not None
-        return receipt.sockets, receipt.complete
+        seen = {state: count for state, count in receipt.counts.items() if count}
+        return seen, receipt.waiting, receipt.counted, receipt.complete
 
-    assert await counts() == ({}, False)
+    assert await counts() == ({}, 0, False, False)
+    a, b, c = (session_key(ADA, sid) for sid in ("a b", "b", "c"))
     first = everyones[0]
-    await store.report(Report("r1", first, sockets={State.CUT: 1}, done=False))
-    await store.report(Report("r1", first, sockets={State.CUT: 2}, done=False))
-    assert await counts() == ({State.CUT: 2}, False)
+    for _ in range(2):
+        for lease in ("r1", "r2"):
+            for heard in everyones:
+                held = {a: "Phone", b: "", c: ""} if heard is first else {}
+                held = {key: held[key] for key in held if lease == "r1" or key == a}
+                await store.report(Report(lease, heard, opened=held, done=False))
+    assert await counts() == ({State.NOTIFIED: 3}, 3, True, False)
+    told = Report("r1", first, sessions={a: State.ACKNOWLEDGED}, done=False)
+    await store.report(told)
+    assert await counts() == ({State.NOTIFIED: 3}, 3, True, False)
+    ends = {b: State.ACKNOWLEDGED, c: State.OFFLINE}
+    part = Report("r1", first, sessions=ends, failures={b: ("push", "app")}, done=False)
+    for _ in range(2):
+        await store.report(part)
+    now = {State.NOTIFIED: 1, State.ACKNOWLEDGED: 1, State.OFFLINE: 1}
+    assert await counts() == (now, 1, True, False)
+    (waiting,) = [one for one in await all_outcomes(store, name) if one.waiting]
+    assert (waiting.user, waiting.sid, waiting.device) == (ADA, "a b", "Phone")
+    await store.report(Report("r2", first, sessions={a: State.CUT}, done=False))
     for lease in ("r1", "r2"):
         for heard in everyones:
-            sockets = {State.ACKNOWLEDGED: 3} if heard is first else {}
-            await store.report(Report(lease, heard, sockets=sockets))
-    counted, complete = await counts()
-    assert complete
-    assert counted[State.ACKNOWLEDGED] == 6
+            await store.report(Report(lease, heard))
+    counted, waits, _, complete = await counts()
+    assert (counted, waits, complete) == (
+        {State.CUT: 1, State.ACKNOWLEDGED: 1, State.OFFLINE: 1},
+        0,
+        True,
+    )
+    rows = [(one.sid, one.state.value, one.failed) for one in await all_outcomes(store, name)]
+    assert rows == [
+        ("a b", "cut", ()),
+        ("b", "acknowledged", ("app", "push")),
+        ("c", "offline", ()),
+    ]
+
+
+async def all_outcomes(store: Store, logout_id: str) -> list[Outcome]:
+    """Return the sessions of a logout, part after part."""
+    parts = [await store.outcomes(logout_id, part) for part in range(store.parts)]
+    return [outcome for part in parts for outcome in part]
+
+
+async def test_the_sessions_of_a_logout_are_listed_by_user(store: Store) -> None:
+    """Those of all users, part after part, and of none when there is no such logout."""
+    users = [user_key("", name) for name in ("ada", "bob", "eve")]
+    shared = logout(user=ADA)
+    for user in users:
+        for sid in ("b", "a"):
+            await store.register(visit(sid, user=user))
+        await store.end(Command(msgspec.structs.replace(shared, user=user)))
+    listed = await all_outcomes(store, shared.id)
+    assert sorted((one.user, one.sid) for one in listed) == [
+        (user, sid) for user in users for sid in ("a", "b")
+    ]
+    for user in users:
+        assert [one.sid for one in listed if one.user == user] == ["a", "b"]
+    assert not await all_outcomes(store, "never")
 
 
 async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> None:

@@ -134,6 +134,19 @@ def test_the_refusal_tells_which_logout_it_was() -> None:
         assert refusal.logout == cutoff
 
 
+@pytest.mark.parametrize(
+    ("now", "wait"),
+    [(T + 500_000, 0.5), (T + 900_000, 0.1), (T + SECOND, 0.0), (T + 9 * SECOND, 0.0)],
+)
+def test_a_token_of_the_same_second_is_told_when_to_get_another(now: Micros, wait: float) -> None:
+    """Once the second is over, whatever issuer writes whole seconds writes a later one."""
+    refusal = judge(token(T), after(now, cut(T + 300_000)))
+    assert type(refusal) is TokenTooOld
+    assert refusal.retry_after == pytest.approx(wait)
+    later = msgspec.structs.replace(token(T), iat=(now + round(wait * SECOND)) // SECOND * SECOND)
+    assert judge(later, after(now + SECOND, cut(T + 300_000))) is None
+
+
 def test_others_keeps_the_session_that_asked_and_no_other() -> None:
     """The kept session lives on with its old token; its neighbour's old token dies."""
     standing = after(T + SECOND, cut(T, Scope.OTHERS, "mine"))

@@ -61,6 +61,8 @@ class Shop:
         self.gives_tokens.set()
         self.refuses_tokens = False
         self.fails = 0
+        self.scripts: dict[str, str] = {}
+        self.answers = asyncio.Event()
         self._seats: dict[str, tuple[str, str]] = {}
 
     def app(self) -> web.Application:
@@ -68,6 +70,7 @@ class Shop:
         app = web.Application()
         app.router.add_get("/token", self._get_token)
         app.router.add_post("/login", self._post_login)
+        app.router.add_get("/account/{name}", self._get_account)
         app.router.add_get("/{name}", self._get_file)
         return app
 
@@ -96,10 +99,16 @@ class Shop:
         self.diary.write("token", given)
         return web.Response(text=given)
 
+    async def _get_account(self, request: web.Request) -> web.Response:
+        self.diary.write("asked", request.path)
+        await self.answers.wait()
+        return web.Response(text="private")
+
     async def _get_file(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name.endswith(".mjs"):
-            return web.Response(text=_read(name), content_type="text/javascript")
+            text = self.scripts.get(name) or _read(name)
+            return web.Response(text=text, content_type="text/javascript")
         page = Template(_read(f"{name}.html"))
         user, _ = self._seat(request) or ("nobody", "")
         text = page.substitute(hub=self.hub, user=user)

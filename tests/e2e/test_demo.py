@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.people import chromium
 from tests.ports import free_port
-from tests.site import Replica, running, settings
+from tests.site import ADMIN, Replica, running, settings
 
 DEVICES = ["Laptop", "Phone", "Tablet", "Work PC"]
 GRACES = "Grace’s phone"
@@ -51,6 +51,28 @@ async def log_out(page: Page, name: str, where: str) -> None:
     await device(page, name).get_by_role("button", name="Log out").click()
     await page.get_by_role("dialog").get_by_role("button", name=where).click()
     await page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+
+async def test_a_reload_is_no_new_device(hub: Replica, page: Page) -> None:
+    """The same sessions connect again; after a logout there are new ones."""
+
+    async def known() -> set[str]:
+        answer = await hub.call("GET", "/admin/users/ada/sessions", ADMIN)
+        return {session["sid"] for session in answer.body["sessions"]}
+
+    before = await known()
+    assert len(before) == len(DEVICES)
+    for _ in range(2):
+        await page.reload()
+        for name in [*DEVICES, GRACES]:
+            await expect(device(page, name)).to_contain_text("online")
+    assert await known() == before
+    await log_out(page, "Phone", "Everywhere")
+    await expect(device(page, "Laptop")).to_contain_text("Signed out from Phone")
+    await page.reload()
+    for name in DEVICES:
+        await expect(device(page, name)).to_contain_text("online")
+    assert len(await known() - before) == len(DEVICES)
 
 
 async def test_one_logout_is_a_logout_on_every_device(page: Page) -> None:

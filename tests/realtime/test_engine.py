@@ -14,8 +14,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from hub.api.connection import Runner
 from hub.realtime.engine import EngineServer
-from hub.realtime.session import MAX_PACKETS
+from hub.realtime.session import LATE, MAX_PACKETS
 from hub.realtime.websocket import MAX_UNSENT
 from tests.realtime.raw import eventually, is_reset
 
@@ -91,7 +92,7 @@ async def engine() -> AsyncIterator[Engine]:
     )
     app = web.Application(client_max_size=LIMIT)
     server.attach(app)
-    runner = web.AppRunner(app, shutdown_timeout=1)
+    runner = Runner(app, read_seconds=10, write_seconds=10, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -408,17 +409,20 @@ async def test_the_server_ends_a_polling_session_with_what_it_had_to_say(engine:
     assert (await engine.poll(sid))[0] == 400
 
 
-async def test_the_server_ends_a_websocket_with_what_it_had_to_say(engine: Engine) -> None:
-    """Messages before the end arrive, then the close frame with its code."""
+@pytest.mark.parametrize("code", [1000, 1001, 1008])
+async def test_the_server_ends_a_websocket_with_what_it_had_to_say(
+    engine: Engine, code: int
+) -> None:
+    """Messages before the end arrive, then the close frame; with 1001 the bare end of TCP."""
     async with engine.websocket() as websocket:
         opening = await heard(websocket)
         assert opening is not None
         sid = json.loads(opening[1:])["sid"]
         await engine.server.send(sid, "bye")
-        engine.server.end(sid, 1001)
+        engine.server.end(sid, code)
         assert await heard(websocket) == "4bye"
         assert await heard(websocket) is None
-        assert websocket.close_code == 1001
+        assert websocket.close_code == (1006 if code == 1001 else code)
     assert engine.went == ["server disconnect"]
 
 
@@ -432,15 +436,35 @@ async def test_a_second_poll_at_the_same_time_ends_the_session(engine: Engine) -
 
 
 async def test_a_poll_that_was_given_up_loses_nothing_in_silence(engine: Engine) -> None:
-    """When the client dropped its poll, the session ends instead of sending into the void."""
+    """What was not sent yet when the client dropped its poll is there for the next."""
     sid = await engine.open()
-    polling = asyncio.create_task(engine.poll(sid))
-    await asyncio.sleep(0.05)
+    await abort_poll(engine, sid)
+    await engine.server.send(sid, "lost?")
+    assert await engine.poll(sid) == (200, "4lost?")
+    await asyncio.sleep(2 * LATE)
+    assert engine.went == []
+
+
+async def test_an_aborted_poll_leaves_no_ghost(engine: Engine) -> None:
+    """A client that dropped its poll is gone soon, without anything that must be sent first.
+
+    What it sent before, and what arrives only now, is still taken.
+    """
+    engine.server.ping_interval = engine.server.ping_timeout = 60
+    sid = await engine.open()
+    await abort_poll(engine, sid)
+    assert await engine.post(sid, "4late") == (200, "ok")
+    await eventually(lambda: engine.went == ["transport close"], LATE + 1.5)
+    await eventually(lambda: not engine.server.sockets)
+
+
+async def abort_poll(engine: Engine, sid: str) -> None:
+    """Poll, and drop the poll while it waits."""
+    polling = asyncio.create_task(engine.call(f"transport=polling&sid={sid}"))
+    await eventually(lambda: engine.server.sockets[sid].poll is not None)
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
-    await asyncio.sleep(0.05)
-    await engine.server.send(sid, "lost?")
-    await eventually(lambda: engine.went == ["transport close"])
+    await eventually(lambda: engine.server.sockets[sid].poll is None)
 
 
 async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:

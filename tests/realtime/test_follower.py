@@ -55,7 +55,7 @@ async def test_a_fenced_replica_closes_its_sockets_and_takes_none(
         own_redis.pause()
         began = time.monotonic()
         assert await raw.receive_all() == []
-        assert raw.websocket.close_code == 1001
+        assert raw.websocket.close_code == 1006
         assert FENCE - 1.5 < time.monotonic() - began < FENCE + 5
     assert await status(hub) == 503
     assert await opening_status(hub) == 503
@@ -170,7 +170,7 @@ async def test_data_that_was_lost_fails_closed_until_an_administrator_decides(
         for path in ("/session", "/verify", "/sessions"):
             assert await status(hub, path, mine) == 503
         assert await raw.receive_all() == []
-        assert raw.websocket.close_code == 1001
+        assert raw.websocket.close_code == 1006
     assert await status(hub) == 503
     assert await opening_status(hub) == 503
     body = {"everyone": True, "reason": "policy"}

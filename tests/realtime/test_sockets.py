@@ -12,10 +12,12 @@ from typing import Any
 
 import aiohttp
 import jwt
+import msgspec
 import pytest
 
 from hub.api.parts import PARTS
 from hub.core.model import Standing
+from hub.realtime.parting import MOMENT
 from hub.store.base import Visit
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
@@ -92,8 +94,8 @@ REFUSALS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("frame", "code"), REFUSALS, ids=[f"{c}-{i}" for i, (_, c) in enumerate(REFUSALS)])  # fmt: skip  # noqa: E501
-async def test_a_refused_socket_is_told_why_and_closed(hub: Replica, frame: str, code: str) -> None:
-    """CONNECT_ERROR carries code and title, and then the transport is closed."""
+async def test_a_refused_socket_is_told_why(hub: Replica, frame: str, code: str) -> None:
+    """CONNECT_ERROR carries code and title."""
     async with raw_socket(hub) as raw:
         await raw.send(frame)
         refusal = await raw.refusal()
@@ -153,6 +155,7 @@ async def test_a_page_of_the_hubs_own_origin_may_poll_with_its_cookie(hub: Repli
     async with raw_socket(hub, headers={**headers, "Origin": "https://evil.example"}) as raw:
         refusal = await raw.closing_refusal(await raw.connect())
         assert refusal["message"] == "origin_not_allowed"
+        assert "HUB_ALLOWED_ORIGINS" in refusal["data"]["detail"]
 
 
 async def test_a_transport_without_connect_is_closed(hub: Replica) -> None:
@@ -186,15 +189,30 @@ async def test_what_is_no_packet_ends_the_connection(hub: Replica, packet: str |
     assert (await hub.call("GET", "/healthz")).status == 200
 
 
+async def test_a_binary_connect_is_refused_in_msgpack_and_counted(hub: Replica) -> None:
+    """Who speaks msgpack reads nothing else: CONNECT_ERROR and DISCONNECT, then the close."""
+    async with raw_socket(hub) as raw:
+        await raw.send(msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": {}}))
+        told = [msgspec.msgpack.decode((await raw.websocket.receive()).data) for _ in range(2)]
+        assert [packet["type"] for packet in told] == [4, 1]
+        assert told[0]["data"]["data"]["code"] == "invalid_request"
+        assert await raw.receive() is None
+        assert raw.websocket.close_code == 1003
+    assert await metric(hub, 'hub_limited_total{kind="msgpack"}') == 1
+
+
 async def test_nothing_but_connect_is_obeyed_before_acceptance(hub: Replica) -> None:
-    """An event that is sent ahead of CONNECT, or with it, ends nobody's session."""
+    """An event that is sent ahead of CONNECT, or after a refusal, closes the transport."""
     mine = token("ada", "s1")
     async with raw_socket(hub) as raw:
         await raw.send('420["logout",{}]')
         await raw.send('40{"token": "nonsense"}')
         await raw.send('421["logout",{}]')
-        frames = await raw.receive_all()
-    assert [frame[:2] for frame in frames] == ["44"]
+        assert await raw.receive_all() == []
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect("nonsense")).startswith("44")
+        await raw.send('421["logout",{}]')
+        assert await raw.receive_all() == []
     assert (await hub.call("GET", "/verify", mine)).status == 204
 
 
@@ -207,23 +225,60 @@ async def test_a_socket_that_disconnects_itself_is_closed(hub: Replica) -> None:
     assert await metric(hub, "hub_sockets") == 0
 
 
-async def test_a_second_connect_changes_nothing(hub: Replica) -> None:
-    """A transport carries one session: another CONNECT is refused, the first goes on."""
+async def test_a_second_connect_closes(hub: Replica) -> None:
+    """A transport carries one session: another CONNECT closes it."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
-        assert str(await raw.connect(token("grace", "s2"))).startswith("44")
-        await admin_logout(hub, user="ada")
-        assert str(await raw.receive()).startswith("42")
+        assert await raw.connect(token("grace", "s2")) is None
+        assert raw.websocket.close_code == 1000
+    assert await metric(hub, "hub_sockets") == 0
+
+
+NOWHERE = '44/chat,{"message":"Invalid namespace"}'
 
 
 async def test_an_unknown_namespace_is_refused(hub: Replica) -> None:
-    """There is one namespace."""
+    """There is one namespace; who asks for no other is disconnected from it, and closed."""
     async with raw_socket(hub) as raw:
         await raw.send("40/chat," + json.dumps({"token": token("ada")}))
-        frame = await raw.receive()
-        assert frame is not None
-        assert frame.startswith("44/chat,")
+        assert await raw.receive() == NOWHERE
+        assert await raw.receive_all() == ["41/chat,"]
+
+
+async def test_who_is_connected_stays_when_another_namespace_is_refused(hub: Replica) -> None:
+    """One transport for several namespaces, before the hub's own or after it."""
+    for first, then in (("40/chat,", "40"), ("40", "40/chat,")):
+        async with raw_socket(hub) as raw:
+            answers = []
+            for packet in (first, then):
+                credential = json.dumps({"token": token("ada")}) if packet == "40" else ""
+                await raw.send(packet + credential)
+                answers.append(str(await raw.receive())[:3])
+            assert sorted(answers) == ["40{", "44/"]
+            await asyncio.sleep(MOMENT + 0.5)
+            await raw.send('421["unheard of"]')
+            assert str(await raw.receive()).startswith("431[")
+
+
+async def test_a_refused_client_has_a_moment_to_stop(hub: Replica) -> None:
+    """After CONNECT_ERROR the transport stays open, then comes DISCONNECT, which all obey."""
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect("nonsense")).startswith("44")
+        began = time.monotonic()
+        assert await raw.receive_all() == ["41"]
+        assert time.monotonic() - began > MOMENT / 2
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect("nonsense")).startswith("44")
+        await raw.send("41")
         assert await raw.receive_all() == []
+
+
+async def test_a_refused_client_that_asks_again_is_to_connect_anew(hub: Replica) -> None:
+    """Its transport ends as a network fails, so that it comes back with the token it has now."""
+    async with raw_socket(hub) as raw:
+        assert str(await raw.connect("nonsense")).startswith("44")
+        assert await raw.connect(token("ada")) is None
+        assert raw.websocket.close_code == 1006
 
 
 async def notification(raw: RawSocket) -> tuple[str, dict[str, Any]]:
@@ -642,14 +697,14 @@ async def test_compression_is_not_negotiated(hub: Replica) -> None:
 
 
 async def test_a_hub_that_stops_tells_clients_to_come_back() -> None:
-    """On shutdown sockets are closed with 1001 and without DISCONNECT."""
+    """On shutdown TCP ends without DISCONNECT and without a close frame, as a network fails."""
     async with contextlib.AsyncExitStack() as clients:
         async with running(settings()) as stopping:
             raw = await clients.enter_async_context(raw_socket(stopping))
             await raw.connect(token("ada"))
             reading = asyncio.create_task(raw.receive_all())
         assert await reading == []
-        assert raw.websocket.close_code == 1001
+        assert raw.websocket.close_code == 1006
 
 
 async def test_the_address_behind_a_trusted_proxy_is_kept() -> None:

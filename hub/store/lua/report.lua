@@ -1,7 +1,6 @@
 -- Enter in a logout's receipt what a replica did for it.
 -- KEYS: receipt
--- ARGV: lease, is it done, how many sessions, then (session, state, what failed) for each, then
---   (state, sockets)
+-- ARGV: lease, is it done, how many sessions, then (session, state, what failed) for each
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local lease, done, count = ARGV[1], ARGV[2] == '1', tonumber(ARGV[3])
 -- As RANK in hub/core/receipt.py.
@@ -32,8 +31,4 @@ for i = 1, #fields, 2 do
     end
   end
 end
-for i = 4 + 3 * count, #ARGV, 2 do
-  redis.call('HSET', KEYS[1], 't:' .. ARGV[i] .. ':' .. lease, ARGV[i + 1])
-end
-if done then redis.call('HDEL', KEYS[1], 'o:' .. lease) end
 return 1

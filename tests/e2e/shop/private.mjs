@@ -17,6 +17,12 @@ function onLogout({ reason, message, pending }) {
   window.tell?.("logout", { words, at: now() });
 }
 
+function loginUrl() {
+  if (asked.has("stay")) return undefined;
+  if (asked.get("sso")) return ({ reauthenticate }) => `/sso?reauthenticate=${reauthenticate}`;
+  return asked.has("sso") ? "/sso" : "/login";
+}
+
 const { createLogoutHub } = await import(`${url}/client.js`);
 window.hub = createLogoutHub({
   url,
@@ -24,7 +30,7 @@ window.hub = createLogoutHub({
   onLogout,
   keep: ["theme", "fonts"],
   device: asked.get("device") ?? undefined,
-  loginUrl: asked.has("stay") ? undefined : "/login",
+  loginUrl: loginUrl(),
 });
 window.hub.on("state", (state) => {
   window.tell?.(state);

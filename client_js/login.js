@@ -1,0 +1,41 @@
+/**
+ * Leads to the page's login once all is told, but not round and round: a provider whose own session
+ * goes on may send the page back at once, with the very login that was ended.
+ *
+ * @typedef {string | ((notification: LogoutNotification & {reauthenticate: boolean}) =>
+ *   string | undefined | Promise<string | undefined>)} LoginUrl a function is told why, and whether
+ *   people have to prove anew who they are; without an address the page stays
+ */
+/** @import { Core, Part } from "./core.js" */
+/** @import { LogoutNotification } from "./frames.js" */
+
+/** In `sessionStorage`: when a page of this tab that had been refused was led away, in ms. */
+const LED = "logout-hub:led";
+const LATELY = 30_000;
+
+/** @param {Core} core @returns {Part} */
+export function login({ options: { loginUrl }, session }) {
+  const { sid, emit, isClosed, isLeaving } = session;
+
+  /** Whether the page of before was led away as well, just now. */
+  function circles() {
+    const last = sessionStorage[LED];
+    sessionStorage[LED] = Date.now();
+    return Date.now() - last < LATELY;
+  }
+
+  return {
+    async announced(notification) {
+      if (!loginUrl || isClosed()) return;
+      // A page that was let in, or logs out by itself, is in no circle yet.
+      if (!sid() && !isLeaving() && circles())
+        return emit("error", { code: "login_required", title: "Led back to its login" });
+      const { reason, reauthenticate = reason !== "expired" } = notification;
+      const address =
+        typeof loginUrl === "function"
+          ? await loginUrl({ ...notification, reauthenticate })
+          : loginUrl;
+      if (address && !isClosed()) location.replace(address);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Requests } from "./requests.js";
+import type { Session } from "./session.js";
+export type StockSocket = {
+    connected: boolean;
+    active: boolean;
+    auth: any;
+    io: any;
+    connect: () => unknown;
+    disconnect: () => unknown;
+    on: (event: any, listener: any) => unknown;
+    off: (event: any, listener: any) => unknown;
+    timeout: (ms: number) => {
+        emitWithAck: (event: any, ...args: any[]) => Promise<any>;
+    };
+};
+/** @typedef {{connected: boolean, active: boolean, auth: any, io: any, connect: () => unknown,
+ *   disconnect: () => unknown, on: (event: any, listener: any) => unknown,
+ *   off: (event: any, listener: any) => unknown,
+ *   timeout: (ms: number) => {emitWithAck: (event: any, ...args: any[]) => Promise<any>}}
+ *   } StockSocket the part of socket.io-client's Socket that is used */
+/** What the app's socket connects with serves the HTTP calls as well.
+ * @param {StockSocket} socket @returns {Promise<string | undefined>} */
+export declare function tokenOf({ auth }: StockSocket): Promise<string | undefined>;
+/** @param {StockSocket} socket */
+export declare const hubOf: ({ io }: StockSocket) => any;
+/** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
+export declare function createAttachment(session: Session, { check }: Requests, socket: StockSocket): {
+    /** @param {string} name @param {object} data @returns {Promise<any>} */
+    ask: (name: string, data: object) => Promise<any>;
+    wake: () => Promise<void>;
+    /** A live socket is left to the hub's cut, one that is down must not come back. */
+    halt(): void;
+    close(): void;
+};

@@ -1,0 +1,29 @@
+export type LogoutHub = ReturnType<typeof createLogoutHub>;
+import type { StockSocket } from "./attachment.js";
+import type { Options } from "./session.js";
+/** Connects to the hub, and stays connected until the session ends or `close()`.
+ * @param {Options} [options] */
+export declare function createLogoutHub(options?: Options): {
+    logout: ({ scope, sid, reason, message }?: import("./core.js").LogoutOptions) => Promise<import("./core.js").Receipt>;
+    end: (sid: string) => Promise<import("./core.js").Receipt>;
+    sessions(): Promise<import("./core.js").ListedSession[]>;
+    receipt(id: string, wait?: number): Promise<import("./core.js").Receipt>;
+    on: <Name extends keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void) => () => void;
+    readonly session: string | undefined;
+    readonly state: import("./session.js").State;
+    close(): void;
+};
+/** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
+ * @param {StockSocket} socket @param {Options} [options] @returns {LogoutHub} */
+export declare function attach(socket: StockSocket, options?: Options): LogoutHub;
+/** The hub that the page's script tag made, if one did. */
+export declare const pageHub: () => {
+    logout: ({ scope, sid, reason, message }?: import("./core.js").LogoutOptions) => Promise<import("./core.js").Receipt>;
+    end: (sid: string) => Promise<import("./core.js").Receipt>;
+    sessions(): Promise<import("./core.js").ListedSession[]>;
+    receipt(id: string, wait?: number): Promise<import("./core.js").Receipt>;
+    on: <Name extends keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void) => () => void;
+    readonly session: string | undefined;
+    readonly state: import("./session.js").State;
+    close(): void;
+} | undefined;

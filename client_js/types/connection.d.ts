@@ -1,0 +1,11 @@
+import type { Requests } from "./requests.js";
+import type { Session } from "./session.js";
+/** @param {Session} session @param {Requests} requests
+ * @param {string} [device] */
+export declare function createConnection(session: Session, { origin, check }: Requests, device?: string): {
+    ask: (name: string, data: object) => Promise<any>;
+    wake(): void;
+    /** The hub cuts once it has our ack; the timer is for a hub that does not. */
+    halt(): void;
+    close(): void;
+};

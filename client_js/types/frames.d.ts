@@ -1,0 +1,37 @@
+/**
+ * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
+ *
+ * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
+ *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
+ *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
+ *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
+ * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
+ */
+export type LogoutNotification = {
+    id?: string;
+    scope?: string;
+    reason?: string;
+    message?: string | null;
+    sid?: string | null;
+    at?: number;
+    pending?: boolean;
+    reauthenticate?: boolean;
+};
+export type Refusal = {
+    code: string;
+    title?: string;
+    detail?: string;
+    retryable?: boolean;
+    logout?: object;
+};
+/** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
+ *   Engine.IO, and of Socket.IO in a message; the body is null if there is none
+ * @throws {Error} when it is no frame */
+export declare function parseFrame(data: any): [kind: string, body: any, id: string];
+/** @param {any} source @param {LogoutNotification} [otherwise] @returns {LogoutNotification} */
+export declare function toNotification(source: any, otherwise?: LogoutNotification): LogoutNotification;
+/** @param {LogoutNotification | undefined} data
+ * @returns {Refusal | undefined} what it is when a token expired */
+export declare const toExpiry: (data: LogoutNotification | undefined) => Refusal | undefined;
+/** @param {any} data what came with a CONNECT_ERROR @param {string} message @returns {Refusal} */
+export declare const toRefusal: (data: any, message: string) => Refusal;

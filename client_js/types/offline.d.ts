@@ -1,0 +1,18 @@
+export type Entry = {
+    hub: string;
+    key: string;
+    command: Command;
+    at: number;
+    session?: string;
+    user?: string;
+    token?: string;
+};
+export type Command = {
+    scope: string;
+    sid?: string;
+    reason?: string;
+    message?: string;
+};
+import type { Core, Part } from "./core.js";
+/** @param {Core} core @returns {Part} */
+export declare function offline(core: Core): Part;

@@ -1,0 +1,29 @@
+import type { Session } from "./session.js";
+export type Requests = ReturnType<typeof createRequests>;
+export type Init = RequestInit & {
+    headers?: Record<string, string>;
+    ms?: number;
+    token?: string;
+};
+/** @typedef {ReturnType<typeof createRequests>} Requests */
+/** @typedef {RequestInit & {headers?: Record<string, string>, ms?: number, token?: string}} Init `ms`
+ *   is how long it may take */
+/** @param {any} [problem] what the hub said, if it was the hub */
+export declare const failure: (problem?: any) => Error & {
+    code: any;
+    problem: any;
+};
+/** @param {string} key under which it counts once @param {object} command @returns {Init} */
+export declare const postLogout: (key: string, command: object) => Init;
+/** @param {string | undefined} url @param {Session} session */
+export declare function createRequests(url: string | undefined, { credentials, refused, accepted }: Session): {
+    origin: string;
+    send: (path: string, { token, ms, ...init }: Init) => Promise<{
+        status: number;
+        body: any;
+        token?: string;
+    }>;
+    call: (path: string, init?: Init) => Promise<any>;
+    /** Is the session alive? Only a 200 of the hub says so; its 401 ends the session. */
+    check: () => Promise<any>;
+};

@@ -1,0 +1,22 @@
+import type { Refusal } from "./frames.js";
+/** @param {string} origin @param {{token?: string, device?: string}} auth
+ * @param {{accepted: (sid?: string, user?: string, left?: number) => void,
+ *   closed: (refusal?: Refusal) => void,
+ *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
+ *   `closed` is told the refusal if that was the cause */
+export declare function openSocket(origin: string, auth: {
+    token?: string;
+    device?: string;
+}, on: {
+    accepted: (sid?: string, user?: string, left?: number) => void;
+    closed: (refusal?: Refusal) => void;
+    event: (name: string, data: any, answer: (data: any) => void) => void;
+}): {
+    leave: (refusal?: Refusal) => void;
+    isLive: () => boolean;
+    /** Timers stand still while a laptop sleeps; the clock does not. */
+    isStale: () => boolean;
+    /** Gives undefined when the socket closes before the answer.
+     * @param {string} name @param {object} data @returns {Promise<any>} */
+    ask: (name: string, data: object) => Promise<any>;
+};

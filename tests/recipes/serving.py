@@ -1,0 +1,43 @@
+"""Serves an app of a recipe on loopback, as its users do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from werkzeug.serving import make_server
+
+from tests.ports import free_port
+from tests.realtime.raw import eventually
+
+
+@contextlib.asynccontextmanager
+async def served_asgi(app: Any, port: int | None = None) -> AsyncIterator[str]:
+    """Serve an ASGI app; the context is entered with its address."""
+    port = port or free_port()
+    config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve())
+    await eventually(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def served_wsgi(app: Any) -> AsyncIterator[str]:
+    """Serve a WSGI app in a thread; the context is entered with its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()

@@ -1,0 +1,224 @@
+"""Stock clients of many versions, each over each transport, through all that happens to a client.
+
+Each runtime is one process with all its clients, so that the whole matrix takes as long as the
+longest of them waits. What is opened is counted by the hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections import Counter
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from hub.realtime.engine import EngineServer
+from tests.conftest import lacking
+from tests.ports import free_port
+from tests.realtime.raw import eventually
+from tests.site import ADMIN, Replica, running, settings, token
+from tests.stock.runtimes import (
+    Client,
+    Runtime,
+    built_java,
+    node_command,
+    python_command,
+    started,
+)
+
+PATIENCE = 8.0
+QUIET = 10.0
+"""Seconds for which a client that was refused for good is watched."""
+
+MOST_OPENED = 2
+
+JAVASCRIPT = {
+    "js-4.8": "socket.io-client",
+    "js-4.4": "socket.io-client-4.4",
+    "js-4.3": "socket.io-client-4.3",
+    "js-4.0": "socket.io-client-4.0",
+    "js-3.1": "socket.io-client-3.1",
+    "js-3.0": "socket.io-client-3.0",
+}
+PYTHON = {"python-sync": "sync", "python-async": "async"}
+JAVA = {"java-2.1": ""}
+
+MSGPACK = "socket.io-msgpack-parser"
+
+TRANSPORTS = {"default": None, "polling": ["polling"], "websocket": ["websocket"]}
+EXPECTED = {"refused": (1, 0, 0), "told": (0, 1, 1), "own": (0, 1, 1), "stays": (0, 0, 3)}
+"""By fate, how often a client is refused, told of a logout, and connected."""
+
+
+class Hub:
+    """What the hub sees of the clients: what each has opened, and the connections that it has."""
+
+    def __init__(self) -> None:
+        self.opened: Counter[str] = Counter()
+        self.names: dict[str, str] = {}
+        self.polls: dict[str, web.Request] = {}
+        self.server: EngineServer | None = None
+
+    def cut(self, fate: str) -> None:
+        """Cut the connection of each client of a fate, as a network does."""
+        assert self.server is not None
+        for sid, socket in list(self.server.sockets.items()):
+            if not self.names[sid].endswith(fate):
+                continue
+            if socket.websocket is not None:
+                socket.websocket.abort()
+            elif socket.poll is not None and self.polls[sid].transport is not None:
+                self.polls[sid].transport.abort()  # type: ignore[union-attr]
+                # Some repeat a poll that failed on the quiet, and find the session where it was.
+                socket.end(EngineServer.reason.TRANSPORT_CLOSE)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """Watch the engines of hubs in this process."""
+    hub = Hub()
+    make, wait = EngineServer._open, EngineServer._wait
+
+    async def opening(self: EngineServer, request: web.Request, transport: str) -> Any:
+        known = set(self.sockets)
+        answer = await make(self, request, transport)
+        hub.server = self
+        name = request.query.get("client", "")
+        hub.opened[name] += 1
+        hub.names.update(dict.fromkeys(set(self.sockets) - known, name))
+        return answer
+
+    async def waiting(self: EngineServer, request: web.Request, socket: Any) -> None:
+        hub.polls[socket.sid] = request
+        await wait(self, request, socket)
+
+    monkeypatch.setattr(EngineServer, "_open", opening)
+    monkeypatch.setattr(EngineServer, "_wait", waiting)
+    return hub
+
+
+def made(versions: dict[str, str]) -> list[Client]:
+    """Return a client of each version, over each transport, for each fate."""
+    return [
+        Client(f"{version}/{over}/{fate}", module, token(f"{version}-{over}-{fate}"), transports)
+        for version, module in versions.items()
+        for over, transports in TRANSPORTS.items()
+        for fate in EXPECTED
+    ]
+
+
+def made_with_msgpack() -> list[Client]:
+    """Return a client of each version in JavaScript, over each transport, with that parser."""
+    return [
+        Client(f"{version}/{over}/msgpack", module, token("ada"), transports, MSGPACK)
+        for version, module in JAVASCRIPT.items()
+        for over, transports in TRANSPORTS.items()
+    ]
+
+
+def of(clients: list[Client], fate: str) -> list[Client]:
+    """Return the clients of a fate."""
+    return [client for client in clients if client.name.endswith(fate)]
+
+
+async def all_have(clients: list[Client], what: str, count: int = 1) -> None:
+    """Wait until each of the clients was told something so often, or ought to have been."""
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: all(len(c.all(what)) >= count for c in clients), PATIENCE)
+
+
+async def log_out(hub: Replica, client: Client) -> None:
+    """Log the user of a client out, who is no other's."""
+    body = {"user": "-".join(client.name.split("/")), "reason": "admin"}
+    assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 200
+
+
+async def before_the_deploy(
+    hub: Replica, runtimes: list[Runtime], clients: list[Client], seen: Hub
+) -> None:
+    """Refuse, log out and cut, each client as is its fate."""
+    told, own, stays = of(clients, "told"), of(clients, "own"), of(clients, "stays")
+    await all_have(of(clients, "refused"), "refused")
+    await all_have([*told, *own, *stays], "connected")
+    for client in told:
+        await log_out(hub, client)
+    for runtime in runtimes:
+        for client in of(runtime.clients, "own"):
+            runtime.write(client.name)
+    await all_have(own, "answered")
+    await all_have([*told, *own], "told")
+    await all_have([*told, *own], "disconnected")
+    seen.cut("stays")
+    await all_have(stays, "connected", 2)
+
+
+async def live_through(commands: list[tuple[list[str], list[Client]]], seen: Hub) -> None:
+    """Let each client meet its fate: two hubs, one after the other, on the same port."""
+    port, clients = free_port(), [client for _, some in commands for client in some]
+    async with contextlib.AsyncExitStack() as stack:
+        async with running(settings(port=port)) as hub:
+            for client in of(clients, "refused"):
+                await log_out(hub, client)
+            runtimes = [
+                await stack.enter_async_context(started(command, hub.url, some))
+                for command, some in commands
+            ]
+            await before_the_deploy(hub, runtimes, clients, seen)
+        began = asyncio.get_running_loop().time()
+        async with running(settings(port=port)):
+            await all_have(of(clients, "stays"), "connected", 3)
+            await asyncio.sleep(began + QUIET - asyncio.get_running_loop().time())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Client], Hub]:
+    """All clients whose runtime is there, at the end of their lives, and what the hub saw."""
+    commands = [(python_command(), made(PYTHON))]
+    if shutil.which("node") is not None:
+        commands.append((node_command(), [*made(JAVASCRIPT), *made_with_msgpack()]))
+    java = await built_java(tmp_path_factory.mktemp("java"))
+    if java is not None:
+        commands.append((java, made(JAVA)))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        seen = watched(monkeypatch)
+        await live_through(commands, seen)
+    return {client.name: client for _, clients in commands for client in clients}, seen
+
+
+@pytest.mark.parametrize("over", TRANSPORTS)
+@pytest.mark.parametrize("version", [*JAVASCRIPT, *PYTHON, *JAVA])
+def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over: str) -> None:
+    """It is told once of a refusal or a logout and stays away; else it comes back by itself."""
+    clients, seen = lived
+    for fate, expected in EXPECTED.items():
+        client = clients.get(f"{version}/{over}/{fate}")
+        if client is None:
+            if version in JAVA:
+                pytest.skip("a JVM, or Maven and what it fetches, is missing")
+            lacking("node")
+            return
+        said = Counter(what for what, _ in client.diary)
+        opened = seen.opened[client.name]
+        story = f"{client.name} opened {opened}: {client.diary}"
+        assert (said["refused"], said["told"], said["connected"]) == expected, story
+        assert fate == "stays" or opened <= MOST_OPENED, story
+
+
+@pytest.mark.parametrize("version", JAVASCRIPT)
+def test_a_client_with_the_msgpack_parser_is_told(
+    lived: tuple[dict[str, Client], Hub], version: str
+) -> None:
+    """In its own encoding, once, and it stays away."""
+    clients, seen = lived
+    for over in TRANSPORTS:
+        client = clients.get(f"{version}/{over}/msgpack")
+        if client is None:
+            lacking("node")
+            return
+        (refusal,) = client.all("refused")
+        assert refusal["code"] == "invalid_request"
+        assert "msgpack" in refusal["detail"]
+        assert seen.opened[client.name] == 1
