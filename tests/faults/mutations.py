@@ -100,10 +100,16 @@ MUTANTS = (
             ),
             Edit(
                 "store/reader.py",
-                "        try:\n            previous, entry, leases, record",
+                "        try:\n            previous, entry, epoch, leases, record",
                 '        if data.startswith(b"early "):\n'
                 '            return _heard(decode_logout(data[6:]), b"-", part.names.part)\n'
-                "        try:\n            previous, entry, leases, record",
+                "        try:\n            previous, entry, epoch, leases, record",
+            ),
+            Edit(
+                "store/reader.py",
+                "                if opened is None:\n",
+                '                opened = data if data.startswith(b"early ") else opened\n'
+                "                if opened is None:\n",
             ),
         ),
     ),
@@ -115,8 +121,8 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "identity.iat <= cutoff.at:",
-                "identity.iat < cutoff.at:",
+                "identity.begun <= cutoff.at:",
+                "identity.begun < cutoff.at:",
             ),
         ),
     ),
@@ -149,16 +155,16 @@ MUTANTS = (
         (
             Edit(
                 "access/logouts.py",
-                "        receipt = await self._store.end(command)\n        if receipt.repeated:",
-                "        if command.only_repeat:\n"
-                "            receipt = await self._store.end(command)\n"
-                "        else:\n"
-                "            import time\n\n"
-                "            import msgspec\n\n"
-                "            self._late = asyncio.ensure_future(self._store.end(command))\n"
-                "            now = time.time_ns() // 1000\n"
-                "            receipt = Receipt(msgspec.structs.replace(command.logout, at=now))\n"
-                "        if receipt.repeated:",
+                "            receipt = await self._store.end(command)\n        except RateLimited:",
+                "            if command.only_repeat:\n"
+                "                receipt = await self._store.end(command)\n"
+                "            else:\n"
+                "                import time\n\n"
+                "                self._late = asyncio.ensure_future(self._store.end(command))\n"
+                "                now = time.time_ns() // 1000\n"
+                "                made = msgspec.structs.replace(command.logout, at=now)\n"
+                "                receipt = Receipt(made)\n"
+                "        except RateLimited:",
             ),
         ),
     ),
@@ -216,10 +222,10 @@ MUTANTS = (
         (
             Edit(
                 "access/authority.py",
-                "refusal = judge(identity, standing, self._leeway)",
+                "refusal = judge(identity, standing)\n        if",
                 "import time\n\n"
                 "        wrong = msgspec.structs.replace(standing, now=time.time_ns() // 1000)\n"
-                "        refusal = judge(identity, wrong, self._leeway)",
+                "        refusal = judge(identity, wrong)\n        if",
             ),
         ),
     ),
