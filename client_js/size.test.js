@@ -1,5 +1,6 @@
 /** What the client costs a page: minified and gzipped, as a bundler and a server send it. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -34,4 +35,10 @@ for (const [name, budget, exported, from] of /** @type {const} */ ([
 test("an app that makes its own client pays for no script tag and no stock socket", async () => {
   assert.ok((await weigh("{ createLogoutHub }")) < (await weigh("{ createLogoutHub, attach }")));
   assert.ok((await weigh("{ createLogoutHub }")) < (await weigh("{ createLogoutHub, pageHub }")));
+});
+
+test("the documentation names the budgets that are held here", async () => {
+  const page = new URL("../docs/reference/browser-client.md", import.meta.url);
+  const text = await readFile(page, "utf8");
+  for (const bytes of ["4,096", "6,400"]) assert.ok(text.includes(`${bytes} bytes`), bytes);
 });

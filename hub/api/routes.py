@@ -88,7 +88,7 @@ ROUTES = (
           waits=True, on="both"),
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
           "What became of each session of a logout", answers=(EndedPageView,),
-          errors=(*TOKEN, InvalidRequest, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
+          errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
     Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
           status=204, errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",

@@ -127,7 +127,8 @@ class Delivery:
     async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
         # What nobody keeps a receipt of is counted all the same, and told to nobody.
         account = Account(self._lease, heard or Heard(logout, lambda user: True), told)
-        opening = asyncio.create_task(self._open(account, heard))
+        is_everyones = heard is not None and logout.user is None
+        opening = asyncio.create_task(self._open(account)) if is_everyones else None
         try:
             if logout.spread and told:
                 await self._pace(told, logout, heard, account, opening)
@@ -140,13 +141,13 @@ class Delivery:
             account.rest = State.CUT
             for connection in told:
                 self._transport.cut(connection.sid)
-        await opening
+        if opening is not None:
+            await opening
         if heard is not None:
             self._reports.add(account.report(done=True))
 
-    async def _open(self, account: Account, heard: Heard | None) -> None:
-        if heard is not None and heard.logout.user is None:
-            self._reports.add(await account.open())
+    async def _open(self, account: Account) -> None:
+        self._reports.add(await account.open())
 
     async def _pace(
         self,
@@ -154,7 +155,7 @@ class Delivery:
         logout: Logout,
         heard: Heard | None,
         account: Account,
-        opening: asyncio.Task[None],
+        opening: asyncio.Task[None] | None,
     ) -> None:
         """Tell little by little: many users' logouts each at a moment of its own."""
         loop = asyncio.get_running_loop()
@@ -177,7 +178,8 @@ class Delivery:
                 rounds.discard(task)
                 account.add(task.result())
             is_due = loop.time() - reported > REPORT_EVERY
-            if heard is not None and opening.done() and is_due:
+            is_open = opening is None or opening.done()
+            if heard is not None and is_open and is_due:
                 reported = loop.time()
                 self._reports.add(account.report(done=False))
         for task in rounds:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.e2e.firefox import Firefox, FirefoxTab, firefox
 from tests.e2e.line import Line
-from tests.e2e.shop import EVERYTHING, KEPT, STORED, Shop
+from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, STORED, Shop
 from tests.realtime.raw import eventually
 from tests.site import Replica, token
 
@@ -89,3 +89,50 @@ async def test_back_to_a_page_whose_session_ended_meanwhile(
     assert "arrived" in diary
     assert "shown" not in diary
     assert await tab.evaluate(f"({STORED})()") == KEPT
+
+
+SIGN_OUT = """fetch("/logout", {method: "POST"}).then((answer) => [
+  answer.status, localStorage.length])"""
+
+
+async def test_a_logout_takes_no_cookie_of_another_site(
+    browser: Firefox, shop: Shop, hub: Replica, line: Line
+) -> None:
+    """Firefox, too, leaves the cookies of the hub's siblings alone, and clears the hub's own."""
+    tab = await browser.tab(await browser.visitor())
+    await tab.go(f"http://wiki.shop.localhost:{hub.port}/client.js")
+    for pair in ("wiki=theirs", "consent=theirs; domain=shop.localhost"):
+        await tab.evaluate(f"document.cookie = {json.dumps(pair)}")
+    await tab.go(f"http://hub.shop.localhost:{hub.port}/client.js")
+    for pair in ("theme=dark", f"{COOKIE}={token('ada')}"):
+        await tab.evaluate(f"document.cookie = {json.dumps(pair)}")
+    await tab.evaluate("localStorage.setItem('draft', 'private')")
+    assert await tab.evaluate(SIGN_OUT) == [200, 0]
+    assert "theme=dark" in await tab.evaluate("document.cookie")
+    assert COOKIE not in await tab.evaluate("document.cookie")
+    await tab.go(f"http://wiki.shop.localhost:{hub.port}/client.js")
+    kept = await tab.evaluate("document.cookie")
+    assert sorted(kept.split("; ")) == ["consent=theirs", "wiki=theirs"]
+
+
+async def test_who_logs_out_is_cleared_whatever_the_tokens_are_called(
+    browser: Firefox, shop: Shop, line: Line
+) -> None:
+    """Two tabs of sessions of their own: a logout in one clears what they share."""
+    visitor = await browser.visitor()
+    tabs = [await browser.tab(visitor) for _ in range(2)]
+    given = json.dumps([token("ada", f"s{number}") for number in range(12)])
+    for number, tab in enumerate(tabs):
+        await tab.go(f"{shop.url}/help")
+        await tab.evaluate(
+            f"""import("{shop.hub}/client.js").then(({{ createLogoutHub }}) => {{
+              const given = {given}.slice({number * 6});
+              const keep = ["theme", "fonts"];
+              window.hub = createLogoutHub({{ url: "{shop.hub}", keep, token: () => given.shift() }});
+            }})"""
+        )
+        await tab.wait(CONNECTED)
+    await tabs[0].evaluate("import('/fill.mjs').then(() => null)")
+    assert await tabs[0].evaluate(f"({STORED})()") == EVERYTHING
+    await tabs[0].evaluate("window.hub.logout({ scope: 'session' })")
+    assert await tabs[0].evaluate(f"({STORED})()") == KEPT
