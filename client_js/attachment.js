@@ -20,7 +20,7 @@ export async function tokenOf({ auth }) {
 }
 
 /** @param {StockSocket} socket */
-export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace(/^ws/, "http")).origin;
+export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace("ws", "http")).origin;
 
 /** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
 export function createAttachment(session, { check }, socket) {

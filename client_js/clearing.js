@@ -76,8 +76,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
         return await work();
       } finally {
         for (const [storage, key, value] of entries)
-          if (value !== null && storage.getItem(key) === null)
-            void safely(() => storage.setItem(key, value));
+          if (value && !storage.getItem(key)) storage.setItem(key, value);
       }
     },
   };

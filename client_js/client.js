@@ -17,17 +17,27 @@ import { onLogoutClick, readTag } from "./tag.js";
 
 const PARTS = [offline, curtain, tabs, siteData, login];
 
+/** @param {Options} [options] @param {Parameters<typeof createCore>[2]} [linkFor] */
+function create(options, linkFor) {
+  const hub = createCore(options, PARTS, linkFor);
+  // Once: a client stops at its first.
+  hub.on("error", ({ code, title, detail = title }) =>
+    console.warn(`logout-hub: ${code}: ${detail} docs/how-to/troubleshooting.md`),
+  );
+  return hub;
+}
+
 /** Connects to the hub, and stays connected until the session ends or `close()`.
  * @param {Options} [options] */
 export function createLogoutHub(options) {
-  return createCore(options, PARTS);
+  return create(options);
 }
 
 /** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
  * @param {StockSocket} socket @param {Options} [options] @returns {LogoutHub} */
 export function attach(socket, options = {}) {
   const { url = hubOf(socket), token = () => tokenOf(socket) } = options;
-  return createCore({ ...options, url, token }, PARTS, (session, requests) =>
+  return create({ ...options, url, token }, (session, requests) =>
     createAttachment(session, requests, socket),
   );
 }

@@ -29,7 +29,9 @@ export function createConnection(session, { origin, check }, device) {
     try {
       token = await credentials.next();
       if (!session.isHalted()) socket = openSocket(origin, { token, device }, handlers);
-    } catch {
+    } catch (error) {
+      // The app's own mistake, said once a row of failures.
+      if (!failures) console.warn("logout-hub: token:", error);
       void closed();
     }
     starting = false;

@@ -60,7 +60,7 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
 
   /** What was begun before `close()` is still finished. */
   function assertOpen() {
-    if (session.isClosed()) throw failure({ code: "closed", title: "Closed" });
+    if (session.isClosed()) throw failure({ code: "closed", title: "closed" });
   }
 
   /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.
@@ -124,8 +124,8 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
      * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {
       assertOpen();
-      const path = `/logouts/${encodeURIComponent(id)}?wait=${wait}`;
-      return call(path, { ms: TIMING.accept + wait * 1000 });
+      const ms = TIMING.accept + wait * 1000;
+      return call(`/logouts/${encodeURIComponent(id)}?wait=${wait}`, { ms });
     },
 
     on: session.on,

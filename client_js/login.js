@@ -29,7 +29,7 @@ export function login({ options: { loginUrl }, session }) {
       if (!loginUrl || isClosed()) return;
       // A page that was let in, or logs out by itself, is in no circle yet.
       if (!sid() && !isLeaving() && circles())
-        return emit("error", { code: "login_required", title: "Led back to its login" });
+        return emit("error", { code: "login_required", title: "Led back" });
       const { reason, reauthenticate = reason !== "expired" } = notification;
       const address =
         typeof loginUrl === "function"

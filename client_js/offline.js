@@ -24,26 +24,18 @@ const isEntry = (entry) =>
   entry.at > 0 &&
   JSON.stringify(entry.command).length < 20_000;
 
-/** @param {string} text */
-function parse(text) {
-  try {
-    return [JSON.parse(text)].flat().filter(isEntry);
-  } catch {
-    return [];
-  }
-}
-
 /** What is no logout is thrown away: whoever else writes there, connecting does not wait for it.
  * @returns {Entry[]} none also where the browser forbids storage */
 function read() {
+  let /** @type {Entry[]} */ entries = [];
   try {
     const text = localStorage.getItem(PENDING) ?? "[]";
-    const entries = parse(text);
+    try {
+      entries = [JSON.parse(text)].flat().filter(isEntry);
+    } catch {}
     if (JSON.stringify(entries) !== text) write(entries);
-    return entries;
-  } catch {
-    return [];
-  }
+  } catch {}
+  return entries;
 }
 
 /** @param {Entry[]} entries */
@@ -68,8 +60,8 @@ export function offline(core) {
     const sid = whose?.session ?? whose?.sid;
     // Of an unknown session only the cookie is left: it must not be that of a newer login. How old
     // one is says the hub, and how long ago this was the browser, so that no clocks are compared.
-    const isOlder = now && !(now.login_age < Date.now() / 1000 - entry.at);
-    const isOwn = whose ? now?.sid === sid : isOlder;
+    const isOwn =
+      now && (whose ? now.sid === sid : !(now.login_age < Date.now() / 1000 - entry.at));
     /** @param {string | undefined} as @param {object} body @param {Init} [init] */
     const post = (as, body, init) =>
       session.keeping(() =>
@@ -115,9 +107,15 @@ export function offline(core) {
 
     /** Asked for twice, it is kept once. */
     async keep(key, command, why) {
-      const whose = { session: session.sid(), user: session.user() };
-      const token = session.credentials.last();
-      const entry = { hub: origin, key, command, at: Date.now() / 1000, ...whose, token };
+      const entry = {
+        hub: origin,
+        key,
+        command,
+        at: Date.now() / 1000,
+        session: session.sid(),
+        user: session.user(),
+        token: session.credentials.last(),
+      };
       try {
         if (!session.isOver()) write([...read(), entry]);
       } catch {

@@ -24,7 +24,6 @@ export async function askPresent(core) {
 export async function isAnother(core) {
   const { sid, user } = core.session;
   if (sid() === undefined) return false;
-  const answer = await within(TIMING.hook, () => askPresent(core)).catch(() => undefined);
-  const now = answer?.now;
+  const { now } = (await within(TIMING.hook, () => askPresent(core)).catch(() => {})) ?? {};
   return now && now.sid !== sid() && !(now.per_token && now.user === user());
 }

@@ -23,7 +23,7 @@ export const postLogout = (key, command) => ({
 /** @param {string | undefined} url @param {Session} session */
 export function createRequests(url, { credentials, refused, accepted }) {
   const { origin, href } = new URL(url ?? location.origin);
-  if (!/^https?:..[^/]+.$/.test(href)) throw new TypeError(`No http origin: ${url}`);
+  if (!/^https?:..[^/]+.$/.test(href)) throw TypeError(`no http origin: ${url}`);
 
   /** With the credentials given, whatever they are. @param {string} path @param {Init} init
    * @returns {Promise<{status: number, body: any, token?: string}>} */
@@ -44,10 +44,12 @@ export function createRequests(url, { credentials, refused, accepted }) {
   /** As this session, which a 401 ends. @param {string} path @param {Init} [init]
    * @returns {Promise<any>} what the hub answers, if it grants it */
   async function call(path, init) {
-    const answer = credentials.next().then((token) => send(path, { ...init, token }));
-    const { status, body, token } = await answer.catch(() => {
-      throw failure();
-    });
+    const { status, body, token } = await credentials
+      .next()
+      .then((used) => send(path, { ...init, token: used }))
+      .catch(() => {
+        throw failure();
+      });
     if (status < 300) {
       credentials.accepted();
       return body;

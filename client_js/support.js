@@ -143,7 +143,7 @@ export async function startHub(t, options, port = 0) {
 
 /** Refuses connections as the hub does, as long as `judge` names a code.
  * @param {Server} io
- * @param {(auth: any) => {code: string, title: string, retryable?: boolean, logout?: any} | undefined} judge */
+ * @param {(auth: any) => {code: string, title: string, detail?: string, retryable?: boolean, logout?: any} | undefined} judge */
 export function refuse(io, judge) {
   const tries = recorder();
   io.use((socket, next) => {

@@ -11,9 +11,8 @@ export function tabs(core) {
   let beside = false;
   if (channel)
     channel.onmessage = ({ data }) => {
-      if (data?.login !== undefined && data.login !== sid()) beside = true;
-      if (sid() !== undefined && data?.sid === sid())
-        void finish(toNotification(data.notification));
+      if (data?.login && data.login !== sid()) beside = true;
+      if (sid() && data?.sid === sid()) void finish(toNotification(data.notification));
     };
   return {
     accepted: (isNew) => isNew && channel?.postMessage({ login: sid() }),

@@ -2,8 +2,6 @@
 /** @import { Options } from "./session.js" */
 import { safely } from "./tasks.js";
 
-const ATTRIBUTES = ["logoutHub", "url", "loginUrl", "tokenUrl", "keep", "hide", "logoutIn"];
-
 /** The page's own server gives the token, or says that there is none. @param {string} address */
 async function fetchToken(address) {
   const answer = await fetch(address, { cache: "no-store", mode: "same-origin" });
@@ -19,10 +17,12 @@ export function readTag(module) {
   /** @type {Iterable<HTMLScriptElement>} */
   const tags = globalThis.document?.querySelectorAll("script[src]") ?? [];
   const tag = [...tags].find(({ src }) => src === module);
-  if (!tag || !ATTRIBUTES.some((name) => name in tag.dataset)) return undefined;
-  const { url = new URL(module).origin, loginUrl, tokenUrl, keep, hide, logoutIn } = tag.dataset;
+  if (!tag) return undefined;
+  const { url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub } = tag.dataset;
+  const told = [url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub];
+  if (told.every((value) => value === undefined)) return undefined;
   return {
-    url,
+    url: url || new URL(module).origin,
     loginUrl,
     hide,
     logoutIn,

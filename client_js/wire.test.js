@@ -281,11 +281,11 @@ describe("refusals", { concurrency: true }, () => {
   for (const code of ["token_missing", "token_invalid", "origin_not_allowed", "forbidden"]) {
     test(`${code} stops with an error and clears nothing`, async (t) => {
       const hub = await startHub(t);
-      const tries = refuse(hub.io, () => ({ code, title: "No" }));
+      const tries = refuse(hub.io, () => ({ code, title: "No", detail: "of this request" }));
       const { client, storage, told, errors } = startClient(t, hub);
       await until("the error", () => errors.length > 0);
       await quietWhile();
-      assert.deepEqual(errors, [{ code, title: "No" }]);
+      assert.deepEqual(errors, [{ code, title: "No", detail: "of this request" }]);
       assert.equal(client.state, "disconnected");
       assert.equal(storage.getItem("draft"), "secret");
       assert.deepEqual(told, []);

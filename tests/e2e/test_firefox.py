@@ -127,8 +127,9 @@ async def test_who_logs_out_is_cleared_whatever_the_tokens_are_called(
         await tab.evaluate(
             f"""import("{shop.hub}/client.js").then(({{ createLogoutHub }}) => {{
               const given = {given}.slice({number * 6});
+              const token = () => given.shift();
               const keep = ["theme", "fonts"];
-              window.hub = createLogoutHub({{ url: "{shop.hub}", keep, token: () => given.shift() }});
+              window.hub = createLogoutHub({{ url: "{shop.hub}", keep, token }});
             }})"""
         )
         await tab.wait(CONNECTED)

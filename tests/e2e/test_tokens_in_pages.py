@@ -101,3 +101,38 @@ async def test_a_browser_with_a_new_session_at_each_load_locks_nobody_out(
         await page.close()
     assert await phone.evaluate("window.hub.state") == "connected"
     assert (await small.call("GET", "/verify", token("ada", "phone"))).status == 204
+
+
+def listen(context: BrowserContext) -> list[str]:
+    """Return a list that grows by each warning on a console of the browser."""
+    said: list[str] = []
+    context.on("console", lambda line: said.append(line.text) if line.type == "warning" else None)
+    return said
+
+
+async def test_a_client_that_stops_says_why_on_the_console(
+    context: BrowserContext, shop: Shop, line: Line
+) -> None:
+    """A wrong token and none are each said once, with the detail and where to read on."""
+    said = listen(context)
+    for options in (f"token: {json.dumps(BAD['of nobody'])}", ""):
+        page = await open_page(context, shop, options)
+        await page.wait_for_function("window.errors.length > 0")
+        [told] = await page.evaluate("window.errors")
+        await page.wait_for_timeout(500)
+        assert len(said) == 1
+        assert told["code"] in said[0]
+        assert (told["detail"] or told["title"]) in said[0]
+        assert "docs/how-to/troubleshooting.md" in said.pop()
+
+
+async def test_a_token_function_that_throws_is_said_once(
+    context: BrowserContext, shop: Shop, line: Line
+) -> None:
+    """It is asked again after longer and longer pauses, and its error is on the console once."""
+    said = listen(context)
+    throws = 'token: () => { window.asked = (window.asked ?? 0) + 1; throw new Error("no seat"); }'
+    page = await open_page(context, shop, throws)
+    await page.wait_for_timeout(5000)
+    assert 2 <= await page.evaluate("window.asked") <= 8
+    assert len([text for text in said if "no seat" in text]) == 1
