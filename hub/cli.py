@@ -19,6 +19,7 @@ from hub.access.minting import mint_token
 from hub.api.openapi import hub_version
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
+from hub.auditing import audit
 from hub.console import BadSetting, address, as_json, run, setting_options, settings_or_stop
 from hub.core.rights import Right, check_name
 from hub.inspection.command import inspect
@@ -43,6 +44,7 @@ main.add_command(commands.logout)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
 main.add_command(inspect)
+main.add_command(audit)
 
 
 @main.command()

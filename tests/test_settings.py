@@ -110,6 +110,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_WAIT_REPLICAS": ("1", 1),
     "HUB_TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
     "HUB_LOG_FORMAT": ("json", "json"),
+    "HUB_AUDIT_FILE": ("audit.log", "audit.log"),
     "HUB_MAX_SESSIONS": ("5", 5),
     "HUB_MAX_BODY": ("2048", 2048),
     "HUB_LIMIT_REFUSED": ("0.5/10", Rate(0.5, 10)),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from hub.access.audit import Audit
 from hub.access.requests import new_id
 from hub.core.model import Identity, Logout, Reason, Receipt, Scope, UserKey
 from hub.core.revocation import judge, stretch
@@ -25,14 +26,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 class Logouts:
     """The one way in which the edges end sessions."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, audit: Audit | None = None) -> None:
         self._store = store
         self._metrics = metrics
+        self._audit = audit
 
-    async def write(self, command: Command, by: str) -> Receipt:
+    async def write(self, command: Command, by: str, address: str | None = None) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does.
 
-        ``by`` is for the log: ``user``, ``loss``, or the name of an administrator.
+        ``by`` is for the logs: ``user``, ``loss``, or the name of an administrator; ``address`` is
+        for the audit log, and where the caller is.
         """
         try:
             receipt = await self._store.end(command)
@@ -52,9 +55,23 @@ class Logouts:
             sessions=len(receipt.sessions),
             by=by,
         )
+        if self._audit is not None:
+            self._audit.note(
+                "logout",
+                id=logout.id,
+                by=by,
+                address=address,
+                user=logout.user,
+                scope=logout.scope.value,
+                sid=logout.sid,
+                reason=logout.reason.value,
+                sessions=len(receipt.sessions),
+            )
         return receipt
 
-    async def write_own(self, caller: Identity, command: Command) -> Receipt:
+    async def write_own(
+        self, caller: Identity, command: Command, address: str | None = None
+    ) -> Receipt:
         """Write a logout that a session asks for, as `write` does, if the session is alive.
 
         Mostly the store can tell that by itself, which saves a question to it.
@@ -64,12 +81,12 @@ class Logouts:
         """
         try:
             vouched = msgspec.structs.replace(command, caller=stretch(caller))
-            return await self.write(vouched, "user")
+            return await self.write(vouched, "user", address)
         except Doubtful:
             refusal = judge(caller, await self._store.look(caller))
             if refusal is not None:
                 raise refusal from None
-            return await self.write(command, "user")
+            return await self.write(command, "user", address)
 
     async def mend(self, loss: Loss) -> None:
         """Make up for what the store lost: end all sessions of which it may have forgotten the end.
@@ -111,7 +128,11 @@ class Logouts:
         return receipt
 
     async def write_all(
-        self, commands: Sequence[Command], claim: Command | None, by: str
+        self,
+        commands: Sequence[Command],
+        claim: Command | None,
+        by: str,
+        address: str | None = None,
     ) -> list[Receipt]:
         """Write an administrator's logouts, a bounded number at once.
 
@@ -128,7 +149,9 @@ class Logouts:
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]
-            receipts += await asyncio.gather(*(self.write(command, by) for command in chunk))
+            receipts += await asyncio.gather(
+                *(self.write(command, by, address) for command in chunk)
+            )
         return receipts
 
 
