@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from hub.access.administrators import Administrators
+from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.client import read_client
 from hub.access.completion import Completions
@@ -22,6 +23,7 @@ from hub.access.readiness import Readiness
 from hub.access.vitals import Vitals
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
+from hub.api.openapi import hub_version
 from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
 from hub.core.bus import derive_key
@@ -113,7 +115,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     limits = Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin)
     authority = Authority(store, issuers)
     completions = Completions(store)
-    logouts = Logouts(store, metrics, completions)
+    audit = _open_audit(settings, metrics)
+    logouts = Logouts(store, metrics, completions, audit)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
     connections = Connections()
@@ -148,6 +151,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
         close_sockets=server.eio.leave,
+        audit=audit,
     )
     server.eio.is_closed = lambda: follower.is_fenced
     admission = Admission(
@@ -169,6 +173,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         limits,
         refusals,
         settings.limit_events,
+        audit,
     )
 
     app = web.Application(
@@ -194,16 +199,19 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
             lambda: follower.is_following and not server.eio.is_leaving,
         ),
         vitals=vitals,
+        audit=audit,
         trusted=trusted,
         admin_ports=set(),
     )
     app[RELOADS] = [_reloading(settings, issuers, logout_lifetime(settings, entries))]
+    app[RELOADS].append(audit.reopen)
     app.on_response_prepare.append(add_headers)
     add_routes(app)
     add_pages(app, settings, authority)
     server.attach(app)
     if demo:
         add_demo(app, settings, authority)
+    app.cleanup_ctx.append(_auditing(audit, settings))
     app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports, vitals))
     app.on_shutdown.append(_closing(server, delivery, completions))
     return app
@@ -228,6 +236,28 @@ def _reloading(
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
 
     return reload
+
+
+def _open_audit(settings: Settings, metrics: Metrics) -> Audit:
+    audit = Audit(settings.audit_file, settings.replica, metrics)
+    try:
+        audit.open()
+    except OSError as error:
+        raise SettingsError(f"HUB_AUDIT_FILE: {error}") from None
+    return audit
+
+
+def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what writes the audit log, from before anything else begins until after its end."""
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async with audit:
+            audit.note("start", version=hub_version(), settings=settings.describe_given())
+            yield
+            audit.sum_up()
+            audit.note("stop")
+
+    return run
 
 
 def _running(

@@ -23,6 +23,7 @@ from hub.api.openapi import hub_version
 from hub.api.parts import PARTS
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
+from hub.auditing import audit
 from hub.console import (
     BadSetting,
     address,
@@ -56,6 +57,7 @@ main.add_command(commands.receipt)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
 main.add_command(inspect)
+main.add_command(audit)
 
 
 @main.command()

@@ -90,6 +90,11 @@ class Metrics:
         self.following = Gauge(
             "hub_following", "1 while this replica hears of logouts", registry=self.registry
         )
+        self.audit_lost = Counter(
+            "hub_audit_lost",
+            "Events that found no room in the audit log",
+            registry=self.registry,
+        )
         self.limited = Counter(
             "hub_limited",
             "Refused since a limit was reached, by the limit",

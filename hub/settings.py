@@ -255,6 +255,9 @@ class Settings(BaseSettings):
         86400, ge=60, le=2592000, description="how long the receipt of a logout can be read"
     )
     log_format: Literal["text", "json"] = Field("text", description="how log lines are written")
+    audit_file: str | None = Field(
+        None, description="file that the audit log is appended to; one for each replica"
+    )
     max_sessions: int = Field(1000, ge=1, description="most sessions that a user may have")
     max_body: int = Field(
         65536, ge=1024, le=16777216, description="largest request body and message, in bytes"
@@ -349,6 +352,16 @@ class Settings(BaseSettings):
         secrets_ = (self.bus_secret, self.admin_token, self.jwt_secret)
         return next((s.get_secret_value() for s in secrets_ if s is not None), None)
 
+    def describe_given(self) -> dict[str, str]:
+        """Return what was set, by name; of secrets and credentials only that they are."""
+        hidden = {name for name, _, _, secret in describe_settings() if secret}
+        hidden |= {"HUB_ADMIN_TOKENS", "HUB_JWT_PUBLIC_KEY"}
+        names = {PREFIX + field.upper(): field for field in sorted(self.model_fields_set)}
+        return {
+            name: "set" if name in hidden else _show(getattr(self, field))
+            for name, field in names.items()
+        }
+
     @property
     def has_key(self) -> bool:
         """Whether there is anything to verify tokens with."""
@@ -380,6 +393,10 @@ def _explain(error: ValidationError) -> str:
     name = place.upper() if place.upper().startswith((PREFIX, "PORT")) else PREFIX + place.upper()
     text = re.sub(r"^Value error, ", "", first["msg"])
     return f"{name}: {text}" if place else text
+
+
+def _show(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def describe_settings() -> list[tuple[str, str, str, bool]]:

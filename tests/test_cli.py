@@ -706,3 +706,61 @@ async def test_the_issuers_are_read_again_on_sighup(tmp_path: Path) -> None:
         line = await line_with(process.stderr, "the issuers were not read again")
         assert "audience" in line
         assert await statuses() == [401, 204]
+
+
+async def test_the_audit_log_of_a_hub_is_whole_until_somebody_touches_it(tmp_path: Path) -> None:
+    """It has who did what and no secret; a line changed, cut, moved or taken out is named."""
+    file = tmp_path / "audit.log"
+    given = {**KEYED, "HUB_AUDIT_FILE": str(file), "HUB_ADMIN_TOKEN": ADMIN, "HUB_REPLICA": "one"}
+    mine = mint_token(SECRET, "ada", lifetime=600, sid="s1")
+    async with (
+        started("serve", "--port", "0", "--log-format", "json", **given) as process,
+        aiohttp.ClientSession() as http,
+    ):
+        told = await line_with(process.stderr, "logout-hub on http://127.0.0.1:")
+        url = json.loads(told)["event"].split()[2].rstrip(",")
+        for path, bearer, body, status in (
+            ("/logout", mine, {"scope": "all", "message": "the message"}, 200),
+            ("/admin/logout", ADMIN, {"user": "ben", "reason": "policy"}, 200),
+            ("/admin/logout", ADMIN, {"user": 7}, 400),
+            ("/logout", "no token at all", {}, 401),
+        ):
+            headers = {"Authorization": f"Bearer {bearer}"}
+            async with http.post(url + path, json=body, headers=headers) as answer:
+                assert answer.status == status
+        process.terminate()
+        await process.wait()
+    lines = file.read_bytes().splitlines(keepends=True)
+    found = [json.loads(line) for line in lines]
+    assert [(one["event"], one["facts"].get("by")) for one in found] == [
+        ("start", None), ("logout", "user"), ("logout", "admin"), ("admin", None), ("admin", None),
+        ("refused", None), ("stop", None),
+    ]  # fmt: skip
+    assert found[1]["facts"]["address"] == found[2]["facts"]["address"] == "127.0.0.1"
+    assert [found[n]["facts"]["status"] for n in (3, 4)] == [200, 400]
+    assert found[5]["facts"] == {"code": "token_invalid", "address": "127.0.0.1", "count": 1}
+    assert found[0]["facts"]["settings"]["HUB_ADMIN_TOKEN"] == "set"
+    for secret in (SECRET, ADMIN, mine, "no token at all", "the message"):
+        assert secret.encode() not in b"".join(lines)
+    ended = await command("audit", "verify", str(file))
+    assert (ended.code, ended.out.split(",")[0]) == (0, f"whole: {len(lines)} entries")
+    for what, broken in (
+        ("changed", [*lines[:2], lines[2].replace(b"ben", b"eve"), *lines[3:]]),
+        ("cut", [*lines[:2], lines[2][:50] + b"\n", *lines[3:]]),
+        ("reordered", [lines[0], lines[2], lines[1], *lines[3:]]),
+        ("removed", [*lines[:2], *lines[3:]]),
+        ("torn", [*lines[:2], lines[2][:50]]),
+    ):
+        file.write_bytes(b"".join(broken))
+        ended = await command("audit", "verify", "--json", str(file))
+        assert ended.code == 1
+        assert [(f["line"], f["what"]) for f in json.loads(ended.out)["faults"]] == [(3, what)]
+
+
+async def test_an_audit_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    """A hub writes behind no other text."""
+    (file := tmp_path / "notes").write_text("remember the milk\n")
+    ended = await command("serve", "--port", "0", **KEYED, HUB_AUDIT_FILE=str(file))
+    assert ended.code == 2
+    assert "HUB_AUDIT_FILE" in one_line(ended.err)
+    assert file.read_text() == "remember the milk\n"

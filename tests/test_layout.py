@@ -30,8 +30,10 @@ FLOORS: dict[str, set[str]] = {
     "doctor": EDGE | {"app", "issuers_file"},
     "console": {"settings"},
     "commands": EDGE | {"api", "app", "console", "issuers_file"},
+    "auditing": {"console", "core"},
     "inspection": EDGE | {"issuers_file", "console"},
-    "cli": EDGE | {"api", "app", "inspection", "issuers_file", "doctor", "console", "commands"},
+    "cli": EDGE
+    | {"api", "app", "auditing", "inspection", "issuers_file", "doctor", "console", "commands"},
     "__main__": {"cli"},
     "__init__": EDGE | {"guard"},
 }

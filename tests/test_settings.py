@@ -111,6 +111,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_TRUSTED_PROXIES": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
     "HUB_RECEIPT_LIFETIME": ("3600", 3600.0),
     "HUB_LOG_FORMAT": ("json", "json"),
+    "HUB_AUDIT_FILE": ("audit.log", "audit.log"),
     "HUB_MAX_SESSIONS": ("5", 5),
     "HUB_MAX_BODY": ("2048", 2048),
     "HUB_LIMIT_REFUSED": ("0.5/10", Rate(0.5, 10)),

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import msgspec
 import structlog
 
+from hub.access.audit import Audit
 from hub.access.completion import Completions
 from hub.access.requests import new_id
 from hub.core.model import Identity, Logout, Outcome, Reason, Receipt, Scope, State, UserKey
@@ -34,16 +35,22 @@ class Logouts:
     """The one way in which the edges end sessions."""
 
     def __init__(
-        self, store: Store, metrics: Metrics, completions: Completions | None = None
+        self,
+        store: Store,
+        metrics: Metrics,
+        completions: Completions | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._completions = completions
+        self._audit = audit
 
-    async def write(self, command: Command, by: str) -> Receipt:
+    async def write(self, command: Command, by: str, address: str | None = None) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does.
 
-        ``by`` is for the log: ``user``, ``loss``, or the name of an administrator.
+        ``by`` is for the logs: ``user``, ``loss``, or the name of an administrator; ``address`` is
+        for the audit log, and where the caller is.
         """
         try:
             receipt = await self._store.end(command)
@@ -65,6 +72,18 @@ class Logouts:
             sessions=count_states(receipt).total(),
             by=by,
         )
+        if self._audit is not None:
+            self._audit.note(
+                "logout",
+                id=logout.id,
+                by=by,
+                address=address,
+                user=logout.user,
+                scope=logout.scope.value,
+                sid=logout.sid,
+                reason=logout.reason.value,
+                sessions=count_states(receipt).total(),
+            )
         return receipt
 
     async def _count(self, receipt: Receipt) -> Receipt:
@@ -107,7 +126,9 @@ class Logouts:
         page = [one for _, one in found[:limit]]
         return page, found[limit - 1][0] if len(found) > limit else None
 
-    async def write_own(self, caller: Identity, command: Command) -> Receipt:
+    async def write_own(
+        self, caller: Identity, command: Command, address: str | None = None
+    ) -> Receipt:
         """Write a logout that a session asks for, as `write` does, if the session is alive.
 
         Mostly the store can tell that by itself, which saves a question to it.
@@ -117,12 +138,12 @@ class Logouts:
         """
         try:
             vouched = msgspec.structs.replace(command, caller=stretch(caller))
-            return await self.write(vouched, "user")
+            return await self.write(vouched, "user", address)
         except Doubtful:
             refusal = judge(caller, await self._store.look(caller))
             if refusal is not None:
                 raise refusal from None
-            return await self.write(command, "user")
+            return await self.write(command, "user", address)
 
     async def mend(self, loss: Loss) -> None:
         """Make up for what the store lost: end all sessions of which it may have forgotten the end.
@@ -164,7 +185,11 @@ class Logouts:
         return receipt
 
     async def write_all(
-        self, commands: Sequence[Command], claim: Command | None, by: str
+        self,
+        commands: Sequence[Command],
+        claim: Command | None,
+        by: str,
+        address: str | None = None,
     ) -> list[Receipt]:
         """Write an administrator's logouts, a bounded number at once.
 
@@ -181,7 +206,9 @@ class Logouts:
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):
             chunk = commands[start : start + AT_ONCE]
-            receipts += await asyncio.gather(*(self.write(command, by) for command in chunk))
+            receipts += await asyncio.gather(
+                *(self.write(command, by, address) for command in chunk)
+            )
         new = [receipt for receipt in receipts if not receipt.repeated]
         if new and self._completions is not None:
             newest = max(new, key=lambda receipt: receipt.logout.at)

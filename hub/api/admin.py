@@ -16,7 +16,7 @@ from hub.access.requests import (
     read_wait,
 )
 from hub.api.body import read_body
-from hub.api.credentials import idempotency_key, require_admin
+from hub.api.credentials import idempotency_key, read_ip, require_admin
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
 from hub.api.views import SessionsView, view_many, view_session
@@ -43,7 +43,9 @@ async def post_logout(request: web.Request) -> web.Response:
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
     iss, warning = ("", None) if asked.everyone else parts.issuers.resolve(asked.iss)
     commands = admin_logouts(asked, iss, key)
-    receipts = await parts.logouts.write_all(commands, admin_claim(asked, key), administrator.name)
+    receipts = await parts.logouts.write_all(
+        commands, admin_claim(asked, key), administrator.name, read_ip(request)
+    )
     # The last of them, as a receipt of several is read.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
     receipt = msgspec.structs.replace(

@@ -20,6 +20,9 @@ from hub.errors import (
 )
 
 JWT_DOTS = 2
+ADMINISTRATOR = web.RequestKey("administrator", str)
+"""Under which a request keeps the name of the administrator whose credential it has."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -83,6 +86,11 @@ def _count(request: web.Request, identity: Identity) -> None:
     request.app[PARTS].limits.calls.take(key, source=identity.user)
 
 
+def read_ip(request: web.Request) -> str:
+    """Return the address that a request comes from, as far as it is believed."""
+    return read_client(request.headers, request.remote, request.app[PARTS].trusted).ip
+
+
 async def register(request: web.Request) -> Caller:
     """Return the caller, alive, and note that its session showed itself."""
     parts = request.app[PARTS]
@@ -143,6 +151,8 @@ async def _find_administrator(request: web.Request) -> Administrator | None:
         if administrator is None:
             _count(request, caller.identity)
             return None
+    # For the audit log, whatever becomes of the call.
+    request[ADMINISTRATOR] = administrator.name
     parts.limits.admin.take(administrator.name)
     return administrator
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
 from hub.api.body import read_body
-from hub.api.credentials import idempotency_key, identify
+from hub.api.credentials import idempotency_key, identify, read_ip
 from hub.api.parts import PARTS, Parts
 from hub.api.problem import render
 from hub.core.claims import is_name
@@ -43,7 +43,7 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> w
     command = own_logout(caller, body, idempotency_key(request))
     wait = read_wait(request.query.get("wait"))
     try:
-        receipt = await parts.logouts.write_own(caller, command)
+        receipt = await parts.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
         receipt = await _repeat(parts, command, refusal)
     if wait:

@@ -12,7 +12,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.access.client import read_client
+from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
+from hub.api.credentials import ADMINISTRATOR, read_ip
 from hub.api.parts import PARTS
 from hub.api.problem import problem
 from hub.errors import (
@@ -20,6 +22,7 @@ from hub.errors import (
     HubError,
     InvalidRequest,
     NotFound,
+    OriginNotAllowed,
     PayloadTooLarge,
     RateLimited,
     TokenInvalid,
@@ -69,6 +72,15 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     metrics.requests.labels(method, route, str(answer.status)).inc()
     took = asyncio.get_running_loop().time() - began
     metrics.request_seconds.labels(method, route).observe(took)
+    if ADMINISTRATOR in request:
+        request.app[PARTS].audit.note(
+            "admin",
+            name=request[ADMINISTRATOR],
+            address=read_ip(request),
+            method=method,
+            route=route,
+            status=answer.status,
+        )
     return answer
 
 
@@ -86,6 +98,12 @@ def _is_elsewhere(request: web.Request) -> bool:
 
 async def _find_nothing(request: web.Request) -> web.StreamResponse:
     raise NotFound("there is nothing at this address")
+
+
+def _note_refusal(request: web.Request, error: HubError) -> None:
+    audit = request.app[PARTS].audit
+    if audit.is_on:
+        audit.refused(error.code, address_key(read_ip(request)))
 
 
 def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
@@ -114,8 +132,11 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except Unauthorized as error:
+        _note_refusal(request, error)
         return _refuse(request, error)
     except HubError as error:
+        if isinstance(error, Forbidden | OriginNotAllowed):
+            _note_refusal(request, error)
         return problem(error)
     except TimeoutError:
         answer = problem(InvalidRequest("the request took too long"), 408)

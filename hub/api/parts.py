@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from hub.access.administrators import Administrators
+from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
@@ -33,6 +34,7 @@ class Parts:
     limits: Limits
     readiness: Readiness
     vitals: Vitals
+    audit: Audit
     trusted: tuple[Network, ...]
     admin_ports: set[int]
     """The ports of the second listener, once it listens; empty without one."""

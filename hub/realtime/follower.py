@@ -16,9 +16,11 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 
+from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.complaints import Complaints
 from hub.access.logouts import Logouts
@@ -59,6 +61,7 @@ class Follower:
         fence: float,
         cut_off: bool,
         close_sockets: Callable[[], None],
+        audit: Audit | None = None,
     ) -> None:
         self._store = store
         self._authority = authority
@@ -69,6 +72,7 @@ class Follower:
         self._fence = fence
         self._cut_off = cut_off
         self._close_sockets = close_sockets
+        self._audit = audit
         self._confirmed_at: float | None = None
         self._following = asyncio.Event()
         self._fenced = True
@@ -167,8 +171,13 @@ class Follower:
             log.error("the store lost what it knew: nothing it says is believed", part=loss.part)
             self._lost = True
             self._metrics.losses.inc()
+            self._note("loss", part=loss.part)
         if self._cut_off:
             await self._logouts.mend(loss)
+
+    def _note(self, event: str, **facts: Any) -> None:
+        if self._audit is not None:
+            self._audit.note(event, **facts)
 
     def _age(self) -> float:
         """Return the seconds since it was last confirmed that all was heard."""
@@ -187,6 +196,7 @@ class Follower:
                 self._fenced = True
                 self._stop_following()
                 self._metrics.fences.inc()
+                self._note("fence", seconds=round(age, 1))
                 self._close_sockets()
             await asyncio.sleep(WATCH_EVERY)
 

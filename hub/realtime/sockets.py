@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
 from hub.access.limits import Limiter, Limits, Refusals, address_key
@@ -38,6 +39,7 @@ from hub.errors import (
     TokenInvalid,
     TokenMissing,
     TokenRevoked,
+    Unauthorized,
     Unavailable,
 )
 from hub.metrics import Metrics
@@ -93,7 +95,9 @@ class Sockets:
         limits: Limits,
         refusals: Refusals,
         events: Rate | None,
+        audit: Audit,
     ) -> None:
+        self._audit = audit
         self._authority = authority
         self._logouts = logouts
         self._connections = connections
@@ -136,6 +140,8 @@ class Sockets:
 
         As over HTTP, a token that was once good is no guess, and a good one is not counted.
         """
+        if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
+            self._audit.refused(error.code, self._server.source(sid))
         if not isinstance(error, TokenMissing | TokenInvalid | InvalidRequest):
             return error
         try:
@@ -264,7 +270,7 @@ class Sockets:
         request = convert_request(LogoutRequest, {} if data is None else data)
         # A replica that hears late must not let a session act which another replica has ended.
         command = own_logout(connection.identity, request)
-        receipt = await self._logouts.write_own(connection.identity, command)
+        receipt = await self._logouts.write_own(connection.identity, command, connection.client.ip)
         return describe_receipt(receipt)
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:

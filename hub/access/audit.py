@@ -1,0 +1,254 @@
+"""Writes the audit log: who did what, in a file that only grows, in a chain of hashes.
+
+Nobody waits for the disk: events stand in a bounded queue, from which one task has them written by
+a thread. What finds no room is counted, and the chain says how much is missing, and where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+import time
+from collections import Counter, deque
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from hub.core.audit import BEGIN, MAX_LINE, TORN, compose, read_entry
+from hub.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST_QUEUED = 20_000
+BATCH = 1000
+MOST_REFUSED = 1000
+SUM_EVERY = 60.0
+RETRY = 1.0
+STOP_TIMEOUT = 5.0
+GAP = "gap"
+"""The event that says how many others found no room, at the place where they would stand."""
+
+Event = tuple[float, str, dict[str, Any]]
+
+
+class Audit:
+    """The audit log of this replica; without a path it does nothing.
+
+    It is a context, inside which the file is written; `open` may be called before, to learn early
+    that it cannot be.
+    """
+
+    def __init__(self, path: str | None, replica: str, metrics: Metrics) -> None:
+        self._path = path
+        self._replica = replica
+        self._metrics = metrics
+        self._queue: deque[Event] = deque()
+        self._batch: list[Event] = []
+        self._refused: Counter[tuple[str, str]] = Counter()
+        self._wake = asyncio.Event()
+        self._must_reopen = False
+        self._failing = False
+        self._file: int | None = None
+        self._seq, self._prev = 0, BEGIN
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is written."""
+        return self._path is not None
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Write an event, soon; ``facts`` hold no token, cookie or message."""
+        if self._path is None:
+            return
+        if len(self._queue) >= MOST_QUEUED:
+            self._lose()
+            return
+        self._queue.append((time.time(), event, facts))
+        self._wake.set()
+
+    def _lose(self) -> None:
+        self._metrics.audit_lost.inc()
+        if self._queue[-1][1] == GAP:
+            self._queue[-1][2]["lost"] += 1
+            return
+        log.error("the audit log cannot keep up: events are lost")
+        self._queue.append((time.time(), GAP, {"lost": 1}))
+
+    def refused(self, code: str, address: str) -> None:
+        """Count a refused credential; the log has a line a minute for each code and address."""
+        if self._path is None:
+            return
+        key = (code, address)
+        if key not in self._refused and len(self._refused) >= MOST_REFUSED:
+            key = (code, "others")
+        self._refused[key] += 1
+
+    async def reopen(self) -> None:
+        """Go on in the file that is at the path now: the one before was moved away."""
+        self._must_reopen = True
+        self._wake.set()
+
+    # ---- The task ----
+
+    async def __aenter__(self) -> Self:
+        if self._path is not None:
+            self.open()
+            self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self.sum_up()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT):
+                while (self._queue or self._batch) and await self._write_some():
+                    pass
+        if left := len(self._queue) + len(self._batch):
+            self._metrics.audit_lost.inc(left)
+            log.error("the audit log could not be finished: events are lost", lost=left)
+        self.close()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        sum_at = loop.time() + SUM_EVERY
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(sum_at):
+                    await self._wake.wait()
+            if loop.time() >= sum_at:
+                sum_at = loop.time() + SUM_EVERY
+                self.sum_up()
+            self._wake.clear()
+            if not await self._write_some():
+                await asyncio.sleep(RETRY)
+            if self._queue or self._batch:
+                self._wake.set()
+
+    def sum_up(self) -> None:
+        """Note the refused credentials that were counted since the last time."""
+        for (code, address), count in self._refused.most_common():
+            self.note("refused", code=code, address=address, count=count)
+        self._refused.clear()
+
+    async def _write_some(self) -> bool:
+        """Write what is at hand; False when it failed, and is to be tried again."""
+        if not self._batch:
+            while self._queue and len(self._batch) < BATCH:
+                self._batch.append(self._queue.popleft())
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            # The thread goes on, and owns the file until it is done.
+            await asyncio.wait([writing])
+            raise
+        except OSError as error:
+            if not self._failing:
+                log.error("the audit log cannot be written", error=str(error))
+            self._failing = True
+            return False
+        self._failing = False
+        return True
+
+    # ---- In the thread ----
+
+    def _write(self) -> None:
+        """Write the batch.
+
+        Raises:
+            OSError: when that failed; what of it is in the file is found out by the next try.
+        """
+        if self._must_reopen:
+            self._must_reopen = False
+            self.close()
+        self.open()
+        if not self._batch or self._file is None:
+            return
+        lines, seq, prev = [], self._seq, self._prev
+        for at, event, facts in self._batch:
+            seq += 1
+            line, prev = compose(seq, prev, at, self._replica, event, facts)
+            lines.append(line)
+        try:
+            _append(self._file, b"".join(lines))
+        except OSError:
+            self.close()
+            raise
+        self._seq, self._prev = seq, prev
+        self._batch.clear()
+
+    def open(self) -> None:
+        """Open the file, if it is not, and find the end of its chain.
+
+        Raises:
+            OSError: when it cannot be opened, is another's, or does not end as an audit log.
+        """
+        if self._path is None or self._file is not None:
+            return
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(self._path, flags, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(f"{self._path} is not a file")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(f"{self._path} is written by another process") from None
+            self._go_on(file)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+
+    def _go_on(self, file: int) -> None:
+        size = os.fstat(file).st_size
+        start = max(0, size - 2 * MAX_LINE)
+        whole, _, torn = os.pread(file, size - start, start).rpartition(b"\n")
+        line = whole.rpartition(b"\n")[2]
+        if line or start:
+            last = read_entry(line)
+            if last is None:
+                raise OSError(f"{self._path} does not end as an audit log does: move it away")
+            if self._seq == 0 or 0 < last.seq - self._seq <= len(self._batch):
+                # A try that failed may have written the first of the batch.
+                del self._batch[: last.seq - self._seq if self._seq else 0]
+                self._seq, self._prev = last.seq, last.hash
+        if torn:
+            facts = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()}
+            entry, own = compose(self._seq + 1, self._prev, time.time(), self._replica, TORN, facts)
+            _append(file, b"\n" + entry)
+            self._seq, self._prev = self._seq + 1, own
+
+    def close(self) -> None:
+        """Close the file; the next write opens it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _append(file: int, data: bytes) -> None:
+    size = os.fstat(file).st_size
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+        os.fdatasync(file)
+    except OSError:
+        # What a full disk took is taken back, where the file lets anything be taken back.
+        with contextlib.suppress(OSError):
+            os.ftruncate(file, size)
+        raise
