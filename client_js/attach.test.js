@@ -85,7 +85,7 @@ describe("attached to the stock client", { concurrency: true }, () => {
     refuse(hub.io, () => ({ code: "token_invalid", title: "Not ours" }));
     const { client, storage, told, errors } = startAttached(t, hub);
     await until("the error", () => errors.length > 0);
-    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours" }]);
+    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours", detail: undefined }]);
     assert.equal(storage.getItem("draft"), "secret");
     assert.equal(client.state, "disconnected");
     assert.deepEqual(told, []);

@@ -114,7 +114,7 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     web.answer = () => [401, { code: "token_invalid", title: "Not ours" }];
     await until("the error", () => errors.length > 0);
     await quietWhile();
-    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours" }]);
+    assert.deepEqual(errors, [{ code: "token_invalid", title: "Not ours", detail: undefined }]);
     assert.equal(client.state, "disconnected");
     assert.equal(web.calls.length, 1);
     assert.equal(storage.getItem("draft"), "secret");
