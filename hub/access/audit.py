@@ -28,6 +28,7 @@ MOST_QUEUED = 20_000
 BATCH = 1000
 MOST_REFUSED = 1000
 SUM_EVERY = 60.0
+GATHER = 0.05
 RETRY = 1.0
 STOP_TIMEOUT = 5.0
 GAP = "gap"
@@ -133,6 +134,8 @@ class Audit:
             if loop.time() >= sum_at:
                 sum_at = loop.time() + SUM_EVERY
                 self.sum_up()
+            # A thread and a flush for each event would cost as much as the event.
+            await asyncio.sleep(GATHER)
             self._wake.clear()
             if not await self._write_some():
                 await asyncio.sleep(RETRY)
