@@ -22,7 +22,7 @@ function create(options, linkFor) {
   const hub = createCore(options, PARTS, linkFor);
   // Once: a client stops at its first.
   hub.on("error", ({ code, title, detail = title }) =>
-    console.warn(`logout-hub: ${code}: ${detail} docs/how-to/troubleshooting.md`),
+    console.warn(`logout-hub: ${code}: ${detail} docs/troubleshooting.md`),
   );
   return hub;
 }

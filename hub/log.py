@@ -46,8 +46,11 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
     )
     # The hub's own lines go straight to standard error: the way through the standard library, which
     # its libraries' lines take, costs five times as much, at every logout.
+    # One list is changed in place, so that loggers which are cached already follow.
+    processors: list[Processor] = structlog.get_config()["processors"]
+    processors[:] = [*shared, *last]
     structlog.configure(
-        processors=[*shared, *last],
+        processors=processors,
         logger_factory=_Line,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,

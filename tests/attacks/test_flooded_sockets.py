@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.site import ADMIN, Replica, token
 
 FLOODERS = 8
 SECONDS = 1.0
+TRIES = 3
 MARGIN, FLOOR = 10, 0.25
 """How much worse than the quiet moment it may be, and what is never too bad on a busy machine."""
 
@@ -71,31 +74,43 @@ async def flood(hub: Replica, mine: str | None, begin: bytes, piece: bytes) -> i
         await asyncio.sleep(0.05)
 
 
+async def beside_a_flood(
+    hub: Replica, process: asyncio.subprocess.Process, begin: Callable[[], Coroutine[Any, Any, int]]
+) -> tuple[float, float]:
+    """Return the p99 in seconds beside a flood, and the share of a processor that the hub used."""
+    before, loop = processor_seconds(process), asyncio.get_running_loop()
+    began = loop.time()
+    floods = [asyncio.create_task(begin()) for _ in range(FLOODERS)]
+    try:
+        await asyncio.sleep(0.2)
+        flooded = await p99(hub, SECONDS)
+    finally:
+        for task in floods:
+            task.cancel()
+        await asyncio.gather(*floods, return_exceptions=True)
+    return flooded, (processor_seconds(process) - before) / (loop.time() - began)
+
+
 @pytest.mark.parametrize("accepted", [False, True], ids=["before CONNECT", "accepted"])
 async def test_a_flood_of_frames_holds_up_nobody(
     apart: tuple[Replica, asyncio.subprocess.Process], accepted: bool
 ) -> None:
     """Eight sockets that write as fast as they can leave `/verify` as it was."""
     hub, process = apart
+    mine = token("eve", "e") if accepted else None
     quiet = await p99(hub, SECONDS)
     held = resident_bytes(process)
     for name, (begin, piece) in FLOODS.items():
-        before, loop = processor_seconds(process), asyncio.get_running_loop()
-        began = loop.time()
-        floods = [
-            asyncio.create_task(flood(hub, token("eve", "e") if accepted else None, begin, piece))
-            for _ in range(FLOODERS)
-        ]
-        try:
-            await asyncio.sleep(0.2)
-            flooded = await p99(hub, SECONDS)
-        finally:
-            for task in floods:
-                task.cancel()
-            await asyncio.gather(*floods, return_exceptions=True)
-        used = (processor_seconds(process) - before) / (loop.time() - began)
-        assert flooded < max(FLOOR, MARGIN * quiet), (name, quiet, flooded)
-        assert used < 0.9, (name, used)
+        seen = []
+        for _ in range(TRIES):
+            flooded, used = await beside_a_flood(
+                hub, process, functools.partial(flood, hub, mine, begin, piece)
+            )
+            seen.append((flooded, used))
+            if flooded < max(FLOOR, MARGIN * quiet) and used < 0.9:
+                break
+        else:
+            pytest.fail(f"{name}: {quiet} s while it was quiet, {seen} beside the flood")
 
     async def nobody_is_left() -> bool:
         return await metric(hub, "hub_sockets") == 0

@@ -51,7 +51,8 @@ async def drip(hub: Apart, first: bytes, drops: bytes) -> tuple[float, bytes]:
     said = b""
     with contextlib.suppress(ConnectionError):
         async with asyncio.timeout(PATIENCE):
-            said = await reader.read()
+            while piece := await reader.read(65536):
+                said += piece
     going.cancel()
     writer.transport.abort()
     return time.monotonic() - began, said

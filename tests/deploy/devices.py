@@ -53,7 +53,8 @@ class Device:
 
     async def connect(self, front: Front, options: dict[str, Any]) -> None:
         """Connect with a client's ``options``."""
-        await self.io.connect(front.url, auth={"token": self.token}, **options)
+        auth = {"token": self.token}
+        await self.io.connect(front.url, auth=auth, wait_timeout=int(PATIENCE), **options)
         await self.wait_for_homes(1)
 
     async def wait_for_homes(self, count: int) -> None:

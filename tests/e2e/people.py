@@ -84,7 +84,8 @@ class PythonClient:
 
     async def connect(self, replica: Replica, token: str | None, **options: Any) -> None:
         """Connect; a refusal is in the diary."""
-        options = {"transports": ["websocket"], "auth": {"token": token}, **options}
+        auth, patience = {"token": token}, int(PATIENCE)
+        options = {"transports": ["websocket"], "auth": auth, "wait_timeout": patience, **options}
         with contextlib.suppress(socketio.exceptions.ConnectionError):
             await self.io.connect(replica.url, **options)
 

@@ -143,7 +143,7 @@ async def test_a_socket_of_the_other_client_is_told_and_cut(hub: Replica, ada: B
     socket = socketio.AsyncClient(reconnection=False)
     socket.on("logoutNotification", lambda notice: told.put_nowait(notice["scope"]))
     socket.on("disconnect", lambda reason: told.put_nowait("cut"))
-    await socket.connect(hub.url, auth={"token": phone.access})
+    await socket.connect(hub.url, auth={"token": phone.access}, wait_timeout=30)
     await hub.call("POST", "/logout", web.access, json={"scope": "all"})
     async with asyncio.timeout(10):
         assert await told.get() == "all"

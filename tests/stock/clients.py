@@ -15,6 +15,9 @@ from typing import Any
 import socketio
 import socketio.exceptions
 
+PATIENCE = 30
+"""Seconds for which a connect is waited for."""
+
 HANDLING = 0.02
 """Seconds that an app takes to handle a refusal, longer than a network on one machine."""
 
@@ -46,6 +49,7 @@ class SyncClient:
                 f"{url}?client={self.name}",
                 auth={"token": given["token"]},
                 transports=given.get("transports"),
+                wait_timeout=PATIENCE,
             )
         except socketio.exceptions.ConnectionError as error:
             tell(self.name, "gave up", str(error))
@@ -86,6 +90,7 @@ class AsyncClient:
                 f"{url}?client={self.name}",
                 auth={"token": given["token"]},
                 transports=given.get("transports"),
+                wait_timeout=PATIENCE,
             )
         except socketio.exceptions.ConnectionError as error:
             tell(self.name, "gave up", str(error))
