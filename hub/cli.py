@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import signal
@@ -77,7 +78,8 @@ def _tell(settings: Settings, text: str) -> None:
     if settings.log_format == "json":
         structlog.get_logger("hub").info(text)
     else:
-        click.echo(text, err=True)
+        with contextlib.suppress(OSError):  # nobody reads it, which stops no hub
+            click.echo(text, err=True)
 
 
 def _calm_the_collector() -> None:
