@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import shutil
@@ -90,7 +91,8 @@ def _tell(settings: Settings, text: str) -> None:
     if settings.log_format == "json":
         structlog.get_logger("hub").info(text)
     else:
-        click.echo(text, err=True)
+        with contextlib.suppress(OSError):  # nobody reads it, which stops no hub
+            click.echo(text, err=True)
 
 
 def _explain_commands(given: Settings, settings: Settings, where: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Literal
@@ -13,13 +14,18 @@ from structlog.typing import Processor
 
 
 class _Line:
-    """Writes lines to standard error, for the logger of this name."""
+    """Writes lines to standard error, for the logger of this name.
+
+    A line that cannot be written, to a full disk or a reader that died, is lost: what it tells of
+    has happened, and whoever asked for it is owed an answer.
+    """
 
     def __init__(self, name: str = "hub") -> None:
         self.name = name
 
     def write(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
+        with contextlib.suppress(OSError, ValueError):  # the latter when it is closed
+            sys.stderr.write(line + "\n")
 
     debug = info = warning = error = critical = exception = msg = write
 

@@ -14,14 +14,21 @@ from tests.site import ADMIN, SECRET
 
 @contextlib.asynccontextmanager
 async def hub_process(
-    port: int, is_up: Callable[[], Awaitable[bool]], **environ: str
+    port: int,
+    is_up: Callable[[], Awaitable[bool]],
+    stderr: int = asyncio.subprocess.DEVNULL,
+    /,
+    **environ: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a hub with the tests' secrets and these settings, from when ``is_up`` says so."""
+    """Run a hub with the tests' secrets and these settings, from when ``is_up`` says so.
+
+    ``stderr`` is the file that its log lines go to.
+    """
     own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hub", "serve"),
         env={**os.environ, **own, **environ},
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=stderr,
     )
     try:
         await eventually(is_up)

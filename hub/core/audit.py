@@ -69,10 +69,17 @@ _entries = msgspec.json.Decoder(Entry)
 def compose(
     seq: int, prev: str, at: float, replica: str, event: str, facts: Mapping[str, Any]
 ) -> tuple[bytes, str]:
-    """Return a line, with its end, and its hash; long texts among the facts are shortened."""
+    """Return a line, with its end, and its hash; long texts among the facts are shortened.
+
+    Facts that JSON cannot hold are left out and their fault is named: one event never stops a log.
+    """
     told = {name: _shorten(value) for name, value in facts.items()}
     entry = {"seq": seq, "at": at, "replica": replica, "event": event, "facts": told, "prev": prev}
-    body = msgspec.json.encode(entry)[:-1]
+    try:
+        body = msgspec.json.encode(entry)[:-1]
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        entry["facts"] = {"unwritable": type(error).__name__}
+        body = msgspec.json.encode(entry)[:-1]
     if len(body) + _TAIL_BYTES > MAX_LINE:
         body = msgspec.json.encode({**entry, "facts": {"too_long": len(body)}})[:-1]
     own = hashlib.sha256(body).hexdigest()

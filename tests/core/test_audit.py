@@ -95,3 +95,14 @@ def test_any_other_byte_is_found(data: st.DataObject) -> None:
 def test_any_lines_can_be_checked(lines: list[bytes]) -> None:
     """Whatever stands in the file, checking ends with a report."""
     assert len(verify(lines).faults) <= len(lines)
+
+
+@pytest.mark.parametrize("value", [["\ud800"], {"\ud800": 1}, object()])
+def test_facts_that_json_cannot_hold_stop_no_log(value: object) -> None:
+    """The event stands in the chain, and says that its facts could not be written."""
+    line, own = compose(1, BEGIN, 1000.5, "a", "logout", {"id": "l1", "sid": value})
+    entry = read_entry(line.rstrip())
+    assert entry is not None
+    assert entry.hash == own
+    assert entry.event == "logout"
+    assert entry.facts.keys() == {"unwritable"}

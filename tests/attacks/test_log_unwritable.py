@@ -1,0 +1,65 @@
+"""Nobody can read or keep the log: a disk that somebody filled, a collector that died.
+
+The bound: nothing but the lines is lost. A logout that was written is answered with 200 and stands
+in the audit log; the hub starts and stops as it always does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from hub.core.audit import verify
+from tests.apart import hub_process
+from tests.ports import free_port
+from tests.site import ADMIN
+
+
+def broken_pipe() -> int:
+    """Return the end of a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def full_disk() -> int:
+    """Return a file that has no room (full(4))."""
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("unwritable", [broken_pipe, full_disk])
+@pytest.mark.parametrize("style", ["text", "json"])
+async def test_a_log_that_cannot_be_written_fails_no_logout(
+    unwritable: Callable[[], int], style: str, tmp_path: Path
+) -> None:
+    """Logouts are answered as they were written, and each is in the audit log, with the stop."""
+    port, file, stderr = free_port(), tmp_path / "audit.log", unwritable()
+    url = f"http://127.0.0.1:{port}"
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+
+        async def is_up() -> bool:
+            try:
+                async with http.get(f"{url}/readyz") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        settings = {"HUB_LOG_FORMAT": style, "HUB_AUDIT_FILE": str(file)}
+        async with hub_process(port, is_up, stderr, **settings) as process:
+            os.close(stderr)
+            for user in ("ada", "grace", "lin"):
+                body = {"user": user, "reason": "admin"}
+                async with http.post(f"{url}/admin/logout", json=body) as answer:
+                    assert answer.status == 200, await answer.text()
+            process.terminate()
+            assert await process.wait() == 0
+    lines = file.read_bytes().splitlines(keepends=True)
+    assert verify(lines).faults == ()
+    events = [json.loads(line)["event"] for line in lines]
+    assert events == ["start", *["logout", "admin"] * 3, "stop"]
