@@ -22,9 +22,10 @@ A_DAY = 86400
 COOKIE = "key"
 
 # What a browser holds for the shop, by name. Cookies that no script can read are not here.
+# Without the client's own mark, that it has led a page of this tab away.
 STORED = """async () => ({
   local: Object.keys(localStorage).sort(),
-  session: Object.keys(sessionStorage).sort(),
+  session: Object.keys(sessionStorage).filter((key) => key !== "logout-hub:led").sort(),
   cookies: document.cookie.split("; ").filter(Boolean).map((pair) => pair.split("=")[0]).sort(),
   databases: (await indexedDB.databases()).map(({ name }) => name).sort(),
   caches: (await caches.keys()).sort(),

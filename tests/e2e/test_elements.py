@@ -425,7 +425,13 @@ async def test_the_cookie_is_enough(browser: Browser, hub: Replica) -> None:
     """Elements that are given no hub ask the one that they came from, with its cookie."""
     async with (
         device(hub, "Phone"),
-        desk(browser, hub, with_token=False, cookie=token("ada", "laptop")) as ada,
+        desk(
+            browser,
+            hub,
+            with_token=False,
+            cookie=token("ada", "laptop"),
+            expected=("origin_not_allowed",),
+        ) as ada,
     ):
         await expect(ada.row("Phone")).to_be_visible()
         await expect(ada.rows.nth(0)).to_contain_text("This device")
@@ -436,7 +442,12 @@ async def test_the_cookie_is_enough(browser: Browser, hub: Replica) -> None:
 async def test_a_hub_that_the_page_made_is_used(browser: Browser, hub: Replica) -> None:
     """A script tag that asks for a client, and elements: one client, one connection."""
     async with desk(
-        browser, hub, page="tag", with_token=False, cookie=token("ada", "laptop")
+        browser,
+        hub,
+        page="tag",
+        with_token=False,
+        cookie=token("ada", "laptop"),
+        expected=("origin_not_allowed",),
     ) as ada:
         await expect(ada.rows).to_have_count(1)
         same = (
@@ -447,7 +458,7 @@ async def test_a_hub_that_the_page_made_is_used(browser: Browser, hub: Replica) 
 
 async def test_who_is_not_logged_in_is_told_so(browser: Browser, hub: Replica) -> None:
     """Without a cookie there is no list, but a way to the login, and no endless asking."""
-    async with desk(browser, hub, with_token=False, expected=("401",)) as nobody:
+    async with desk(browser, hub, with_token=False, expected=("401", "token_missing")) as nobody:
         await expect(nobody.list).to_contain_text("You are not logged in here.")
         await expect(nobody.rows).to_have_count(0)
         await expect(nobody.list.get_by_role("link", name="Log in again")).to_be_visible()

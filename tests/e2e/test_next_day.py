@@ -42,8 +42,7 @@ async def test_a_logout_while_the_browser_was_closed(
         await tab.go("/private")
         await tab.reach_login("user")
         assert tab.diary.all("shown") == []
-        # That a page which was refused was led away, so that it is not led round and round.
-        assert await tab.stored() == {**KEPT, "session": ["logout-hub:led"]}
+        assert await tab.stored() == {**KEPT, "session": []}
 
 
 async def test_a_logout_without_a_network_is_sent_the_next_day(
