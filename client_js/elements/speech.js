@@ -18,8 +18,18 @@ export function say({ lang, texts }, key, values = {}) {
   return fill(lang, texts[key] ?? texts.refused, values, wrap).flat();
 }
 
-/** @param {Words} words @param {string} device @returns {string} */
-export const nameOf = ({ texts }, device) => device || String(texts.unknownDevice);
+/** What the hub makes of a `User-Agent`; a name that an app gave stays as it is. */
+const MADE = /^(.+) on ((?:Windows|Mac OS X|Linux|Ubuntu|Fedora|Android|iOS|Chrome OS)\b.*)$/;
+
+/** @param {Words} words @param {string} device @returns {string} its name, in their language */
+export function nameOf({ texts }, device) {
+  if (!device || device === "Unknown device") return String(texts.unknownDevice);
+  const [, browser, system] = MADE.exec(device) ?? [];
+  if (!system) return device;
+  return String(texts.browserOn).replace(/\{(\w+)\}/g, (_, key) =>
+    key === "browser" ? browser : system,
+  );
+}
 
 /** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them */
 export function nameAll(words, devices) {

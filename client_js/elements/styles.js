@@ -100,6 +100,7 @@ h2 { font-size: 1.125rem; font-weight: 650; line-height: 1.3 }
   min-height: 1.5rem;
   padding: 0;
   border: 0;
+  background: none;
   font-size: 1rem;
   font-weight: 600;
   text-align: inherit;

@@ -182,7 +182,8 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
     """Add the headers of every answer: nothing is stored, allowed origins may read."""
     add_common_headers(answer)
     headers = answer.headers
-    headers["Vary"] = "Origin, Cookie, Authorization"
+    own = headers.get("Vary")
+    headers["Vary"] = "Origin, Cookie, Authorization" + (f", {own}" if own else "")
     origin = request.headers.get("Origin", "")
     if origin.lower() not in request.app[PARTS].settings.allowed_origins:
         return

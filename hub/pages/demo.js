@@ -24,14 +24,14 @@ const MODELS = [
   ["Grace", "Grace’s phone", "phone", { Note: "Moth in relay 70", Memo: "Buy wire" }],
 ];
 const REASONS = {
-  user: "Signed out",
-  admin: "Signed out by an administrator",
+  user: "Logged out",
+  admin: "Logged out by an administrator",
   password_changed: "The password was changed",
   suspicious: "Something looked suspicious",
   idle: "Idle for too long",
   expired: "The session expired",
-  identity_provider: "Signed out by the identity provider",
-  policy: "Signed out by a policy",
+  identity_provider: "Logged out by the identity provider",
+  policy: "Logged out by a policy",
 };
 const STATES = {
   joining: "logging in…",
@@ -186,7 +186,7 @@ const running = new Set();
 /** The same client, but what the elements ask it for is timed.
  * @param {Device} from @param {import("/client.js").LogoutHub} hub */
 function createTimed(from, hub) {
-  const message = `Signed out from ${from.name}`;
+  const message = `Logged out from ${from.name}`;
   return Object.create(hub, {
     logout: { value: (options) => time(from, () => hub.logout({ ...options, message })) },
     end: { value: (sid) => time(from, () => hub.logout({ scope: "session", sid, message })) },

@@ -9,7 +9,10 @@ const WORDS = {
 const hub = createLogoutHub({
   /** Without a network there is no other page to be had, and the elements say what is to come. */
   onLogout({ reason = "user", pending }) {
-    if (!pending) location.replace(`/signed-out?${new URLSearchParams({ reason })}`);
+    const query = new URLSearchParams({ reason });
+    const lang = new URLSearchParams(location.search).get("lang");
+    if (lang) query.set("lang", lang);
+    if (!pending) location.replace(`/signed-out?${query}`);
   },
 });
 hub.on("error", ({ code, title }) => {

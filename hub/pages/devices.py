@@ -10,8 +10,10 @@ from hub.access.authority import Authority
 from hub.access.client import read_cookie
 from hub.core.model import Reason
 from hub.errors import NotFound, TokenExpired, TokenRevoked, Unauthorized, Unavailable
-from hub.pages.documents import Handler, document
+from hub.pages.documents import LOG_IN, Handler, choose_language, document
 from hub.settings import Settings
+
+FILE = "devices.html"
 
 
 def listing(settings: Settings, authority: Authority) -> Handler:
@@ -26,24 +28,28 @@ def listing(settings: Settings, authority: Authority) -> Handler:
             raise NotFound(
                 "this page is for login by cookie: the operator must set HUB_COOKIE_NAME"
             )
+        lang = choose_language(request)
         try:
             await authority.admit(read_cookie(request.headers, settings.cookie_name) or "")
         except TokenRevoked as refusal:
-            return _explain(refusal.logout.reason if refusal.logout else Reason.USER)
+            return _explain(refusal.logout.reason if refusal.logout else Reason.USER, request)
         except TokenExpired:
-            return _explain(Reason.EXPIRED)
+            return _explain(Reason.EXPIRED, request)
         except Unauthorized:
-            return document("devices.html", case="nobody", login_url=settings.login_url)
+            return document(FILE, case="nobody", login_url=settings.login_url, lang=lang)
         except Unavailable:
-            page = document("devices.html", case="unavailable")
+            page = document(FILE, case="unavailable", lang=lang)
             page.set_status(Unavailable.status)
             page.headers["Retry-After"] = "1"
             return page
-        return document("devices.html", case="somebody")
+        return document(FILE, case="somebody", lang=lang)
 
     return get_devices
 
 
-def _explain(reason: Reason) -> web.Response:
-    where = "/signed-out?" + urlencode({"reason": reason.value})
+def _explain(reason: Reason, request: web.Request) -> web.Response:
+    query = {"reason": reason.value}
+    if (lang := request.query.get("lang")) in LOG_IN:
+        query["lang"] = lang
+    where = "/signed-out?" + urlencode(query)
     return web.Response(status=303, headers={"Location": where})

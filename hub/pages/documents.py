@@ -26,7 +26,12 @@ HEADERS = {
 }
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
+LOG_IN = {"en": "Log in", "de": "Anmelden"}
+"""The languages of documents, the first for whoever wants none of them, with a link's words."""
+
+_MOST_LANGUAGES = 20
 _CASE = re.compile(r'^ *<section data-case="(\w+)".*?^ *</section>\n', re.MULTILINE | re.DOTALL)
+_WEIGHT = re.compile(r"\s*q=([01](?:\.\d{0,3})?)\s*")
 
 
 @cache
@@ -40,13 +45,43 @@ def cases(name: str) -> tuple[str, ...]:
     return tuple(_CASE.findall(read_page(name)))
 
 
-def document(name: str, *, case: str = "", login_url: str | None = None) -> web.Response:
+def document(
+    name: str, *, case: str = "", login_url: str | None = None, lang: str = "en"
+) -> web.Response:
     """Return a document as an answer; of its cases only ``case`` is left in it.
 
-    ``login_url`` is where its link to log in leads; without one there is no link.
+    ``login_url`` is where its link to log in leads; without one there is no link. ``lang`` is one
+    of `LOG_IN`.
     """
-    text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(name))
-    return answer(name, Template(text).safe_substitute(login=_login_link(login_url)))
+    file = name if lang == "en" else name.replace(".html", f".{lang}.html")
+    text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(file))
+    page = answer(file, Template(text).safe_substitute(login=_login_link(login_url, lang)))
+    page.headers["Content-Language"] = lang
+    page.headers["Vary"] = "Accept-Language"
+    return page
+
+
+def choose_language(request: web.Request) -> str:
+    """Return the language of a document: what ``?lang=`` asks for, or else the browser.
+
+    Both may be more exact than a document is (`de-AT`). The header's weights are those of RFC 9110,
+    section 12.5.4; what is no weight counts as none.
+    """
+    asked = _primary(request.query.get("lang", ""))
+    if asked in LOG_IN:
+        return asked
+    wanted = []
+    for item in request.headers.get("Accept-Language", "").split(",")[:_MOST_LANGUAGES]:
+        tag, _, weight = item.partition(";")
+        found = _WEIGHT.fullmatch(weight)
+        quality = float(found[1]) if found else float(not weight.strip())
+        if quality > 0 and _primary(tag) in LOG_IN:
+            wanted.append((quality, _primary(tag)))
+    return max(wanted, key=lambda pair: pair[0], default=(0.0, "en"))[1]
+
+
+def _primary(tag: str) -> str:
+    return tag.strip().partition("-")[0].lower()
 
 
 def answer(name: str, text: str | None = None) -> web.Response:
@@ -68,5 +103,5 @@ def serving(name: str) -> Handler:
     return get_file
 
 
-def _login_link(url: str | None) -> str:
-    return f'<a class="main" href="{html.escape(url)}">Log in</a>' if url else ""
+def _login_link(url: str | None, lang: str) -> str:
+    return f'<a class="main" href="{html.escape(url)}">{LOG_IN[lang]}</a>' if url else ""

@@ -1,4 +1,4 @@
-"""``GET /signed-out``: why was I signed out, and what now?
+"""``GET /signed-out``: why was I logged out, and what now?
 
 Made by the server, so that it needs no script. The address only chooses among texts that are
 written here; no part of it is shown.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hub.pages.documents import Handler, cases, document
+from hub.pages.documents import Handler, cases, choose_language, document
 from hub.settings import Settings
 
 FILE = "signed-out.html"
@@ -21,6 +21,7 @@ def explaining(settings: Settings) -> Handler:
     async def get_signed_out(request: web.Request) -> web.Response:
         reason = request.query.get("reason", GENERAL)
         case = reason if reason in cases(FILE) else GENERAL
-        return document(FILE, case=case, login_url=settings.login_url)
+        lang = choose_language(request)
+        return document(FILE, case=case, login_url=settings.login_url, lang=lang)
 
     return get_signed_out

@@ -68,7 +68,7 @@ async def test_a_reload_is_no_new_device(hub: Replica, page: Page) -> None:
             await expect(device(page, name)).to_contain_text("online")
     assert await known() == before
     await log_out(page, "Phone", "Everywhere")
-    await expect(device(page, "Laptop")).to_contain_text("Signed out from Phone")
+    await expect(device(page, "Laptop")).to_contain_text("Logged out from Phone")
     await page.reload()
     for name in DEVICES:
         await expect(device(page, name)).to_contain_text("online")
@@ -79,7 +79,7 @@ async def test_one_logout_is_a_logout_on_every_device(page: Page) -> None:
     """Four devices hold nothing any more and say why and how fast; the fifth noticed nothing."""
     await log_out(page, "Phone", "Everywhere")
     for name in DEVICES:
-        await expect(device(page, name)).to_contain_text("Signed out from Phone")
+        await expect(device(page, name)).to_contain_text("Logged out from Phone")
         await expect(device(page, name)).to_contain_text("0 items stored")
         await expect(device(page, name)).to_contain_text(re.compile(r"\d+ ms"))
         await expect(device(page, name).get_by_role("button", name="Log in again")).to_be_visible()
@@ -103,7 +103,7 @@ async def test_the_list_ends_one_device(page: Page) -> None:
     await expect(rows).to_have_count(len(DEVICES))
     await rows.filter(has_text="Work PC").get_by_role("button").click()
     await page.get_by_role("dialog").get_by_role("button", name="Log out").click()
-    await expect(device(page, "Work PC")).to_contain_text("Signed out from Laptop")
+    await expect(device(page, "Work PC")).to_contain_text("Logged out from Laptop")
     await expect(rows).to_have_count(len(DEVICES) - 1)
     await expect(device(page, "Phone")).to_contain_text("online")
 
@@ -140,7 +140,7 @@ async def test_this_browser_is_one_more_device(page: Page) -> None:
     await tab.wait_for_url("**/signed-out?reason=user")
     for name in DEVICES:
         await expect(device(page, name)).to_contain_text("0 items stored")
-    await expect(page.get_by_role("log")).to_contain_text("Signed out: ")
+    await expect(page.get_by_role("log")).to_contain_text("Logged out: ")
     await tab.get_by_role("link", name="Log in").click()
     await expect(rows).to_have_count(1)
 

@@ -146,9 +146,9 @@ async def test_the_reason_works_without_scripts(browser: Browser, hub: Replica) 
     """The right text, the questions and the link into one of them need no script."""
     async with visit(browser, hub, java_script_enabled=False) as page:
         await page.goto(f"{hub.url}/signed-out?reason=user")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("You signed out")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You logged out")
         await page.get_by_role("link", name="what if it was not me?").click()
-        await expect(page.get_by_text("Being signed out does no harm")).to_be_visible()
+        await expect(page.get_by_text("Being logged out does no harm")).to_be_visible()
 
 
 @LOOKS
@@ -193,7 +193,7 @@ async def test_logging_out_there_leads_to_the_reason(browser: Browser, hub: Repl
         await everywhere.press("Enter")
         await tablet.diary.wait("notified")
         await page.wait_for_url(f"{hub.url}/signed-out?reason=user")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("You signed out")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("You logged out")
         await page.go_back()
         await page.wait_for_url(f"{hub.url}/signed-out?reason=idle")
         await page.go_forward()
@@ -255,7 +255,7 @@ async def test_an_origin_that_was_forgotten_is_named(browser: Browser) -> None:
     """Where the hub's own origin is not on HUB_ALLOWED_ORIGINS, the page says what to set."""
     async with (
         running(settings(cookie_name=COOKIE, allowed_origins=("https://app.example",))) as hub,
-        visit(browser, hub, token("ada", "browser")) as page,
+        visit(browser, hub, token("ada", "browser"), expected="logout-hub: origin_not") as page,
     ):
         await page.goto(f"{hub.url}/devices")
         alert = page.get_by_role("alert")
@@ -282,3 +282,22 @@ async def test_no_page_can_be_framed(browser: Browser, hub: Replica) -> None:
             await expect(frame.locator("main")).to_have_count(0)
             assert frame.url.startswith("chrome-error:")
         await page.close()
+
+
+async def test_a_browser_that_speaks_german_is_answered_in_german(
+    browser: Browser, hub: Replica
+) -> None:
+    """The page, its elements and the name of a device are in one language, also for `?lang=`."""
+    async with (
+        device(hub, "Firefox on Linux"),
+        visit(browser, hub, token("ada", "browser"), locale="de-AT") as page,
+    ):
+        await page.goto(f"{hub.url}/devices")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Ihre Geräte")
+        await expect(page.get_by_role("listitem").nth(1)).to_contain_text("Firefox unter Linux")
+        await assert_made_with_care(page)
+        await page.goto(f"{hub.url}/devices?lang=en")
+        await expect(page.get_by_role("listitem").nth(1)).to_contain_text("Firefox on Linux")
+        await page.goto(f"{hub.url}/signed-out?reason=idle")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Sie waren eine Weile weg")
+        await assert_made_with_care(page)

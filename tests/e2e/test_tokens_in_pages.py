@@ -123,7 +123,7 @@ async def test_a_client_that_stops_says_why_on_the_console(
         assert len(said) == 1
         assert told["code"] in said[0]
         assert (told["detail"] or told["title"]) in said[0]
-        assert "docs/how-to/troubleshooting.md" in said.pop()
+        assert "docs/troubleshooting.md" in said.pop()
 
 
 async def test_a_token_function_that_throws_is_said_once(

@@ -1,4 +1,4 @@
-"""The page that says why somebody was signed out."""
+"""The page that says why somebody was logged out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hub.core.model import Reason
-from hub.pages.documents import cases
+from hub.pages.documents import LOG_IN, cases, read_page
 from hub.pages.signed_out import FILE, GENERAL
 from tests.site import Answer, Replica, running, settings
+
+ORIGIN = "https://hub.example"
 
 
 @pytest.fixture
@@ -90,3 +92,50 @@ async def test_head_is_answered_too(hub: Replica) -> None:
     """A link checker's HEAD gets what GET would, without the body."""
     answer = await hub.call("HEAD", "/signed-out")
     assert (answer.status, answer.body) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "lang"),
+    [
+        ("", None, "en"),
+        ("", "de-AT,de;q=0.9,en;q=0.8", "de"),
+        ("", "en-GB,de;q=0.9", "en"),
+        ("", "fr, de;q=0.5, en;q=0.4", "de"),
+        ("", "de;q=0, en;q=0.1", "en"),
+        ("", "de;q=high", "en"),
+        ("", "de;q=nan,en;q=0.1", "en"),
+        ("", "xx,*", "en"),
+        ("", ",;q=1," * 300 + "de", "en"),
+        ("?lang=de", "en", "de"),
+        ("?lang=DE-ch", "en", "de"),
+        ("?lang=en", "de", "en"),
+        ("?lang=xx", "de", "de"),
+        ("?lang=../../etc", None, "en"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/signed-out", "/devices"])
+async def test_the_page_speaks_the_readers_language(
+    path: str, query: str, header: str | None, lang: str
+) -> None:
+    """What the address asks for comes first, then what the browser asks for, then English."""
+    async with running(settings(cookie_name="login", allowed_origins=(ORIGIN,))) as hub:
+        headers = {} if header is None else {"Accept-Language": header}
+        answer = await hub.call("GET", path + query, headers=headers)
+        assert answer.status == 200
+        assert f'<html lang="{lang}">' in answer.body
+        assert answer.headers["Content-Language"] == lang
+        assert "Accept-Language" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("name", ["signed-out", "devices"])
+@pytest.mark.parametrize("lang", [lang for lang in LOG_IN if lang != "en"])
+def test_a_document_is_the_same_in_each_language(name: str, lang: str) -> None:
+    """The same cases and the same markup stand in each; only the words differ."""
+    tags = re.compile(r"<[^>]+>")
+
+    def bare(file: str) -> list[str]:
+        text = read_page(file).replace(f'lang="{lang}"', 'lang="en"')
+        return tags.findall(text.replace(f"?lang={lang}", "").replace(f"&amp;lang={lang}", ""))
+
+    assert bare(f"{name}.{lang}.html") == bare(f"{name}.html")
+    assert cases(f"{name}.{lang}.html") == cases(f"{name}.html")
