@@ -30,7 +30,9 @@ async def session(hub: Replica, mine: str, carried: str = "header") -> int:
 
 async def test_the_new_token_lives_though_it_is_of_the_same_second(carried: str) -> None:
     """At any moment of a second, for JWT and cookie alike; the old ones are dead."""
-    async with running(settings(cookie_name="login")) as hub:
+    async with running(
+        settings(cookie_name="login", allowed_origins=("https://app.example",))
+    ) as hub:
         recipe = run_python(PAGE, HUB=hub.url)
         for _ in range(5):
             old = token("ada", "old")
