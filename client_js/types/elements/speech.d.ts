@@ -5,8 +5,8 @@ export type Speech = (Node | string)[];
 /** @param {Words} words @param {string} key
  * @param {Record<string, Node | Speech | string | number>} [values] @returns {Speech} */
 export declare function say({ lang, texts }: Words, key: string, values?: Record<string, Node | Speech | string | number>): Speech;
-/** @param {Words} words @param {string} device @returns {string} */
-export declare const nameOf: ({ texts }: Words, device: string) => string;
+/** @param {Words} words @param {string} device @returns {string} its name, in their language */
+export declare function nameOf({ texts }: Words, device: string): string;
 /** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them */
 export declare function nameAll(words: Words, devices: string[]): Speech;
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
