@@ -203,8 +203,10 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         trusted=trusted,
         admin_ports=set(),
     )
-    app[RELOADS] = [_reloading(settings, issuers, logout_lifetime(settings, entries))]
-    app[RELOADS].append(audit.reopen)
+    app[RELOADS] = [
+        _reloading(settings, issuers, logout_lifetime(settings, entries)),
+        audit.reopen,
+    ]
     app.on_response_prepare.append(add_headers)
     add_routes(app)
     add_pages(app, settings, authority)

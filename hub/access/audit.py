@@ -13,13 +13,14 @@ import hashlib
 import os
 import stat
 import time
-from collections import Counter, deque
+from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
 from hub.core.audit import BEGIN, MAX_LINE, TORN, compose, read_entry
+from hub.core.tally import Tally
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class Audit:
         self._metrics = metrics
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []
-        self._refused: Counter[tuple[str, str]] = Counter()
+        self._refused = Tally(MOST_REFUSED)
         self._wake = asyncio.Event()
         self._must_reopen = False
         self._failing = False
@@ -83,12 +84,8 @@ class Audit:
 
     def refused(self, code: str, address: str) -> None:
         """Count a refused credential; the log has a line a minute for each code and address."""
-        if self._path is None:
-            return
-        key = (code, address)
-        if key not in self._refused and len(self._refused) >= MOST_REFUSED:
-            key = (code, "others")
-        self._refused[key] += 1
+        if self._path is not None:
+            self._refused.add(code, address)
 
     async def reopen(self) -> None:
         """Go on in the file that is at the path now: the one before was moved away."""
@@ -144,9 +141,8 @@ class Audit:
 
     def sum_up(self) -> None:
         """Note the refused credentials that were counted since the last time."""
-        for (code, address), count in self._refused.most_common():
+        for (code, address), count in self._refused.take():
             self.note("refused", code=code, address=address, count=count)
-        self._refused.clear()
 
     async def _write_some(self) -> bool:
         """Write what is at hand; False when it failed, and is to be tried again."""

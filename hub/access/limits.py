@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import Counter
 
 import structlog
 
 from hub.core.rate import Rate, take
+from hub.core.tally import Tally
 from hub.errors import RateLimited
 from hub.metrics import Metrics
 
@@ -28,25 +28,21 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._tally = Tally(MOST_NAMED)
         self._said_at = float("-inf")
 
     def note(self, kind: str, source: str) -> None:
         """Count a refusal; ``kind`` is of a closed set, ``source`` is an address or a user."""
         self._metrics.limited.labels(kind).inc()
-        key = (kind, source)
-        if key not in self._counts and len(self._counts) >= MOST_NAMED:
-            key = (kind, "others")
-        self._counts[key] += 1
+        self._tally.add(kind, source)
         now = asyncio.get_running_loop().time()
         if now - self._said_at >= NAMED_EVERY:
             self._said_at = now
             self._say()
 
     def _say(self) -> None:
-        for (kind, source), count in self._counts.most_common():
+        for (kind, source), count in self._tally.take():
             log.warning("limited", kind=kind, source=source, refused=count)
-        self._counts.clear()
 
 
 class Limiter:

@@ -62,6 +62,7 @@ class Logouts:
         logout = receipt.logout
         if logout.user is None and by != "loss":
             receipt = await self._count(receipt)
+        sessions = count_states(receipt).total()
         self._metrics.logouts.labels(logout.scope.value, logout.reason.value).inc()
         log.info(
             "logout",
@@ -69,7 +70,7 @@ class Logouts:
             user=logout.user,
             scope=logout.scope.value,
             reason=logout.reason.value,
-            sessions=count_states(receipt).total(),
+            sessions=sessions,
             by=by,
         )
         if self._audit is not None:
@@ -82,7 +83,7 @@ class Logouts:
                 scope=logout.scope.value,
                 sid=logout.sid,
                 reason=logout.reason.value,
-                sessions=count_states(receipt).total(),
+                sessions=sessions,
             )
         return receipt
 

@@ -7,7 +7,6 @@ issuer or from a TOML file with an ``[[issuer]]`` each; both become the same val
 from __future__ import annotations
 
 import enum
-import ipaddress
 import tomllib
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hub.core.claims import is_name
+from hub.core.hosts import is_loopback
 from hub.core.model import SECOND
 from hub.core.presets import PRESETS, USUAL, Preset
 from hub.core.tokens import (
@@ -279,14 +279,6 @@ def check_address(member: str, url: str) -> None:
         return
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise ValueError(f"{member}: keys are fetched over https only (or http from loopback)")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or an address is this very machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_entries(entries: Sequence[Entry]) -> None:

@@ -177,12 +177,7 @@ def read_header(token: str) -> Header:
             for an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
             another kind (``typ``).
     """
-    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-        raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
-    parts = token.split(".")
-    if len(parts) != 3:
-        raise TokenInvalid(_describe_form(len(parts)))
-    header = _decode_part(parts[0])
+    header = open_header(token)
     if not {"crit", "b64"}.isdisjoint(header):
         raise TokenInvalid("critical extensions are not supported")
     if not is_token_type(header.get("typ", "JWT")):
@@ -193,6 +188,20 @@ def read_header(token: str) -> Header:
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAX_NAME_LENGTH):
         raise TokenInvalid("kid is not a short string")
     return Header(alg=algorithm, kid=kid)
+
+
+def open_header(token: str) -> dict[str, Any]:
+    """Return all that stands in the header of ``token``, whatever it asks for.
+
+    Raises:
+        TokenInvalid: when the token is too long, is no JWT in compact form, or repeats a member.
+    """
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+        raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise TokenInvalid(_describe_form(len(parts)))
+    return _decode_part(parts[0])
 
 
 def _describe_form(parts: int) -> str:

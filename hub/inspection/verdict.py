@@ -6,7 +6,6 @@ that verdict look at everything, also behind the first fault.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,17 +13,17 @@ from typing import Any
 import msgspec
 
 from hub.access.issuers import Issuers
-from hub.core.claims import first_claim, read_members
+from hub.core.claims import first_claim
 from hub.core.issuers import Entry
 from hub.core.kinds import without_kind
 from hub.core.model import Identity, Micros, Standing, seconds
 from hub.core.revocation import judge
 from hub.core.tokens import (
-    MAX_TOKEN_BYTES,
     Header,
     Rules,
     check_signature,
     identify,
+    open_header,
     read_claims,
     read_header,
 )
@@ -114,7 +113,7 @@ def inspect(
     refusal = decide(token, entries, found, now)
     is_verified = found is not None
     try:
-        header, claims = _open(token)
+        header, claims = open_header(token), read_claims(token)
     except TokenInvalid as error:
         return Inspection((explain_form(token, error),), refusal, is_verified)
     chosen = choose(token, entries)
@@ -182,21 +181,6 @@ def _verify(token: str, found: Sequence[Any] | HubError, rules: Rules) -> dict[s
         except TokenInvalid as error:
             refusal = error
     raise refusal
-
-
-def _open(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the header and the claims of a token that has the form of one."""
-    try:
-        read_header(token)
-    except TokenInvalid:
-        if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
-            raise
-    header, _, _ = token.partition(".")
-    try:
-        members = read_members(urlsafe_b64decode(header + "=" * (-len(header) % 4)))
-    except ValueError:
-        raise TokenInvalid("not a signed JWT in compact form") from None
-    return members, read_claims(token)
 
 
 def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:

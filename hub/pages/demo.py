@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from hub.access.authority import Authority
 from hub.access.client import read_cookie
 from hub.access.minting import mint_token
 from hub.access.requests import read_request
+from hub.core.hosts import is_loopback
 from hub.errors import Forbidden, Unauthorized
 from hub.pages.documents import Handler, serving
 from hub.settings import Settings, SettingsError
@@ -104,17 +104,6 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
         app.router.add_get(path, _for_this_machine(serving(name)))
     app.router.add_post("/demo/token", _for_this_machine(post_token))
     app.router.add_get("/demo/login", _for_this_machine(get_login))
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
-    name = host.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def _for_this_machine(handler: Handler) -> Handler:

@@ -10,7 +10,7 @@ from hub.access.authority import Authority
 from hub.access.client import read_cookie
 from hub.core.model import Reason
 from hub.errors import NotFound, TokenExpired, TokenRevoked, Unauthorized, Unavailable
-from hub.pages.documents import LOG_IN, Handler, choose_language, document
+from hub.pages.documents import Handler, asked_language, choose_language, document
 from hub.settings import Settings
 
 FILE = "devices.html"
@@ -49,7 +49,7 @@ def listing(settings: Settings, authority: Authority) -> Handler:
 
 def _explain(reason: Reason, request: web.Request) -> web.Response:
     query = {"reason": reason.value}
-    if (lang := request.query.get("lang")) in LOG_IN:
+    if (lang := asked_language(request)) is not None:
         query["lang"] = lang
     where = "/signed-out?" + urlencode(query)
     return web.Response(status=303, headers={"Location": where})

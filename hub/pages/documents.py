@@ -55,7 +55,8 @@ def document(
     """
     file = name if lang == "en" else name.replace(".html", f".{lang}.html")
     text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(file))
-    page = answer(file, Template(text).safe_substitute(login=_login_link(login_url, lang)))
+    parts = {"head": read_page("head.html").strip(), "login": _login_link(login_url, lang)}
+    page = answer(file, Template(text).safe_substitute(parts))
     page.headers["Content-Language"] = lang
     page.headers["Vary"] = "Accept-Language"
     return page
@@ -67,8 +68,7 @@ def choose_language(request: web.Request) -> str:
     Both may be more exact than a document is (`de-AT`). The header's weights are those of RFC 9110,
     section 12.5.4; what is no weight counts as none.
     """
-    asked = _primary(request.query.get("lang", ""))
-    if asked in LOG_IN:
+    if (asked := asked_language(request)) is not None:
         return asked
     wanted = []
     for item in request.headers.get("Accept-Language", "").split(",")[:_MOST_LANGUAGES]:
@@ -78,6 +78,12 @@ def choose_language(request: web.Request) -> str:
         if quality > 0 and _primary(tag) in LOG_IN:
             wanted.append((quality, _primary(tag)))
     return max(wanted, key=lambda pair: pair[0], default=(0.0, "en"))[1]
+
+
+def asked_language(request: web.Request) -> str | None:
+    """Return the language that ``?lang=`` asks for, if there are documents in it."""
+    asked = _primary(request.query.get("lang", ""))
+    return asked if asked in LOG_IN else None
 
 
 def _primary(tag: str) -> str:

@@ -73,5 +73,4 @@ class Account:
 
 def _device(connection: Connection) -> str:
     client = connection.client
-    name = None if client.name is None else tidy_name(client.name)
-    return name or describe_user_agent(client.user_agent)
+    return tidy_name(client.name) or describe_user_agent(client.user_agent)
