@@ -103,6 +103,7 @@ class Cluster:
         self._learning: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._is_lost = False
+        self._is_closed = False
         self._turns = itertools.count()
 
     async def call(
@@ -171,10 +172,12 @@ class Cluster:
         return dialer(self._servers.at(*await self._any()))
 
     async def close(self) -> None:
-        """Close all lanes."""
+        """Close all lanes, and make no other."""
+        self._is_closed = True
         if self._learning is not None:
             self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
+        self._serving = [None] * PARTITIONS
         for lane in self._lanes.values():
             await lane.close()
 
@@ -206,6 +209,8 @@ class Cluster:
             await asyncio.wait([self._learning], timeout=TIME_LIMIT)
 
     def _learn(self) -> None:
+        if self._is_closed:
+            return
         if self._learning is None and asyncio.get_running_loop().time() >= self._not_before:
             self._learning = asyncio.create_task(self._ask())
             # Not by `finally`, which never runs in a task that is cancelled before its first step.

@@ -90,6 +90,7 @@ class Lane:
         self._flushing: asyncio.Handle | None = None
         self._watching: asyncio.TimerHandle | None = None
         self._failing_since: float | None = None
+        self._is_closed = False
 
     async def call(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
         """Run a script and return its answer.
@@ -159,7 +160,11 @@ class Lane:
         if script.must_last and self._durability:
             link = self._link
             for command, least in self._durability.commands():
-                told = self._check(await self._send(command))
+                try:
+                    told = self._check(await self._send(command))
+                except Unsent as error:
+                    # The question was not sent, but the script ran: it must not pass for unsent.
+                    raise Unavailable(error.detail) from None
                 counts = told if isinstance(told, list) else [told]
                 enough = all(n >= need for n, need in zip(counts, least, strict=True))
                 if self._link is not link or not enough:
@@ -175,13 +180,24 @@ class Lane:
         return answer
 
     async def close(self) -> None:
-        """Refuse what waits and close the connection."""
+        """Refuse what waits and what is called from now on, and close the connection.
+
+        A connection that is just being made is waited for: the loop may end right after this.
+        """
+        self._is_closed = True
+        opening = self._opening
         self._give_up("the hub stops")
         if self._flushing is not None:
             self._flushing.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        if opening is not None:
+            await asyncio.wait([opening])
         await self._pool.aclose()
 
     def _send(self, packed: bytes) -> asyncio.Future[Any]:
+        if self._is_closed:
+            raise Unsent("the hub stops")
         if len(self._unsent) + len(self._unanswered) >= BACKLOG:
             raise Unavailable("too many requests wait for the store")
         call = _Call(packed, self._patience)
@@ -222,6 +238,8 @@ class Lane:
             error = Lost("the connection was closed at once")
         if error is None:
             self._link = opening.result()
+            if self._is_closed:
+                self._link.abort()
         else:
             if not isinstance(error, RedisError | OSError):
                 log.error("a connection to the store could not be opened", exc_info=error)

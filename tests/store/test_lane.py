@@ -14,7 +14,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store import lane as lane_module
 from hub.store.base import Command, Visit
-from hub.store.lane import Lane, Script
+from hub.store.lane import Lane, Script, Unsent
 from hub.store.link import dialer
 from hub.store.redis import RedisStore
 from tests.redis_server import RedisServer
@@ -308,3 +308,34 @@ def test_a_stall_while_a_connection_begins_is_survived(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(stall())
+
+
+@pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_closing_leaves_no_connection_however_far_its_opening_is(
+    own_redis: RedisServer, loop: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
+    """A closed lane is closed: an opening ends with it, and no later call opens another."""
+
+    async def close_after(turns: int) -> None:
+        lane, script = Lane(dialer(own_redis.url)), Script("renew")
+        call = asyncio.create_task(lane.call(script, ["k"], ["n", 1000]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await lane.close()
+        await asyncio.gather(call, return_exceptions=True)
+        with pytest.raises(Unsent):
+            await lane.call(script, ["k"], ["n", 1000])
+        await asyncio.sleep(0)
+        assert lane.generation is None
+
+    async def close_at_each_turn() -> None:
+        for turns in range(60):
+            await close_after(turns)
+
+    with own_redis.client() as client, asyncio.Runner(loop_factory=loop) as runner:
+        before = client.info("clients")["connected_clients"]
+        runner.run(close_at_each_turn())
+        deadline = time.monotonic() + 10
+        while client.info("clients")["connected_clients"] > before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
