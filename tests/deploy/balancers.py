@@ -27,7 +27,7 @@ from tests.ports import free_port
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
 NOBODY = 65534
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 Changes: TypeAlias = Mapping[str, str]
 NONE: Changes = {}

@@ -18,7 +18,7 @@ from tests.conftest import lacking
 from tests.site import Replica
 
 HERE = Path(__file__).parent
-PATIENCE = 10.0
+PATIENCE = 30.0
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-quic",

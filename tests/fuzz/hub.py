@@ -23,7 +23,7 @@ from tests.site import settings
 
 COOKIE = "hub_token"
 APP = "https://app.example"
-PATIENCE = 10.0
+PATIENCE = 30.0
 TOTAL = 5.0
 MODULES = ("hub.realtime.", "hub.api.", "aiohttp.", "socketio.", "engineio.", "_asyncio")
 """Where the types are of which things are made for each client; none of them may be left."""

@@ -14,7 +14,7 @@ import aiohttp
 
 from tests.site import Replica
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class RawSocket:

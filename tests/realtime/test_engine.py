@@ -352,7 +352,7 @@ async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
     async with engine.websocket() as websocket:
         await heard(websocket)
         for _ in range(3):
-            assert (await websocket.receive(timeout=5)).data == "2"
+            assert (await websocket.receive(timeout=20)).data == "2"
             await websocket.send_str("3")
             assert await engine.call(f"transport=polling&sid={sid}") == (200, "2")
             await engine.post(sid, "3")
@@ -364,7 +364,7 @@ async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) ->
     await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
-        assert (await websocket.receive(timeout=5)).data == "2"
+        assert (await websocket.receive(timeout=20)).data == "2"
         assert await heard(websocket) is None
     await eventually(lambda: engine.went == ["ping timeout"] * 2)
     await eventually(lambda: engine.server.sockets == {})

@@ -9,7 +9,7 @@ from functools import partial
 from hub.realtime.wheel import STEP, Alarm, Wheel
 from tests.realtime.raw import eventually
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 async def test_a_wait_ends_in_its_time() -> None:

@@ -30,7 +30,7 @@ from tests.stock.runtimes import (
     started,
 )
 
-PATIENCE = 8.0
+PATIENCE = 30.0
 QUIET = 10.0
 """Seconds for which a client that was refused for good is watched."""
 

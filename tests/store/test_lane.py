@@ -170,7 +170,7 @@ async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisSe
         assert {type(answer) for answer in answers} == {Unavailable}
     server.close()
     own_redis.kill()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await asyncio.gather(*ended)
 
 

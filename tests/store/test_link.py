@@ -31,7 +31,7 @@ class Ears:
 
     async def next(self) -> Any:
         """Return the next answer."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             return await self.answers.get()
 
 
@@ -73,7 +73,7 @@ async def test_a_loss_is_told_once_and_leaves_nothing_open(own_redis: RedisServe
         else:
             ears.link.abort()
             ears.link.abort()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await ears.lost.wait()
         ears.link.write(pack("PING"))
         await asyncio.sleep(0.05)
