@@ -22,6 +22,11 @@ MOST_BUCKETS = 100_000
 MOST_NAMED = 1000
 NAMED_EVERY = 60.0
 
+HOLD = 0.25
+"""Seconds for which a refusal of somebody who asks too often is held back."""
+
+MOST_HELD = 1000
+
 
 class Refusals:
     """Counts what was refused, by kind, and says in the log once a minute to whom."""
@@ -98,6 +103,7 @@ class Limits:
         self.refused = Limiter("refused", refused, refusals)
         self.calls = Limiter("calls", calls, refusals)
         self.admin = Limiter("admin", admin, refusals)
+        self._held = 0
 
     def note_refused(self, ip: str) -> None:
         """Count an attempt of an address that was refused, or came to nothing.
@@ -106,6 +112,19 @@ class Limits:
             RateLimited: when there were too many.
         """
         self.refused.take(address_key(ip))
+
+    async def hold_back(self) -> None:
+        """Wait a moment, which whoever was refused waits too: who asks again at once asks less.
+
+        Nobody waits where too many do already.
+        """
+        if self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(HOLD)
+        finally:
+            self._held -= 1
 
 
 def address_key(ip: str) -> str:

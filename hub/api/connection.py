@@ -102,6 +102,11 @@ class Connection(RequestHandler):
         return answer
 
     @property
+    def is_pipelined(self) -> bool:
+        """Whether more requests have come than the one that is under way."""
+        return bool(self._messages)
+
+    @property
     def is_idle(self) -> bool:
         """Whether a request is waited for."""
         return self._waiter is not None and not self._waiter.done()
@@ -125,7 +130,11 @@ def _screening(handler: Handler) -> Handler:
     That is an expectation which nobody can meet (RFC 9110 section 10.1.1): aiohttp's own refusal
     is plain text that quotes the header, and fails where it is not ASCII. And a path of thousands
     of slashes, which its router takes time for that grows with their square.
+
+    Requests that were sent without waiting for answers are taken one in each turn of the loop, of
+    all connections together: aiohttp answers what a connection holds without a pause.
     """
+    turn = asyncio.Lock()
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         expected = request.headers.get("Expect")
@@ -133,7 +142,15 @@ def _screening(handler: Handler) -> Handler:
             return _refuse(InvalidRequest("nothing but 100-continue can be expected"), 417)
         if request.rel_url.raw_path.count("/") > MAX_SLASHES:
             return _refuse(NotFound("there is nothing at this address"), 404)
+        connection = request.protocol
+        if isinstance(connection, Connection) and connection.is_pipelined:
+            return wait_and_handle(request)
         return handler(request)
+
+    async def wait_and_handle(request: web.BaseRequest) -> web.StreamResponse:
+        async with turn:
+            await asyncio.sleep(0)
+        return await handler(request)
 
     return handle
 

@@ -81,6 +81,8 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
             route=route,
             status=answer.status,
         )
+    if answer.status == 429:
+        await request.app[PARTS].limits.hold_back()
     return answer
 
 

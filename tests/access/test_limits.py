@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import structlog
 
@@ -75,3 +77,19 @@ def test_an_ipv6_network_is_one_key() -> None:
     assert address_key("2001:db8:1:2:3:4:5:6") == address_key("2001:db8:1:2::9")
     assert address_key("2001:db8:1:2::9") != address_key("2001:db8:1:3::9")
     assert address_key("192.0.2.1") == "192.0.2.1"
+
+
+async def test_only_so_many_refusals_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those beyond are refused at once, so that a flood of them holds nothing of the hub."""
+    monkeypatch.setattr(limits, "MOST_HELD", 2)
+    monkeypatch.setattr(limits, "HOLD", 60)
+    shared = limits.Limits(Refusals(Metrics()), None, None, None)
+    held = [asyncio.create_task(shared.hold_back()) for _ in range(2)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await shared.hold_back()
+    assert not any(task.done() for task in held)
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert shared._held == 0

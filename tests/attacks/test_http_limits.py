@@ -6,8 +6,11 @@ administrator as many answers as theirs; a good token is never limited by its ad
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 
+from hub.access.limits import HOLD
 from hub.core.rate import Rate
 from tests.site import ADMIN, Replica, running, settings, token
 
@@ -31,6 +34,22 @@ async def test_an_address_that_guesses_is_limited_and_good_tokens_from_it_are_no
         assert await answers(hub, 1, "/session", None) == {429: 1}
         assert await answers(hub, 30, "/verify", token("ada")) == {204: 30}
         assert await answers(hub, 30, "/session", token("grace")) == {200: 30}
+
+
+async def test_who_asks_as_fast_as_answers_come_is_answered_more_slowly() -> None:
+    """Refusals are held back for a moment, so that a flood of good calls slows itself down."""
+    async with running(settings(limit_calls=FEW)) as hub:
+        ada, began, refused = token("ada"), time.monotonic(), 0
+
+        async def ask_on() -> None:
+            nonlocal refused
+            while time.monotonic() - began < 1:
+                answer = await hub.call("GET", "/session", ada)
+                refused += answer.status == 429
+
+        await asyncio.gather(*(ask_on() for _ in range(8)))
+        assert 8 <= refused <= 8 * (1 + (time.monotonic() - began) / HOLD)
+        assert await answers(hub, 6, "/session", token("grace")) == {200: 5, 429: 1}
 
 
 async def test_a_proxy_asks_for_everybody_from_one_address() -> None:
