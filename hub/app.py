@@ -43,6 +43,7 @@ from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
 from hub.settings import Settings, SettingsError
+from hub.store.audit_stream import AuditStream
 from hub.store.durability import Durability
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
@@ -241,7 +242,10 @@ def _reloading(
 
 
 def _open_audit(settings: Settings, metrics: Metrics) -> Audit:
-    audit = Audit(settings.audit_file, settings.replica, metrics)
+    copy = None
+    if settings.audit_file is not None and settings.redis_url is not None:
+        copy = AuditStream(settings.redis_url.get_secret_value())
+    audit = Audit(settings.audit_file, settings.replica, metrics, copy)
     try:
         audit.open()
     except OSError as error:

@@ -1,39 +1,76 @@
-"""The commands about the audit log: is it whole?"""
+"""The commands about the audit log: is it whole, and what was copied of it?"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 import click
 import msgspec
 
-from hub.console import as_json
-from hub.core.audit import MAX_LINE, Report, verify
+from hub.console import BadSetting, as_json, run, settings_or_stop
+from hub.core.audit import MAX_LINE, Report, read_entry, verify
+from hub.core.audit_copy import Compared, Copies
+from hub.errors import Unavailable
+from hub.store.audit_stream import AuditStream
 
 
 @click.group()
 def audit() -> None:
-    """Check an audit log that HUB_AUDIT_FILE made."""
+    """Check an audit log that HUB_AUDIT_FILE made, and read its copy in Redis."""
 
 
 @audit.command("verify")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
+@click.option("--store", is_flag=True, help="Compare with the copy in Redis (HUB_REDIS_URL), too.")
 @as_json
-def verify_command(files: tuple[BinaryIO, ...], as_json: bool) -> None:
+def verify_command(files: tuple[BinaryIO, ...], store: bool, as_json: bool) -> None:
     """Say which lines of FILE were cut, changed, reordered or removed, and exit with 1 if any was.
 
-    Rotated files of one log are given together, the oldest first; - is standard input.
+    Rotated files of one log are given together, the oldest first; - is standard input. With --store
+    the newest file is among them, and lines that were taken off its end are found, too.
     """
-    report = verify(itertools.chain.from_iterable(_lines(file) for file in files))
+    # First: what was copied until now is in the files already.
+    copies = Copies(_copied()) if store else None
+    lines = _Counted(itertools.chain.from_iterable(_lines(file) for file in files))
+    report = verify(lines) if copies is None else verify(lines, copies.take)
+    compared = None if copies is None else copies.compare(lines.count + 1)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(report)))
+        told = msgspec.to_builtins(report)
+        click.echo(json.dumps(told | {"store": msgspec.to_builtins(compared)} if store else told))
     else:
-        _show(report)
-    if report.faults:
+        _show(report, compared)
+    if report.faults or (compared is not None and compared.faults):
         raise SystemExit(1)
+
+
+@audit.command("copy")
+@click.option("--replica", metavar="NAME", help="Of this replica alone (HUB_REPLICA).")
+def copy_command(replica: str | None) -> None:
+    """Print the lines that were copied to Redis (HUB_REDIS_URL), the oldest first, each once."""
+    seen: set[str] = set()
+    for line in _copied():
+        entry = read_entry(line)
+        if entry is not None and (entry.hash in seen or replica not in (None, entry.replica)):
+            continue
+        if entry is not None:
+            seen.add(entry.hash)
+        click.echo(line)
+
+
+class _Counted:
+    """Iterates, and tells how many there were."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.count += 1
+            yield line
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -42,13 +79,43 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-def _show(report: Report) -> None:
-    for fault in report.faults:
+def _copied() -> list[bytes]:
+    settings = settings_or_stop()
+    if settings.redis_url is None:
+        raise BadSetting("HUB_REDIS_URL is not set: the audit log is copied to Redis alone")
+    try:
+        return run(_read(settings.redis_url.get_secret_value()))
+    except Unavailable as error:
+        raise click.ClickException(error.detail) from None
+
+
+async def _read(url: str) -> list[bytes]:
+    stream = AuditStream(url)
+    try:
+        return [line async for line in stream.read()]
+    finally:
+        await stream.close()
+
+
+def _show(report: Report, compared: Compared | None) -> None:
+    faults = report.faults + (() if compared is None else compared.faults)
+    for fault in faults:
         what = click.style(f"{fault.what:<9}", fg="red")
         click.echo(f"line {fault.line}: {what} {fault.detail}")
-    state = "broken" if report.faults else "whole"
+    state = "broken" if faults else "whole"
     if report.first is None:
         click.echo(f"{state}: no entries")
-        return
-    found = f"{report.entries} entries, {report.first} to {report.last}"
-    click.echo(f"{state}: {found}, the last {report.hash}")
+    else:
+        found = f"{report.entries} entries, {report.first} to {report.last}"
+        click.echo(f"{state}: {found}, the last {report.hash}")
+    if compared is not None:
+        click.echo(f"in the store: {_describe(compared)}")
+
+
+def _describe(compared: Compared) -> str:
+    counts: dict[str, Any] = {
+        "the same": compared.copied,
+        "without a copy": compared.uncopied,
+        "of other chains of these replicas": compared.others,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items())

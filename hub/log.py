@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 import sys
 from typing import Literal
 
@@ -12,20 +13,57 @@ from structlog.processors import ExceptionRenderer, JSONRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+PIECE = 1024
+"""Characters that are written at once: whatever they are, a pipe that takes any has room for them
+(POSIX, PIPE_BUF on Linux: 4096 bytes)."""
+
+
+class _StandardError:
+    """Standard error that nobody waits for.
+
+    What cannot be written, to a full disk, a reader that died or one that does not read, is lost:
+    what it tells of has happened, and whoever asked for it is owed an answer.
+    """
+
+    lost = 0
+
+    def write(self, text: str) -> None:
+        if self.lost and _takes_more():
+            lost, self.lost = self.lost, 0
+            structlog.get_logger(__name__).warning("log lines were lost: nobody read them", n=lost)
+        for start in range(0, len(text), PIECE):
+            if not _takes_more():
+                self.lost += 1
+                return
+            with contextlib.suppress(OSError, ValueError):  # the latter when it is closed
+                sys.stderr.write(text[start : start + PIECE])
+                sys.stderr.flush()
+
+    def flush(self) -> None:
+        """There is nothing to flush: `write` does."""
+
+
+def _takes_more() -> bool:
+    """Tell whether standard error takes a piece without a pause; what cannot tell, does."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stderr.fileno(), select.POLLOUT)
+        return bool(poll.poll(0))
+    except (OSError, ValueError, AttributeError):
+        return True
+
+
+_stderr = _StandardError()
+
 
 class _Line:
-    """Writes lines to standard error, for the logger of this name.
-
-    A line that cannot be written, to a full disk or a reader that died, is lost: what it tells of
-    has happened, and whoever asked for it is owed an answer.
-    """
+    """Writes lines to standard error, for the logger of this name."""
 
     def __init__(self, name: str = "hub") -> None:
         self.name = name
 
     def write(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the latter when it is closed
-            sys.stderr.write(line + "\n")
+        _stderr.write(line + "\n")
 
     debug = info = warning = error = critical = exception = msg = write
 
@@ -61,7 +99,7 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -95,6 +95,11 @@ class Metrics:
             "Events that found no room in the audit log",
             registry=self.registry,
         )
+        self.audit_uncopied = Counter(
+            "hub_audit_uncopied",
+            "Lines of the audit log that were not copied to the store",
+            registry=self.registry,
+        )
         self.limited = Counter(
             "hub_limited",
             "Refused since a limit was reached, by the limit",

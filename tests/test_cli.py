@@ -27,7 +27,7 @@ from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
 from tests.ports import free_port
-from tests.realtime.raw import raw_socket
+from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
@@ -755,6 +755,55 @@ async def test_the_audit_log_of_a_hub_is_whole_until_somebody_touches_it(tmp_pat
         ended = await command("audit", "verify", "--json", str(file))
         assert ended.code == 1
         assert [(f["line"], f["what"]) for f in json.loads(ended.out)["faults"]] == [(3, what)]
+
+
+async def test_the_copy_in_redis_shows_what_the_files_hide(tmp_path: Path, redis_url: str) -> None:
+    """A running hub follows a rotation by SIGHUP; lines taken off the end are found by the copy."""
+    file, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    given = {**KEYED, "HUB_AUDIT_FILE": str(file), "HUB_REPLICA": "one", "HUB_REDIS_URL": redis_url}
+    async with (
+        started("serve", "--port", "0", "--log-format", "json", **given) as process,
+        aiohttp.ClientSession() as http,
+    ):
+        told = await line_with(process.stderr, "logout-hub on http://127.0.0.1:")
+        url = json.loads(told)["event"].split()[2].rstrip(",")
+        for user in ("ada", "grace"):
+            headers = {"Authorization": f"Bearer {mint_token(SECRET, user, lifetime=600)}"}
+            async with http.post(f"{url}/logout", headers=headers) as answer:
+                assert answer.status == 200
+            if user == "ada":
+                await eventually(lambda: file.read_bytes().count(b"\n") == 2)
+                file.rename(old)
+                process.send_signal(signal.SIGHUP)
+                await eventually(file.exists)
+        process.terminate()
+        assert await process.wait() == 0
+    lines = old.read_bytes().splitlines() + file.read_bytes().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["start", "logout", "logout", "stop"]
+    known = {**KEYED, "HUB_REDIS_URL": redis_url}
+    verify = ("audit", "verify", "--store", str(old), str(file))
+    ended = await command(*verify, **known)
+    assert (ended.code, ended.out.splitlines()[1].split(",")[0]) == (0, "in the store: 4 the same")
+    copied = await command("audit", "copy", "--replica", "one", **known)
+    assert copied.out.encode().splitlines() == lines
+    assert (await command("audit", "copy", "--replica", "two", **known)).out == ""
+    file.write_bytes(lines[2] + b"\n")
+    assert (await command("audit", "verify", str(old), str(file))).code == 0
+    ended = await command(*verify, "--json", **known)
+    (fault,) = json.loads(ended.out)["store"]["faults"]
+    assert (ended.code, fault["line"], fault["what"]) == (1, 4, "removed")
+
+
+async def test_a_copy_needs_a_redis_that_answers(tmp_path: Path) -> None:
+    """One line says what is missing."""
+    ended = await command("audit", "copy", **KEYED)
+    assert ended.code == 2
+    assert "HUB_REDIS_URL" in one_line(ended.err)
+    (file := tmp_path / "audit.log").write_text("")
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    ended = await command("audit", "verify", "--store", str(file), **KEYED, HUB_REDIS_URL=url)
+    assert ended.code == 1
+    assert "the store" in one_line(ended.err)
 
 
 async def test_an_audit_file_that_is_none_stops_the_start(tmp_path: Path) -> None:

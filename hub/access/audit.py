@@ -1,7 +1,8 @@
 """Writes the audit log: who did what, in a file that only grows, in a chain of hashes.
 
 Nobody waits for the disk: events stand in a bounded queue, from which one task has them written by
-a thread. What finds no room is counted, and the chain says how much is missing, and where.
+a thread. What finds no room is counted, and the chain says how much is missing, and where. Lines
+that the file has are copied to the store, where there is one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Self
 
 import structlog
 
+from hub.access.audit_copy import Copier, Copy
 from hub.core.audit import BEGIN, MAX_LINE, TORN, compose, read_entry
 from hub.core.tally import Tally
 from hub.metrics import Metrics
@@ -42,10 +44,12 @@ class Audit:
     """The audit log of this replica; without a path it does nothing.
 
     It is a context, inside which the file is written; `open` may be called before, to learn early
-    that it cannot be.
+    that it cannot be. ``copy`` is where its lines are copied to.
     """
 
-    def __init__(self, path: str | None, replica: str, metrics: Metrics) -> None:
+    def __init__(
+        self, path: str | None, replica: str, metrics: Metrics, copy: Copy | None = None
+    ) -> None:
         self._path = path
         self._replica = replica
         self._metrics = metrics
@@ -57,7 +61,9 @@ class Audit:
         self._failing = False
         self._file: int | None = None
         self._seq, self._prev = 0, BEGIN
-        self._task: asyncio.Task[None] | None = None
+        self._copier = None if copy is None else Copier(copy, metrics)
+        self._uncopied: list[bytes] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def is_on(self) -> bool:
@@ -97,7 +103,9 @@ class Audit:
     async def __aenter__(self) -> Self:
         if self._path is not None:
             self.open()
-            self._task = asyncio.create_task(self._run())
+            self._tasks.append(asyncio.create_task(self._run()))
+            if self._copier is not None:
+                self._tasks.append(asyncio.create_task(self._copier.run()))
         return self
 
     async def __aexit__(
@@ -106,11 +114,11 @@ class Audit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._task is None:
+        if not self._tasks:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.sum_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT):
@@ -120,6 +128,8 @@ class Audit:
             self._metrics.audit_lost.inc(left)
             log.error("the audit log could not be finished: events are lost", lost=left)
         self.close()
+        if self._copier is not None:
+            await self._copier.finish(STOP_TIMEOUT)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -161,6 +171,10 @@ class Audit:
                 log.error("the audit log cannot be written", error=str(error))
             self._failing = True
             return False
+        finally:
+            if self._copier is not None:
+                self._copier.take(self._uncopied)
+            self._uncopied.clear()
         self._failing = False
         return True
 
@@ -190,6 +204,7 @@ class Audit:
             raise
         self._seq, self._prev = seq, prev
         self._batch.clear()
+        self._uncopied += [line[:-1] for line in lines]
 
     def open(self) -> None:
         """Open the file, if it is not, and find the end of its chain.
@@ -232,6 +247,7 @@ class Audit:
             entry, own = compose(self._seq + 1, self._prev, time.time(), self._replica, TORN, facts)
             _append(file, b"\n" + entry)
             self._seq, self._prev = self._seq + 1, own
+            self._uncopied.append(entry[:-1])
 
     def close(self) -> None:
         """Close the file; the next write opens it."""

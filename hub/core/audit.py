@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -113,19 +113,23 @@ def _read(line: bytes) -> tuple[Entry | None, bool]:
     return entry, hashlib.sha256(line[:-_TAIL_BYTES]).hexdigest() == tail[1].decode()
 
 
-def verify(lines: Iterable[bytes]) -> Report:
+def verify(
+    lines: Iterable[bytes], on_entry: Callable[[int, Entry], None] = lambda number, entry: None
+) -> Report:
     """Return what is wrong with the lines of a log, each with its end; reads them once.
 
     The first line may be any of a chain, since files are rotated. At most `MOST_FAULTS` are told.
+    ``on_entry`` is called with each entry and the number of its line.
     """
-    check = _Check()
+    check = _Check(on_entry)
     for number, line in enumerate(lines, 1):
         check.take(number, line)
     return check.report()
 
 
 class _Check:
-    def __init__(self) -> None:
+    def __init__(self, on_entry: Callable[[int, Entry], None]) -> None:
+        self._on_entry = on_entry
         self._count = 0
         self._first: int | None = None
         self._newest: Entry | None = None
@@ -140,6 +144,7 @@ class _Check:
             self._settle_unread()
             self._unread = (number, line)
             return
+        self._on_entry(number, entry)
         self._count += 1
         if self._first is None:
             self._first = entry.seq

@@ -22,6 +22,7 @@ of a Redis Cluster.
 ``hub:{P}:log``                 stream of logouts
 ``hub:{P}:epoch``               since when the log is whole
 ``hub:{P}:logouts``             channel of logouts
+``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
 ==============================  ========================================================
 """
 
@@ -65,6 +66,7 @@ class Names:
         self.epoch = f"{prefix}:epoch"
         self.channel = f"{prefix}:logouts"
         self.receipts = f"{prefix}:receipt:"
+        self.audit = f"{prefix}:audit"
 
     def receipt(self, logout_id: str) -> str:
         """Return the key of a logout's receipt for this user."""

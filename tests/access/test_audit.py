@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hub.access import audit as module
+from hub.access import audit_copy
 from hub.access.audit import Audit
 from hub.core.audit import Entry, read_entry, verify
+from hub.core.audit_copy import Compared, Copies
+from hub.errors import Unavailable
 from hub.metrics import Metrics
 from tests.realtime.raw import eventually
 
@@ -141,3 +145,73 @@ async def test_without_a_path_nothing_is_kept() -> None:
         audit.refused("token_invalid", "1")
         assert not audit._queue
         assert not audit._refused
+
+
+class Shelf:
+    """Keeps copied lines, or fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.lines: list[bytes] = []
+        self.is_closed = False
+
+    async def append(self, lines: Sequence[bytes]) -> None:
+        """Keep lines; a failure may have kept some of them."""
+        if self.failures:
+            self.failures -= 1
+            self.lines += lines[: len(lines) // 2]
+            raise Unavailable("the shelf is full")
+        self.lines += lines
+
+    async def close(self) -> None:
+        """Note that nothing comes any more."""
+        self.is_closed = True
+
+
+async def test_every_line_of_the_file_is_copied(tmp_path: Path) -> None:
+    """In their order, from the first to the last, also one that vouches for a torn line."""
+    file, shelf = tmp_path / "audit.log", Shelf()
+    for _ in range(2):
+        async with Audit(str(file), "a", Metrics(), shelf) as audit:
+            for number in range(500):
+                audit.note("many", number=number)
+        file.write_bytes(file.read_bytes() + b"{torn")
+    lines = [line for line in file.read_bytes().splitlines() if line != b"{torn"]
+    assert shelf.lines == lines[:1001]
+    assert shelf.is_closed
+
+
+async def test_a_copy_that_fails_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file does not wait for it, and what came twice is known for that."""
+    monkeypatch.setattr(audit_copy, "RETRY", 0.05)
+    file, shelf, metrics = tmp_path / "audit.log", Shelf(failures=5), Metrics()
+    async with Audit(str(file), "a", metrics, shelf) as audit:
+        for number in range(10):
+            audit.note("one", number=number)
+        await eventually(lambda: len(entries(file)) == 10)
+        await eventually(lambda: not shelf.failures and shelf.lines[-1:] == [last_line(file)])
+    copies = Copies(shelf.lines)
+    verify(file.read_bytes().splitlines(keepends=True), copies.take)
+    assert copies.compare(11) == Compared(10, 0, 0, ())
+    assert metrics.registry.get_sample_value("hub_audit_uncopied_total") == 0
+
+
+async def test_what_finds_no_room_is_in_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store is down a bounded number of lines waits; the rest is counted."""
+    monkeypatch.setattr(audit_copy, "MOST_WAITING", 10)
+    file, shelf, metrics = tmp_path / "audit.log", Shelf(failures=1_000_000), Metrics()
+    async with Audit(str(file), "a", metrics, shelf) as audit:
+        for number in range(25):
+            audit.note("many", number=number)
+    assert len(entries(file)) == 25
+    assert metrics.registry.get_sample_value("hub_audit_uncopied_total") == 25
+    assert shelf.is_closed
+
+
+def last_line(file: Path) -> bytes:
+    """Return the last line of a file, without its end."""
+    return file.read_bytes().splitlines()[-1]

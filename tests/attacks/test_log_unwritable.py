@@ -6,6 +6,9 @@ in the audit log; the hub starts and stops as it always does.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -63,3 +66,45 @@ async def test_a_log_that_cannot_be_written_fails_no_logout(
     assert verify(lines).faults == ()
     events = [json.loads(line)["event"] for line in lines]
     assert events == ["start", *["logout", "admin"] * 3, "stop"]
+
+
+async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    """A collector that hangs costs its lines, and is told how many when it goes on."""
+    port, (reading, writing) = free_port(), os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 16384)
+    url = f"http://127.0.0.1:{port}"
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+
+        async def is_up() -> bool:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with http.get(f"{url}/readyz") as answer:
+                    return answer.status == 200
+            return False
+
+        async def log_out() -> None:
+            async with (
+                asyncio.timeout(30),
+                http.post(f"{url}/admin/logout", json={"user": "ada", "reason": "admin"}) as answer,
+            ):
+                assert answer.status == 200, await answer.text()
+
+        async with hub_process(
+            port, is_up, writing, HUB_LOG_FORMAT="json", HUB_LIMIT_ADMIN="off"
+        ) as process:
+            os.close(writing)
+            for _ in range(100):
+                await log_out()
+            os.set_blocking(reading, False)
+            first = os.read(reading, 65536)
+            await log_out()
+            second = os.read(reading, 65536)
+            process.terminate()
+            assert await process.wait() == 0
+    os.close(reading)
+    kept = [json.loads(line)["event"] for line in first.splitlines() if line.endswith(b"}")]
+    assert 5 < kept.count("logout") < 100
+    later = [json.loads(line) for line in second.splitlines()]
+    assert later[0]["event"].startswith("log lines were lost")
+    assert later[0]["n"] >= 100 - kept.count("logout")
+    assert "logout" in [line["event"] for line in later]

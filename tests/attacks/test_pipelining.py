@@ -15,7 +15,7 @@ END = b"}"
 
 
 async def test_others_are_answered_between_the_requests_of_a_pipeline() -> None:
-    """A request that comes behind 6,000 others is answered before each connection had one answer."""
+    """A request behind 6,000 others is answered before each connection has had one answer."""
     async with hub_apart() as hub:
         crowd = [await hub.connect() for _ in range(CROWD)]
         reader, writer = await hub.connect()

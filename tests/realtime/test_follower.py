@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hub.core.audit import read_entry
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
 from hub.realtime.delivery import Delivery
 from hub.store.base import Command, Heard
-from hub.store.names import Names
+from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
@@ -75,6 +79,32 @@ async def test_a_fenced_replica_closes_its_sockets_and_takes_none(
         return await metric(hub, "hub_position_age_seconds") < FENCE
 
     await eventually(is_young)
+
+
+async def test_fences_and_losses_are_in_the_audit_log(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """With what there is to tell of them, once each."""
+    file = tmp_path / "audit.log"
+
+    def noted() -> dict[str, dict[str, Any]]:
+        found = [read_entry(line) for line in file.read_bytes().splitlines()]
+        return {entry.event: entry.facts for entry in found if entry is not None}
+
+    given = settings(redis_url=own_redis.url, fence_seconds=FENCE, audit_file=str(file))
+    async with running(given) as hub:
+        own_redis.pause()
+        await eventually(lambda: "fence" in noted())
+        own_redis.resume()
+        await eventually(lambda: metric(hub, "hub_following"))
+        assert (await hub.call("POST", "/logout", token("ada", "s1"))).status == 200
+        with own_redis.client() as client:
+            client.flushall()
+        await eventually(lambda: "loss" in noted())
+    assert noted()["fence"]["seconds"] >= FENCE
+    assert 0 <= noted()["loss"]["part"] < PARTITIONS
+    events = [json.loads(line)["event"] for line in file.read_bytes().splitlines()]
+    assert (events.count("fence"), events.count("loss")) == (1, 1)
 
 
 async def test_a_short_hang_fences_nobody(hub: Replica, own_redis: RedisServer) -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from hub.core.rate import Rate
+from hub.store.audit_stream import AuditStream
 from hub.store.base import Command
 from hub.store.durability import Durability
 from hub.store.redis import RedisStore
@@ -73,6 +74,14 @@ async def test_all_options_of_the_store_are_allowed(url: str) -> None:
             await store.end(Command(contract.logout(user=None)))
             await store.register(contract.visit("t"))
             await store.renew("lease")
+
+
+async def test_the_audit_log_can_be_copied(url: str) -> None:
+    """And its copy read, by the same user."""
+    stream = AuditStream(url)
+    await stream.append([b"one", b"two"])
+    assert [line async for line in stream.read()] == [b"one", b"two"]
+    await stream.close()
 
 
 def test_each_command_of_the_scripts_is_listed_and_no_other_of_its_kind() -> None:
