@@ -42,6 +42,17 @@ def command(port: int, folder: Path) -> list[str]:
     return [find_binary(), *where, "--appendonly", "yes", "--save", ""]
 
 
+RULES = Path(__file__).parents[1] / "deploy" / "redis-acl.conf"
+"""The shipped ACL file, whose user ``hub`` each server has beside the one who may do everything."""
+
+PASSWORD = "a-password-of-tests"
+
+
+def as_hub(url: str) -> str:
+    """Return an address with the login of the user whom the shipped ACL file makes."""
+    return url.replace("://", f"://hub:{PASSWORD}@", 1)
+
+
 class RedisServer:
     """A Redis server of its own, on a free port."""
 
@@ -65,8 +76,15 @@ class RedisServer:
                 except redis.RedisError:
                     time.sleep(0.05)
                 else:
+                    self._add_user()
                     return
         raise RuntimeError("the Redis server did not start")
+
+    def _add_user(self) -> None:
+        if "--sentinel" in self._command:
+            return  # the hub logs in where the data is
+        (rules,) = (text for text in RULES.read_text().splitlines() if text.startswith("user hub"))
+        self.run("ACL", "SETUSER", "hub", *rules.split()[2:], f">{PASSWORD}")
 
     def kill(self) -> None:
         """End the server as a power failure would."""

@@ -30,7 +30,7 @@ FLOORS: dict[str, set[str]] = {
     "doctor": EDGE | {"app", "issuers_file"},
     "console": {"settings"},
     "commands": EDGE | {"api", "app", "console", "issuers_file"},
-    "auditing": {"console", "core"},
+    "auditing": {"console", "core", "store", "errors"},
     "inspection": EDGE | {"issuers_file", "console"},
     "cli": EDGE
     | {"api", "app", "auditing", "inspection", "issuers_file", "doctor", "console", "commands"},

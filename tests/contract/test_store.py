@@ -38,6 +38,7 @@ from hub.store.base import (
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 from tests.contract.listener import listening
+from tests.redis_server import as_hub
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
@@ -45,13 +46,13 @@ ADA = user_key("https://id.example", "ada")
 
 @pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    """Each store, empty, with room for five sessions a user."""
+    """Each store, empty, with room for five sessions a user; Redis as its shipped user may."""
     made: MemoryStore | RedisStore
     if request.param == "memory":
         made = MemoryStore(lifetime=LIFETIME, max_sessions=5)
     else:
         url = request.getfixturevalue(f"{request.param}_url")
-        made = RedisStore(url, lifetime=LIFETIME, max_sessions=5)
+        made = RedisStore(as_hub(url), lifetime=LIFETIME, max_sessions=5)
     async with made:
         yield made
 

@@ -1,9 +1,12 @@
-"""Under the user of ``deploy/redis-acl.conf`` the hub can do all that it does, and nothing else."""
+"""Under the user of ``deploy/redis-acl.conf`` the hub can do all that it does, and nothing else.
+
+The whole contract suite, too, runs as this user.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,24 +14,14 @@ import pytest
 import redis
 
 from hub.core.rate import Rate
-from hub.store.audit_stream import AuditStream
 from hub.store.base import Command
 from hub.store.durability import Durability
 from hub.store.redis import RedisStore
 from tests.contract import test_store as contract
 from tests.contract.listener import listening
-from tests.redis_server import RedisServer
+from tests.redis_server import PASSWORD, RULES, RedisServer, as_hub
 
-RULES = Path("deploy/redis-acl.conf")
-PASSWORD = "a-password-of-tests"
 LUA = Path("hub/store/lua")
-
-# The whole contract suite, with the fixture `store` of this module.
-globals().update({
-    name: found
-    for name, found in vars(contract).items()
-    if name.startswith("test_")
-})  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +43,7 @@ def url(guarded_redis: RedisServer) -> str:
     """The address of the empty Redis, with the user's name and password."""
     with guarded_redis.client() as client:
         client.flushall()
-    return f"redis://hub:{PASSWORD}@127.0.0.1:{guarded_redis.port}/0"
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[RedisStore]:
-    """The store under that user, as the contract suite wants it."""
-    async with RedisStore(url, lifetime=contract.LIFETIME, max_sessions=5) as made:
-        yield made
+    return as_hub(guarded_redis.url)
 
 
 async def test_all_options_of_the_store_are_allowed(url: str) -> None:
@@ -74,14 +60,6 @@ async def test_all_options_of_the_store_are_allowed(url: str) -> None:
             await store.end(Command(contract.logout(user=None)))
             await store.register(contract.visit("t"))
             await store.renew("lease")
-
-
-async def test_the_audit_log_can_be_copied(url: str) -> None:
-    """And its copy read, by the same user."""
-    stream = AuditStream(url)
-    await stream.append([b"one", b"two"])
-    assert [line async for line in stream.read()] == [b"one", b"two"]
-    await stream.close()
 
 
 def test_each_command_of_the_scripts_is_listed_and_no_other_of_its_kind() -> None:
