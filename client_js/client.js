@@ -15,11 +15,16 @@ import { siteData } from "./site-data.js";
 import { tabs } from "./tabs.js";
 import { onLogoutClick, readTag } from "./tag.js";
 
+/** What may be said in code or on the script tag. */
+const OPTIONS =
+  "url token keep loginUrl onLogout device storages clear profile hide logoutIn".split(" ");
 const PARTS = [offline, curtain, tabs, siteData, login];
 
 /** @param {Options} [options] @param {Parameters<typeof createCore>[2]} [linkFor] */
 function create(options, linkFor) {
   const hub = createCore(options, PARTS, linkFor);
+  for (const name in options)
+    if (!OPTIONS.includes(name)) console.warn(`logout-hub: no option: ${name}`);
   // Once: a client stops at its first.
   hub.on("error", ({ code, title, detail = title }) =>
     console.warn(`logout-hub: ${code}: ${detail} docs/troubleshooting.md`),

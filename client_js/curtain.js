@@ -6,7 +6,7 @@ import { isAnother } from "./present.js";
  *   made inert, and not the app */
 
 /** In milliseconds: how often the clock is looked at, and what an absence is. An object, as TIMING. */
-export const PACE = { tick: 2_000, absence: 10_000 };
+export const PACE = { tick: 2_000 };
 
 const MARK = "data-private";
 
@@ -26,7 +26,6 @@ function adoptSheet(selector) {
   if (known) return known;
   const sheet = Object.assign(new CSSStyleSheet(), { hides: selector, stilled: new Set() });
   sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
-  sheets.push(sheet);
   return sheet;
 }
 
@@ -77,7 +76,7 @@ export function curtain(core) {
     if (document.visibilityState !== "visible") return;
     const absence = Date.now() - seen;
     seen = Date.now();
-    if (absence > PACE.absence) back();
+    if (absence > 5 * PACE.tick) back();
     else otherwise?.();
   }
 

@@ -15,8 +15,6 @@ const LATELY = 30_000;
 
 /** @param {Core} core @returns {Part} */
 export function login({ options: { loginUrl }, session }) {
-  const { sid, emit, isClosed, isLeaving } = session;
-
   /** Whether the page of before was led away as well, just now. */
   function circles() {
     const last = sessionStorage[LED];
@@ -26,16 +24,16 @@ export function login({ options: { loginUrl }, session }) {
 
   return {
     async announced(notification) {
-      if (!loginUrl || isClosed()) return;
+      if (!loginUrl || session.isClosed()) return;
       // A page that was let in, or logs out by itself, is in no circle yet.
-      if (!sid() && !isLeaving() && circles())
-        return emit("error", { code: "login_required", title: "Led back" });
+      if (!session.sid() && !session.isLeaving() && circles())
+        return session.emit("error", { code: "login_required", title: "Led back" });
       const { reason, reauthenticate = reason !== "expired" } = notification;
       const address =
         typeof loginUrl === "function"
           ? await loginUrl({ ...notification, reauthenticate })
           : loginUrl;
-      if (address && !isClosed()) location.replace(address);
+      if (address && !session.isClosed()) location.replace(address);
     },
   };
 }

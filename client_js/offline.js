@@ -93,17 +93,15 @@ export function offline(core) {
 
   return {
     /** What is owed to the hub comes first: a session that was logged out is not used again. */
-    async holds() {
-      try {
-        await deliverAll();
-        attempt = 0;
-        return false;
-      } catch {
-        // What is owed is owed by an app, too, that closes a client as soon as that has ended.
-        if (!session.isClosed() || session.isOver()) timer.start(backoffDelay(attempt++), wake);
-        return true;
-      }
-    },
+    holds: () =>
+      deliverAll().then(
+        () => (attempt = 0),
+        () => {
+          // What is owed is owed by an app, too, that closes a client as soon as that has ended.
+          if (!session.isClosed() || session.isOver()) timer.start(backoffDelay(attempt++), wake);
+          return true;
+        },
+      ),
 
     /** Asked for twice, it is kept once. */
     async keep(key, command, why) {

@@ -1,6 +1,7 @@
 /** What only a page has: storages, cookies, a location, wake-ups; made up here, before the import. */
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 import {
   LOGOUT,
@@ -159,3 +160,21 @@ for (const [token, mode] of [
     assert.equal(hub.calls[0].headers.authorization, token && `Bearer ${token}`);
   });
 }
+
+test("an option that does not exist is said, and no other", async (t) => {
+  const types = await readFile(new URL("./session.js", import.meta.url), "utf8");
+  const typedef = types.slice(0, types.indexOf("@typedef {\"connecting\""));
+  const known = [...typedef.matchAll(/@property \{.*\} \[(\w+)\]/g)].map(([, name]) => name);
+  assert.ok(known.length >= 10);
+  const warn = t.mock.method(console, "warn", () => {});
+  const hub = await startHub(t);
+  const wrong = { logInUrl: "/login", onlogout() {} };
+  const options = { ...Object.fromEntries(known.map((name) => [name, undefined])), ...wrong };
+  const client = createLogoutHub({ ...options, url: hub.url, token: "t" });
+  t.after(() => client.close());
+  await reaches(client, "connected");
+  assert.deepEqual(
+    warn.mock.calls.map(({ arguments: [text] }) => text),
+    Object.keys(wrong).map((name) => `logout-hub: no option: ${name}`),
+  );
+});

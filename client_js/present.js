@@ -23,7 +23,7 @@ export async function askPresent(core) {
  * the next one is of another session, and says no more than whose it is. @param {Core} core */
 export async function isAnother(core) {
   const { sid, user } = core.session;
-  if (sid() === undefined) return false;
+  if (!sid()) return false;
   const { now } = (await within(TIMING.hook, () => askPresent(core)).catch(() => {})) ?? {};
   return now && now.sid !== sid() && !(now.per_token && now.user === user());
 }

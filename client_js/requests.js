@@ -8,7 +8,7 @@ import { shared, TIMING } from "./tasks.js";
 
 /** @param {any} [problem] what the hub said, if it was the hub */
 export const failure = (problem) =>
-  Object.assign(new Error(problem?.title ?? "The hub cannot be reached"), {
+  Object.assign(Error(problem?.title ?? "The hub cannot be reached"), {
     code: problem?.code ?? "unavailable",
     problem,
   });

@@ -25,7 +25,7 @@ function clearCookies(isKept) {
         document.cookie = `${name}=; max-age=0; path=${path}; ${host}${protocol === "https:" ? "; secure" : ""}`;
     }
   }
-  if (found().length) throw Error("cookies are left");
+  if (found().length) throw Error("cookies");
 }
 
 /** A database that another tab has open goes when that tab lets go of it.

@@ -6,21 +6,21 @@ import { isAnother } from "./present.js";
 /** A tab of another session does not listen, so that a late message undoes no fresh login.
  * @param {Core} core @returns {Part} */
 export function tabs(core) {
-  const { sid, finish, isClosed } = core.session;
-  const channel = globalThis.BroadcastChannel && new BroadcastChannel("logout-hub");
+  const { session } = core;
+  if (!globalThis.BroadcastChannel) return {};
+  const channel = new BroadcastChannel("logout-hub");
   let beside = false;
-  if (channel)
-    channel.onmessage = ({ data }) => {
-      if (data?.login && data.login !== sid()) beside = true;
-      if (sid() && data?.sid === sid()) void finish(toNotification(data.notification));
-    };
+  channel.onmessage = ({ data }) => {
+    if (data?.login && data.login !== session.sid()) beside = true;
+    if (session.sid() && data?.sid === session.sid()) void session.finish(toNotification(data.notification));
+  };
   return {
-    accepted: (isNew) => isNew && channel?.postMessage({ login: sid() }),
+    accepted: (isNew) => isNew && channel.postMessage({ login: session.sid() }),
     isTaken: () => beside && !core.options.storages && isAnother(core),
     ended(notification, taken) {
-      if (!taken && !isClosed()) channel?.postMessage({ sid: sid(), notification });
-      channel?.close();
+      if (!taken && !session.isClosed()) channel.postMessage({ sid: session.sid(), notification });
+      channel.close();
     },
-    closed: () => channel?.close(),
+    closed: () => channel.close(),
   };
 }

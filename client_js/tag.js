@@ -8,25 +8,25 @@ async function fetchToken(address) {
   // A server that sends strangers to its login page says the same as one that refuses.
   if (answer.redirected || answer.status === 401 || answer.status === 403) return undefined;
   if (answer.ok) return (await answer.text()).trim();
-  throw new Error(`${address}: ${answer.status}`);
+  throw Error(`${address}: ${answer.status}`);
 }
 
 /** @param {string} module the address of the module that the tag loads
  * @returns {Options & {logoutIn?: string} | undefined} undefined when no tag of the page asks for a client */
 export function readTag(module) {
   /** @type {Iterable<HTMLScriptElement>} */
-  const tags = globalThis.document?.querySelectorAll("script[src]") ?? [];
+  const tags = globalThis.document?.querySelectorAll("script") ?? [];
   const tag = [...tags].find(({ src }) => src === module);
   if (!tag) return undefined;
   const { url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub } = tag.dataset;
   const told = [url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub];
-  if (told.every((value) => value === undefined)) return undefined;
+  if (!told.some((value) => value != null)) return undefined;
   return {
     url: url || new URL(module).origin,
     loginUrl,
     hide,
     logoutIn,
-    keep: keep?.split(/\s+/).filter(Boolean),
+    keep: keep?.match(/\S+/g) ?? [],
     token: tokenUrl === undefined ? undefined : () => fetchToken(tokenUrl),
   };
 }
@@ -37,9 +37,11 @@ export function readTag(module) {
  *   what the buttons have to be in, where people may write buttons too */
 export function onLogoutClick(logout, within = "*") {
   document.addEventListener("click", (event) => {
-    const button = /** @type {Element} */ (event.target).closest("button[data-logout]");
+    const button = /** @type {HTMLButtonElement | null} */ (
+      /** @type {Element} */ (event.target).closest("button[data-logout]")
+    );
     if (!button?.closest(within)) return;
     event.preventDefault();
-    void safely(() => logout({ scope: button.getAttribute("data-logout") || "all" }));
+    void safely(() => logout({ scope: button.dataset.logout || "all" }));
   });
 }

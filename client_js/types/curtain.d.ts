@@ -8,7 +8,6 @@ export type Sheet = CSSStyleSheet & {
 /** In milliseconds: how often the clock is looked at, and what an absence is. An object, as TIMING. */
 export declare const PACE: {
     tick: number;
-    absence: number;
 };
 /** @param {Core} core @returns {Part} */
 export declare function curtain(core: Core): Part;
