@@ -163,7 +163,7 @@ for (const [token, mode] of [
 
 test("an option that does not exist is said, and no other", async (t) => {
   const types = await readFile(new URL("./session.js", import.meta.url), "utf8");
-  const typedef = types.slice(0, types.indexOf("@typedef {\"connecting\""));
+  const typedef = types.slice(0, types.indexOf('@typedef {"connecting"'));
   const known = [...typedef.matchAll(/@property \{.*\} \[(\w+)\]/g)].map(([, name]) => name);
   assert.ok(known.length >= 10);
   const warn = t.mock.method(console, "warn", () => {});

@@ -58,7 +58,7 @@ export function openSocket(origin, auth, on) {
       on.accepted(session, user, expires_in);
     },
     42: ([name, data], id) => on.event(name, data, (answer) => id && send(`43${id}`, [answer])),
-    43: ([data], id) => asked[+(id)]?.(data),
+    43: ([data], id) => asked[+id]?.(data),
     44: ({ data, message }) => leave(message && toRefusal(data, message)),
   };
 

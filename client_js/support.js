@@ -9,8 +9,7 @@ Reflect.deleteProperty(globalThis, "BroadcastChannel");
 
 /** The client reports what the app's own code throws; what a test throws on purpose is no news. */
 const report = console.error;
-console.error = (error) =>
-  /^expected|^no answer|^cookies/.test(error?.message) || report(error);
+console.error = (error) => /^expected|^no answer|^cookies/.test(error?.message) || report(error);
 
 /** A generous bound: it tells a hang from slowness, and asserts no speed. */
 const PATIENCE_MS = 20_000;

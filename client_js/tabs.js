@@ -12,7 +12,8 @@ export function tabs(core) {
   let beside = false;
   channel.onmessage = ({ data }) => {
     if (data?.login && data.login !== session.sid()) beside = true;
-    if (session.sid() && data?.sid === session.sid()) void session.finish(toNotification(data.notification));
+    if (session.sid() && data?.sid === session.sid())
+      void session.finish(toNotification(data.notification));
   };
   return {
     accepted: (isNew) => isNew && channel.postMessage({ login: session.sid() }),

@@ -7,7 +7,7 @@ import { createDialog } from "./dialog.js";
 import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
-import { createRow } from "./session-row.js";
+import { createRow, tellOrigin } from "./session-row.js";
 import { isPassing, nameAll, nameOf, say, tellEnd, tellError, tellReceipt } from "./speech.js";
 
 const REFRESH_MS = 5_000;
@@ -267,9 +267,13 @@ export class SessionList extends HubElement {
       write(this.#dialog.title, say(words, "confirmOthers"));
       write(this.#hint, say(words, "othersHint", { names }));
     } else {
-      const { device, current } = subject.session;
-      write(this.#dialog.title, say(words, "confirmOne", { name: nameOf(words, device) }));
-      write(this.#hint, say(words, current ? "confirmOwnHint" : "confirmOneHint"));
+      const { session } = subject;
+      const name = nameOf(words, session.device);
+      const hint = say(words, session.current ? "confirmOwnHint" : "confirmOneHint");
+      const [, twin] = this.#shown().filter(({ device }) => nameOf(words, device) === name);
+      if (twin) hint.unshift(...tellOrigin(words, session), ". ");
+      write(this.#dialog.title, say(words, "confirmOne", { name }));
+      write(this.#hint, hint);
     }
     write(this.#confirm, say(words, subject === "others" ? "endOthers" : "logOut"));
   }

@@ -15,6 +15,14 @@ function makeTime({ lang }, seconds) {
   return make("time", attributes, ago(lang, seconds, Date.now() / 1000));
 }
 
+/** @param {Words} words @param {ListedSession} session @returns {(Node | string)[]} when its login
+ * began and from where, by which devices of one name are told apart */
+export const tellOrigin = (words, { created_at, ip }) => [
+  ...say(words, "since", { time: makeTime(words, created_at) }),
+  " ",
+  make("bdi", {}, ip),
+];
+
 /** @param {ListedSession} first @param {number} number one that no other row has
  * @param {(row: Row) => unknown} end */
 export function createRow(first, number, end) {
@@ -24,9 +32,7 @@ export function createRow(first, number, end) {
   const standing = make("span");
   const dot = make("span", { class: "dot", part: "dot", "aria-hidden": "true" });
   const state = make("p", { class: "state", part: "state" }, dot, standing);
-  const since = make("span");
-  const ip = make("bdi");
-  const details = make("p", { class: "details", part: "details" }, since, " ", ip);
+  const details = make("p", { class: "details", part: "details" });
   const about = make("div", { id: `about-${number}` }, state, details);
   const button = makeButton("end", () => end(row));
   button.id = `end-${number}`;
@@ -41,7 +47,7 @@ export function createRow(first, number, end) {
 
     /** @param {Words} words @param {ListedSession} session */
     update(words, session) {
-      const { online, current, last_seen_at, created_at } = session;
+      const { online, current, last_seen_at } = session;
       row.session = session;
       element.className = `session${online ? " online" : ""}`;
       element.part.value = `session${current ? " current" : ""}${online ? " online" : ""}`;
@@ -50,8 +56,7 @@ export function createRow(first, number, end) {
       badge.hidden = !current;
       const seen = () => say(words, "lastSeen", { time: makeTime(words, last_seen_at) });
       write(standing, online ? say(words, "online") : seen());
-      write(since, say(words, "since", { time: makeTime(words, created_at) }));
-      write(ip, [session.ip]);
+      write(details, tellOrigin(words, session));
       write(button, say(words, "logOut"));
     },
   };

@@ -31,13 +31,21 @@ export function nameOf({ texts }, device) {
   );
 }
 
-/** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them */
+/** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them; those of
+ * one name are counted */
 export function nameAll(words, devices) {
-  const shown = devices.length > NAMES_SHOWN ? NAMES_SHOWN - 1 : NAMES_SHOWN;
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const name of devices.map((device) => nameOf(words, device)))
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  const shown = [...counts].slice(0, NAMES_SHOWN - Number(counts.size > NAMES_SHOWN));
   /** @type {Speech} */
-  const names = devices.slice(0, shown).map((name) => make("bdi", {}, nameOf(words, name)));
-  const count = devices.length - shown;
-  if (count > 0) names.push(make("span", {}, ...say(words, "more", { count })));
+  const names = shown.map(([name, times]) =>
+    make("bdi", {}, times > 1 ? `${times} × ${name}` : name),
+  );
+  let count = devices.length;
+  for (const [, times] of shown) count -= times;
+  if (count) names.push(make("span", {}, ...say(words, "more", { count })));
   return new Intl.ListFormat(words.lang)
     .formatToParts(names.map((_, index) => String(index)))
     .map(({ type, value }) => (type === "element" ? names[Number(value)] : value));

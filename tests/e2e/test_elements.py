@@ -181,9 +181,11 @@ async def desk(
 
 
 @contextlib.asynccontextmanager
-async def device(hub: Replica, name: str, user: str = "ada") -> AsyncIterator[PythonClient]:
+async def device(
+    hub: Replica, name: str, sid: str | None = None, user: str = "ada"
+) -> AsyncIterator[PythonClient]:
     """Log another device in."""
-    key = token(user, name)
+    key = token(user, sid or name)
     async with python_client(hub, key, auth={"token": key, "device": name}) as person:
         await person.diary.wait("connect")
         yield person
@@ -283,6 +285,22 @@ async def test_one_device_is_ended_from_the_list(browser: Browser, hub: Replica)
         )
         await expect(ada.rows).to_have_count(2)
         await expect(ada.end("Tablet")).to_be_focused()
+
+
+async def test_devices_of_one_name_are_told_apart(browser: Browser, hub: Replica) -> None:
+    """A question about one of them says since when and from where; of several it says how many."""
+    async with device(hub, "Phone", "one"), device(hub, "Phone", "two"), desk(browser, hub) as ada:
+        await expect(ada.end("Phone")).to_have_count(2)
+        await ada.end("Phone").first.click()
+        await expect(ada.dialog).to_have_accessible_name("Log out Phone?")
+        await expect(ada.dialog).to_contain_text(
+            re.compile(r"Logged in .* 127\.0\.0\.1\. The session")
+        )
+        await ada.press("Escape")
+        await ada.list.get_by_role("button", name="Log out all other devices").click()
+        await expect(ada.dialog).to_contain_text("The sessions on 2 × Phone will end.")
+        await ada.dialog.get_by_role("button", name="Log out all other devices").click()
+        await expect(ada.list).to_contain_text("Confirmed and cleared: 2 × Phone")
 
 
 async def test_all_others_are_ended_from_the_list(browser: Browser, hub: Replica) -> None:

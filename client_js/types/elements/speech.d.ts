@@ -7,7 +7,8 @@ export type Speech = (Node | string)[];
 export declare function say({ lang, texts }: Words, key: string, values?: Record<string, Node | Speech | string | number>): Speech;
 /** @param {Words} words @param {string} device @returns {string} its name, in their language */
 export declare function nameOf({ texts }: Words, device: string): string;
-/** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them */
+/** @param {Words} words @param {string[]} devices @returns {Speech} not too many of them; those of
+ * one name are counted */
 export declare function nameAll(words: Words, devices: string[]): Speech;
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
  * @param {boolean} isOver whether that one has ended
