@@ -72,6 +72,17 @@ async def test_whose_session_is_over_is_told_why(hub: Replica) -> None:
     assert (answer.status, answer.headers["Location"]) == (303, "/signed-out?reason=expired")
 
 
+@pytest.mark.parametrize("lang", ["de", "DE-ch"])
+async def test_whose_session_is_over_is_told_in_his_language(hub: Replica, lang: str) -> None:
+    """The language that was asked for goes along to the page that explains the end."""
+    mine = token("ada", "s1")
+    assert (await hub.call("POST", "/logout", mine)).status == 200
+    answer = await hub.call("GET", f"/devices?lang={lang}", cookies={COOKIE: mine})
+    assert answer.status == 303
+    page = await hub.call("GET", answer.headers["Location"])
+    assert '<html lang="de"' in page.body
+
+
 async def test_a_store_that_is_down_is_no_logout(own_redis: RedisServer) -> None:
     """When the store cannot be asked, the page says so with 503 and shows no list."""
     async with running(settings(**BY_COOKIE, redis_url=own_redis.url)) as hub:

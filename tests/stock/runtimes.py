@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -57,6 +58,10 @@ class Runtime:
                 said = json.loads(line)
                 entry = (said["what"], said.get("value"))
                 self._named[said["client"]].diary.append(entry)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._process.send_signal(number)
 
     def write(self, line: str) -> None:
         """Give the process a line."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import signal
 from collections import Counter
 from typing import Any
 
@@ -35,6 +36,7 @@ QUIET = 10.0
 """Seconds for which a client that was refused for good is watched."""
 
 MOST_OPENED = 2
+NOTICE_GRACE = 1.0
 
 JAVASCRIPT = {
     "js-4.8": "socket.io-client",
@@ -52,6 +54,9 @@ MSGPACK = "socket.io-msgpack-parser"
 TRANSPORTS = {"default": None, "polling": ["polling"], "websocket": ["websocket"]}
 EXPECTED = {"refused": (1, 0, 0), "told": (0, 1, 1), "own": (0, 1, 1), "stays": (0, 0, 3)}
 """By fate, how often a client is refused, told of a logout, and connected."""
+
+AWAY = "away"
+"""The fate of a client that sleeps while it is logged out, and for longer than the hub waits."""
 
 
 class Hub:
@@ -106,7 +111,7 @@ def made(versions: dict[str, str]) -> list[Client]:
         Client(f"{version}/{over}/{fate}", module, token(f"{version}-{over}-{fate}"), transports)
         for version, module in versions.items()
         for over, transports in TRANSPORTS.items()
-        for fate in EXPECTED
+        for fate in (*EXPECTED, AWAY)
     ]
 
 
@@ -142,7 +147,8 @@ async def before_the_deploy(
     """Refuse, log out and cut, each client as is its fate."""
     told, own, stays = of(clients, "told"), of(clients, "own"), of(clients, "stays")
     await all_have(of(clients, "refused"), "refused")
-    await all_have([*told, *own, *stays], "connected")
+    away = of(clients, AWAY)
+    await all_have([*told, *own, *stays, *away], "connected")
     for client in told:
         await log_out(hub, client)
     for runtime in runtimes:
@@ -153,13 +159,30 @@ async def before_the_deploy(
     await all_have([*told, *own], "disconnected")
     seen.cut("stays")
     await all_have(stays, "connected", 2)
+    await sleep_through_a_logout(hub, runtimes, away)
+
+
+async def sleep_through_a_logout(
+    hub: Replica, runtimes: list[Runtime], clients: list[Client]
+) -> None:
+    """Log clients out while their machines sleep, until the hub has given them up; wake them."""
+    for runtime in runtimes:
+        runtime.signal(signal.SIGSTOP)
+    for client in clients:
+        await log_out(hub, client)
+    await asyncio.sleep(2 * NOTICE_GRACE)
+    for runtime in runtimes:
+        runtime.signal(signal.SIGCONT)
+    with contextlib.suppress(AssertionError):
+        await eventually(lambda: all(c.all("told") or c.all("refused") for c in clients), PATIENCE)
 
 
 async def live_through(commands: list[tuple[list[str], list[Client]]], seen: Hub) -> None:
     """Let each client meet its fate: two hubs, one after the other, on the same port."""
     port, clients = free_port(), [client for _, some in commands for client in some]
     async with contextlib.AsyncExitStack() as stack:
-        async with running(settings(port=port)) as hub:
+        given = settings(port=port, notice_grace=NOTICE_GRACE)
+        async with running(given) as hub:
             for client in of(clients, "refused"):
                 await log_out(hub, client)
             runtimes = [
@@ -205,6 +228,24 @@ def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over
         story = f"{client.name} opened {opened}: {client.diary}"
         assert (said["refused"], said["told"], said["connected"]) == expected, story
         assert fate == "stays" or opened <= MOST_OPENED, story
+
+
+@pytest.mark.parametrize("over", TRANSPORTS)
+@pytest.mark.parametrize("version", [*JAVASCRIPT, *PYTHON, *JAVA])
+def test_a_stock_client_that_slept_through_its_logout(
+    lived: tuple[dict[str, Client], Hub], version: str, over: str
+) -> None:
+    """It learns of it when it wakes, by what waited for it or by a refusal, and stays away."""
+    clients, seen = lived
+    client = clients.get(f"{version}/{over}/{AWAY}")
+    if client is None:
+        pytest.skip("its runtime is missing")
+    said = Counter(what for what, _ in client.diary)
+    opened = seen.opened[client.name]
+    story = f"{client.name} opened {opened}: {client.diary}"
+    assert (said["told"] or said["refused"], said["connected"]) == (1, 1), story
+    assert max(said["told"], said["refused"]) == 1, story
+    assert opened <= MOST_OPENED, story
 
 
 @pytest.mark.parametrize("version", JAVASCRIPT)
