@@ -117,7 +117,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     authority = Authority(store, issuers)
     completions = Completions(store)
     audit = _open_audit(settings, metrics)
-    logouts = Logouts(store, metrics, completions, audit)
+    logouts = Logouts(store, metrics, completions, audit, refusals)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
     connections = Connections()

@@ -12,6 +12,7 @@ import structlog
 
 from hub.access.audit import Audit
 from hub.access.completion import Completions
+from hub.access.limits import Refusals
 from hub.access.requests import new_id
 from hub.core.model import Identity, Logout, Outcome, Reason, Receipt, Scope, State, UserKey
 from hub.core.receipt import count_states
@@ -40,11 +41,13 @@ class Logouts:
         metrics: Metrics,
         completions: Completions | None = None,
         audit: Audit | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._completions = completions
         self._audit = audit
+        self._refusals = refusals or Refusals(metrics)
 
     async def write(self, command: Command, by: str, address: str | None = None) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does.
@@ -55,7 +58,7 @@ class Logouts:
         try:
             receipt = await self._store.end(command)
         except RateLimited:
-            self._metrics.limited.labels("logouts").inc()
+            self._refusals.note("logouts", command.logout.user or by)
             raise
         if receipt.repeated:
             return receipt

@@ -275,7 +275,10 @@ class Sockets:
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(RefreshRequest, data)
-        fresh = await self._authority.identify(request.token)
+        try:
+            fresh = await self._authority.identify(request.token)
+        except Unauthorized as error:
+            raise self._count_refusal(connection.sid, error) from None
         # One after the other: each goes on from the session that the one before moved to.
         async with connection.refreshing:
             caller = await self._go_on(connection, fresh)

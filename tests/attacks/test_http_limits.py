@@ -7,11 +7,14 @@ administrator as many answers as theirs; a good token is never limited by its ad
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
+from pathlib import Path
 
 from hub.access.limits import HOLD
 from hub.core.rate import Rate
+from tests.realtime.raw import raw_socket
 from tests.site import ADMIN, Replica, running, settings, token
 
 FEW = Rate(per_second=0.01, burst=5)
@@ -58,6 +61,26 @@ async def test_a_proxy_asks_for_everybody_from_one_address() -> None:
         assert await answers(hub, 20, "/verify", None) == {401: 20}
         assert await answers(hub, 20, "/verify", token("ada")[:-4] + "AAAA") == {401: 20}
         assert await answers(hub, 5, "/session", None) == {401: 5}
+
+
+async def test_an_accepted_socket_is_no_place_to_guess(tmp_path: Path) -> None:
+    """Tokens that `refresh` is refused with count as guesses, and stand in the audit log."""
+    file = tmp_path / "audit.log"
+    forged = token("ada", "s1")[:-4] + "AAAA"
+    given = settings(limit_refused=FEW, limit_events=None, audit_file=str(file))
+    async with running(given) as hub, raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        codes = Counter[str]()
+        for _ in range(10):
+            await raw.send("421" + json.dumps(["refresh", {"token": forged}]))
+            answer = str(await raw.receive())
+            codes[json.loads(answer[3:])[0]["error"]["code"]] += 1
+        assert codes == {"token_invalid": 5, "rate_limited": 5}
+        assert await answers(hub, 1, "/session", forged) == {429: 1}
+        assert await answers(hub, 1, "/session", token("ada", "s1")) == {200: 1}
+    noted = [json.loads(line) for line in file.read_bytes().splitlines()]
+    (refused,) = [one["facts"] for one in noted if one["event"] == "refused"]
+    assert refused == {"code": "token_invalid", "address": "127.0.0.1", "count": 11}
 
 
 async def test_tokens_that_were_good_once_are_no_guesses() -> None:
