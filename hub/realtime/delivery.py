@@ -245,17 +245,18 @@ class _Round:
         self._metrics.acknowledged_seconds.observe(self._age())
         if len(self._acknowledged) == len(self._told) + len(self._outcomes):
             self._metrics.last_acknowledged_seconds.observe(self._age())
-        if connection.busy:
-            next(iter(connection.busy)).add_done_callback(lambda task: self._release(connection))
-        else:
-            self._release(connection)
+        self._release(connection)
 
     def _on_gone(self, connection: Connection) -> None:
         # Told, and left without a word.
         self._finish(connection, State.NOTIFIED)
 
     def _release(self, connection: Connection) -> None:
-        self._finish(connection, State.ACKNOWLEDGED)
+        """Cut a socket that has acknowledged, once all that it asked for before is answered."""
+        if connection.busy:
+            next(iter(connection.busy)).add_done_callback(lambda task: self._release(connection))
+        else:
+            self._finish(connection, State.ACKNOWLEDGED)
 
     def _finish(self, connection: Connection, state: State) -> None:
         if connection.sid in self._acknowledged:

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from hub.api.parts import PARTS
-from hub.core.model import Standing
+from hub.core.model import Receipt, Standing
 from hub.realtime.parting import MOMENT
-from hub.store.base import Visit
+from hub.store.base import Command, Visit
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
 from tests.e2e.people import python_client
@@ -505,6 +505,43 @@ async def test_a_refresh_extends_the_life_of_a_socket(hub: Replica) -> None:
         await asyncio.sleep(0.8)
         await raw.send('422["logout",{"scope":"others"}]')
         assert '"ok":true' in str(await raw.receive())
+
+
+async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -> None:
+    """An acknowledgement cuts a socket only when its logout is answered, too, not its refresh."""
+    store = store_of(hub)
+    end, register = store.end, store.register
+
+    async def end_late(command: Command) -> Receipt:
+        receipt = await end(command)
+        await asyncio.sleep(0.3)
+        return receipt
+
+    async def register_late(visit: Visit) -> Standing:
+        standing = await register(visit)
+        await asyncio.sleep(0.1)
+        return standing
+
+    async def log_out(user: str) -> list[str]:
+        async with raw_socket(hub) as raw:
+            await raw.connect(token(user, "s1"))
+            await raw.send('421["logout",{"scope":"session"}]')
+            await raw.send("422" + json.dumps(["refresh", {"token": token(user, "s1")}]))
+            frames = []
+            while (frame := await raw.receive()) is not None:
+                frames.append(frame)
+                if "logoutNotification" in frame:
+                    await raw.send(f'43{frame[2:].partition("[")[0]}[{{"cleared":true}}]')
+            return frames
+
+    store.end = end_late  # type: ignore[method-assign]
+    store.register = register_late  # type: ignore[method-assign]
+    # Which of the two is waited for first is a matter of chance, so there are several.
+    for frames in await asyncio.gather(*(log_out(f"user-{number}") for number in range(12))):
+        answered = [frame for frame in frames if frame.startswith("431")]
+        assert len(answered) == 1, frames
+        assert '"ok":true' in answered[0]
+        assert frames[-1] == "41"
 
 
 async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
