@@ -20,6 +20,7 @@ from hub import commands
 from hub import doctor as doctor_module
 from hub.access.administrators import make_credential
 from hub.access.minting import mint_token
+from hub.api.connection import allow_many_files
 from hub.api.openapi import hub_version
 from hub.api.parts import PARTS
 from hub.app import RELOADS, create_app
@@ -134,6 +135,7 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app)
+    allow_many_files()
     async with serve_app(app, settings.host, settings.port) as port:
         _calm_the_collector()
         where = address(settings.host, port)

@@ -9,6 +9,9 @@ upon what it could not parse. What this reaches for inside aiohttp is held by
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,6 +21,9 @@ from aiohttp.web_server import Server
 
 from hub.api.problem import problem
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
+
+if sys.platform != "win32":
+    import resource
 
 SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
@@ -165,15 +171,35 @@ class Listener(Server):
     """What makes a `Connection` of each that is accepted, and ends those that take too long.
 
     ``read_seconds`` is for the headers of a request, ``write_seconds`` for a client to read more of
-    what it was sent.
+    what it was sent. With ``most`` connections, sockets not counted, those that wait for a request
+    give way: a client may keep one for the next request, but nobody may keep all that there are.
     """
 
     read_seconds = 10.0
     write_seconds = 10.0
+    most = 5_000
+
+    _room = 0
+    """So many more are accepted before another look at who could give way."""
 
     def __call__(self) -> Connection:
         """Return the protocol of a connection that was accepted."""
+        if self._room:
+            self._room -= 1
+        elif len(self._connections) >= self.most:
+            self._room = self.most // 10
+            self._make_room(self._room)
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def _make_room(self, count: int) -> None:
+        """Close so many connections that wait for a request, the oldest ones."""
+        waiting = (
+            transport
+            for connection, transport in list(self._connections.items())
+            if isinstance(connection, Connection) and connection.is_idle
+        )
+        for transport in itertools.islice(waiting, count):
+            transport.close()
 
     def sweep(self) -> None:
         """End the connections that have taken too long."""
@@ -234,6 +260,7 @@ class Runner(web.AppRunner):
             **made._kwargs,
         )
         listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
+        listener.most = min(listener.most, most_files() // 4)
         self._sweeping = asyncio.create_task(_sweep_on(listener))
         return listener
 
@@ -241,6 +268,22 @@ class Runner(web.AppRunner):
         self._sweeping.cancel()
         await asyncio.gather(self._sweeping, return_exceptions=True)
         await super()._cleanup_server()
+
+
+def most_files() -> int:
+    """Return how many files, connections included, this process may have open."""
+    if sys.platform == "win32":
+        return 8192
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def allow_many_files() -> None:
+    """Let this process have as many files open as its limits let it ask for."""
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):  # macOS takes no infinity
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _sweep_on(listener: Listener) -> None:
