@@ -38,6 +38,7 @@ from hub.console import (
 from hub.core.rights import Right, check_name
 from hub.inspection.command import inspect
 from hub.log import configure_logs
+from hub.probing.command import probe
 from hub.settings import Settings, SettingsError, load_settings
 
 reloading: set[asyncio.Future[None]] = set()
@@ -59,6 +60,7 @@ main.add_command(commands.receipt)
 main.add_command(commands.sessions)
 main.add_command(commands.watch)
 main.add_command(inspect)
+main.add_command(probe)
 main.add_command(audit)
 
 

@@ -32,7 +32,7 @@ from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["serve", "token", "logout", "sessions", "watch", "inspect", "doctor"]
+COMMANDS = ["serve", "token", "logout", "sessions", "watch", "inspect", "doctor", "probe"]
 KEYED = {"HUB_JWT_SECRET": SECRET}
 
 

@@ -31,9 +31,20 @@ FLOORS: dict[str, set[str]] = {
     "console": {"settings"},
     "commands": EDGE | {"api", "app", "console", "issuers_file"},
     "auditing": {"console", "core", "store", "errors"},
+    "probing": EDGE | {"console"},
     "inspection": EDGE | {"issuers_file", "console"},
     "cli": EDGE
-    | {"api", "app", "auditing", "inspection", "issuers_file", "doctor", "console", "commands"},
+    | {
+        "api",
+        "app",
+        "auditing",
+        "inspection",
+        "probing",
+        "issuers_file",
+        "doctor",
+        "console",
+        "commands",
+    },
     "__main__": {"cli"},
     "__init__": EDGE | {"guard"},
 }

@@ -1,0 +1,1 @@
+"""Trying a running hub from outside, as stock clients meet it."""
