@@ -16,7 +16,10 @@ OUTSIDE = "tests/e2e"
 """Tests of what people see, in browsers and stock clients."""
 
 ENOUGH_CORES = 2
-"""With fewer, the lanes would disturb each other; most of their time is waiting."""
+"""With fewer, the lanes would disturb each other."""
+
+WORKERS = {"hub": "3", "outside": "2"}
+"""Processes that take the files of a lane one by one: most of the time a test waits."""
 
 JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
 
@@ -48,14 +51,20 @@ def suites(folder: Path) -> tuple[tuple[Suite, ...], ...]:
         f"--test-reporter-destination={folder / 'javascript.xml'}",
     ]
     node = ["node", "--test", "--test-concurrency=3", *reporters, *JS_TESTS]
-    pytest = [sys.executable, "-m", "pytest", "--quiet", *sys.argv[1:]]
-    rest, outside = folder / "rest.xml", folder / "outside.xml"
     return (
         (
-            Suite("the hub", rest, [*pytest, f"--junitxml={rest}", f"--ignore={OUTSIDE}"]),
+            pytest("the hub", folder / "rest.xml", WORKERS["hub"], f"--ignore={OUTSIDE}"),
             Suite("JavaScript", folder / "javascript.xml", node),
         ),
-        (Suite("from outside", outside, [*pytest, f"--junitxml={outside}", OUTSIDE]),),
+        (pytest("from outside", folder / "outside.xml", WORKERS["outside"], OUTSIDE),),
+    )
+
+
+def pytest(name: str, report: Path, workers: str, *what: str) -> Suite:
+    """Return a suite of pytest's; what is given to this script goes to all of them."""
+    shared = ["--quiet", "--numprocesses", workers, "--dist=loadfile", *sys.argv[1:]]
+    return Suite(
+        name, report, [sys.executable, "-m", "pytest", *shared, f"--junitxml={report}", *what]
     )
 
 

