@@ -14,7 +14,7 @@ async function loadByTag(dataset, src) {
   count += 1;
   const address = new URL(`./client.js?${count}`, import.meta.url).href;
   const { document } = openPage();
-  document.elements[script] = [
+  document.elements.script = [
     { src: "https://app.test/other.js", dataset: { logoutHub: "" } },
     { src: src ?? address, dataset },
   ];
