@@ -26,7 +26,7 @@ async function loadByTag(dataset, src) {
  * @param {{tag?: string, place?: string}} [control] the element, and a selector that it is within */
 function click(document, scope, { tag = "button", place = "" } = {}) {
   const button = {
-    getAttribute: () => scope,
+    dataset: { logout: scope },
     closest: (/** @type {string} */ selector) => selector === "*" || selector === place,
   };
   const event = new Event("click", { cancelable: true });

@@ -460,7 +460,7 @@ def test_secrets_do_not_show(env: pytest.MonkeyPatch) -> None:
         {"HUB_REDIS_URL": "redis+cluster://:sesame-redis@127.0.0.1/sesame"},
         {"HUB_COOKIE_NAME": "__Host-s", "HUB_COOKIE_DOMAIN": "x"},
     ],
-    ids=str,
+    ids=lambda broken: ",".join(broken),
 )
 def test_no_refusal_tells_a_secret(env: pytest.MonkeyPatch, broken: dict[str, str]) -> None:
     """Whatever is wrong, the line and the error behind it are fit for a public log."""
