@@ -174,7 +174,13 @@ async def sleep_through_a_logout(
     for runtime in runtimes:
         runtime.signal(signal.SIGCONT)
     with contextlib.suppress(AssertionError):
-        await eventually(lambda: all(c.all("told") or c.all("refused") for c in clients), PATIENCE)
+        await eventually(lambda: all(map(has_settled, clients)), PATIENCE)
+
+
+def has_settled(client: Client) -> bool:
+    """Tell whether a client that was logged out has no more reason to come back."""
+    reasons = [value["reason"] for value in client.all("disconnected")]
+    return bool(client.all("refused")) or any("server disconnect" in reason for reason in reasons)
 
 
 async def live_through(commands: list[tuple[list[str], list[Client]]], seen: Hub) -> None:
@@ -245,7 +251,8 @@ def test_a_stock_client_that_slept_through_its_logout(
     story = f"{client.name} opened {opened}: {client.diary}"
     assert (said["told"] or said["refused"], said["connected"]) == (1, 1), story
     assert max(said["told"], said["refused"]) == 1, story
-    assert opened <= MOST_OPENED, story
+    # The first of them was opened before it slept.
+    assert opened <= 1 + MOST_OPENED, story
 
 
 @pytest.mark.parametrize("version", JAVASCRIPT)

@@ -45,6 +45,7 @@ async def end(store: RedisStore, key: str | None = None) -> str:
 
 async def test_a_logout_waits_for_the_disk(own_redis: RedisServer) -> None:
     """What was answered is there when the server comes back, though it fsyncs once a second."""
+    own_redis.run("CONFIG", "SET", "appendfsync", "everysec")
     async with RedisStore(own_redis.url, lifetime=LIFETIME, durability=DISK) as store:
         ids = await asyncio.gather(*(end(store) for _ in range(20)))
     assert len(set(ids)) == 20
