@@ -222,7 +222,9 @@ def test_every_command_and_option_is_documented() -> None:
         "--" + n.removeprefix("HUB_").lower().replace("_", "-") for n, *_ in describe_settings()
     }
     for name, command in main.commands.items():
-        options = {p.opts[0] for p in command.params if isinstance(p, click.Option)}
+        below = command.commands.values() if isinstance(command, click.Group) else ()
+        parameters = [p for each in (command, *below) for p in each.params]
+        options = {p.opts[0] for p in parameters if isinstance(p, click.Option)}
         if name == "serve":
             assert settings <= options
             options -= settings
