@@ -68,6 +68,11 @@ class Hub:
         self.polls: dict[str, web.Request] = {}
         self.server: EngineServer | None = None
 
+    def holds(self, fate: str) -> bool:
+        """Tell whether any client of a fate is connected."""
+        assert self.server is not None
+        return any(self.names[sid].endswith(fate) for sid in self.server.sockets)
+
     def cut(self, fate: str) -> None:
         """Cut the connection of each client of a fate, as a network does."""
         assert self.server is not None
@@ -159,11 +164,11 @@ async def before_the_deploy(
     await all_have([*told, *own], "disconnected")
     seen.cut("stays")
     await all_have(stays, "connected", 2)
-    await sleep_through_a_logout(hub, runtimes, away)
+    await sleep_through_a_logout(hub, runtimes, away, seen)
 
 
 async def sleep_through_a_logout(
-    hub: Replica, runtimes: list[Runtime], clients: list[Client]
+    hub: Replica, runtimes: list[Runtime], clients: list[Client], seen: Hub
 ) -> None:
     """Log clients out while their machines sleep, until the hub has given them up; wake them."""
     for runtime in runtimes:
@@ -175,6 +180,8 @@ async def sleep_through_a_logout(
         runtime.signal(signal.SIGCONT)
     with contextlib.suppress(AssertionError):
         await eventually(lambda: all(map(has_settled, clients)), PATIENCE)
+        # Who was refused is let go of a while later, and some clients know only then.
+        await eventually(lambda: not seen.holds(AWAY), PATIENCE)
 
 
 def has_settled(client: Client) -> bool:
