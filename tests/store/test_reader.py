@@ -20,7 +20,6 @@ from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
 from tests.faults.proxy import Proxy
-from tests.realtime.raw import eventually
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
