@@ -18,8 +18,9 @@ OUTSIDE = "tests/e2e"
 ENOUGH_CORES = 2
 """With fewer, the lanes would disturb each other."""
 
-WORKERS = {"hub": "3", "outside": "2"}
-"""Processes that take the files of a lane one by one: most of the time a test waits."""
+WORKERS = {"hub": "2", "outside": "0"}
+"""Processes that take the files of a lane one by one, or none beside pytest's own. More are no
+faster on two cores, and disturb each other."""
 
 JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
 
