@@ -84,12 +84,8 @@ def cluster_url(clustered_servers: Clustered) -> str:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis server that a test may kill.
-
-    It never waits for the disk: while it did, on a busy machine, what it has acknowledged would not
-    even be in the file yet, and a kill would take it.
-    """
-    server = RedisServer(tmp_path, "--appendfsync", "no")
+    """A Redis server that a test may kill."""
+    server = RedisServer(tmp_path)
     server.start()
     yield server
     server.kill()

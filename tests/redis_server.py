@@ -54,14 +54,18 @@ def as_hub(url: str) -> str:
 
 
 class RedisServer:
-    """A Redis server of its own, on a free port."""
+    """A Redis server of its own, on a free port.
+
+    It never waits for the disk, which is slow when many tests run: then it would not answer for
+    seconds, and what it had acknowledged would not be in its file yet when it is killed.
+    """
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.folder = folder
         self.place = f"127.0.0.1:{self.port}"
-        self._command = [*command(self.port, folder), *options]
+        self._command = [*command(self.port, folder), "--appendfsync", "no", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -32,7 +32,8 @@ def guarded_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
     (folder / "users.acl").write_text(
         rules.replace(" on resetpass ", f" on #{sha256(PASSWORD.encode()).hexdigest()} ")
     )
-    server = RedisServer(folder, "--aclfile", str(folder / "users.acl"))
+    options = ("--aclfile", str(folder / "users.acl"), "--appendfsync", "everysec")
+    server = RedisServer(folder, *options)
     server.start()
     yield server
     server.kill()
