@@ -16,11 +16,7 @@ OUTSIDE = "tests/e2e"
 """Tests of what people see, in browsers and stock clients."""
 
 ENOUGH_CORES = 2
-"""With fewer, the lanes would disturb each other."""
-
-WORKERS = {"hub": "2", "outside": "0"}
-"""Processes that take the files of a lane one by one, or none beside pytest's own. More are no
-faster on two cores, and disturb each other."""
+"""With fewer, the lanes would disturb each other; most of their time is waiting."""
 
 JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
 
@@ -52,20 +48,14 @@ def suites(folder: Path) -> tuple[tuple[Suite, ...], ...]:
         f"--test-reporter-destination={folder / 'javascript.xml'}",
     ]
     node = ["node", "--test", "--test-concurrency=3", *reporters, *JS_TESTS]
+    pytest = [sys.executable, "-m", "pytest", "--quiet", *sys.argv[1:]]
+    rest, outside = folder / "rest.xml", folder / "outside.xml"
     return (
         (
-            pytest("the hub", folder / "rest.xml", WORKERS["hub"], f"--ignore={OUTSIDE}"),
+            Suite("the hub", rest, [*pytest, f"--junitxml={rest}", f"--ignore={OUTSIDE}"]),
             Suite("JavaScript", folder / "javascript.xml", node),
         ),
-        (pytest("from outside", folder / "outside.xml", WORKERS["outside"], OUTSIDE),),
-    )
-
-
-def pytest(name: str, report: Path, workers: str, *what: str) -> Suite:
-    """Return a suite of pytest's; what is given to this script goes to all of them."""
-    shared = ["--quiet", "--numprocesses", workers, "--dist=loadfile", *sys.argv[1:]]
-    return Suite(
-        name, report, [sys.executable, "-m", "pytest", *shared, f"--junitxml={report}", *what]
+        (Suite("from outside", outside, [*pytest, f"--junitxml={outside}", OUTSIDE]),),
     )
 
 

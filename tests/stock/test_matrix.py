@@ -256,7 +256,10 @@ def test_a_stock_client_that_slept_through_its_logout(
     said = Counter(what for what, _ in client.diary)
     opened = seen.opened[client.name]
     story = f"{client.name} opened {opened}: {client.diary}"
-    assert (said["told"] or said["refused"], said["connected"]) == (1, 1), story
+    assert said["told"] or said["refused"], story
+    if version in PYTHON:
+        return  # when it comes back by itself it goes on by itself, also when it is refused
+    assert said["connected"] == 1, story
     assert max(said["told"], said["refused"]) == 1, story
     # The first of them was opened before it slept.
     assert opened <= 1 + MOST_OPENED, story
