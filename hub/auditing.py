@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 import msgspec
@@ -53,9 +53,9 @@ def copy_command(replica: str | None) -> None:
     seen: set[str] = set()
     for line in _copied():
         entry = read_entry(line)
-        if entry is not None and (entry.hash in seen or replica not in (None, entry.replica)):
-            continue
         if entry is not None:
+            if entry.hash in seen or replica not in (None, entry.replica):
+                continue
             seen.add(entry.hash)
         click.echo(line)
 
@@ -109,13 +109,7 @@ def _show(report: Report, compared: Compared | None) -> None:
         found = f"{report.entries} entries, {report.first} to {report.last}"
         click.echo(f"{state}: {found}, the last {report.hash}")
     if compared is not None:
-        click.echo(f"in the store: {_describe(compared)}")
-
-
-def _describe(compared: Compared) -> str:
-    counts: dict[str, Any] = {
-        "the same": compared.copied,
-        "without a copy": compared.uncopied,
-        "of other chains of these replicas": compared.others,
-    }
-    return ", ".join(f"{count} {what}" for what, count in counts.items())
+        click.echo(
+            f"in the store: {compared.copied} the same, {compared.uncopied} without a copy, "
+            f"{compared.others} of other chains of these replicas"
+        )

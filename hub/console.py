@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
 import click
@@ -14,6 +15,7 @@ from hub.settings import Settings, SettingsError, describe_settings, load_settin
 Result = TypeVar("Result")
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
+MAX_READ = 100_000
 
 
 class BadSetting(click.ClickException):
@@ -76,6 +78,19 @@ at_url = click.option(
 of_issuer = click.option(
     "--iss", metavar="ISSUER", help="The user's issuer, if not HUB_JWT_ISSUER."
 )
+
+
+def read_token(file: BinaryIO) -> str:
+    """Return the token in a file, without what is usual around one; none stops the command."""
+    if file is sys.stdin.buffer and sys.stdin.isatty():
+        click.echo("paste the token, then Enter and Ctrl+D:", err=True)
+    text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
+    token = text.removeprefix("Authorization:").strip()
+    if token[:7].lower() == "bearer ":
+        token = token[7:].strip()
+    if not token:
+        raise click.UsageError("There is no token on standard input, or in --token-file.")
+    return token
 
 
 def complete_address(url: str) -> str:

@@ -204,7 +204,7 @@ class Audit:
             raise
         self._seq, self._prev = seq, prev
         self._batch.clear()
-        self._uncopied += [line[:-1] for line in lines]
+        self._uncopied += lines
 
     def open(self) -> None:
         """Open the file, if it is not, and find the end of its chain.
@@ -247,7 +247,7 @@ class Audit:
             entry, own = compose(self._seq + 1, self._prev, time.time(), self._replica, TORN, facts)
             _append(file, b"\n" + entry)
             self._seq, self._prev = self._seq + 1, own
-            self._uncopied.append(entry[:-1])
+            self._uncopied.append(entry)
 
     def close(self) -> None:
         """Close the file; the next write opens it."""

@@ -49,9 +49,9 @@ class Copier:
         self._failing = False
 
     def take(self, lines: Sequence[bytes]) -> None:
-        """Copy these, soon."""
+        """Copy these, each with its end, soon."""
         room = MOST_WAITING - len(self._waiting)
-        self._waiting.extend(lines[:room])
+        self._waiting.extend(line[:-1] for line in lines[:room])
         self._metrics.audit_uncopied.inc(len(lines[room:]))
         self._wake.set()
 

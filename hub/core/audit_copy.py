@@ -38,8 +38,8 @@ class Copies:
         for line in lines:
             if (entry := read_entry(line)) is not None:
                 self._add(entry)
-        self._seen: dict[str, Chain] = {}
-        self._lines: dict[tuple[str, int], int] = {}
+        self._seen: dict[str, dict[int, tuple[str, int]]] = {}
+        """By replica and number: the hash of an entry of the files, and its line."""
         self._uncopied = 0
 
     def _add(self, entry: Entry) -> None:
@@ -53,22 +53,17 @@ class Copies:
 
     def take(self, number: int, entry: Entry) -> None:
         """Take note of an entry of the files, at line ``number``."""
-        copied = [chain[entry.seq] for chain in self._of(entry) if entry.seq in chain]
-        if not copied:
+        if any(entry.seq in chain for chain in self._chains.get(entry.replica, ())):
+            self._seen.setdefault(entry.replica, {})[entry.seq] = (entry.hash, number)
+        else:
             self._uncopied += 1
-            return
-        self._seen.setdefault(entry.replica, {})[entry.seq] = entry.hash
-        self._lines[entry.replica, entry.seq] = number
-
-    def _of(self, entry: Entry) -> list[Chain]:
-        return self._chains.get(entry.replica, [])
 
     def compare(self, end: int) -> Compared:
         """Return what came of it; ``end`` is the line behind the last of the files."""
         faults: list[Fault] = []
         copied = others = 0
         for replica, seen in self._seen.items():
-            chain = _most_alike(self._chains[replica], seen)
+            chain = _most_alike(self._chains[replica], {seq: own for seq, (own, _) in seen.items()})
             others += sum(map(len, self._chains[replica])) - len(chain)
             first = min(seen)
             for seq, known in chain.items():
@@ -77,11 +72,13 @@ class Copies:
                 if seq not in seen:
                     text = f"entry {seq} of {replica} was copied, and is not in the files"
                     faults.append(Fault(end, "removed", text))
-                elif seen[seq] != known:
-                    text = f"entry {seq} of {replica} is not the one that was copied"
-                    faults.append(Fault(self._lines[replica, seq], "changed", text))
-                else:
+                    continue
+                own, number = seen[seq]
+                if own == known:
                     copied += 1
+                else:
+                    text = f"entry {seq} of {replica} is not the one that was copied"
+                    faults.append(Fault(number, "changed", text))
         faults = sorted(faults[:MOST_FAULTS], key=lambda fault: fault.line)
         return Compared(copied, self._uncopied, others, tuple(faults))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import time
 from typing import BinaryIO
 
@@ -12,7 +11,7 @@ import click
 
 from hub.access.issuers import make_keys
 from hub.access.keys import JwksKeys
-from hub.console import BadSetting, as_json, run, settings_or_stop
+from hub.console import BadSetting, as_json, read_token, run, settings_or_stop
 from hub.core.issuers import Entry
 from hub.core.tokens import Header
 from hub.errors import HubError
@@ -24,7 +23,6 @@ from hub.issuers_file import load_entries
 from hub.log import configure_logs
 from hub.settings import SettingsError
 
-MAX_READ = 100_000
 COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "unchecked": "yellow"}
 
 
@@ -54,7 +52,7 @@ def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
         entries = load_entries(settings)
     except SettingsError as error:
         raise BadSetting(str(error)) from None
-    token = _read_token(token_file)
+    token = read_token(token_file)
     chosen = choose(token, entries)
     found = run(_find_keys(*chosen, offline=offline)) if chosen else None
     now = time.time_ns() // 1000
@@ -65,19 +63,6 @@ def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
         _show(inspection)
     if inspection.taken is False:
         raise SystemExit(1)
-
-
-def _read_token(file: BinaryIO) -> str:
-    """Return the token in a file, without what is usual around one."""
-    if file is sys.stdin.buffer and sys.stdin.isatty():
-        click.echo("paste the token, then Enter and Ctrl+D:", err=True)
-    text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
-    token = text.removeprefix("Authorization:").strip()
-    if token[:7].lower() == "bearer ":
-        token = token[7:].strip()
-    if not token:
-        raise click.UsageError("There is no token on standard input, or in --token-file.")
-    return token
 
 
 async def _find_keys(header: Header, entry: Entry, *, offline: bool) -> Found:

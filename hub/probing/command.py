@@ -12,8 +12,14 @@ import click
 import msgspec
 
 from hub.access.minting import mint_token
-from hub.console import BadSetting, as_json, complete_address, run, settings_or_stop
-from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.console import (
+    BadSetting,
+    as_json,
+    complete_address,
+    read_token,
+    run,
+    settings_or_stop,
+)
 from hub.probing.probe import ROUND, Probe, Step, times
 
 USER = "logout-hub-probe"
@@ -48,23 +54,24 @@ def probe(url: str, token_file: BinaryIO | None, count: int, as_json: bool) -> N
     logout-hub probe --url https://hub.example --token-file token.txt
     logout-hub probe --url https://hub.example --count 100 --json
     """
-    if token_file is None:
-        new_token = _minting()
-    elif count > 1:
+    if token_file is not None and count > 1:
         raise click.UsageError(
             "--count needs HUB_JWT_SECRET: a token given is good for one logout."
         )
-    else:
-        given = token_file.read(MAX_TOKEN_BYTES + 1).decode(errors="replace").strip()
-        new_token = lambda: given  # noqa: E731 - shorter than a function
+    new_token = _minting() if token_file is None else _reading(token_file)
     ok, steps = run(_probe(complete_address(url), new_token, count, quiet=as_json))
     if as_json:
-        named = {step: times(steps, step) for step in ROUND if times(steps, step)}
+        named = {step: found for step in ROUND if (found := times(steps, step))}
         click.echo(json.dumps({"ok": ok, "steps": msgspec.to_builtins(steps), "times": named}))
     else:
         _show(steps, count)
     if not ok:
         raise SystemExit(1)
+
+
+def _reading(file: BinaryIO) -> Callable[[], str]:
+    token = read_token(file)
+    return lambda: token
 
 
 def _minting() -> Callable[[], str]:
