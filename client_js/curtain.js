@@ -5,7 +5,8 @@ import { isAnother } from "./present.js";
 /** @typedef {CSSStyleSheet & {hides: string, stilled: Set<HTMLElement>}} Sheet `stilled` is what it
  *   made inert, and not the app */
 
-/** In milliseconds: how often the clock is looked at, and what an absence is. An object, as TIMING. */
+/** In milliseconds: how often the clock is looked at; five times that is an absence. An object, as
+ * TIMING. */
 export const PACE = { tick: 2_000 };
 
 const MARK = "data-private";
@@ -20,9 +21,9 @@ function toSelector(hide = `[${MARK}]`) {
 /** A sheet also covers what the app adds later, and no content policy forbids it. It outlives the
  * client: a page that logs in anew without loading anew has one curtain, which its next client opens.
  * @param {string} selector @returns {Sheet} */
-function adoptSheet(selector) {
-  const sheets = /** @type {Sheet[]} */ (document.adoptedStyleSheets);
-  const known = sheets.find(({ hides }) => hides === selector);
+function sheetFor(selector) {
+  const adopted = /** @type {Sheet[]} */ (document.adoptedStyleSheets);
+  const known = adopted.find(({ hides }) => hides === selector);
   if (known) return known;
   const sheet = Object.assign(new CSSStyleSheet(), { hides: selector, stilled: new Set() });
   sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
@@ -35,7 +36,7 @@ export function curtain(core) {
   if (!document) return {};
   const { wake } = core;
   const selector = toSelector(core.options.hide);
-  const sheet = adoptSheet(selector);
+  const sheet = sheetFor(selector);
   const off = new AbortController();
   const ticking = setInterval(look, PACE.tick);
   let seen = Date.now();

@@ -16,6 +16,7 @@ import {
 import { closePage, openPage } from "./support-page.js";
 
 PACE.tick = 200;
+const ABSENCE = 5 * PACE.tick;
 
 /** @type {ReturnType<typeof openPage>} */
 let page;
@@ -187,7 +188,7 @@ test("a glance elsewhere hides nothing, a longer absence does", async (t) => {
   assert.equal(page.document.isOpen, true);
   await until("the question", () => hub.calls.length === 1);
   page.turn("hidden");
-  await pause(5 * PACE.tick + 500);
+  await pause(ABSENCE + 500);
   assert.equal(page.document.isOpen, true);
   page.turn("visible");
   assert.equal(page.document.isOpen, false);
@@ -199,7 +200,7 @@ test("a computer that slept is noticed by its clock", async (t) => {
   hold(hub);
   const { now } = Date;
   t.after(() => Object.assign(Date, { now }));
-  Object.assign(Date, { now: () => now() + 5 * PACE.tick * 2 });
+  Object.assign(Date, { now: () => now() + ABSENCE * 2 });
   await until("the curtain", () => !page.document.isOpen);
 });
 

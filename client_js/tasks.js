@@ -31,7 +31,7 @@ export async function safely(work, otherwise) {
 /** @template T @param {number} ms @param {() => T | Promise<T>} work @returns {Promise<T>} */
 export function within(ms, work) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, ms, Error(`no answer`));
+    const timer = setTimeout(reject, ms, Error("no answer"));
     const settled = Promise.resolve().then(work).then(resolve, reject);
     settled.finally(() => clearTimeout(timer));
   });

@@ -5,7 +5,8 @@ export type Sheet = CSSStyleSheet & {
 };
 /** @typedef {CSSStyleSheet & {hides: string, stilled: Set<HTMLElement>}} Sheet `stilled` is what it
  *   made inert, and not the app */
-/** In milliseconds: how often the clock is looked at, and what an absence is. An object, as TIMING. */
+/** In milliseconds: how often the clock is looked at; five times that is an absence. An object, as
+ * TIMING. */
 export declare const PACE: {
     tick: number;
 };
