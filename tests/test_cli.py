@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,9 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1", **variables}
 
 
-async def start(*args: str, **variables: str) -> asyncio.subprocess.Process:
+async def spawn(
+    args: Sequence[str], variables: dict[str, str], stdin: int | None = None
+) -> asyncio.subprocess.Process:
     """Start a command in a process of its own, as a user does."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -66,24 +68,31 @@ async def start(*args: str, **variables: str) -> asyncio.subprocess.Process:
         *args,
         cwd=ROOT,
         env=environment(variables),
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
 
 
-async def command(*args: str, **variables: str) -> Ended:
-    """Run a command in a process of its own to its end."""
-    process = await start(*args, **variables)
-    async with asyncio.timeout(20):
-        out, err = await process.communicate()
+async def finish(
+    process: asyncio.subprocess.Process, given: str | None = None, patience: float = 20
+) -> Ended:
+    """Give a process its input, if there is any, and wait for its end."""
+    async with asyncio.timeout(patience):
+        out, err = await process.communicate(None if given is None else given.encode())
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def command(*args: str, **variables: str) -> Ended:
+    """Run a command in a process of its own to its end."""
+    return await finish(await spawn(args, variables))
 
 
 @contextlib.asynccontextmanager
 async def started(*args: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a command that lasts, for the length of the context."""
-    process = await start(*args, **variables)
+    process = await spawn(args, variables)
     try:
         yield process
     finally:

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -35,6 +35,18 @@ def full_disk() -> int:
     return os.open("/dev/full", os.O_WRONLY)
 
 
+def ready(http: aiohttp.ClientSession, url: str) -> Callable[[], Awaitable[bool]]:
+    """Return what tells whether a hub is ready."""
+
+    async def is_up() -> bool:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with http.get(f"{url}/readyz") as answer:
+                return answer.status == 200
+        return False
+
+    return is_up
+
+
 @pytest.mark.parametrize("unwritable", [broken_pipe, full_disk])
 @pytest.mark.parametrize("style", ["text", "json"])
 async def test_a_log_that_cannot_be_written_fails_no_logout(
@@ -45,16 +57,8 @@ async def test_a_log_that_cannot_be_written_fails_no_logout(
     url = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(headers=headers) as http:
-
-        async def is_up() -> bool:
-            try:
-                async with http.get(f"{url}/readyz") as answer:
-                    return answer.status == 200
-            except aiohttp.ClientError:
-                return False
-
         settings = {"HUB_LOG_FORMAT": style, "HUB_AUDIT_FILE": str(file)}
-        async with hub_process(port, is_up, stderr, **settings) as process:
+        async with hub_process(port, ready(http, url), stderr, **settings) as process:
             os.close(stderr)
             for user in ("ada", "grace", "lin"):
                 body = {"user": user, "reason": "admin"}
@@ -76,12 +80,6 @@ async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
     headers = {"Authorization": f"Bearer {ADMIN}"}
     async with aiohttp.ClientSession(headers=headers) as http:
 
-        async def is_up() -> bool:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with http.get(f"{url}/readyz") as answer:
-                    return answer.status == 200
-            return False
-
         async def log_out() -> None:
             async with (
                 asyncio.timeout(30),
@@ -90,7 +88,7 @@ async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
                 assert answer.status == 200, await answer.text()
 
         async with hub_process(
-            port, is_up, writing, HUB_LOG_FORMAT="json", HUB_LIMIT_ADMIN="off"
+            port, ready(http, url), writing, HUB_LOG_FORMAT="json", HUB_LIMIT_ADMIN="off"
         ) as process:
             os.close(writing)
             for _ in range(100):

@@ -837,7 +837,7 @@ async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
 
 async def test_many_calls_at_once_are_all_answered(store: Store) -> None:
     """Calls made together share their way to the store and get each its own answer."""
-    users = [user_key("", str(number)) for number in range(200)]
+    users = [user_key("", str(number)) for number in range(500)]
     await asyncio.gather(*(store.register(visit(f"s-{user}", user=user)) for user in users))
     registries = await asyncio.gather(*(store.sessions(user) for user in users))
     assert [r.sessions[0].sid for r in registries] == [f"s-{user}" for user in users]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from tests.deploy.balancers import Changes, Front, run_nginx
 from tests.deploy.hubs import Hubs
 from tests.ports import free_port
 from tests.site import SECRET, token
+from tests.test_cli import finish, spawn
 
 STEPS = ["reach", "polling", "websocket", "connect", "upgrade", "notification", "cut", "refusal"]
 NO_UPGRADES = {"proxy_set_header Upgrade $upgrade_to;": 'proxy_set_header Upgrade "";'}
@@ -43,20 +42,12 @@ class Probed(NamedTuple):
         return dict(last)
 
 
-async def probe(url: str, *args: str, given: str | None = None, **variables: str) -> Probed:
+async def probe(url: str, *args: str, given: str = "", **variables: str) -> Probed:
     """Run a probe, as an operator does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hub", "probe", "--url", url, "--json", *args),
-        env={**kept, "PYTHONWARNINGS": "error", "HUB_JWT_SECRET": SECRET, **variables},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    async with asyncio.timeout(50):
-        out, err = await process.communicate((given or "").encode())
-    assert process.returncode is not None
-    return Probed(process.returncode, json.loads(out) if out else {}, err.decode())
+    words = ("probe", "--url", url, "--json", *args)
+    known = {"HUB_JWT_SECRET": SECRET, **variables}
+    ended = await finish(await spawn(words, known, subprocess.PIPE), given, patience=50)
+    return Probed(ended.code, json.loads(ended.out) if ended.out else {}, ended.err)
 
 
 async def test_what_is_shipped_passes(front: Front) -> None:

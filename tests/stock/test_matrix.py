@@ -224,18 +224,24 @@ async def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Cli
     return {client.name: client for _, clients in commands for client in clients}, seen
 
 
+def client_of(clients: dict[str, Client], version: str, over: str, fate: str) -> Client:
+    """Return one of the clients; its runtime must be there, but for Java's."""
+    client = clients.get(f"{version}/{over}/{fate}")
+    if client is None:
+        if version in JAVA:
+            pytest.skip("a JVM, or Maven and what it fetches, is missing")
+        lacking("node")
+    assert client is not None
+    return client
+
+
 @pytest.mark.parametrize("over", TRANSPORTS)
 @pytest.mark.parametrize("version", [*JAVASCRIPT, *PYTHON, *JAVA])
 def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over: str) -> None:
     """It is told once of a refusal or a logout and stays away; else it comes back by itself."""
     clients, seen = lived
     for fate, expected in EXPECTED.items():
-        client = clients.get(f"{version}/{over}/{fate}")
-        if client is None:
-            if version in JAVA:
-                pytest.skip("a JVM, or Maven and what it fetches, is missing")
-            lacking("node")
-            return
+        client = client_of(clients, version, over, fate)
         said = Counter(what for what, _ in client.diary)
         opened = seen.opened[client.name]
         story = f"{client.name} opened {opened}: {client.diary}"
@@ -250,9 +256,7 @@ def test_a_stock_client_that_slept_through_its_logout(
 ) -> None:
     """It learns of it when it wakes, by what waited for it or by a refusal, and stays away."""
     clients, seen = lived
-    client = clients.get(f"{version}/{over}/{AWAY}")
-    if client is None:
-        pytest.skip("its runtime is missing")
+    client = client_of(clients, version, over, AWAY)
     said = Counter(what for what, _ in client.diary)
     opened = seen.opened[client.name]
     story = f"{client.name} opened {opened}: {client.diary}"
@@ -272,10 +276,7 @@ def test_a_client_with_the_msgpack_parser_is_told(
     """In its own encoding, once, and it stays away."""
     clients, seen = lived
     for over in TRANSPORTS:
-        client = clients.get(f"{version}/{over}/msgpack")
-        if client is None:
-            lacking("node")
-            return
+        client = client_of(clients, version, over, "msgpack")
         (refusal,) = client.all("refused")
         assert refusal["code"] == "invalid_request"
         assert "msgpack" in refusal["detail"]
