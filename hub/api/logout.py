@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
 from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, identify, read_ip
-from hub.api.parts import PARTS, Parts
+from hub.api.parts import PARTS
 from hub.api.problem import render
 from hub.core.claims import is_name
-from hub.core.model import Identity, Receipt, Scope
+from hub.core.model import Identity, Scope
 from hub.core.revocation import ends
 from hub.core.wire import describe_receipt
 from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
-from hub.store.base import Command
 
 # Never "cookies": it takes those of all sites of the same registrable domain (its specification,
 # section 3.1), so the hub deletes its own. Never "cache": that stalls browsers for seconds.
@@ -45,7 +43,11 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> w
     try:
         receipt = await parts.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        receipt = await _repeat(parts, command, refusal)
+        # The answer to a logout may get lost, and the logout ends the very session that asks again.
+        first = None if command.key is None else await parts.logouts.recall(command)
+        if first is None:
+            raise refusal
+        receipt = first
     if wait:
         receipt = await parts.logouts.read_again(receipt, caller.user, wait)
     answer = render(describe_receipt(receipt))
@@ -53,17 +55,6 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> w
         answer.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
         _delete_cookie(answer, parts.settings)
     return answer
-
-
-async def _repeat(parts: Parts, command: Command, refusal: TokenRevoked) -> Receipt:
-    # The answer to a logout may get lost, and the logout ends the very session that asks again.
-    if command.key is None:
-        raise refusal
-    try:
-        again = msgspec.structs.replace(command, only_repeat=True)
-        return await parts.logouts.write(again, "user")
-    except NotFound:
-        raise refusal from None
 
 
 def _delete_cookie(answer: web.Response, settings: Settings) -> None:

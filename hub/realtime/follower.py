@@ -173,7 +173,7 @@ class Follower:
             self._metrics.losses.inc()
             self._note("loss", part=loss.part)
         if self._cut_off:
-            await self._logouts.mend(loss)
+            await self._logouts.recover(loss)
 
     def _note(self, event: str, **facts: Any) -> None:
         if self._audit is not None:

@@ -26,15 +26,15 @@ from hub.core.position import BEGINNING, Log, Verdict, order, weigh
 from hub.core.wire import Malformed, decode_logout
 from hub.errors import Unavailable
 from hub.store.base import CHECK_INTERVAL, TIME_LIMIT, Confirmed, Event, Gap, Heard, Loss
-from hub.store.lane import Script
 from hub.store.link import Link, pack
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.route import Route
+from hub.store.script import Script
 
 log = structlog.get_logger(__name__)
 
-READ = Script("read")
-LOSE = Script("lose")
+READ = Script("clock", "read")
+LOSE = Script("mark_lost")
 PAGE = 500
 TRIES = 3
 MOST_WRITTEN = 1_000
@@ -317,14 +317,14 @@ class LogReader:
             part.names.part,
             READ,
             [part.names.log, part.names.epoch],
-            [
-                known.epoch if known else "",
-                known.entry if known else BEGINNING,
-                secrets.token_hex(8),
-                PAGE,
-                self._lifetime_ms,
-                *sought,
-            ],
+            {
+                "known": known.epoch if known else "",
+                "position": known.entry if known else BEGINNING,
+                "fresh": secrets.token_hex(8),
+                "most": PAGE,
+                "lifetime_ms": self._lifetime_ms,
+                "sought": sought,
+            },
         )
         text = epoch.decode()
         seen = Log(
@@ -339,7 +339,7 @@ class LogReader:
     async def _lose(self, part: _Part, epoch: str) -> Loss:
         names = part.names
         stands = await self._route.call(
-            names.part, LOSE, [names.epoch], [epoch, secrets.token_hex(8)]
+            names.part, LOSE, [names.epoch], {"known": epoch, "fresh": secrets.token_hex(8)}
         )
         return Loss(names.part, stands.decode())
 
