@@ -34,14 +34,17 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
+from hub.protocol.engineio import Config
+from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
-from hub.realtime.pending import Pending
+from hub.realtime.handlers import Admission, Handlers
 from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
-from hub.realtime.sockets import Admission, Sockets
+from hub.realtime.timer_wheel import TimerWheel
+from hub.realtime.unconnected import Unconnected
 from hub.settings import Settings, SettingsError
 from hub.store.audit_stream import AuditStream
 from hub.store.durability import Durability
@@ -120,27 +123,50 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     logouts = Logouts(store, metrics, completions, audit, refusals)
     trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
 
+    follower: Follower
     connections = Connections()
-    server = Server(
+    presences = Presences(store, connections, settings.replica)
+    reports = Reports(store)
+    acknowledgements, timers = Acknowledgements(), TimerWheel()
+    delivery = Delivery(
+        connections, acknowledgements, reports, presences.lease, settings.notice_grace, metrics
+    )
+    admission = Admission(
+        settings.cookie_name,
+        settings.allowed_origins,
+        trusted,
+        settings.limit_sockets_session,
+        settings.limit_sockets_user,
+    )
+    handlers = Handlers(
+        authority,
+        logouts,
         connections,
-        transports=settings.transports,
+        delivery,
+        presences,
+        admission,
+        timers,
+        metrics,
+        limits,
+        refusals,
+        settings.limit_events,
+        audit,
+    )
+    server = Server(
+        Config(transports=settings.transports, max_payload=settings.max_body),
+        handlers,
+        acknowledgements,
+        Unconnected(settings.limit_pending, settings.limit_pending_total, limits.refused, refusals),
+        timers,
+        refusals,
         connect_timeout=settings.connect_timeout,
-        max_body=settings.max_body,
-        replica=settings.replica,
-        read_seconds=settings.limit_read_seconds,
-        write_seconds=settings.limit_write_seconds,
-        pending=Pending(
-            settings.limit_pending, settings.limit_pending_total, limits.refused, refusals
-        ),
         read_source=lambda request: address_key(
             read_client(request.headers, request.remote, trusted).ip
         ),
-        refusals=refusals,
-    )
-    presences = Presences(store, connections, settings.replica)
-    reports = Reports(store)
-    delivery = Delivery(
-        connections, server, reports, presences.lease, settings.notice_grace, metrics
+        replica=settings.replica,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
+        is_open=lambda: not follower.is_fenced,
     )
     follower = Follower(
         store,
@@ -151,30 +177,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         metrics,
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
-        close_sockets=server.eio.leave,
+        close_sockets=server.engine.close_all,
         audit=audit,
-    )
-    server.eio.is_closed = lambda: follower.is_fenced
-    admission = Admission(
-        settings.cookie_name,
-        settings.allowed_origins,
-        trusted,
-        settings.limit_sockets_session,
-        settings.limit_sockets_user,
-    )
-    Sockets(
-        server,
-        authority,
-        logouts,
-        connections,
-        delivery,
-        presences,
-        admission,
-        metrics,
-        limits,
-        refusals,
-        settings.limit_events,
-        audit,
     )
 
     app = web.Application(
@@ -197,7 +201,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         readiness=Readiness(
             store,
             presences.lease,
-            lambda: follower.is_following and not server.eio.is_leaving,
+            lambda: follower.is_following and not server.engine.is_leaving,
         ),
         vitals=vitals,
         audit=audit,
@@ -306,7 +310,7 @@ def _closing(
     async def close(app: web.Application) -> None:
         await completions.close()
         await delivery.close()
-        await server.eio.end_all()
+        await server.drain()
 
     return close
 

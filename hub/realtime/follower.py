@@ -130,7 +130,7 @@ class Follower:
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)
-                if event.is_live and self._connections.spared_by(event):
+                if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: it knows which.
                     self._must_sweep = True
             case Gap():
