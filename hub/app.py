@@ -17,7 +17,7 @@ from hub.access.authority import Authority
 from hub.access.client import read_client
 from hub.access.completion import Completions
 from hub.access.issuers import Issuers
-from hub.access.limits import Limits, Refusals, address_key
+from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.readiness import Readiness
 from hub.access.vitals import Vitals
@@ -134,7 +134,6 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     admission = Admission(
         settings.cookie_name,
         settings.allowed_origins,
-        trusted,
         settings.limit_sockets_session,
         settings.limit_sockets_user,
     )
@@ -160,9 +159,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         timers,
         refusals,
         connect_timeout=settings.connect_timeout,
-        read_source=lambda request: address_key(
-            read_client(request.headers, request.remote, trusted).ip
-        ),
+        read_client=lambda request: read_client(request.headers, request.remote, trusted),
         replica=settings.replica,
         read_seconds=settings.limit_read_seconds,
         write_seconds=settings.limit_write_seconds,

@@ -21,6 +21,7 @@ meaning to the hub; they are reported, and ending the session is up to whoever c
 from __future__ import annotations
 
 import enum
+import functools
 import json
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
@@ -148,6 +149,19 @@ class Signal(enum.Enum):
 Event: TypeAlias = Message | Signal
 
 
+@functools.cache
+def _parameters(config: Config, state: State) -> str:
+    """Return what opens every session of this kind, but for its id."""
+    can_upgrade = state is State.POLLING and "websocket" in config.transports
+    members = {
+        "upgrades": ["websocket"] if can_upgrade else [],
+        "pingInterval": round(config.ping_interval * 1000),
+        "pingTimeout": round(config.ping_timeout * 1000),
+        "maxPayload": config.max_payload,
+    }
+    return json.dumps(members)[1:]
+
+
 class Session:
     """One client's session.
 
@@ -167,16 +181,7 @@ class Session:
 
     def handshake(self) -> str:
         """Return the packet that opens the session [Handshake]."""
-        can_upgrade = self.state is State.POLLING and "websocket" in self._config.transports
-        return OPEN + json.dumps(
-            {
-                "sid": self.id,
-                "upgrades": ["websocket"] if can_upgrade else [],
-                "pingInterval": round(self._config.ping_interval * 1000),
-                "pingTimeout": round(self._config.ping_timeout * 1000),
-                "maxPayload": self._config.max_payload,
-            }
-        )
+        return f'{OPEN}{{"sid":{json.dumps(self.id)},{_parameters(self._config, self.state)}'
 
     # ---- What arrives ----
 

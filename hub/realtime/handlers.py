@@ -18,11 +18,10 @@ from aiohttp import web
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
-from hub.access.client import read_client, read_cookie, refuse_query_token
+from hub.access.client import read_cookie, refuse_query_token
 from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
-from hub.core.address import Network
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
@@ -68,11 +67,10 @@ class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """By what a socket may be accepted: cookie, allowed origins, trusted proxies, how many."""
+    """By what a socket may be accepted: cookie, allowed origins, and how many there may be."""
 
     cookie_name: str | None
     allowed_origins: tuple[str, ...]
-    trusted: tuple[Network, ...]
     max_per_session: int
     max_per_user: int
 
@@ -119,7 +117,7 @@ class Handlers:
             ConnectRefused: for any reason not to, also one that nobody foresaw.
         """
         try:
-            told = await self._connect(socket, auth)
+            answer = await self._connect(socket, auth)
         except HubError as error:
             refusal = self._count_refusal(socket, error)
         except (Exception, asyncio.CancelledError):
@@ -128,7 +126,7 @@ class Handlers:
         else:
             self._metrics.connects.labels("ok").inc()
             self._metrics.sockets.inc()
-            return told
+            return answer
         self._forget(socket.id)
         self._metrics.connects.labels(refusal.code).inc()
         raise ConnectRefused(refusal.code, describe_refusal(refusal))
@@ -164,8 +162,7 @@ class Handlers:
         identity = await self._authority.identify(self._credential(request, given))
         self._count_sockets(identity)
         presence = self._presences.arrive()
-        trusted = self._admission.trusted
-        client = read_client(request.headers, request.remote, trusted, given.device)
+        client = msgspec.structs.replace(socket.client, name=given.device)
         connection = Connection(socket, identity, client)
         self._connections.add(connection)
         caller = await self._authority.register(identity, client, presence)
@@ -343,5 +340,5 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
 
 def describe_failure(error: HubError) -> dict[str, Any]:
     """Return the acknowledgement of an event that was refused."""
-    told = {"code": error.code, "title": error.title}
-    return {"ok": False, "error": {**told, "detail": error.detail} if error.detail else told}
+    said = {"code": error.code, "title": error.title}
+    return {"ok": False, "error": {**said, "detail": error.detail} if error.detail else said}

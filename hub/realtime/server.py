@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import web
 
-from hub.access.limits import Refusals
+from hub.access.client import Client
+from hub.access.limits import Refusals, address_key
 from hub.protocol import socketio
 from hub.protocol.engineio import MESSAGE, CloseReason, Config
 from hub.protocol.frames import GOING_AWAY, POLICY
@@ -71,13 +72,18 @@ class Application(Protocol):
 
 
 class Socket:
-    """One client. ``source`` is the key of its address; ``request`` opened it, until CONNECT."""
+    """One client of the replica.
+
+    ``client`` is what is known of it, ``source`` the key of its address (`address_key`), and
+    ``request`` the one that opened it, which is kept until CONNECT is answered.
+    """
 
     __slots__ = (
         "_protocol",
         "_refused_namespace",
         "_server",
         "_timer",
+        "client",
         "request",
         "session",
         "source",
@@ -89,7 +95,8 @@ class Socket:
         self._refused_namespace = socketio.NAMESPACE
         self.session = session
         self.request: web.Request | None = request
-        self.source = server.read_source(request)
+        self.client = server.read_client(request)
+        self.source = address_key(self.client.ip)
         self._timer: Timer | None = Timer(self.give_way)
         server.timers.start(self._timer, server.connect_timeout)
         server.unconnected.add(self)
@@ -250,8 +257,8 @@ class Socket:
 class Server:
     """All sockets of a replica.
 
-    ``connect_timeout`` is in seconds. ``read_source`` returns the key of the address that a request
-    is from (`address_key`). ``is_open`` says whether sockets may be opened now.
+    ``connect_timeout`` is in seconds. ``read_client`` returns what a request says of who sent it.
+    ``is_open`` says whether sockets may be opened now.
     """
 
     def __init__(
@@ -264,7 +271,7 @@ class Server:
         refusals: Refusals,
         *,
         connect_timeout: float,
-        read_source: Callable[[web.Request], str],
+        read_client: Callable[[web.Request], Client],
         **engine: Any,
     ) -> None:
         self.application = application
@@ -273,7 +280,7 @@ class Server:
         self.timers = timers
         self.refusals = refusals
         self.connect_timeout = connect_timeout
-        self.read_source = read_source
+        self.read_client = read_client
         self.lingering = Lingering(timers)
         self.engine = Engine(
             config, timers, partial(Socket, self), make_room=unconnected.make_room, **engine
