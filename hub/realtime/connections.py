@@ -17,36 +17,36 @@ from hub.store.base import Heard
 class Connection:
     """One socket: asking to be accepted, accepted, or ended by a logout.
 
-    ``alive_at`` is up to when, by the store's clock, its session is known to be alive. ``coming``
-    is who it is about to speak for, while the store is asked (``refreshing``): a logout of either
-    session ends it.
+    ``alive_at`` is up to when, by the store's clock, its session is known to be alive.
+    ``next_identity`` is who it is about to speak for, while the store is asked (``refresh_lock``):
+    a logout of either session ends it. ``answering`` are the tasks that answer its events.
     """
 
     __slots__ = (
         "accepted",
         "alive_at",
-        "busy",
+        "answering",
         "client",
-        "coming",
         "ended",
         "expiry",
         "gone",
         "identity",
+        "next_identity",
         "on_gone",
-        "refreshing",
+        "refresh_lock",
         "socket",
     )
 
     def __init__(self, socket: Socket, identity: Identity, client: Client) -> None:
         self.socket = socket
         self.identity = identity
-        self.coming = identity
-        self.refreshing = asyncio.Lock()
+        self.next_identity = identity
+        self.refresh_lock = asyncio.Lock()
         self.client = client
         self.accepted = False
         self.alive_at: Micros = 0
         self.ended: Logout | None = None
-        self.busy: set[asyncio.Task[object]] = set()
+        self.answering: set[asyncio.Task[object]] = set()
         self.gone = False
         self.on_gone: Callable[[Connection], None] | None = None
         self.expiry: Timer | None = None
@@ -152,5 +152,7 @@ class Connections:
             for connection in mine.values()
             if not connection.is_ended(logout.at)
             and heard.concerns(connection.identity.user)
-            and (ends(logout, connection.identity.sid) or ends(logout, connection.coming.sid))
+            and (
+                ends(logout, connection.identity.sid) or ends(logout, connection.next_identity.sid)
+            )
         ]

@@ -213,7 +213,7 @@ class _Round:
         stop_waiting()
         late = list(self._open.values())
         # A socket that asked for something, this logout perhaps, gets its answer before the cut.
-        answering = [task for connection in late for task in connection.busy]
+        answering = [task for connection in late for task in connection.answering]
         if answering:
             await asyncio.wait(answering, timeout=grace)
         for connection in late:
@@ -238,8 +238,10 @@ class _Round:
 
     def _release(self, connection: Connection) -> None:
         """Cut a socket that has acknowledged, once everything that it asked for is answered."""
-        if connection.busy:
-            next(iter(connection.busy)).add_done_callback(lambda task: self._release(connection))
+        if connection.answering:
+            next(iter(connection.answering)).add_done_callback(
+                lambda task: self._release(connection)
+            )
         else:
             self._finish(connection, State.ACKNOWLEDGED)
 

@@ -161,7 +161,7 @@ class Handlers:
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
         self._count_sockets(identity)
-        presence = self._presences.arrive()
+        presence = self._presences.new_presence()
         client = msgspec.structs.replace(socket.client, name=given.device)
         connection = Connection(socket, identity, client)
         self._connections.add(connection)
@@ -206,7 +206,7 @@ class Handlers:
     def _forget(self, connection_id: str) -> Connection | None:
         connection = self._connections.remove(connection_id)
         if connection is not None:
-            self._presences.leave(connection)
+            self._presences.remove(connection)
             if connection.expiry is not None:
                 self._timers.stop(connection.expiry)
         return connection
@@ -230,8 +230,8 @@ class Handlers:
                 raise NotFound("no such event")
             task = asyncio.current_task()
             assert task is not None
-            connection.busy.add(task)
-            task.add_done_callback(connection.busy.discard)
+            connection.answering.add(task)
+            task.add_done_callback(connection.answering.discard)
             return {"ok": True, **await handle(connection, args[0] if args else {})}
         except HubError as error:
             return describe_failure(error)
@@ -253,7 +253,7 @@ class Handlers:
             raise
         if len(args) > 1:
             raise InvalidRequest("the event takes one object")
-        if len(connection.busy) >= MAX_EVENTS_AT_ONCE:
+        if len(connection.answering) >= MAX_EVENTS_AT_ONCE:
             raise RateLimited("too many events at once")
         return connection
 
@@ -271,7 +271,7 @@ class Handlers:
         except Unauthorized as error:
             raise self._count_refusal(connection.socket, error) from None
         # One after the other: each goes on from the session that the one before moved to.
-        async with connection.refreshing:
+        async with connection.refresh_lock:
             caller = await self._go_on(connection, fresh)
         return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
@@ -281,10 +281,10 @@ class Handlers:
         if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
             raise Forbidden("the token is of another user or session")
         # Where tokens name no login, the next one is of another session on the same device.
-        presence = self._presences.arrive() if moves else None
+        presence = self._presences.new_presence() if moves else None
         is_last = self._connections.count(old)[0] == 1
         # As while connecting: logouts of the new session find the socket before the store is asked.
-        connection.coming = fresh
+        connection.next_identity = fresh
         try:
             caller = await self._authority.register(
                 fresh, connection.client, presence, old.sid if moves and is_last else None
@@ -296,10 +296,10 @@ class Handlers:
             self._connections.move(connection, fresh)
             self._confirm(connection, caller)
         finally:
-            connection.coming = connection.identity
+            connection.next_identity = connection.identity
             if moves:
                 for left in (old, fresh):
-                    self._presences.leave_session(left)
+                    self._presences.remove_session(left)
         return caller
 
 
