@@ -24,8 +24,8 @@ from hub.access.vitals import Vitals
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.openapi import hub_version
-from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
+from hub.api.services import SERVICES, Services
 from hub.core.bus import derive_key
 from hub.core.issuers import Entry
 from hub.core.model import SECOND, Micros
@@ -182,7 +182,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         client_max_size=settings.max_body,
     )
     vitals = Vitals(store)
-    app[PARTS] = Parts(
+    app[SERVICES] = Services(
         settings=settings,
         store=store,
         issuers=issuers,
@@ -317,7 +317,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
 
     With HUB_ADMIN_PORT the listener for operators is served as well.
     """
-    settings = app[PARTS].settings
+    settings = app[SERVICES].settings
     runner = Runner(
         app,
         read_seconds=settings.limit_read_seconds,
@@ -332,7 +332,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
         await site.start()
         if settings.admin_port is not None:
             await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
-            app[PARTS].admin_ports.update(address[1] for address in runner.addresses[1:])
+            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses[1:])
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from hub.access.views import as_payload, view_logout
 from hub.core.model import Logout, Reason, State
 from hub.core.receipt import read_failures
-from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.account import Account, Told
 from hub.realtime.connections import Connection, Connections
@@ -218,7 +218,7 @@ class _Round:
 
         Returns what became of each.
         """
-        notice = describe_logout(logout)
+        notice = as_payload(view_logout(logout))
         for connection in self._told.values():
             connection.on_gone = self._on_gone
         deaf = self._transport.ask(self._told.values(), EVENT, notice, self._on_ack)

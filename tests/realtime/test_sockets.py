@@ -15,7 +15,7 @@ import jwt
 import msgspec
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.core.model import Receipt, Standing
 from hub.realtime.parting import MOMENT
 from hub.store.base import Command, Visit
@@ -477,7 +477,7 @@ async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> N
 
 def store_of(hub: Replica) -> MemoryStore:
     """Return the store of a hub that runs in this process, to put a fault into it."""
-    store = hub.app[PARTS].store
+    store = hub.app[SERVICES].store
     assert isinstance(store, MemoryStore)
     return store
 

@@ -1,4 +1,4 @@
-"""What the handlers work with, put together by `hub.app`."""
+"""The services that handlers call, put together by `hub.app`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from hub.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of a running hub, as far as HTTP needs them."""
+class Services:
+    """What a running hub consists of, as far as HTTP needs it."""
 
     settings: Settings
     store: Store
@@ -40,4 +40,4 @@ class Parts:
     """The ports of the second listener, once it listens; empty without one."""
 
 
-PARTS = web.AppKey("parts", Parts)
+SERVICES = web.AppKey("services", Services)
