@@ -17,7 +17,6 @@ import click
 from hub.access.logouts import Logouts
 from hub.access.requests import MAX_PAGE, MAX_SPREAD, MAX_USERS
 from hub.access.views import as_payload, view_logout
-from hub.app import create_store
 from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, settings_or_stop
 from hub.core.model import Logout, Reason, Scope, State, split_user_key
 from hub.core.receipt import count_states
@@ -25,6 +24,7 @@ from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
+from hub.storage import create_store
 from hub.store.base import Confirmed, Gap, Heard, Loss
 
 WATCH_PATIENCE = 90.0

@@ -8,17 +8,17 @@ from functools import cache
 from aiohttp import web
 
 from hub.api.answers import NotModified, Script
-from hub.pages import read_client, read_elements
+from hub.api.services import SERVICES
 
 
 async def get_client(request: web.Request) -> Script | NotModified:
     """Return the client, as a module that pages of any origin may import."""
-    return _module(request, read_client())
+    return _module(request, request.app[SERVICES].client_js)
 
 
 async def get_elements(request: web.Request) -> Script | NotModified:
     """Return the custom elements, in the same way."""
-    return _module(request, read_elements())
+    return _module(request, request.app[SERVICES].elements_js)
 
 
 def _module(request: web.Request, text: str) -> Script | NotModified:

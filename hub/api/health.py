@@ -20,7 +20,7 @@ class MetricsText(Text, frozen=True):
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
     """Say that the process answers, and that a restart would not help it."""
-    if request.app[SERVICES].vitals.is_stuck:
+    if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))
 

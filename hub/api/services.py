@@ -12,8 +12,8 @@ from hub.access.authority import Authority
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
+from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
-from hub.access.vitals import Vitals
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -33,9 +33,13 @@ class Services:
     metrics: Metrics
     limits: Limits
     readiness: Readiness
-    vitals: Vitals
+    process: ProcessCheck
     audit: Audit
     trusted: tuple[Network, ...]
+    """Proxies whose ``X-Forwarded-For`` is believed."""
+
+    client_js: str
+    elements_js: str
     admin_ports: set[int]
     """The ports of the second listener, once it listens; empty without one."""
 

@@ -22,8 +22,8 @@ import structlog
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority
-from hub.access.complaints import Complaints
 from hub.access.logouts import Logouts
+from hub.access.repeated_warnings import RepeatedWarnings
 from hub.core.model import Logout
 from hub.errors import HubError, Unavailable
 from hub.metrics import Metrics
@@ -80,7 +80,7 @@ class Follower:
         self._sweep: asyncio.Task[None] | None = None
         self._must_sweep = False
         self._interruptions = 0
-        self._complaints = Complaints()
+        self._warnings = RepeatedWarnings()
 
     @property
     def is_following(self) -> bool:
@@ -113,7 +113,7 @@ class Follower:
                         if self._following.is_set():
                             pause = FIRST_PAUSE
             except Unavailable as error:
-                if self._complaints.is_new(error.detail):
+                if self._warnings.is_due(error.detail):
                     log.warning("logouts are not heard", error=error.detail)
             except Exception:
                 # What was being handled may not have been, so everything is looked at.
@@ -152,7 +152,7 @@ class Follower:
     def _note_confirmed(self) -> None:
         if self._confirmed_at is not None and not self._following.is_set():
             log.info("logouts are heard again")
-            self._complaints.forget()
+            self._warnings.forget()
         self._lost = self._fenced = False
         self._confirmed_at = asyncio.get_running_loop().time()
         self._following.set()

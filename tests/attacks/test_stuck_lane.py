@@ -22,7 +22,7 @@ async def test_a_process_that_cannot_do_its_work_says_so(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lane whose opening never ends is noticed; a Redis that is down is not held against it."""
-    monkeypatch.setattr("hub.access.vitals.LOOK_EVERY", 0.2)
+    monkeypatch.setattr("hub.access.process.CHECK_EVERY", 0.2)
     monkeypatch.setattr("hub.store.lane.STUCK_AFTER", 1.0)
     async with running(settings(redis_url=own_redis.url)) as hub:
 
