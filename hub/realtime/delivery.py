@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import structlog
 
+from hub.access.views import as_payload, view_logout
 from hub.core.model import Logout, Reason, State
 from hub.core.receipt import read_failures
-from hub.core.wire import describe_logout
 from hub.metrics import Metrics
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection, Connections
@@ -202,7 +202,7 @@ class _Round:
 
         Returns what became of each.
         """
-        notice = describe_logout(logout)
+        notice = as_payload(view_logout(logout))
         for connection in self._open.values():
             connection.on_gone = self._on_gone
         sockets = [connection.socket for connection in self._open.values()]

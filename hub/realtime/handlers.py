@@ -22,10 +22,10 @@ from hub.access.client import read_cookie, refuse_query_token
 from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
+from hub.access.views import as_payload, view_logout, view_receipt
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
-from hub.core.wire import describe_logout, describe_receipt
 from hub.errors import (
     Forbidden,
     HubError,
@@ -262,7 +262,7 @@ class Handlers:
         # A replica that hears late must not let a session act which another replica has ended.
         command = own_logout(connection.identity, request)
         receipt = await self._logouts.write_own(connection.identity, command, connection.client.ip)
-        return describe_receipt(receipt)
+        return as_payload(view_receipt(receipt))
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(RefreshRequest, data)
@@ -331,7 +331,7 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
     if error.retry_after is not None:
         data["retry_after"] = round(error.retry_after, 3)
     if error.logout is not None:
-        data["logout"] = describe_logout(error.logout)
+        data["logout"] = as_payload(view_logout(error.logout))
     if isinstance(error, LoginRequired):
         data["reauthenticate"] = True
         data["logout"]["reauthenticate"] = True

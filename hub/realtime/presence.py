@@ -13,7 +13,7 @@ import secrets
 
 import structlog
 
-from hub.access.complaints import Complaints
+from hub.access.repeated_warnings import RepeatedWarnings
 from hub.core.model import SECOND, Identity, Reason, UserKey
 from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
@@ -36,7 +36,7 @@ class Presences:
         self._turns = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
         self._has_departures = asyncio.Event()
-        self._complaints = Complaints()
+        self._warnings = RepeatedWarnings()
 
     def new_presence(self) -> Presence:
         """Return the presence of a socket that connects now."""
@@ -62,7 +62,7 @@ class Presences:
         while True:
             try:
                 await self._store.renew(self.lease)
-                self._complaints.forget()
+                self._warnings.forget()
                 async with asyncio.timeout(LEASE / SECOND / 3):
                     while True:
                         await self._has_departures.wait()
@@ -71,7 +71,7 @@ class Presences:
             except TimeoutError:
                 continue
             except Unavailable as error:
-                if self._complaints.is_new(error.detail):
+                if self._warnings.is_due(error.detail):
                     log.warning("the lease was not renewed", error=error.detail)
                 await asyncio.sleep(1)
             except Exception:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hub.core.device import describe_user_agent, tidy_name
+from hub.access.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, State
 from hub.core.receipt import merge_sessions, session_key, unite
 from hub.realtime.connections import Connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import partial
 
-import hub.app
+import hub.assembly
 from hub.protocol.engineio import Config
 
 _config = partial(
@@ -16,7 +16,7 @@ _config = partial(
     ping_interval=float(os.environ["PING_INTERVAL"]),
     ping_timeout=float(os.environ["PING_TIMEOUT"]),
 )
-vars(hub.app)["Config"] = _config
+vars(hub.assembly)["Config"] = _config
 
 if __name__ == "__main__":
     from hub.cli import main

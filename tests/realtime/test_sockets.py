@@ -15,7 +15,7 @@ import jwt
 import msgspec
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.core.model import Receipt, Standing
 from hub.realtime.lingering import SECONDS
 from hub.store.base import Command, Visit
@@ -499,7 +499,7 @@ async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub:
 
 def store_of(hub: Replica) -> MemoryStore:
     """Return the store of a hub that runs in this process, to put a fault into it."""
-    store = hub.app[PARTS].store
+    store = hub.app[SERVICES].store
     assert isinstance(store, MemoryStore)
     return store
 

@@ -1,4 +1,4 @@
-"""What the handlers work with, put together by `hub.app`."""
+"""The services that handlers call, put together by `hub.app`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hub.access.authority import Authority
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
+from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
-from hub.access.vitals import Vitals
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -21,8 +21,8 @@ from hub.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts of a running hub, as far as HTTP needs them."""
+class Services:
+    """What a running hub consists of, as far as HTTP needs it."""
 
     settings: Settings
     store: Store
@@ -33,11 +33,15 @@ class Parts:
     metrics: Metrics
     limits: Limits
     readiness: Readiness
-    vitals: Vitals
+    process: ProcessCheck
     audit: Audit
     trusted: tuple[Network, ...]
+    """Proxies whose ``X-Forwarded-For`` is believed."""
+
+    client_js: str
+    elements_js: str
     admin_ports: set[int]
     """The ports of the second listener, once it listens; empty without one."""
 
 
-PARTS = web.AppKey("parts", Parts)
+SERVICES = web.AppKey("services", Services)

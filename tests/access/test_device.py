@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.device import MAX_NAME, UNKNOWN, describe_user_agent, tidy_name
+from hub.access.device import MAX_NAME, UNKNOWN, describe_user_agent, tidy_name
 
 CHROME = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 {}Safari/537.36"
 
