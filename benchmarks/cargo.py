@@ -21,7 +21,7 @@ def build_peer() -> str | None:
     if done.returncode == 0:
         return None
     errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
-    return f"cargo could not build it: {(errors or ['it does not say why'])[0]}"
+    return f"cargo could not build it: {(errors or ['it does not say why'])[0].rstrip(':')}"
 
 
 def locked_versions(names: tuple[str, ...]) -> dict[str, str]:

@@ -126,7 +126,7 @@ def table_rows(sizes: tuple[int, ...]) -> list[Row]:
         Row("p50", "request to last device told, p50", "ms", 2),
         Row("p99", "request to last device told, p99", "ms", 2),
         Row("peak", "highest logout rate", "1/s", 0, more_is_better=True),
-        Row("everyone", "CPU a socket, everyone (all acknowledge)", "µs", 0),
+        Row("everyone", "CPU a socket, everyone, with acknowledgements", "µs", 0),
         Row("everyone_told", "everyone, time until the last is told", "ms", 0),
         Row("storm", "reconnect storm, time until all are back", "s", 2),
         *growth_rows(sizes),
