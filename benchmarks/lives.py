@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.generator import Crowd, Order
-from benchmarks.measures import Cost, percentile, quiet, resident_bytes
+from benchmarks.measures import Cost, add_up, percentile, quiet, resident_bytes
 from benchmarks.rows import (
     DISTURBED,
     GROWTH_WARM_SOCKETS,
@@ -30,6 +31,8 @@ WARM_LOGOUTS_AT_ONCE = 16
 SETTLE = 1.0
 SPARE_FILES = 500
 WORST_LATENCY = 0.5
+LOGOUTS_PATIENCE = 300.0
+"""After so many seconds no further batch of logouts begins."""
 MICRO = 1e6
 MILLI = 1e3
 KIB = 1024
@@ -153,7 +156,16 @@ async def live_logouts(run: Run, kind: str) -> None:
     """Logouts at a fixed rate."""
     run.store.clear()
     async with living(run, kind, "logouts") as server:
-        orders, cost = await _log_out_steadily(run, kind, server, "logouts", run.plan.users)
+        orders: list[Order] = []
+        costs: list[Cost] = []
+        began = time.monotonic()
+        # In batches, so that as many sockets are connected as with few logouts.
+        while len(costs) < run.plan.batches and time.monotonic() - began < LOGOUTS_PATIENCE:
+            name = f"logouts-{len(costs)}"
+            batch, cost = await _log_out_steadily(run, kind, server, "logouts", name)
+            orders += batch
+            costs.append(cost)
+        cost = add_up(costs)
         run.note("logout", kind, cost.server / len(orders) * MICRO, cost)
         latencies = [order.latency for order in orders]
         run.note("p50", kind, percentile(latencies, 0.5) * MILLI, cost)
@@ -173,20 +185,19 @@ async def live_replicas(run: Run, kind: str) -> None:
     """Logouts at a fixed rate, of users with two devices on each of two replicas."""
     run.store.clear()
     async with living(run, kind, "replicas", replicas=2) as server:
-        users = run.plan.replica_users
-        orders, cost = await _log_out_steadily(run, kind, server, "replicas", users)
+        orders, cost = await _log_out_steadily(run, kind, server, "replicas", "replicas")
         run.note("replicas", kind, cost.server / len(orders) * MICRO, cost)
 
 
 async def _log_out_steadily(
-    run: Run, kind: str, server: Server, life: str, users: int
+    run: Run, kind: str, server: Server, life: str, name: str
 ) -> tuple[list[Order], Cost]:
-    crowd = Crowd(server.ports, life, users * DEVICES)
+    crowd = Crowd(server.ports, name, run.plan.users * DEVICES)
     with crowding(run, crowd, life, kind):
         await crowd.connect()
         await quiet(server.pids)
         meter = run.meter(server)
-        orders = await crowd.log_out_at_rate(range(users), run.plan.rate)
+        orders = await crowd.log_out_at_rate(range(run.plan.users), run.plan.rate)
         await quiet(server.pids)
         cost = meter.read()
     good = [order for order in orders if order.is_good]

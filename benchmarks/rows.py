@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from benchmarks.generator import Crowd
 from benchmarks.measures import Cost, Meter
 from benchmarks.servers import SERVER_CORE, Server, Store
-from benchmarks.tokens import DEVICES
 
 WARM_SOCKETS = 400
 GROWTH_WARM_SOCKETS = 2000
@@ -37,8 +36,8 @@ class Plan:
     idle_seconds: float
     rate: float
     users: int
-    """Whose logouts p50 and p99 are of."""
-    replica_users: int
+    batches: int
+    """How many times so many users p50 and p99 are of, one batch after the other."""
     peak_users: int
     peak_steps: tuple[int, ...]
     growth: tuple[int, ...]
@@ -58,7 +57,6 @@ class Plan:
         growth = self.wants(*(row.key for row in growth_rows(self.growth)))
         return max(
             self.sockets + WARM_SOCKETS,
-            self.users * DEVICES + WARM_SOCKETS if self.wants("logout", "p50", "p99") else 0,
             self.growth[-1] + WARM_SOCKETS + GROWTH_WARM_SOCKETS if growth else 0,
         )
 

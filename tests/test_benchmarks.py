@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import copy
 import json
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import FULL, choose_folder
+from benchmarks.calls import Calls
 from benchmarks.cargo import build_peer
+from benchmarks.frames import post_request
 from benchmarks.lives import all_lives
 from benchmarks.report import FOLDER, render
 from benchmarks.rows import table_rows
@@ -78,3 +81,26 @@ def test_lives_fill_rows() -> None:
     """Each row but `idle`, which all share, is measured in exactly one life."""
     measured = [key for life in all_lives(FULL.growth) for key in life.rows]
     assert sorted(measured) == sorted(row.key for row in ROWS if row.key != "idle")
+
+
+async def test_call_after_close() -> None:
+    """A kept connection that the server has closed meanwhile is not used for the next call."""
+    closed = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    calls = Calls(server.sockets[0].getsockname()[1])
+    async with server:
+        for _ in range(2):
+            status, _ = await calls.call(post_request("/logout", "any"), 10)
+            assert status == 200
+            await asyncio.wait_for(closed.wait(), 10)
+            await asyncio.sleep(0.1)  # until the client has heard of it as well
+            closed.clear()
+    calls.close()
