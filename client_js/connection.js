@@ -28,7 +28,7 @@ export function createConnection(session, { origin, check }, device) {
       token = await session.credentials.next();
       if (session.live) socket = openSocket(origin, { token, device }, handlers);
     } catch (error) {
-      // The app's own mistake, said once a row of failures.
+      // The app's own mistake, reported once in a row of failures.
       if (!failures) console.warn("logout-hub: token:", error);
       void closed();
     }
@@ -107,7 +107,7 @@ export function createConnection(session, { origin, check }, device) {
     pollTimer.stop();
   }
 
-  /** A socket whose session the hub does not confirm is not trusted any more. */
+  /** When the hub does not confirm the session, the socket is replaced. */
   async function confirm() {
     if ((await check()) || !session.live) return;
     socket?.close();

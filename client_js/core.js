@@ -70,7 +70,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     if (session.status === "closed") throw failure({ code: "closed", title: "closed" });
   }
 
-  /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.
+  /** Over the socket if possible: the HTTP answer makes the browser clear what `keep` names, too.
    * @param {LogoutOptions} body @param {string} idempotencyKey */
   async function send(body, idempotencyKey) {
     // A socket that lost its network seems open for a while: a request fails at once.
@@ -78,7 +78,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     const asked = online && connection.ask("logout", { ...body, idempotencyKey }).catch(() => {});
     const { ok, error, ...answer } = (await asked) || {};
     if (ok) return answer;
-    // By HTTP a newer token is asked for: who logs out is not to stay because the old one ended.
+    // By HTTP an expired token is renewed: it must not keep anybody from logging out.
     if (error && error.code !== "token_expired") throw failure(error);
     return session.restore(() => call("/logout", postLogout(idempotencyKey, body)));
   }
@@ -106,7 +106,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
       void session.dispatch("logoutFailed");
       void wake();
       if (queued) return queued;
-      // The answer was lost, or a twin was faster: the session is over in the very way asked for.
+      // An answer was lost, or the same logout came first: what was asked for is done.
       if (code === "token_revoked" && (scope === "session" || scope === problem?.scope))
         return { id: problem?.id, scope, sessions: [] };
       throw error;
