@@ -1,10 +1,9 @@
-"""The only place where the parts are put together."""
+"""Wires everything together; `create_app` reads from top to bottom."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
@@ -13,40 +12,26 @@ from aiohttp import web
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
-from hub.access.authority import Authority
-from hub.access.client import read_client
-from hub.access.completion import Completions
+from hub.access.device import load_patterns
 from hub.access.issuers import Issuers
-from hub.access.limits import Limits, Refusals, address_key
-from hub.access.logouts import Logouts
+from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
-from hub.access.vitals import Vitals
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.openapi import hub_version
-from hub.api.parts import PARTS, Parts
 from hub.api.routes import add_routes
-from hub.core.bus import derive_key
-from hub.core.issuers import Entry
-from hub.core.model import SECOND, Micros
+from hub.api.services import SERVICES, Services
+from hub.assembly import Access, Realtime, create_access, create_realtime
+from hub.core.model import Micros
 from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.issuers_file import load_entries
 from hub.metrics import Metrics
+from hub.pages import read_client as read_client_js
+from hub.pages import read_elements as read_elements_js
 from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
-from hub.realtime.connections import Connections
-from hub.realtime.delivery import Delivery
-from hub.realtime.follower import Follower
-from hub.realtime.pending import Pending
-from hub.realtime.presence import Presences
-from hub.realtime.reports import Reports
-from hub.realtime.server import Server
-from hub.realtime.sockets import Admission, Sockets
 from hub.settings import Settings, SettingsError
-from hub.store.audit_stream import AuditStream
-from hub.store.durability import Durability
-from hub.store.memory import MemoryStore
-from hub.store.redis import RedisStore
+from hub.storage import OpenStore, create_store, logout_lifetime
 
 log = structlog.get_logger(__name__)
 
@@ -56,47 +41,8 @@ KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
-
 RELOADS = web.AppKey("reloads", list[Callable[[], Awaitable[None]]])
 """What is done when the operator has changed a file (SIGHUP), each on its own."""
-
-
-def create_store(
-    settings: Settings, metrics: Metrics, entries: Sequence[Entry] = ()
-) -> MemoryStore | RedisStore:
-    """Return the store that the settings ask for, not yet entered."""
-    log_lifetime = logout_lifetime(settings, entries)
-    lifetime = max(log_lifetime, round(settings.login_max_lifetime * SECOND))
-    receipts = round(settings.receipt_lifetime * SECOND)
-    if settings.redis_url is None:
-        return MemoryStore(
-            lifetime=lifetime,
-            max_sessions=settings.max_sessions,
-            pace=settings.limit_logouts,
-            receipts=receipts,
-        )
-    url = settings.redis_url.get_secret_value()
-    return RedisStore(
-        url,
-        lifetime=lifetime,
-        log_lifetime=log_lifetime,
-        max_sessions=settings.max_sessions,
-        durability=Durability(settings.wait_disk, settings.wait_replicas),
-        bus_key=derive_key(settings.shared_secret),
-        pace=settings.limit_logouts,
-        receipts=receipts,
-        on_forged=metrics.forged.inc,
-    )
-
-
-def logout_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
-    """Return how long any token that a logout ended may live.
-
-    The logout is remembered for longer: for as long as a login may be refreshed.
-    """
-    longest = [entry.rules.max_lifetime + 2 * entry.rules.leeway for entry in entries]
-    usual = round((settings.token_max_lifetime + 2 * settings.jwt_leeway) * SECOND)
-    return max([usual, *longest]) + 60 * SECOND
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
@@ -110,114 +56,94 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         settings = suit_demo(settings)
     if settings.cookie_name is not None and not settings.allowed_origins:
         raise SettingsError("HUB_ALLOWED_ORIGINS: HUB_COOKIE_NAME needs an origin to be used from")
-    entries, metrics = load_entries(settings), Metrics()
-    store, issuers = create_store(settings, metrics, entries), Issuers(entries, metrics)
-    refusals = Refusals(metrics)
-    limits = Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin)
-    authority = Authority(store, issuers)
-    completions = Completions(store)
-    audit = _open_audit(settings, metrics)
-    logouts = Logouts(store, metrics, completions, audit, refusals)
-    trusted = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
+    metrics, entries = Metrics(), load_entries(settings)
+    store = create_store(settings, metrics, entries)
+    process = ProcessCheck(store)
+    access = create_access(settings, metrics, store, entries)
+    realtime = create_realtime(settings, metrics, store, access)
 
-    connections = Connections()
-    server = Server(
-        connections,
-        transports=settings.transports,
-        connect_timeout=settings.connect_timeout,
-        max_body=settings.max_body,
-        replica=settings.replica,
-        read_seconds=settings.limit_read_seconds,
-        write_seconds=settings.limit_write_seconds,
-        pending=Pending(
-            settings.limit_pending, settings.limit_pending_total, limits.refused, refusals
-        ),
-        read_source=lambda request: address_key(
-            read_client(request.headers, request.remote, trusted).ip
-        ),
-        refusals=refusals,
-    )
-    presences = Presences(store, connections, settings.replica)
-    reports = Reports(store)
-    delivery = Delivery(
-        connections, server, reports, presences.lease, settings.notice_grace, metrics
-    )
-    follower = Follower(
-        store,
-        authority,
-        logouts,
-        connections,
-        delivery,
-        metrics,
-        fence=settings.fence_seconds,
-        cut_off=settings.on_data_loss == "cut_off",
-        close_sockets=server.eio.leave,
-        audit=audit,
-    )
-    server.eio.is_closed = lambda: follower.is_fenced
-    admission = Admission(
-        settings.cookie_name,
-        settings.allowed_origins,
-        trusted,
-        settings.limit_sockets_session,
-        settings.limit_sockets_user,
-    )
-    Sockets(
-        server,
-        authority,
-        logouts,
-        connections,
-        delivery,
-        presences,
-        admission,
-        metrics,
-        limits,
-        refusals,
-        settings.limit_events,
-        audit,
-    )
-
-    app = web.Application(
-        middlewares=[answer_requests],
-        client_max_size=settings.max_body,
-    )
-    vitals = Vitals(store)
-    app[PARTS] = Parts(
-        settings=settings,
-        store=store,
-        issuers=issuers,
-        authority=authority,
-        administrators=Administrators(
-            settings.admin_credentials,
-            settings.admin_token.get_secret_value() if settings.admin_token else None,
-        ),
-        logouts=logouts,
-        metrics=metrics,
-        limits=limits,
-        readiness=Readiness(
-            store,
-            presences.lease,
-            lambda: follower.is_following and not server.eio.is_leaving,
-        ),
-        vitals=vitals,
-        audit=audit,
-        trusted=trusted,
-        admin_ports=set(),
-    )
+    app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
+    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process)
     app[RELOADS] = [
-        _reloading(settings, issuers, logout_lifetime(settings, entries)),
-        audit.reopen,
+        _reloading(settings, access.issuers, logout_lifetime(settings, entries)),
+        access.audit.reopen,
     ]
     app.on_response_prepare.append(add_headers)
     add_routes(app)
-    add_pages(app, settings, authority)
-    server.attach(app)
+    add_pages(app, settings, access.authority)
+    realtime.server.attach(app)
     if demo:
-        add_demo(app, settings, authority)
-    app.cleanup_ctx.append(_auditing(audit, settings))
-    app.cleanup_ctx.append(_running(store, issuers, follower, presences, reports, vitals))
-    app.on_shutdown.append(_closing(server, delivery, completions))
+        add_demo(app, settings, access.authority)
+    app.cleanup_ctx.append(_auditing(access.audit, settings))
+    app.cleanup_ctx.append(_running(store, access, realtime, process))
+    app.on_shutdown.append(_closing(access, realtime))
     return app
+
+
+# ---- HTTP ----
+
+
+def _create_services(
+    settings: Settings,
+    metrics: Metrics,
+    store: OpenStore,
+    access: Access,
+    realtime: Realtime,
+    process: ProcessCheck,
+) -> Services:
+    admin_token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    server, follower = realtime.server, realtime.follower
+    return Services(
+        settings=settings,
+        store=store,
+        issuers=access.issuers,
+        authority=access.authority,
+        administrators=Administrators(settings.admin_credentials, admin_token),
+        logouts=access.logouts,
+        metrics=metrics,
+        limits=access.limits,
+        readiness=Readiness(
+            store,
+            realtime.presences.lease,
+            lambda: follower.is_following and not server.engine.is_leaving,
+        ),
+        process=process,
+        audit=access.audit,
+        trusted=access.trusted,
+        client_js=read_client_js(),
+        elements_js=read_elements_js(),
+        admin_ports=set(),
+    )
+
+
+@contextlib.asynccontextmanager
+async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve ``app`` inside the context, which is entered with the port once it listens.
+
+    With HUB_ADMIN_PORT the listener for operators is served as well.
+    """
+    settings = app[SERVICES].settings
+    runner = Runner(
+        app,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
+        keepalive_timeout=KEEPALIVE,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
+        max_field_size=MAX_HEADER,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=4096)
+        await site.start()
+        if settings.admin_port is not None:
+            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
+            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses[1:])
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+# ---- What runs beside the requests, and how it starts and ends ----
 
 
 def _reloading(
@@ -241,18 +167,6 @@ def _reloading(
     return reload
 
 
-def _open_audit(settings: Settings, metrics: Metrics) -> Audit:
-    copy = None
-    if settings.audit_file is not None and settings.redis_url is not None:
-        copy = AuditStream(settings.redis_url.get_secret_value())
-    audit = Audit(settings.audit_file, settings.replica, metrics, copy)
-    try:
-        audit.open()
-    except OSError as error:
-        raise SettingsError(f"HUB_AUDIT_FILE: {error}") from None
-    return audit
-
-
 def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return what writes the audit log, from before anything else begins until after its end."""
 
@@ -267,31 +181,29 @@ def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], A
 
 
 def _running(
-    store: MemoryStore | RedisStore,
-    issuers: Issuers,
-    follower: Follower,
-    presences: Presences,
-    reports: Reports,
-    vitals: Vitals,
+    store: OpenStore, access: Access, realtime: Realtime, process: ProcessCheck
 ) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Return what connects the store and runs the background tasks while the hub serves."""
+
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
-            stack.push_async_callback(issuers.aclose)
-            parts = (follower, presences, reports, vitals)
-            tasks = [asyncio.create_task(part.run()) for part in parts]
+            stack.push_async_callback(access.issuers.aclose)
+            background = (realtime.follower, realtime.presences, realtime.reports, process)
+            tasks = [asyncio.create_task(one.run()) for one in background]
+            await asyncio.to_thread(load_patterns)
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):
-                    await follower.wait_until_following()
+                    await realtime.follower.wait_until_following()
             yield
-            await _end(tasks)
+            await _cancel(tasks)
 
     return run
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    # A library may swallow a cancellation that comes at the wrong moment, so it is said again.
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    # A library may swallow a cancellation that comes at the wrong moment, so it is repeated.
     for _ in range(TRIES):
         for task in tasks:
             task.cancel()
@@ -300,39 +212,10 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
             return
 
 
-def _closing(
-    server: Server, delivery: Delivery, completions: Completions
-) -> Callable[[web.Application], Awaitable[None]]:
+def _closing(access: Access, realtime: Realtime) -> Callable[[web.Application], Awaitable[None]]:
     async def close(app: web.Application) -> None:
-        await completions.close()
-        await delivery.close()
-        await server.eio.end_all()
+        await access.completions.close()
+        await realtime.delivery.close()
+        await realtime.server.drain()
 
     return close
-
-
-@contextlib.asynccontextmanager
-async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """Serve ``app`` inside the context, which is entered with the port once it listens.
-
-    With HUB_ADMIN_PORT the listener for operators is served as well.
-    """
-    settings = app[PARTS].settings
-    runner = Runner(
-        app,
-        read_seconds=settings.limit_read_seconds,
-        write_seconds=settings.limit_write_seconds,
-        keepalive_timeout=KEEPALIVE,
-        shutdown_timeout=SHUTDOWN_TIMEOUT,
-        max_field_size=MAX_HEADER,
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port, backlog=4096)
-        await site.start()
-        if settings.admin_port is not None:
-            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
-            app[PARTS].admin_ports.update(address[1] for address in runner.addresses[1:])
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

@@ -22,7 +22,7 @@ from hub.access.administrators import make_credential
 from hub.access.minting import mint_token
 from hub.api.connection import allow_many_files
 from hub.api.openapi import hub_version
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
 from hub.auditing import audit
@@ -145,7 +145,7 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
             click.secho("\n  logout-hub demo", bold=True, err=True)
             click.secho("  For trying out only: anybody on this machine gets a token.", err=True)
             click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
-            click.echo(_explain_commands(settings, app[PARTS].settings, where), err=True)
+            click.echo(_explain_commands(settings, app[SERVICES].settings, where), err=True)
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"

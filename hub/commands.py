@@ -16,15 +16,15 @@ import click
 
 from hub.access.logouts import Logouts
 from hub.access.requests import MAX_PAGE, MAX_SPREAD, MAX_USERS
-from hub.api.views import view_many
-from hub.app import create_store
+from hub.access.views import as_payload, view_logout
 from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, settings_or_stop
 from hub.core.model import Logout, Reason, Scope, State, split_user_key
-from hub.core.wire import describe_logout
+from hub.core.receipt import count_states
 from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
+from hub.storage import create_store
 from hub.store.base import Confirmed, Gap, Heard, Loss
 
 WATCH_PATIENCE = 90.0
@@ -263,7 +263,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
 
 async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
     iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
-    told = {"user": sub, "iss": iss, **describe_logout(logout)}
+    told = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
     when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
     who = "everyone" if sub is None else sub
     sid = f" {logout.sid}" if logout.sid else ""
@@ -272,7 +272,7 @@ async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
     patience = logout.spread + WATCH_PATIENCE
     with contextlib.suppress(NotFound, Unavailable):
         receipt = await logouts.read(logout.id, None, patience)
-        counts = view_many(receipt).states
+        counts = {state.value: count for state, count in count_states(receipt).items()}
         if as_json:
             known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
             click.echo(json.dumps(known))

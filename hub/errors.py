@@ -7,10 +7,9 @@ Socket.IO as ``CONNECT_ERROR`` or as the ``error`` of an acknowledgement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from hub.core.model import Logout
+from hub.core.model import Logout
 
 
 class HubError(Exception):

@@ -7,8 +7,8 @@ import hashlib
 import msgspec
 
 from hub.access.client import Client
+from hub.access.device import describe_user_agent, tidy_name
 from hub.access.issuers import Issuers
-from hub.core.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
 from hub.core.revocation import judge, living
 from hub.errors import Unauthorized

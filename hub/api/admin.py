@@ -15,15 +15,20 @@ from hub.access.requests import (
     read_request,
     read_wait,
 )
+from hub.api.answers import Ok
 from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, read_ip, require_admin
-from hub.api.parts import PARTS, Parts
-from hub.api.problem import render
-from hub.api.views import SessionsView, view_many, view_session
+from hub.api.services import SERVICES, Services
+from hub.api.views import (
+    AdminManyReceiptView,
+    AdminReceiptView,
+    SessionsView,
+    view_for_admin,
+    view_session,
+)
 from hub.core.claims import is_name
 from hub.core.model import Receipt, split_user_key, user_key
 from hub.core.rights import Right
-from hub.core.wire import describe_receipt
 from hub.errors import Forbidden, HubError, NotFound
 
 NAMED = 10
@@ -32,18 +37,18 @@ NAMED = 10
 MAX_BODY = 4 * 1024 * 1024
 
 
-async def post_logout(request: web.Request) -> web.Response:
+async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyReceiptView]:
     """End the sessions of one user, of several, or of everyone."""
     administrator = await require_admin(request, Right.LOGOUT)
-    parts = request.app[PARTS]
+    services = request.app[SERVICES]
     # Long lists of users are only read once it is known that an administrator sends them.
     asked = read_request(AdminLogoutRequest, await read_body(request, MAX_BODY))
     if administrator.one_user and asked.user is None:
         raise Forbidden("the scope hub:support is for one user at a time")
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
-    iss, warning = ("", None) if asked.everyone else parts.issuers.resolve(asked.iss)
+    iss, warning = ("", None) if asked.everyone else services.issuers.resolve(asked.iss)
     commands = admin_logouts(asked, iss, key)
-    receipts = await parts.logouts.write_all(
+    receipts = await services.logouts.write_all(
         commands, admin_claim(asked, key), administrator.name, read_ip(request)
     )
     # The last of them, as a receipt of several is read.
@@ -55,18 +60,16 @@ async def post_logout(request: web.Request) -> web.Response:
     )
     if asked.user is None or wait:
         user = newest.logout.user if asked.user else None
-        receipt = await parts.logouts.read_again(receipt, user, wait)
-    answer = describe_receipt(receipt)
-    if asked.user is None:
-        answer = msgspec.to_builtins(view_many(receipt))
-    doubts = [warning, *await _doubts(parts, asked, iss, receipts)]
-    return render({**answer, "warnings": [text for text in doubts if text]})
+        receipt = await services.logouts.read_again(receipt, user, wait)
+    warnings = [warning] if warning else []
+    warnings += await _find_mistakes(services, asked, iss, receipts)
+    return Ok(view_for_admin(receipt, warnings, is_one=asked.user is not None))
 
 
-async def _doubts(
-    parts: Parts, asked: AdminLogoutRequest, iss: str, receipts: Sequence[Receipt]
+async def _find_mistakes(
+    services: Services, asked: AdminLogoutRequest, iss: str, receipts: Sequence[Receipt]
 ) -> list[str]:
-    """Return what makes it doubtful that those were met who were meant."""
+    """Return warnings that the logout may not have reached the users who were meant."""
     if asked.everyone:
         return []
     # One that was ended by name alone has no device, for it never showed itself.
@@ -79,9 +82,9 @@ async def _doubts(
         return []
     found = ["nobody was met: no session of this name is known, and one that shows up is refused"]
     if asked.user is not None:
-        for other in parts.issuers.others(iss)[:NAMED]:
+        for other in services.issuers.others(iss)[:NAMED]:
             with contextlib.suppress(HubError):
-                if count := len(await parts.authority.sessions(user_key(other, asked.user))):
+                if count := len(await services.authority.sessions(user_key(other, asked.user))):
                     found.append(
                         f"{asked.user} lives on under the issuer {other}: sessions {count}"
                     )
@@ -92,13 +95,13 @@ def _name(receipt: Receipt) -> str:
     return split_user_key(receipt.logout.user or "")[1]
 
 
-async def get_sessions(request: web.Request) -> web.Response:
+async def get_sessions(request: web.Request) -> Ok[SessionsView]:
     """Return any user's sessions; ``?iss=`` names another issuer than the hub's."""
     await require_admin(request, Right.READ)
-    parts = request.app[PARTS]
+    services = request.app[SERVICES]
     name, named = request.match_info["user"], request.query.get("iss")
     if not is_name(name) or not is_name(named or "-"):
         raise NotFound("no such user")
-    iss, _ = parts.issuers.resolve(named)
-    sessions = await parts.authority.sessions(user_key(iss, name))
-    return render(SessionsView([view_session(session, None) for session in sessions]))
+    iss, _ = services.issuers.resolve(named)
+    sessions = await services.authority.sessions(user_key(iss, name))
+    return Ok(SessionsView([view_session(session, None) for session in sessions]))

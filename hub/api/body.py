@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 
 
 async def read_body(request: web.Request, most: int | None = None) -> bytes:
@@ -17,5 +17,5 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
         TimeoutError: when it has not come within HUB_LIMIT_READ_SECONDS.
     """
     limited = request if most is None else request.clone(client_max_size=most)
-    async with asyncio.timeout(request.app[PARTS].settings.limit_read_seconds):
+    async with asyncio.timeout(request.app[SERVICES].settings.limit_read_seconds):
         return await limited.read()

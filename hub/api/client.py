@@ -7,20 +7,21 @@ from functools import cache
 
 from aiohttp import web
 
-from hub.pages import read_client, read_elements
+from hub.api.answers import NotModified, Script
+from hub.api.services import SERVICES
 
 
-async def get_client(request: web.Request) -> web.Response:
+async def get_client(request: web.Request) -> Script | NotModified:
     """Return the client, as a module that pages of any origin may import."""
-    return _module(request, read_client())
+    return _module(request, request.app[SERVICES].client_js)
 
 
-async def get_elements(request: web.Request) -> web.Response:
+async def get_elements(request: web.Request) -> Script | NotModified:
     """Return the custom elements, in the same way."""
-    return _module(request, read_elements())
+    return _module(request, request.app[SERVICES].elements_js)
 
 
-def _module(request: web.Request, text: str) -> web.Response:
+def _module(request: web.Request, text: str) -> Script | NotModified:
     tag = _tag(text)
     headers = {
         "ETag": tag,
@@ -28,8 +29,8 @@ def _module(request: web.Request, text: str) -> web.Response:
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
     if tag in request.headers.get("If-None-Match", ""):
-        return web.Response(status=304, headers=headers)
-    return web.Response(text=text, content_type="text/javascript", charset="utf-8", headers=headers)
+        return NotModified(headers=headers)
+    return Script(text, headers=headers)
 
 
 @cache

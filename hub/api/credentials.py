@@ -7,7 +7,7 @@ from aiohttp import web
 from hub.access.administrators import Administrator, administrator_of
 from hub.access.authority import Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.core.model import Identity
 from hub.core.rights import Right
 from hub.errors import (
@@ -40,7 +40,7 @@ def read_token(request: web.Request) -> str:
         if scheme.lower() != "bearer" or not bearer.strip():
             raise TokenMissing("Authorization is not of the form Bearer TOKEN")
         return bearer.strip()
-    settings = request.app[PARTS].settings
+    settings = request.app[SERVICES].settings
     name = settings.cookie_name
     cookie = read_cookie(request.headers, name) if name else None
     if not cookie:
@@ -66,12 +66,12 @@ async def admit(request: web.Request) -> Caller:
 
 async def admit_uncounted(request: web.Request) -> Caller:
     """Return the caller, alive, however often it calls: for proxies that ask at each request."""
-    return await request.app[PARTS].authority.admit(read_token(request))
+    return await request.app[SERVICES].authority.admit(read_token(request))
 
 
 async def identify(request: web.Request) -> Identity:
     """Return who signed for the caller's token, which need not be alive."""
-    identity = await request.app[PARTS].authority.identify(read_token(request))
+    identity = await request.app[SERVICES].authority.identify(read_token(request))
     _count(request, identity)
     return identity
 
@@ -83,20 +83,20 @@ def _count(request: web.Request, identity: Identity) -> None:
         RateLimited: when there were too many.
     """
     key = f"{identity.user} {identity.sid}"
-    request.app[PARTS].limits.calls.take(key, source=identity.user)
+    request.app[SERVICES].limits.calls.take(key, source=identity.user)
 
 
 def read_ip(request: web.Request) -> str:
     """Return the address that a request comes from, as far as it is believed."""
-    return read_client(request.headers, request.remote, request.app[PARTS].trusted).ip
+    return read_client(request.headers, request.remote, request.app[SERVICES].trusted).ip
 
 
 async def register(request: web.Request) -> Caller:
     """Return the caller, alive, and note that its session showed itself."""
-    parts = request.app[PARTS]
+    services = request.app[SERVICES]
     identity = await identify(request)
-    client = read_client(request.headers, request.remote, parts.trusted)
-    return await parts.authority.register(identity, client)
+    client = read_client(request.headers, request.remote, services.trusted)
+    return await services.authority.register(identity, client)
 
 
 async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
@@ -130,7 +130,7 @@ async def is_admin(request: web.Request, *rights: Right) -> bool:
     Raises:
         Forbidden: when it is a credential of an administrator's, for something else.
     """
-    administrator = request.app[PARTS].administrators.find(read_token(request))
+    administrator = request.app[SERVICES].administrators.find(read_token(request))
     if administrator is not None:
         return bool(await require_admin(request, *rights))
     try:
@@ -141,8 +141,8 @@ async def is_admin(request: web.Request, *rights: Right) -> bool:
 
 
 async def _find_administrator(request: web.Request) -> Administrator | None:
-    parts = request.app[PARTS]
-    administrator = parts.administrators.find(read_token(request))
+    services = request.app[SERVICES]
+    administrator = services.administrators.find(read_token(request))
     if administrator is None:
         if read_token(request).count(".") != JWT_DOTS:
             raise TokenInvalid("neither a credential of this hub's for administrators, nor a JWT")
@@ -153,7 +153,7 @@ async def _find_administrator(request: web.Request) -> Administrator | None:
             return None
     # For the audit log, whatever becomes of the call.
     request[ADMINISTRATOR] = administrator.name
-    parts.limits.admin.take(administrator.name)
+    services.limits.admin.take(administrator.name)
     return administrator
 
 

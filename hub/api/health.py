@@ -6,28 +6,32 @@ import asyncio
 
 from aiohttp import web
 
-from hub.api.parts import PARTS
-from hub.api.problem import render
+from hub.api.answers import Ok, Text
+from hub.api.services import SERVICES
 from hub.api.views import StatusView
 from hub.errors import Unavailable
 
 
-async def get_healthz(request: web.Request) -> web.Response:
+class MetricsText(Text, frozen=True):
+    """200 with counters, in the version of the format that Prometheus asks for."""
+
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def get_healthz(request: web.Request) -> Ok[StatusView]:
     """Say that the process answers, and that a restart would not help it."""
-    if request.app[PARTS].vitals.is_stuck:
+    if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
-    return render(StatusView("ok"))
+    return Ok(StatusView("ok"))
 
 
-async def get_readyz(request: web.Request) -> web.Response:
+async def get_readyz(request: web.Request) -> Ok[StatusView]:
     """Say whether this replica can do its work: the store is writable, logouts are heard."""
-    await request.app[PARTS].readiness.check()
-    return render(StatusView("ready"))
+    await request.app[SERVICES].readiness.check()
+    return Ok(StatusView("ready"))
 
 
-async def get_metrics(request: web.Request) -> web.Response:
+async def get_metrics(request: web.Request) -> MetricsText:
     """Return the counters in Prometheus' text format."""
-    return web.Response(
-        body=request.app[PARTS].metrics.render(asyncio.get_running_loop().time()),
-        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-    )
+    metrics = request.app[SERVICES].metrics
+    return MetricsText(metrics.render(asyncio.get_running_loop().time()).decode())

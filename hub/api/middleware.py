@@ -15,8 +15,8 @@ from hub.access.client import read_client
 from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
 from hub.api.credentials import ADMINISTRATOR, read_ip
-from hub.api.parts import PARTS
 from hub.api.problem import problem
+from hub.api.services import SERVICES
 from hub.errors import (
     Forbidden,
     HubError,
@@ -63,7 +63,7 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
         if _is_preflight(request):
             return web.Response(status=204)
         return await _answer_errors(request, handler)
-    metrics = request.app[PARTS].metrics
+    metrics = request.app[SERVICES].metrics
     began = asyncio.get_running_loop().time()
     answer = await _answer_errors(request, partial(_answer_in_time, handler))
     resource = request.match_info.route.resource
@@ -73,7 +73,7 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     took = asyncio.get_running_loop().time() - began
     metrics.request_seconds.labels(method, route).observe(took)
     if ADMINISTRATOR in request:
-        request.app[PARTS].audit.note(
+        request.app[SERVICES].audit.note(
             "admin",
             name=request[ADMINISTRATOR],
             address=read_ip(request),
@@ -82,13 +82,13 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
             status=answer.status,
         )
     if answer.status == 429:
-        await request.app[PARTS].limits.hold_back()
+        await request.app[SERVICES].limits.hold_back()
     return answer
 
 
 def _is_elsewhere(request: web.Request) -> bool:
     """Tell whether a resource is on the other listener only: that of the hub's operators."""
-    ports = request.app[PARTS].admin_ports
+    ports = request.app[SERVICES].admin_ports
     if not ports:
         return False
     resource = request.match_info.route.resource
@@ -103,7 +103,7 @@ async def _find_nothing(request: web.Request) -> web.StreamResponse:
 
 
 def _note_refusal(request: web.Request, error: HubError) -> None:
-    audit = request.app[PARTS].audit
+    audit = request.app[SERVICES].audit
     if audit.is_on:
         audit.refused(error.code, address_key(read_ip(request)))
 
@@ -118,10 +118,10 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     is_counted = isinstance(error, TokenMissing | TokenInvalid) and request.path != VERIFY_PATH
     if not is_counted:
         return problem(error)
-    parts = request.app[PARTS]
-    client = read_client(request.headers, request.remote, parts.trusted)
+    services = request.app[SERVICES]
+    client = read_client(request.headers, request.remote, services.trusted)
     try:
-        parts.limits.note_refused(client.ip)
+        services.limits.note_refused(client.ip)
     except RateLimited as limited:
         answer = problem(limited)
         answer.force_close()
@@ -187,7 +187,7 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
     own = headers.get("Vary")
     headers["Vary"] = "Origin, Cookie, Authorization" + (f", {own}" if own else "")
     origin = request.headers.get("Origin", "")
-    if origin.lower() not in request.app[PARTS].settings.allowed_origins:
+    if origin.lower() not in request.app[SERVICES].settings.allowed_origins:
         return
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Allow-Credentials"] = "true"

@@ -1,22 +1,22 @@
-"""``GET /openapi.json``: the API's description, made from the table of routes."""
+"""``GET /openapi.json``: the API's description, made from the table of routes and its handlers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from hub.access.requests import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
+from hub.api.answers import Answer, declared
+from hub.api.problem import CONTENT_TYPE as PROBLEM
+from hub.api.route import Route
 from hub.api.rules import RULES
 from hub.api.views import ProblemView
 from hub.core.model import State
-
-if TYPE_CHECKING:
-    from hub.api.routes import Route
 
 DOCUMENT = web.AppKey("openapi", bytes)
 
@@ -55,23 +55,27 @@ KEY: dict[str, Any] = {
 }
 
 
-async def get_openapi(request: web.Request) -> web.Response:
+class OpenApi(Answer, frozen=True):
+    """200 with the description, which is encoded once."""
+
+    content_type = "application/json"
+    schema = {"type": "object"}  # noqa: RUF012 - declared by the base
+
+    document: bytes
+
+    def encode(self) -> bytes:
+        """Return the body as it is sent."""
+        return self.document
+
+
+async def get_openapi(request: web.Request) -> OpenApi:
     """Return the description."""
-    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+    return OpenApi(document=request.app[DOCUMENT])
 
 
 def describe(routes: Sequence[Route]) -> bytes:
     """Return the OpenAPI 3.1 document of these routes."""
-    types = [ProblemView]
-    for route in routes:
-        types += [*route.answers, *([route.body] if route.body is not None else [])]
-    schemas, components = msgspec.json.schema_components(
-        types, ref_template="#/components/schemas/{name}"
-    )
-    for name, rules in RULES.items():
-        if name in components:
-            components[name] |= rules
-    schema_of = {repr(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    schema_of, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, schema_of)
@@ -96,12 +100,39 @@ def hub_version() -> str:
         return "0"
 
 
-def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
+def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Return the schema of each type that these routes take or answer, and what those refer to."""
+    types: list[Any] = [ProblemView]
+    for route in routes:
+        types += [body for bodies in declared(route.handler).values() for body in bodies]
+        types += [] if route.body is None else [route.body]
+    schemas, components = msgspec.json.schema_components(
+        types, ref_template="#/components/schemas/{name}"
+    )
+    for name, rules in RULES.items():
+        if name in components:
+            components[name] |= rules
+    return dict(zip(types, schemas, strict=True)), components
+
+
+def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-z]+', '_', route.path)}".rstrip("_"),
-        "responses": {str(route.status): _answer(route, schema_of)},
+        "responses": _answers(route, schema_of) | _problems(route, schema_of),
     }
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
+    if route.secured:
+        operation["security"] = [{"bearer": []}]
+    if route.body is not None:
+        content = {"application/json": {"schema": schema_of[route.body]}}
+        required = any(field.required for field in msgspec.structs.fields(route.body))
+        operation["requestBody"] = {"content": content, "required": required}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -111,27 +142,30 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
         parameters.append(WAIT)
     if route.waits and route.method != "GET":
         parameters.append(KEY)
-    if parameters:
-        operation["parameters"] = parameters
-    if route.secured:
-        operation["security"] = [{"bearer": []}]
-    if route.body is not None:
-        content = {"application/json": {"schema": schema_of[repr(route.body)]}}
-        required = any(field.required for field in msgspec.structs.fields(route.body))
-        operation["requestBody"] = {"content": content, "required": required}
+    return parameters
+
+
+def _answers(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """Return the responses that the route's handler is annotated to return."""
+    responses: dict[str, Any] = {}
+    for kind, bodies in declared(route.handler).items():
+        meaning = route.summary if kind.status == 200 else (kind.__doc__ or "")
+        response: dict[str, Any] = {"description": meaning}
+        schemas = [schema_of[body] for body in bodies] or [kind.schema]
+        if kind.content_type:
+            media_type = kind.content_type.partition(";")[0]
+            schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+            response["content"] = {media_type: {"schema": schema}}
+        responses[str(kind.status)] = response
+    return responses
+
+
+def _problems(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
     for error in route.errors:
         codes = [other.code for other in route.errors if other.status == error.status]
-        operation["responses"][str(error.status)] = {
+        responses[str(error.status)] = {
             "description": ", ".join(codes),
-            "content": {"application/problem+json": {"schema": schema_of[repr(ProblemView)]}},
+            "content": {PROBLEM: {"schema": schema_of[ProblemView]}},
         }
-    return operation
-
-
-def _answer(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": route.summary}
-    schemas = [schema_of[repr(kind)] for kind in route.answers]
-    if schemas:
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        answer["content"] = {"application/json": {"schema": schema}}
-    return answer
+    return responses

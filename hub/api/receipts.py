@@ -5,18 +5,18 @@ from __future__ import annotations
 from aiohttp import web
 
 from hub.access.requests import read_page, read_place, read_state, read_wait, write_place
+from hub.access.views import ReceiptView, view_receipt
+from hub.api.answers import Ok
 from hub.api.credentials import admit_or_repeat, is_admin, require_admin
-from hub.api.parts import PARTS
-from hub.api.problem import render
-from hub.api.views import EndedPageView, view_ended, view_many
+from hub.api.services import SERVICES
+from hub.api.views import EndedPageView, ManyReceiptView, view_ended, view_many
 from hub.core.rights import Right
-from hub.core.wire import describe_receipt
 from hub.errors import NotFound
 
 MAX_ID = 64
 
 
-async def get_logout(request: web.Request) -> web.Response:
+async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
     """Return a receipt to whose logout it is, or to an administrator.
 
     A session that this very logout ended may still ask what became of it, and nothing else.
@@ -29,22 +29,22 @@ async def get_logout(request: web.Request) -> web.Response:
             raise refusal
         user = caller.user
     _check_id(logout_id)
-    receipt = await request.app[PARTS].logouts.read(logout_id, user, wait)
-    return render(describe_receipt(receipt) if receipt.users == 1 else view_many(receipt))
+    receipt = await request.app[SERVICES].logouts.read(logout_id, user, wait)
+    return Ok(view_receipt(receipt) if receipt.users == 1 else view_many(receipt))
 
 
-async def get_sessions(request: web.Request) -> web.Response:
+async def get_sessions(request: web.Request) -> Ok[EndedPageView]:
     """Return sessions of a logout with what became of each, page by page, to administrators."""
     await require_admin(request, Right.READ)
     logout_id, query = request.match_info["id"], request.query
     _check_id(logout_id)
-    found, following = await request.app[PARTS].logouts.outcomes(
+    found, following = await request.app[SERVICES].logouts.outcomes(
         logout_id,
         read_state(query.get("state")),
         read_place(query.get("after")),
         read_page(query.get("limit")),
     )
-    return render(EndedPageView([view_ended(one) for one in found], write_place(following)))
+    return Ok(EndedPageView([view_ended(one) for one in found], write_place(following)))
 
 
 def _check_id(logout_id: str) -> None:

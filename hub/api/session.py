@@ -6,13 +6,13 @@ import hashlib
 
 from aiohttp import web
 
+from hub.api.answers import NotModified, Ok
 from hub.api.credentials import register
-from hub.api.problem import render
 from hub.api.views import OwnSessionView, view_own_session
 from hub.errors import Unavailable
 
 
-async def get_session(request: web.Request) -> web.Response:
+async def get_session(request: web.Request) -> Ok[OwnSessionView] | NotModified:
     """Return the caller's session, or 304 when it is as the caller knows it."""
     caller = await register(request)
     session = caller.standing.session
@@ -21,8 +21,8 @@ async def get_session(request: web.Request) -> web.Response:
     view = view_own_session(session, caller.identity, caller.standing.now)
     tag = _tag(view)
     if tag in request.headers.get("If-None-Match", ""):
-        return web.Response(status=304, headers={"ETag": tag})
-    return render(view, headers={"ETag": tag})
+        return NotModified(headers={"ETag": tag})
+    return Ok(view, headers={"ETag": tag})
 
 
 def _tag(view: OwnSessionView) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from hub.api.answers import Ok
 from hub.api.credentials import register
-from hub.api.parts import PARTS
-from hub.api.problem import render
+from hub.api.services import SERVICES
 from hub.api.views import SessionsView, view_session
 
 
-async def get_sessions(request: web.Request) -> web.Response:
+async def get_sessions(request: web.Request) -> Ok[SessionsView]:
     """Return the caller's sessions, this one among them."""
     identity = (await register(request)).identity
-    sessions = await request.app[PARTS].authority.sessions(identity.user)
-    return render(SessionsView([view_session(session, identity.sid) for session in sessions]))
+    sessions = await request.app[SERVICES].authority.sessions(identity.user)
+    return Ok(SessionsView([view_session(session, identity.sid) for session in sessions]))

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from hub.api.answers import NoContent
 from hub.api.credentials import admit_uncounted
 
 # Visible ASCII stays as it is, but for the percent sign. Nothing else travels safely in a header:
@@ -13,7 +14,7 @@ from hub.api.credentials import admit_uncounted
 SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
-async def get_verify(request: web.Request) -> web.Response:
+async def get_verify(request: web.Request) -> NoContent:
     """Return 204 with who the caller is, in headers for the backend behind the proxy.
 
     All of them are always there, so that a proxy which takes them from here leaves none of the
@@ -25,4 +26,4 @@ async def get_verify(request: web.Request) -> web.Response:
         "X-Auth-Session": quote(identity.sid, safe=SAFE),
         "X-Auth-Issuer": quote(identity.iss, safe=SAFE),
     }
-    return web.Response(status=204, headers=headers)
+    return NoContent(headers=headers)

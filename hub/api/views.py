@@ -1,14 +1,31 @@
-"""The bodies of answers: what they hold, for the answers and for the API's description alike."""
+"""The bodies of HTTP answers; those about a logout that sockets share are in `hub.access.views`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from hub.core.model import Identity, Micros, Outcome, Receipt, Session, seconds, split_user_key
+from hub.access.views import OutcomeView, ReceiptView, view_logout, view_receipt
+from hub.core.model import (
+    Identity,
+    Micros,
+    Outcome,
+    Reason,
+    Receipt,
+    Scope,
+    Session,
+    State,
+    seconds,
+    split_user_key,
+)
 from hub.core.receipt import count_states
+from hub.errors import HubError, LoginRequired
 
 
-class SessionView(msgspec.Struct):
+class SessionView(msgspec.Struct, frozen=True):
     """A session, as its user and administrators see it; times are NumericDate seconds.
 
     ``per_token`` is there, and true, when nothing in its tokens names the login.
@@ -22,10 +39,10 @@ class SessionView(msgspec.Struct):
     expires_at: float
     online: bool
     current: bool
-    per_token: bool | msgspec.UnsetType = msgspec.UNSET
+    per_token: Literal[True] | UnsetType = UNSET
 
 
-class OwnSessionView(SessionView, kw_only=True):
+class OwnSessionView(SessionView, frozen=True, kw_only=True):
     """The caller's session, with the user that it belongs to.
 
     ``login_age`` is how many seconds ago the login began: by its login time, else the earlier of
@@ -37,90 +54,83 @@ class OwnSessionView(SessionView, kw_only=True):
     login_age: float
 
 
-class SessionsView(msgspec.Struct):
+class SessionsView(msgspec.Struct, frozen=True):
     """All sessions of a user, oldest first."""
 
     sessions: list[SessionView]
 
 
-class OutcomeView(msgspec.Struct):
-    """One session of a logout: ``acknowledged``, ``notified``, ``cut`` or ``offline``.
-
-    ``failed`` names what its client said that it could not clear; left out when there is nothing.
-    """
-
-    sid: str
-    device: str
-    state: str
-    failed: list[str] | msgspec.UnsetType = msgspec.UNSET
-
-
-class ReceiptView(msgspec.Struct):
-    """A logout that was written, and the sessions that it ended.
-
-    ``warnings`` are for administrators: what may be a mistake.
-    """
-
-    id: str
-    scope: str
-    reason: str
-    at: float
-    message: str | None
-    sessions: list[OutcomeView]
-    complete: bool
-    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
-
-
-class ManyReceiptView(msgspec.Struct):
+class ManyReceiptView(msgspec.Struct, frozen=True):
     """A logout of several users (``users``: how many) or of everyone, that was written.
 
-    ``states`` counts the sessions by what became of them, of everyone those that held a socket.
-    ``waiting`` is how many of them are still being told.
-    ``warnings`` say what may be a mistake.
+    ``states`` counts sessions by what became of them; of everyone, those that held a socket.
+    ``waiting`` is how many of them have no final state yet.
     """
 
     id: str
-    scope: str
-    reason: str
+    scope: Scope
+    reason: Reason
     at: float
     message: str | None
     users: int | None
     everyone: bool
-    states: dict[str, int]
+    states: dict[State, int]
     waiting: int
     complete: bool
-    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
-class EndedView(OutcomeView, kw_only=True):
-    """One session of a logout with whose it is; ``waiting``, and true, while it is being told."""
+class AdminReceiptView(ReceiptView, frozen=True, kw_only=True):
+    """A logout of one user by an administrator; ``warnings`` say what may be a mistake."""
+
+    warnings: list[str]
+
+
+class AdminManyReceiptView(ManyReceiptView, frozen=True, kw_only=True):
+    """A logout of several users or of everyone; ``warnings`` say what may be a mistake."""
+
+    warnings: list[str]
+
+
+class EndedView(OutcomeView, frozen=True, kw_only=True):
+    """One session of a logout, with its user; ``waiting``, and true, while its state may change."""
 
     user: str
     iss: str
-    waiting: bool | msgspec.UnsetType = msgspec.UNSET
+    waiting: Literal[True] | UnsetType = UNSET
 
 
-class EndedPageView(msgspec.Struct):
+class EndedPageView(msgspec.Struct, frozen=True):
     """Sessions of a logout; ``next`` is the ``after`` of the next page, null on the last."""
 
     sessions: list[EndedView]
     next: str | None
 
 
-class StatusView(msgspec.Struct):
+class StatusView(msgspec.Struct, frozen=True):
     """That all is well."""
 
     status: str
 
 
-class ProblemView(msgspec.Struct):
-    """An error (RFC 9457); after a logout with its id, scope, reason, message and time."""
+class ProblemView(msgspec.Struct, frozen=True):
+    """An error (RFC 9457), with the logout that explains it, if one does.
+
+    ``retryable``, and true, when the same request may succeed later; ``reauthenticate``, and true,
+    when the login itself was ended.
+    """
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    id: str | UnsetType = UNSET
+    scope: Scope | UnsetType = UNSET
+    reason: Reason | UnsetType = UNSET
+    message: str | UnsetType | None = UNSET
+    at: float | UnsetType = UNSET
+    reauthenticate: Literal[True] | UnsetType = UNSET
+    retryable: Literal[True] | UnsetType = UNSET
 
 
 def view_many(receipt: Receipt) -> ManyReceiptView:
@@ -129,16 +139,27 @@ def view_many(receipt: Receipt) -> ManyReceiptView:
     everyone = logout.user is None
     return ManyReceiptView(
         id=logout.id,
-        scope=logout.scope.value,
-        reason=logout.reason.value,
+        scope=logout.scope,
+        reason=logout.reason,
         at=seconds(logout.at),
         message=logout.message,
         users=None if everyone else receipt.users,
         everyone=everyone,
-        states={state.value: count for state, count in count_states(receipt).items()},
+        states=dict(count_states(receipt)),
         waiting=receipt.waiting,
         complete=receipt.complete,
     )
+
+
+def view_for_admin(
+    receipt: Receipt, warnings: Sequence[str], *, is_one: bool
+) -> AdminReceiptView | AdminManyReceiptView:
+    """Return the view of a receipt for the administrator who asked for the logout."""
+    if is_one:
+        one = msgspec.structs.asdict(view_receipt(receipt))
+        return AdminReceiptView(**one, warnings=list(warnings))
+    many = msgspec.structs.asdict(view_many(receipt))
+    return AdminManyReceiptView(**many, warnings=list(warnings))
 
 
 def view_ended(outcome: Outcome) -> EndedView:
@@ -147,11 +168,11 @@ def view_ended(outcome: Outcome) -> EndedView:
     return EndedView(
         sid=outcome.sid,
         device=outcome.device,
-        state=outcome.state.value,
-        failed=list(outcome.failed) or msgspec.UNSET,
+        state=outcome.state,
+        failed=list(outcome.failed) or UNSET,
         user=user,
         iss=iss,
-        waiting=True if outcome.waiting else msgspec.UNSET,
+        waiting=True if outcome.waiting else UNSET,
     )
 
 
@@ -166,7 +187,7 @@ def view_session(session: Session, current_sid: str | None) -> SessionView:
         expires_at=seconds(session.expires_at),
         online=session.online,
         current=session.sid == current_sid,
-        per_token=True if session.per_token else msgspec.UNSET,
+        per_token=True if session.per_token else UNSET,
     )
 
 
@@ -181,4 +202,23 @@ def view_own_session(session: Session, identity: Identity, now: Micros) -> OwnSe
         user=identity.sub,
         iss=identity.iss,
         login_age=max(0.0, seconds(now - begun)),
+    )
+
+
+def view_problem(error: HubError, status: int) -> ProblemView:
+    """Return an error's view, which is answered with this status."""
+    logout = None if error.logout is None else view_logout(error.logout)
+    return ProblemView(
+        type=f"urn:logout-hub:error:{error.code}",
+        title=error.title,
+        status=status,
+        detail=error.detail or error.title,
+        code=error.code,
+        id=UNSET if logout is None else logout.id,
+        scope=UNSET if logout is None else logout.scope,
+        reason=UNSET if logout is None else logout.reason,
+        message=UNSET if logout is None else logout.message,
+        at=UNSET if logout is None else logout.at,
+        reauthenticate=True if isinstance(error, LoginRequired) else UNSET,
+        retryable=True if error.retryable else UNSET,
     )

@@ -6,11 +6,9 @@ given, so that no time passes through JSON, whose numbers the store's scripts ca
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, seconds
+from hub.core.model import Logout, Reason, Scope
 
 VERSION = 1
 MAX_DIGITS = 17
@@ -82,34 +80,3 @@ def decode_logout(data: bytes) -> Logout:
         spread=record.spread,
         at=at,
     )
-
-
-def describe_logout(logout: Logout) -> dict[str, str | float | None]:
-    """Return a logout as clients see it: the payload of ``logoutNotification``."""
-    return {
-        "id": logout.id,
-        "scope": logout.scope.value,
-        "reason": logout.reason.value,
-        "message": logout.message,
-        "sid": logout.sid,
-        "at": seconds(logout.at),
-    }
-
-
-def describe_receipt(receipt: Receipt) -> dict[str, Any]:
-    """Return a receipt as clients see it: the answer to a logout."""
-    logout = receipt.logout
-    return {
-        "id": logout.id,
-        "scope": logout.scope.value,
-        "reason": logout.reason.value,
-        "at": seconds(logout.at),
-        "message": logout.message,
-        "sessions": [_describe_outcome(outcome) for outcome in receipt.sessions],
-        "complete": receipt.complete,
-    }
-
-
-def _describe_outcome(outcome: Outcome) -> dict[str, Any]:
-    told = {"sid": outcome.sid, "device": outcome.device, "state": outcome.state.value}
-    return {**told, "failed": outcome.failed} if outcome.failed else told

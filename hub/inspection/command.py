@@ -16,9 +16,9 @@ from hub.core.issuers import Entry
 from hub.core.tokens import Header
 from hub.errors import HubError
 from hub.inspection.envelope import Found
+from hub.inspection.text import show
 from hub.inspection.verdict import Inspection, choose
 from hub.inspection.verdict import inspect as inspect_token
-from hub.inspection.words import show
 from hub.issuers_file import load_entries
 from hub.log import configure_logs
 from hub.settings import SettingsError

@@ -6,12 +6,12 @@ import msgspec
 
 from hub.core.claims import find_claim, first_claim, is_name, read_date, read_id
 from hub.core.model import SECOND, Identity, Micros, Standing
-from hub.core.recognition import AUDIENCE_TIPS, LOGIN_CLAIMS, LOGIN_TIPS, PARTY_CLAIMS
 from hub.core.revocation import judge
 from hub.core.tokens import AUTH_TIME, check_parties
 from hub.errors import TokenExpired, TokenInvalid
+from hub.inspection.recognition import AUDIENCE_TIPS, LOGIN_CLAIMS, LOGIN_TIPS, PARTY_CLAIMS
 from hub.inspection.subject import Check, Subject
-from hub.inspection.words import show, show_span, show_time
+from hub.inspection.text import show, show_span, show_time
 
 
 def check_audience(subject: Subject) -> Check:

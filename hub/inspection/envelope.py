@@ -11,11 +11,11 @@ from hub.core.issuers import SYMMETRIC
 from hub.core.kinds import check_kind as refuse_other_kinds
 from hub.core.kinds import is_token_type
 from hub.core.model import MAX_NAME_LENGTH
-from hub.core.recognition import recognize_kind
 from hub.core.tokens import ALGORITHMS, MAX_TOKEN_BYTES
 from hub.errors import HubError, TokenInvalid, Unavailable
+from hub.inspection.recognition import recognize_kind
 from hub.inspection.subject import Check, Subject
-from hub.inspection.words import show
+from hub.inspection.text import show
 
 Found = Sequence[Any] | HubError | None
 """The keys of a token's header, why there are none, or None when they were not looked for."""

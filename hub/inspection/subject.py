@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from hub.core.issuers import Entry
 from hub.core.presets import PRESETS, USUAL
-from hub.core.recognition import recognize
 from hub.core.tokens import ALGORITHMS, Rules
-from hub.inspection.words import show
+from hub.inspection.recognition import recognize
+from hub.inspection.text import show
 from hub.issuers_file import VARIABLES
 
 Verdict = Literal["good", "fair", "bad", "unchecked"]

@@ -36,6 +36,12 @@ class DemoTokenRequest(msgspec.Struct, forbid_unknown_fields=True):
     sid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
+class DemoToken(msgspec.Struct, frozen=True):
+    """A token of one of them."""
+
+    token: str
+
+
 def suit_demo(settings: Settings) -> Settings:
     """Return the settings with what the demo needs and nobody has set.
 
@@ -88,7 +94,8 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
 
     async def post_token(request: web.Request) -> web.Response:
         asked = read_request(DemoTokenRequest, await request.read())
-        return web.json_response({"token": mint(asked.user, asked.sid)})
+        body = msgspec.json.encode(DemoToken(mint(asked.user, asked.sid)))
+        return web.Response(body=body, content_type="application/json")
 
     async def get_login(request: web.Request) -> web.Response:
         """Log this browser in as Ada, by cookie, unless it is, and show her devices."""

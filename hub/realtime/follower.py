@@ -15,15 +15,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority
-from hub.access.complaints import Complaints
 from hub.access.logouts import Logouts
+from hub.access.repeated_warnings import RepeatedWarnings
 from hub.core.model import Logout
 from hub.errors import HubError, Unavailable
 from hub.metrics import Metrics
@@ -60,7 +60,6 @@ class Follower:
         *,
         fence: float,
         cut_off: bool,
-        close_sockets: Callable[[], None],
         audit: Audit | None = None,
     ) -> None:
         self._store = store
@@ -71,7 +70,6 @@ class Follower:
         self._metrics = metrics
         self._fence = fence
         self._cut_off = cut_off
-        self._close_sockets = close_sockets
         self._audit = audit
         self._confirmed_at: float | None = None
         self._following = asyncio.Event()
@@ -80,7 +78,7 @@ class Follower:
         self._sweep: asyncio.Task[None] | None = None
         self._must_sweep = False
         self._interruptions = 0
-        self._complaints = Complaints()
+        self._warnings = RepeatedWarnings()
 
     @property
     def is_following(self) -> bool:
@@ -113,7 +111,7 @@ class Follower:
                         if self._following.is_set():
                             pause = FIRST_PAUSE
             except Unavailable as error:
-                if self._complaints.is_new(error.detail):
+                if self._warnings.is_due(error.detail):
                     log.warning("logouts are not heard", error=error.detail)
             except Exception:
                 # What was being handled may not have been, so everything is looked at.
@@ -130,7 +128,7 @@ class Follower:
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)
-                if event.is_live and self._connections.spared_by(event):
+                if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: it knows which.
                     self._must_sweep = True
             case Gap():
@@ -152,7 +150,7 @@ class Follower:
     def _note_confirmed(self) -> None:
         if self._confirmed_at is not None and not self._following.is_set():
             log.info("logouts are heard again")
-            self._complaints.forget()
+            self._warnings.forget()
         self._lost = self._fenced = False
         self._confirmed_at = asyncio.get_running_loop().time()
         self._following.set()
@@ -197,7 +195,8 @@ class Follower:
                 self._stop_following()
                 self._metrics.fences.inc()
                 self._note("fence", seconds=round(age, 1))
-                self._close_sockets()
+                for connection in self._connections:
+                    connection.socket.give_way()
             await asyncio.sleep(WATCH_EVERY)
 
     # ---- Sweeps ----

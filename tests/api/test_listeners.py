@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.console import operators_address
 from hub.settings import load_settings
 from tests.site import ADMIN, Replica, running, settings, token
@@ -30,7 +30,7 @@ async def statuses(hub: Replica, port: int, paths: tuple[str, ...]) -> set[int]:
 async def test_operators_have_a_listener_of_their_own() -> None:
     """What is for them is not found on the public one, nor the public's on theirs."""
     async with running(settings(admin_port=0)) as hub:
-        (admin,) = hub.app[PARTS].admin_ports
+        (admin,) = hub.app[SERVICES].admin_ports
         assert await statuses(hub, hub.port, OPERATORS) == {404}
         assert await statuses(hub, admin, OPERATORS) == {200}
         assert await statuses(hub, hub.port, BOTH) == {200}
@@ -43,7 +43,7 @@ async def test_operators_have_a_listener_of_their_own() -> None:
 async def test_a_logout_by_an_administrator_is_not_found_on_the_public_one(body: str) -> None:
     """Not even with the right credentials; its receipt is on both."""
     async with running(settings(admin_port=0)) as hub:
-        (admin,) = hub.app[PARTS].admin_ports
+        (admin,) = hub.app[SERVICES].admin_ports
         refused = await hub.call("POST", "/admin/logout", ADMIN, data=body)
         assert (refused.status, refused.code) == (404, "not_found")
         done = await hub.beside(admin).call("POST", "/admin/logout", ADMIN, data=body)

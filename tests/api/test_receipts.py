@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.core.model import Receipt
 from hub.errors import Unavailable
 from hub.store.base import Command
@@ -260,7 +260,7 @@ async def test_a_list_that_was_written_in_part_is_one_logout_once_it_is_asked_ag
     hub: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first try fails amid the list; the second, with its key, completes the same receipt."""
-    store = hub.app[PARTS].store
+    store = hub.app[SERVICES].store
     end, calls = store.end, itertools.count()
 
     async def failing(command: Command) -> Receipt:

@@ -10,7 +10,7 @@ import asyncio
 
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.store.redis import RedisStore
 from hub.store.route import OneServer
 from tests.realtime.raw import eventually
@@ -22,7 +22,7 @@ async def test_a_process_that_cannot_do_its_work_says_so(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lane whose opening never ends is noticed; a Redis that is down is not held against it."""
-    monkeypatch.setattr("hub.access.vitals.LOOK_EVERY", 0.2)
+    monkeypatch.setattr("hub.access.process.CHECK_EVERY", 0.2)
     monkeypatch.setattr("hub.store.lane.STUCK_AFTER", 1.0)
     async with running(settings(redis_url=own_redis.url)) as hub:
 
@@ -38,7 +38,7 @@ async def test_a_process_that_cannot_do_its_work_says_so(
             await asyncio.sleep(0.2)
             assert await health() == 200
 
-        store = hub.app[PARTS].store
+        store = hub.app[SERVICES].store
         assert isinstance(store, RedisStore)
         assert isinstance(store._visits, OneServer)
         lane = store._visits._lane

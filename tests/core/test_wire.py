@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, State
+from hub.core.model import Logout, Reason, Scope
 from hub.core.wire import (
     MAX_BYTES,
     VERSION,
     Malformed,
     decode_logout,
-    describe_logout,
-    describe_receipt,
     encode_logout,
 )
 
@@ -159,41 +157,3 @@ def test_a_damaged_record_is_malformed_or_a_whole_logout(
         return
     assert logout.scope is Scope.ALL or logout.sid
     assert isinstance(logout.at, int)
-
-
-def test_a_client_is_told_the_logout_in_documented_members() -> None:
-    """The notification has exactly these members, with the time as NumericDate seconds."""
-    assert describe_logout(decode_logout(stored(1_700_000_000_500_000))) == {
-        "id": "id-1",
-        "scope": "others",
-        "reason": "password_changed",
-        "message": "Your password was changed",
-        "sid": "s-1",
-        "at": 1_700_000_000.5,
-    }
-
-
-def test_a_receipt_tells_what_became_of_each_session() -> None:
-    """The answer to a logout has exactly these members."""
-    logout = decode_logout(stored(1_700_000_000_000_000))
-    receipt = Receipt(logout, (Outcome("a", "Phone", State.CUT), Outcome("b", "", State.OFFLINE)))
-    assert describe_receipt(receipt) == {
-        "id": "id-1",
-        "scope": "others",
-        "reason": "password_changed",
-        "at": 1_700_000_000.0,
-        "message": "Your password was changed",
-        "sessions": [
-            {"sid": "a", "device": "Phone", "state": "cut"},
-            {"sid": "b", "device": "", "state": "offline"},
-        ],
-        "complete": False,
-    }
-
-
-@given(logouts)
-def test_what_clients_are_told_can_be_written_as_json(logout: Logout) -> None:
-    """No message makes a notification that cannot be sent."""
-    told = describe_logout(logout)
-    assert json.loads(json.dumps(told)) == told
-    assert msgspec.json.decode(msgspec.json.encode(told)) == told

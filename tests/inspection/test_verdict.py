@@ -17,8 +17,8 @@ from hub.access.issuers import Issuers, make_keys
 from hub.core.issuers import Entry, read_entries
 from hub.core.model import SECOND
 from hub.core.presets import PRESETS
-from hub.core.recognition import recognize
 from hub.errors import HubError, TokenInvalid, Unavailable
+from hub.inspection.recognition import recognize
 from hub.inspection.subject import Check
 from hub.inspection.verdict import Inspection, choose, inspect
 from tests.core.test_tokens import CLAIMS, IAT, encode, sign

@@ -16,7 +16,7 @@ import resource
 import time
 from dataclasses import dataclass
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from tests.site import Replica, running, settings, token
 
 WAYS = ("close", "abort", "refused", "silent", "garbage", "logout")
@@ -125,7 +125,7 @@ async def settle(hub: Replica) -> None:
     await asyncio.sleep(3)
     # The registry rightly remembers who was there, and a bounded number of tokens is remembered
     # that were verified; this is about sockets.
-    parts = hub.app[PARTS]
+    parts = hub.app[SERVICES]
     await parts.store.__aexit__(None, None, None)  # type: ignore[attr-defined]
     parts.authority._verified.clear()
 

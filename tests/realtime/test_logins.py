@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from hub.api.parts import PARTS
+from hub.api.services import SERVICES
 from hub.core.model import Standing
 from hub.store.base import Visit
 from hub.store.memory import MemoryStore
@@ -174,7 +174,7 @@ async def test_two_refreshes_at_once_leave_one_row_online(embedded: Replica) -> 
 
 def hold_back(hub: Replica, *first: Any) -> None:
     """Let the store's answer to a visit come late: each time after the next of these is done."""
-    store = hub.app[PARTS].store
+    store = hub.app[SERVICES].store
     assert isinstance(store, MemoryStore)
     real, waits = store.register, list(first)
 

@@ -1,0 +1,82 @@
+"""What a caller is answered about a logout, over HTTP and over a socket alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, State, seconds
+
+
+class LogoutView(msgspec.Struct, frozen=True):
+    """A logout, as ``logoutNotification`` and refusals show it; ``at`` is NumericDate seconds."""
+
+    id: str
+    scope: Scope
+    reason: Reason
+    message: str | None
+    sid: str | None
+    at: float
+
+
+class OutcomeView(msgspec.Struct, frozen=True):
+    """One session of a logout, and what became of it.
+
+    ``failed`` names what its client reported as not cleared; left out when there is nothing.
+    """
+
+    sid: str
+    device: str
+    state: State
+    failed: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReceiptView(msgspec.Struct, frozen=True):
+    """A logout that was written, and the sessions that it ended."""
+
+    id: str
+    scope: Scope
+    reason: Reason
+    at: float
+    message: str | None
+    sessions: list[OutcomeView]
+    complete: bool
+
+
+def view_logout(logout: Logout) -> LogoutView:
+    """Return a logout as clients see it."""
+    return LogoutView(
+        id=logout.id,
+        scope=logout.scope,
+        reason=logout.reason,
+        message=logout.message,
+        sid=logout.sid,
+        at=seconds(logout.at),
+    )
+
+
+def view_receipt(receipt: Receipt) -> ReceiptView:
+    """Return a receipt of one user as clients see it."""
+    logout = receipt.logout
+    return ReceiptView(
+        id=logout.id,
+        scope=logout.scope,
+        reason=logout.reason,
+        at=seconds(logout.at),
+        message=logout.message,
+        sessions=[_view_outcome(outcome) for outcome in receipt.sessions],
+        complete=receipt.complete,
+    )
+
+
+def _view_outcome(outcome: Outcome) -> OutcomeView:
+    return OutcomeView(
+        outcome.sid, outcome.device, outcome.state, list(outcome.failed) or msgspec.UNSET
+    )
+
+
+def as_payload(view: LogoutView | ReceiptView) -> dict[str, Any]:
+    """Return a view as the payload of a Socket.IO packet, which is encoded with what is around."""
+    payload: dict[str, Any] = msgspec.to_builtins(view)
+    return payload

@@ -1,0 +1,132 @@
+"""What handlers return, and the one place where it is encoded.
+
+A handler's annotation says all that it may answer, such as ``Ok[SessionView] | NotModified``. The
+OpenAPI document is made of these annotations, and what is not in its annotation is never sent.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+import msgspec
+from aiohttp import web
+
+Body = TypeVar("Body", bound=msgspec.Struct, covariant=True)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all answers; those without a ``content_type`` have no body.
+
+    ``schema`` describes the body where it is not one of the declared types.
+    """
+
+    status: ClassVar[int] = 200
+    content_type: ClassVar[str] = ""
+    schema: ClassVar[dict[str, Any] | None] = None
+
+    headers: dict[str, str] = {}
+
+    def encode(self) -> bytes:
+        """Return the body as it is sent."""
+        return b""
+
+
+class Ok(Answer, Generic[Body], frozen=True):
+    """200 with one of the declared bodies, in JSON."""
+
+    content_type = "application/json"
+
+    body: Body
+
+    def encode(self) -> bytes:
+        """Return the body as it is sent."""
+        return msgspec.json.encode(self.body)
+
+
+class Text(Answer, frozen=True):
+    """200 with a text."""
+
+    content_type = "text/plain; charset=utf-8"
+    schema = {"type": "string"}
+
+    text: str
+
+    def encode(self) -> bytes:
+        """Return the body as it is sent."""
+        return self.text.encode()
+
+
+class Script(Text, frozen=True):
+    """200 with a JavaScript module."""
+
+    content_type = "text/javascript; charset=utf-8"
+
+
+class NoContent(Answer, frozen=True):
+    """204: the headers say it all."""
+
+    status = 204
+
+
+class NotModified(Answer, frozen=True):
+    """304: nothing has changed since the answer with the tag that was sent along."""
+
+    status = 304
+
+
+Declared: TypeAlias = Mapping[type[Answer], tuple[type[msgspec.Struct], ...]]
+"""The kinds of answer that a handler may give, each with the types of its body."""
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[Answer]]
+
+
+def declared(handler: Handler) -> Declared:
+    """Return what a handler is annotated to return.
+
+    Raises:
+        TypeError: when that is anything but answers whose bodies are structs.
+    """
+    found: dict[type[Answer], tuple[type[msgspec.Struct], ...]] = {}
+    for annotation in _members(typing.get_type_hints(handler)["return"]):
+        kind = typing.get_origin(annotation) or annotation
+        bodies = tuple(body for one in typing.get_args(annotation) for body in _members(one))
+        is_answer = isinstance(kind, type) and issubclass(kind, Answer) and kind is not Answer
+        if not is_answer or (kind is Ok) != bool(bodies) or not all(map(_is_struct, bodies)):
+            raise TypeError(f"{handler.__qualname__} returns {annotation}, which is no answer")
+        found[kind] = bodies
+    return found
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the aiohttp handler that sends what ``handler`` returns.
+
+    It raises `TypeError`, and sends nothing, when that is not what the annotation says.
+    """
+    allowed = declared(handler)
+
+    async def answer(request: web.Request) -> web.Response:
+        given = await handler(request)
+        bodies = allowed.get(type(given))
+        if bodies is None or (isinstance(given, Ok) and type(given.body) not in bodies):
+            raise TypeError(f"{handler.__qualname__} returned {type(given).__name__}, undeclared")
+        return render(given.status, given.encode(), given.content_type, given.headers)
+
+    return answer
+
+
+def render(status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
+    """Return an answer in aiohttp's form."""
+    typed = {"Content-Type": content_type} if content_type else {}
+    return web.Response(status=status, body=body or None, headers={**headers, **typed})

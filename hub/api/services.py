@@ -1,0 +1,47 @@
+"""The services that handlers call, put together by `hub.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hub.access.administrators import Administrators
+from hub.access.audit import Audit
+from hub.access.authority import Authority
+from hub.access.issuers import Issuers
+from hub.access.limits import Limits
+from hub.access.logouts import Logouts
+from hub.access.process import ProcessCheck
+from hub.access.readiness import Readiness
+from hub.core.address import Network
+from hub.metrics import Metrics
+from hub.settings import Settings
+from hub.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a running hub consists of, as far as HTTP needs it."""
+
+    settings: Settings
+    store: Store
+    issuers: Issuers
+    authority: Authority
+    administrators: Administrators
+    logouts: Logouts
+    metrics: Metrics
+    limits: Limits
+    readiness: Readiness
+    process: ProcessCheck
+    audit: Audit
+    trusted: tuple[Network, ...]
+    """Proxies whose ``X-Forwarded-For`` is believed."""
+
+    client_js: str
+    elements_js: str
+    admin_ports: set[int]
+    """The ports of the second listener, once it listens; empty without one."""
+
+
+SERVICES = web.AppKey("services", Services)

@@ -1,0 +1,176 @@
+"""Access and realtime, each assembled from the settings and from what it stands on."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from hub.access.audit import Audit
+from hub.access.authority import Authority
+from hub.access.client import Client, read_client
+from hub.access.completion import Completions
+from hub.access.issuers import Issuers
+from hub.access.limits import Limits, Refusals
+from hub.access.logouts import Logouts
+from hub.core.address import Network
+from hub.core.issuers import Entry
+from hub.metrics import Metrics
+from hub.protocol.engineio import Config
+from hub.realtime.acknowledgements import Acknowledgements
+from hub.realtime.connections import Connections
+from hub.realtime.delivery import Delivery
+from hub.realtime.follower import Follower
+from hub.realtime.handlers import Admission, Handlers
+from hub.realtime.presence import Presences
+from hub.realtime.reports import Reports
+from hub.realtime.server import Server
+from hub.realtime.timer_wheel import TimerWheel
+from hub.realtime.unconnected import Unconnected
+from hub.settings import Settings, SettingsError
+from hub.store.audit_stream import AuditStream
+from hub.store.base import Store
+
+# ---- Access: who is calling, and what may they do? ----
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What decides about calls, over HTTP and sockets alike."""
+
+    issuers: Issuers
+    authority: Authority
+    refusals: Refusals
+    limits: Limits
+    audit: Audit
+    completions: Completions
+    logouts: Logouts
+    trusted: tuple[Network, ...]
+
+
+def create_access(
+    settings: Settings, metrics: Metrics, store: Store, entries: Sequence[Entry]
+) -> Access:
+    """Return what decides about calls.
+
+    Raises:
+        SettingsError: when the audit log cannot be written.
+    """
+    issuers, refusals = Issuers(entries, metrics), Refusals(metrics)
+    completions, audit = Completions(store), _open_audit(settings, metrics)
+    return Access(
+        issuers=issuers,
+        authority=Authority(store, issuers),
+        refusals=refusals,
+        limits=Limits(refusals, settings.limit_refused, settings.limit_calls, settings.limit_admin),
+        audit=audit,
+        completions=completions,
+        logouts=Logouts(store, metrics, completions, audit, refusals),
+        trusted=tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies),
+    )
+
+
+def _open_audit(settings: Settings, metrics: Metrics) -> Audit:
+    copy = None
+    if settings.audit_file is not None and settings.redis_url is not None:
+        copy = AuditStream(settings.redis_url.get_secret_value())
+    audit = Audit(settings.audit_file, settings.replica, metrics, copy)
+    try:
+        audit.open()
+    except OSError as error:
+        raise SettingsError(f"HUB_AUDIT_FILE: {error}") from None
+    return audit
+
+
+# ---- Realtime: sockets, and the log of logouts that they are told of ----
+
+
+@dataclass(frozen=True, slots=True)
+class Realtime:
+    """What serves sockets and follows the log."""
+
+    server: Server
+    presences: Presences
+    reports: Reports
+    delivery: Delivery
+    follower: Follower
+
+
+def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: Access) -> Realtime:
+    """Return what serves sockets and follows the log, not yet running."""
+    connections, timers = Connections(), TimerWheel()
+    reports, acknowledgements = Reports(store), Acknowledgements()
+    presences = Presences(store, connections, settings.replica)
+    delivery = Delivery(
+        connections, acknowledgements, reports, presences.lease, settings.notice_grace, metrics
+    )
+    follower = Follower(
+        store,
+        access.authority,
+        access.logouts,
+        connections,
+        delivery,
+        metrics,
+        fence=settings.fence_seconds,
+        cut_off=settings.on_data_loss == "cut_off",
+        audit=access.audit,
+    )
+    handlers = Handlers(
+        access.authority,
+        access.logouts,
+        connections,
+        delivery,
+        presences,
+        _create_admission(settings),
+        timers,
+        metrics,
+        access.limits,
+        access.refusals,
+        settings.limit_events,
+        access.audit,
+    )
+    server = _create_server(settings, access, handlers, acknowledgements, timers, follower)
+    return Realtime(server, presences, reports, delivery, follower)
+
+
+def _create_server(
+    settings: Settings,
+    access: Access,
+    handlers: Handlers,
+    acknowledgements: Acknowledgements,
+    timers: TimerWheel,
+    follower: Follower,
+) -> Server:
+    def read(request: web.Request) -> Client:
+        return read_client(request.headers, request.remote, access.trusted)
+
+    return Server(
+        Config(transports=settings.transports, max_payload=settings.max_body),
+        handlers,
+        acknowledgements,
+        Unconnected(
+            settings.limit_pending,
+            settings.limit_pending_total,
+            access.limits.refused,
+            access.refusals,
+        ),
+        timers,
+        access.refusals,
+        connect_timeout=settings.connect_timeout,
+        read_client=read,
+        replica=settings.replica,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
+        is_open=lambda: not follower.is_fenced,
+    )
+
+
+def _create_admission(settings: Settings) -> Admission:
+    return Admission(
+        settings.cookie_name,
+        settings.allowed_origins,
+        settings.limit_sockets_session,
+        settings.limit_sockets_user,
+    )

@@ -1,0 +1,344 @@
+"""What the hub does with its sockets: connect, logout, refresh, disconnect.
+
+The order while connecting is the heart of it: the connection is added first, so that a logout finds
+it; then the store is asked, once, whether the session is alive; then CONNECT is answered. A logout
+before the question is in the answer, and one after it finds the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from hub.access.audit import Audit
+from hub.access.authority import Authority, Caller
+from hub.access.client import read_cookie, refuse_query_token
+from hub.access.limits import Limiter, Limits, Refusals
+from hub.access.logouts import Logouts
+from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
+from hub.access.views import as_payload, view_logout, view_receipt
+from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.rate import Rate
+from hub.core.revocation import alive_until
+from hub.errors import (
+    Forbidden,
+    HubError,
+    InvalidRequest,
+    LoginRequired,
+    NotFound,
+    OriginNotAllowed,
+    RateLimited,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+    Unauthorized,
+    Unavailable,
+)
+from hub.metrics import Metrics
+from hub.realtime.connections import Connection, Connections
+from hub.realtime.delivery import Delivery
+from hub.realtime.presence import Presences
+from hub.realtime.server import ConnectRefused, Socket
+from hub.realtime.timer_wheel import Timer, TimerWheel
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENTS_AT_ONCE = 8
+RETRY_AFTER = 10.0
+
+
+class ConnectAuth(msgspec.Struct):
+    """The ``auth`` of CONNECT. Members that the hub does not know are the app's business."""
+
+    token: str | None = None
+    device: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+
+
+class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The payload of ``refresh``."""
+
+    token: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """By what a socket may be accepted: cookie, allowed origins, and how many there may be."""
+
+    cookie_name: str | None
+    allowed_origins: tuple[str, ...]
+    max_per_session: int
+    max_per_user: int
+
+
+class Handlers:
+    """Decides about all sockets of this replica (`hub.realtime.server.Application`)."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        logouts: Logouts,
+        connections: Connections,
+        delivery: Delivery,
+        presences: Presences,
+        admission: Admission,
+        timers: TimerWheel,
+        metrics: Metrics,
+        limits: Limits,
+        refusals: Refusals,
+        events: Rate | None,
+        audit: Audit,
+    ) -> None:
+        self._audit = audit
+        self._authority = authority
+        self._logouts = logouts
+        self._connections = connections
+        self._delivery = delivery
+        self._presences = presences
+        self._admission = admission
+        self._metrics = metrics
+        self._timers = timers
+        self._limits = limits
+        self._refusals = refusals
+        self._events = Limiter("events", events, refusals)
+        self._handlers: dict[str, Callable[[Connection, Any], Coroutine[Any, Any, Any]]] = {
+            "logout": self._logout,
+            "refresh": self._refresh,
+        }
+
+    async def connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
+        """Accept a socket, and return what the answer to CONNECT says of its session.
+
+        Raises:
+            ConnectRefused: for any reason not to, also one that nobody foresaw.
+        """
+        try:
+            answer = await self._connect(socket, auth)
+        except HubError as error:
+            refusal = self._count_refusal(socket, error)
+        except (Exception, asyncio.CancelledError):
+            log.exception("a socket could not be accepted")
+            refusal = Unavailable("the hub failed")
+        else:
+            self._metrics.connects.labels("ok").inc()
+            self._metrics.sockets.inc()
+            return answer
+        self._forget(socket.id)
+        self._metrics.connects.labels(refusal.code).inc()
+        raise ConnectRefused(refusal.code, describe_refusal(refusal))
+
+    def _count_refusal(self, socket: Socket, error: HubError) -> HubError:
+        """Return what a socket is refused with: who guesses too often is told to wait.
+
+        As over HTTP, a token that was once good is no guess, and a good one is not counted.
+        """
+        if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
+            self._audit.refused(error.code, socket.source)
+        if not isinstance(error, TokenMissing | TokenInvalid | InvalidRequest):
+            return error
+        try:
+            self._limits.refused.take(socket.source)
+        except RateLimited as limited:
+            return limited
+        return error
+
+    def _count_sockets(self, identity: Identity) -> None:
+        of_session, of_user = self._connections.count(identity)
+        if of_session >= self._admission.max_per_session:
+            self._refusals.note("sockets_session", identity.user)
+            raise RateLimited("too many sockets of the session", retry_after=RETRY_AFTER)
+        if of_user >= self._admission.max_per_user:
+            self._refusals.note("sockets_user", identity.user)
+            raise RateLimited("too many sockets of the user", retry_after=RETRY_AFTER)
+
+    async def _connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
+        request = socket.request
+        assert request is not None
+        given = convert_request(ConnectAuth, {} if auth is None else auth)
+        identity = await self._authority.identify(self._credential(request, given))
+        self._count_sockets(identity)
+        presence = self._presences.new_presence()
+        client = msgspec.structs.replace(socket.client, name=given.device)
+        connection = Connection(socket, identity, client)
+        self._connections.add(connection)
+        caller = await self._authority.register(identity, client, presence)
+        self._confirm(connection, caller)
+        connection.accepted = True
+        return {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
+
+    def _confirm(self, connection: Connection, caller: Caller) -> None:
+        # A logout that was heard meanwhile is newer than the store's answer, or was in it.
+        alive_at = alive_until(caller.standing)
+        if connection.ended is not None and connection.ended.at > alive_at:
+            raise TokenRevoked(logout=connection.ended)
+        connection.ended = None
+        connection.alive_at = alive_at
+        connection.identity = caller.identity
+        self._expire_in_time(connection, caller)
+
+    def _credential(self, request: web.Request, given: ConnectAuth) -> str:
+        refuse_query_token(request.query)
+        if given.token:
+            return given.token
+        name = self._admission.cookie_name
+        cookie = read_cookie(request.headers, name) if name else None
+        if not cookie:
+            raise TokenMissing()
+        # Browsers send no Origin with a GET to their own site, which is how polling begins.
+        is_own = "Origin" not in request.headers and (
+            request.headers.get("Sec-Fetch-Site") == "same-origin"
+        )
+        origin = request.headers.get("Origin", "").lower()
+        if not is_own and origin not in self._admission.allowed_origins:
+            raise OriginNotAllowed(request.headers.get("Origin"))
+        return cookie
+
+    def disconnected(self, socket: Socket) -> None:
+        """Note that a socket is gone."""
+        connection = self._forget(socket.id)
+        if connection is not None and connection.accepted:
+            self._metrics.sockets.dec()
+
+    def _forget(self, connection_id: str) -> Connection | None:
+        connection = self._connections.remove(connection_id)
+        if connection is not None:
+            self._presences.remove(connection)
+            if connection.expiry is not None:
+                self._timers.stop(connection.expiry)
+        return connection
+
+    def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
+        if connection.expiry is not None:
+            self._timers.stop(connection.expiry)
+        connection.expiry = Timer(partial(self._expire, connection, caller.until))
+        self._timers.start(connection.expiry, _remaining(caller))
+
+    def _expire(self, connection: Connection, at: Micros) -> None:
+        if connection.ended is None:
+            self._delivery.end([connection], _expiry(connection.identity, at))
+
+    async def answer(self, socket: Socket, event: str, args: list[Any]) -> dict[str, Any]:
+        """Return the acknowledgement of an event."""
+        try:
+            connection = self._admit_event(socket, args)
+            handle = self._handlers.get(event)
+            if handle is None:
+                raise NotFound("no such event")
+            task = asyncio.current_task()
+            assert task is not None
+            connection.answering.add(task)
+            task.add_done_callback(connection.answering.discard)
+            return {"ok": True, **await handle(connection, args[0] if args else {})}
+        except HubError as error:
+            return describe_failure(error)
+        except Exception:
+            log.exception("an event could not be handled")
+            return describe_failure(Unavailable("the hub failed"))
+
+    def _admit_event(self, socket: Socket, args: list[Any]) -> Connection:
+        connection = self._connections.get(socket.id)
+        if connection is None or not connection.accepted:
+            raise TokenMissing("not connected")
+        if connection.ended is not None:
+            raise TokenRevoked(logout=connection.ended)
+        try:
+            self._events.take(socket.id, connection.identity.user)
+        except RateLimited:
+            # Answered, and then closed: a client that goes on connects anew.
+            socket.close_for_policy()
+            raise
+        if len(args) > 1:
+            raise InvalidRequest("the event takes one object")
+        if len(connection.answering) >= MAX_EVENTS_AT_ONCE:
+            raise RateLimited("too many events at once")
+        return connection
+
+    async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
+        request = convert_request(LogoutRequest, {} if data is None else data)
+        # A replica that hears late must not let a session act which another replica has ended.
+        command = own_logout(connection.identity, request)
+        receipt = await self._logouts.write_own(connection.identity, command, connection.client.ip)
+        return as_payload(view_receipt(receipt))
+
+    async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:
+        request = convert_request(RefreshRequest, data)
+        try:
+            fresh = await self._authority.identify(request.token)
+        except Unauthorized as error:
+            raise self._count_refusal(connection.socket, error) from None
+        # One after the other: each goes on from the session that the one before moved to.
+        async with connection.refresh_lock:
+            caller = await self._go_on(connection, fresh)
+        return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
+
+    async def _go_on(self, connection: Connection, fresh: Identity) -> Caller:
+        old = connection.identity
+        moves = fresh.sid != old.sid
+        if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
+            raise Forbidden("the token is of another user or session")
+        # Where tokens name no login, the next one is of another session on the same device.
+        presence = self._presences.new_presence() if moves else None
+        is_last = self._connections.count(old)[0] == 1
+        # As while connecting: logouts of the new session find the socket before the store is asked.
+        connection.next_identity = fresh
+        try:
+            caller = await self._authority.register(
+                fresh, connection.client, presence, old.sid if moves and is_last else None
+            )
+            if connection.ended is not None:
+                raise TokenRevoked(logout=connection.ended)
+            if connection.gone:
+                raise Unavailable("the transport closed")
+            self._connections.move(connection, fresh)
+            self._confirm(connection, caller)
+        finally:
+            connection.next_identity = connection.identity
+            if moves:
+                for left in (old, fresh):
+                    self._presences.remove_session(left)
+        return caller
+
+
+def _remaining(caller: Caller) -> float:
+    """Return for how many seconds the caller's token is good, by the store's clock."""
+    return max(0, caller.until - caller.standing.now) / SECOND
+
+
+def _expiry(identity: Identity, at: Micros) -> Logout:
+    return Logout(
+        id=new_id(),
+        user=identity.user,
+        scope=Scope.SESSION,
+        reason=Reason.EXPIRED,
+        sid=identity.sid,
+        at=at,
+    )
+
+
+def describe_refusal(error: HubError) -> dict[str, Any]:
+    """Return the ``data`` of CONNECT_ERROR."""
+    data: dict[str, Any] = {
+        "code": error.code,
+        "title": error.title,
+        "retryable": error.retryable,
+    }
+    if error.detail:
+        data["detail"] = error.detail
+    if error.retry_after is not None:
+        data["retry_after"] = round(error.retry_after, 3)
+    if error.logout is not None:
+        data["logout"] = as_payload(view_logout(error.logout))
+    if isinstance(error, LoginRequired):
+        data["reauthenticate"] = True
+        data["logout"]["reauthenticate"] = True
+    return data
+
+
+def describe_failure(error: HubError) -> dict[str, Any]:
+    """Return the acknowledgement of an event that was refused."""
+    said = {"code": error.code, "title": error.title}
+    return {"ok": False, "error": {**said, "detail": error.detail} if error.detail else said}
