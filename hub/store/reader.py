@@ -26,10 +26,10 @@ from hub.core.position import BEGINNING, Log, Verdict, order, weigh
 from hub.core.wire import Malformed, decode_logout
 from hub.errors import Unavailable
 from hub.store.base import CHECK_INTERVAL, TIME_LIMIT, Confirmed, Event, Gap, Heard, Loss
-from hub.store.link import Link, pack
+from hub.store.connection import RedisConnection, pack
 from hub.store.names import PARTITIONS, Names, partition_of
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 log = structlog.get_logger(__name__)
 
@@ -90,11 +90,11 @@ class LogReader:
     """
 
     def __init__(
-        self, route: Route, lifetime: Micros, key: BusKey, on_forged: Callable[[], object]
+        self, route: Topology, lifetime: Micros, key: BusKey, on_forged: Callable[[], object]
     ) -> None:
         self._key = key
         self._on_forged = on_forged
-        self._route = route
+        self._topology = route
         self._lifetime_ms = lifetime // 1000
         self._parts = [_Part(Names(None, number)) for number in range(PARTITIONS)]
         self._channels = {part.names.channel.encode(): part for part in self._parts}
@@ -124,7 +124,7 @@ class LogReader:
         part = self._parts[number]
         if part.position is None:
             return None if part.is_lost else ""
-        is_sure = part.checked is not None and part.checked is self._route.generation(number)
+        is_sure = part.checked is not None and part.checked is self._topology.generation(number)
         return part.position.epoch if is_sure and not self._is_lost else None
 
     @property
@@ -141,12 +141,12 @@ class LogReader:
         """Yield what is written; see `Store.follow`."""
         pushed: asyncio.Queue[Any] = asyncio.Queue()
         self._pushed = pushed
-        link = Link(self._keep, lambda link: pushed.put_nowait(None))
+        connection = RedisConnection(self._keep, lambda connection: pushed.put_nowait(None))
         clock = asyncio.get_running_loop().time
         subscribing: asyncio.Task[None] | None = None
         try:
             await self._refuse_eviction()
-            subscribing = asyncio.create_task(self._subscribe(link))
+            subscribing = asyncio.create_task(self._subscribe(connection))
             await asyncio.wait([subscribing], timeout=CHECK_INTERVAL / 4)
             # A channel that cannot be had does not keep from looking: the log is the sure path.
             while not subscribing.done():
@@ -163,7 +163,7 @@ class LogReader:
                 async for event in self._look():
                     yield event
                 next_look = clock() + CHECK_INTERVAL
-                await self._route.command("PUBLISH", self._probe, "")
+                await self._topology.command("PUBLISH", self._probe, "")
                 while (message := await self._next(next_look)) is not LOOK:
                     _, channel, data = _pushed(message)
                     if channel == self._probe:
@@ -182,7 +182,7 @@ class LogReader:
             if subscribing is not None and not subscribing.cancel() and not subscribing.cancelled():
                 subscribing.exception()  # which was raised already, or does not matter any more
             self._pushed = None
-            link.abort()
+            connection.abort()
 
     async def _look(self) -> AsyncGenerator[Event]:
         """Read every stream on, and say when that confirms that all was heard."""
@@ -213,7 +213,7 @@ class LogReader:
 
         One that has begun to, since it was first asked, has lost some: that is told as a loss.
         """
-        info = await self._route.command("INFO")
+        info = await self._topology.command("INFO")
         policy = read_policy(info)
         if policy not in SAFE_POLICIES:
             raise Unavailable(f"maxmemory-policy {policy} may forget logouts: set noeviction")
@@ -226,11 +226,11 @@ class LogReader:
                     await self._lose(part, part.position.epoch)
             self._evicted[server] = evicted
 
-    async def _subscribe(self, link: Link) -> None:
+    async def _subscribe(self, connection: RedisConnection) -> None:
         assert self._pushed is not None
         async with asyncio.timeout(2 * TIME_LIMIT):
-            await link.open(await self._route.pool())
-            link.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
+            await connection.open(await self._topology.pool())
+            connection.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
             for _ in range(len(self._channels) + 1):
                 # What is published already is in the streams, which are read next.
                 while not _is_confirmation(await self._pushed.get()):
@@ -269,7 +269,7 @@ class LogReader:
     async def _check(self) -> AsyncGenerator[Event]:
         """Read every stream on, and note over which connections that was done."""
         for _ in range(TRIES):
-            before = [self._route.generation(part.names.part) for part in self._parts]
+            before = [self._topology.generation(part.names.part) for part in self._parts]
             events: list[Event] = []
             ends = await asyncio.gather(
                 *(self._read_on(part, events) for part in self._parts), return_exceptions=True
@@ -283,7 +283,7 @@ class LogReader:
                     raise end
             for part, generation in zip(self._parts, before, strict=True):
                 part.checked = generation
-            if all(p.checked is self._route.generation(p.names.part) for p in self._parts):
+            if all(p.checked is self._topology.generation(p.names.part) for p in self._parts):
                 return
         raise ConnectionError("the connection to the store is lost again and again")
 
@@ -313,7 +313,7 @@ class LogReader:
 
     async def _ask(self, part: _Part, sought: list[str]) -> tuple[Log, str, list[Any]]:
         known = part.position
-        epoch, last, there, past, entries = await self._route.call(
+        epoch, last, there, past, entries = await self._topology.call(
             part.names.part,
             READ,
             [part.names.log, part.names.epoch],
@@ -338,7 +338,7 @@ class LogReader:
 
     async def _lose(self, part: _Part, epoch: str) -> Loss:
         names = part.names
-        stands = await self._route.call(
+        stands = await self._topology.call(
             names.part, LOSE, [names.epoch], {"known": epoch, "fresh": secrets.token_hex(8)}
         )
         return Loss(names.part, stands.decode())

@@ -14,8 +14,8 @@ from hub.core.wire import decode_logout
 from hub.store.base import LEASE, Report
 from hub.store.names import PARTITIONS, Names
 from hub.store.records import reading
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 Fields = dict[bytes, bytes]
 
@@ -31,7 +31,7 @@ REPORTED_AT_ONCE = 500
 class RedisReceipts:
     """That part of `hub.store.base.Store`; long lists have a connection of their own, ``lists``."""
 
-    def __init__(self, calls: Route, lists: Route) -> None:
+    def __init__(self, calls: Topology, lists: Topology) -> None:
         self._calls = calls
         self._lists = lists
 

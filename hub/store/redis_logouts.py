@@ -28,8 +28,8 @@ from hub.store.base import (
 from hub.store.names import PARTITIONS, Names, claim_key
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, reading
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 END = Script("clock", "rules", "leases", "end", must_last=True)
 RECALL = Script("recall")
@@ -45,7 +45,7 @@ class RedisLogouts:
 
     def __init__(
         self,
-        calls: Route,
+        calls: Topology,
         reader: LogReader,
         bus_key: BusKey,
         *,

@@ -13,8 +13,8 @@ from hub.store.lists import Turns
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, read_sessions, read_standing
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 LOOK = Script("clock", "rules", "leases", "state", "look")
 REGISTER = Script("clock", "rules", "leases", "state", "register")
@@ -33,8 +33,8 @@ class RedisRegistry:
 
     def __init__(
         self,
-        calls: Route,
-        lists: Route,
+        calls: Topology,
+        lists: Topology,
         reader: LogReader,
         *,
         lifetime: Micros,

@@ -14,11 +14,11 @@ from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
 from hub.store.base import Command, Gap, Loss, Visit
-from hub.store.cluster import Place, read_topology
+from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
-from hub.store.routes import route
 from hub.store.script import Script
+from hub.store.topology import open_topology
 from tests.contract.listener import listening
 from tests.redis_server import Clustered, RedisServer, until
 
@@ -221,9 +221,9 @@ async def test_who_serves_what_is_asked_of_whoever_lives(own_cluster: Clustered)
     servers = read_servers(own_cluster.url)
     own_cluster.masters[2].pause()
     own_cluster.masters[1].kill()
-    places = [Place("127.0.0.1", node.port) for node in own_cluster.masters]
+    places = [Node("127.0.0.1", node.port) for node in own_cluster.masters]
     for _ in range(3):
-        topology = await read_topology(servers)
+        topology = await read_slot_map(servers)
         assert topology.serving == [
             next(
                 place
@@ -306,7 +306,7 @@ def entries_on_replica(node: RedisServer, part: int) -> int:
 
 async def test_a_storm_of_failures_asks_once() -> None:
     """However many calls fail for want of nodes, they all do so soon, and tell no address."""
-    made = route("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
+    made = open_topology("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
     calls = [made.call(part, Script("rows"), ["k"], {}) for part in PEOPLE for _ in range(50)]
     began = time.monotonic()
     answers = await asyncio.gather(*calls, return_exceptions=True)
