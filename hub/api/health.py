@@ -1,4 +1,4 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``: for those who run the hub."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: for operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MetricsText(Text, frozen=True):
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Say that the process answers, and that a restart would not help it."""
+    """Say that the process is live; fails when only a restart would help."""
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))

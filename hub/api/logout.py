@@ -20,7 +20,7 @@ from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
 from hub.store.base import Command
 
-# Never "cookies": it takes those of all sites of the same registrable domain (its specification,
+# Never "cookies": that deletes the cookies of every site on the registrable domain (specification,
 # section 3.1), so the hub deletes its own. Never "cache": that stalls browsers for seconds.
 CLEAR_SITE_DATA = '"storage"'
 
@@ -47,15 +47,15 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
     try:
         receipt = await services.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        receipt = await _repeat(services, command, refusal)
+        receipt = await _read_earlier(services, command, refusal)
     if wait:
         receipt = await services.logouts.read_again(receipt, caller.user, wait)
     is_ended = ends(receipt.logout, caller.sid)
     return Ok(view_receipt(receipt), headers=_clearing(services.settings) if is_ended else {})
 
 
-async def _repeat(services: Services, command: Command, refusal: TokenRevoked) -> Receipt:
-    # The answer to a logout may get lost, and the logout ends the very session that asks again.
+async def _read_earlier(services: Services, command: Command, refusal: TokenRevoked) -> Receipt:
+    # If the answer was lost, the client repeats a request whose own session is over by now.
     if command.key is None:
         raise refusal
     try:

@@ -1,4 +1,4 @@
-"""Every route of the hub: the one table that serving, describing and testing read."""
+"""The table of all routes, from which the hub serves them and the OpenAPI document is made."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROUTES = (
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
           "What became of each session of a logout",
           errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
-    Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
+    Route("GET", "/verify", verify.get_verify, "Forward authentication, for reverse proxies",
           errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
           body=AdminLogoutRequest, errors=(*ADMIN, PayloadTooLarge), waits=True, on="admin"),
