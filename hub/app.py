@@ -104,7 +104,7 @@ def _create_services(
         readiness=Readiness(
             store,
             realtime.presences.lease,
-            lambda: follower.is_following and not server.eio.is_leaving,
+            lambda: follower.is_following and not server.engine.is_leaving,
         ),
         process=process,
         audit=access.audit,
@@ -214,6 +214,6 @@ def _closing(access: Access, realtime: Realtime) -> Callable[[web.Application], 
     async def close(app: web.Application) -> None:
         await access.completions.close()
         await realtime.delivery.close()
-        await realtime.server.eio.end_all()
+        await realtime.server.drain()
 
     return close

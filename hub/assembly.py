@@ -10,22 +10,25 @@ from aiohttp import web
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority
-from hub.access.client import read_client
+from hub.access.client import Client, read_client
 from hub.access.completion import Completions
 from hub.access.issuers import Issuers
-from hub.access.limits import Limits, Refusals, address_key
+from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.core.address import Network
 from hub.core.issuers import Entry
 from hub.metrics import Metrics
+from hub.protocol.engineio import Config
+from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
-from hub.realtime.pending import Pending
+from hub.realtime.handlers import Admission, Handlers
 from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
-from hub.realtime.sockets import Admission, Sockets
+from hub.realtime.timer_wheel import TimerWheel
+from hub.realtime.unconnected import Unconnected
 from hub.settings import Settings, SettingsError
 from hub.store.audit_stream import AuditStream
 from hub.store.base import Store
@@ -97,11 +100,11 @@ class Realtime:
 
 def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: Access) -> Realtime:
     """Return what serves sockets and follows the log, not yet running."""
-    connections, reports = Connections(), Reports(store)
-    server = _create_server(settings, connections, access)
+    connections, timers = Connections(), TimerWheel()
+    reports, acknowledgements = Reports(store), Acknowledgements()
     presences = Presences(store, connections, settings.replica)
     delivery = Delivery(
-        connections, server, reports, presences.lease, settings.notice_grace, metrics
+        connections, acknowledgements, reports, presences.lease, settings.notice_grace, metrics
     )
     follower = Follower(
         store,
@@ -112,55 +115,62 @@ def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: 
         metrics,
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
-        close_sockets=server.eio.leave,
         audit=access.audit,
     )
-    server.eio.is_closed = lambda: follower.is_fenced
-    Sockets(
-        server,
+    handlers = Handlers(
         access.authority,
         access.logouts,
         connections,
         delivery,
         presences,
-        _create_admission(settings, access),
+        _create_admission(settings),
+        timers,
         metrics,
         access.limits,
         access.refusals,
         settings.limit_events,
         access.audit,
     )
+    server = _create_server(settings, access, handlers, acknowledgements, timers, follower)
     return Realtime(server, presences, reports, delivery, follower)
 
 
-def _create_server(settings: Settings, connections: Connections, access: Access) -> Server:
-    def read_source(request: web.Request) -> str:
-        return address_key(read_client(request.headers, request.remote, access.trusted).ip)
+def _create_server(
+    settings: Settings,
+    access: Access,
+    handlers: Handlers,
+    acknowledgements: Acknowledgements,
+    timers: TimerWheel,
+    follower: Follower,
+) -> Server:
+    def read(request: web.Request) -> Client:
+        return read_client(request.headers, request.remote, access.trusted)
 
     return Server(
-        connections,
-        transports=settings.transports,
-        connect_timeout=settings.connect_timeout,
-        max_body=settings.max_body,
-        replica=settings.replica,
-        read_seconds=settings.limit_read_seconds,
-        write_seconds=settings.limit_write_seconds,
-        pending=Pending(
+        Config(transports=settings.transports, max_payload=settings.max_body),
+        handlers,
+        acknowledgements,
+        Unconnected(
             settings.limit_pending,
             settings.limit_pending_total,
             access.limits.refused,
             access.refusals,
         ),
-        read_source=read_source,
-        refusals=access.refusals,
+        timers,
+        access.refusals,
+        connect_timeout=settings.connect_timeout,
+        read_client=read,
+        replica=settings.replica,
+        read_seconds=settings.limit_read_seconds,
+        write_seconds=settings.limit_write_seconds,
+        is_open=lambda: not follower.is_fenced,
     )
 
 
-def _create_admission(settings: Settings, access: Access) -> Admission:
+def _create_admission(settings: Settings) -> Admission:
     return Admission(
         settings.cookie_name,
         settings.allowed_origins,
-        access.trusted,
         settings.limit_sockets_session,
         settings.limit_sockets_user,
     )

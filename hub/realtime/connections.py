@@ -9,46 +9,52 @@ from collections.abc import Callable, Iterator
 from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends
-from hub.realtime.wheel import Alarm
+from hub.realtime.server import Socket
+from hub.realtime.timer_wheel import Timer
 from hub.store.base import Heard
 
 
 class Connection:
     """One socket: asking to be accepted, accepted, or ended by a logout.
 
-    ``alive_at`` is up to when, by the store's clock, its session is known to be alive. ``coming``
-    is who it is about to speak for, while the store is asked (``refreshing``): a logout of either
-    session ends it.
+    ``alive_at`` is up to when, by the store's clock, its session is known to be alive.
+    ``next_identity`` is who it is about to speak for, while the store is asked (``refresh_lock``):
+    a logout of either session ends it. ``answering`` are the tasks that answer its events.
     """
 
     __slots__ = (
         "accepted",
         "alive_at",
-        "busy",
+        "answering",
         "client",
-        "coming",
         "ended",
         "expiry",
         "gone",
         "identity",
+        "next_identity",
         "on_gone",
-        "refreshing",
-        "sid",
+        "refresh_lock",
+        "socket",
     )
 
-    def __init__(self, sid: str, identity: Identity, client: Client) -> None:
-        self.sid = sid
+    def __init__(self, socket: Socket, identity: Identity, client: Client) -> None:
+        self.socket = socket
         self.identity = identity
-        self.coming = identity
-        self.refreshing = asyncio.Lock()
+        self.next_identity = identity
+        self.refresh_lock = asyncio.Lock()
         self.client = client
         self.accepted = False
         self.alive_at: Micros = 0
         self.ended: Logout | None = None
-        self.busy: set[asyncio.Task[object]] = set()
+        self.answering: set[asyncio.Task[object]] = set()
         self.gone = False
         self.on_gone: Callable[[Connection], None] | None = None
-        self.expiry: Alarm | None = None
+        self.expiry: Timer | None = None
+
+    @property
+    def id(self) -> str:
+        """The socket's id."""
+        return self.socket.id
 
     def is_ended(self, at: Micros) -> bool:
         """Tell whether it has been ended, so that a logout of this time has nothing to add.
@@ -57,11 +63,6 @@ class Connection:
         and not newer than the next.
         """
         return self.ended is not None and (self.accepted or self.ended.at >= at)
-
-    def rooms(self) -> tuple[str, str]:
-        """Return the rooms that the socket is in."""
-        user, sid = self.identity.user, self.identity.sid
-        return f"user:{user}", f"session:{user}:{sid}"
 
     def close(self) -> None:
         """Note that the transport is gone."""
@@ -74,25 +75,25 @@ class Connections:
     """All sockets of this replica, found by their id or by their user."""
 
     def __init__(self) -> None:
-        self._by_sid: dict[str, Connection] = {}
+        self._by_id: dict[str, Connection] = {}
         self._by_user: dict[UserKey, dict[str, Connection]] = {}
         self._by_session: Counter[tuple[UserKey, str]] = Counter()
 
     def __len__(self) -> int:
-        return len(self._by_sid)
+        return len(self._by_id)
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._by_sid.values()))
+        return iter(list(self._by_id.values()))
 
-    def get(self, sid: str) -> Connection | None:
-        """Return the socket with this Socket.IO id."""
-        return self._by_sid.get(sid)
+    def get(self, connection_id: str) -> Connection | None:
+        """Return the connection with this id."""
+        return self._by_id.get(connection_id)
 
     def add(self, connection: Connection) -> None:
-        """Take in a socket; from now on logouts find it."""
-        self._by_sid[connection.sid] = connection
+        """Add a connection; from now on logouts find it."""
+        self._by_id[connection.id] = connection
         identity = connection.identity
-        self._by_user.setdefault(identity.user, {})[connection.sid] = connection
+        self._by_user.setdefault(identity.user, {})[connection.id] = connection
         self._by_session[identity.user, identity.sid] += 1
 
     def move(self, connection: Connection, identity: Identity) -> None:
@@ -107,13 +108,13 @@ class Connections:
         if not self._by_session[session]:
             del self._by_session[session]
 
-    def remove(self, sid: str) -> Connection | None:
-        """Let go of a socket, and return it when it was here."""
-        connection = self._by_sid.pop(sid, None)
+    def remove(self, connection_id: str) -> Connection | None:
+        """Remove a connection, and return it when it was here."""
+        connection = self._by_id.pop(connection_id, None)
         if connection is not None:
             user = connection.identity.user
             mine = self._by_user[user]
-            del mine[sid]
+            del mine[connection_id]
             if not mine:
                 del self._by_user[user]
             self._uncount(connection.identity)
@@ -129,15 +130,6 @@ class Connections:
         mine = self._by_user.get(identity.user, {})
         return self._by_session[identity.user, identity.sid], len(mine)
 
-    def in_room(self, room: str) -> list[Connection]:
-        """Return the sockets in a room (`Connection.rooms`)."""
-        kind, _, rest = room.partition(":")
-        user, _, sid = rest.partition(":")
-        mine = self._by_user.get(user, {}).values() if kind in ("user", "session") else ()
-        return [
-            connection for connection in mine if kind == "user" or connection.identity.sid == sid
-        ]
-
     def ended_by(self, heard: Heard) -> list[Connection]:
         """Return the sockets that a logout ends and that no earlier one has ended.
 
@@ -147,18 +139,20 @@ class Connections:
         at = heard.logout.at
         return [connection for connection in self._in_scope(heard) if connection.alive_at < at]
 
-    def spared_by(self, heard: Heard) -> bool:
+    def has_survivors(self, heard: Heard) -> bool:
         """Tell whether a logout is about sockets that `ended_by` leaves alone as newer logins."""
         at = heard.logout.at
         return any(connection.alive_at >= at for connection in self._in_scope(heard))
 
     def _in_scope(self, heard: Heard) -> list[Connection]:
         logout = heard.logout
-        mine = self._by_sid if logout.user is None else self._by_user.get(logout.user, {})
+        mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})
         return [
             connection
             for connection in mine.values()
             if not connection.is_ended(logout.at)
             and heard.concerns(connection.identity.user)
-            and (ends(logout, connection.identity.sid) or ends(logout, connection.coming.sid))
+            and (
+                ends(logout, connection.identity.sid) or ends(logout, connection.next_identity.sid)
+            )
         ]

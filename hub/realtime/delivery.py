@@ -1,12 +1,12 @@
-"""Tells sockets of a logout, waits for their acknowledgement, cuts them, and keeps account."""
+"""Notifies sockets of a logout, awaits their acknowledgements, cuts them, and reports it all."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -14,8 +14,9 @@ from hub.access.views import as_payload, view_logout
 from hub.core.model import Logout, Reason, State
 from hub.core.receipt import read_failures
 from hub.metrics import Metrics
-from hub.realtime.account import Account, Told
+from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection, Connections
+from hub.realtime.progress import Progress, SocketOutcome
 from hub.realtime.reports import Reports
 from hub.store.base import Heard, Report
 
@@ -31,37 +32,15 @@ EXPIRED = Reason.EXPIRED
 Item = TypeVar("Item")
 
 
-class Transport(Protocol):
-    """The part of a Socket.IO server that delivery needs."""
-
-    def ask(
-        self,
-        sockets: Iterable[Connection],
-        event: str,
-        data: object,
-        on_ack: Callable[[str, object], None],
-    ) -> Callable[[], None]:
-        """Send an event to many sockets; return what ends hearing their acknowledgements."""
-        ...
-
-    def has_unsent(self, sid: str) -> bool:
-        """Tell whether something waits for a client that does not read."""
-        ...
-
-    def cut(self, sid: str) -> None:
-        """End a socket for good."""
-        ...
-
-
-def spread_evenly(told: Sequence[Item], steps: int) -> dict[int, list[Item]]:
+def spread_evenly(items: Sequence[Item], steps: int) -> dict[int, list[Item]]:
     """Return what is due at each step, evenly and in no order, with none at most steps.
 
-    A logout of everyone is many such parts, one for each partition on each replica, and most are
-    small: each takes places of its own along the whole way, so that all together are even as well.
+    A logout of everyone is many such lists, one for each partition on each replica, and most are
+    short: each takes places of its own along the whole way, so that all together are even as well.
     """
     batches: dict[int, list[Item]] = {}
-    for place, item in enumerate(random.sample(told, len(told))):
-        at = (place + random.random()) / len(told)  # noqa: S311 - a pace
+    for place, item in enumerate(random.sample(items, len(items))):
+        at = (place + random.random()) / len(items)  # noqa: S311 - a pace
         batches.setdefault(min(steps - 1, int(at * steps)), []).append(item)
     return batches
 
@@ -75,14 +54,14 @@ class Delivery:
     def __init__(
         self,
         connections: Connections,
-        transport: Transport,
+        acknowledgements: Acknowledgements,
         reports: Reports,
         lease: str,
         grace: float,
         metrics: Metrics,
     ) -> None:
         self._connections = connections
-        self._transport = transport
+        self._acknowledgements = acknowledgements
         self._reports = reports
         self._lease = lease
         self._grace = grace
@@ -105,7 +84,7 @@ class Delivery:
         return len(ended)
 
     def end(self, connections: Sequence[Connection], logout: Logout) -> None:
-        """Begin to end some sockets because of ``logout``: tell them all, cut each in its time.
+        """Begin to end some sockets because of ``logout``: notify them all, cut each in its time.
 
         None of them has been ended by this or a later one (`Connection.is_ended`).
         """
@@ -119,51 +98,51 @@ class Delivery:
     ) -> None:
         for connection in connections:
             connection.ended = logout
-        told = [connection for connection in connections if connection.accepted]
-        task = asyncio.create_task(self._run(told, logout, heard))
+        notified = [connection for connection in connections if connection.accepted]
+        task = asyncio.create_task(self._run(notified, logout, heard))
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
-    async def _run(self, told: list[Connection], logout: Logout, heard: Heard | None) -> None:
-        # What nobody keeps a receipt of is counted all the same, and told to nobody.
-        account = Account(self._lease, heard or Heard(logout, lambda user: True), told)
+    async def _run(self, notified: list[Connection], logout: Logout, heard: Heard | None) -> None:
+        # What nobody keeps a receipt of is counted all the same, and reported to nobody.
+        progress = Progress(self._lease, heard or Heard(logout, lambda user: True), notified)
         is_everyones = heard is not None and logout.user is None
-        opening = asyncio.create_task(self._open(account)) if is_everyones else None
+        opening = asyncio.create_task(self._open(progress)) if is_everyones else None
         try:
-            if logout.spread and told:
-                await self._pace(told, logout, heard, account, opening)
-            elif told:
-                work = _Round(self._transport, self._metrics, told)
-                account.add(await work.run(logout, self._grace))
+            if logout.spread and notified:
+                await self._pace(notified, logout, heard, progress, opening)
+            elif notified:
+                work = _Round(self._acknowledgements, self._metrics, notified)
+                progress.add(await work.run(logout, self._grace))
         except Exception:
-            # Whoever could not be told is cut all the same.
+            # Sockets that could not be notified are cut all the same.
             log.exception("sockets could not be told of a logout", id=logout.id)
-            account.rest = State.CUT
-            for connection in told:
-                self._transport.cut(connection.sid)
+            progress.rest = State.CUT
+            for connection in notified:
+                connection.socket.disconnect()
         if opening is not None:
             await opening
         if heard is not None:
-            self._reports.add(account.report(done=True))
+            self._reports.add(progress.report(done=True))
 
-    async def _open(self, account: Account) -> None:
-        self._reports.add(await account.open())
+    async def _open(self, progress: Progress) -> None:
+        self._reports.add(await progress.open())
 
     async def _pace(
         self,
-        told: list[Connection],
+        notified: list[Connection],
         logout: Logout,
         heard: Heard | None,
-        account: Account,
+        progress: Progress,
         opening: asyncio.Task[None] | None,
     ) -> None:
         """Tell little by little: many users' logouts each at a moment of its own."""
         loop = asyncio.get_running_loop()
-        began, rounds = loop.time(), set[asyncio.Task[list[Told]]]()
+        began, rounds = loop.time(), set[asyncio.Task[list[SocketOutcome]]]()
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
             await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
-        batches = spread_evenly(told, steps)
+        batches = spread_evenly(notified, steps)
         reported = began
         for step in range(steps):
             if self._stops.is_set():
@@ -171,19 +150,19 @@ class Delivery:
                 break
             batch = [connection for connection in batches.get(step, ()) if not connection.gone]
             if batch:
-                work = _Round(self._transport, self._metrics, batch)
+                work = _Round(self._acknowledgements, self._metrics, batch)
                 rounds.add(asyncio.create_task(work.run(logout, self._grace)))
             await self._pause(began + (step + 1) * PACE - loop.time())
             for task in [task for task in rounds if task.done()]:
                 rounds.discard(task)
-                account.add(task.result())
+                progress.add(task.result())
             is_due = loop.time() - reported > REPORT_EVERY
             is_open = opening is None or opening.done()
             if heard is not None and is_open and is_due:
                 reported = loop.time()
-                self._reports.add(account.report(done=False))
+                self._reports.add(progress.report(done=False))
         for task in rounds:
-            account.add(await task)
+            progress.add(await task)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -202,72 +181,80 @@ class Delivery:
 
 
 class _Round:
-    """The sockets of one logout, from the telling to the last cut: one task for all of them."""
+    """The sockets of one logout, from the notification to the last cut: one task for all."""
 
-    def __init__(self, transport: Transport, metrics: Metrics, told: Sequence[Connection]) -> None:
-        self._transport = transport
+    def __init__(
+        self,
+        acknowledgements: Acknowledgements,
+        metrics: Metrics,
+        connections: Sequence[Connection],
+    ) -> None:
+        self._acknowledgements = acknowledgements
         self._metrics = metrics
-        self._told = {connection.sid: connection for connection in told}
+        self._open = {connection.id: connection for connection in connections}
         self._done = asyncio.Event()
-        self._outcomes: list[Told] = []
+        self._outcomes: list[SocketOutcome] = []
         self._acknowledged: dict[str, tuple[str, ...]] = {}
         self._began = asyncio.get_running_loop().time()
 
-    async def run(self, logout: Logout, grace: float) -> list[Told]:
-        """Tell all, cut each that acknowledges, and after the grace the others.
+    async def run(self, logout: Logout, grace: float) -> list[SocketOutcome]:
+        """Notify all, cut each that acknowledges, and after the grace the others.
 
         Returns what became of each.
         """
         notice = as_payload(view_logout(logout))
-        for connection in self._told.values():
+        for connection in self._open.values():
             connection.on_gone = self._on_gone
-        deaf = self._transport.ask(self._told.values(), EVENT, notice, self._on_ack)
+        sockets = [connection.socket for connection in self._open.values()]
+        stop_waiting = self._acknowledgements.ask(sockets, EVENT, notice, self._on_ack)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._done.wait()
-        deaf()
-        late = list(self._told.values())
-        # A socket that asked for something, this logout perhaps, is owed its answer before the cut.
-        owed = [task for connection in late for task in connection.busy]
-        if owed:
-            await asyncio.wait(owed, timeout=grace)
+        stop_waiting()
+        late = list(self._open.values())
+        # A socket that asked for something, this logout perhaps, gets its answer before the cut.
+        answering = [task for connection in late for task in connection.answering]
+        if answering:
+            await asyncio.wait(answering, timeout=grace)
         for connection in late:
-            unread = self._transport.has_unsent(connection.sid)
+            unread = connection.socket.has_unsent
             self._finish(connection, State.CUT if unread else State.NOTIFIED)
         self._metrics.last_cut_seconds.observe(self._age())
         return self._outcomes
 
-    def _on_ack(self, sid: str, answer: object) -> None:
-        connection = self._told.get(sid)
-        if connection is None or sid in self._acknowledged:
+    def _on_ack(self, socket_id: str, answer: object) -> None:
+        connection = self._open.get(socket_id)
+        if connection is None or socket_id in self._acknowledged:
             return
-        self._acknowledged[sid] = read_failures(answer)
+        self._acknowledged[socket_id] = read_failures(answer)
         self._metrics.acknowledged_seconds.observe(self._age())
-        if len(self._acknowledged) == len(self._told) + len(self._outcomes):
+        if len(self._acknowledged) == len(self._open) + len(self._outcomes):
             self._metrics.last_acknowledged_seconds.observe(self._age())
         self._release(connection)
 
     def _on_gone(self, connection: Connection) -> None:
-        # Told, and left without a word.
+        # Notified, and gone without a word.
         self._finish(connection, State.NOTIFIED)
 
     def _release(self, connection: Connection) -> None:
-        """Cut a socket that has acknowledged, once all that it asked for before is answered."""
-        if connection.busy:
-            next(iter(connection.busy)).add_done_callback(lambda task: self._release(connection))
+        """Cut a socket that has acknowledged, once everything that it asked for is answered."""
+        if connection.answering:
+            next(iter(connection.answering)).add_done_callback(
+                lambda task: self._release(connection)
+            )
         else:
             self._finish(connection, State.ACKNOWLEDGED)
 
     def _finish(self, connection: Connection, state: State) -> None:
-        if connection.sid in self._acknowledged:
+        if connection.id in self._acknowledged:
             state = State.ACKNOWLEDGED
-        if self._told.pop(connection.sid, None) is None:
+        if self._open.pop(connection.id, None) is None:
             return
-        failed = self._acknowledged.get(connection.sid, ())
-        self._outcomes.append((connection.identity, state, failed))
+        failed = self._acknowledged.get(connection.id, ())
+        self._outcomes.append(SocketOutcome(connection.identity, state, failed))
         self._metrics.notices.labels(state.value).inc()
-        self._transport.cut(connection.sid)
-        if not self._told:
+        connection.socket.disconnect()
+        if not self._open:
             self._done.set()
 
     def _age(self) -> float:

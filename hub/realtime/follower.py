@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -60,7 +60,6 @@ class Follower:
         *,
         fence: float,
         cut_off: bool,
-        close_sockets: Callable[[], None],
         audit: Audit | None = None,
     ) -> None:
         self._store = store
@@ -71,7 +70,6 @@ class Follower:
         self._metrics = metrics
         self._fence = fence
         self._cut_off = cut_off
-        self._close_sockets = close_sockets
         self._audit = audit
         self._confirmed_at: float | None = None
         self._following = asyncio.Event()
@@ -130,7 +128,7 @@ class Follower:
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)
-                if event.is_live and self._connections.spared_by(event):
+                if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: it knows which.
                     self._must_sweep = True
             case Gap():
@@ -197,7 +195,8 @@ class Follower:
                 self._stop_following()
                 self._metrics.fences.inc()
                 self._note("fence", seconds=round(age, 1))
-                self._close_sockets()
+                for connection in self._connections:
+                    connection.socket.give_way()
             await asyncio.sleep(WATCH_EVERY)
 
     # ---- Sweeps ----

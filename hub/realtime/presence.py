@@ -35,27 +35,27 @@ class Presences:
         self.lease = f"{replica}.{secrets.token_hex(4)}"
         self._turns = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
-        self._hurry = asyncio.Event()
+        self._has_departures = asyncio.Event()
         self._warnings = RepeatedWarnings()
 
-    def arrive(self) -> Presence:
+    def new_presence(self) -> Presence:
         """Return the presence of a socket that connects now."""
         return Presence(self.lease, next(self._turns))
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Note that a socket closed; `Connections` no longer holds it."""
         identity, ended = connection.identity, connection.ended
         is_forgotten = ended is not None and ended.user is not None and ended.reason is not EXPIRED
         if not is_forgotten:
-            self.leave_session(identity)
+            self.remove_session(identity)
 
-    def leave_session(self, identity: Identity) -> None:
+    def remove_session(self, identity: Identity) -> None:
         """Note that a socket is no longer of this session, which others here may still hold."""
         if not self._connections.holds(identity):
             # A turn of its own: the newest visit may have been that of a socket which left before.
             departure = Departure(identity.user, identity.sid, next(self._turns))
             self._departures[identity.user, identity.sid] = departure
-            self._hurry.set()
+            self._has_departures.set()
 
     async def run(self) -> None:
         """Renew in time, and report departures when there are any; ends by being cancelled."""
@@ -65,7 +65,7 @@ class Presences:
                 self._warnings.forget()
                 async with asyncio.timeout(LEASE / SECOND / 3):
                     while True:
-                        await self._hurry.wait()
+                        await self._has_departures.wait()
                         await asyncio.sleep(GATHER)
                         await self._report()
             except TimeoutError:
@@ -87,4 +87,4 @@ class Presences:
             if self._departures.get(key) is departure:
                 del self._departures[key]
         if not self._departures:
-            self._hurry.clear()
+            self._has_departures.clear()

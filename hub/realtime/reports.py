@@ -30,7 +30,7 @@ class Reports:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: dict[tuple[str, str | None, int | None], tuple[Report, float]] = {}
-        self._hurry = asyncio.Event()
+        self._has_reports = asyncio.Event()
 
     def add(self, report: Report) -> None:
         """Report soon."""
@@ -48,12 +48,12 @@ class Reports:
                 opened=_join(earlier.opened, report.opened),
             )
         self._waiting[key] = (report, asyncio.get_running_loop().time())
-        self._hurry.set()
+        self._has_reports.set()
 
     async def run(self) -> None:
         """Report whenever there is something; ends by being cancelled."""
         while True:
-            await self._hurry.wait()
+            await self._has_reports.wait()
             await asyncio.sleep(GATHER)
             try:
                 await self.flush()
@@ -81,7 +81,7 @@ class Reports:
             for end in ends:
                 if end is not None:
                     raise end
-        self._hurry.clear()
+        self._has_reports.clear()
 
     def _drop_stale(self) -> None:
         # Nobody waits any more for what is so old.

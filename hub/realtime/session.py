@@ -1,100 +1,91 @@
-"""One session of the engine: its packets, its heart beat, its upgrade and its end.
+"""One Engine.IO session: the state machine of `hub.protocol.engineio`, and what carries it.
 
-A session is over one transport at a time. Its packets are text, one character of type and then the
-data. Requests reach it through `hub.realtime.engine.EngineServer`.
+A session is carried by requests (`hub.realtime.polling`) or by a `WebSocket`, and for a moment by
+both, while it changes from one to the other. What it says goes to its `Receiver`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import json
-from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from engineio import AsyncServer as StockServer
-
-from hub.protocol import msgpack
+from hub.protocol import engineio, msgpack
+from hub.protocol.engineio import CloseReason, Message, ProtocolError, Signal, State
 from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
-from hub.realtime.intake import Intake
+from hub.realtime.read_budget import ReadBudget
+from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
 
-if TYPE_CHECKING:
-    from hub.realtime.engine import EngineServer
 
-OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
-PING_FRAME = encode_text(PING)
+class Receiver(Protocol):
+    """What hears a session."""
 
-MAX_PACKETS = 128
-MAX_WAITING = 64
-LATE = 0.5
-"""Seconds in which what a client sent before it went may arrive after it."""
+    def on_message(self, text: str) -> None:
+        """Take a message."""
+        ...
 
-reason = StockServer.reason
+    def on_binary(self) -> None:
+        """Note a binary message of a client that is not connected yet; the session ends."""
+        ...
 
-
-class Heart(enum.Enum):
-    """Where a session stands between two pings."""
-
-    RESTING = enum.auto()
-    PINGED = enum.auto()
-    LOST = enum.auto()
-    """The poll was aborted."""
-    ANSWERED = enum.auto()
+    def on_closed(self) -> None:
+        """Note that the session has ended; called once."""
+        ...
 
 
-class Socket:
-    """One session of the engine.
+class Session:
+    """A session and its connections.
 
-    A session polls until it is upgraded. While it polls, what is sent waits in ``outbox`` for the
-    next poll; ``poll`` is the one that waits meanwhile, for whether it is to be answered.
-    ``waiting`` holds messages that came while an earlier one is still being handled, so that they
-    are handled in order.
+    ``poll`` is the request that waits for something to be sent, with whether it is to be answered;
+    ``probe`` is the WebSocket that asks to take over. ``closing`` is the status code with which the
+    session is being closed. ``on_forgotten`` is called once nothing carries the session any more.
     """
 
     __slots__ = (
+        "_on_forgotten",
+        "_timers",
+        "budget",
         "closing",
         "due",
-        "heart",
-        "intake",
-        "outbox",
         "poll",
         "probe",
-        "probed",
-        "server",
-        "sid",
-        "source",
-        "waiting",
+        "protocol",
+        "receiver",
         "websocket",
     )
 
-    def __init__(self, server: EngineServer, sid: str) -> None:
-        self.server = server
-        self.sid = sid
-        self.source = ""
+    def __init__(
+        self,
+        protocol: engineio.Session,
+        timers: TimerWheel,
+        make_receiver: Callable[[Session], Receiver],
+        on_forgotten: Callable[[Session], None],
+    ) -> None:
+        self._on_forgotten = on_forgotten
+        self._timers = timers
+        self.protocol = protocol
+        self.budget = ReadBudget()
         self.websocket: WebSocket | None = None
         self.probe: WebSocket | None = None
-        self.probed = False
-        self.outbox: list[str] = []
         self.poll: asyncio.Future[bool] | None = None
-        self.waiting: deque[str] | None = None
-        self.heart = Heart.RESTING
-        self.intake = Intake()
         self.closing: int | None = None
         self.due = 0
+        self.receiver = make_receiver(self)
+        timers.start(self, protocol.timer)
 
-    def opening(self, upgrades: list[str]) -> str:
-        """Return the open packet."""
-        server = self.server
-        return OPEN + json.dumps(
-            {
-                "sid": self.sid,
-                "upgrades": upgrades,
-                "pingInterval": round(server.ping_interval * 1000),
-                "pingTimeout": round(server.ping_timeout * 1000),
-                "maxPayload": server.max_size,
-            }
-        )
+    @property
+    def id(self) -> str:
+        """The engine's id of the session, which ends in the replica's name."""
+        return self.protocol.id
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something waits for the client to read it."""
+        unread = self.websocket is not None and self.websocket.has_unsent
+        return unread or bool(self.protocol.outgoing)
+
+    # ---- What leaves ----
 
     def send(self, packet: str, frame: bytes | None = None) -> None:
         """Send a packet; ``frame`` is its WebSocket frame when that is at hand."""
@@ -102,166 +93,151 @@ class Socket:
             return
         if self.websocket is not None:
             self.websocket.send(frame or encode_text(packet))
-            return
-        self.outbox.append(packet)
-        if len(self.outbox) > MAX_PACKETS:
-            self.end(reason.TRANSPORT_ERROR)
-        self.answer_poll()
+        else:
+            self.protocol.send(packet)
+            self._flush()
 
-    @property
-    def has_unsent(self) -> bool:
-        """Whether something waits for the client to read it."""
-        unread = self.websocket is not None and self.websocket.has_unsent
-        return unread or bool(self.outbox)
+    def _flush(self) -> None:
+        if self.websocket is not None:
+            for packet in self.protocol.take_outgoing():
+                self.websocket.send(encode_text(packet))
+        else:
+            self.answer_poll()
+        if self.protocol.close_reason is not None:
+            self.close(self.protocol.close_reason)
 
     def answer_poll(self) -> None:
-        """Let the poll that waits go home with what there is."""
+        """Let the poll that waits be answered with what there is."""
         if self.poll is not None and not self.poll.done():
             self.poll.set_result(True)
 
-    def on_poll_lost(self) -> None:
-        """Note that the client aborted its poll: it is gone, unless it polls again at once.
+    # ---- What arrives ----
 
-        What it has sent before may still be on its way, an acknowledgement for one.
+    def receive(self, packet: str) -> None:
+        """Take a packet from the client.
+
+        Raises:
+            ProtocolError: when it is none that a client may send.
         """
+        event = self.protocol.receive(packet)
+        if isinstance(event, Message):
+            if self.closing is None:
+                self.receiver.on_message(event.data)
+        elif event is Signal.CLOSED:
+            self.close(CloseReason.CLIENT)
+        elif event is Signal.BINARY:
+            self._refuse_binary()
+
+    def resume(self) -> None:
+        """Note that the client is there after all, whose poll was aborted."""
+        if self.closing is None and self.protocol.resume():
+            self._timers.start(self, self.protocol.timer)
+
+    def abandon(self) -> None:
+        """Note that the client aborted the poll that waits."""
         if self.poll is not None and not self.poll.done():
             self.poll.set_result(False)
             self.poll = None
             if self.closing is None:
-                self.heart = Heart.LOST
-                self.server.wheel.put(self, LATE)
+                self.protocol.abandon()
+                self._timers.start(self, self.protocol.timer)
 
-    def revive(self) -> None:
-        """Note that a client is there after all whose poll was aborted."""
-        if self.heart is Heart.LOST and self.closing is None:
-            self.rest(self.server.ping_interval)
+    def _refuse_binary(self) -> None:
+        if self.budget.is_trusted or self.closing is not None:
+            raise ProtocolError("a binary message")
+        self.receiver.on_binary()
+        if self.websocket is None:
+            self.protocol.outgoing += msgpack.PACKETS
+        self.close(CloseReason.SERVER)
 
-    def receive(self, packet: str) -> bool:
-        """Take a packet from the client; False when it is none that a client may send."""
-        kind = packet[:1]
-        if kind == MESSAGE:
-            self.take(packet[1:])
-        elif kind == PONG:
-            if self.heart is Heart.PINGED:
-                self.heart = Heart.ANSWERED
-        elif kind == CLOSE:
-            self.end(reason.CLIENT_DISCONNECT)
-        elif kind == msgpack.BINARY and not self.intake.is_trusted and self.closing is None:
-            self.server.on_msgpack(self.sid)
-            self.outbox += msgpack.PACKETS
-            self.end(reason.SERVER_DISCONNECT)
-        else:
-            return False
-        return True
-
-    def take(self, message: str) -> None:
-        """Handle a message, after those that came before it."""
-        if self.closing is not None or self.server.handle_at_once(self.sid, message):
-            return
-        if self.waiting is None:
-            self.waiting = deque((message,))
-            self.server.spawn(self.work())
-        elif len(self.waiting) < MAX_WAITING:
-            self.waiting.append(message)
-        else:
-            self.end(reason.TRANSPORT_ERROR)
-
-    async def work(self) -> None:
-        """Handle what waits, one after the other, until the session ends."""
-        while self.waiting and self.closing is None:
-            await self.server.trigger("message", self.sid, self.waiting.popleft())
-        self.waiting = None
+    # ---- What a WebSocket says (`hub.realtime.websocket.Listener`) ----
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Take a packet from a WebSocket, the session's own or one that asks to take over."""
-        if websocket is self.probe:
-            self.on_probe(websocket, text)
-        elif not self.receive(text):
-            self.end(reason.TRANSPORT_ERROR)
+        try:
+            if websocket is self.probe:
+                self._take_probe(websocket, text)
+            else:
+                self.receive(text)
+        except ProtocolError:
+            self.close(CloseReason.TRANSPORT_ERROR)
 
-    def on_probe(self, websocket: WebSocket, text: str) -> None:
-        """Take a step of the upgrade: ``2probe``, then ``5``."""
-        if text == PING + "probe" and not self.probed:
-            self.probed = True
-            websocket.send(encode_text(PONG + "probe"))
-            self.answer_poll()
-        elif text == UPGRADE and self.probed:
-            self.probe, self.websocket = None, websocket
-            self.revive()
-            for packet in self.outbox:
-                websocket.send(encode_text(packet))
-            self.outbox.clear()
-            self.answer_poll()
-            if self.closing is not None:
-                self.close_websocket(websocket, self.closing)
-        else:
-            websocket.close(NORMAL)
+    def _take_probe(self, websocket: WebSocket, text: str) -> None:
+        try:
+            answer = self.protocol.receive_probe(text)
+        except ProtocolError:
             self.probe = None
+            websocket.close(NORMAL)
+            return
+        if answer is not None:
+            websocket.send(encode_text(answer))
+            self.answer_poll()
+            return
+        self.probe, self.websocket = None, websocket
+        self._upgrade(websocket)
+
+    def _upgrade(self, websocket: WebSocket) -> None:
+        self.answer_poll()
+        if self.closing is None:
+            self._timers.start(self, self.protocol.timer)
+            self._flush()
+        else:
+            self._close_websocket(websocket, self.closing)
+
+    def binary_refusal(self, websocket: WebSocket) -> bytes:
+        """Return what refuses a client that sends CONNECT in msgpack, in its own manner."""
+        if websocket is not self.websocket or self.budget.is_trusted:
+            return b""
+        self.receiver.on_binary()
+        return msgpack.FRAMES
 
     def on_failure(self, websocket: WebSocket) -> None:
         """End the session whose WebSocket broke the protocol; a failed probe ends nothing."""
         if websocket is self.websocket:
-            self.end(reason.TRANSPORT_ERROR)
-
-    def last_words(self, websocket: WebSocket) -> bytes:
-        """Refuse in its own manner who sends CONNECT in msgpack."""
-        if websocket is not self.websocket or self.intake.is_trusted:
-            return b""
-        self.server.on_msgpack(self.sid)
-        return msgpack.FRAMES
+            self.close(CloseReason.TRANSPORT_ERROR)
 
     def on_close(self, websocket: WebSocket) -> None:
         """Note that a WebSocket is gone."""
         if websocket is self.probe:
             self.probe = None
+            self.protocol.stop_probing()
         elif websocket is self.websocket:
-            self.end(reason.TRANSPORT_CLOSE)
+            self.close(CloseReason.TRANSPORT_CLOSED)
             self.forget()
 
-    def on_time(self) -> None:
+    # ---- The end ----
+
+    def on_timer(self) -> None:
         """Ping, or miss the answer to a ping, or cut what does not close by itself."""
         if self.closing is not None:
             self.cut()
-        elif self.heart is Heart.RESTING:
-            self.heart = Heart.PINGED
-            self.send(PING, PING_FRAME)
-            self.server.wheel.put(self, self.server.ping_timeout)
-        elif self.heart is Heart.LOST:
-            self.end(reason.TRANSPORT_CLOSE)
-        elif self.heart is Heart.ANSWERED:
-            self.rest(self.server.ping_interval - self.server.ping_timeout)
-        else:
-            self.end(reason.PING_TIMEOUT)
+            return
+        self.protocol.time_out()
+        self._timers.start(self, self.protocol.timer)
+        self._flush()
 
-    def rest(self, seconds: float) -> None:
-        """Wait until it is time for a ping."""
-        self.heart = Heart.RESTING
-        self.server.wheel.put(self, max(0.0, seconds))
-
-    def end(self, why: str, code: int = NORMAL, last: str = "") -> None:
+    def close(self, reason: CloseReason, code: int = NORMAL, last: str = "") -> None:
         """End the session: in order where the client goes along, by a cut where it does not.
 
-        ``last`` is a packet that leaves before the close, and with it.
+        ``last`` is a packet that leaves before the close, and with it. With the code `GOING_AWAY`
+        the client is to connect again.
         """
         if self.closing is not None:
             return
         self.closing = code
-        self.server.wheel.put(self, CLOSE_TIMEOUT)
+        self._timers.start(self, CLOSE_TIMEOUT)
+        self.protocol.close(reason, last, may_return=code == GOING_AWAY)
         if self.websocket is not None:
-            self.close_websocket(self.websocket, code, last)
-        else:
-            self.outbox += [last] if last else []
-            if why != reason.CLIENT_DISCONNECT and code != GOING_AWAY:
-                self.outbox.append(CLOSE)
+            self._close_websocket(self.websocket, code)
         self.answer_poll()
-        self.server.spawn(self.server.trigger("disconnect", self.sid, why))
+        self.receiver.on_closed()
 
-    def close_websocket(self, websocket: WebSocket, code: int, last: str = "") -> None:
-        """Close in order, or hang up on whoever is to connect again (`GOING_AWAY`)."""
+    def _close_websocket(self, websocket: WebSocket, code: int) -> None:
         if code == GOING_AWAY:
             websocket.hang_up()
         else:
-            websocket.close(code, encode_text(last) if last else b"")
+            packets = self.protocol.take_outgoing()
+            websocket.close(code, b"".join(encode_text(packet) for packet in packets))
 
     def cut(self) -> None:
         """Cut whatever connection there is."""
@@ -271,7 +247,17 @@ class Socket:
         self.forget()
 
     def forget(self) -> None:
-        """Leave the server's table."""
-        self.server.wheel.drop(self)
-        self.server.sockets.pop(self.sid, None)
+        """Note that nothing carries the session any more."""
+        self._timers.stop(self)
         self.answer_poll()
+        self._on_forgotten(self)
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether a WebSocket carries the session, or is about to."""
+        return self.websocket is not None or self.probe is not None
+
+    @property
+    def transport(self) -> str:
+        """The name of the transport in use."""
+        return "websocket" if self.protocol.state is State.WEBSOCKET else "polling"

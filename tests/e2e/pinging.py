@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
-from hub.realtime.engine import EngineServer
+import hub.assembly
+from hub.protocol.engineio import Config
 
-_defaults = EngineServer.__init__.__kwdefaults__
-assert _defaults is not None
-_defaults["ping_interval"] = float(os.environ["PING_INTERVAL"])
-_defaults["ping_timeout"] = float(os.environ["PING_TIMEOUT"])
+_config = partial(
+    Config,
+    ping_interval=float(os.environ["PING_INTERVAL"]),
+    ping_timeout=float(os.environ["PING_TIMEOUT"]),
+)
+vars(hub.assembly)["Config"] = _config
 
 if __name__ == "__main__":
     from hub.cli import main

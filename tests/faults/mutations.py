@@ -71,7 +71,7 @@ MUTANTS = (
         UNEVEN,
         (
             Edit(
-                "realtime/sockets.py",
+                "realtime/handlers.py",
                 "        self._connections.add(connection)\n"
                 "        caller = await self._authority.register(identity, client, presence)\n",
                 "        caller = await self._authority.register(identity, client, presence)\n"
@@ -201,9 +201,8 @@ MUTANTS = (
         (
             Edit(
                 "realtime/connections.py",
-                "mine = self._by_sid if logout.user is None else"
-                " self._by_user.get(logout.user, {})",
-                "mine = self._by_sid",
+                "mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})",
+                "mine = self._by_id",
             ),
             Edit(
                 "store/reader.py",

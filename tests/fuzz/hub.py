@@ -230,9 +230,9 @@ def _engine(app: web.Application) -> Any:
 
 
 def _parts(engine: Any) -> list[Any]:
-    # The Engine.IO server, python-socketio's on it, who is connected, and what time it is.
-    server = engine._handlers["message"].__self__
-    return [engine, server, server.manager, server.manager._connections]
+    # The Engine.IO server, the Socket.IO server on it, what decides, and who is connected.
+    server = engine._make_receiver.args[0]
+    return [engine, server, server.lingering, server.unconnected, server.application._connections]
 
 
 def _members(part: Any) -> Iterator[tuple[str, Any]]:

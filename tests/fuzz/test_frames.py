@@ -8,6 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.protocol import msgpack
 from tests.fuzz.examples import examples
 from tests.fuzz.hub import FuzzedHub, end, read_all
 from tests.fuzz.oracle import (
@@ -68,6 +69,8 @@ def test_a_websocket_may_say_anything(
                 line.sendall(data)
         end(line)
         answer = bytes(heard) + read_all(line)
+    # A binary message before CONNECT is refused in binary: it may be a client that speaks msgpack.
+    answer = answer.replace(msgpack.FRAMES, b"", 1)
     assert all(kind in (0x1, 0x8, 0xA) for kind, _ in read_frames(answer))
     hub.check()
 

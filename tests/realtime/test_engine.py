@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket as sockets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -15,8 +15,11 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from hub.api.connection import Runner
-from hub.realtime.engine import EngineServer
-from hub.realtime.session import LATE, MAX_PACKETS
+from hub.protocol.engineio import ABANDONED_AFTER, MAX_PACKETS, MESSAGE, CloseReason, Config
+from hub.protocol.frames import NORMAL
+from hub.realtime import engine as engines
+from hub.realtime.session import Session
+from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import MAX_UNSENT
 from tests.realtime.raw import eventually, is_reset
 
@@ -28,11 +31,20 @@ LIMIT = 2000
 class Engine:
     """A running engine: it echoes messages, and writes down who came and went."""
 
-    server: EngineServer
+    server: engines.Engine
+    timers: TimerWheel
     url: str
     http: aiohttp.ClientSession
-    came: list[str] = field(default_factory=list)
-    went: list[str] = field(default_factory=list)
+    came: list[str]
+    went: list[str]
+
+    def send(self, sid: str, text: str) -> None:
+        """Send a client a message."""
+        self.server.sessions[sid].send(MESSAGE + text)
+
+    def close(self, sid: str, code: int = NORMAL) -> None:
+        """Close a session."""
+        self.server.sessions[sid].close(CloseReason.SERVER, code)
 
     async def call(self, query: str, method: str = "GET", data: Any = None) -> tuple[int, str]:
         """Send a request of the polling transport, and return status and body."""
@@ -84,12 +96,40 @@ def transport_of(websocket: aiohttp.ClientWebSocketResponse) -> Any:
     return connection.transport
 
 
+class Echo:
+    """Sends every message back, and writes down the end."""
+
+    def __init__(self, session: Session, went: list[str]) -> None:
+        self.session = session
+        self.went = went
+
+    def on_message(self, text: str) -> None:
+        """Send it back."""
+        self.session.send(MESSAGE + text)
+
+    def on_binary(self) -> None:
+        """Note nothing."""
+
+    def on_closed(self) -> None:
+        """Write down why."""
+        reason = self.session.protocol.close_reason
+        assert reason is not None
+        self.went.append(reason.value)
+
+
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
     """An engine whose heart beats fast."""
-    server = EngineServer(
-        replica="west-1", max_size=LIMIT, ping_interval=INTERVAL, ping_timeout=TIMEOUT
-    )
+    came: list[str] = []
+    went: list[str] = []
+
+    def echo(session: Session, request: web.Request) -> Echo:
+        came.append(session.id)
+        return Echo(session, went)
+
+    timers = TimerWheel()
+    config = Config(max_payload=LIMIT, ping_interval=INTERVAL, ping_timeout=TIMEOUT)
+    server = engines.Engine(config, timers, echo, replica="west-1")
     app = web.Application(client_max_size=LIMIT)
     server.attach(app)
     runner = Runner(app, read_seconds=10, write_seconds=10, shutdown_timeout=1)
@@ -98,22 +138,8 @@ async def engine() -> AsyncIterator[Engine]:
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/socket.io/"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
-        made = Engine(server, url, http)
-
-        async def connect(sid: str, environ: Any) -> None:
-            made.came.append(sid)
-
-        async def message(sid: str, data: str) -> None:
-            await server.send(sid, data)
-
-        async def disconnect(sid: str, reason: str) -> None:
-            made.went.append(reason)
-
-        server.on("connect", connect)
-        server.on("message", message)
-        server.on("disconnect", disconnect)
-        yield made
-        await server.end_all()
+        yield Engine(server, timers, url, http, came, went)
+        await server.drain()
     await runner.cleanup()
 
 
@@ -196,7 +222,7 @@ async def test_a_bad_websocket_handshake_is_refused(
     address = f"{engine.url}?EIO=4&transport=websocket"
     async with engine.http.get(address, headers={**good, **headers}) as answer:
         assert answer.status == 400
-    assert engine.server.sockets == {}
+    assert engine.server.sessions == {}
 
 
 # ---- Messages ----
@@ -305,7 +331,7 @@ async def test_a_malformed_packet_ends_a_websocket(engine: Engine, packet: str) 
         await heard(websocket)
         await websocket.send_str(packet)
         assert await heard(websocket) is None
-    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: engine.server.sessions == {})
 
 
 async def test_binary_is_not_taken(engine: Engine) -> None:
@@ -325,22 +351,6 @@ async def test_a_message_over_the_limit_ends_a_websocket(engine: Engine) -> None
         await websocket.send_str("4" + "x" * (2 * LIMIT))
         assert await heard(websocket) is None
         assert websocket.close_code == 1009
-
-
-async def test_a_flood_of_messages_ends_the_session(engine: Engine) -> None:
-    """Messages wait for those before them, but not without end."""
-    gate = asyncio.Event()
-
-    async def slow(sid: str, data: str) -> None:
-        await gate.wait()
-
-    engine.server.on("message", slow)
-    async with engine.websocket() as websocket:
-        await heard(websocket)
-        for _ in range(200):
-            await websocket.send_str("4x")
-        assert await heard(websocket) is None
-    gate.set()
 
 
 # ---- Heart beat ----
@@ -367,7 +377,7 @@ async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) ->
         assert (await websocket.receive(timeout=20)).data == "2"
         assert await heard(websocket) is None
     await eventually(lambda: engine.went == ["ping timeout"] * 2)
-    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: engine.server.sessions == {})
 
 
 # ---- Closing ----
@@ -397,15 +407,15 @@ async def test_a_websocket_that_goes_away_is_noticed(engine: Engine) -> None:
     """A connection that is lost ends its session, once."""
     async with engine.websocket() as websocket:
         await heard(websocket)
-    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: engine.server.sessions == {})
     assert engine.went == ["transport close"]
 
 
 async def test_the_server_ends_a_polling_session_with_what_it_had_to_say(engine: Engine) -> None:
     """Messages before the end come with the close packet; then the session is unknown."""
     sid = await engine.open()
-    await engine.server.send(sid, "bye")
-    engine.server.end(sid)
+    engine.send(sid, "bye")
+    engine.close(sid)
     assert await engine.poll(sid) == (200, "4bye\x1e1")
     assert (await engine.poll(sid))[0] == 400
 
@@ -419,8 +429,8 @@ async def test_the_server_ends_a_websocket_with_what_it_had_to_say(
         opening = await heard(websocket)
         assert opening is not None
         sid = json.loads(opening[1:])["sid"]
-        await engine.server.send(sid, "bye")
-        engine.server.end(sid, code)
+        engine.send(sid, "bye")
+        engine.close(sid, code)
         assert await heard(websocket) == "4bye"
         assert await heard(websocket) is None
         assert websocket.close_code == (1006 if code == 1001 else code)
@@ -440,9 +450,9 @@ async def test_a_poll_that_was_given_up_loses_nothing_in_silence(engine: Engine)
     """What was not sent yet when the client dropped its poll is there for the next."""
     sid = await engine.open()
     await abort_poll(engine, sid)
-    await engine.server.send(sid, "lost?")
+    engine.send(sid, "lost?")
     assert await engine.poll(sid) == (200, "4lost?")
-    await asyncio.sleep(2 * LATE)
+    await asyncio.sleep(2 * ABANDONED_AFTER)
     assert engine.went == []
 
 
@@ -451,21 +461,21 @@ async def test_an_aborted_poll_leaves_no_ghost(engine: Engine) -> None:
 
     What it sent before, and what arrives only now, is still taken.
     """
-    engine.server.ping_interval = engine.server.ping_timeout = 60
+    engine.server.config = Config(ping_interval=60, ping_timeout=60)
     sid = await engine.open()
     await abort_poll(engine, sid)
     assert await engine.post(sid, "4late") == (200, "ok")
-    await eventually(lambda: engine.went == ["transport close"], LATE + 1.5)
-    await eventually(lambda: not engine.server.sockets)
+    await eventually(lambda: engine.went == ["transport close"], ABANDONED_AFTER + 1.5)
+    await eventually(lambda: not engine.server.sessions)
 
 
 async def abort_poll(engine: Engine, sid: str) -> None:
     """Poll, and drop the poll while it waits."""
     polling = asyncio.create_task(engine.call(f"transport=polling&sid={sid}"))
-    await eventually(lambda: engine.server.sockets[sid].poll is not None)
+    await eventually(lambda: engine.server.sessions[sid].poll is not None)
     polling.cancel()
     await asyncio.gather(polling, return_exceptions=True)
-    await eventually(lambda: engine.server.sockets[sid].poll is None)
+    await eventually(lambda: engine.server.sessions[sid].poll is None)
 
 
 async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:
@@ -479,8 +489,8 @@ async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:
     with sockets.create_connection((address[0], int(address[2]))) as silent:
         silent.sendall(request.encode())
         await eventually(lambda: len(engine.came) == 1)
-        engine.server.end(engine.came[0])
-        await eventually(lambda: engine.server.sockets == {})
+        engine.close(engine.came[0])
+        await eventually(lambda: engine.server.sessions == {})
         await eventually(lambda: is_reset(silent))
 
 
@@ -492,8 +502,8 @@ async def test_what_a_client_does_not_read_is_bounded(engine: Engine) -> None:
         transport.pause_reading()
         sid = engine.came[0]
         for _ in range(200):
-            await engine.server.send(sid, "x" * MAX_UNSENT)
-        await eventually(lambda: engine.server.sockets == {})
+            engine.send(sid, "x" * MAX_UNSENT)
+        await eventually(lambda: engine.server.sessions == {})
         transport.abort()
     assert engine.went == ["transport close"]
 
@@ -506,11 +516,11 @@ async def test_pongs_that_a_client_does_not_read_are_bounded(engine: Engine) -> 
         transport.pause_reading()
         ping = b"\x89\xfd\0\0\0\0" + b"x" * 125
         for _ in range(400):
-            if transport.is_closing() or engine.server.sockets == {}:
+            if transport.is_closing() or engine.server.sessions == {}:
                 break
             transport.write(ping * 200)
             await asyncio.sleep(0.01)
-        await eventually(lambda: engine.server.sockets == {})
+        await eventually(lambda: engine.server.sessions == {})
         transport.abort()
 
 
@@ -521,7 +531,7 @@ async def test_a_client_that_breaks_the_protocol_is_cut_soon(engine: Engine) -> 
         transport_of(websocket).pause_reading()
         transport_of(websocket).write(b"\x81\x81\0\0\0\0\xff")
         await eventually(lambda: engine.went == ["transport error"])
-        await eventually(lambda: engine.server.sockets == {}, patience=4.0)
+        await eventually(lambda: engine.server.sessions == {}, patience=4.0)
         transport_of(websocket).abort()
 
 
@@ -529,7 +539,7 @@ async def test_what_a_poller_does_not_fetch_is_bounded(engine: Engine) -> None:
     """A session that is sent more than it polls ends."""
     sid = await engine.open()
     for _ in range(MAX_PACKETS + 1):
-        await engine.server.send(sid, "x")
+        engine.send(sid, "x")
     await eventually(lambda: engine.went == ["transport error"])
 
 
@@ -555,7 +565,7 @@ async def test_a_session_moves_from_polling_to_a_websocket(engine: Engine) -> No
         assert await heard(websocket) == "4hello"
         assert (await engine.call(f"transport=polling&sid={sid}"))[0] == 400
         assert (await engine.post(sid, "4x"))[0] == 400
-        assert engine.server.transport(sid) == "websocket"
+        assert engine.server.sessions[sid].transport == "websocket"
     await eventually(lambda: engine.went == ["transport close"])
 
 
@@ -566,7 +576,7 @@ async def test_what_was_sent_during_the_upgrade_arrives_after_it(engine: Engine)
         await websocket.send_str("2probe")
         assert await heard(websocket) == "3probe"
         for number in range(3):
-            await engine.server.send(sid, str(number))
+            engine.send(sid, str(number))
         await websocket.send_str("5")
         assert [await heard(websocket) for _ in range(3)] == ["40", "41", "42"]
 
@@ -579,13 +589,13 @@ async def test_a_session_that_ends_during_the_upgrade_says_what_it_had_to_say(
     async with engine.websocket(f"&sid={sid}") as websocket:
         await websocket.send_str("2probe")
         assert await heard(websocket) == "3probe"
-        await engine.server.send(sid, "no")
-        engine.server.end(sid)
+        engine.send(sid, "no")
+        engine.close(sid)
         await websocket.send_str("5")
         assert await heard(websocket) == "4no"
         assert await heard(websocket) == "1"
         assert await heard(websocket) is None
-    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: engine.server.sessions == {})
 
 
 async def test_a_failed_probe_leaves_the_session_polling(engine: Engine) -> None:
@@ -607,7 +617,7 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
             with pytest.raises(aiohttp.WSServerHandshakeError):
                 async with engine.websocket(f"&sid={sid}"):
                     pass
-            if engine.server.transport(sid) == "polling":
+            if engine.server.sessions[sid].transport == "polling":
                 await upgraded(engine, sid, websocket)
         await websocket.send_str("4fine")
         assert await heard(websocket) == "4fine"
@@ -619,12 +629,12 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
 async def test_many_sessions_are_ended_little_by_little(engine: Engine) -> None:
     """At a shutdown clients are sent away over a while, and all of them in the end."""
     await asyncio.gather(*(engine.open() for _ in range(200)))
-    draining = asyncio.create_task(engine.server.end_all(spread=0.2))
+    draining = asyncio.create_task(engine.server.drain(spread=0.2))
     await asyncio.sleep(0)
-    ending = [s for s in engine.server.sockets.values() if s.closing is not None]
+    ending = [s for s in engine.server.sessions.values() if s.closing is not None]
     assert [s.closing for s in ending] == [1001] * 50
     await draining
-    assert engine.server.sockets == {}
+    assert engine.server.sessions == {}
     assert engine.went == ["server disconnect"] * 200
 
 
@@ -642,8 +652,7 @@ async def test_sessions_that_end_leave_nothing_behind(engine: Engine) -> None:
         sid = await engine.open()
         async with engine.websocket(f"&sid={sid}") as websocket:
             await upgraded(engine, sid, websocket)
-    await eventually(lambda: engine.server.sockets == {})
+    await eventually(lambda: engine.server.sessions == {})
     await eventually(lambda: len(engine.went) == len(engine.came) == 90)
-    await eventually(lambda: engine.server._tasks == set())
-    assert engine.server.wheel._waiting == {}
+    assert len(engine.timers) == 0
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks + 2)

@@ -17,7 +17,7 @@ import pytest
 
 from hub.api.services import SERVICES
 from hub.core.model import Receipt, Standing
-from hub.realtime.parting import MOMENT
+from hub.realtime.lingering import SECONDS
 from hub.store.base import Command, Visit
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
@@ -255,7 +255,7 @@ async def test_who_is_connected_stays_when_another_namespace_is_refused(hub: Rep
                 await raw.send(packet + credential)
                 answers.append(str(await raw.receive())[:3])
             assert sorted(answers) == ["40{", "44/"]
-            await asyncio.sleep(MOMENT + 0.5)
+            await asyncio.sleep(SECONDS + 0.5)
             await raw.send('421["unheard of"]')
             assert str(await raw.receive()).startswith("431[")
 
@@ -266,7 +266,7 @@ async def test_a_refused_client_has_a_moment_to_stop(hub: Replica) -> None:
         assert str(await raw.connect("nonsense")).startswith("44")
         began = time.monotonic()
         assert await raw.receive_all() == ["41"]
-        assert time.monotonic() - began > MOMENT / 2
+        assert time.monotonic() - began > SECONDS / 2
     async with raw_socket(hub) as raw:
         assert str(await raw.connect("nonsense")).startswith("44")
         await raw.send("41")
@@ -440,7 +440,7 @@ async def test_a_bad_event_is_answered_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", ['"connect"', '"disconnect"', '"connect_error"', '"*"', "5", "null"]
+    "name", ['"connect"', '"disconnect"', '"connect_error"', '"newListener"', "5", "null"]
 )
 @pytest.mark.parametrize("rest", ["", ',"x"', ",{}"])
 async def test_an_event_of_a_reserved_name_ends_the_socket_and_hides_nothing(
@@ -473,6 +473,28 @@ async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> N
         late = [await raw.receive() for _ in range(8)]
     assert all("rate_limited" in str(frame) for frame in early)
     assert all('"ok":true' in str(frame) for frame in late)
+
+
+async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub: Replica) -> None:
+    """What comes while the store is asked is answered after it, in order; a flood is the end."""
+    store = store_of(hub)
+    real, gate = store.register, asyncio.Event()
+
+    async def slow(visit: Visit) -> Any:
+        await gate.wait()
+        return await real(visit)
+
+    store.register = slow  # type: ignore[method-assign]
+    connect = "40" + json.dumps({"token": token("ada", "s1")})
+    async with raw_socket(hub) as patient, raw_socket(hub) as flood:
+        for raw, count in ((patient, 3), (flood, 100)):
+            await raw.send(connect)
+            for number in range(count):
+                await raw.send(f'42{number}["nothing"]')
+        assert await flood.receive_all() == []
+        gate.set()
+        frames = [str(await patient.receive()) for _ in range(4)]
+    assert [frame[:3] for frame in frames] == ["40{", "430", "431", "432"]
 
 
 def store_of(hub: Replica) -> MemoryStore:

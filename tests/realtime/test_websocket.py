@@ -1,18 +1,16 @@
-"""What the hub reaches for inside aiohttp is still there, and frames are as RFC 6455 says."""
+"""A WebSocket over a transport that is played: what is read, written and closed, and when."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp.web_protocol import RequestHandler
 
 from hub.protocol.frames import Kind, encode_frame, encode_text
-from hub.realtime.intake import MOST_A_TURN, STRANGER, Intake
-from hub.realtime.websocket import Terms, WebSocket
-from hub.realtime.wheel import Wheel
+from hub.realtime.read_budget import BEFORE_CONNECT, MAX_FRAMES_AT_ONCE, ReadBudget
+from hub.realtime.timer_wheel import TimerWheel
+from hub.realtime.websocket import Config, WebSocket
 from tests.protocol.test_frames import masked
 from tests.realtime.raw import eventually
 
@@ -33,7 +31,7 @@ class Ear:
         """Count a failure."""
         self.failed += 1
 
-    def last_words(self, websocket: WebSocket) -> bytes:
+    def binary_refusal(self, websocket: WebSocket) -> bytes:
         """Say nothing."""
         return b""
 
@@ -93,9 +91,9 @@ def wire() -> Wire:
     return Wire()
 
 
-def made(ear: Ear, wire: Any, terms: Terms | None = None) -> WebSocket:
+def made(ear: Ear, wire: Any, config: Config | None = None) -> WebSocket:
     """Return a WebSocket between the two, of messages up to 100 bytes."""
-    websocket = WebSocket(ear, terms or Terms(Wheel(), 100), Intake())
+    websocket = WebSocket(ear, config or Config(TimerWheel(), 100), ReadBudget())
     websocket.connection_made(wire)
     return websocket
 
@@ -106,13 +104,6 @@ async def websocket(ear: Ear, wire: Any) -> AsyncIterator[WebSocket]:
     websocket = made(ear, wire)
     yield websocket
     websocket.connection_lost(None)
-
-
-def test_aiohttps_request_handler_can_let_go_of_its_connection() -> None:
-    """The attributes and methods that the take-over uses exist."""
-    assert "_message_tail" in RequestHandler.__slots__
-    assert list(inspect.signature(RequestHandler.connection_lost).parameters) == ["self", "exc"]
-    assert "self._force_close" in inspect.getsource(RequestHandler.start)
 
 
 async def test_two_websockets_do_not_hear_each_other(ear: Ear, wire: Any) -> None:
@@ -176,9 +167,9 @@ async def test_frames_are_taken_some_a_turn_and_then_as_they_are_paid_for(
 ) -> None:
     """One chunk of many frames holds up nobody: the rest waits, and reading with it."""
     websocket.data_received(masked(0x81, b"4x") * 200)
-    assert (len(ear.heard), wire.reads) == (MOST_A_TURN, False)
-    await eventually(lambda: len(ear.heard) >= STRANGER.burst)
-    assert len(ear.heard) < STRANGER.burst + 10
+    assert (len(ear.heard), wire.reads) == (MAX_FRAMES_AT_ONCE, False)
+    await eventually(lambda: len(ear.heard) >= BEFORE_CONNECT.burst)
+    assert len(ear.heard) < BEFORE_CONNECT.burst + 10
     assert (wire.reads, wire.ended) == (False, "")
 
 
@@ -190,7 +181,7 @@ async def test_frames_that_say_nothing_count_as_well(
     begun = masked(0x01, b"") if first == 0x01 else b""
     websocket.data_received(begun + masked(first if first != 0x01 else 0x00, b"") * 1000)
     assert not wire.reads
-    assert wire.written.count(b"\x8a") <= MOST_A_TURN
+    assert wire.written.count(b"\x8a") <= MAX_FRAMES_AT_ONCE
 
 
 async def test_a_client_is_read_on_once_it_has_paid(ear: Ear, wire: Any) -> None:
@@ -205,19 +196,19 @@ async def test_a_client_is_read_on_once_it_has_paid(ear: Ear, wire: Any) -> None
 
 async def test_more_than_a_stranger_may_say_ends_it(ear: Ear, wire: Any) -> None:
     """What waits until it is paid for is bounded, and so is each message before CONNECT."""
-    websocket = made(ear, wire, Terms(Wheel(), 65536))
+    websocket = made(ear, wire, Config(TimerWheel(), 65536))
     websocket.data_received(masked(0x81, b"4x") * 10_000)
     await eventually(lambda: wire.ended == "closed")
-    assert len(ear.heard) <= STRANGER.burst
+    assert len(ear.heard) <= BEFORE_CONNECT.burst
     assert wire.written[-2:] == (1008).to_bytes(2, "big")
     other = Wire()
-    made(ear, other, Terms(Wheel(), 65536)).data_received(b"\x81\xfe\x40\x01\0\0\0\0")
+    made(ear, other, Config(TimerWheel(), 65536)).data_received(b"\x81\xfe\x40\x01\0\0\0\0")
     assert other.written[-2:] == (1009).to_bytes(2, "big")
 
 
 async def test_who_does_not_read_is_not_read_from_and_has_so_long(ear: Ear, wire: Any) -> None:
     """Time, not only size, bounds what waits for a client; reading makes it good again."""
-    websocket = made(ear, wire, Terms(Wheel(), 100, write_seconds=0.3))
+    websocket = made(ear, wire, Config(TimerWheel(), 100, write_seconds=0.3))
     websocket.pause_writing()
     assert not wire.reads
     websocket.resume_writing()

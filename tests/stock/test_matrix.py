@@ -17,7 +17,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from hub.realtime.engine import EngineServer
+from hub.protocol.engineio import CloseReason
+from hub.realtime import polling
+from hub.realtime.engine import Engine
+from hub.realtime.session import Session
 from tests.conftest import lacking
 from tests.ports import free_port
 from tests.realtime.raw import eventually
@@ -66,47 +69,47 @@ class Hub:
         self.opened: Counter[str] = Counter()
         self.names: dict[str, str] = {}
         self.polls: dict[str, web.Request] = {}
-        self.server: EngineServer | None = None
+        self.engine: Engine | None = None
 
     def holds(self, fate: str) -> bool:
         """Tell whether any client of a fate is connected."""
-        assert self.server is not None
-        return any(self.names[sid].endswith(fate) for sid in self.server.sockets)
+        assert self.engine is not None
+        return any(self.names[session].endswith(fate) for session in self.engine.sessions)
 
     def cut(self, fate: str) -> None:
         """Cut the connection of each client of a fate, as a network does."""
-        assert self.server is not None
-        for sid, socket in list(self.server.sockets.items()):
-            if not self.names[sid].endswith(fate):
+        assert self.engine is not None
+        for session in list(self.engine.sessions.values()):
+            if not self.names[session.id].endswith(fate):
                 continue
-            if socket.websocket is not None:
-                socket.websocket.abort()
-            elif socket.poll is not None and self.polls[sid].transport is not None:
-                self.polls[sid].transport.abort()  # type: ignore[union-attr]
+            if session.websocket is not None:
+                session.websocket.abort()
+            elif session.poll is not None and self.polls[session.id].transport is not None:
+                self.polls[session.id].transport.abort()  # type: ignore[union-attr]
                 # Some repeat a poll that failed on the quiet, and find the session where it was.
-                socket.end(EngineServer.reason.TRANSPORT_CLOSE)
+                session.close(CloseReason.TRANSPORT_CLOSED)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """Watch the engines of hubs in this process."""
     hub = Hub()
-    make, wait = EngineServer._open, EngineServer._wait
+    make, wait = Engine._open, polling._wait
 
-    async def opening(self: EngineServer, request: web.Request, transport: str) -> Any:
-        known = set(self.sockets)
-        answer = await make(self, request, transport)
-        hub.server = self
+    def opening(self: Engine, request: web.Request) -> Any:
+        known = set(self.sessions)
+        answer = make(self, request)
+        hub.engine = self
         name = request.query.get("client", "")
         hub.opened[name] += 1
-        hub.names.update(dict.fromkeys(set(self.sockets) - known, name))
+        hub.names.update(dict.fromkeys(set(self.sessions) - known, name))
         return answer
 
-    async def waiting(self: EngineServer, request: web.Request, socket: Any) -> None:
-        hub.polls[socket.sid] = request
-        await wait(self, request, socket)
+    async def waiting(request: web.Request, session: Session) -> None:
+        hub.polls[session.id] = request
+        await wait(request, session)
 
-    monkeypatch.setattr(EngineServer, "_open", opening)
-    monkeypatch.setattr(EngineServer, "_wait", waiting)
+    monkeypatch.setattr(Engine, "_open", opening)
+    monkeypatch.setattr(polling, "_wait", waiting)
     return hub
 
 

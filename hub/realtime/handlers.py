@@ -1,30 +1,28 @@
-"""The Socket.IO events: connect, logout, refresh, disconnect.
+"""What the hub does with its sockets: connect, logout, refresh, disconnect.
 
-The order while connecting is the heart of it: the socket is taken in first, so that a logout finds
+The order while connecting is the heart of it: the connection is added first, so that a logout finds
 it; then the store is asked, once, whether the session is alive; then CONNECT is answered. A logout
-before the question is in the answer, and one after it finds the socket.
+before the question is in the answer, and one after it finds the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 import structlog
 from aiohttp import web
-from socketio.exceptions import ConnectionRefusedError as Refused
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
-from hub.access.client import read_client, read_cookie, refuse_query_token
-from hub.access.limits import Limiter, Limits, Refusals, address_key
+from hub.access.client import read_cookie, refuse_query_token
+from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.access.views import as_payload, view_logout, view_receipt
-from hub.core.address import Network
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
@@ -43,16 +41,15 @@ from hub.errors import (
     Unavailable,
 )
 from hub.metrics import Metrics
-from hub.protocol.frames import POLICY
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.presence import Presences
-from hub.realtime.server import Server
-from hub.realtime.wheel import Alarm
+from hub.realtime.server import ConnectRefused, Socket
+from hub.realtime.timer_wheel import Timer, TimerWheel
 
 log = structlog.get_logger(__name__)
 
-MOST_EVENTS_AT_ONCE = 8
+MAX_EVENTS_AT_ONCE = 8
 RETRY_AFTER = 10.0
 
 
@@ -70,27 +67,26 @@ class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """By what a socket may be accepted: cookie, allowed origins, trusted proxies, how many."""
+    """By what a socket may be accepted: cookie, allowed origins, and how many there may be."""
 
     cookie_name: str | None
     allowed_origins: tuple[str, ...]
-    trusted: tuple[Network, ...]
-    most_of_session: int
-    most_of_user: int
+    max_per_session: int
+    max_per_user: int
 
 
-class Sockets:
-    """Handles the events of all sockets of this replica."""
+class Handlers:
+    """Decides about all sockets of this replica (`hub.realtime.server.Application`)."""
 
     def __init__(
         self,
-        server: Server,
         authority: Authority,
         logouts: Logouts,
         connections: Connections,
         delivery: Delivery,
         presences: Presences,
         admission: Admission,
+        timers: TimerWheel,
         metrics: Metrics,
         limits: Limits,
         refusals: Refusals,
@@ -105,74 +101,74 @@ class Sockets:
         self._presences = presences
         self._admission = admission
         self._metrics = metrics
-        self._server = server
-        self._wheel = server.eio.wheel
+        self._timers = timers
         self._limits = limits
         self._refusals = refusals
         self._events = Limiter("events", events, refusals)
-        server.on("connect", self._on_connect)
-        server.on_gone = self._on_gone
-        server.on("logout", self._answering(self._logout))
-        server.on("refresh", self._answering(self._refresh))
-        server.on("*", self._on_unknown)
+        self._handlers: dict[str, Callable[[Connection, Any], Coroutine[Any, Any, Any]]] = {
+            "logout": self._logout,
+            "refresh": self._refresh,
+        }
 
-    async def _on_connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+    async def connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
+        """Accept a socket, and return what the answer to CONNECT says of its session.
+
+        Raises:
+            ConnectRefused: for any reason not to, also one that nobody foresaw.
+        """
         try:
-            await self._enter(sid, environ["aiohttp.request"], auth)
+            answer = await self._connect(socket, auth)
         except HubError as error:
-            refusal = self._count_refusal(sid, error)
+            refusal = self._count_refusal(socket, error)
         except (Exception, asyncio.CancelledError):
             log.exception("a socket could not be accepted")
             refusal = Unavailable("the hub failed")
         else:
             self._metrics.connects.labels("ok").inc()
             self._metrics.sockets.inc()
-            connection = self._connections.get(sid)
-            if connection is not None:
-                self._server.pending.accepted(address_key(connection.client.ip))
-            return
-        self._forget(sid)
+            return answer
+        self._forget(socket.id)
         self._metrics.connects.labels(refusal.code).inc()
-        raise Refused(refusal.code, describe_refusal(refusal))
+        raise ConnectRefused(refusal.code, describe_refusal(refusal))
 
-    def _count_refusal(self, sid: str, error: HubError) -> HubError:
+    def _count_refusal(self, socket: Socket, error: HubError) -> HubError:
         """Return what a socket is refused with: who guesses too often is told to wait.
 
         As over HTTP, a token that was once good is no guess, and a good one is not counted.
         """
         if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
-            self._audit.refused(error.code, self._server.source(sid))
+            self._audit.refused(error.code, socket.source)
         if not isinstance(error, TokenMissing | TokenInvalid | InvalidRequest):
             return error
         try:
-            self._limits.refused.take(self._server.source(sid))
+            self._limits.refused.take(socket.source)
         except RateLimited as limited:
             return limited
         return error
 
     def _count_sockets(self, identity: Identity) -> None:
         of_session, of_user = self._connections.count(identity)
-        if of_session >= self._admission.most_of_session:
+        if of_session >= self._admission.max_per_session:
             self._refusals.note("sockets_session", identity.user)
             raise RateLimited("too many sockets of the session", retry_after=RETRY_AFTER)
-        if of_user >= self._admission.most_of_user:
+        if of_user >= self._admission.max_per_user:
             self._refusals.note("sockets_user", identity.user)
             raise RateLimited("too many sockets of the user", retry_after=RETRY_AFTER)
 
-    async def _enter(self, sid: str, request: web.Request, auth: Any) -> None:
+    async def _connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
+        request = socket.request
+        assert request is not None
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
         self._count_sockets(identity)
-        presence = self._presences.arrive()
-        trusted = self._admission.trusted
-        client = read_client(request.headers, request.remote, trusted, given.device)
-        connection = Connection(sid, identity, client)
+        presence = self._presences.new_presence()
+        client = msgspec.structs.replace(socket.client, name=given.device)
+        connection = Connection(socket, identity, client)
         self._connections.add(connection)
         caller = await self._authority.register(identity, client, presence)
         self._confirm(connection, caller)
         connection.accepted = True
-        told = {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
-        self._server.welcome(sid, told)
+        return {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
         # A logout that was heard meanwhile is newer than the store's answer, or was in it.
@@ -201,70 +197,65 @@ class Sockets:
             raise OriginNotAllowed(request.headers.get("Origin"))
         return cookie
 
-    def _on_gone(self, sid: str) -> None:
-        connection = self._forget(sid)
+    def disconnected(self, socket: Socket) -> None:
+        """Note that a socket is gone."""
+        connection = self._forget(socket.id)
         if connection is not None and connection.accepted:
             self._metrics.sockets.dec()
-            self._server.pending.left(address_key(connection.client.ip))
 
-    def _forget(self, sid: str) -> Connection | None:
-        connection = self._connections.remove(sid)
+    def _forget(self, connection_id: str) -> Connection | None:
+        connection = self._connections.remove(connection_id)
         if connection is not None:
-            self._presences.leave(connection)
+            self._presences.remove(connection)
             if connection.expiry is not None:
-                self._wheel.drop(connection.expiry)
+                self._timers.stop(connection.expiry)
         return connection
 
     def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
         if connection.expiry is not None:
-            self._wheel.drop(connection.expiry)
-        connection.expiry = Alarm(partial(self._expire, connection, caller.until))
-        self._wheel.put(connection.expiry, _remaining(caller))
+            self._timers.stop(connection.expiry)
+        connection.expiry = Timer(partial(self._expire, connection, caller.until))
+        self._timers.start(connection.expiry, _remaining(caller))
 
     def _expire(self, connection: Connection, at: Micros) -> None:
         if connection.ended is None:
             self._delivery.end([connection], _expiry(connection.identity, at))
 
-    def _answering(
-        self, handle: Callable[[Connection, Any], Awaitable[dict[str, Any]]]
-    ) -> Callable[..., Awaitable[dict[str, Any]]]:
-        async def answer(sid: str, *args: Any) -> dict[str, Any]:
-            try:
-                connection = self._obey(sid, args)
-                task = asyncio.current_task()
-                assert task is not None
-                connection.busy.add(task)
-                task.add_done_callback(connection.busy.discard)
-                return {"ok": True, **await handle(connection, args[0] if args else {})}
-            except HubError as error:
-                return describe_failure(error)
-            except Exception:
-                log.exception("an event could not be handled")
-                return describe_failure(Unavailable("the hub failed"))
+    async def answer(self, socket: Socket, event: str, args: list[Any]) -> dict[str, Any]:
+        """Return the acknowledgement of an event."""
+        try:
+            connection = self._admit_event(socket, args)
+            handle = self._handlers.get(event)
+            if handle is None:
+                raise NotFound("no such event")
+            task = asyncio.current_task()
+            assert task is not None
+            connection.answering.add(task)
+            task.add_done_callback(connection.answering.discard)
+            return {"ok": True, **await handle(connection, args[0] if args else {})}
+        except HubError as error:
+            return describe_failure(error)
+        except Exception:
+            log.exception("an event could not be handled")
+            return describe_failure(Unavailable("the hub failed"))
 
-        return answer
-
-    def _obey(self, sid: str, args: tuple[Any, ...]) -> Connection:
-        connection = self._connections.get(sid)
+    def _admit_event(self, socket: Socket, args: list[Any]) -> Connection:
+        connection = self._connections.get(socket.id)
         if connection is None or not connection.accepted:
             raise TokenMissing("not connected")
         if connection.ended is not None:
             raise TokenRevoked(logout=connection.ended)
-        self._count_event(connection)
+        try:
+            self._events.take(socket.id, connection.identity.user)
+        except RateLimited:
+            # Answered, and then closed: a client that goes on connects anew.
+            socket.close_for_policy()
+            raise
         if len(args) > 1:
             raise InvalidRequest("the event takes one object")
-        if len(connection.busy) >= MOST_EVENTS_AT_ONCE:
+        if len(connection.answering) >= MAX_EVENTS_AT_ONCE:
             raise RateLimited("too many events at once")
         return connection
-
-    def _count_event(self, connection: Connection) -> None:
-        try:
-            self._events.take(connection.sid, connection.identity.user)
-        except RateLimited:
-            # Answered, and then closed: who goes on connects anew.
-            end = partial(self._server.eio.end, connection.sid, POLICY)
-            asyncio.get_running_loop().call_soon(end)
-            raise
 
     async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(LogoutRequest, {} if data is None else data)
@@ -278,9 +269,9 @@ class Sockets:
         try:
             fresh = await self._authority.identify(request.token)
         except Unauthorized as error:
-            raise self._count_refusal(connection.sid, error) from None
+            raise self._count_refusal(connection.socket, error) from None
         # One after the other: each goes on from the session that the one before moved to.
-        async with connection.refreshing:
+        async with connection.refresh_lock:
             caller = await self._go_on(connection, fresh)
         return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
@@ -290,10 +281,10 @@ class Sockets:
         if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
             raise Forbidden("the token is of another user or session")
         # Where tokens name no login, the next one is of another session on the same device.
-        presence = self._presences.arrive() if moves else None
+        presence = self._presences.new_presence() if moves else None
         is_last = self._connections.count(old)[0] == 1
         # As while connecting: logouts of the new session find the socket before the store is asked.
-        connection.coming = fresh
+        connection.next_identity = fresh
         try:
             caller = await self._authority.register(
                 fresh, connection.client, presence, old.sid if moves and is_last else None
@@ -305,18 +296,11 @@ class Sockets:
             self._connections.move(connection, fresh)
             self._confirm(connection, caller)
         finally:
-            connection.coming = connection.identity
+            connection.next_identity = connection.identity
             if moves:
                 for left in (old, fresh):
-                    self._presences.leave_session(left)
+                    self._presences.remove_session(left)
         return caller
-
-    async def _on_unknown(self, event: str, sid: str, *args: Any) -> dict[str, Any]:
-        try:
-            self._obey(sid, ())
-        except HubError as error:
-            return describe_failure(error)
-        return describe_failure(NotFound("no such event"))
 
 
 def _remaining(caller: Caller) -> float:
@@ -356,5 +340,5 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
 
 def describe_failure(error: HubError) -> dict[str, Any]:
     """Return the acknowledgement of an event that was refused."""
-    told = {"code": error.code, "title": error.title}
-    return {"ok": False, "error": {**told, "detail": error.detail} if error.detail else told}
+    said = {"code": error.code, "title": error.title}
+    return {"ok": False, "error": {**said, "detail": error.detail} if error.detail else said}

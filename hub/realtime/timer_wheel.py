@@ -1,7 +1,7 @@
-"""One timer for all sockets: pings, time-outs and last cuts, a fraction of a second apart.
+"""One timer for all sockets: pings, time-outs and closes, a fraction of a second apart.
 
-A timer handle a socket costs memory and a heap operation; a wheel costs a set entry. What is put
-on it is told when its time has come, never early and at most one step late.
+A timer handle for each socket costs memory and a heap operation; a wheel costs a set entry. What is
+started on it fires when its time is over, never early and at most one step late.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Timed(Protocol):
 
     due: int
 
-    def on_time(self) -> None:
+    def on_timer(self) -> None:
         """Do what was to be done."""
         ...
 
 
-class Alarm:
-    """Calls a function when its time has come."""
+class Timer:
+    """Calls a function when its time is over."""
 
     __slots__ = ("_call", "due")
 
@@ -36,22 +36,26 @@ class Alarm:
         self._call = call
         self.due = 0
 
-    def on_time(self) -> None:
+    def on_timer(self) -> None:
         """Call it."""
         self._call()
 
 
-class Wheel:
-    """Tells things that their time has come. Turns only while something waits."""
+class TimerWheel:
+    """Fires what waits on it. Turns only while something waits."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[Timed]] = {}
         self._tick = 0
         self._turning: asyncio.TimerHandle | None = None
 
-    def put(self, item: Timed, seconds: float) -> None:
+    def __len__(self) -> int:
+        """Return how many timers are running."""
+        return sum(map(len, self._waiting.values()))
+
+    def start(self, item: Timed, seconds: float) -> None:
         """Let ``item`` wait for so many seconds; what it waited for before is forgotten."""
-        self.drop(item)
+        self.stop(item)
         now = asyncio.get_running_loop().time()
         if self._turning is None:
             self._tick = int(now / STEP)
@@ -60,7 +64,7 @@ class Wheel:
         item.due = max(int((now + seconds) / STEP), self._tick) + 1
         self._waiting.setdefault(item.due, set()).add(item)
 
-    def drop(self, item: Timed) -> None:
+    def stop(self, item: Timed) -> None:
         """Let ``item`` wait for nothing."""
         waiting = self._waiting.get(item.due)
         if waiting is not None:
@@ -80,14 +84,14 @@ class Wheel:
             self._tick += 1
             for item in self._waiting.pop(self._tick, ()):
                 if item.due == self._tick:
-                    self._tell(item)
-        # Not before: what is put meanwhile must not begin the wheel anew, past what is still due.
+                    self._fire(item)
+        # Not before: what is started meanwhile must not begin the wheel anew, past what is due.
         self._turning = None
         if self._waiting:
             self._turn_later()
 
-    def _tell(self, item: Timed) -> None:
+    def _fire(self, item: Timed) -> None:
         try:
-            item.on_time()
+            item.on_timer()
         except Exception:
-            log.exception("what was due could not be done")
+            log.exception("a timer failed")

@@ -1,0 +1,297 @@
+"""Engine.IO 4 as a server speaks it: a state machine without I/O and without a clock.
+
+Written from the protocol's document (https://socket.io/docs/v4/engine-io-protocol/), whose sections
+are named in brackets. A `Session` is told what arrived, and answers what that means; what is to be
+sent is asked for with `take_outgoing`. Time is asked for as well: `timer` says in how many seconds
+`time_out` wants to be called, counted from the call that set it.
+
+::
+
+    POLLING ----2probe----> PROBING -------5-------> WEBSOCKET
+       |  (WebSocket asks      |   (the client lets      |
+           to take over)            go of polling)
+
+A session ends once, in any state, with a `CloseReason`; what it still has to say can be taken, and
+an upgrade that is under way may complete so that the client reads it.
+
+Packets are text: a character for the type, then the data [Packet encoding]. Binary messages have no
+meaning to the hub; they are reported, and ending the session is up to whoever carries it.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
+BINARY = "b"
+"""What a binary packet begins with over polling, followed by base64."""
+
+SEPARATOR = "\x1e"
+"""Stands between the packets of a polling payload [HTTP long-polling]."""
+
+MAX_PACKETS = 128
+"""In one payload from the client, or waiting for its next poll."""
+
+ABANDONED_AFTER = 0.5
+"""Seconds after an aborted poll in which the client may show itself again."""
+
+
+class ProtocolError(Exception):
+    """The client sent what Engine.IO does not allow at this point."""
+
+
+class Config(msgspec.Struct, frozen=True):
+    """What holds for every session of a server: times in seconds, sizes in bytes."""
+
+    transports: tuple[str, ...] = ("polling", "websocket")
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    max_payload: int = 65536
+
+
+class Refusal(enum.Enum):
+    """Why a request opens or continues no session, with the code of the reference server."""
+
+    UNKNOWN_TRANSPORT = (0, "Transport unknown")
+    UNKNOWN_SESSION = (1, "Session ID unknown")
+    BAD_METHOD = (2, "Bad handshake method")
+    BAD_REQUEST = (3, "Bad request")
+    UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
+
+    def body(self) -> dict[str, object]:
+        """Return the JSON of the answer, whose status is 400."""
+        code, message = self.value
+        return {"code": code, "message": message}
+
+
+def check_request(config: Config, query: Mapping[str, str], method: str) -> Refusal | None:
+    """Return what is wrong with a request by itself [Handshake]; None: nothing is."""
+    if query.get("transport") not in config.transports:
+        return Refusal.UNKNOWN_TRANSPORT
+    if "sid" in query:
+        return None
+    if query.get("EIO") != "4":
+        return Refusal.UNSUPPORTED_VERSION
+    return None if method == "GET" else Refusal.BAD_METHOD
+
+
+def split_payload(body: bytes) -> list[str]:
+    """Return the packets of a polling request's body [HTTP long-polling].
+
+    Raises:
+        ProtocolError: when it is not UTF-8, or holds more than `MAX_PACKETS`.
+    """
+    try:
+        packets = body.decode().split(SEPARATOR)
+    except UnicodeDecodeError:
+        raise ProtocolError("a payload that is not UTF-8") from None
+    if len(packets) > MAX_PACKETS:
+        raise ProtocolError(f"more than {MAX_PACKETS} packets in a payload")
+    return packets
+
+
+def join_payload(packets: list[str]) -> str:
+    """Return the body of a poll's answer; an empty one would be no answer, so it holds a NOOP."""
+    return SEPARATOR.join(packets or [NOOP])
+
+
+class State(enum.Enum):
+    """Which transport carries a session."""
+
+    POLLING = enum.auto()
+    PROBING = enum.auto()
+    """A WebSocket has been probed; polling is still in use."""
+    WEBSOCKET = enum.auto()
+
+
+class Heartbeat(enum.Enum):
+    """Where a session stands between two pings [Heartbeat]."""
+
+    RESTING = enum.auto()
+    AWAITING_PONG = enum.auto()
+    ANSWERED = enum.auto()
+    """The pong is here; the next ping waits until the time for it is over all the same."""
+    ABANDONED = enum.auto()
+    """A poll was aborted, and the client has not shown itself since."""
+
+
+class CloseReason(enum.Enum):
+    """Why a session ended."""
+
+    SERVER = "server disconnect"
+    CLIENT = "client disconnect"
+    PING_TIMEOUT = "ping timeout"
+    TRANSPORT_CLOSED = "transport close"
+    TRANSPORT_ERROR = "transport error"
+
+
+class Message(NamedTuple):
+    """The client sent a message."""
+
+    data: str
+
+
+class Signal(enum.Enum):
+    """What happened, other than a message."""
+
+    BINARY = enum.auto()
+    """The client sent a binary message, which is not for the hub."""
+    CLOSED = enum.auto()
+    """The client closed the session."""
+
+
+Event: TypeAlias = Message | Signal
+
+
+@functools.cache
+def _parameters(config: Config, state: State) -> str:
+    """Return what opens every session of this kind, but for its id."""
+    can_upgrade = state is State.POLLING and "websocket" in config.transports
+    members = {
+        "upgrades": ["websocket"] if can_upgrade else [],
+        "pingInterval": round(config.ping_interval * 1000),
+        "pingTimeout": round(config.ping_timeout * 1000),
+        "maxPayload": config.max_payload,
+    }
+    return json.dumps(members)[1:]
+
+
+class Session:
+    """One client's session.
+
+    ``outgoing`` are packets that wait to be taken; over polling they wait for the next poll.
+    """
+
+    __slots__ = ("_config", "_heartbeat", "close_reason", "id", "outgoing", "state", "timer")
+
+    def __init__(self, session_id: str, config: Config, state: State) -> None:
+        self.id = session_id
+        self.state = state
+        self.outgoing: list[str] = []
+        self.close_reason: CloseReason | None = None
+        self._config = config
+        self._heartbeat = Heartbeat.RESTING
+        self.timer = config.ping_interval
+
+    def handshake(self) -> str:
+        """Return the packet that opens the session [Handshake]."""
+        return f'{OPEN}{{"sid":{json.dumps(self.id)},{_parameters(self._config, self.state)}'
+
+    # ---- What arrives ----
+
+    def receive(self, packet: str) -> Event | None:
+        """Take a packet of the transport in use; None when nobody needs to know of it.
+
+        Raises:
+            ProtocolError: when a client must not send such a packet; nothing has changed.
+        """
+        kind = packet[:1]
+        if kind == MESSAGE:
+            return Message(packet[1:])
+        if kind == PONG:
+            if self._heartbeat is Heartbeat.AWAITING_PONG:
+                self._heartbeat = Heartbeat.ANSWERED
+            return None
+        if kind == CLOSE:
+            self.close(CloseReason.CLIENT)
+            return Signal.CLOSED
+        if kind == BINARY:
+            return Signal.BINARY
+        raise ProtocolError("a packet that clients do not send")
+
+    def receive_probe(self, packet: str) -> str | None:
+        """Take a packet of a WebSocket that asks to take over [Upgrade]: ``2probe``, then ``5``.
+
+        Returns what to answer over that WebSocket. After the second step the session's state is
+        WEBSOCKET, and ``outgoing`` is for the WebSocket.
+
+        Raises:
+            ProtocolError: when this is not the step that comes next; polling goes on.
+        """
+        is_probed = self.state is State.PROBING
+        if packet == PING + "probe" and self.state is State.POLLING:
+            self.state = State.PROBING
+            return PONG + "probe"
+        if packet == UPGRADE and is_probed:
+            self.state = State.WEBSOCKET
+            self.resume()
+            return None
+        self.stop_probing()
+        raise ProtocolError("not the next step of an upgrade")
+
+    def stop_probing(self) -> None:
+        """Go on polling: the WebSocket that wanted to take over is gone."""
+        if self.state is State.PROBING:
+            self.state = State.POLLING
+
+    def abandon(self) -> None:
+        """Note that the client aborted its poll.
+
+        What it sent before may still be on its way; it has `ABANDONED_AFTER` to show itself.
+        """
+        self._heartbeat = Heartbeat.ABANDONED
+        self.timer = ABANDONED_AFTER
+
+    def resume(self) -> bool:
+        """Note a request of the client; return whether the session had been abandoned."""
+        was_abandoned = self._heartbeat is Heartbeat.ABANDONED
+        if was_abandoned:
+            self._rest(self._config.ping_interval)
+        return was_abandoned
+
+    # ---- What leaves ----
+
+    def send(self, packet: str) -> None:
+        """Queue a packet; a client that lets too many wait is closed."""
+        self.outgoing.append(packet)
+        if len(self.outgoing) > MAX_PACKETS:
+            self.close(CloseReason.TRANSPORT_ERROR)
+
+    def take_outgoing(self) -> list[str]:
+        """Return what waits to be sent, which then waits no longer."""
+        packets, self.outgoing = self.outgoing, []
+        return packets
+
+    def close(self, reason: CloseReason, last: str = "", *, may_return: bool = False) -> None:
+        """End the session, with ``last`` as its last packet; the first call counts.
+
+        Over polling a close packet follows [Close], unless the client closed, or ``may_return``:
+        clients take a close packet for final, and connect again after a failure of the transport.
+        """
+        if self.close_reason is not None:
+            return
+        self.close_reason = reason
+        if last:
+            self.outgoing.append(last)
+        is_polling = self.state is not State.WEBSOCKET
+        if is_polling and reason is not CloseReason.CLIENT and not may_return:
+            self.outgoing.append(CLOSE)
+
+    # ---- The heartbeat ----
+
+    def time_out(self) -> None:
+        """Note that the time of ``timer`` is over: a ping is due, or the answer to one.
+
+        A client that has not answered in time, or is gone, is closed.
+        """
+        config = self._config
+        if self._heartbeat is Heartbeat.RESTING:
+            self._heartbeat = Heartbeat.AWAITING_PONG
+            self.timer = config.ping_timeout
+            self.send(PING)
+        elif self._heartbeat is Heartbeat.ANSWERED:
+            self._rest(config.ping_interval - config.ping_timeout)
+        elif self._heartbeat is Heartbeat.ABANDONED:
+            self.close(CloseReason.TRANSPORT_CLOSED)
+        else:
+            self.close(CloseReason.PING_TIMEOUT)
+
+    def _rest(self, seconds: float) -> None:
+        self._heartbeat = Heartbeat.RESTING
+        self.timer = max(0.0, seconds)

@@ -1,0 +1,240 @@
+"""Socket.IO 5 as a server speaks it in the one namespace ``/``: a state machine without I/O.
+
+Written from the protocol's document (https://socket.io/docs/v4/socket-io-protocol/), whose sections
+are named in brackets. `Socket.receive` takes the text of an Engine.IO message and returns what it
+means. Text packets only; what does not belong where it stands is a `ProtocolError`, after which the
+connection is of no use.
+
+::
+
+    OPENED ------CONNECT------> CONNECTING ----accept()----> CONNECTED
+                                    |                            |
+                                 refuse()               DISCONNECT, either way
+                                    v                            v
+                                 REFUSED ----DISCONNECT-----> CLOSED
+
+==========  ===========  ==========  =============  ============
+packet      OPENED       CONNECTING  CONNECTED      REFUSED
+==========  ===========  ==========  =============  ============
+CONNECT     `Connect`    error       error          `Reconnect`
+EVENT       error        waits       `Emit`         error
+ACK         error        waits       `Ack`          error
+DISCONNECT  error        waits       `Disconnect`   `Disconnect`
+==========  ===========  ==========  =============  ============
+
+CONNECT to another namespace is refused in every state (`UnknownNamespace`) and changes nothing.
+What waits is handed out after `Socket.accept`, in order.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+from hub.core.strict_json import decode as decode_json
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR = "0", "1", "2", "3", "4"
+NAMESPACE = "/"
+MAX_WAITING = 64
+"""Packets that may wait until CONNECT is answered."""
+
+MAX_NAMESPACE = 128
+"""Characters of a namespace that is named in a refusal."""
+
+RESERVED = frozenset(
+    ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
+)
+"""Events that no client may send, as in the reference server's parser."""
+
+HEADER = re.compile(r"([0-9])(?:(/[^,]*)(?:,|$))?([0-9]{0,15})")
+"""Type, namespace and acknowledgement id [Packet encoding]."""
+
+
+class ProtocolError(Exception):
+    """The client sent what Socket.IO does not allow at this point."""
+
+
+class Packet(NamedTuple):
+    """A packet, taken apart; ``data`` is None where it has none."""
+
+    kind: str
+    namespace: str
+    id: int | None
+    data: Any
+
+
+class Connect(NamedTuple):
+    """The client asks to be connected; answer with `Socket.accept` or `Socket.refuse`."""
+
+    auth: Any
+
+
+class Reconnect(NamedTuple):
+    """A client that was refused asks again, perhaps with another token."""
+
+
+class UnknownNamespace(NamedTuple):
+    """The client asks for a namespace that does not exist; ``refusal`` is the answer to send."""
+
+    namespace: str
+    refusal: str
+
+
+class Emit(NamedTuple):
+    """The client sent an event; with an ``id`` it wants an acknowledgement (`encode_ack`)."""
+
+    name: str
+    args: list[Any]
+    id: int | None
+
+
+class Ack(NamedTuple):
+    """The client acknowledged the event that was sent with this id."""
+
+    id: int
+    args: list[Any]
+
+
+class Disconnect(NamedTuple):
+    """The client left the namespace."""
+
+
+Event: TypeAlias = Connect | Reconnect | UnknownNamespace | Emit | Ack | Disconnect
+
+
+class State(enum.Enum):
+    """Where a client stands; see the table above."""
+
+    OPENED = enum.auto()
+    CONNECTING = enum.auto()
+    CONNECTED = enum.auto()
+    REFUSED = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Socket:
+    """One client in the namespace ``/``."""
+
+    __slots__ = ("_waiting", "state")
+
+    def __init__(self) -> None:
+        self.state = State.OPENED
+        self._waiting: deque[Packet] | None = None
+
+    def receive(self, text: str) -> Event | None:
+        """Take a packet and return what it means; None: it waits until CONNECT is answered.
+
+        Raises:
+            ProtocolError: when it is no packet, or none that a client may send now.
+        """
+        packet = decode(text)
+        if packet.kind == CONNECT:
+            return self._connect(packet)
+        if packet.namespace != NAMESPACE:
+            raise ProtocolError("a packet of a namespace that nobody can be in")
+        if self.state is State.CONNECTING:
+            self._keep(packet)
+            return None
+        return self._read(packet)
+
+    def accept(self, data: dict[str, Any]) -> str:
+        """Return the answer to CONNECT; take what has waited with `take_waiting`."""
+        self.state = State.CONNECTED
+        return CONNECT + _dump(data)
+
+    def refuse(self, data: dict[str, Any]) -> str:
+        """Return the refusal of CONNECT; what has waited is forgotten."""
+        self.state, self._waiting = State.REFUSED, None
+        return CONNECT_ERROR + _dump(data)
+
+    def take_waiting(self) -> Iterator[Event]:
+        """Yield what came before CONNECT was answered.
+
+        Raises:
+            ProtocolError: as `receive` does.
+        """
+        waiting, self._waiting = self._waiting or deque(), None
+        while waiting:
+            yield self._read(waiting.popleft())
+
+    def _connect(self, packet: Packet) -> Event:
+        if packet.namespace != NAMESPACE:
+            if len(packet.namespace) > MAX_NAMESPACE:
+                raise ProtocolError("a namespace of a name that nobody gives")
+            refusal = _dump({"message": "Invalid namespace"})
+            name = packet.namespace
+            return UnknownNamespace(name, f"{CONNECT_ERROR}{name},{refusal}")
+        if self.state is State.REFUSED:
+            return Reconnect()
+        if self.state is not State.OPENED:
+            raise ProtocolError("a second CONNECT")
+        self.state = State.CONNECTING
+        return Connect(packet.data)
+
+    def _keep(self, packet: Packet) -> None:
+        self._waiting = self._waiting or deque()
+        self._waiting.append(packet)
+        if len(self._waiting) > MAX_WAITING:
+            raise ProtocolError(f"more than {MAX_WAITING} packets before CONNECT was answered")
+
+    def _read(self, packet: Packet) -> Event:
+        if packet.kind == DISCONNECT and self.state in (State.CONNECTED, State.REFUSED):
+            self.state = State.CLOSED
+            return Disconnect()
+        if self.state is not State.CONNECTED:
+            raise ProtocolError("a packet of a client that is not connected")
+        if packet.kind == EVENT:
+            return _read_event(packet)
+        if packet.kind == ACK and packet.id is not None and isinstance(packet.data, list):
+            return Ack(packet.id, packet.data)
+        raise ProtocolError("a packet that clients do not send")
+
+
+def _read_event(packet: Packet) -> Emit:
+    data = packet.data
+    if not isinstance(data, list) or not data or not isinstance(data[0], str):
+        raise ProtocolError("an event without a name")
+    if data[0] in RESERVED:
+        raise ProtocolError("an event of a reserved name")
+    return Emit(data[0], data[1:], packet.id)
+
+
+def decode(text: str) -> Packet:
+    """Take a packet apart [Packet encoding].
+
+    Raises:
+        ProtocolError: when it is none, or a binary one.
+    """
+    header = HEADER.match(text)
+    if header is None or header[1] > CONNECT_ERROR:
+        raise ProtocolError("no text packet of Socket.IO")
+    kind, namespace, number = header.groups()
+    rest = text[header.end() :]
+    try:
+        data = decode_json(rest) if rest else None
+    except (ValueError, RecursionError):
+        raise ProtocolError("a packet whose data is no JSON") from None
+    namespace = NAMESPACE if namespace is None else namespace.partition("?")[0]
+    return Packet(kind, namespace, int(number) if number else None, data)
+
+
+def encode_event(name: str, data: object, number: int) -> str:
+    """Return an event that asks for an acknowledgement with this id."""
+    return f"{EVENT}{number}{_dump([name, data])}"
+
+
+def encode_ack(number: int, data: object) -> str:
+    """Return the acknowledgement of an event that the client sent with this id."""
+    return f"{ACK}{number}{_dump([data])}"
+
+
+def encode_disconnect(namespace: str = NAMESPACE) -> str:
+    """Return the packet after which clients stay away until the application connects anew."""
+    return DISCONNECT if namespace == NAMESPACE else f"{DISCONNECT}{namespace},"
+
+
+_dump = json.JSONEncoder(separators=(",", ":")).encode

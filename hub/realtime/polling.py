@@ -1,0 +1,108 @@
+"""Engine.IO over HTTP long-polling: requests that fetch packets, and requests that bring some."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from aiohttp import web
+
+from hub.errors import RateLimited
+from hub.protocol.engineio import (
+    CloseReason,
+    ProtocolError,
+    Refusal,
+    join_payload,
+    split_payload,
+)
+from hub.protocol.frames import GOING_AWAY
+from hub.realtime.session import Session
+
+
+class Losable(Protocol):
+    """An HTTP connection that says when it is lost (`hub.api.connection.Connection`)."""
+
+    on_lost: Callable[[], None] | None
+
+
+def refuse(refusal: Refusal) -> web.Response:
+    """Return the answer to a request that the engine refuses."""
+    return web.json_response(refusal.body(), status=400)
+
+
+def charge_request(session: Session) -> None:
+    """Count a request; a session that asks faster than its budget allows ends.
+
+    Raises:
+        RateLimited: when it did; ``retry_after`` says how long a new session would wait.
+    """
+    if session.closing is not None:
+        return
+    now = asyncio.get_running_loop().time()
+    wait = session.budget.wait(now)
+    if wait:
+        session.close(CloseReason.TRANSPORT_ERROR)
+        raise RateLimited("the session sends faster than it is read", retry_after=wait)
+    session.budget.charge(now, 0)
+
+
+async def fetch(request: web.Request, session: Session) -> web.StreamResponse:
+    """Answer a poll with what there is to be sent, as soon as there is something.
+
+    Raises:
+        ConnectionResetError: when the client aborted the poll.
+    """
+    if session.poll is not None:
+        session.close(CloseReason.TRANSPORT_ERROR)
+        return refuse(Refusal.BAD_REQUEST)
+    session.resume()
+    if not session.protocol.outgoing and session.closing is None and session.probe is None:
+        await _wait(request, session)
+    if request.transport is None:
+        # The client is gone, and what was for it would be lost without a word.
+        session.close(CloseReason.TRANSPORT_CLOSED)
+    if session.closing is not None and not session.is_carried:
+        session.forget()
+        if session.closing == GOING_AWAY and not session.protocol.outgoing:
+            # Clients take a close packet for final, and a session that is gone for a failure of
+            # the transport, after which they connect again.
+            return refuse(Refusal.UNKNOWN_SESSION)
+    return web.Response(text=join_payload(session.protocol.take_outgoing()))
+
+
+async def _wait(request: web.Request, session: Session) -> None:
+    poll = session.poll = asyncio.get_running_loop().create_future()
+    # aiohttp tells a handler only when it writes, which may be at the next ping.
+    connection = cast("Losable", request.protocol)
+    connection.on_lost = session.abandon
+    try:
+        is_there = await poll
+    finally:
+        connection.on_lost = None
+        if session.poll is poll:
+            session.poll = None
+    if not is_there:
+        raise ConnectionResetError("the client aborted its poll")
+
+
+async def deliver(request: web.Request, session: Session, seconds: float) -> web.StreamResponse:
+    """Take the packets of a request's body, which has so many seconds to arrive.
+
+    Raises:
+        web.HTTPRequestEntityTooLarge: when it is larger than the application allows.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            packets = split_payload(await request.read())
+        for packet in packets:
+            session.budget.charge(asyncio.get_running_loop().time(), len(packet))
+        for packet in packets:
+            session.receive(packet)
+    except (ProtocolError, TimeoutError):
+        session.close(CloseReason.TRANSPORT_ERROR)
+        return refuse(Refusal.BAD_REQUEST)
+    except web.HTTPRequestEntityTooLarge:
+        session.close(CloseReason.TRANSPORT_ERROR)
+        raise
+    return web.Response(text="ok")
