@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The hub in a container: docs/how-to/deploy.md. What it installs is in requirements/, with hashes.
+# The hub in a container: see docs/how-to/deploy.md. It installs what requirements/ locks, with hashes.
 
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /src

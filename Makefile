@@ -1,6 +1,6 @@
 # make demo    try it: one command, one page
 # make test    everything that is tested, Python and JavaScript, with one summary
-# make lint    formats, lints and types
+# make lint    checks formatting, lint and types
 # make help    all targets
 
 PYTHON ?= python3
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help demo replicas test lint format bench build lock audit clean needs-python needs-node
 
-help: ## show this
+help: ## show this help
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed ## run the hub in memory, with the demo page
@@ -22,7 +22,7 @@ test: $(VENV)/.installed-dev node_modules/.installed ## run all tests
 	@$(BIN)/python scripts/tools.py
 	@$(BIN)/python scripts/test.py
 
-lint: $(VENV)/.installed-dev node_modules/.installed ## check formats, lints and types
+lint: $(VENV)/.installed-dev node_modules/.installed ## check formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -31,21 +31,21 @@ lint: $(VENV)/.installed-dev node_modules/.installed ## check formats, lints and
 	$(BIN)/hadolint Dockerfile
 	@$(BIN)/python scripts/audit.py
 
-format: $(VENV)/.installed-dev node_modules/.installed ## mend formats
+format: $(VENV)/.installed-dev node_modules/.installed ## format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 	npm run --silent format
 
-bench: $(VENV)/.installed-bench node_modules/.installed ## measure the hub beside its peers (BENCH=--quick for a short run)
+bench: $(VENV)/.installed-bench node_modules/.installed ## measure the hub against its peers (BENCH=--quick for a short run)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 .PHONY: attack
-attack: $(VENV)/.installed-dev ## flood a hub and measure what its other users feel (ATTACK=--quick)
+attack: $(VENV)/.installed-dev ## flood a hub and measure what its other users notice (ATTACK=--quick)
 	$(BIN)/python -m benchmarks.attack $(ATTACK)
 
 .PHONY: fuzz
 FUZZ ?= --seconds 120
-fuzz: $(VENV)/.installed-dev ## send a hub what no client sends, for long (FUZZ="--seconds 600")
+fuzz: $(VENV)/.installed-dev ## send a hub what no client sends (for long: FUZZ="--seconds 600")
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 .PHONY: chaos mutants
@@ -57,14 +57,14 @@ chaos: $(VENV)/.installed-dev ## run replicas under faults and check the history
 mutants: $(VENV)/.installed-dev ## break the hub on purpose: the history checker must notice
 	$(BIN)/python -m tests.faults.mutants
 
-build: $(VENV)/.installed-dev ## build the wheel, the source distribution and the list of what is in them
+build: $(VENV)/.installed-dev ## build the wheel, the source distribution and their bill of materials
 	$(BIN)/python -m build --no-isolation --outdir dist
 	$(BIN)/cyclonedx-py requirements requirements/hub.txt --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/logout-hub.cdx.json
 
-lock: $(VENV)/.installed-dev ## renew requirements/ (LOCK=--upgrade for the newest versions)
+lock: $(VENV)/.installed-dev ## update requirements/ (LOCK=--upgrade for the newest versions)
 	$(BIN)/python scripts/lock.py $(LOCK)
 
-audit: $(VENV)/.installed-dev node_modules/.installed ## ask for known vulnerabilities of what is locked
+audit: $(VENV)/.installed-dev node_modules/.installed ## check locked packages for known vulnerabilities
 	@$(BIN)/python scripts/audit.py
 
 clean: ## remove what the other targets made

@@ -10,27 +10,26 @@ import shlex
 import sys
 import time
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from benchmarks.machine import describe_machine, describe_versions
-from benchmarks.report import summarize, write
-from benchmarks.rows import (
-    GROUPS,
-    IDLE_KINDS,
-    LIVES,
-    Plan,
-    Run,
-    growth_rows,
-    live_growth,
+from benchmarks.cargo import build_peer
+from benchmarks.lives import (
+    all_lives,
     live_idle,
+    live_undisturbed,
     measure_generator,
-    most_sockets,
-    table_rows,
-    undisturbed,
+    most_files,
 )
-from benchmarks.servers import CORES, KINDS, LABELS, OTHER_CORES, ROOT, running_store
+from benchmarks.machine import describe_machine, describe_versions
+from benchmarks.report import FOLDER, summarize, write
+from benchmarks.rows import GROUPS, Plan, Run, growth_rows, table_rows
+from benchmarks.servers import CORES, LABELS, MEASURED, OTHER_CORES, ROOT, running_store
+
+SHORT_RUNS = ROOT / "tmp" / "benchmarks"
+"""Where the results go of a run that is not the full one, whose results are kept in git."""
 
 FULL = Plan(
     sockets=8000,
@@ -38,10 +37,12 @@ FULL = Plan(
     idle_seconds=75,
     rate=50,
     users=400,
+    batches=10,
     peak_users=400,
     peak_steps=(16, 32, 64, 128, 256),
     growth=(1000, 4000, 16000),
     slow_rounds=2,
+    kinds=MEASURED,
     wanted=frozenset(),
 )
 QUICK = Plan(
@@ -50,10 +51,12 @@ QUICK = Plan(
     idle_seconds=50,
     rate=50,
     users=150,
+    batches=4,
     peak_users=150,
     peak_steps=(16, 32, 64),
     growth=(1000, 4000),
     slow_rounds=1,
+    kinds=MEASURED,
     wanted=frozenset(),
 )
 
@@ -83,10 +86,11 @@ def read_arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures the hub beside its peers and writes benchmarks/results.*",
+        description="Measures the hub beside its peers. A full run writes benchmarks/results.*, a "
+        "quick one and one of some rows tmp/benchmarks/results.*",
         epilog=f"Rows: {', '.join(row_names(FULL))}.",
     )
-    parser.add_argument("--quick", action="store_true", help="1,000 sockets, about 4 minutes")
+    parser.add_argument("--quick", action="store_true", help="1,000 sockets, about 7 minutes")
     parser.add_argument("--rows", metavar="A,B", help="measure these rows only")
     parser.add_argument("--sockets", type=int, metavar="N", help="how many sockets connect")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often all take their turns")
@@ -120,34 +124,47 @@ def make_plan(given: argparse.Namespace) -> Plan:
         sys.exit(f"no such row: {', '.join(unknown)}; there are {', '.join(names)}")
     wanted = frozenset(key for name in asked for key in names[name])
     plan = dataclasses.replace(plan, wanted=wanted)
-    most = max(plan.sockets, plan.growth[-1] if plan.wanted & {*names["growth"]} else 0)
-    if most > most_sockets():
+    most = plan.most_sockets
+    if most > most_files():
         sys.exit(f"{most} sockets need more open files: raise `ulimit -n` beyond {most + 1000}")
     return plan
 
 
+def leave_out(plan: Plan) -> tuple[Plan, dict[str, str]]:
+    """Return the plan without the servers that cannot run here, and why each of them cannot."""
+    print("building the peer in Rust", file=sys.stderr, flush=True)
+    why = build_peer()
+    if why is None:
+        return plan, {}
+    print(f"{LABELS['rust']} is left out: {why}", file=sys.stderr, flush=True)
+    kinds = tuple(kind for kind in plan.kinds if kind != "rust")
+    return dataclasses.replace(plan, kinds=kinds), {"rust": why}
+
+
+def choose_folder(given: argparse.Namespace) -> Path:
+    """Return where the results go."""
+    return SHORT_RUNS if given.quick or given.rows else FOLDER
+
+
 async def measure(plan: Plan) -> dict[str, Any]:
     """Live all lives, hub and peers in turn, and return the report."""
-    lives = [life for life in LIVES if not plan.wanted.isdisjoint(life[3])]
-    growth = {row.key for row in growth_rows(plan.growth)} & plan.wanted
-    steps = plan.rounds * sum(len(kinds) for _, _, kinds, _ in lives)
-    steps += plan.slow_rounds * (("idle" in plan.wanted) + (len(KINDS) if growth else 0))
-    progress = Progress(steps)
+    lives = all_lives(plan.growth)
+    with_idle = plan.wants("idle")
+    turns = {True: plan.slow_rounds, False: plan.rounds}
+    steps = sum(len(life.who(plan)) * turns[life.is_long] for life in lives)
+    progress = Progress(steps + plan.slow_rounds * with_idle)
     with running_store() as store:
         run = Run(plan, store)
         generator = await measure_generator(run)
-        versions = describe_versions(store.version())
+        versions = describe_versions(store.version(), with_rust="rust" in plan.kinds)
         for number in range(plan.rounds):
             prefix = f"round {number + 1} of {plan.rounds}"
-            for name, life, kinds, _ in lives:
-                for kind in kinds:
-                    work = undisturbed(life, run, kind)
-                    await progress.step(f"{prefix}: {name}, {LABELS[kind]}", work)
-            if number < plan.slow_rounds and growth:
-                for kind in KINDS:
-                    await progress.step(f"{prefix}: growth, {LABELS[kind]}", live_growth(run, kind))
-            if number < plan.slow_rounds and "idle" in plan.wanted:
-                await progress.step(f"{prefix}: idle, all side by side", live_idle(run, IDLE_KINDS))
+            for life in lives:
+                for kind in life.who(plan) if number < turns[life.is_long] else ():
+                    work = live_undisturbed(life, run, kind)
+                    await progress.step(f"{prefix}: {life.name}, {LABELS[kind]}", work)
+            if number < plan.slow_rounds and with_idle:
+                await progress.step(f"{prefix}: idle, all side by side", live_idle(run))
     rows = [row for row in table_rows(plan.growth) if row.key in plan.wanted]
     return {
         "date": time.strftime("%Y-%m-%d"),
@@ -165,14 +182,15 @@ async def measure(plan: Plan) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write the results."""
-    plan = make_plan(read_arguments())
+    given = read_arguments()
+    plan, left_out = leave_out(make_plan(given))
     if len(CORES) < 2:
         print("One core only: server and generator will disturb each other.", file=sys.stderr)
     os.sched_setaffinity(0, OTHER_CORES)
     # Nothing here makes cycles worth a pause of the generator.
     gc.disable()
-    report = uvloop.run(measure(plan))
-    files = write(report, table_rows(plan.growth))
+    report = {**uvloop.run(measure(plan)), "left_out": left_out}
+    files = write(report, table_rows(plan.growth), choose_folder(given))
     for file in files:
         print(f"wrote {file.relative_to(ROOT)}")
     if report["failures"]:

@@ -58,12 +58,20 @@ class Calls:
         """Return the status of the answer, 0 if there was none in time, and when it came."""
         try:
             async with asyncio.timeout(timeout):
-                line = self._free.pop() if self._free else await self._open()
+                line = self._take_free() or await self._open()
                 status = await line.ask(request)
         except (TimeoutError, OSError):
             return 0, time.perf_counter()
         self._free.append(line)
         return status, time.perf_counter()
+
+    def _take_free(self) -> _Line | None:
+        # A server closes connections that were idle for some time; Node after 5 s.
+        while self._free:
+            line = self._free.pop()
+            if line.transport is not None and not line.transport.is_closing():
+                return line
+        return None
 
     async def _open(self) -> _Line:
         loop = asyncio.get_running_loop()

@@ -35,6 +35,8 @@ PATIENCE = 30.0
 SOCKETS_PER_ADDRESS = 20_000
 ENGINE_PONG = frame(TEXT, b"3")
 EVENT = b'["logoutNotification"'
+ANSWER = b'[{"cleared":true}]'
+"""What documented clients acknowledge a notice with."""
 EVERYONE = post_request("/admin/logout", ADMIN_TOKEN, b'{"everyone":true,"reason":"admin"}')
 
 
@@ -172,7 +174,8 @@ class Device(asyncio.Protocol):
         if not packet.startswith(EVENT, at):
             return
         if at > 2:
-            self.transport.write(frame(TEXT, b"43" + packet[2:at] + b"[]"))
+            self._crowd.counts["acknowledged"] += 1
+            self.transport.write(frame(TEXT, b"43" + packet[2:at] + ANSWER))
         self.told += 1
         self._crowd.take_notice(self)
 

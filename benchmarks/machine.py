@@ -10,10 +10,12 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.cargo import locked_versions
 from benchmarks.servers import CORES, ROOT
 
 PYTHON_PACKAGES = ("aiohttp", "python-socketio", "python-engineio", "uvloop", "redis", "PyJWT")
 NODE_PACKAGES = ("socket.io", "@socket.io/redis-adapter", "ws", "redis", "jsonwebtoken")
+CRATES = ("socketioxide", "socketioxide-redis", "axum", "tokio", "redis", "jsonwebtoken")
 
 
 def describe_machine() -> dict[str, str]:
@@ -27,12 +29,15 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def describe_versions(store: str) -> dict[str, str]:
+def describe_versions(store: str, *, with_rust: bool) -> dict[str, str]:
     """Return the versions of what was measured."""
     found = {"hub": _commit(), "Python": platform.python_version()}
     found |= {name: version(name) for name in PYTHON_PACKAGES}
     found |= {"Node": _output([shutil.which("node") or "node", "--version"])}
     found |= {f"{name} (npm)": _node_version(name) for name in NODE_PACKAGES}
+    if with_rust:
+        found |= {"Rust": _output(["rustc", "--version"]).removeprefix("rustc ")}
+        found |= {f"{name} (crate)": number for name, number in locked_versions(CRATES).items()}
     return found | {"store": store}
 
 

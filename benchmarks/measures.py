@@ -73,6 +73,19 @@ class Cost:
     """Of the server's core, what neither the server nor the kernel for it took."""
 
 
+def add_up(costs: Sequence[Cost]) -> Cost:
+    """Return what several stretches cost together."""
+    wall = sum(cost.wall for cost in costs)
+    return Cost(
+        wall=wall,
+        server=sum(cost.server for cost in costs),
+        redis=sum(cost.redis for cost in costs),
+        generator_share=sum(cost.generator_share * cost.wall for cost in costs) / wall,
+        redis_share=sum(cost.redis_share * cost.wall for cost in costs) / wall,
+        others_share=sum(cost.others_share * cost.wall for cost in costs) / wall,
+    )
+
+
 class Meter:
     """Measures a stretch of time, from its making to `read`."""
 

@@ -13,7 +13,8 @@ from benchmarks.servers import LABELS
 
 FOLDER = Path(__file__).parent
 OURS = "hub"
-PEERS = ("node", "stock", "floor")
+PEERS = ("node", "rust", "stock", "floor")
+SHORT_LABELS = {"node": "Node", "rust": "Rust"}
 BUSY = 0.9
 """From this share of its core on, the generator may be what is measured."""
 
@@ -64,9 +65,10 @@ def _others(sample: Sample) -> float:
     return 0.0 if sample.row == "idle" else sample.cost.others_share
 
 
-def write(report: Mapping[str, Any], rows: Sequence[Row]) -> list[Path]:
-    """Write results.json, results.md and results.png; return the files."""
-    files = [FOLDER / f"results.{ending}" for ending in ("json", "md", "png")]
+def write(report: Mapping[str, Any], rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Write results.json, results.md and results.png into a folder; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"results.{ending}" for ending in ("json", "md", "png")]
     files[0].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     digits = {row.key: row.digits for row in rows}
     files[1].write_text(render(report, digits), encoding="utf-8")
@@ -88,10 +90,11 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "",
         "In brackets: the lowest and the highest round. Ratios are hub / peer. "
         "Rows marked ↑ are better when higher, all others when lower. "
-        "`generator` is the generator's share of its core while the hub, then Node, was "
+        "`generator` is the generator's share of its core while the hub, then Node, then Rust was "
         "measured; `*` marks a number that the generator may have held back, `†` one whose "
         "rounds were all disturbed by other programs; else, disturbed rounds do not count.",
         "",
+        *_left_out(report.get("left_out", {})),
         *_picture(),
         "## Is it the generator?",
         "",
@@ -126,7 +129,7 @@ def _table(rows: Sequence[Mapping[str, Any]], digits: Mapping[str, int]) -> list
     for kind in kinds:
         heads.append(LABELS[kind])
         if kind != OURS:
-            heads.append(f"hub / {LABELS[kind].removesuffix(' socket.io')}")
+            heads.append(f"hub / {SHORT_LABELS.get(kind, LABELS[kind])}")
     heads.append("generator")
     lines = ["| " + " | ".join(heads) + " |", "| --- | --- |" + " ---: |" * (len(heads) - 2)]
     for row in rows:
@@ -138,7 +141,7 @@ def _table(rows: Sequence[Mapping[str, Any]], digits: Mapping[str, int]) -> list
                 cells.append(f"**{row['ratios'][kind]:.2f}**" if kind in row["ratios"] else "")
         shares = [
             f"{row['results'][kind]['generator_share']:.0%}"
-            for kind in (OURS, "node")
+            for kind in (OURS, *SHORT_LABELS)
             if kind in row["results"]
         ]
         cells.append(", ".join(shares))
@@ -158,7 +161,7 @@ def _number(result: Mapping[str, Any] | None, digits: int) -> str:
 
 
 def _picture() -> list[str]:
-    return ["![The hub beside Node, row by row, and how memory grows](results.png)", ""]
+    return ["![The hub beside Node and Rust, row by row, and how memory grows](results.png)", ""]
 
 
 def _worst(rows: Sequence[Mapping[str, Any]]) -> float:
@@ -167,10 +170,10 @@ def _worst(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _counts(clients: Mapping[str, Mapping[str, int]]) -> list[str]:
-    usual = ("accepted", "told", "closed")
+    usual = ("accepted", "told", "acknowledged", "closed")
     lines = [
-        "| sockets of | accepted | told | closed | else |",
-        "| --- | ---: | ---: | ---: | --- |",
+        "| sockets of | accepted | told | acknowledged | closed | else |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     hidden = {*usual, "pings", "compressed", "disconnect packets"}
     for name, counts in clients.items():
@@ -187,8 +190,13 @@ def _failures(failures: Sequence[str]) -> list[str]:
     return ["## What failed", "", *(f"- {text}" for text in failures), ""]
 
 
+def _left_out(reasons: Mapping[str, str]) -> list[str]:
+    lines = [f"{LABELS[kind]} is left out: {why}." for kind, why in reasons.items()]
+    return [*lines, ""] if lines else []
+
+
 def draw(report: Mapping[str, Any], file: Path) -> None:
-    """Draw the ratios to Node, and memory a connection as connections grow."""
+    """Draw the ratios to Node and Rust, and memory a connection as connections grow."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -199,15 +207,18 @@ def draw(report: Mapping[str, Any], file: Path) -> None:
     figure, (left, right) = pyplot.subplots(
         1, 2, figsize=(9.6, 4.2), dpi=90, width_ratios=(3, 2), layout="constrained"
     )
-    # Every bar to the left of the line is better than Node, also where more is better.
-    gains = [
-        1 / row["ratios"]["node"] if row["more_is_better"] else row["ratios"]["node"]
-        for row in compared
-    ]
+    gains = [_gain(row, "node") for row in compared]
     names = [row["title"] + (" (inverted)" if row["more_is_better"] else "") for row in compared]
     colors = ["#2a9d5c" if gain <= 1 else "#c8553d" for gain in gains]
     bars = left.barh(names, [gain - 1 for gain in gains], left=1, color=colors)
     left.bar_label(bars, [f"{gain:.2f}" for gain in gains], padding=3, fontsize=8)
+    rust = [(_gain(row, "rust"), row) for row in compared if "rust" in row["ratios"]]
+    if rust:
+        places = [compared.index(row) for _, row in rust]
+        left.scatter(
+            [gain for gain, _ in rust], places, marker="D", color="black", s=16, label="hub / Rust"
+        )
+        left.legend(fontsize=8)
     left.set_xscale("log", base=2)
     left.xaxis.set_major_formatter("{x:g}")
     left.axvline(1, color="black", linewidth=1)
@@ -218,6 +229,12 @@ def draw(report: Mapping[str, Any], file: Path) -> None:
     _draw_growth(report, right)
     figure.savefig(file)
     pyplot.close(figure)
+
+
+def _gain(row: Mapping[str, Any], peer: str) -> float:
+    # What is left of the line is better than the peer, also where more is better.
+    ratio = float(row["ratios"][peer])
+    return 1 / ratio if row["more_is_better"] else ratio
 
 
 def _draw_growth(report: Mapping[str, Any], axes: Any) -> None:

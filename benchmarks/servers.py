@@ -22,6 +22,8 @@ from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).parent / "peers"
+CARGO_TARGET = ROOT / "tmp" / "cargo"
+"""Where cargo puts what it makes of the peer in Rust; git ignores it."""
 START_PATIENCE = 20.0
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = CORES[0]
@@ -30,11 +32,16 @@ OTHER_CORES = set(CORES[1:]) or {SERVER_CORE}
 LABELS = {
     "hub": "hub",
     "node": "Node socket.io",
+    "rust": "Rust socketioxide",
     "stock": "python-socketio",
     "floor": "bare aiohttp",
     "trivial": "trivial server",
 }
-KINDS = ("hub", "node", "stock")
+KINDS = ("hub", "node", "rust", "stock")
+"""Those that end sessions."""
+MEASURED = (*KINDS, "floor")
+ASKING = ("hub", "rust")
+"""Those that ask for acknowledgements, and disconnect a socket once it has given its own."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ def _command(kind: str) -> list[str]:
         return [sys.executable, "-m", "hub", "serve"]
     if kind == "node":
         return [shutil.which("node") or "node", str(PEERS / "node.mjs")]
+    if kind == "rust":
+        return [str(CARGO_TARGET / "release" / "socketioxide-peer")]
     return [sys.executable, "-m", f"benchmarks.peers.{kind}"]
 
 

@@ -26,66 +26,69 @@ export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace("ws", "http")
 export function createAttachment(session, { check }, socket) {
   const retryTimer = createTimer();
   let attempt = 0;
-  const retry = () => retryTimer.start(backoffDelay(attempt++), () => socket.connect());
+  /** @param {() => unknown} [work] */
+  const retry = (work = () => socket.connect()) => retryTimer.start(backoffDelay(attempt++), work);
 
   /** @param {Refusal} refusal */
   async function refused(refusal) {
     const used = session.credentials.renewed() ?? socket.auth?.token;
-    const again = await session.refused(refusal, used);
+    const again = await session.dispatch("refused", refusal, used);
     if (again && typeof socket.auth !== "function")
       socket.auth = { ...socket.auth, token: await session.credentials.next() };
-    if (session.isHalted()) return;
+    if (!session.live) return;
     if (again) socket.connect();
     else retry();
   }
 
+  /** A connected socket is closed by the hub; one that is down must not connect again. */
+  function stop() {
+    retryTimer.stop();
+    if (!socket.connected && session.status !== "closed") socket.disconnect();
+  }
+
   async function confirm() {
-    if (!(await check()) && !session.isHalted() && socket.connected)
-      retryTimer.start(backoffDelay(attempt++), confirm);
+    if (!(await check()) && session.live && socket.connected) retry(confirm);
   }
 
   /** @type {Record<string, (...args: any[]) => unknown>} */
   const handlers = {
     connect() {
       attempt = 0;
-      session.accepted();
-      session.show("connected");
+      void session.dispatch("accepted");
+      void session.dispatch("status", "connected");
       // A stock socket does not tell whose session it is, which the app may have changed.
       void check();
     },
     disconnect(reason) {
-      session.show("disconnected");
+      void session.dispatch("status", "disconnected");
       // The stock client gives up here; connecting again tells whether it was a logout.
-      if (reason === "io server disconnect" && !session.isHalted()) retry();
+      if (reason === "io server disconnect" && session.live) retry();
     },
     logoutNotification(data, answer) {
       const expiry = toExpiry(data);
       if (expiry) {
         answer?.({ cleared: false });
         void refused(expiry);
-      } else void session.finish(toNotification(data), answer);
+      } else void session.dispatch("ended", toNotification(data), answer);
     },
     connect_error({ data, message }) {
       if (!socket.active || data !== undefined) void refused(toRefusal(data, message));
     },
   };
-  for (const [event, handler] of Object.entries(handlers)) socket.on(event, handler);
+  for (const event in handlers) socket.on(event, handlers[event]);
 
-  if (socket.connected) session.show("connected");
-  else if (!socket.active) session.show("disconnected");
+  if (socket.connected) void session.dispatch("status", "connected");
+  else if (!socket.active) void session.dispatch("status", "disconnected");
   return {
     /** @param {string} name @param {object} data @returns {Promise<any>} */
     ask: async (name, data) =>
       socket.connected && socket.timeout(TIMING.answer).emitWithAck(name, data),
     wake: confirm,
-    /** A live socket is left to the hub's cut, one that is down must not come back. */
-    halt() {
+    stopped: stop,
+    ended: stop,
+    closed() {
       retryTimer.stop();
-      if (!socket.connected) socket.disconnect();
-    },
-    close() {
-      retryTimer.stop();
-      for (const [event, handler] of Object.entries(handlers)) socket.off(event, handler);
+      for (const event in handlers) socket.off(event, handlers[event]);
     },
   };
 }

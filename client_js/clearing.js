@@ -1,6 +1,6 @@
 /** Clears what the browser stored for the page, but for what the app keeps. */
 /** @import { LogoutNotification } from "./frames.js" */
-/** @import { Part } from "./core.js" */
+/** @import { Hooks } from "./core.js" */
 /** @import { Options } from "./session.js" */
 import { safely, TIMING, within } from "./tasks.js";
 
@@ -12,8 +12,8 @@ export const PENDING = "logout-hub:pending";
  *   "indexedDB", "caches", "push", "workers", "hook", "part" */
 /** @typedef {(name: string | null | undefined) => unknown} IsKept */
 /** @typedef {[name: string, work: () => unknown]} Step */
-/** @typedef {{isKept: IsKept, lost: boolean, taken?: boolean}} Clearing `taken` when what tabs share
- *   belongs to a newer login by now */
+/** @typedef {{isKept: IsKept, lost: boolean, replaced?: boolean}} Clearing `replaced` by a newer
+ *   login, to which what tabs share belongs now */
 
 /** None where the page may not use it: reading the property can itself throw.
  * @param {string} name @returns {Storage[]} */
@@ -31,19 +31,19 @@ function clearStorage(storage, isKept) {
   for (const key of keys) if (!isKept(key)) storage.removeItem(/** @type {string} */ (key));
 }
 
-/** @param {Options} options @param {Part[]} parts which may know of more to clear */
-export function createCleaner({ keep = [], storages, profile, clear }, parts) {
-  /** @param {boolean} [taken] */
-  const used = (taken) =>
+/** @param {Options} options @param {Iterable<Hooks>} plugins that may have more to clear */
+export function createCleaner({ keep = [], storages, profile, clear }, plugins) {
+  /** @param {boolean} [replaced] */
+  const storagesOf = (replaced) =>
     storages ??
-    (taken ? ["sessionStorage"] : ["sessionStorage", "localStorage"]).flatMap(webStorage);
+    (replaced ? ["sessionStorage"] : ["sessionStorage", "localStorage"]).flatMap(webStorage);
 
   return {
     /** All at once, as there is not much time. @param {LogoutNotification} notification
-     * @param {boolean | Promise<boolean | undefined>} [isTaken]
+     * @param {boolean | Promise<boolean | undefined>} [isReplaced]
      * @returns {Promise<Cleared>} never rejects */
-    async wipe(notification, isTaken) {
-      const taken = await isTaken;
+    async clear(notification, isReplaced) {
+      const replaced = await isReplaced;
       const lost = await safely(() => {
         const wanted = typeof profile === "function" ? profile(notification) : profile;
         return wanted ? wanted === "lost" : notification.reason === "suspicious";
@@ -54,9 +54,15 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
       /** @param {Step} step */
       const run = ([name, work]) => safely(() => within(TIMING.hook, work).then(() => []), name);
       const outcomes = await Promise.all([
-        ...used(taken).map((storage) => run(["storage", () => clearStorage(storage, isKept)])),
-        ...parts.map((part) =>
-          safely(() => Promise.all((part.steps?.({ isKept, lost, taken }) ?? []).map(run)), "part"),
+        ...storagesOf(replaced).map((storage) =>
+          run(["storage", () => clearStorage(storage, isKept)]),
+        ),
+        // "part" is what receipts call a plug-in.
+        ...[...plugins].map((plugin) =>
+          safely(
+            () => Promise.all((plugin.steps?.({ isKept, lost, replaced }) ?? []).map(run)),
+            "part",
+          ),
         ),
         run(["hook", () => clear?.(notification)]),
       ]);
@@ -64,20 +70,19 @@ export function createCleaner({ keep = [], storages, profile, clear }, parts) {
       return failed.length ? { cleared: false, failed } : { cleared: true };
     },
 
-    /** A same-origin hub's `Clear-Site-Data` takes everything: puts back what was to be kept.
+    /** The `Clear-Site-Data` of a hub of the page's own origin takes everything: puts back what was
+     * to be kept.
      * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-    async keeping(work) {
-      const entries = used().flatMap((storage) =>
+    restore(work) {
+      const entries = storagesOf().flatMap((storage) =>
         [PENDING, ...keep].map(
           (key) => /** @type {const} */ ([storage, key, storage.getItem(key)]),
         ),
       );
-      try {
-        return await work();
-      } finally {
+      return work().finally(() => {
         for (const [storage, key, value] of entries)
           if (value && !storage.getItem(key)) storage.setItem(key, value);
-      }
+      });
     },
   };
 }

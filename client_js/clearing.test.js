@@ -66,8 +66,8 @@ beforeEach(() => {
 afterEach(closePage);
 
 test("an ordinary logout clears all but what is kept, and leaves the app's workers", async () => {
-  const { wipe } = cleanerFor({ keep: ["kept"] });
-  assert.deepEqual(await wipe({ reason: "user" }), { cleared: true });
+  const cleaner = cleanerFor({ keep: ["kept"] });
+  assert.deepEqual(await cleaner.clear({ reason: "user" }), { cleared: true });
   assert.deepEqual(page.localStorage.entries(), { kept: "1", [PENDING]: "1" });
   assert.deepEqual(page.sessionStorage.entries(), {});
   assert.deepEqual([...page.document.jar.keys()], ["kept"]);
@@ -90,8 +90,8 @@ function byScope({ scope }) {
 
 for (const [name, options, notification] of LOST)
   test(`${name} keeps nothing but a logout that is owed to the hub`, async () => {
-    const { wipe } = cleanerFor({ keep: ["kept"], ...options });
-    assert.deepEqual(await wipe(notification), { cleared: true });
+    const cleaner = cleanerFor({ keep: ["kept"], ...options });
+    assert.deepEqual(await cleaner.clear(notification), { cleared: true });
     assert.deepEqual(page.localStorage.entries(), { [PENDING]: "1" });
     assert.deepEqual([...page.document.jar.keys()], []);
     assert.deepEqual([...stores.databases, ...stores.cached], []);
@@ -99,15 +99,15 @@ for (const [name, options, notification] of LOST)
   });
 
 test("the page's word on the profile goes before the reason", async () => {
-  const { wipe } = cleanerFor({ keep: ["kept"], profile: byScope });
-  await wipe({ reason: "suspicious", scope: "session" });
+  const cleaner = cleanerFor({ keep: ["kept"], profile: byScope });
+  await cleaner.clear({ reason: "suspicious", scope: "session" });
   assert.equal(page.localStorage.getItem("kept"), "1");
 });
 
 test("a profile function that fails clears as for a lost device", async () => {
   const profile = () => assert.fail("expected: the app's own mistake");
-  const { wipe } = cleanerFor({ keep: ["kept"], profile });
-  assert.deepEqual(await wipe({}), { cleared: true });
+  const cleaner = cleanerFor({ keep: ["kept"], profile });
+  assert.deepEqual(await cleaner.clear({}), { cleared: true });
   assert.equal(page.localStorage.getItem("kept"), null);
 });
 
@@ -117,8 +117,8 @@ test("what cannot be cleared, or not in time, is named and stops nothing else", 
   const deny = () => Promise.reject(new Error("expected: denied"));
   pretend({ caches: { keys: deny }, navigator: { serviceWorker: { getRegistrations: deny } } });
   const clear = () => new Promise(() => undefined);
-  const { wipe } = cleanerFor({ clear, profile: "lost" });
-  assert.deepEqual(await wipe({}), {
+  const cleaner = cleanerFor({ clear, profile: "lost" });
+  assert.deepEqual(await cleaner.clear({}), {
     cleared: false,
     failed: ["cookies", "indexedDB", "caches", "push", "workers", "hook"],
   });
@@ -128,8 +128,8 @@ test("what cannot be cleared, or not in time, is named and stops nothing else", 
 
 test("the page's own storages are all that is cleared beside cookies, when it names them", async () => {
   const storage = new MemoryStorage({ draft: "1" });
-  const { wipe } = cleanerFor({ storages: [storage], profile: "lost" });
-  assert.deepEqual(await wipe({}), { cleared: true });
+  const cleaner = cleanerFor({ storages: [storage], profile: "lost" });
+  assert.deepEqual(await cleaner.clear({}), { cleared: true });
   assert.deepEqual(storage.entries(), {});
   assert.equal(page.localStorage.getItem("draft"), "1");
   assert.deepEqual([...page.document.jar.keys()], []);
@@ -140,7 +140,7 @@ test("the page's own storages are all that is cleared beside cookies, when it na
 test("a storage that the browser forbids is passed over", async () => {
   const get = () => assert.fail("expected: access is denied");
   Object.defineProperty(globalThis, "localStorage", { get, configurable: true });
-  const { wipe } = cleanerFor({});
-  assert.deepEqual(await wipe({}), { cleared: true });
+  const cleaner = cleanerFor({});
+  assert.deepEqual(await cleaner.clear({}), { cleared: true });
   assert.deepEqual(page.sessionStorage.entries(), {});
 });

@@ -1,6 +1,6 @@
 /**
- * The browser client of logout-hub, with all its parts. No dependencies. An import has no effect; a
- * script tag that asks for a client gets one.
+ * The browser client of logout-hub, with all its plug-ins. No dependencies. An import has no effect;
+ * a script tag that asks for a client gets one.
  *
  * @typedef {ReturnType<typeof createLogoutHub>} LogoutHub
  */
@@ -8,21 +8,21 @@
 /** @import { Options } from "./session.js" */
 import { createAttachment, hubOf, tokenOf } from "./attachment.js";
 import { createCore } from "./core.js";
-import { curtain } from "./curtain.js";
+import { hiding } from "./hiding.js";
 import { login } from "./login.js";
 import { offline } from "./offline.js";
+import { onLogoutClick, readScriptTag } from "./script-tag.js";
 import { siteData } from "./site-data.js";
 import { tabs } from "./tabs.js";
-import { onLogoutClick, readTag } from "./tag.js";
 
-/** What may be said in code or on the script tag. */
+/** What may be given in code or on the script tag. */
 const OPTIONS =
   "url token keep loginUrl onLogout device storages clear profile hide logoutIn".split(" ");
-const PARTS = [offline, curtain, tabs, siteData, login];
+const PLUGINS = [offline, hiding, tabs, siteData, login];
 
-/** @param {Options} [options] @param {Parameters<typeof createCore>[2]} [linkFor] */
-function create(options, linkFor) {
-  const hub = createCore(options, PARTS, linkFor);
+/** @param {Options} [options] @param {Parameters<typeof createCore>[2]} [connect] */
+function create(options, connect) {
+  const hub = createCore(options, PLUGINS, connect);
   for (const name in options)
     if (!OPTIONS.includes(name)) console.warn(`logout-hub: no option: ${name}`);
   // Once: a client stops at its first.
@@ -48,7 +48,7 @@ export function attach(socket, options = {}) {
 }
 
 function createPageHub() {
-  const options = readTag(import.meta.url);
+  const options = readScriptTag(import.meta.url);
   if (!options) return undefined;
   const hub = createLogoutHub(options);
   onLogoutClick(hub.logout, options.logoutIn);

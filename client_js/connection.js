@@ -1,50 +1,47 @@
 /** Keeps a WebSocket open, one after another, and polls while none gets through. */
 /** @import { Refusal } from "./frames.js" */
 /** @import { Requests } from "./requests.js" */
-/** @import { Session, State } from "./session.js" */
+/** @import { Status } from "./lifecycle.js" */
+/** @import { Session } from "./session.js" */
 import { toExpiry, toNotification } from "./frames.js";
 import { openSocket } from "./socket.js";
-import { around, backoffDelay, createTimer, TIMING, within } from "./tasks.js";
+import { around, backoffDelay, createTimer, shared, TIMING, within } from "./tasks.js";
 
 /** @param {Session} session @param {Requests} requests
  * @param {string} [device] */
 export function createConnection(session, { origin, check }, device) {
-  const { credentials } = session;
   /** Of the next try, or of the refresh while there is a socket. */
   const timer = createTimer();
   const pollTimer = createTimer();
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
   let /** @type {string | undefined} */ token;
-  let starting = false;
-  let polling = false;
-  let reachable = false;
+  let /** @type {boolean | undefined} */ polling;
+  let /** @type {boolean | undefined} */ reachable;
   let attempt = 0;
   let failures = 0;
 
-  async function connect() {
-    if (starting || socket || session.isHalted()) return;
+  const connect = shared(async () => {
+    if (socket || !session.live) return;
     timer.stop();
-    starting = true;
-    show("connecting");
+    report("connecting");
     try {
-      token = await credentials.next();
-      if (!session.isHalted()) socket = openSocket(origin, { token, device }, handlers);
+      token = await session.credentials.next();
+      if (session.live) socket = openSocket(origin, { token, device }, handlers);
     } catch (error) {
-      // The app's own mistake, said once a row of failures.
+      // The app's own mistake, reported once in a row of failures.
       if (!failures) console.warn("logout-hub: token:", error);
       void closed();
     }
-    starting = false;
-  }
+  });
 
   const handlers = {
-    /** @param {string} [sid] @param {string} [user] @param {number} [left] seconds */
-    accepted(sid, user, left) {
+    /** @param {string} [sid] @param {string} [user] @param {number} [expiresIn] seconds */
+    accepted(sid, user, expiresIn) {
       attempt = failures = 0;
       stopPolling();
-      session.accepted(sid, user);
-      show("connected");
-      refreshIn(left);
+      void session.dispatch("accepted", sid, user);
+      report("connected");
+      refreshBefore(expiresIn);
     },
     closed,
     /** @param {string} name @param {any} data @param {(result: object) => void} answer */
@@ -52,55 +49,55 @@ export function createConnection(session, { origin, check }, device) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
       // A cookie may have been renewed unseen, which only the hub can tell.
-      if (expiry) socket?.leave(token === undefined ? undefined : expiry);
-      else void session.finish(toNotification(data), answer);
+      if (expiry) socket?.close(token !== undefined && expiry);
+      else void session.dispatch("ended", toNotification(data), answer);
     },
   };
 
-  /** While polling, it is the polls that say how things stand. @param {State} state */
-  function show(state) {
-    if (!polling) session.show(state);
+  /** While polling, the status is that of the polls. @param {Status} status */
+  function report(status) {
+    if (!polling) void session.dispatch("status", status);
   }
 
   /** Asks for a newer token after most of the time, again and again while there is none.
-   * @param {number} [left] seconds */
-  function refreshIn(left = 0) {
+   * @param {any} [seconds] until the token expires */
+  function refreshBefore(seconds) {
     // What is no number would be no wait at all.
-    if (!(left >= 1)) return;
+    if (!(seconds >= 1)) return;
     const own = socket;
-    timer.start(Math.min(left * 800, 2 ** 30), async () => {
-      const next = await credentials.next().catch(() => token);
-      const isNew = next !== token && !session.isLeaving();
+    timer.start(Math.min(seconds * 800, 2 ** 30), async () => {
+      const next = await session.credentials.next().catch(() => token);
+      const isNew = next !== token && !session.logouts;
       const answer = isNew && (await ask("refresh", { token: next }).catch(() => {}));
-      const { ok, expires_in = left / 5 } = answer || {};
-      if (socket !== own || session.isHalted()) return;
+      const { ok, expires_in = seconds / 5 } = answer || {};
+      if (socket !== own || !session.live) return;
       if (ok) token = next;
-      refreshIn(expires_in);
+      refreshBefore(expires_in);
     });
   }
 
-  /** @param {Refusal} [refusal] */
+  /** @param {Refusal | false} [refusal] */
   async function closed(refusal) {
-    failures = refusal || socket?.isLive() ? 0 : failures + 1;
+    failures = refusal || socket?.isOpen() ? 0 : failures + 1;
     socket = undefined;
     if (refusal) stopPolling();
-    show("disconnected");
-    const again = refusal && (await session.refused(refusal, token));
-    if (session.isHalted()) return;
+    report("disconnected");
+    const again = refusal && (await session.dispatch("refused", refusal, token));
+    if (!session.live) return;
     if (failures >= 2 && !polling) {
       polling = reachable = true;
       void poll();
     }
-    const delay = polling ? around(TIMING.retry) : backoffDelay(attempt++);
-    timer.start(again ? 0 : delay, connect);
+
+    timer.start(again ? 0 : polling ? around(TIMING.retry) : backoffDelay(attempt++), connect);
   }
 
   async function poll() {
     const alive = await check();
     if (!polling) return;
-    session.show(alive ? "polling" : "disconnected");
+    void session.dispatch("status", alive ? "polling" : "disconnected");
     // A hub that is back after an outage most likely takes sockets again.
-    if (alive && !reachable) timer.start(0, connect);
+    if (alive && !reachable) void connect();
     reachable = alive;
     pollTimer.start(around(TIMING.poll), poll);
   }
@@ -110,34 +107,37 @@ export function createConnection(session, { origin, check }, device) {
     pollTimer.stop();
   }
 
-  /** A socket whose session the hub does not confirm is not trusted any more. */
+  /** When the hub does not confirm the session, the socket is replaced. */
   async function confirm() {
-    if ((await check()) || session.isHalted()) return;
-    socket?.leave();
+    if ((await check()) || !session.live) return;
+    socket?.close();
     void connect();
+  }
+
+  /** The hub closes the socket once it has our ack; the timer is for a hub that does not. */
+  function stop() {
+    stopPolling();
+    timer.start(TIMING.accept, () => socket?.close());
   }
 
   /** @param {string} name @param {object} data @returns {Promise<any>} */
   const ask = async (name, data) =>
-    socket?.isLive() && within(TIMING.answer, () => socket?.ask(name, data));
+    socket?.isOpen() && within(TIMING.answer, () => socket?.ask(name, data));
 
   return {
     ask,
     wake() {
       attempt = 0;
       if (polling) void poll();
-      if (socket?.isStale()) socket.leave();
-      void (socket?.isLive() ? confirm() : connect());
+      if (socket?.isStale()) socket.close();
+      void (socket?.isOpen() ? confirm() : connect());
     },
-    /** The hub cuts once it has our ack; the timer is for a hub that does not. */
-    halt() {
-      stopPolling();
-      timer.start(TIMING.accept, () => socket?.leave());
-    },
-    close() {
+    stopped: stop,
+    ended: stop,
+    closed() {
       stopPolling();
       timer.stop();
-      socket?.leave();
+      socket?.close();
     },
   };
 }

@@ -1,12 +1,13 @@
 /**
  * The core: it learns that this session was ended, clears what the page stored, tells the hub so,
- * then tells the app. What else a client can do is parts beside it.
+ * then tells the app. What else a client can do is added by plug-ins.
  *
  * @typedef {{scope?: "all" | "others" | "session", sid?: string, reason?: string,
  *   message?: string}} LogoutOptions
- * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void, halt: () => void,
- *   close: () => void}} Link what carries a session: `ask` gives nothing when it cannot, `halt` is
- *   called when the session is over, `close` lets go at once
+ * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void,
+ *   stopped: () => void, ended: () => void, closed: () => void}} Connection to the hub, with hooks as
+ *   below. `ask` sends an event and resolves to its answer, or to nothing when there is no
+ *   connection; `wake` confirms the session at once, and connects without delay
  * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline",
  *   failed?: string[]}} Outcome what became of a session, and what its client could not clear
  * @typedef {{id?: string, scope: string, reason?: string, at?: number, message?: string | null,
@@ -16,25 +17,30 @@
  *   expires_at: number, online: boolean, current: boolean}} ListedSession times in s since 1970
  *
  * @typedef {{options: Options, session: Session, requests: Requests, wake: () => void}} Core what a
- *   part is given; `wake` has the session confirmed anew
- * @typedef {object} Part what a client does beside; all of it is optional
- * @property {() => Promise<unknown>} [holds] whether connecting has to wait, for a `wake` to come
- * @property {(isNew: boolean) => void} [accepted] the hub says that the session is alive
- * @property {() => void} [left] the app has asked to log this session out
- * @property {() => unknown} [isTaken] whether what tabs share belongs to a newer login by now
- * @property {(notification: LogoutNotification, taken?: boolean) => void} [ended] before clearing
+ *   plug-in is given; `wake` is the connection's, after `connecting`
+ * @typedef {object} Hooks what a plug-in is called at; each is optional
+ * @property {() => Promise<unknown>} [connecting] resolves to true to have connecting wait until
+ *   the plug-in calls `wake`
+ * @property {(isNew: boolean) => void} [accepted] the hub says that the session is alive; `isNew`
+ *   when it is another one than before
+ * @property {() => void} [logoutStarted] the app has asked to log this session out
+ * @property {() => unknown} [isReplaced] whether a newer login has replaced this session in the
+ *   browser, so that what tabs share belongs to that one
+ * @property {(why: LogoutNotification, replaced?: boolean) => void} [ended] the session is over, and
+ *   nothing is cleared yet
  * @property {(clearing: Clearing) => Step[]} [steps] more to clear
  * @property {(key: string, command: Command, why: LogoutNotification) =>
- *   Promise<Receipt | undefined>} [keep] keeps a logout that the hub cannot be told of, if it can,
- *   and ends the session
- * @property {(notification: LogoutNotification) => void} [announced] the app has been told of the end
- * @property {() => void} [closed] by the app
+ *   Promise<Receipt | undefined>} [queueLogout] the hub cannot be reached: stores the logout for
+ *   later, if that is possible, and ends the session
+ * @property {() => void} [stopped] the hub has refused the client for good, and it does nothing more
+ * @property {(why: LogoutNotification) => void} [announced] the app has been told of the end
+ * @property {() => void} [closed] the app has closed the client
  */
 /** @import { Clearing, Step } from "./clearing.js" */
 /** @import { LogoutNotification } from "./frames.js" */
 /** @import { Command } from "./offline.js" */
 /** @import { Requests } from "./requests.js" */
-/** @import { Options, Session } from "./session.js" */
+/** @import { Events, Options, Session } from "./session.js" */
 import { createConnection } from "./connection.js";
 import { toNotification } from "./frames.js";
 import { createRequests, failure, postLogout } from "./requests.js";
@@ -42,64 +48,66 @@ import { createSession } from "./session.js";
 import { TIMING } from "./tasks.js";
 
 /** Connects to the hub, and stays connected until the session ends or `close()`.
- * @param {Options} [options] @param {((core: Core) => Part)[]} [uses] parts, in the order in which
- *   they are told
- * @param {(session: Session, requests: Requests, device?: string) => Link} [linkFor] */
-export function createCore(options = {}, uses = [], linkFor = createConnection) {
-  /** @type {Part[]} */
-  const parts = [];
-  const session = createSession(options, parts, () => link.halt());
+ * @param {Options} [options] @param {((core: Core) => Hooks)[]} [plugins] their hooks are called in
+ *   this order
+ * @param {(session: Session, requests: Requests, device?: string) => Connection} [connect] */
+export function createCore(options = {}, plugins = [], connect = createConnection) {
+  /** @type {Set<object>} */
+  const hooks = new Set();
+  const session = createSession(options, hooks);
   const requests = createRequests(options.url, session);
   const { call } = requests;
-  for (const use of uses) parts.push(use({ options, session, requests, wake }));
-  const link = linkFor(session, requests, options.device);
+  for (const plugin of plugins) hooks.add(plugin({ options, session, requests, wake }));
+  const connection = connect(session, requests, options.device);
+  hooks.add(connection);
 
   async function wake() {
-    if (!(await session.tell("holds")) && !session.isHalted()) link.wake();
+    if (!(await session.callHooks("connecting")) && session.live) connection.wake();
   }
 
   /** What was begun before `close()` is still finished. */
   function assertOpen() {
-    if (session.isClosed()) throw failure({ code: "closed", title: "closed" });
+    if (session.status === "closed") throw failure({ code: "closed", title: "closed" });
   }
 
-  /** By the socket if it can be: the HTTP answer makes the browser clear what was to be kept.
+  /** Over the socket if possible: the HTTP answer makes the browser clear what `keep` names, too.
    * @param {LogoutOptions} body @param {string} idempotencyKey */
   async function send(body, idempotencyKey) {
     // A socket that lost its network seems open for a while: a request fails at once.
     const online = globalThis.navigator?.onLine !== false;
-    const asked = online && link.ask("logout", { ...body, idempotencyKey }).catch(() => {});
+    const asked = online && connection.ask("logout", { ...body, idempotencyKey }).catch(() => {});
     const { ok, error, ...answer } = (await asked) || {};
     if (ok) return answer;
-    // By HTTP a newer token is asked for: who logs out is not to stay because the old one ended.
+    // By HTTP an expired token is renewed: it must not keep anybody from logging out.
     if (error && error.code !== "token_expired") throw failure(error);
-    return session.keeping(() => call("/logout", postLogout(idempotencyKey, body)));
+    return session.restore(() => call("/logout", postLogout(idempotencyKey, body)));
   }
 
   /** @param {LogoutOptions} [wanted] @returns {Promise<Receipt>} */
   async function logout({ scope = "all", sid, reason, message } = {}) {
     assertOpen();
-    if (sid && !session.sid()) await requests.check();
-    const ownSid = session.sid();
+    if (sid && !session.sid) await requests.check();
+    const ownSid = session.sid;
     const own = scope === "all" || (scope === "session" && (sid ?? ownSid) === ownSid);
     const command = { scope, sid, reason, message };
     const why = { ...command, reason: reason ?? "user", sid: ownSid };
     // Not `randomUUID`, which exists on https pages only.
     const key = crypto.getRandomValues(new Uint32Array(5)).join("-");
-    if (own) session.leave();
+    if (own) void session.dispatch("logoutStarted");
     try {
       const answer = await send(command, key);
-      if (own) await session.finish(toNotification(answer, why));
+      if (own) await session.dispatch("ended", toNotification(answer, why));
       return answer;
     } catch (error) {
       const { code, problem } = /** @type {any} */ (error);
       if (!own) throw error;
-      const kept = code === "unavailable" && (await session.tell("keep", key, command, why));
-      session.stay();
+      const queued =
+        code === "unavailable" && (await session.callHooks("queueLogout", key, command, why));
+      void session.dispatch("logoutFailed");
       void wake();
-      if (kept) return kept;
-      // The answer was lost, or a twin was faster: the session is over in the very way asked for.
-      if (code === "token_revoked" && ["session", problem?.scope].includes(scope))
+      if (queued) return queued;
+      // An answer was lost, or the same logout came first: what was asked for is done.
+      if (code === "token_revoked" && (scope === "session" || scope === problem?.scope))
         return { id: problem?.id, scope, sessions: [] };
       throw error;
     }
@@ -124,20 +132,27 @@ export function createCore(options = {}, uses = [], linkFor = createConnection) 
      * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {
       assertOpen();
-      const ms = TIMING.accept + wait * 1000;
-      return call(`/logouts/${encodeURIComponent(id)}?wait=${wait}`, { ms });
+      return call(`/logouts/${encodeURIComponent(id)}?wait=${wait}`, {
+        ms: TIMING.accept + wait * 1000,
+      });
     },
 
-    on: session.on,
+    /** @template {string & keyof Events} Name @param {Name} event
+     * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
+    on(event, listener) {
+      const hook = { [`on${event}`]: listener };
+      hooks.add(hook);
+      return () => void hooks.delete(hook);
+    },
+
     get session() {
-      return session.sid();
+      return session.sid;
     },
     get state() {
-      return session.state();
+      return session.status;
     },
     close() {
-      session.close();
-      link.close();
+      void session.dispatch("closed");
     },
   };
 }

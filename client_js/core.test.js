@@ -1,4 +1,4 @@
-/** The core without its parts, and what parts are told. */
+/** The core without plug-ins, and which hooks of plug-ins it calls. */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { createCore } from "./core.js";
@@ -15,7 +15,7 @@ import {
 } from "./support.js";
 import { closePage, openPage, pretend } from "./support-page.js";
 
-/** @typedef {import("./core.js").Part} Part */
+/** @typedef {import("./core.js").Hooks} Hooks */
 
 /** @type {ReturnType<typeof openPage>} */
 let page;
@@ -27,37 +27,37 @@ beforeEach(() => {
 });
 afterEach(closePage);
 
-/** A client whose parts note what they are told, each under its name, and answer as they are made.
- * @param {import("node:test").TestContext} t @param {string} url @param {Record<string, Part>} made */
+const HOOKS = ["connecting", "accepted", "logoutStarted", "ended", "steps", "closed"];
+
+/** A client with plug-ins that record each call of their hooks, under the plug-in's name.
+ * @param {import("node:test").TestContext} t @param {string} url @param {Record<string, Hooks>} made */
 function startWith(t, url, made) {
   /** @type {string[]} */
-  const told = [];
-  const turns = /** @type {const} */ (["holds", "accepted", "left", "ended", "steps", "closed"]);
-  const parts = Object.entries(made).map(([name, part]) => {
-    /** @type {Record<string, (...args: any[]) => any>} */
-    const noting = { ...part };
-    for (const turn of turns)
-      noting[turn] = (...args) => {
-        told.push(`${name} ${turn}`);
-        const answer = /** @type {any} */ (part)[turn]?.(...args);
-        return answer ?? (turn === "steps" ? [] : undefined);
-      };
-    return noting;
-  });
+  const called = [];
   /** @type {import("./core.js").Core[]} */
   const cores = [];
-  const uses = parts.map((part) => (/** @type {import("./core.js").Core} */ core) => {
-    cores.push(core);
-    return part;
+  const plugins = Object.entries(made).map(([name, hooks]) => {
+    /** @type {Record<string, (...args: any[]) => any>} */
+    const recording = { ...hooks };
+    for (const hook of HOOKS)
+      recording[hook] = (...args) => {
+        called.push(`${name} ${hook}`);
+        const result = /** @type {any} */ (hooks)[hook]?.(...args);
+        return result ?? (hook === "steps" ? [] : undefined);
+      };
+    return (/** @type {import("./core.js").Core} */ core) => {
+      cores.push(core);
+      return recording;
+    };
   });
-  const client = createCore({ url, token: "t" }, uses);
+  const client = createCore({ url, token: "t" }, plugins);
   t.after(() => client.close());
-  return { client, told, core: cores[0] };
+  return { client, called, core: cores[0] };
 }
 
 test("the core alone clears the web storages, tells the hub, then the app", async (t) => {
   const hub = await startHub(t);
-  pretend({ indexedDB: { databases: () => assert.fail("this is a part's") } });
+  pretend({ indexedDB: { databases: () => assert.fail("this is a plug-in's") } });
   const onLogout = recorder(() => assert.equal(page.localStorage.getItem("draft"), null));
   const client = createCore({ url: hub.url, token: "t", onLogout });
   t.after(() => client.close());
@@ -79,32 +79,31 @@ test("the core alone clears nothing when a logout cannot reach the hub", async (
   assert.notEqual(client.state, "ended");
 });
 
-test("parts are told of the session's turns, in their order", async (t) => {
+test("the hooks of plug-ins are called in the order of the session's life", async (t) => {
   const hub = await startTelling(t, { session: "s1", user: "ada" }, () => ({ ok: true }));
-  const { client, told } = startWith(t, hub.url, { a: {}, b: {} });
+  const { client, called } = startWith(t, hub.url, { a: {}, b: {} });
   await reaches(client, "connected");
   await client.logout();
   await reaches(client, "ended");
   client.close();
-  const turns = ["holds", "accepted", "left", "ended", "steps", "closed"];
   assert.deepEqual(
-    told,
-    turns.flatMap((turn) => [`a ${turn}`, `b ${turn}`]),
+    called,
+    HOOKS.flatMap((hook) => [`a ${hook}`, `b ${hook}`]),
   );
 });
 
-test("connecting waits while a part holds it, until the part wakes the client", async (t) => {
+test("connecting waits while a plug-in asks for that, until it wakes the client", async (t) => {
   const hub = await startHub(t);
-  let holding = true;
-  const { client, core } = startWith(t, hub.url, { a: { holds: async () => holding } });
+  let waits = true;
+  const { client, core } = startWith(t, hub.url, { a: { connecting: async () => waits } });
   await quietWhile();
   assert.equal(hub.sockets.length, 0);
-  holding = false;
+  waits = false;
   core.wake();
   await reaches(client, "connected");
 });
 
-test("what a part adds to be cleared is cleared, and named when it fails", async (t) => {
+test("what a plug-in adds to be cleared is cleared, and named when it fails", async (t) => {
   const hub = await startHub(t);
   const fail = () => assert.fail("expected: it cannot be cleared");
   const { client } = startWith(t, hub.url, { a: { steps: () => [["attic", fail]] } });
@@ -112,24 +111,24 @@ test("what a part adds to be cleared is cleared, and named when it fails", async
   assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["attic"] });
 });
 
-test("a part that fails stops neither the clearing nor the other parts", async (t) => {
+test("a plug-in that fails stops neither the clearing nor the other plug-ins", async (t) => {
   const hub = await startHub(t);
-  const fail = () => assert.fail("expected: a part's own mistake");
-  const broken = { holds: fail, accepted: fail, isTaken: fail, ended: fail, steps: fail };
-  const { client, told } = startWith(t, hub.url, { a: broken, b: {} });
+  const fail = () => assert.fail("expected: a plug-in's own mistake");
+  const broken = { connecting: fail, accepted: fail, isReplaced: fail, ended: fail, steps: fail };
+  const { client, called } = startWith(t, hub.url, { a: broken, b: {} });
   await reaches(client, "connected");
   assert.deepEqual(await hub.notify(LOGOUT), { cleared: false, failed: ["part"] });
   await reaches(client, "ended");
   assert.equal(page.localStorage.getItem("draft"), null);
   assert.deepEqual(
-    told.filter((turn) => turn.startsWith("b")),
-    ["b holds", "b accepted", "b ended", "b steps"],
+    called.filter((call) => call.startsWith("b")),
+    ["b connecting", "b accepted", "b ended", "b steps"],
   );
 });
 
-test("what tabs share is spared when a part knows that a newer login has it", async (t) => {
+test("what tabs share is left alone when a plug-in knows of a newer login", async (t) => {
   const hub = await startHub(t);
-  const { client } = startWith(t, hub.url, { a: {}, b: { isTaken: async () => true } });
+  const { client } = startWith(t, hub.url, { a: {}, b: { isReplaced: async () => true } });
   await reaches(client, "connected");
   await hub.notify(LOGOUT);
   assert.equal(page.localStorage.getItem("draft"), "secret");
@@ -139,8 +138,8 @@ test("what tabs share is spared when a part knows that a newer login has it", as
 test("a page's own storages are cleared whoever has what tabs share", async (t) => {
   const hub = await startHub(t);
   const storage = new MemoryStorage({ draft: "secret" });
-  const taken = () => ({ isTaken: () => true });
-  const client = createCore({ url: hub.url, token: "t", storages: [storage] }, [taken]);
+  const replaced = () => ({ isReplaced: () => true });
+  const client = createCore({ url: hub.url, token: "t", storages: [storage] }, [replaced]);
   t.after(() => client.close());
   await reaches(client, "connected");
   await hub.notify(LOGOUT);

@@ -1,17 +1,18 @@
 /** The token that the hub is shown: which one it is, and when a newer one is asked for. */
 /** @import { Options } from "./session.js" */
+/** @import { Refusal } from "./frames.js" */
+/** @import { SessionState } from "./lifecycle.js" */
 import { TIMING, within } from "./tasks.js";
 
-/** @param {Options["token"]} token */
-export function createCredentials(token) {
+/** @param {Options["token"]} token @param {any} session */
+export function createCredentials(token, session) {
   let /** @type {string | undefined} */ fresh;
   let /** @type {string | undefined} */ last;
   let /** @type {{used: unknown, done: Promise<boolean>} | undefined} */ renewal;
-  let settled = false;
   const ask = async () => (typeof token === "function" ? within(TIMING.accept, token) : token);
 
   /** @param {unknown} used @param {string} code */
-  async function replace(used, code) {
+  async function askNewer(used, code) {
     // A token of the very second of a logout is dead too: only the next second's is not.
     if (code === "token_too_old") await new Promise((resolve) => setTimeout(resolve, 1000));
     const answer = await ask().catch(() => undefined);
@@ -23,8 +24,8 @@ export function createCredentials(token) {
     /** What the app has now. */
     ask,
     async next() {
-      const next = settled ? last : (fresh ?? (await ask()));
-      if (!settled) last = next;
+      const next = session.why ? last : (fresh ?? (await ask()));
+      if (!session.why) last = next;
       return last;
     },
     last: () => last,
@@ -32,16 +33,14 @@ export function createCredentials(token) {
     accepted() {
       fresh = renewal = undefined;
     },
-    /** The session is over: its last token may still ask what became of it, and no other is. */
-    settle() {
-      settled = true;
-    },
     /** Once until a token is accepted; late refusals of the same token share the outcome.
-     * @param {unknown} used @param {string} code */
-    async renew(used, code) {
-      if (typeof token !== "function" || code === "token_revoked") return false;
-      renewal ??= { used, done: replace(used, code) };
-      return renewal.used === used && renewal.done;
+     * @param {Refusal} refusal @param {unknown} used */
+    async renew(refusal, used) {
+      if (typeof token === "function" && refusal.code !== "token_revoked") {
+        renewal ??= { used, done: askNewer(used, refusal.code) };
+        if (renewal.used === used && (await renewal.done)) return session.live;
+      }
+      session.dispatch("refused", refusal, used, true);
     },
   };
 }

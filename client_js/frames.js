@@ -25,9 +25,9 @@ export function toNotification(source, otherwise) {
 }
 
 /** @param {LogoutNotification | undefined} data
- * @returns {Refusal | undefined} what it is when a token expired */
+ * @returns {Refusal | false} what it is when a token expired */
 export const toExpiry = (data) =>
-  data?.reason === "expired" ? { code: "token_expired", logout: data } : undefined;
+  data?.reason === "expired" && { code: "token_expired", logout: data };
 
 /** @param {any} data what came with a CONNECT_ERROR @param {string} message @returns {Refusal} */
 export const toRefusal = (data, message) => ({ code: message, title: message, ...data });

@@ -1,19 +1,19 @@
 /**
- * Leads to the page's login once all is told, but not round and round: a provider whose own session
- * goes on may send the page back at once, with the very login that was ended.
+ * Goes to the page's login once the app has been told of the end, but not in a loop: a provider whose
+ * own session goes on may send the page back at once, with the very login that was ended.
  *
  * @typedef {string | ((notification: LogoutNotification & {reauthenticate: boolean}) =>
- *   string | undefined | Promise<string | undefined>)} LoginUrl a function is told why, and whether
- *   people have to prove anew who they are; without an address the page stays
+ *   string | undefined | Promise<string | undefined>)} LoginUrl a function is given the reason,
+ *   and whether people have to authenticate again; without an address the page stays
  */
-/** @import { Core, Part } from "./core.js" */
+/** @import { Core, Hooks } from "./core.js" */
 /** @import { LogoutNotification } from "./frames.js" */
 
 /** In `sessionStorage`: when a page of this tab that had been refused was led away, in ms. */
 const LED = "logout-hub:led";
 const LATELY = 30_000;
 
-/** @param {Core} core @returns {Part} */
+/** @param {Core} core @returns {Hooks} */
 export function login({ options: { loginUrl }, session }) {
   /** Whether the page of before was led away as well, just now. */
   function circles() {
@@ -24,16 +24,16 @@ export function login({ options: { loginUrl }, session }) {
 
   return {
     async announced(notification) {
-      if (!loginUrl || session.isClosed()) return;
+      if (!loginUrl || session.status === "closed") return;
       // A page that was let in, or logs out by itself, is in no circle yet.
-      if (!session.sid() && !session.isLeaving() && circles())
-        return session.emit("error", { code: "login_required", title: "Led back" });
+      if (!session.sid && !session.logouts && circles())
+        return session.callHooks("onerror", { code: "login_required", title: "Led back" });
       const { reason, reauthenticate = reason !== "expired" } = notification;
       const address =
         typeof loginUrl === "function"
           ? await loginUrl({ ...notification, reauthenticate })
           : loginUrl;
-      if (address && !session.isClosed()) location.replace(address);
+      if (address && /** @type {string} */ (session.status) !== "closed") location.replace(address);
     },
   };
 }

@@ -7,11 +7,11 @@
  *   since 1970
  * @typedef {{scope: string, sid?: string, reason?: string, message?: string}} Command
  */
-/** @import { Core, Part } from "./core.js" */
+/** @import { Core, Hooks } from "./core.js" */
 /** @import { Init } from "./requests.js" */
 import { PENDING } from "./clearing.js";
+import { fetchLogin, fetchSession, isTransient } from "./current-login.js";
 import { toNotification } from "./frames.js";
-import { askPresent, askWhose, isLater } from "./present.js";
 import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
 
@@ -44,7 +44,7 @@ function write(entries) {
   else localStorage.removeItem(PENDING);
 }
 
-/** @param {Core} core @returns {Part} */
+/** @param {Core} core @returns {Hooks} */
 export function offline(core) {
   const { session, wake } = core;
   const { origin, send } = core.requests;
@@ -54,37 +54,37 @@ export function offline(core) {
   /** @param {Entry} entry */
   async function deliver(entry) {
     const { command, token: kept } = entry;
-    const { token, now } = await askPresent(core);
+    const { token, login } = await fetchLogin(core);
     // A page that never reached the hub knows no more of who logged out than its token tells.
-    const whose = entry.session ? entry : kept && (await askWhose(core, kept));
-    const sid = whose?.session ?? whose?.sid;
-    // Of an unknown session only the cookie is left: it must not be that of a newer login. How old
-    // one is says the hub, and how long ago this was the browser, so that no clocks are compared.
+    const owner = entry.session ? entry : kept && (await fetchSession(core, kept));
+    const sid = owner?.session ?? owner?.sid;
+    // Of an unknown session only the cookie is left: it must not be that of a newer login. The hub
+    // says how old a login is, and the browser how long ago this was: no clocks are compared.
     const isOwn =
-      now && (whose ? now.sid === sid : !(now.login_age < Date.now() / 1000 - entry.at));
+      login && (owner ? login.sid === sid : !(login.login_age < Date.now() / 1000 - entry.at));
     /** @param {string | undefined} as @param {object} body @param {Init} [init] */
     const post = (as, body, init) =>
-      session.keeping(() =>
+      session.restore(() =>
         send("/logout", { ...postLogout(entry.key, body), token: as, ...init }),
       );
     let answer;
     if (isOwn) answer = await post(token, command);
-    else if (whose?.user && now?.user === whose.user)
+    else if (owner?.user && login?.user === owner.user)
       // A newer login of the same user survives.
       answer = await post(token, {
         ...command,
         ...(command.scope === "all" ? { scope: "others" } : { sid }),
       });
-    // The browser is not to act on what the hub says to somebody who has left.
+    // No credentials: the answer must not touch the cookies and data of who is logged in now.
     else if (kept) answer = await post(kept, command, { credentials: "omit" });
-    if (answer && isLater(answer.status)) throw failure();
-    // Delivered, refused for good, or nobody's: the token is not kept any longer.
+    if (answer && isTransient(answer.status)) throw failure();
+    // Delivered, refused for good, or nobody's: the token is not stored any longer.
     write(read().filter(({ key }) => key !== entry.key));
     if (answer?.status !== 200) return;
-    session.emit("delivered", answer.body);
+    void session.callHooks("ondelivered", answer.body);
     if (!isOwn) return;
-    session.leave();
-    void session.finish(toNotification(answer.body, { ...command, sid }));
+    void session.dispatch("logoutStarted");
+    void session.dispatch("ended", toNotification(answer.body, { ...command, sid }));
   }
 
   const deliverAll = shared(async () => {
@@ -93,38 +93,39 @@ export function offline(core) {
 
   return {
     /** What is owed to the hub comes first: a session that was logged out is not used again. */
-    holds: () =>
+    connecting: () =>
       deliverAll().then(
         () => (attempt = 0),
         () => {
           // What is owed is owed by an app, too, that closes a client as soon as that has ended.
-          if (!session.isClosed() || session.isOver()) timer.start(backoffDelay(attempt++), wake);
+          if (session.status !== "closed" || session.why)
+            timer.start(backoffDelay(attempt++), wake);
           return true;
         },
       ),
 
-    /** Asked for twice, it is kept once. */
-    async keep(key, command, why) {
+    /** Asked for twice, it is stored once. */
+    async queueLogout(key, command, why) {
       const entry = {
         hub: origin,
         key,
         command,
         at: Date.now() / 1000,
-        session: session.sid(),
-        user: session.user(),
+        session: session.sid,
+        user: session.user,
         token: session.credentials.last(),
       };
       try {
-        if (!session.isOver()) write([...read(), entry]);
+        if (!session.why) write([...read(), entry]);
       } catch {
         return undefined;
       }
-      await session.finish(toNotification({ pending: true }, why));
+      await session.dispatch("ended", toNotification({ pending: true }, why));
       return { pending: true, scope: command.scope, sessions: [] };
     },
 
     closed() {
-      if (!session.isOver()) timer.stop();
+      if (!session.why) timer.stop();
     },
   };
 }

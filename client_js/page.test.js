@@ -37,7 +37,7 @@ afterEach(closePage);
 const wakeUps = /** @type {const} */ ([
   ["online", () => page.say("online")],
   ["pageshow", () => page.say("pageshow")],
-  ["becoming visible", () => page.turn("visible")],
+  ["becoming visible", () => page.setVisibility("visible")],
   ["being resumed", () => page.resume()],
 ]);
 
@@ -145,10 +145,10 @@ for (const [token, mode] of [
     const hub = await startHub(t);
     hub.answer = () => [200, { sessions: [] }];
     const { fetch } = globalThis;
-    const inits = recorder();
+    const requests = recorder();
     /** @param {any} input @param {any} init */
     const spy = (input, init) => {
-      inits(init);
+      requests(new Request(input, init));
       return fetch(input, init);
     };
     pretend({ fetch: spy });
@@ -156,14 +156,14 @@ for (const [token, mode] of [
     const client = createLogoutHub({ url: hub.url, token });
     t.after(() => client.close());
     await client.sessions();
-    assert.equal(inits.calls[0].credentials, mode);
+    assert.equal(requests.calls[0].credentials, mode);
     assert.equal(hub.calls[0].headers.authorization, token && `Bearer ${token}`);
   });
 }
 
 test("an option that does not exist is said, and no other", async (t) => {
   const types = await readFile(new URL("./session.js", import.meta.url), "utf8");
-  const typedef = types.slice(0, types.indexOf('@typedef {"connecting"'));
+  const typedef = types.slice(0, types.indexOf("@typedef {{state"));
   const known = [...typedef.matchAll(/@property \{.*\} \[(\w+)\]/g)].map(([, name]) => name);
   assert.ok(known.length >= 10);
   const warn = t.mock.method(console, "warn", () => {});

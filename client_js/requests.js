@@ -21,22 +21,22 @@ export const postLogout = (key, command) => ({
 });
 
 /** @param {string | undefined} url @param {Session} session */
-export function createRequests(url, { credentials, refused, accepted }) {
+export function createRequests(url, { credentials, dispatch }) {
   const { origin, href } = new URL(url ?? location.origin);
   if (!/^https?:..[^/]+.$/.test(href)) throw TypeError(`no http origin: ${url}`);
 
   /** With the credentials given, whatever they are. @param {string} path @param {Init} init
    * @returns {Promise<{status: number, body: any, token?: string}>} */
   async function send(path, { token, ms = TIMING.accept, ...init }) {
-    const bare = token === undefined;
     const response = await fetch(origin + path, {
       cache: "no-store",
       redirect: "error",
       keepalive: true,
-      credentials: bare ? "include" : "same-origin",
       signal: AbortSignal.timeout(ms),
       ...init,
-      headers: bare ? init.headers : { ...init.headers, Authorization: `Bearer ${token}` },
+      ...(token === undefined
+        ? { credentials: "include" }
+        : { headers: { ...init.headers, Authorization: `Bearer ${token}` } }),
     });
     return { status: response.status, body: await response.json(), token };
   }
@@ -54,8 +54,8 @@ export function createRequests(url, { credentials, refused, accepted }) {
       credentials.accepted();
       return body;
     }
-    const refusal = { ...body, logout: body };
-    if (status === 401 && body?.code && (await refused(refusal, token))) return call(path, init);
+    if (status === 401 && body?.code)
+      if (await dispatch("refused", { ...body, logout: body }, token)) return call(path, init);
     throw failure(body);
   }
 
@@ -67,7 +67,7 @@ export function createRequests(url, { credentials, refused, accepted }) {
     /** Is the session alive? Only a 200 of the hub says so; its 401 ends the session. */
     check: shared(async () => {
       const { sid, user } = (await call("/session").catch(() => {})) ?? {};
-      if (sid) accepted(sid, user);
+      if (sid) void dispatch("accepted", sid, user);
       return sid;
     }),
   };

@@ -1,12 +1,12 @@
 /** Clears what the browser keeps for a site beside the web storages. */
 /** @import { IsKept, Step } from "./clearing.js" */
-/** @import { Core, Part } from "./core.js" */
+/** @import { Core, Hooks } from "./core.js" */
 
 /** All at once. @template T @param {Promise<readonly T[]> | undefined} found none in some browsers
  * @param {(one: T) => unknown} work */
 const each = async (found, work) => Promise.all(((await found) ?? []).map(work));
 
-/** A cookie goes only by the path and the domain that it was set with, which no script is told.
+/** A cookie goes only by the path and the domain that it was set with, which no script can read.
  * @param {IsKept} isKept */
 function clearCookies(isKept) {
   const { document } = globalThis;
@@ -50,10 +50,10 @@ const eachWorker = (work) => each(globalThis.navigator?.serviceWorker?.getRegist
 const unsubscribe = async ({ pushManager }) =>
   (await pushManager?.getSubscription())?.unsubscribe();
 
-/** @param {Pick<Core, "options">} core @returns {Part} */
+/** @param {Pick<Core, "options">} core @returns {Hooks} */
 export const siteData = ({ options }) => ({
-  steps({ isKept, lost, taken }) {
-    if (taken) return [];
+  steps({ isKept, lost, replaced }) {
+    if (replaced) return [];
     /** @type {Step[]} */
     const all = [
       ["cookies", () => clearCookies(isKept)],

@@ -106,7 +106,7 @@ export function openPage(origin = "http://unset.test") {
       events.dispatchEvent(Object.assign(new Event(event), { persisted })),
     resume: () => document.dispatchEvent(new Event("resume")),
     /** @param {"visible" | "hidden"} state */
-    turn(state) {
+    setVisibility(state) {
       document.visibilityState = state;
       // It bubbles.
       for (const target of [document, events]) target.dispatchEvent(new Event("visibilitychange"));

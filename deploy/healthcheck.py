@@ -1,11 +1,11 @@
-"""Ask this container's hub whether it lives: exits with 0 when it answers 200, else with 1."""
+"""Check the health of this container's hub: exits with 0 if it answers 200, else with 1."""
 
 import os
 import sys
 import urllib.request
 
 port = os.environ.get("HUB_PORT") or os.environ.get("PORT") or "8080"
-# Not through a proxy that the environment names.
+# Ignore proxies from the environment.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 try:
     with opener.open(f"http://127.0.0.1:{port}/healthz", timeout=4) as answer:

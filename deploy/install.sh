@@ -1,14 +1,14 @@
 #!/bin/sh
-# Install the hub, and nothing but what is locked, into a new virtual environment.
+# Install the hub, with only locked packages, into a new virtual environment.
 #   deploy/install.sh FOLDER
-# Run it where pyproject.toml is. The Dockerfile does, and so does a test outside a container.
+# Run it in the folder of pyproject.toml, as the Dockerfile does, and a test outside a container.
 set -eu
 
 folder=$1
 python=${PYTHON:-python3}
 pip() { "$build/bin/python" -m pip --disable-pip-version-check --no-cache-dir "$@"; }
 
-# What builds the hub stays out of what runs it.
+# Build tools are installed separately, so that they are not in the result.
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 "$python" -m venv "$build"

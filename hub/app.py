@@ -12,6 +12,7 @@ from aiohttp import web
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
+from hub.access.device import load_patterns
 from hub.access.issuers import Issuers
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
@@ -190,6 +191,7 @@ def _running(
             stack.push_async_callback(access.issuers.aclose)
             background = (realtime.follower, realtime.presences, realtime.reports, process)
             tasks = [asyncio.create_task(one.run()) for one in background]
+            await asyncio.to_thread(load_patterns)
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):

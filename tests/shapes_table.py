@@ -13,12 +13,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "token-shapes.md"
 
 HEAD = """# Tokens of real issuers
 
-What the hub makes of the tokens that identity providers write, as their documentation has them. Each row is tried by `tests/test_shapes.py` at a running hub: accepted with the preset (or the settings named), and `all`, `session` and `others` asked for at `/verify`, over HTTP and over a socket, also for the token that the next refresh brings. The shapes are in `tests/vectors/issuers.json`. This page is made from them: `python -m tests.shapes_table`.
+How the hub treats the tokens that identity providers issue, according to their documentation. `tests/test_shapes.py` tests each row against a running hub: the token is accepted with the preset (or the named settings), and the effect of `all`, `session` and `others` is checked at `/verify`, over HTTP and over a socket, also for the token from the next refresh. The shapes are in `tests/vectors/issuers.json`. This page is generated from them: `python -m tests.shapes_table`.
 
-- **Session**: the claim that names the login. `per token` where nothing does: see [when tokens name no login](tokens.md#when-tokens-name-no-login).
-- **Login time**: the claim by which a token is as old as its login.
-- **After `all`, a refresh**: what becomes of the next token of a login that was ended.
-- **`session`**, **`others`**: whether they end, or keep, the device's login or one token only.
+- **Session**: the claim that identifies the login; `per token` if there is none: see [when tokens name no login](tokens.md#when-tokens-name-no-login).
+- **Login time**: the claim that says when the login began.
+- **After `all`, a refresh**: what happens to the next token of a login that was ended.
+- **`session`**, **`others`**: whether they end, or keep, the device's login or only one token.
 
 | issuer and token | preset, settings | session | login time | after `all`, a refresh | `session` ends | `others` keeps |
 | --- | --- | --- | --- | --- | --- | --- |

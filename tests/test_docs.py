@@ -246,9 +246,9 @@ def test_the_browser_clients_members_are_documented() -> None:
 def test_the_browser_clients_events_and_states_are_documented() -> None:
     """The client's page has each event that the client emits and each state, and no other."""
     told, source = sections(read("browser-client.md"))["Events"], client_source()
-    emitted = re.findall(r'(?:session\.|(?<![.\w]))emit\("(\w+)"', source)
+    emitted = re.findall(r'(?:callHooks\(|\[)"on(\w+)"', source)
     assert set(table(told, "event")) == set(emitted)
-    states = re.search(r'@typedef {("connecting"[^}]+)} State', source)
+    states = re.search(r'@typedef {("connecting"[^}]+)} Status', source)
     assert states is not None
     assert set(table(told, "state")) == set(re.findall(r'"(\w+)"', states[1]))
 
@@ -256,8 +256,8 @@ def test_the_browser_clients_events_and_states_are_documented() -> None:
 def test_the_script_tags_attributes_are_documented() -> None:
     """The client's page has each attribute that the script tag may have, and no other."""
     told = table(sections(read("browser-client.md"))["Without code"], "attribute")
-    tag = (CLIENT.parent / "tag.js").read_text(encoding="utf-8")
-    listed = re.search(r"const told = \[([^]]+)\]", tag)
+    tag = (CLIENT.parent / "script-tag.js").read_text(encoding="utf-8")
+    listed = re.search(r"const given = \[([^]]+)\]", tag)
     assert listed is not None
     kebab = re.sub(r"([A-Z])", r"-\1", listed[1]).lower()
     assert set(told) == {f"data-{name}" for name in re.findall(r"[\w-]+", kebab)}

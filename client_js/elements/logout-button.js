@@ -6,7 +6,7 @@ import { createDialog } from "./dialog.js";
 import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
-import { isPassing, nameAll, say, tellEnd, tellError, tellReceipt } from "./speech.js";
+import { describeEnd, describeError, describeReceipt, isPassing, nameAll, say } from "./speech.js";
 
 /** @typedef {"session" | "others" | "all"} Scope */
 
@@ -37,7 +37,7 @@ export class LogoutButton extends HubElement {
   #dialog = createDialog([this.#list, this.#answer], () => []);
   /** The others, once they are known. @type {ListedSession[] | undefined} */
   #others;
-  #told = () => /** @type {Speech} */ ([]);
+  #speech = () => /** @type {Speech} */ ([]);
   #isDone = false;
   #isRefused = false;
   #attempt = 0;
@@ -52,14 +52,14 @@ export class LogoutButton extends HubElement {
   joined() {
     this.#attempt += 1;
     this.#isRefused = false;
-    this.#tell(() => []);
+    this.#announce(() => []);
   }
 
   /** @param {string} message */
   ended(message) {
     this.#isDone = true;
     this.#others = undefined;
-    this.#told = () => tellEnd(this.words, message);
+    this.#speech = () => describeEnd(this.words, message);
     this.retext();
   }
 
@@ -96,7 +96,7 @@ export class LogoutButton extends HubElement {
     this.#others = sessions?.filter(({ current }) => !current);
     this.#isDone = this.#isRefused = false;
     this.#attempt += 1;
-    this.#told = () => [];
+    this.#speech = () => [];
     this.retext();
     this.#dialog.element.showModal();
   }
@@ -106,7 +106,7 @@ export class LogoutButton extends HubElement {
     const { hub } = this;
     if (!hub) return;
     this.#setBusy(true);
-    this.#tell(() => [make("p", {}, ...say(this.words, "busy"))]);
+    this.#announce(() => [make("p", {}, ...say(this.words, "busy"))]);
     const own = hub.session;
     try {
       const answer = await hub.logout({ scope });
@@ -118,7 +118,7 @@ export class LogoutButton extends HubElement {
       // That the session is over says more.
       if (this.isOver) return;
       this.#isRefused = !isPassing(error);
-      this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
+      this.#announce(() => [make("p", { class: "trouble" }, ...describeError(this.words, error))]);
     }
   }
 
@@ -129,7 +129,7 @@ export class LogoutButton extends HubElement {
     await followReceipt(hub, answer, (receipt) => {
       this.announce(receipt);
       if (attempt !== this.#attempt) return;
-      this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+      this.#announce(() => describeReceipt(this.words, receipt, own, this.isOver));
     });
   }
 
@@ -140,7 +140,7 @@ export class LogoutButton extends HubElement {
 
   /** What was read in the dialog need not be read again; that the session is over, always. */
   #closed() {
-    if (this.#isDone && !this.isOver) this.#told = () => [];
+    if (this.#isDone && !this.isOver) this.#speech = () => [];
     this.#show();
   }
 
@@ -150,8 +150,8 @@ export class LogoutButton extends HubElement {
   }
 
   /** Said again when the language changes. @param {() => Speech} speech */
-  #tell(speech) {
-    this.#told = speech;
+  #announce(speech) {
+    this.#speech = speech;
     this.#show();
   }
 
@@ -162,8 +162,8 @@ export class LogoutButton extends HubElement {
     const hadFocus = this.#list.contains(this.shadowRoot?.activeElement);
     write(title, say(this.words, this.#isDone ? "doneTitle" : "where"));
     write(cancel, say(this.words, this.#isDone ? "close" : "cancel"));
-    write(this.#answer, element.open ? this.#told() : []);
-    write(this.#outside, element.open ? [] : this.#told());
+    write(this.#answer, element.open ? this.#speech() : []);
+    write(this.#outside, element.open ? [] : this.#speech());
     this.#list.hidden = this.#isDone;
     this.#button.hidden = this.isOver;
     this.#login.hidden = login === null || !(this.isOver || this.#isRefused);

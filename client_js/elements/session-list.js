@@ -7,8 +7,16 @@ import { createDialog } from "./dialog.js";
 import { isBusy, make, makeButton, setBusy, write } from "./dom.js";
 import { HubElement } from "./hub-element.js";
 import { followReceipt } from "./outcome.js";
-import { createRow, tellOrigin } from "./session-row.js";
-import { isPassing, nameAll, nameOf, say, tellEnd, tellError, tellReceipt } from "./speech.js";
+import { createRow, describeOrigin } from "./session-row.js";
+import {
+  describeEnd,
+  describeError,
+  describeReceipt,
+  isPassing,
+  nameAll,
+  nameOf,
+  say,
+} from "./speech.js";
 
 const REFRESH_MS = 5_000;
 
@@ -21,7 +29,7 @@ export class SessionList extends HubElement {
   #timer;
   #asked = 0;
   #made = 0;
-  #told = () => /** @type {Speech} */ ([]);
+  #speech = () => /** @type {Speech} */ ([]);
   /** @type {any} what is wrong with the list itself */
   #trouble;
   /** @type {Row | "others" | undefined} what the question is about */
@@ -57,7 +65,7 @@ export class SessionList extends HubElement {
   }
 
   joined() {
-    this.#told = () => [];
+    this.#speech = () => [];
     this.#trouble = undefined;
     this.#ended.clear();
     this.#show([]);
@@ -86,7 +94,7 @@ export class SessionList extends HubElement {
     this.#dialog.element.close();
     this.#subject = undefined;
     for (const element of [this.#news, this.#hint, this.#dialog.title]) write(element, []);
-    this.#told = () => tellEnd(this.words, message);
+    this.#speech = () => describeEnd(this.words, message);
     this.#show([]);
   }
 
@@ -182,7 +190,7 @@ export class SessionList extends HubElement {
     const button = subject === "others" ? this.#endOthers : subject.button;
     if (isBusy(button)) return;
     setBusy(button, true);
-    this.#tell(() => [make("p", {}, ...say(this.words, "busy"))]);
+    this.#announce(() => [make("p", {}, ...say(this.words, "busy"))]);
     const own = hub.session ?? this.#own()?.session.sid;
     try {
       const answer = await (subject === "others"
@@ -195,7 +203,9 @@ export class SessionList extends HubElement {
     } catch (error) {
       // That the session is over says more.
       if (!this.isOver)
-        this.#tell(() => [make("p", { class: "trouble" }, ...tellError(this.words, error))]);
+        this.#announce(() => [
+          make("p", { class: "trouble" }, ...describeError(this.words, error)),
+        ]);
     }
     setBusy(button, false);
     this.refresh();
@@ -203,7 +213,8 @@ export class SessionList extends HubElement {
 
   /** @param {Hub} hub @param {Receipt} receipt @param {string | undefined} own */
   #outcome(hub, receipt, own) {
-    if (this.hub === hub) this.#tell(() => tellReceipt(this.words, receipt, own, this.isOver));
+    if (this.hub === hub)
+      this.#announce(() => describeReceipt(this.words, receipt, own, this.isOver));
     this.announce(receipt);
   }
 
@@ -218,8 +229,8 @@ export class SessionList extends HubElement {
   // ---- Words ----
 
   /** Said again when the language changes. @param {() => Speech} speech */
-  #tell(speech) {
-    this.#told = speech;
+  #announce(speech) {
+    this.#speech = speech;
     write(this.#message, speech());
   }
 
@@ -234,7 +245,7 @@ export class SessionList extends HubElement {
     write(this.#loading, say(words, "loading"));
     this.#loading.hidden = this.#rows.size > 0 || Boolean(this.#trouble);
     this.#list.hidden = this.isOver || (isRefused && this.#rows.size === 0);
-    write(this.#message, this.#told());
+    write(this.#message, this.#speech());
     write(this.#notice, this.#trouble ? this.#complain() : []);
     write(this.#retry, say(words, "retry"));
     this.#retry.hidden = !this.#trouble;
@@ -251,7 +262,9 @@ export class SessionList extends HubElement {
 
   #complain() {
     const { code } = this.#trouble;
-    return code === "unavailable" ? say(this.words, "stale") : tellError(this.words, this.#trouble);
+    return code === "unavailable"
+      ? say(this.words, "stale")
+      : describeError(this.words, this.#trouble);
   }
 
   #retextQuestion() {
@@ -271,7 +284,7 @@ export class SessionList extends HubElement {
       const name = nameOf(words, session.device);
       const hint = say(words, session.current ? "confirmOwnHint" : "confirmOneHint");
       const [, twin] = this.#shown().filter(({ device }) => nameOf(words, device) === name);
-      if (twin) hint.unshift(...tellOrigin(words, session), ". ");
+      if (twin) hint.unshift(...describeOrigin(words, session), ". ");
       write(this.#dialog.title, say(words, "confirmOne", { name }));
       write(this.#hint, hint);
     }

@@ -17,7 +17,7 @@ function makeTime({ lang }, seconds) {
 
 /** @param {Words} words @param {ListedSession} session @returns {(Node | string)[]} when its login
  * began and from where, by which devices of one name are told apart */
-export const tellOrigin = (words, { created_at, ip }) => [
+export const describeOrigin = (words, { created_at, ip }) => [
   ...say(words, "since", { time: makeTime(words, created_at) }),
   " ",
   make("bdi", {}, ip),
@@ -29,9 +29,9 @@ export function createRow(first, number, end) {
   const name = make("span", { id: `name-${number}` });
   const badge = make("span", { class: "badge", part: "badge" });
   const device = make("p", { class: "device", part: "device" }, name, " ", badge);
-  const standing = make("span");
+  const status = make("span");
   const dot = make("span", { class: "dot", part: "dot", "aria-hidden": "true" });
-  const state = make("p", { class: "state", part: "state" }, dot, standing);
+  const state = make("p", { class: "state", part: "state" }, dot, status);
   const details = make("p", { class: "details", part: "details" });
   const about = make("div", { id: `about-${number}` }, state, details);
   const button = makeButton("end", () => end(row));
@@ -55,8 +55,8 @@ export function createRow(first, number, end) {
       write(badge, current ? say(words, "thisDevice") : []);
       badge.hidden = !current;
       const seen = () => say(words, "lastSeen", { time: makeTime(words, last_seen_at) });
-      write(standing, online ? say(words, "online") : seen());
-      write(details, tellOrigin(words, session));
+      write(status, online ? say(words, "online") : seen());
+      write(details, describeOrigin(words, session));
       write(button, say(words, "logOut"));
     },
   };

@@ -54,7 +54,7 @@ export function nameAll(words, devices) {
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
  * @param {boolean} isOver whether that one has ended
  * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
-export function tellReceipt(words, receipt, own, isOver) {
+export function describeReceipt(words, receipt, own, isOver) {
   /** @param {Outcome} outcome */
   const name = ({ sid, device }) => (sid === own ? String(words.texts.thisDevice) : device);
   const count = receipt.sessions.length;
@@ -69,7 +69,7 @@ export function tellReceipt(words, receipt, own, isOver) {
 }
 
 /** @param {Words} words @param {string} message the app's own words, if any */
-export const tellEnd = (words, message) => [
+export const describeEnd = (words, message) => [
   make("p", {}, ...say(words, "ended")),
   ...(message ? [make("p", { dir: "auto" }, message)] : []),
 ];
@@ -78,4 +78,5 @@ export const tellEnd = (words, message) => [
 export const isPassing = ({ code }) => code === "unavailable" || code === "rate_limited";
 
 /** @param {Words} words @param {any} error what the hub's client rejected with */
-export const tellError = (words, { code }) => say(words, code in words.texts ? code : "refused");
+export const describeError = (words, { code }) =>
+  say(words, code in words.texts ? code : "refused");

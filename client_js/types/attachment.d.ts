@@ -28,7 +28,7 @@ export declare function createAttachment(session: Session, { check }: Requests, 
     /** @param {string} name @param {object} data @returns {Promise<any>} */
     ask: (name: string, data: object) => Promise<any>;
     wake: () => Promise<void>;
-    /** A live socket is left to the hub's cut, one that is down must not come back. */
-    halt(): void;
-    close(): void;
+    stopped: () => void;
+    ended: () => void;
+    closed(): void;
 };

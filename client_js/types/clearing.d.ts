@@ -1,5 +1,5 @@
 import type { LogoutNotification } from "./frames.js";
-import type { Part } from "./core.js";
+import type { Hooks } from "./core.js";
 import type { Options } from "./session.js";
 /** The key in `localStorage` of logouts that are owed to the hub. */
 export declare const PENDING = "logout-hub:pending";
@@ -13,15 +13,16 @@ export type Step = [name: string, work: () => unknown];
 export type Clearing = {
     isKept: IsKept;
     lost: boolean;
-    taken?: boolean;
+    replaced?: boolean;
 };
-/** @param {Options} options @param {Part[]} parts which may know of more to clear */
-export declare function createCleaner({ keep, storages, profile, clear }: Options, parts: Part[]): {
+/** @param {Options} options @param {Iterable<Hooks>} plugins that may have more to clear */
+export declare function createCleaner({ keep, storages, profile, clear }: Options, plugins: Iterable<Hooks>): {
     /** All at once, as there is not much time. @param {LogoutNotification} notification
-     * @param {boolean | Promise<boolean | undefined>} [isTaken]
+     * @param {boolean | Promise<boolean | undefined>} [isReplaced]
      * @returns {Promise<Cleared>} never rejects */
-    wipe(notification: LogoutNotification, isTaken?: boolean | Promise<boolean | undefined>): Promise<Cleared>;
-    /** A same-origin hub's `Clear-Site-Data` takes everything: puts back what was to be kept.
+    clear(notification: LogoutNotification, isReplaced?: boolean | Promise<boolean | undefined>): Promise<Cleared>;
+    /** The `Clear-Site-Data` of a hub of the page's own origin takes everything: puts back what was
+     * to be kept.
      * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-    keeping<T>(work: () => Promise<T>): Promise<T>;
+    restore<T>(work: () => Promise<T>): Promise<T>;
 };

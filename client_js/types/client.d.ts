@@ -8,9 +8,9 @@ export declare function createLogoutHub(options?: Options): {
     end: (sid: string) => Promise<import("./core.js").Receipt>;
     sessions(): Promise<import("./core.js").ListedSession[]>;
     receipt(id: string, wait?: number): Promise<import("./core.js").Receipt>;
-    on: <Name extends keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void) => () => void;
+    on<Name extends string & keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void): () => void;
     readonly session: string | undefined;
-    readonly state: import("./session.js").State;
+    readonly state: import("./lifecycle.js").Status;
     close(): void;
 };
 /** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
@@ -22,8 +22,8 @@ export declare const pageHub: () => {
     end: (sid: string) => Promise<import("./core.js").Receipt>;
     sessions(): Promise<import("./core.js").ListedSession[]>;
     receipt(id: string, wait?: number): Promise<import("./core.js").Receipt>;
-    on: <Name extends keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void) => () => void;
+    on<Name extends string & keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void): () => void;
     readonly session: string | undefined;
-    readonly state: import("./session.js").State;
+    readonly state: import("./lifecycle.js").Status;
     close(): void;
 } | undefined;

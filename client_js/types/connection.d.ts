@@ -5,7 +5,7 @@ import type { Session } from "./session.js";
 export declare function createConnection(session: Session, { origin, check }: Requests, device?: string): {
     ask: (name: string, data: object) => Promise<any>;
     wake(): void;
-    /** The hub cuts once it has our ack; the timer is for a hub that does not. */
-    halt(): void;
-    close(): void;
+    stopped: () => void;
+    ended: () => void;
+    closed(): void;
 };

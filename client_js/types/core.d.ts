@@ -4,11 +4,12 @@ export type LogoutOptions = {
     reason?: string;
     message?: string;
 };
-export type Link = {
+export type Connection = {
     ask: (name: string, data: object) => Promise<any>;
     wake: () => void;
-    halt: () => void;
-    close: () => void;
+    stopped: () => void;
+    ended: () => void;
+    closed: () => void;
 };
 export type Outcome = {
     sid: string;
@@ -42,42 +43,50 @@ export type Core = {
     requests: Requests;
     wake: () => void;
 };
-export type Part = {
+export type Hooks = {
     /**
-     * whether connecting has to wait, for a `wake` to come
+     * resolves to true to have connecting wait until
+     * the plug-in calls `wake`
      */
-    holds?: () => Promise<unknown>;
+    connecting?: () => Promise<unknown>;
     /**
-     * the hub says that the session is alive
+     * the hub says that the session is alive; `isNew`
+     * when it is another one than before
      */
     accepted?: (isNew: boolean) => void;
     /**
      * the app has asked to log this session out
      */
-    left?: () => void;
+    logoutStarted?: () => void;
     /**
-     * whether what tabs share belongs to a newer login by now
+     * whether a newer login has replaced this session in the
+     * browser, so that what tabs share belongs to that one
      */
-    isTaken?: () => unknown;
+    isReplaced?: () => unknown;
     /**
-     * before clearing
+     * the session is over, and
+     * nothing is cleared yet
      */
-    ended?: (notification: LogoutNotification, taken?: boolean) => void;
+    ended?: (why: LogoutNotification, replaced?: boolean) => void;
     /**
      * more to clear
      */
     steps?: (clearing: Clearing) => Step[];
     /**
-     * keeps a logout that the hub cannot be told of, if it can,
-     * and ends the session
+     * the hub cannot be reached: stores the logout for
+     * later, if that is possible, and ends the session
      */
-    keep?: (key: string, command: Command, why: LogoutNotification) => Promise<Receipt | undefined>;
+    queueLogout?: (key: string, command: Command, why: LogoutNotification) => Promise<Receipt | undefined>;
+    /**
+     * the hub has refused the client for good, and it does nothing more
+     */
+    stopped?: () => void;
     /**
      * the app has been told of the end
      */
-    announced?: (notification: LogoutNotification) => void;
+    announced?: (why: LogoutNotification) => void;
     /**
-     * by the app
+     * the app has closed the client
      */
     closed?: () => void;
 };
@@ -85,12 +94,12 @@ import type { Clearing, Step } from "./clearing.js";
 import type { LogoutNotification } from "./frames.js";
 import type { Command } from "./offline.js";
 import type { Requests } from "./requests.js";
-import type { Options, Session } from "./session.js";
+import type { Events, Options, Session } from "./session.js";
 /** Connects to the hub, and stays connected until the session ends or `close()`.
- * @param {Options} [options] @param {((core: Core) => Part)[]} [uses] parts, in the order in which
- *   they are told
- * @param {(session: Session, requests: Requests, device?: string) => Link} [linkFor] */
-export declare function createCore(options?: Options, uses?: ((core: Core) => Part)[], linkFor?: (session: Session, requests: Requests, device?: string) => Link): {
+ * @param {Options} [options] @param {((core: Core) => Hooks)[]} [plugins] their hooks are called in
+ *   this order
+ * @param {(session: Session, requests: Requests, device?: string) => Connection} [connect] */
+export declare function createCore(options?: Options, plugins?: ((core: Core) => Hooks)[], connect?: (session: Session, requests: Requests, device?: string) => Connection): {
     /** Ends sessions, by default all. */
     logout: ({ scope, sid, reason, message }?: LogoutOptions) => Promise<Receipt>;
     /** Ends one of the user's sessions. @param {string} sid */
@@ -101,8 +110,10 @@ export declare function createCore(options?: Options, uses?: ((core: Core) => Pa
      * @param {number} [wait] seconds, up to 10, in which the last word may still come
      * @returns {Promise<Receipt>} */
     receipt(id: string, wait?: number): Promise<Receipt>;
-    on: <Name extends keyof import("./session.js").Events>(event: Name, listener: (value: import("./session.js").Events[Name]) => void) => () => void;
+    /** @template {string & keyof Events} Name @param {Name} event
+     * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
+    on<Name extends string & keyof Events>(event: Name, listener: (value: Events[Name]) => void): () => void;
     readonly session: string | undefined;
-    readonly state: import("./session.js").State;
+    readonly state: import("./lifecycle.js").Status;
     close(): void;
 };

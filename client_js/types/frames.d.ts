@@ -31,7 +31,7 @@ export declare function parseFrame(data: any): [kind: string, body: any, id: str
 /** @param {any} source @param {LogoutNotification} [otherwise] @returns {LogoutNotification} */
 export declare function toNotification(source: any, otherwise?: LogoutNotification): LogoutNotification;
 /** @param {LogoutNotification | undefined} data
- * @returns {Refusal | undefined} what it is when a token expired */
-export declare const toExpiry: (data: LogoutNotification | undefined) => Refusal | undefined;
+ * @returns {Refusal | false} what it is when a token expired */
+export declare const toExpiry: (data: LogoutNotification | undefined) => Refusal | false;
 /** @param {any} data what came with a CONNECT_ERROR @param {string} message @returns {Refusal} */
 export declare const toRefusal: (data: any, message: string) => Refusal;

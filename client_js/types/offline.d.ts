@@ -13,6 +13,6 @@ export type Command = {
     reason?: string;
     message?: string;
 };
-import type { Core, Part } from "./core.js";
-/** @param {Core} core @returns {Part} */
-export declare function offline(core: Core): Part;
+import type { Core, Hooks } from "./core.js";
+/** @param {Core} core @returns {Hooks} */
+export declare function offline(core: Core): Hooks;

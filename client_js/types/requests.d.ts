@@ -16,7 +16,7 @@ export declare const failure: (problem?: any) => Error & {
 /** @param {string} key under which it counts once @param {object} command @returns {Init} */
 export declare const postLogout: (key: string, command: object) => Init;
 /** @param {string | undefined} url @param {Session} session */
-export declare function createRequests(url: string | undefined, { credentials, refused, accepted }: Session): {
+export declare function createRequests(url: string | undefined, { credentials, dispatch }: Session): {
     origin: string;
     send: (path: string, { token, ms, ...init }: Init) => Promise<{
         status: number;

@@ -29,7 +29,7 @@ export type Options = {
      */
     storages?: Storage[];
     /**
-     * clears what only the app knows of; has 1.5 s before the hub is told that it failed
+     * clears what only the app knows of; has 1.5 s, after which it counts as failed
      */
     clear?: (notification: LogoutNotification) => unknown;
     /**
@@ -43,9 +43,8 @@ export type Options = {
      */
     hide?: string | Iterable<Element>;
 };
-export type State = "connecting" | "connected" | "polling" | "disconnected" | "ended" | "closed";
 export type Events = {
-    state: State;
+    state: Status;
     logout: LogoutNotification;
     delivered: any;
     error: {
@@ -55,47 +54,29 @@ export type Events = {
     };
 };
 export type Session = ReturnType<typeof createSession>;
-import type { Cleared, Profile } from "./clearing.js";
-import type { Part } from "./core.js";
+import type { Profile } from "./clearing.js";
+import type { Details, Status, Transitions } from "./lifecycle.js";
 import type { LoginUrl } from "./login.js";
-import type { LogoutNotification, Refusal } from "./frames.js";
-/** @param {Options} options @param {Part[]} parts told of each turn
- * @param {() => void} onHalt called at most once, when nothing more is to be tried */
-export declare function createSession(options: Options, parts: Part[], onHalt: () => void): {
+import type { LogoutNotification } from "./frames.js";
+/** @param {Options} options
+ * @param {Set<object>} hooks of everything that takes part, in the order in which it is called */
+export declare function createSession(options: Options, hooks: Set<object>): {
+    live: boolean;
+    status: Status;
+    logouts: number;
+    sid?: string;
+    user?: string;
+    why?: LogoutNotification;
+    restore: <T>(work: () => Promise<T>) => Promise<T>;
+    dispatch: <Name extends keyof Transitions>(event: Name, ...details: Details<Name>) => Promise<any> | undefined;
+    callHooks: (name: string, ...args: any[]) => Promise<any>;
+} & {
     credentials: {
         ask: () => Promise<string | undefined>;
         next(): Promise<string | undefined>;
         last: () => string | undefined;
         renewed: () => string | undefined;
         accepted(): void;
-        settle(): void;
-        renew(used: unknown, code: string): Promise<boolean>;
+        renew(refusal: import("./frames.js").Refusal, used: unknown): Promise<any>;
     };
-    keeping: <T>(work: () => Promise<T>) => Promise<T>;
-    finish: (notification: LogoutNotification, answer?: (result: Cleared) => void, taken?: boolean) => Promise<void>;
-    emit: <Name extends keyof Events>(event: Name, value: Events[Name]) => void;
-    tell: (turn: keyof Part, ...what: any[]) => Promise<any>;
-    isClosed: () => boolean;
-    isHalted: () => boolean;
-    isOver: () => Promise<Cleared> | undefined;
-    state: () => State;
-    sid: () => string | undefined;
-    user: () => string | undefined;
-    /** A logout is under way: nothing is to prolong the session, or to show it, until it failed. */
-    leave(): void;
-    /** That logout has failed. */
-    stay(): void;
-    isLeaving: () => number;
-    /** How the link stands, which is of no interest any more once halted. @param {State} next */
-    show(next: State): void;
-    /** The hub says that the session is alive. @param {string} [sid] @param {string} [user] whose
-     *   it is, where told: by cookie, another person may have logged in meanwhile */
-    accepted(sid?: string, user?: string): undefined;
-    /** @param {Refusal} refusal @param {unknown} used the token that was refused
-     * @returns {Promise<boolean>} whether there is a fresh token to try at once */
-    refused({ code, title, detail, retryable, logout }: Refusal, used: unknown): Promise<boolean>;
-    /** @template {keyof Events} Name @param {Name} event
-     * @param {(value: Events[Name]) => void} listener @returns {() => void} stops listening */
-    on<Name extends keyof Events>(event: Name, listener: (value: Events[Name]) => void): () => void;
-    close(): void;
 };

@@ -1,19 +1,19 @@
 import type { Refusal } from "./frames.js";
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: (sid?: string, user?: string, left?: number) => void,
- *   closed: (refusal?: Refusal) => void,
+ * @param {{accepted: (sid?: string, user?: string, expiresIn?: number) => void,
+ *   closed: (refusal?: Refusal | false) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
- *   `closed` is told the refusal if that was the cause */
+ *   `closed` is given the refusal if that was the cause */
 export declare function openSocket(origin: string, auth: {
     token?: string;
     device?: string;
 }, on: {
-    accepted: (sid?: string, user?: string, left?: number) => void;
-    closed: (refusal?: Refusal) => void;
+    accepted: (sid?: string, user?: string, expiresIn?: number) => void;
+    closed: (refusal?: Refusal | false) => void;
     event: (name: string, data: any, answer: (data: any) => void) => void;
 }): {
-    leave: (refusal?: Refusal) => void;
-    isLive: () => boolean;
+    close: (refusal?: Refusal | false) => void;
+    isOpen: () => boolean;
     /** Timers stand still while a laptop sleeps; the clock does not. */
     isStale: () => boolean;
     /** Gives undefined when the socket closes before the answer.

@@ -1,4 +1,4 @@
-import type { Core, Part } from "./core.js";
+import type { Core, Hooks } from "./core.js";
 /** A tab of another session does not listen, so that a late message undoes no fresh login.
- * @param {Core} core @returns {Part} */
-export declare function tabs(core: Core): Part;
+ * @param {Core} core @returns {Hooks} */
+export declare function tabs(core: Core): Hooks;

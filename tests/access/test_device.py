@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from textwrap import dedent
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +86,19 @@ def test_a_tidy_name_is_tidy(name: str) -> None:
     assert tidied.isprintable()
     assert tidied == tidied.strip()
     assert tidied.encode().decode() == tidied
+
+
+def test_the_first_socket_finds_the_patterns_loaded() -> None:
+    """Once they are loaded, naming a device takes next to no memory, and so no time either."""
+    program = """
+        import resource
+        from hub.access.device import describe_user_agent, load_patterns
+        load_patterns()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        describe_user_agent("Mozilla/5.0 (X11; Linux x86_64) Chrome/137.0.0.0 Safari/537.36")
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 5_000

@@ -3,7 +3,7 @@ import type { Words } from "./texts.js";
 export type Row = ReturnType<typeof createRow>;
 /** @param {Words} words @param {ListedSession} session @returns {(Node | string)[]} when its login
  * began and from where, by which devices of one name are told apart */
-export declare const tellOrigin: (words: Words, { created_at, ip }: ListedSession) => (Node | string)[];
+export declare const describeOrigin: (words: Words, { created_at, ip }: ListedSession) => (Node | string)[];
 /** @param {ListedSession} first @param {number} number one that no other row has
  * @param {(row: Row) => unknown} end */
 export declare function createRow(first: ListedSession, number: number, end: (row: Row) => unknown): {

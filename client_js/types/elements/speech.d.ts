@@ -13,10 +13,10 @@ export declare function nameAll(words: Words, devices: string[]): Speech;
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
  * @param {boolean} isOver whether that one has ended
  * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
-export declare function tellReceipt(words: Words, receipt: Receipt, own: string | undefined, isOver: boolean): HTMLElement[];
+export declare function describeReceipt(words: Words, receipt: Receipt, own: string | undefined, isOver: boolean): HTMLElement[];
 /** @param {Words} words @param {string} message the app's own words, if any */
-export declare const tellEnd: (words: Words, message: string) => any[];
+export declare const describeEnd: (words: Words, message: string) => any[];
 /** Whether asking again may help. @param {any} error */
 export declare const isPassing: ({ code }: any) => boolean;
 /** @param {Words} words @param {any} error what the hub's client rejected with */
-export declare const tellError: (words: Words, { code }: any) => Speech;
+export declare const describeError: (words: Words, { code }: any) => Speech;

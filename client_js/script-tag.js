@@ -1,4 +1,4 @@
-/** What the page's script tag says, for pages that use the client without code of their own. */
+/** Options from the page's script tag, for pages that use the client without code of their own. */
 /** @import { Options } from "./session.js" */
 import { safely } from "./tasks.js";
 
@@ -13,14 +13,14 @@ async function fetchToken(address) {
 
 /** @param {string} module the address of the module that the tag loads
  * @returns {Options & {logoutIn?: string} | undefined} undefined when no tag of the page asks for a client */
-export function readTag(module) {
+export function readScriptTag(module) {
   /** @type {Iterable<HTMLScriptElement>} */
   const tags = globalThis.document?.querySelectorAll("script") ?? [];
   const tag = [...tags].find(({ src }) => src === module);
   if (!tag) return undefined;
   const { url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub } = tag.dataset;
-  const told = [url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub];
-  if (!told.some((value) => value != null)) return undefined;
+  const given = [url, loginUrl, tokenUrl, keep, hide, logoutIn, logoutHub];
+  if (!given.some((value) => value != null)) return undefined;
   return {
     url: url || new URL(module).origin,
     loginUrl,

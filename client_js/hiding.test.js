@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { createLogoutHub } from "./client.js";
-import { PACE } from "./curtain.js";
+import { PACE } from "./hiding.js";
 import {
   LOGOUT,
   pause,
@@ -118,7 +118,7 @@ test("what the app hides or makes inert itself stays so at later confirmations",
   const { hub } = await openConfirmed(t);
   page.document.marked[0].hidden = true;
   page.document.marked[0].inert = true;
-  page.turn("visible");
+  page.setVisibility("visible");
   await until("the confirmation", () => hub.calls.length > 0);
   await pause(100);
   assert.deepEqual(page.document.marked, [{ inert: true, hidden: true }]);
@@ -157,7 +157,7 @@ test("a session that is confirmed while its logout is under way stays hidden", a
   t.after(() => client.close());
   await reaches(client, "connected");
   void client.logout().catch(() => undefined);
-  page.turn("visible");
+  page.setVisibility("visible");
   await until("the confirmation", () => hub.calls.length > 0);
   await pause(100);
   assert.equal(page.document.isOpen, false);
@@ -183,14 +183,14 @@ test("a page that leaves is hidden, so that no cache holds it open", async (t) =
 
 test("a glance elsewhere hides nothing, a longer absence does", async (t) => {
   const { hub } = await openConfirmed(t);
-  page.turn("hidden");
-  page.turn("visible");
+  page.setVisibility("hidden");
+  page.setVisibility("visible");
   assert.equal(page.document.isOpen, true);
   await until("the question", () => hub.calls.length === 1);
-  page.turn("hidden");
+  page.setVisibility("hidden");
   await pause(ABSENCE + 500);
   assert.equal(page.document.isOpen, true);
-  page.turn("visible");
+  page.setVisibility("visible");
   assert.equal(page.document.isOpen, false);
   await until("the confirmation", () => page.document.isOpen);
 });
@@ -201,7 +201,7 @@ test("a computer that slept is noticed by its clock", async (t) => {
   const { now } = Date;
   t.after(() => Object.assign(Date, { now }));
   Object.assign(Date, { now: () => now() + ABSENCE * 2 });
-  await until("the curtain", () => !page.document.isOpen);
+  await until("the page to be hidden", () => !page.document.isOpen);
 });
 
 test("after the end private content stays hidden, whatever comes", async (t) => {
@@ -262,7 +262,7 @@ test("another person who logged in meanwhile does not see what this one left", a
   hub.answer = () => [200, { sid: "s9", user: "eve" }];
   page.localStorage.setItem("draft", "Eve's");
   page.sessionStorage.setItem("draft", "Ada's");
-  page.turn("visible");
+  page.setVisibility("visible");
   await reaches(client, "ended");
   assert.equal(page.document.isOpen, false);
   assert.deepEqual(page.localStorage.entries(), { draft: "Eve's" });

@@ -1,7 +1,7 @@
 import type { Options } from "./session.js";
 /** @param {string} module the address of the module that the tag loads
  * @returns {Options & {logoutIn?: string} | undefined} undefined when no tag of the page asks for a client */
-export declare function readTag(module: string): (Options & {
+export declare function readScriptTag(module: string): (Options & {
     logoutIn?: string;
 }) | undefined;
 /** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button: links

@@ -1,0 +1,32 @@
+/** Who is logged in by the token or cookie that the app has now: maybe no longer the client's own
+ * session. */
+/** @import { Core } from "./core.js" */
+import { failure } from "./requests.js";
+import { TIMING, within } from "./tasks.js";
+
+/** Whether the hub may grant the same request later. @param {number} status */
+export const isTransient = (status) => status >= 500 || status === 429;
+
+/** @param {Core} core @param {string} [token] left out: the cookie
+ * @returns {Promise<any>} what `GET /session` says of it; undefined when it is of no live session */
+export async function fetchSession({ requests }, token) {
+  const { status, body } = await requests.send("/session", { token });
+  if (isTransient(status)) throw failure();
+  return status === 200 ? body : undefined;
+}
+
+/** @param {Core} core */
+export async function fetchLogin(core) {
+  const token = await core.session.credentials.ask();
+  return { token, login: await fetchSession(core, token) };
+}
+
+/** Whether another session has replaced this one, as far as the hub says so in time. Where tokens
+ * name no login, each is a session of its own: then only another user is another session.
+ * @param {Core} core */
+export async function isReplaced(core) {
+  const { sid, user } = core.session;
+  if (!sid) return false;
+  const { login } = (await within(TIMING.hook, () => fetchLogin(core)).catch(() => {})) ?? {};
+  return login && login.sid !== sid && !(login.per_token && login.user === user);
+}

@@ -1,0 +1,117 @@
+/** Hides private content until the hub has confirmed the session, and after an absence once more. */
+/** @import { Core, Hooks } from "./core.js" */
+import { isReplaced } from "./current-login.js";
+
+/** @typedef {CSSStyleSheet & {hides: string, madeInert: Set<HTMLElement>}} Sheet `madeInert` by it,
+ *   and not by the app */
+
+/** In milliseconds: how often the clock is looked at; five times that is an absence. An object, as
+ * TIMING. */
+export const PACE = { tick: 2_000 };
+
+const MARK = "data-private";
+
+/** @param {string | Iterable<Element>} [hide] elements are given the mark @returns {string} */
+function toSelector(hide = `[${MARK}]`) {
+  if (typeof hide === "string") return hide;
+  for (const element of hide) element.setAttribute(MARK, "");
+  return `[${MARK}]`;
+}
+
+/** A sheet also covers what the app adds later, and no content policy forbids it. It outlives the
+ * client: a page that logs in anew without a reload has one sheet, which its next client disables.
+ * @param {string} selector @returns {Sheet} */
+function sheetFor(selector) {
+  const adopted = /** @type {Sheet[]} */ (document.adoptedStyleSheets);
+  const known = adopted.find(({ hides }) => hides === selector);
+  if (known) return known;
+  const sheet = Object.assign(new CSSStyleSheet(), { hides: selector, madeInert: new Set() });
+  sheet.replaceSync(`:is(${selector}),:is(${selector}) *{visibility:hidden!important}`);
+  return sheet;
+}
+
+/** @param {Core} core @returns {Hooks} */
+export function hiding(core) {
+  const { document } = globalThis;
+  if (!document) return {};
+  const { wake } = core;
+  const selector = toSelector(core.options.hide);
+  const sheet = sheetFor(selector);
+  const listening = new AbortController();
+  const ticking = setInterval(checkAbsence, PACE.tick);
+  let lastSeen = Date.now();
+  let /** @type {unknown} */ resumed;
+  let wasShown = false;
+  /** Since the page was last away. Not what the sheet says, which other clients may share. */
+  let unconfirmed = true;
+
+  /** @param {boolean} hidden */
+  function setHidden(hidden, isUnconfirmed = hidden) {
+    unconfirmed = isUnconfirmed;
+    sheet.disabled = !hidden;
+    // An app that sets its own sheets takes this one away.
+    const { adoptedStyleSheets } = document;
+    if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
+    const { madeInert } = sheet;
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (
+      document.querySelectorAll(selector)
+    )) {
+      if (!hidden) {
+        if (!wasShown) element.hidden = false;
+      } else if (!element.inert) {
+        element.inert = true;
+        madeInert.add(element);
+      }
+    }
+    if (hidden) return;
+    wasShown = true;
+    for (const element of madeInert) element.inert = false;
+    madeInert.clear();
+  }
+
+  function reconfirm() {
+    setHidden(true);
+    wake();
+  }
+
+  /** Ticks come late when the computer slept, and do not count while nobody looks.
+   * @param {() => void} [otherwise] */
+  function checkAbsence(otherwise) {
+    if (document.visibilityState !== "visible") return;
+    const absence = Date.now() - lastSeen;
+    lastSeen = Date.now();
+    if (absence > 5 * PACE.tick) reconfirm();
+    else otherwise?.();
+  }
+
+  /** @param {EventTarget} target @param {string} event @param {(event: any) => void} listener */
+  const on = (target, event, listener) =>
+    target.addEventListener(event, listener, { signal: listening.signal });
+  on(document, "visibilitychange", () => checkAbsence(wake));
+  on(document, "resume", reconfirm);
+  on(globalThis, "online", reconfirm);
+  // The back/forward cache keeps the page as it is now.
+  on(globalThis, "pagehide", () => setHidden(true));
+  on(globalThis, "pageshow", (event) => event.persisted && wake());
+  on(document, "freeze", () => {
+    setHidden(true);
+    resumed = new Promise((resolve) => on(document, "resume", resolve));
+  });
+  setHidden(true);
+  return {
+    accepted: () => core.session.logouts || setHidden(false),
+    // Whoever logs out is not to wait for the network; a logout that fails has the hub asked anew.
+    logoutStarted: () => core.session.why || setHidden(true, unconfirmed),
+    ended: () => setHidden(true),
+    /** A frozen page hears its tabs, but what it begins ends when it is resumed, maybe a day later. */
+    async isReplaced() {
+      const wasUnconfirmed = unconfirmed;
+      await resumed;
+      return wasUnconfirmed && isReplaced(core);
+    },
+    closed() {
+      listening.abort();
+      clearInterval(ticking);
+    },
+  };
+}

@@ -1,0 +1,106 @@
+"""The table of the benchmarks: who is in it, and which file it goes to."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import FULL, choose_folder
+from benchmarks.calls import Calls
+from benchmarks.cargo import build_peer
+from benchmarks.frames import post_request
+from benchmarks.lives import all_lives
+from benchmarks.report import FOLDER, render
+from benchmarks.rows import table_rows
+
+ROWS = table_rows(FULL.growth)
+DIGITS = {row.key: row.digits for row in ROWS}
+
+
+@pytest.fixture
+def without_rust() -> dict[str, Any]:
+    """Return the kept report, as a machine without cargo would write it."""
+    report: dict[str, Any] = json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))
+    for row in report["rows"]:
+        row["results"].pop("rust", None)
+        row["ratios"].pop("rust", None)
+    report["clients"] = {
+        name: counts for name, counts in report["clients"].items() if not name.endswith(" rust")
+    }
+    return {**report, "left_out": {"rust": "cargo is not installed"}}
+
+
+def _heads(page: str) -> list[str]:
+    (line,) = (line for line in page.splitlines() if line.startswith("| row |"))
+    return [head.strip() for head in line.strip("|").split("|")]
+
+
+def test_table_without_rust(without_rust: dict[str, Any]) -> None:
+    """Without cargo the table has all other peers, and one line says who is missing and why."""
+    page = render(without_rust, DIGITS)
+    assert "hub / Node" in _heads(page)
+    assert "hub / Rust" not in _heads(page)
+    assert "\nRust socketioxide is left out: cargo is not installed.\n" in page
+
+
+def test_table_with_rust(without_rust: dict[str, Any]) -> None:
+    """The peer in Rust has a column and a ratio, beside Node's."""
+    report = copy.deepcopy(without_rust)
+    report["left_out"] = {}
+    for row in report["rows"]:
+        row["results"]["rust"] = row["results"]["hub"]
+        row["ratios"]["rust"] = 2.0
+    page = render(report, DIGITS)
+    heads = _heads(page)
+    node = heads.index("hub / Node")
+    assert heads[node + 1 : node + 3] == ["Rust socketioxide", "hub / Rust"]
+    assert "left out" not in page
+
+
+def test_build_without_cargo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where cargo is not installed, the peer in Rust is left out and nothing fails."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build_peer() == "cargo is not installed"
+
+
+def test_short_runs_keep_results() -> None:
+    """A quick run, or one of some rows, does not overwrite the results of the full one."""
+    full = argparse.Namespace(quick=False, rows=None)
+    assert choose_folder(full) == FOLDER
+    for changed in ({"quick": True}, {"rows": "idle"}):
+        assert choose_folder(argparse.Namespace(**{**vars(full), **changed})) != FOLDER
+
+
+def test_lives_fill_rows() -> None:
+    """Each row but `idle`, which all share, is measured in exactly one life."""
+    measured = [key for life in all_lives(FULL.growth) for key in life.rows]
+    assert sorted(measured) == sorted(row.key for row in ROWS if row.key != "idle")
+
+
+async def test_call_after_close() -> None:
+    """A kept connection that the server has closed meanwhile is not used for the next call."""
+    closed = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    calls = Calls(server.sockets[0].getsockname()[1])
+    async with server:
+        for _ in range(2):
+            status, _ = await calls.call(post_request("/logout", "any"), 10)
+            assert status == 200
+            await asyncio.wait_for(closed.wait(), 10)
+            await asyncio.sleep(0.1)  # until the client has heard of it as well
+            closed.clear()
+    calls.close()
