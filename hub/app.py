@@ -42,6 +42,7 @@ from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
 from hub.realtime.sockets import Admission, Sockets
+from hub.realtime.sweeps import Sweeper
 from hub.settings import Settings, SettingsError
 from hub.store.audit_stream import AuditStream
 from hub.store.durability import Durability
@@ -142,19 +143,20 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     delivery = Delivery(
         connections, server, reports, presences.lease, settings.notice_grace, metrics
     )
+    sweeper = Sweeper(authority, connections, delivery, metrics, store.partition_of)
     follower = Follower(
         store,
-        authority,
         logouts,
         connections,
         delivery,
+        sweeper,
         metrics,
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
         close_sockets=server.eio.leave,
         audit=audit,
     )
-    server.eio.is_closed = lambda: follower.is_fenced
+    server.eio.is_closed = lambda: not follower.takes_sockets
     admission = Admission(
         settings.cookie_name,
         settings.allowed_origins,
@@ -175,6 +177,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         refusals,
         settings.limit_events,
         audit,
+        follower.serves,
     )
 
     app = web.Application(
@@ -197,7 +200,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         readiness=Readiness(
             store,
             presences.lease,
-            lambda: follower.is_following and not server.eio.is_leaving,
+            follower.unheard,
+            lambda: server.eio.is_leaving,
         ),
         vitals=vitals,
         audit=audit,
@@ -283,7 +287,7 @@ def _running(
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):
-                    await follower.wait_until_following()
+                    await follower.wait_until_served()
             yield
             await _end(tasks)
 

@@ -21,8 +21,8 @@ from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_topology
+from hub.store.eviction import SAFE_POLICIES
 from hub.store.link import describe_failure, dialer
-from hub.store.reader import SAFE_POLICIES
 from hub.store.sentinel import Sentinels, State, master_pool
 
 log = structlog.get_logger(__name__)

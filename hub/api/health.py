@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from msgspec import UNSET
 
 from hub.api.parts import PARTS
 from hub.api.problem import render
-from hub.api.views import StatusView
+from hub.api.views import ReadyView, StatusView, UnservedView
 from hub.errors import Unavailable
 
 
@@ -20,9 +21,13 @@ async def get_healthz(request: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Say whether this replica can do its work: the store is writable, logouts are heard."""
-    await request.app[PARTS].readiness.check()
-    return render(StatusView("ready"))
+    """Say whether this replica can do its work: the store is writable, logouts are heard.
+
+    For half of the partitions at least; which of them are not served is named.
+    """
+    unserved = await request.app[PARTS].readiness.check()
+    views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]
+    return render(ReadyView("ready", views or UNSET))
 
 
 async def get_metrics(request: web.Request) -> web.Response:

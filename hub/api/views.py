@@ -113,6 +113,20 @@ class StatusView(msgspec.Struct):
     status: str
 
 
+class UnservedView(msgspec.Struct):
+    """A partition whose users this replica does not serve now, and why."""
+
+    partition: int
+    reason: str
+
+
+class ReadyView(msgspec.Struct):
+    """That this replica can do its work; ``unserved`` is left out when it serves every user."""
+
+    status: str
+    unserved: list[UnservedView] | msgspec.UnsetType = msgspec.UNSET
+
+
 class ProblemView(msgspec.Struct):
     """An error (RFC 9457); after a logout with its id, scope, reason, message and time."""
 

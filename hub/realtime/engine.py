@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -259,9 +259,9 @@ class EngineServer:
         if socket is not None:
             socket.intake.trust()
 
-    def leave(self) -> None:
-        """End every session at once with 1001, so that clients connect elsewhere."""
-        for sid in list(self.sockets):
+    def leave(self, sids: Iterable[str] | None = None) -> None:
+        """End these sessions, or all, at once with 1001, so that clients connect elsewhere."""
+        for sid in list(self.sockets) if sids is None else sids:
             self.end(sid, GOING_AWAY)
 
     async def end_all(self, spread: float = DRAIN_SPREAD) -> None:

@@ -24,7 +24,7 @@ from hub.access.limits import Limiter, Limits, Refusals, address_key
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.core.address import Network
-from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, UserKey, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
 from hub.core.wire import describe_logout, describe_receipt
@@ -96,7 +96,9 @@ class Sockets:
         refusals: Refusals,
         events: Rate | None,
         audit: Audit,
+        is_served: Callable[[UserKey], bool],
     ) -> None:
+        self._is_served = is_served
         self._audit = audit
         self._authority = authority
         self._logouts = logouts
@@ -162,6 +164,8 @@ class Sockets:
     async def _enter(self, sid: str, request: web.Request, auth: Any) -> None:
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
+        if not self._is_served(identity.user):
+            raise Unavailable("logouts of this user are not heard now")
         self._count_sockets(identity)
         presence = self._presences.arrive()
         trusted = self._admission.trusted
