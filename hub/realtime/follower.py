@@ -163,7 +163,7 @@ class Follower:
         numbers = sorted(partitions)
         self._reasons.update(dict.fromkeys(numbers, reason))
         if self._complaints.is_new(f"{reason} {numbers}"):
-            log.warning("logouts are not heard", error=reason, partitions=numbers)
+            log.warning("logouts are not heard", error=reason, partitions=self._name(numbers))
         self._advance(numbers, Event.INTERRUPTED)
 
     # ---- The partitions ----
@@ -184,7 +184,7 @@ class Follower:
             if after.state is State.CONFIRMED and self._reasons.pop(number, ""):
                 again.append(number)
         if again:
-            log.info("logouts are heard again", partitions=again)
+            log.info("logouts are heard again", partitions=self._name(again))
             self._complaints.forget()
         for effect, numbers in effects.items():
             match effect:
@@ -199,7 +199,9 @@ class Follower:
     def _close(self, numbers: list[int], now: float) -> None:
         self._reasons.update({n: self._reasons.get(n, "no confirmation") for n in numbers})
         age = round(max(self._partitions[number].age(now) for number in numbers), 1)
-        log.error("fenced: not confirmed to hear logouts", seconds=age, partitions=numbers)
+        log.error(
+            "fenced: not confirmed to hear logouts", seconds=age, partitions=self._name(numbers)
+        )
         self._metrics.fences.inc()
         self._note("fence", seconds=age, partitions=numbers)
         if all(partition.is_fenced for partition in self._partitions):
@@ -266,9 +268,15 @@ class Follower:
         lost = sorted(self._newly_lost)
         self._newly_lost.clear()
         if lost:
-            log.error("the store lost what it knew: nothing it says is believed", partitions=lost)
+            log.error(
+                "the store lost what it knew: nothing it says is believed",
+                partitions=self._name(lost),
+            )
             self._metrics.losses.inc()
             self._note("loss", partitions=lost)
+
+    def _name(self, numbers: list[int]) -> str | list[int]:
+        return numbers if len(numbers) < len(self._partitions) else "all"
 
     def _measure(self, now: float) -> None:
         ages = [partition.age(now) for partition in self._partitions]
