@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from hub.errors import Unavailable
 from hub.store.base import Confirmed, Event, Gap, Heard, Interrupted, Store
@@ -56,6 +56,14 @@ class Listener:
             return bool(told) and wanted <= set[int]().union(*(one.partitions for one in told))
 
         await self.until(is_confirmed)
+
+    async def until_live(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Have logouts written until one is heard live; each is heard."""
+        async with asyncio.timeout(10):
+            while not (self.heard and self.heard[-1].is_live):
+                count = len(self.heard)
+                await write()
+                await self.hear(count + 1)
 
     @property
     def gaps(self) -> Counter[int]:

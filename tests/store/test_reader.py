@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 import redis
@@ -181,17 +182,8 @@ async def test_a_subscription_that_is_killed_interrupts_nobody(
     async with listening(store) as listener:
         await listener.confirmed()
         own_redis.run("CLIENT", "KILL", "TYPE", "pubsub")
-        await until_live(store, listener)
+        await listener.until_live(partial(write, store))
         assert (listener.count(Interrupted), listener.count(Gap)) == (0, 1)
-
-
-async def until_live(store: RedisStore, listener: Listener) -> None:
-    """Write logouts until one is heard live; each is heard."""
-    async with asyncio.timeout(PATIENCE):
-        while not (listener.heard and listener.heard[-1].is_live):
-            count = len(listener.heard)
-            await write(store, f"n{count}")
-            await listener.hear(count + 1)
 
 
 async def test_logouts_during_kills_of_the_subscription_are_each_heard_once(
@@ -262,7 +254,7 @@ async def test_a_subscription_that_hears_nothing_is_given_up(own_redis: RedisSer
         # Longer than the silence that is put up with.
         await asyncio.sleep(SILENCE + 1.5)
         swamp.swallows = False
-        await until_live(store, listener)
+        await listener.until_live(partial(write, store))
         assert (listener.count(Interrupted), listener.count(Gap)) == (0, 1)
     server.close()
     await swamp.close()
