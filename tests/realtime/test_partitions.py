@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import pytest
-from redis.crc import key_slot
 
 from hub.access.logouts import Logouts
 from hub.core.model import UserKey, user_key
@@ -20,7 +19,7 @@ from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
 from hub.realtime.sweeps import Sweeper
 from hub.store.base import Confirmed, Event, Gap, Interrupted, Loss
-from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.names import PARTITIONS, partition_of
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.redis_server import Clustered, RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
@@ -54,10 +53,7 @@ async def hub(cluster: Clustered) -> AsyncIterator[Replica]:
 
 def partitions_on(cluster: Clustered, node: RedisServer) -> frozenset[int]:
     """Return the partitions that a master serves."""
-    bounds = [0, 5461, 10923, 16384]
-    number = cluster.masters.index(node)
-    slots = {part: key_slot(Names(None, part).log.encode()) for part in ALL}
-    return frozenset(p for p, slot in slots.items() if bounds[number] <= slot < bounds[number + 1])
+    return frozenset(cluster.partitions_of(cluster.masters.index(node)))
 
 
 def users_of(partitions: frozenset[int]) -> Iterator[str]:

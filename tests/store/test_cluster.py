@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import pytest
-from redis.crc import key_slot
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.revocation import judge
@@ -21,7 +20,7 @@ from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.routes import route
 from tests.contract.listener import listening
-from tests.redis_server import Clustered, RedisServer, until
+from tests.redis_server import Clustered, RedisServer, slot_of, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
@@ -71,15 +70,9 @@ async def patiently(store: RedisStore, who: Identity) -> bool:
             await asyncio.sleep(0.05)
 
 
-def slot_of(part: int) -> int:
-    """Return the slot that a partition is."""
-    return key_slot(Names(None, part).log.encode())
-
-
 def parts_of(cluster: Clustered, number: int) -> set[int]:
     """Return the partitions that a master of a new cluster serves."""
-    bounds = [0, 5461, 10923, 16384]
-    return {part for part in PEOPLE if bounds[number] <= slot_of(part) < bounds[number + 1]}
+    return cluster.partitions_of(number)
 
 
 def entries(node: RedisServer, part: int) -> int:
