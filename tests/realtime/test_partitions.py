@@ -19,7 +19,7 @@ from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
 from hub.realtime.sweeps import Sweeper
 from hub.store.base import Confirmed, Event, Gap, Interrupted, Loss
-from hub.store.names import PARTITIONS, partition_of
+from hub.store.names import PARTITIONS, Names, partition_of
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.redis_server import Clustered, RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
@@ -194,6 +194,39 @@ async def test_a_replica_that_starts_while_a_node_is_dead_serves_the_others(
                 assert str(await raw.connect(token(next(users_of(ALL - gone))))).startswith("40")
                 answer = await refused.connect(token(next(users_of(gone))))
                 assert (await refused.closing_refusal(answer))["message"] == "unavailable"
+
+
+@pytest.mark.parametrize("on_data_loss", ["fail_closed", "cut_off"])
+async def test_a_loss_distrusts_its_own_partition_only(
+    own_redis: RedisServer, on_data_loss: Any
+) -> None:
+    """Its users are refused until the loss is made up for, all others are served on."""
+    given = settings(
+        redis_url=own_redis.url, fence_seconds=FENCE, notice_grace=0.2, on_data_loss=on_data_loss
+    )
+    part = 5
+    lost, other = (next(users_of(of)) for of in (frozenset({part}), ALL - {part}))
+    mine, theirs = token(lost, "s1"), token(other, "s2")
+    async with running(given) as hub, raw_socket(hub) as harmed, raw_socket(hub) as kept:
+        await harmed.connect(mine)
+        await kept.connect(theirs)
+        own_redis.run("DEL", Names(None, part).epoch)
+        if on_data_loss == "cut_off":
+            assert '"reason":"policy"' in (await harmed.receive_all())[0]
+        else:
+            assert await harmed.receive_all() == []
+            assert await unserved(hub) == {part: "lost: the store lost what it knew"}
+            assert (await hub.call("GET", "/verify", mine)).status == 503
+            assert (await hub.call("GET", "/verify", theirs)).status == 204
+            await answers(kept)
+            body = {"everyone": True, "reason": "policy"}
+            assert (await hub.call("POST", "/admin/logout", ADMIN, json=body)).status == 200
+        await eventually(lambda: is_whole(hub))
+        assert (await hub.call("GET", "/verify", mine)).code == "token_revoked"
+        assert (await hub.call("GET", "/verify", token(lost, "s3"))).status == 204
+        if on_data_loss == "cut_off":
+            await answers(kept)
+            assert (await hub.call("GET", "/verify", theirs)).status == 204
 
 
 # ---- The follower by itself ----
