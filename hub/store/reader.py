@@ -71,6 +71,7 @@ class LogReader:
         self._wake = asyncio.Event()
         self._error: Exception | None = None
         self._evictions = Evictions(route)
+        self._subscription = Subscription(route, self._channels, self._keep, self._want_all)
 
     def believes(self, number: int, epoch: str) -> bool:
         """Tell whether an answer of this partition, which names its epoch, may be given out."""
@@ -95,14 +96,13 @@ class LogReader:
         self._error = None
         self._failures.clear()
         await self._refuse_eviction()
-        subscription = Subscription(self._route, self._channels, self._keep, self._want_all)
         tasks = [
-            asyncio.create_task(subscription.run()),
+            asyncio.create_task(self._subscription.run()),
             asyncio.create_task(self._watch_policy()),
         ]
         try:
             # A channel that cannot be had does not keep from looking: the log is the sure path.
-            await subscription.wait(CHECK_INTERVAL / 4)
+            await self._subscription.wait(CHECK_INTERVAL / 4)
             next_look = clock()
             while True:
                 self._wake.clear()

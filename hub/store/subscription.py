@@ -64,6 +64,7 @@ class Subscription:
 
     async def run(self) -> None:
         """Subscribe, and do so anew whenever that ends; ends by being cancelled."""
+        self._opened.clear()
         pause = FIRST_PAUSE
         while True:
             try:
