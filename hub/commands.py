@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote, urlencode
@@ -25,7 +25,7 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, Gap, Heard, Loss
+from hub.store.base import Confirmed, Gap, Heard, Interrupted, Loss
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -246,23 +246,40 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
     async with create_store(settings, Metrics(), entries) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
         shown: set[asyncio.Task[None]] = set()
-        is_lost = False
+        lost: set[int] = set()
+        unheard: set[int] = set()
+        is_watching = False
         logouts = Logouts(store, Metrics())
         async for event in store.follow():
             match event:
-                case Gap():
+                case Gap() if not is_watching:
+                    is_watching = True
                     click.echo("watching logouts", err=True)
-                case Confirmed():
-                    is_lost = False
-                case Loss() if not is_lost:
-                    is_lost = True
-                    click.secho("the store lost what it knew", fg="red", err=True)
+                case Confirmed(partitions):
+                    lost -= partitions
+                    if again := unheard & partitions:
+                        unheard -= again
+                        click.echo(f"watching partitions {_list(again)} again", err=True)
+                case Interrupted(partitions, reason) if (
+                    not unheard.issuperset(partitions) and len(partitions) < store.parts
+                ):
+                    unheard |= partitions
+                    told = f"partitions {_list(partitions)} cannot be watched: {reason}"
+                    click.secho(told, fg="yellow", err=True)
+                case Loss(part) if part not in lost:
+                    if not lost:
+                        click.secho("the store lost what it knew", fg="red", err=True)
+                    lost.add(part)
                 case Heard(logout) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.
                     seen.append(logout.id)
                     task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
                     shown.add(task)
                     task.add_done_callback(shown.discard)
+
+
+def _list(partitions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(partitions)))
 
 
 async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:

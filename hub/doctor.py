@@ -21,8 +21,9 @@ from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_topology
+from hub.store.eviction import SAFE_POLICIES
 from hub.store.link import describe_failure, dialer
-from hub.store.reader import SAFE_POLICIES
+from hub.store.names import PARTITIONS
 from hub.store.sentinel import Sentinels, State, master_pool
 
 log = structlog.get_logger(__name__)
@@ -79,19 +80,41 @@ async def _examine_hub(url: str) -> list[Finding]:
             found = Finding("hub", level, f"{address} answers {answer.status}")
     except FETCH_FAILURES as error:
         found = Finding("hub", "bad", f"{address}: {str(error) or type(error).__name__}")
-    return [found, *await _examine_tokens(url)]
+    return [found, *await _examine_metrics(url)]
 
 
-async def _examine_tokens(url: str) -> list[Finding]:
-    """Check whether the tokens that a hub has seen since its start name their logins."""
+async def _examine_metrics(url: str) -> list[Finding]:
+    """Look at what a hub counts: the partitions that it follows, and the tokens that it saw."""
     address = f"{url.rstrip('/')}/metrics"
     try:
         async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
             text = (await fetch_bytes(http, address)).decode()
-        seen = _count_tokens(text)
+        return [*_examine_partitions(url, text), *_examine_tokens(url, _count_tokens(text))]
     except FETCH_FAILURES as error:
         detail = f"{address}: {str(error) or type(error).__name__}"
         return [Finding("tokens", "bad", detail)]
+
+
+def _examine_partitions(url: str, text: str) -> list[Finding]:
+    """Look at whether a hub serves the users of every partition."""
+    found = {
+        sample.labels["state"]: round(sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "hub_partitions" and sample.value
+    }
+    away = {state: count for state, count in found.items() if state in ("fenced", "lost")}
+    if not found:
+        return []  # a hub of before
+    if not away:
+        return [Finding("partitions", "good", f"{url} serves all {sum(found.values())}")]
+    told = ", ".join(f"{count} {state}" for state, count in sorted(away.items()))
+    detail = f"{url} does not serve {told} of {sum(found.values())}: its /readyz says why"
+    return [Finding("partitions", "bad", detail)]
+
+
+def _examine_tokens(url: str, seen: dict[str, dict[str, int]]) -> list[Finding]:
+    """Look at whether the tokens that a hub saw since its start name their logins."""
     if not seen:
         return [Finding("tokens", "fair", f"{url} has seen none yet")]
     findings = []
@@ -237,8 +260,11 @@ async def _examine_cluster(servers: Servers) -> list[Finding]:
         findings = [Finding("cluster", "bad", f"{lacking} of the partitions are not served")]
     for place in masters:
         for finding in await _examine_server(dialer(servers.at(*place))):
-            check = f"{finding.check} {place.host}:{place.port}"
-            findings.append(Finding(check, finding.level, finding.detail))
+            check, detail = f"{finding.check} {place.host}:{place.port}", finding.detail
+            if finding.check == "store" and finding.level == "bad":
+                served = topology.serving.count(place)
+                detail += f"; the users of {served} of {PARTITIONS} partitions are not served"
+            findings.append(Finding(check, finding.level, detail))
     return findings
 
 

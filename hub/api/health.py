@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import web
+from msgspec import UNSET
 
 from hub.api.answers import Ok, Text
 from hub.api.services import SERVICES
-from hub.api.views import StatusView
+from hub.api.views import ReadyView, StatusView, UnservedView
 from hub.errors import Unavailable
 
 
@@ -25,10 +26,14 @@ async def get_healthz(request: web.Request) -> Ok[StatusView]:
     return Ok(StatusView("ok"))
 
 
-async def get_readyz(request: web.Request) -> Ok[StatusView]:
-    """Say whether this replica can do its work: the store is writable, logouts are heard."""
-    await request.app[SERVICES].readiness.check()
-    return Ok(StatusView("ready"))
+async def get_readyz(request: web.Request) -> Ok[ReadyView]:
+    """Say whether this replica can do its work: the store is writable, logouts are heard.
+
+    For at least half of the partitions; those that are not served are named.
+    """
+    unserved = await request.app[SERVICES].readiness.check()
+    views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]
+    return Ok(ReadyView("ready", views or UNSET))
 
 
 async def get_metrics(request: web.Request) -> MetricsText:

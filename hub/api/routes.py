@@ -60,7 +60,7 @@ ROUTES = (
           errors=(*READ, Forbidden, NotFound), on="admin"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False,
           errors=(Unavailable,), on="both"),
-    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, log followed",
+    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
           secured=False, errors=(Unavailable,), on="admin"),
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False,
           on="admin"),

@@ -7,7 +7,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -50,6 +50,9 @@ from hub.store.base import (
     Visit,
     too_many_logouts,
 )
+
+ALL = frozenset({0})
+"""The one partition."""
 
 
 def system_clock() -> Micros:
@@ -368,6 +371,10 @@ class MemoryStore:
         """All users are together."""
         return 1
 
+    def partition_of(self, user: UserKey) -> int:
+        """Return the one place for all."""
+        return 0
+
     async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
         """Return the sessions of a logout."""
         receipt = await self.receipt(logout_id, None)
@@ -379,7 +386,7 @@ class MemoryStore:
         seen = [*receipt.sessions, *more]
         return sorted(seen, key=lambda one: (one.user or "", one.sid))
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew the lease of this process, and note which sessions left it."""
         now = self._clock()
         self._leases[lease] = now
@@ -393,6 +400,7 @@ class MemoryStore:
                 )
         self._forget(now)
         self._leases = {k: at for k, at in self._leases.items() if now - at < self._lifetime}
+        return {}
 
     async def is_stuck(self) -> bool:
         """Tell that nothing can be."""
@@ -403,9 +411,9 @@ class MemoryStore:
         queue: asyncio.Queue[Heard] = asyncio.Queue()
         self._followers.add(queue)
         try:
-            yield Gap("the log begins here")
+            yield Gap("the log begins here", ALL)
             while True:
-                yield Confirmed()
+                yield Confirmed(ALL)
                 deadline = asyncio.get_running_loop().time() + CHECK_INTERVAL
                 while (heard := await _next(queue, deadline)) is not None:
                     yield heard

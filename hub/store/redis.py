@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self
@@ -358,6 +358,10 @@ class RedisStore:
         """In how many parts users are kept."""
         return PARTITIONS
 
+    def partition_of(self, user: UserKey) -> int:
+        """Return which of them keeps a user."""
+        return partition_of(user)
+
     async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
         """Return the sessions of a logout in one part."""
         names = Names(None, part)
@@ -365,17 +369,23 @@ class RedisStore:
         rows = await self._lists.call(part, ROWS, [names.rows(logout_id)], [])
         return sorted(read_outcomes(answer, rows), key=lambda one: (one.user or "", one.sid))
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew a replica's lease in every partition, or note which sessions left it."""
         gone: dict[int, list[Departure]] = {}
         for departure in departures:
             gone.setdefault(partition_of(departure.user), []).append(departure)
-        await asyncio.gather(
-            *(
-                self._renew(lease, number, gone.get(number, []))
-                for number in (gone or range(PARTITIONS))
-            )
+        numbers = list(gone or range(PARTITIONS))
+        ends = await asyncio.gather(
+            *(self._renew(lease, number, gone.get(number, [])) for number in numbers),
+            return_exceptions=True,
         )
+        failed: dict[int, str] = {}
+        for number, end in zip(numbers, ends, strict=True):
+            if isinstance(end, Unavailable) and len(failed) < len(numbers) - 1:
+                failed[number] = end.detail
+            elif end is not None:
+                raise end
+        return failed
 
     async def _renew(self, lease: str, number: int, gone: list[Departure]) -> None:
         sessions = [Names(g.user).session + g.sid for g in gone]
