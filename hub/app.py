@@ -105,7 +105,8 @@ def _create_services(
         readiness=Readiness(
             store,
             realtime.presences.lease,
-            lambda: follower.is_following and not server.engine.is_leaving,
+            follower.unheard,
+            lambda: server.engine.is_leaving,
         ),
         process=process,
         audit=access.audit,
@@ -195,7 +196,7 @@ def _running(
             # A hub whose store is down starts all the same, and turns ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):
-                    await realtime.follower.wait_until_following()
+                    await realtime.follower.wait_until_served()
             yield
             await _cancel(tasks)
 

@@ -27,6 +27,7 @@ from hub.realtime.handlers import Admission, Handlers
 from hub.realtime.presence import Presences
 from hub.realtime.reports import Reports
 from hub.realtime.server import Server
+from hub.realtime.sweeps import Sweeper
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.unconnected import Unconnected
 from hub.settings import Settings, SettingsError
@@ -106,12 +107,13 @@ def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: 
     delivery = Delivery(
         connections, acknowledgements, reports, presences.lease, settings.notice_grace, metrics
     )
+    sweeper = Sweeper(access.authority, connections, delivery, metrics, store.partition_of)
     follower = Follower(
         store,
-        access.authority,
         access.logouts,
         connections,
         delivery,
+        sweeper,
         metrics,
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
@@ -130,6 +132,7 @@ def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: 
         access.refusals,
         settings.limit_events,
         access.audit,
+        follower.serves,
     )
     server = _create_server(settings, access, handlers, acknowledgements, timers, follower)
     return Realtime(server, presences, reports, delivery, follower)
@@ -163,7 +166,7 @@ def _create_server(
         replica=settings.replica,
         read_seconds=settings.limit_read_seconds,
         write_seconds=settings.limit_write_seconds,
-        is_open=lambda: not follower.is_fenced,
+        is_open=lambda: follower.takes_sockets,
     )
 
 

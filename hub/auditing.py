@@ -1,4 +1,4 @@
-"""The commands about the audit log: is it whole, and what was copied of it?"""
+"""The commands about the audit log: verify it, and print its copy."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def audit() -> None:
 
 @audit.command("verify")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.File("rb"))
-@click.option("--store", is_flag=True, help="Compare with the copy in Redis (HUB_REDIS_URL), too.")
+@click.option("--store", is_flag=True, help="Also compare with the copy in Redis (HUB_REDIS_URL).")
 @as_json
 def verify_command(files: tuple[BinaryIO, ...], store: bool, as_json: bool) -> None:
     """Say which lines of FILE were cut, changed, reordered or removed, and exit with 1 if any was.
 
-    Rotated files of one log are given together, the oldest first; - is standard input. With --store
-    the newest file is among them, and lines that were taken off its end are found, too.
+    Give rotated files of one log together, oldest first; - is standard input. With --store, include
+    the newest file: lines that were removed from its end are found as well.
     """
-    # First: what was copied until now is in the files already.
+    # Read first, so that whatever is in the copy is in the files already.
     copies = Copies(_copied()) if store else None
     lines = _Counted(itertools.chain.from_iterable(_lines(file) for file in files))
     report = verify(lines) if copies is None else verify(lines, copies.take)
     compared = None if copies is None else copies.compare(lines.count + 1)
     if as_json:
-        told = msgspec.to_builtins(report)
-        click.echo(json.dumps(told | {"store": msgspec.to_builtins(compared)} if store else told))
+        shown = msgspec.to_builtins(report)
+        click.echo(json.dumps(shown | {"store": msgspec.to_builtins(compared)} if store else shown))
     else:
         _show(report, compared)
     if report.faults or (compared is not None and compared.faults):
@@ -47,9 +47,9 @@ def verify_command(files: tuple[BinaryIO, ...], store: bool, as_json: bool) -> N
 
 
 @audit.command("copy")
-@click.option("--replica", metavar="NAME", help="Of this replica alone (HUB_REPLICA).")
+@click.option("--replica", metavar="NAME", help="Only of this replica (HUB_REPLICA).")
 def copy_command(replica: str | None) -> None:
-    """Print the lines that were copied to Redis (HUB_REDIS_URL), the oldest first, each once."""
+    """Print the lines that were copied to Redis (HUB_REDIS_URL), oldest first, each once."""
     seen: set[str] = set()
     for line in _copied():
         entry = read_entry(line)
@@ -61,7 +61,7 @@ def copy_command(replica: str | None) -> None:
 
 
 class _Counted:
-    """Iterates, and tells how many there were."""
+    """Iterates over lines, and counts them."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = lines
@@ -74,7 +74,7 @@ class _Counted:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    # A line that is longer than any of the hub's comes in pieces, none of which is an entry.
+    # A line longer than the hub writes is read in pieces, none of which is an entry.
     while line := file.readline(MAX_LINE + 1):
         yield line
 

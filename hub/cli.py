@@ -42,7 +42,7 @@ from hub.probing.command import probe
 from hub.settings import Settings, SettingsError, load_settings
 
 reloading: set[asyncio.Future[None]] = set()
-"""What SIGHUP has begun, held until it is done."""
+"""Tasks that SIGHUP started, referenced until they are done."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -50,8 +50,8 @@ reloading: set[asyncio.Future[None]] = set()
 def main() -> None:
     """Make a logout true everywhere, at once.
 
-    Settings are read from the environment (HUB_…); `logout-hub serve --help` lists them. To see
-    what it does, run `logout-hub serve --demo` and open the page.
+    Settings are read from the environment (HUB_…); `logout-hub serve --help` lists them. To try it
+    out, run `logout-hub serve --demo` and open the page.
     """
 
 
@@ -90,18 +90,18 @@ def serve(demo: bool, **options: Any) -> None:
         ) from None
 
 
-def _tell(settings: Settings, text: str) -> None:
+def _announce(settings: Settings, text: str) -> None:
     if settings.log_format == "json":
         structlog.get_logger("hub").info(text)
     else:
-        with contextlib.suppress(OSError):  # nobody reads it, which stops no hub
+        with contextlib.suppress(OSError):  # nobody reads standard error
             click.echo(text, err=True)
 
 
 def _explain_commands(given: Settings, settings: Settings, where: str) -> str:
-    """Return how to call this program from another terminal, for the demo.
+    """Return how to run admin commands from another terminal, for the demo.
 
-    A token that was made for it is of this run and this machine alone; one that was set is secret.
+    A generated admin token is shown, as it is good for this run only; one that was set is secret.
     """
     name = Path(sys.argv[0])
     program = "logout-hub" if shutil.which("logout-hub") == str(name) else str(name)
@@ -118,9 +118,9 @@ def _explain_commands(given: Settings, settings: Settings, where: str) -> str:
     )
 
 
-def _calm_the_collector() -> None:
-    # What was loaded at the start stays, so it need not be looked through again and again; and
-    # sockets that come in thousands are no garbage.
+def _tune_garbage_collection() -> None:
+    # What was loaded at the start stays, so it need not be scanned again and again; and a few
+    # thousand new sockets are no garbage.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
@@ -139,7 +139,7 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, app)
     allow_many_files()
     async with serve_app(app, settings.host, settings.port) as port:
-        _calm_the_collector()
+        _tune_garbage_collection()
         where = address(settings.host, port)
         if demo:
             click.secho("\n  logout-hub demo", bold=True, err=True)
@@ -149,11 +149,13 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"
-            _tell(settings, f"logout-hub on {where}, state in {kept}")
+            _announce(settings, f"logout-hub on {where}, state in {kept}")
         if settings.admin_port is not None:
-            _tell(settings, f"for operators: {address(settings.admin_host, settings.admin_port)}")
+            _announce(
+                settings, f"for operators: {address(settings.admin_host, settings.admin_port)}"
+            )
         await stop.wait()
-        _tell(settings, "stopping")
+        _announce(settings, "stopping")
 
 
 @main.command()
@@ -192,11 +194,11 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
     "scopes",
     multiple=True,
     type=click.Choice([right.value for right in Right]),
-    help="What it is for; several by repeating it.  [default: all]",
+    help="What it is for; may be repeated.  [default: all]",
 )
 @as_json
 def admin_token(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
-    """Make a credential called NAME for admin calls, and print it: it is kept nowhere.
+    """Create a credential called NAME for admin calls, and print it: it is not stored.
 
     \b
     logout-hub admin-token helpdesk --scope logout --scope read
@@ -210,21 +212,20 @@ def admin_token(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"token": made, "entry": entry}))
     else:
-        click.echo("For whoever calls, and for nobody else:", err=True)
+        click.echo("The secret token, for the caller:", err=True)
         click.echo(made)
-        click.echo("For HUB_ADMIN_TOKENS of every replica, beside others with a comma:", err=True)
+        click.echo("The entry for HUB_ADMIN_TOKENS of every replica, comma-separated:", err=True)
         click.echo(entry)
 
 
 @main.command()
-@click.option("--url", metavar="URL", help="A running hub, to look at from outside.")
+@click.option("--url", metavar="URL", help="A running hub to check from outside.")
 @as_json
 def doctor(url: str | None, as_json: bool) -> None:
-    """Check settings, issuers, store and clock, and say what to mend.
+    """Check settings, issuers, store and clock, and say what to fix.
 
-    With --url it also looks at a running hub from outside: whether it answers, and whether its
-    tokens name their logins. Exits with 1 when
-    anything is bad.
+    With --url it also checks a running hub from outside: whether it answers, and whether its tokens
+    name their logins. Exits with 1 when anything is bad.
     """
     try:
         running = None if url is None else complete_address(url)

@@ -1,4 +1,4 @@
-"""The commands for administrators: end sessions, list them, watch."""
+"""The commands for administrators: end sessions, list them, and watch logouts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote, urlencode
@@ -25,7 +25,7 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, Gap, Heard, Loss
+from hub.store.base import Confirmed, Gap, Heard, Interrupted, Loss
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -34,7 +34,7 @@ POLL = 2
 
 @click.command()
 @click.argument("users", metavar="[USER]...", nargs=-1)
-@click.option("--from", "source", type=click.File(), help="A file with a user a line; - is stdin.")
+@click.option("--from", "source", type=click.File(), help="A file, one user per line; - is stdin.")
 @click.option("--everyone", is_flag=True, help="Every user of every issuer.")
 @click.option(
     "--scope", type=click.Choice([scope.value for scope in Scope]), help="Which sessions."
@@ -47,14 +47,14 @@ POLL = 2
     show_default=True,
     help="Why; shown to the user.",
 )
-@click.option("--message", help="Words for the user.")
+@click.option("--message", help="A message for the user.")
 @click.option(
     "--spread",
     metavar="SECONDS",
     type=click.IntRange(0, MAX_SPREAD),
-    help="Tell their devices little by little; the sessions are over at once.",
+    help="Notify devices over this time; the sessions end at once.",
 )
-@click.option("--wait", is_flag=True, help="Wait until every device was told, and show it.")
+@click.option("--wait", is_flag=True, help="Wait for every device to be notified, and show it.")
 @of_issuer
 @at_url
 @as_json
@@ -121,16 +121,16 @@ async def _log_out(
 
 
 async def _await_receipt(answer: Any, url: str | None, *, quiet: bool) -> Any:
-    """Poll a receipt until it is complete, with a bar of what is settled.
+    """Poll a receipt until it is complete, with a progress bar.
 
-    How many there are is known when the logout is written, so the bar does not run ahead.
+    The number of sessions is known once the logout is written, so the bar has its length.
     """
     length = max(1, sum(_count(answer).values()))
-    with click.progressbar(length=length, label="told", hidden=quiet, file=sys.stderr) as bar:
+    with click.progressbar(length=length, label="notified", hidden=quiet, file=sys.stderr) as bar:
         while not answer["complete"]:
             answer = await call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
             counts = _count(answer)
-            # A replica that was slow to say what it holds may add to it.
+            # A replica may be late to report how many sessions it holds.
             bar.length = max(bar.length or 1, sum(counts.values()))
             waiting = answer.get("waiting", counts.get(State.NOTIFIED.value, 0))
             bar.update(max(0, sum(counts.values()) - waiting - bar.pos))
@@ -168,7 +168,11 @@ def _summarize(counts: dict[str, int]) -> str:
 
 @click.command()
 @click.argument("logout_id", metavar="ID")
-@click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in State]),
+    help="Only sessions in this state.",
+)
 @at_url
 @as_json
 def receipt(logout_id: str, state: str | None, url: str | None, as_json: bool) -> None:
@@ -229,7 +233,7 @@ def watch(as_json: bool) -> None:
     """Follow logouts as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
     settings = settings_or_stop()
     if settings.redis_url is None:
-        raise BadSetting("HUB_REDIS_URL is not set: an embedded store cannot be watched")
+        raise BadSetting("HUB_REDIS_URL is not set: the embedded store cannot be watched")
     with contextlib.suppress(KeyboardInterrupt):
         try:
             run(_watch(settings, as_json=as_json))
@@ -242,33 +246,50 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
     async with create_store(settings, Metrics(), entries) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
         shown: set[asyncio.Task[None]] = set()
-        is_lost = False
+        lost: set[int] = set()
+        unheard: set[int] = set()
+        is_watching = False
         logouts = Logouts(store, Metrics())
         async for event in store.follow():
             match event:
-                case Gap():
+                case Gap() if not is_watching:
+                    is_watching = True
                     click.echo("watching logouts", err=True)
-                case Confirmed():
-                    is_lost = False
-                case Loss() if not is_lost:
-                    is_lost = True
-                    click.secho("the store lost what it knew", fg="red", err=True)
+                case Confirmed(partitions):
+                    lost -= partitions
+                    if again := unheard & partitions:
+                        unheard -= again
+                        click.echo(f"watching partitions {_list(again)} again", err=True)
+                case Interrupted(partitions, reason) if (
+                    not unheard.issuperset(partitions) and len(partitions) < store.parts
+                ):
+                    unheard |= partitions
+                    told = f"partitions {_list(partitions)} cannot be watched: {reason}"
+                    click.secho(told, fg="yellow", err=True)
+                case Loss(part) if part not in lost:
+                    if not lost:
+                        click.secho("the store lost what it knew", fg="red", err=True)
+                    lost.add(part)
                 case Heard(logout) if logout.id not in seen:
-                    # Several users' logout, or everyone's, is heard once for each part of them.
+                    # A logout of several users, or of everyone, is in the log of each partition.
                     seen.append(logout.id)
                     task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
                     shown.add(task)
                     task.add_done_callback(shown.discard)
 
 
+def _list(partitions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(partitions)))
+
+
 async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
     iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
-    told = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
+    payload = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
     when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
     who = "everyone" if sub is None else sub
     sid = f" {logout.sid}" if logout.sid else ""
     line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
-    click.echo(json.dumps(told) if as_json else line)
+    click.echo(json.dumps(payload) if as_json else line)
     patience = logout.spread + WATCH_PATIENCE
     with contextlib.suppress(NotFound, Unavailable):
         receipt = await logouts.read(logout.id, None, patience)

@@ -1,4 +1,4 @@
-"""What the commands of the command line share: settings, options, how failures are told."""
+"""What the commands share: settings, options, calls to a hub, and how they report failures."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_READ = 100_000
 
 
 class BadSetting(click.ClickException):
-    """A setting stops the command; shown in one line."""
+    """A setting that stops the command, with exit code 2; shown in one line."""
 
     exit_code = 2
 
 
 def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop, where uvloop exists."""
+    """Return uvloop's loop factory, where uvloop is installed."""
     try:
         import uvloop
     except ImportError:
@@ -34,18 +34,18 @@ def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run(main_coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine on the fastest loop there is."""
+    """Run a coroutine, on uvloop where it is installed."""
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
         return runner.run(main_coroutine)
 
 
 def address(host: str, port: int) -> str:
-    """Return the address of a hub on a host name, or an address of either kind."""
+    """Return the URL of a hub on this host name, IPv4 or IPv6 address."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def operators_address(settings: Settings) -> str:
-    """Return where admin calls are answered, by the settings."""
+    """Return the URL for admin calls, by the settings."""
     if settings.admin_port is not None:
         return address(settings.admin_host, settings.admin_port)
     return address(settings.host, settings.port)
@@ -81,7 +81,7 @@ of_issuer = click.option(
 
 
 def read_token(file: BinaryIO) -> str:
-    """Return the token in a file, without what is usual around one; none stops the command."""
+    """Return the token in a file, without ``Authorization: Bearer``; stops without a token."""
     if file is sys.stdin.buffer and sys.stdin.isatty():
         click.echo("paste the token, then Enter and Ctrl+D:", err=True)
     text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
@@ -94,12 +94,12 @@ def read_token(file: BinaryIO) -> str:
 
 
 def complete_address(url: str) -> str:
-    """Return the address of a hub with its scheme, and without a slash at its end."""
+    """Return the URL of a hub with a scheme, and without a trailing slash."""
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
 async def call(method: str, path: str, url: str | None, body: Any = None) -> Any:
-    """Return what a hub answers an administrator; stops the command when it refuses."""
+    """Call a hub as an administrator and return the body; stops the command on a refusal."""
     settings = settings_or_stop()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
@@ -110,12 +110,12 @@ async def call(method: str, path: str, url: str | None, body: Any = None) -> Any
             aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as http,
             http.request(method, base + path, json=body) as answer,
         ):
-            told = await answer.json(content_type=None)
+            answered = await answer.json(content_type=None)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
     if answer.status != 200:
-        detail = told.get("detail", told) if isinstance(told, dict) else told
+        detail = answered.get("detail", answered) if isinstance(answered, dict) else answered
         if answer.status == 401:
             detail = f"HUB_ADMIN_TOKEN is not the one of the hub at {base} ({detail})"
         raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
-    return told
+    return answered

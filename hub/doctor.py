@@ -1,4 +1,4 @@
-"""``logout-hub doctor``: what an operator should know before users do."""
+"""``logout-hub doctor``: checks the settings, the issuers, the store and the clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_slot_map
 from hub.store.connection import connection_pool, describe_failure
-from hub.store.reader import SAFE_POLICIES
+from hub.store.eviction import SAFE_POLICIES
+from hub.store.names import PARTITIONS
 from hub.store.sentinel import Sentinels, State, master_pool
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ ANY_AUDIENCE = "any: tokens that this issuer made for other apps act here"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: good, fair (it works, but know this) or bad."""
+    """The result of one check: good, fair (it works, but with a caveat) or bad."""
 
     check: str
     level: Level
@@ -49,9 +50,9 @@ class Finding:
 
 
 async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
-    """Return what there is to say about these settings, the issuers, the store and the clock.
+    """Check these settings, the issuers, the store and the clock.
 
-    ``url`` is the address of a hub that runs, to ask what tokens it saw.
+    ``url`` is the address of a running hub, to check as well.
     """
     try:
         entries = load_entries(settings)
@@ -68,7 +69,7 @@ async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
 
 
 async def _examine_hub(url: str) -> list[Finding]:
-    """Look at a hub that runs, from outside."""
+    """Check a running hub from outside."""
     address = f"{url}/healthz"
     try:
         async with (
@@ -79,19 +80,41 @@ async def _examine_hub(url: str) -> list[Finding]:
             found = Finding("hub", level, f"{address} answers {answer.status}")
     except FETCH_FAILURES as error:
         found = Finding("hub", "bad", f"{address}: {str(error) or type(error).__name__}")
-    return [found, *await _examine_tokens(url)]
+    return [found, *await _examine_metrics(url)]
 
 
-async def _examine_tokens(url: str) -> list[Finding]:
-    """Look at whether the tokens that a hub saw since its start name their logins."""
+async def _examine_metrics(url: str) -> list[Finding]:
+    """Look at what a hub counts: the partitions that it follows, and the tokens that it saw."""
     address = f"{url.rstrip('/')}/metrics"
     try:
         async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
             text = (await fetch_bytes(http, address)).decode()
-        seen = _count_tokens(text)
+        return [*_examine_partitions(url, text), *_examine_tokens(url, _count_tokens(text))]
     except FETCH_FAILURES as error:
         detail = f"{address}: {str(error) or type(error).__name__}"
         return [Finding("tokens", "bad", detail)]
+
+
+def _examine_partitions(url: str, text: str) -> list[Finding]:
+    """Look at whether a hub serves the users of every partition."""
+    found = {
+        sample.labels["state"]: round(sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "hub_partitions" and sample.value
+    }
+    away = {state: count for state, count in found.items() if state in ("fenced", "lost")}
+    if not found:
+        return []  # a hub of before
+    if not away:
+        return [Finding("partitions", "good", f"{url} serves all {sum(found.values())}")]
+    told = ", ".join(f"{count} {state}" for state, count in sorted(away.items()))
+    detail = f"{url} does not serve {told} of {sum(found.values())}: its /readyz says why"
+    return [Finding("partitions", "bad", detail)]
+
+
+def _examine_tokens(url: str, seen: dict[str, dict[str, int]]) -> list[Finding]:
+    """Look at whether the tokens that a hub saw since its start name their logins."""
     if not seen:
         return [Finding("tokens", "fair", f"{url} has seen none yet")]
     findings = []
@@ -105,7 +128,7 @@ async def _examine_tokens(url: str) -> list[Finding]:
 
 
 def _count_tokens(text: str) -> dict[str, dict[str, int]]:
-    """Return how many tokens a hub's metrics tell of, by issuer and by what names their login."""
+    """Return the numbers of tokens in a hub's metrics, by issuer and by the label ``login``."""
     seen: dict[str, dict[str, int]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -116,7 +139,7 @@ def _count_tokens(text: str) -> dict[str, dict[str, int]]:
 
 
 async def _examine_store(settings: Settings) -> list[Finding]:
-    """Look at the store, and at its clock."""
+    """Check the store and its clock."""
     if settings.redis_url is None:
         detail = "in this process's memory: one replica only, forgotten at a restart"
         return [Finding("store", "fair", detail)]
@@ -132,11 +155,11 @@ async def _examine_store(settings: Settings) -> list[Finding]:
 
 
 async def examine_issuers(entries: Sequence[Entry], ssl: Any = True) -> list[Finding]:
-    """Look at where the keys of each issuer are, and at whom its tokens are for."""
+    """Check that the keys of each issuer can be had, and that its audience is set."""
     findings = []
     async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
         for number, entry in enumerate(entries, 1):
-            # Two entries may be of one issuer.
+            # Two entries may have the same issuer.
             name = f"{number} {entry.name}" if len(entries) > 1 else entry.name
             if not entry.keys.is_fetched:
                 detail = f"{entry.keys.kind.value} from the settings"
@@ -168,7 +191,7 @@ async def _examine_keys(name: str, entry: Entry, http: aiohttp.ClientSession, ss
 
 
 async def _examine_server(pool: ConnectionPool) -> list[Finding]:
-    """Look at one server."""
+    """Check one server."""
     redis = Redis.from_pool(pool)
     try:
         info: dict[str, Any] = await redis.info()
@@ -187,7 +210,7 @@ async def _examine_server(pool: ConnectionPool) -> list[Finding]:
 
 
 def _describe_failure(pool: ConnectionPool, error: Exception) -> str:
-    """Return where Redis could not be asked, and why; never what the address holds of secrets."""
+    """Return which Redis could not be reached, and why, without secrets of its URL."""
     given = pool.connection_kwargs
     where = given.get("path") or f"{given.get('host', 'Redis')}:{given.get('port', 6379)}"
     if isinstance(error, AuthenticationError):
@@ -197,7 +220,7 @@ def _describe_failure(pool: ConnectionPool, error: Exception) -> str:
 
 
 async def _examine_guarded(servers: Servers) -> list[Finding]:
-    """Look at the Sentinels, and at the master that they name."""
+    """Check the Sentinels, and the master that they name."""
     sentinels = Sentinels(servers)
     try:
         states = [state for state in await sentinels.ask() if state is not None]
@@ -221,11 +244,11 @@ def _examine_replicas(states: Sequence[State]) -> list[Finding]:
         return []
     count = max(state["num-slaves"] for state in states)
     level: Level = "good" if count else "fair"
-    return [Finding("replicas", level, str(count) if count else "none: nobody could take over")]
+    return [Finding("replicas", level, str(count) if count else "none: no replica could take over")]
 
 
 async def _examine_cluster(servers: Servers) -> list[Finding]:
-    """Look at who serves what, and at each node that serves partitions."""
+    """Check that all partitions are served, and each node that serves some."""
     try:
         slot_map = await read_slot_map(servers)
     except (RedisError, RedisClusterException, OSError) as error:
@@ -234,42 +257,45 @@ async def _examine_cluster(servers: Servers) -> list[Finding]:
     lacking = slot_map.serving.count(None)
     findings = [Finding("cluster", "good", f"{len(masters)} nodes serve all partitions")]
     if lacking:
-        findings = [Finding("cluster", "bad", f"nobody serves {lacking} of the partitions")]
+        findings = [Finding("cluster", "bad", f"{lacking} of the partitions are not served")]
     for place in masters:
         for finding in await _examine_server(connection_pool(servers.at(*place))):
-            check = f"{finding.check} {place.host}:{place.port}"
-            findings.append(Finding(check, finding.level, finding.detail))
+            check, detail = f"{finding.check} {place.host}:{place.port}", finding.detail
+            if finding.check == "store" and finding.level == "bad":
+                served = slot_map.serving.count(place)
+                detail += f"; the users of {served} of {PARTITIONS} partitions are not served"
+            findings.append(Finding(check, finding.level, detail))
     return findings
 
 
 async def refuse_unsafe(settings: Settings) -> None:
-    """Refuse a Redis that would forget logouts; one that does not answer is waited for later.
+    """Stop the start if Redis may evict keys. One that cannot be reached is retried later.
 
     Raises:
         SettingsError: in one line that says what to set.
     """
     for finding in await _examine_store(settings):
         if finding.check.startswith("store") and finding.level == "bad":
-            log.error("Redis cannot be used yet, and is tried again and again", why=finding.detail)
+            log.error("Redis cannot be reached yet, and will be retried", why=finding.detail)
         if finding.check.startswith("maxmemory-policy") and finding.level == "bad":
             raise SettingsError(f"HUB_REDIS_URL: maxmemory-policy is {finding.detail}")
         if finding.check.startswith("persistence") and finding.level == "fair":
-            log.warning("Redis forgets", detail=finding.detail)
+            log.warning("Redis does not persist its data", detail=finding.detail)
 
 
 def _examine_settings(settings: Settings) -> list[Finding]:
     findings = []
     if settings.admin_token is None and not settings.admin_tokens:
-        detail = "neither HUB_ADMIN_TOKENS nor HUB_ADMIN_TOKEN is set: no admin calls by them"
+        detail = "neither HUB_ADMIN_TOKENS nor HUB_ADMIN_TOKEN is set: admin calls need a JWT"
         findings.append(Finding("admin", "fair", detail))
     if settings.redis_url is not None and settings.shared_secret is None:
-        detail = "HUB_BUS_SECRET is not set: who may publish on Redis may end any socket"
+        detail = "HUB_BUS_SECRET is not set: whoever may publish on Redis can close any socket"
         findings.append(Finding("bus", "fair", detail))
     polls = "polling" in settings.transports and settings.redis_url is not None
     if polls and "." in settings.replica:
         detail = (
-            f"HUB_REPLICA is {settings.replica}: balancers read what stands after the last dot of "
-            "an id, so a name with a dot is not found, and polling clients end up elsewhere"
+            f"HUB_REPLICA is {settings.replica}: balancers route by what follows the last dot of "
+            "an id, so with a dot in the name polling clients reach other replicas"
         )
         findings.append(Finding("replica", "bad", detail))
     if settings.cookie_name is not None and not settings.allowed_origins:
@@ -302,4 +328,4 @@ def _examine_redis(info: dict[str, Any]) -> list[Finding]:
 
 def _examine_clock(ahead: int) -> Finding:
     level: Level = "good" if abs(ahead) < CLOCK_STEP else "fair"
-    return Finding("clock", level, f"the store's is {ahead / SECOND:+.3f} s from this machine's")
+    return Finding("clock", level, f"the store's is {ahead / SECOND:+.3f} s off this machine's")

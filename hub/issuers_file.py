@@ -15,13 +15,13 @@ VARIABLES = {
     "audience": "HUB_JWT_AUDIENCE",
     "algorithms": "HUB_JWT_ALGORITHMS",
 }
-"""The variables by the member of an ``[[issuer]]`` that they stand for."""
+"""The environment variables by the member of an ``[[issuer]]`` that they replace."""
 
 MAX_FILE_BYTES = 1_000_000
 
 
 def load_entries(settings: Settings) -> tuple[Entry, ...]:
-    """Return the issuer entries that the settings name; a file is read anew at each call.
+    """Return the issuer entries of the settings; a file is read again at each call.
 
     Raises:
         SettingsError: in one line that names the variable, or the file, the entry and the member.
@@ -78,5 +78,5 @@ def _key_source(settings: Settings) -> KeySource | None:
 
 
 def takes_any_audience(entry: Entry) -> bool:
-    """Tell whether an entry with fetched keys takes tokens that are for other apps."""
+    """Tell whether an entry with fetched keys accepts tokens for any audience."""
     return entry.keys.is_fetched and entry.rules.audience is None

@@ -68,12 +68,18 @@ class Metrics:
         )
         self.position_age = Gauge(
             "hub_position_age_seconds",
-            "Since the store last confirmed that every logout was heard",
+            "Since the store last confirmed that every logout was heard, in each partition",
             registry=self.registry,
         )
         self.fences = Counter(
             "hub_fences",
-            "Times that this replica closed its sockets for want of that confirmation",
+            "Times that this replica closed sockets for want of that confirmation",
+            registry=self.registry,
+        )
+        self.partitions = Gauge(
+            "hub_partitions",
+            "Partitions by how this replica follows them",
+            ["state"],
             registry=self.registry,
         )
         self.losses = Counter(
@@ -88,7 +94,9 @@ class Metrics:
             registry=self.registry,
         )
         self.following = Gauge(
-            "hub_following", "1 while this replica hears of logouts", registry=self.registry
+            "hub_following",
+            "1 while this replica hears of logouts in at least half of the partitions",
+            registry=self.registry,
         )
         self.audit_lost = Counter(
             "hub_audit_lost",

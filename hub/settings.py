@@ -34,7 +34,7 @@ from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
 PLANNED = ("HUB_IDLE_TIMEOUT",)
-"""Names that are taken, for what the hub does not do yet."""
+"""Reserved names, for features to come."""
 
 HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
@@ -86,7 +86,7 @@ def _redis(value: SecretStr) -> SecretStr:
     try:
         servers = read_servers(url)
         for plain in {*servers.seeds, servers.at("host", 1) if servers.before else url}:
-            # Makes a connection without opening it, which finds options that Redis' client has not.
+            # Creates a connection without opening it, which finds options that redis-py rejects.
             pool: Any = ConnectionPool.from_url(plain)
             pool.make_connection()
         if servers.kind is Kind.CLUSTER:
@@ -128,7 +128,7 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDec
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Times are seconds. Secrets show as stars wherever printed."""
+    """All settings. Times are in seconds. Secrets are masked wherever they are printed."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -196,16 +196,14 @@ class Settings(BaseSettings):
         (), description="web origins that may use the hub from a browser"
     )
     login_url: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="where people log in: an address, or a path; pages of the hub link to it"
+        None, description="URL or path of the login page, which pages of the hub link to"
     )
-    transports: Texts = Field(
-        ("polling", "websocket"), description="Engine.IO transports that are offered"
-    )
+    transports: Texts = Field(("polling", "websocket"), description="Engine.IO transports to offer")
     replica: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(
         default_factory=lambda: secrets.token_hex(4),
         description="name of this replica; unset: random",
     )
-    admin_token: SecretStr | None = Field(None, description="bearer token of admin calls")
+    admin_token: SecretStr | None = Field(None, description="bearer token for admin calls")
     admin_tokens: Texts = Field(
         (), description="more of them, as NAME:SHA256HEX:SCOPE+SCOPE; see logout-hub admin-token"
     )
@@ -221,42 +219,45 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=65535,
-        description="port of a listener of its own for /admin, /metrics and /readyz",
+        description="port of a separate listener for /admin, /metrics and /readyz",
     )
     notice_grace: float = Field(
-        2, ge=0, le=30, description="how long a client may take to acknowledge before the cut"
+        2,
+        ge=0,
+        le=30,
+        description="how long a client may take to acknowledge a notification",
     )
     connect_timeout: float = Field(
-        5, gt=0, le=60, description="how long a transport may stay without a CONNECT"
+        5, gt=0, le=60, description="how long a client may take to send CONNECT"
     )
     fence_seconds: float = Field(
         10,
         ge=3,
         le=300,
-        description="after how long without proof that logouts are heard the sockets are closed",
+        description="close sockets after this long without proof that logouts are followed",
     )
     on_data_loss: Literal["fail_closed", "cut_off"] = Field(
         "fail_closed",
-        description="when Redis lost what it knew: believe nothing of it, or end all sessions",
+        description="after Redis has lost data: refuse everything, or end all sessions",
     )
     wait_disk: bool = Field(
-        False, description="answer a logout only once it is on the disk of Redis"
+        False, description="answer a logout only once Redis has written it to disk"
     )
     wait_replicas: int = Field(
         0,
         ge=0,
         le=10,
-        description="answer a logout only once so many replicas of Redis have it",
+        description="answer a logout only once this many replicas of Redis have it",
     )
     trusted_proxies: Networks = Field(
-        (), description="addresses of proxies whose X-Forwarded-For is believed"
+        (), description="addresses of proxies whose X-Forwarded-For is trusted"
     )
     receipt_lifetime: float = Field(
         86400, ge=60, le=2592000, description="how long the receipt of a logout can be read"
     )
-    log_format: Literal["text", "json"] = Field("text", description="how log lines are written")
+    log_format: Literal["text", "json"] = Field("text", description="format of log lines")
     audit_file: str | None = Field(
-        None, description="file that the audit log is appended to; one for each replica"
+        None, description="file to append the audit log to; each replica needs its own"
     )
     max_sessions: int = Field(1000, ge=1, description="most sessions that a user may have")
     max_body: int = Field(
@@ -265,22 +266,20 @@ class Settings(BaseSettings):
 
     limit_refused: Limit = Field(
         Rate(5, 100),
-        description="refused or unanswered attempts an address, as PER_SECOND/BURST, or off",
+        description="refused or abandoned attempts per address, as PER_SECOND/BURST, or off",
     )
     limit_pending: int = Field(
-        200, ge=1, description="transports of an address that have not sent CONNECT yet"
+        200, ge=1, description="clients per address that have not sent CONNECT yet"
     )
     limit_pending_total: int = Field(
-        5000, ge=1, description="transports that have not sent CONNECT yet, of all together"
+        5000, ge=1, description="clients that have not sent CONNECT yet, in total"
     )
-    limit_sockets_session: int = Field(300, ge=1, description="sockets of a session")
-    limit_sockets_user: int = Field(1000, ge=1, description="sockets of a user")
-    limit_events: Limit = Field(Rate(10, 20), description="events of a socket; then it is closed")
-    limit_logouts: Limit = Field(Rate(1, 30), description="logouts of a user, on all replicas")
-    limit_admin: Limit = Field(Rate(50, 50), description="admin calls of a credential")
-    limit_calls: Limit = Field(
-        Rate(50, 200), description="HTTP calls of a session, /verify excepted"
-    )
+    limit_sockets_session: int = Field(300, ge=1, description="sockets per session")
+    limit_sockets_user: int = Field(1000, ge=1, description="sockets per user")
+    limit_events: Limit = Field(Rate(10, 20), description="events per socket; more close it")
+    limit_logouts: Limit = Field(Rate(1, 30), description="logouts per user, over all replicas")
+    limit_admin: Limit = Field(Rate(50, 50), description="admin calls per credential")
+    limit_calls: Limit = Field(Rate(50, 200), description="HTTP calls per session, except /verify")
     limit_read_seconds: float = Field(
         10, gt=0, le=300, description="time for the headers, and for the body, of a request"
     )
@@ -337,23 +336,23 @@ class Settings(BaseSettings):
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """The algorithms that are accepted, with the default for the kind of key."""
+        """The algorithms that are accepted; by default those that suit the kind of key."""
         is_set = self.jwt_secret is None and self.jwt_public_key is None
         return self.jwt_algorithms or (ASYMMETRIC if is_set else self._suiting[:1])
 
     @property
     def admin_credentials(self) -> tuple[Credential, ...]:
-        """What HUB_ADMIN_TOKENS names."""
+        """The credentials of HUB_ADMIN_TOKENS."""
         return read_credentials(self.admin_tokens)
 
     @property
     def shared_secret(self) -> str | None:
-        """What all replicas know and nobody else does, to derive keys from; None without any."""
+        """A secret that only replicas share, to derive keys from; None if none is set."""
         secrets_ = (self.bus_secret, self.admin_token, self.jwt_secret)
         return next((s.get_secret_value() for s in secrets_ if s is not None), None)
 
     def describe_given(self) -> dict[str, str]:
-        """Return what was set, by name; of secrets and credentials only that they are."""
+        """Return what was set, by name; for secrets and credentials only that they are set."""
         hidden = {name for name, _, _, secret in describe_settings() if secret}
         hidden |= {"HUB_ADMIN_TOKENS", "HUB_JWT_PUBLIC_KEY"}
         names = {PREFIX + field.upper(): field for field in sorted(self.model_fields_set)}
@@ -370,7 +369,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
-    """Return the settings of the environment, with ``options`` before them.
+    """Return the settings of the environment; ``options`` take precedence.
 
     Raises:
         SettingsError: in one line that names the setting and holds no secret.

@@ -17,7 +17,9 @@ from typing import Any
 
 import hiredis
 import redis
+from redis.crc import key_slot
 
+from hub.store.names import PARTITIONS, Names
 from tests.ports import free_port
 
 NOTHING = object()
@@ -210,6 +212,15 @@ class Guarded:
             server.kill()
 
 
+BOUNDS = [0, 5461, 10923, 16384]
+"""Where the slots of each of three masters begin, and where the last one's end."""
+
+
+def slot_of(part: int) -> int:
+    """Return the slot that a partition is."""
+    return key_slot(Names(None, part).log.encode())
+
+
 class Clustered:
     """A cluster of three masters; with ``replica``, one that follows the first of them."""
 
@@ -236,10 +247,9 @@ class Clustered:
         """Start all, share the slots among the masters, and wait until all know of all."""
         for node in self.nodes:
             node.start()
-        bounds = [0, 5461, 10923, 16384]
         for number, node in enumerate(self.masters):
             node.run("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-            node.run("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            node.run("CLUSTER", "ADDSLOTSRANGE", BOUNDS[number], BOUNDS[number + 1] - 1)
         for node in self.nodes[1:]:
             self._meet(node)
         self.wait()
@@ -250,6 +260,11 @@ class Clustered:
     def wait(self) -> None:
         """Wait until all nodes know of all, and hold none for dead."""
         until(lambda: all(map(self._is_whole, self.nodes)))
+
+    def partitions_of(self, number: int) -> set[int]:
+        """Return the partitions that a master of a new cluster serves."""
+        slots = {part: slot_of(part) for part in range(PARTITIONS)}
+        return {p for p, slot in slots.items() if BOUNDS[number] <= slot < BOUNDS[number + 1]}
 
     def _meet(self, node: RedisServer) -> None:
         bus = node.option("cluster-port")

@@ -331,7 +331,7 @@ async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: 
         "logout", "ada", "--from", str(names), "--spread", "1", "--wait",
         "--url", hub.url, HUB_ADMIN_TOKEN=ADMIN,
     )  # fmt: skip
-    assert (ended.code, ended.err.strip()) == (0, "told")
+    assert (ended.code, ended.err.strip()) == (0, "notified")
     assert ended.out.startswith("3 users are logged out; sessions: 3 offline")
     for user, status in (("ada", 401), ("grace", 401), ("eve", 401), ("bob", 200)):
         assert (await hub.call("GET", "/session", tokens[user])).status == status

@@ -14,6 +14,7 @@ from hub.metrics import FRESH
 from tests.access.test_discovery import OPENID, open_site
 from tests.access.test_keys import EC, published
 from tests.ports import free_port
+from tests.realtime.raw import eventually
 from tests.redis_server import MASTER, Clustered, Guarded, RedisServer
 from tests.site import SECRET, running, settings, token
 
@@ -126,6 +127,29 @@ async def test_each_node_of_a_cluster_is_looked_at(
         client.config_set("maxmemory-policy", "noeviction")
     bad = [check for check, level in levels(found).items() if level == "bad"]
     assert bad == [f"maxmemory-policy {nodes[1].place}"]
+
+
+async def test_whose_users_a_dead_node_harms_is_told(tmp_path: Path) -> None:
+    """By the doctor of the store, and by that of a hub that runs."""
+    cluster = Clustered(tmp_path)
+    try:
+        await asyncio.to_thread(cluster.start)
+        node, count = cluster.masters[1], len(cluster.partitions_of(1))
+        async with running(settings(redis_url=cluster.url, fence_seconds=3)) as hub:
+            found = {one.check: one for one in await examine(settings(), hub.url)}
+            assert found["partitions"].level == "good"
+            await asyncio.to_thread(node.kill)
+            dead = (await findings(redis_url=cluster.url))[f"store {node.place}"]
+            assert dead.level == "bad"
+            assert f"the users of {count} of 16 partitions are not served" in dead.detail
+
+            async def is_told() -> bool:
+                told = {one.check: one for one in await examine(settings(), hub.url)}
+                return f"{count} fenced of 16" in told["partitions"].detail
+
+            await eventually(is_told)
+    finally:
+        cluster.kill()
 
 
 async def test_a_cluster_that_is_none_is_bad(own_redis: RedisServer) -> None:

@@ -1,4 +1,4 @@
-"""Who calls as an administrator: by a credential of the operator's, or by the scope of a JWT."""
+"""Who is an administrator: the holder of a configured credential, or of a JWT with the scope."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TOKEN_BYTES = 32
 
 
 class Administrator(msgspec.Struct, frozen=True):
-    """An administrator, as ``name`` stands in the log; ``one_user`` when only for one at a time."""
+    """An administrator; ``name`` is for the log, ``one_user`` limits each call to a single user."""
 
     name: str
     rights: frozenset[Right]
     one_user: bool = False
 
     def may(self, *rights: Right) -> bool:
-        """Tell whether any of ``rights`` is there; asked for none, whether all that exist are."""
+        """Tell whether it has any of ``rights``; without arguments, whether it has every right."""
         return bool(self.rights & {*rights}) if rights else self.rights == EVERY_RIGHT
 
 
 class Administrators:
-    """The credentials that an operator named, and HUB_ADMIN_TOKEN, which may do everything."""
+    """The credentials of HUB_ADMIN_TOKENS, and HUB_ADMIN_TOKEN, which has every right."""
 
     def __init__(self, credentials: Iterable[Credential], admin_token: str | None) -> None:
         self._credentials = list(credentials)
@@ -39,18 +39,18 @@ class Administrators:
             self._credentials.append(Credential(ADMIN, digest, EVERY_RIGHT))
 
     def find(self, token: str) -> Administrator | None:
-        """Return whose token this is, or None. How long it takes does not tell how near it was."""
+        """Return whose token this is, or None, in constant time."""
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         found = None
         for credential in self._credentials:
-            # All of them, so that time does not tell which one matched either.
+            # No early exit: timing must not reveal which one matched either.
             if hmac.compare_digest(credential.digest, digest):
                 found = credential
         return Administrator(found.name, found.rights) if found is not None else None
 
 
 def administrator_of(caller: Caller) -> Administrator | None:
-    """Return what the scope of a living token makes of its caller, or None."""
+    """Return the administrator that the scope of a caller's token makes, or None."""
     name = f"token:{caller.identity.user}"
     if caller.is_admin:
         return Administrator(name, EVERY_RIGHT)
@@ -60,7 +60,7 @@ def administrator_of(caller: Caller) -> Administrator | None:
 
 
 def make_credential(name: str, rights: Iterable[Right]) -> tuple[str, str]:
-    """Return a new token, and the text that names it in HUB_ADMIN_TOKENS."""
+    """Return a new token, and its entry for HUB_ADMIN_TOKENS."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     digest = hashlib.sha256(token.encode()).hexdigest()
     return token, f"{name}:{digest}:{'+'.join(rights)}"

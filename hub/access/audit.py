@@ -1,8 +1,8 @@
-"""Writes the audit log: who did what, in a file that only grows, in a chain of hashes.
+"""Writes the audit log: who did what, in an append-only file, in a chain of hashes.
 
-Nobody waits for the disk: events stand in a bounded queue, from which one task has them written by
-a thread. What finds no room is counted, and the chain says how much is missing, and where. Lines
-that the file has are copied to the store, where there is one.
+Nobody waits for the disk: events go to a bounded queue, which one task empties by way of a thread.
+When the queue is full, events are dropped and counted, and an entry of the chain says how many are
+missing at that place. Lines that are in the file are then copied to the store, if there is one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GATHER = 0.05
 RETRY = 1.0
 STOP_TIMEOUT = 5.0
 GAP = "gap"
-"""The event that says how many others found no room, at the place where they would stand."""
+"""The event that stands in for others that were dropped, and says how many."""
 
 Event = tuple[float, str, dict[str, Any]]
 
@@ -43,8 +43,8 @@ Event = tuple[float, str, dict[str, Any]]
 class Audit:
     """The audit log of this replica; without a path it does nothing.
 
-    It is a context, inside which the file is written; `open` may be called before, to learn early
-    that it cannot be. ``copy`` is where its lines are copied to.
+    It writes while it is entered as a context manager; call `open` before, to find out early that
+    the file cannot be written. ``copy`` is where its lines are copied to.
     """
 
     def __init__(
@@ -71,16 +71,16 @@ class Audit:
         return self._path is not None
 
     def note(self, event: str, **facts: Any) -> None:
-        """Write an event, soon; ``facts`` hold no token, cookie or message."""
+        """Queue an event; ``facts`` must not hold a token, a cookie or a message."""
         if self._path is None:
             return
         if len(self._queue) >= MOST_QUEUED:
-            self._lose()
+            self._drop()
             return
         self._queue.append((time.time(), event, facts))
         self._wake.set()
 
-    def _lose(self) -> None:
+    def _drop(self) -> None:
         self._metrics.audit_lost.inc()
         if self._queue[-1][1] == GAP:
             self._queue[-1][2]["lost"] += 1
@@ -89,12 +89,12 @@ class Audit:
         self._queue.append((time.time(), GAP, {"lost": 1}))
 
     def refused(self, code: str, address: str) -> None:
-        """Count a refused credential; the log has a line a minute for each code and address."""
+        """Count a refused credential; the log gets one line a minute for each code and address."""
         if self._path is not None:
             self._refused.add(code, address)
 
     async def reopen(self) -> None:
-        """Go on in the file that is at the path now: the one before was moved away."""
+        """Reopen the path, after its file was rotated away."""
         self._must_reopen = True
         self._wake.set()
 
@@ -150,12 +150,12 @@ class Audit:
                 self._wake.set()
 
     def sum_up(self) -> None:
-        """Note the refused credentials that were counted since the last time."""
+        """Write the counts of refused credentials since the last time."""
         for (code, address), count in self._refused.take():
             self.note("refused", code=code, address=address, count=count)
 
     async def _write_some(self) -> bool:
-        """Write what is at hand; False when it failed, and is to be tried again."""
+        """Write a batch; False when that failed and has to be tried again."""
         if not self._batch:
             while self._queue and len(self._batch) < BATCH:
                 self._batch.append(self._queue.popleft())
@@ -163,7 +163,7 @@ class Audit:
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            # The thread goes on, and owns the file until it is done.
+            # The thread keeps running, and owns the file until it is done.
             await asyncio.wait([writing])
             raise
         except OSError as error:
@@ -184,7 +184,7 @@ class Audit:
         """Write the batch.
 
         Raises:
-            OSError: when that failed; what of it is in the file is found out by the next try.
+            OSError: when that failed; the next try finds out how much of it is in the file.
         """
         if self._must_reopen:
             self._must_reopen = False
@@ -207,10 +207,10 @@ class Audit:
         self._uncopied += lines
 
     def open(self) -> None:
-        """Open the file, if it is not, and find the end of its chain.
+        """Open the file, unless it is open, and find the end of its chain.
 
         Raises:
-            OSError: when it cannot be opened, is another's, or does not end as an audit log.
+            OSError: when it cannot be opened, is locked by another process, or is no audit log.
         """
         if self._path is None or self._file is not None:
             return
@@ -239,7 +239,7 @@ class Audit:
             if last is None:
                 raise OSError(f"{self._path} does not end as an audit log does: move it away")
             if self._seq == 0 or 0 < last.seq - self._seq <= len(self._batch):
-                # A try that failed may have written the first of the batch.
+                # A write that failed may have written the first entries of the batch.
                 del self._batch[: last.seq - self._seq if self._seq else 0]
                 self._seq, self._prev = last.seq, last.hash
         if torn:
@@ -263,7 +263,7 @@ def _append(file: int, data: bytes) -> None:
             data = data[os.write(file, data) :]
         os.fdatasync(file)
     except OSError:
-        # What a full disk took is taken back, where the file lets anything be taken back.
+        # Undo a partial write, if the file lets itself be truncated.
         with contextlib.suppress(OSError):
             os.ftruncate(file, size)
         raise

@@ -1,7 +1,7 @@
-"""Sends the lines that the audit log's file has got to their copy in the store, in the background.
+"""Copies lines that are in the audit log's file to the store, in the background.
 
-Nobody waits for it: the file is the log. A copy that cannot be written is tried again; what finds
-no room meanwhile is counted, and stands in the file alone.
+Nobody waits for it: the file is the log. A copy that fails is retried; lines that do not fit into
+the queue meanwhile are counted, and are in the file only.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Copy(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Close its connections."""
         ...
 
 
 class Copier:
-    """Copies lines in their order, each at least once unless it was given up."""
+    """Copies lines in order, each at least once unless it had to be dropped."""
 
     def __init__(self, copy: Copy, metrics: Metrics) -> None:
         self._copy = copy
@@ -49,14 +49,14 @@ class Copier:
         self._failing = False
 
     def take(self, lines: Sequence[bytes]) -> None:
-        """Copy these, each with its end, soon."""
+        """Queue lines, each with its line ending."""
         room = MOST_WAITING - len(self._waiting)
         self._waiting.extend(line[:-1] for line in lines[:room])
         self._metrics.audit_uncopied.inc(len(lines[room:]))
         self._wake.set()
 
     async def run(self) -> None:
-        """Copy for ever."""
+        """Copy until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -65,7 +65,7 @@ class Copier:
                     await asyncio.sleep(RETRY)
 
     async def finish(self, seconds: float) -> None:
-        """Copy what is left, if that takes no longer, and let go of the copy."""
+        """Copy what is left, for at most this many seconds, and close the copy."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (self._waiting or self._batch) and await self._copy_some():

@@ -1,4 +1,4 @@
-"""A token in, the caller or an error out: verification, the store's facts and the one rule."""
+"""Decides who is calling: verifies the token, and asks the store whether its session is alive."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authority:
-    """Says who a token speaks for.
+    """Tells whose a token is, and whether its session is alive.
 
-    Tokens that were verified are remembered, a bounded number of them, so that the signatures need
-    not be paid for again when many sockets come back at once. Whether a token is alive is not
-    remembered: that is asked each time.
+    Verified tokens are cached, up to a limit, so that signatures are not checked again when many
+    sockets reconnect at once. Whether a session is alive is never cached: the store is asked each
+    time.
     """
 
     def __init__(self, store: Store, issuers: Issuers) -> None:
@@ -46,7 +46,7 @@ class Authority:
         self._generation = issuers.generation
 
     async def identify(self, token: str) -> Identity:
-        """Return who signed for this token; whether it is still alive is not asked.
+        """Return whose token this is, without asking whether its session is alive.
 
         Raises:
             TokenInvalid: when it is malformed or forged.
@@ -68,11 +68,11 @@ class Authority:
         return self._verified.get(name)
 
     async def admit(self, token: str) -> Caller:
-        """Return the caller with this token, once it is known to be alive.
+        """Return the caller with this token, whose session is alive.
 
         Raises:
             Unauthorized: when the token is invalid, expired or revoked.
-            Unavailable: when that cannot be known now.
+            Unavailable: when the store cannot say now.
         """
         identity = await self.identify(token)
         return self._admit(identity, await self._store.look(identity))
@@ -84,7 +84,7 @@ class Authority:
         presence: Presence | None = None,
         replaces: str | None = None,
     ) -> Caller:
-        """Enter the identity's session in the registry, and admit it as `admit` does.
+        """Enter the identity's session in the registry, and admit the caller as `admit` does.
 
         ``replaces`` is as in `Visit`.
         """
@@ -104,7 +104,7 @@ class Authority:
         return judge(identity, await self._store.look(identity))
 
     async def sessions(self, user: UserKey) -> list[Session]:
-        """Return a user's living sessions, oldest first."""
+        """Return a user's sessions that are alive, oldest first."""
         registry = await self._store.sessions(user)
         return living(user, list(registry.sessions), registry.standing)
 

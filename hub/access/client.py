@@ -1,4 +1,4 @@
-"""Where a request or a socket comes from, as its headers say, and as far as they are believed."""
+"""Who sent a request or opened a socket, by its headers, as far as they can be trusted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_USER_AGENT = 512
 
 
 class Client(msgspec.Struct, frozen=True):
-    """From where a session shows itself: the name it gave its device, its program, its address."""
+    """A client: the name it gave its device, its ``User-Agent``, and its address."""
 
     name: str | None
     user_agent: str
@@ -29,8 +29,8 @@ def read_client(
     trusted: Sequence[Network],
     name: str | None = None,
 ) -> Client:
-    """Return who sent these headers over a connection from ``peer``."""
-    # Each proxy appends, so what is to be believed stands at the end.
+    """Return the client that sent these headers over a connection from ``peer``."""
+    # Each proxy appends to it, so the trustworthy part is at the end.
     forwarded = ",".join(headers.getall("X-Forwarded-For", [])[-MAX_HOPS:])
     return Client(
         name=name,
@@ -40,7 +40,7 @@ def read_client(
 
 
 def refuse_query_token(query: Container[str]) -> None:
-    """Refuse a token in a query string, where logs and histories would keep it.
+    """Refuse a token in a query string, which ends up in logs and browser histories.
 
     Raises:
         InvalidRequest: when there is one.
@@ -50,12 +50,12 @@ def refuse_query_token(query: Container[str]) -> None:
 
 
 def read_cookie(headers: CIMultiDictProxy[str], name: str) -> str | None:
-    """Return the value of the cookie of this name, in time that grows with the header alone.
+    """Return the value of the cookie of this name, in time linear in the size of the header.
 
     Raises:
-        TokenInvalid: when there are two. A sibling subdomain can set a second one for the hub's,
-            and servers cannot tell which is theirs (RFC 6265 section 4.2.2); a name that begins
-            with ``__Host-`` rules that out.
+        TokenInvalid: when there are several. A sibling subdomain can set a cookie of the same
+            name, and servers cannot tell which is theirs (RFC 6265 section 4.2.2); a name that
+            begins with ``__Host-`` rules that out.
     """
     found = {
         value.strip(WHITE).removeprefix('"').removesuffix('"')

@@ -1,4 +1,4 @@
-"""Says in the log when an administrator's logout is complete, and what became of its sessions."""
+"""Logs when an administrator's logout is complete, and what became of its sessions."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from hub.store.base import Store
 log = structlog.get_logger(__name__)
 
 MOST = 200
-"""Logouts that are waited for at once; of more, the log says only that they were written."""
+"""How many logouts are watched at once; for more, the log says only that they were written."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
 USERS_A_SECOND = 2000
-"""A receipt of many users takes a while to read, so it is looked at less often."""
+"""A receipt of many users takes a while to read, so it is read less often."""
 
 
 class Completions:
-    """Waits for logouts of administrators, and logs the end of each."""
+    """Polls the receipts of administrators' logouts, and logs when each is complete."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._waiting: set[asyncio.Task[None]] = set()
 
     def watch(self, receipt: Receipt) -> None:
-        """Log the end of this logout, once it comes."""
+        """Log when this logout is complete."""
         if len(self._waiting) < MOST:
             task = asyncio.create_task(self._watch(receipt))
             self._waiting.add(task)
@@ -65,7 +65,7 @@ class Completions:
         )
 
     async def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop watching."""
         for task in self._waiting:
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""A name for a device that people recognise, such as "Chrome on Windows"."""
+"""Names of devices that people recognise, such as "Chrome on Windows"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN = "Unknown device"
 
 
 def tidy_name(given: str | None) -> str:
-    """Return the name that a client gave: one line, printable, not too long; may be empty."""
+    """Return the name that a client gave, cut to one printable line of `MAX_NAME`; may be empty."""
     spaced = " ".join((given or "").split())
     printable = "".join(character for character in spaced if character.isprintable())
     return " ".join(printable.split())[:MAX_NAME].strip()
@@ -28,7 +28,7 @@ def load_patterns() -> None:
 
 @lru_cache(maxsize=1024)
 def describe_user_agent(user_agent: str) -> str:
-    """Return a name made of a ``User-Agent`` header."""
+    """Return a name for the device behind a ``User-Agent`` header."""
     readable = user_agent[:MAX_USER_AGENT].encode(errors="replace").decode()
     found = ua_parser.parse(readable)
     parts = [part.family for part in (found.user_agent, found.os) if part is not None]

@@ -1,4 +1,4 @@
-"""Whose tokens are taken: the issuer entries with their keys, and which entry a token is of."""
+"""The configured issuers with their keys, and which of them a token belongs to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 def make_keys(source: KeySource) -> StaticKeys | JwksKeys:
-    """Return the keys of a source; those that are fetched are entered before use."""
+    """Return the keys of a source; those that are fetched have to be closed in the end."""
     match source.kind:
         case Source.SECRET:
             return StaticKeys(*(prepare_secret(text) for text in source.values))
@@ -40,7 +40,7 @@ def make_keys(source: KeySource) -> StaticKeys | JwksKeys:
 class Issuers:
     """The issuer entries of the settings, which may be replaced while the hub runs.
 
-    To be closed in the end.
+    Call `aclose` in the end.
     """
 
     def __init__(self, entries: Sequence[Entry], metrics: Metrics | None = None) -> None:
@@ -57,15 +57,15 @@ class Issuers:
 
     @property
     def generation(self) -> tuple[int, ...]:
-        """What was verified under another generation counts no more."""
+        """Changes when entries or keys change: earlier verifications are void then."""
         return (self._replaced, *(keys.generation for keys in self._keys.values()))
 
     async def aclose(self) -> None:
-        """Let go of the connections that keys are fetched over."""
+        """Close the connections that keys are fetched over."""
         await self._close(self._keys)
 
     async def replace(self, entries: Sequence[Entry]) -> None:
-        """Take other entries from now on; keys that were fetched stay where their source does."""
+        """Replace the entries; fetched keys are kept for sources that remain."""
         old, self._keys = self._keys, {}
         for entry in entries:
             if entry.keys not in self._keys:
@@ -81,19 +81,19 @@ class Issuers:
                 await keys.aclose()
 
     def resolve(self, iss: str | None) -> tuple[str, str | None]:
-        """Return which ``iss`` an administrator means; see `resolve_issuer`."""
+        """Return the ``iss`` that an administrator means, and a warning; see `resolve_issuer`."""
         return resolve_issuer(self._entries, iss)
 
     def others(self, iss: str) -> list[str]:
-        """Return the issuers of the entries, but this one; an entry may name none."""
+        """Return the issuers of all other entries; empty for one that names none."""
         names = dict.fromkeys(entry.rules.issuer or "" for entry in self._entries)
         return [name for name in names if name != iss]
 
     async def verify(self, token: str) -> Identity:
-        """Return who signed for a token; whether it is alive is not asked.
+        """Return whose token this is, without asking whether its session is alive.
 
         Raises:
-            TokenInvalid: when it is malformed, forged, or of no entry.
+            TokenInvalid: when it is malformed, forged, or of an unknown issuer.
             Unavailable: when the keys cannot be had.
         """
         header = read_header(token)
@@ -116,13 +116,13 @@ class Issuers:
         return identity
 
     def find(self, header: Header, iss: object) -> Entry:
-        """Return the entry that a token with this header and ``iss`` is of.
+        """Return the entry that a token with this header and ``iss`` belongs to.
 
         Raises:
             TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
         """
         named = [entry for entry in self._entries if entry.rules.is_of(iss)]
-        # An entry that names no issuer is for those that no other entry names.
+        # An entry without an issuer is for tokens that no other entry takes.
         named.sort(key=lambda entry: entry.rules.issuer is None)
         for entry in named:
             if header.alg in entry.rules.algorithms:

@@ -1,4 +1,4 @@
-"""Where the keys come from that tokens are verified with."""
+"""The keys that tokens are verified with, and where they come from."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ SUITING = {
 
 
 class Keys(Protocol):
-    """Finds the key that a token says it was signed with.
+    """Finds the key that a token was signed with, by the token's header.
 
-    What was verified under another ``generation`` of keys counts no more.
+    A verification is void once ``generation`` has changed.
     """
 
     @property
     def generation(self) -> int:
-        """A number that is another one after the keys have changed, or may have."""
+        """A number that changes whenever the keys have changed, or may have."""
         ...
 
     async def find(self, header: Header) -> Sequence[Any]:
-        """Return the keys that suit ``header.alg``, at least one.
+        """Return the keys for ``header.alg``, at least one.
 
         Raises:
             TokenInvalid: when there is none.
-            Unavailable: when that cannot be known now.
+            Unavailable: when the keys cannot be fetched now.
         """
         ...
 
 
 class StaticKeys:
-    """Secrets or a public key, for every token: several secrets while one replaces another."""
+    """Secrets or a public key from the settings; two secrets while one replaces the other."""
 
     @property
     def generation(self) -> int:
@@ -76,12 +76,12 @@ class StaticKeys:
 
 
 class JwksKeys:
-    """The keys of an issuer that publishes them (RFC 7517), at an address or where it says.
+    """The published keys of an issuer (RFC 7517).
 
-    ``url`` is the address of the key set, or with ``discovers`` the issuer's own. Fetched when
-    first needed and then hourly, one request at a time. A ``kid`` that is not among them asks
-    again, but only after a cool-down, so that made-up names cost nothing. Keys once fetched stay
-    in use while fetching fails. Closed in the end.
+    ``url`` is the address of the key set, or with ``discovers`` the issuer, whose metadata has it.
+    The set is fetched when first needed and then hourly, one request at a time. An unknown ``kid``
+    makes it fetch again, but only after a cool-down, so that made-up ones cost nothing. While
+    fetching fails, the last keys stay in use. Call `aclose` in the end.
     """
 
     def __init__(self, url: str, *, discovers: bool = False, ssl: Any = True) -> None:
@@ -95,7 +95,7 @@ class JwksKeys:
         self._http: aiohttp.ClientSession | None = None
 
     async def aclose(self) -> None:
-        """Let go of the connection that the keys are fetched over."""
+        """Close the connection that the keys are fetched over."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.gather(self._flight, return_exceptions=True)
@@ -109,7 +109,7 @@ class JwksKeys:
         return -1 if is_old else self._fetched
 
     async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
-        """Return the issuer's key with the header's ``kid``, or its only one that suits."""
+        """Return the key with the header's ``kid``; without one, the only key for its ``alg``."""
         key = self._search(header)
         age = time.monotonic() - self._tried_at
         if age > self._patience(found=key is not None):
@@ -136,7 +136,7 @@ class JwksKeys:
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch())
             self._flight.add_done_callback(self._land)
-        # Shielded: a caller that goes away must not end the flight that others wait for.
+        # Shielded: a caller that is cancelled must not cancel the fetch that others wait for.
         await asyncio.shield(self._flight)
 
     def _land(self, flight: asyncio.Task[None]) -> None:
@@ -164,7 +164,7 @@ FETCH_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, Recurs
 async def fetch_keys(
     http: aiohttp.ClientSession, url: str, *, discovers: bool, ssl: Any = True
 ) -> list[jwt.PyJWK]:
-    """Return the keys of the set at ``url``, or of the issuer ``url`` that says where they are.
+    """Return the keys of the set at ``url``; with ``discovers``, of the issuer ``url``.
 
     Raises:
         ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
@@ -178,10 +178,10 @@ async def fetch_keys(
 
 
 async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) -> str:
-    """Return where an issuer says that its keys are.
+    """Return the address of an issuer's key set, from its metadata.
 
-    By OpenID Connect Discovery 1.0 section 4, else by RFC 8414 section 3. Nobody but the issuer
-    itself may say so (sections 4.3 and 3.3).
+    That is by OpenID Connect Discovery 1.0 section 4, else by RFC 8414 section 3. Metadata of
+    another issuer is refused (sections 4.3 and 3.3).
 
     Raises:
         ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
@@ -205,7 +205,7 @@ async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) ->
 
 
 def discovery_addresses(issuer: str) -> tuple[str, ...]:
-    """Return where an issuer may publish its metadata, in the order in which to ask."""
+    """Return the addresses where an issuer may publish its metadata, in the order to try."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     inserted = f"/.well-known/oauth-authorization-server{path}"
@@ -216,10 +216,10 @@ def discovery_addresses(issuer: str) -> tuple[str, ...]:
 
 
 async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) -> bytes:
-    """Return what is at an address: at most 1 MB, and no redirect is followed.
+    """Fetch an address: at most 1 MB, without following redirects.
 
     Raises:
-        ClientError, TimeoutError, OSError, ValueError: when it is not answered with 200.
+        ClientError, TimeoutError, OSError, ValueError: when the answer is anything but 200.
     """
     async with http.get(url, allow_redirects=False, ssl=ssl, raise_for_status=True) as answer:
         if answer.status != 200:
@@ -233,10 +233,10 @@ async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) ->
 
 
 def read_key_set(body: bytes) -> tuple[list[jwt.PyJWK], list[str]]:
-    """Return the usable keys of a key set, and why others are too weak, each reason once.
+    """Return the usable keys of a key set, and the reasons for which others are too weak.
 
     Raises:
-        ValueError: when it is none, or holds no usable key.
+        ValueError: when it is no key set, or has no usable key.
     """
     document = msgspec.json.decode(body)
     members = document.get("keys") if isinstance(document, dict) else None
@@ -257,10 +257,9 @@ def read_key_set(body: bytes) -> tuple[list[jwt.PyJWK], list[str]]:
 
 
 def _is_for_signatures(member: Any) -> bool:
-    """Tell whether a member is a public key that others verify with.
+    """Tell whether a member is a public key for signatures.
 
-    A set may also hold secrets, private keys, keys for encryption and things to come: all of these
-    are passed over, and worth no word.
+    Anything else that a set may hold (secrets, private keys, keys for encryption) is ignored.
     """
     return isinstance(member, dict) and "d" not in member and find_misuse(member) is None
 
@@ -271,12 +270,12 @@ def _find_weakness(member: dict[str, Any]) -> str | None:
     try:
         modulus, exponent = (from_base64url_uint(member[name]) for name in ("n", "e"))
     except (KeyError, AttributeError, ValueError, TypeError):
-        return None  # no key at all, which is found when it is read
+        return None  # malformed, which is found out when the key is read
     return find_weakness(modulus, exponent)
 
 
 def _read_key(member: dict[str, Any]) -> list[jwt.PyJWK]:
-    """Return a public key, once for each algorithm that it may be used with."""
+    """Return a public key, once for each algorithm that it can be used with."""
     suiting = SUITING.get(str(member.get("crv", member.get("kty"))), ())
     named = member.get("alg")
     try:

@@ -1,7 +1,7 @@
-"""How often somebody may do something on this replica, and an account of who was refused.
+"""Rate limits of this replica, and an account of what they refused.
 
-What all replicas must agree on is limited in the store. Everything here is bounded: so many
-buckets are kept, and of those who are refused so many are named, once a minute, never a line each.
+Limits that hold across replicas are in the store. Memory is bounded: there is a maximum of buckets,
+and the log names a maximum of sources, once a minute instead of a line for each refusal.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MOST_NAMED = 1000
 NAMED_EVERY = 60.0
 
 HOLD = 0.25
-"""Seconds for which a refusal of somebody who asks too often is held back."""
+"""Seconds by which the answer 429 is delayed."""
 
 MOST_HELD = 1000
 
 
 class Refusals:
-    """Counts what was refused, by kind, and says in the log once a minute to whom."""
+    """Counts refusals by kind, and logs once a minute whose requests they were."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -37,7 +37,7 @@ class Refusals:
         self._said_at = float("-inf")
 
     def note(self, kind: str, source: str) -> None:
-        """Count a refusal; ``kind`` is of a closed set, ``source`` is an address or a user."""
+        """Count a refusal; ``kind`` is one of a closed set, ``source`` is an address or a user."""
         self._metrics.limited.labels(kind).inc()
         self._tally.add(kind, source)
         now = asyncio.get_running_loop().time()
@@ -51,7 +51,7 @@ class Refusals:
 
 
 class Limiter:
-    """One limit, kept apart for each key; without a rate nothing is refused."""
+    """A rate limit for each key; without a rate nothing is refused."""
 
     def __init__(self, kind: str, rate: Rate | None, refusals: Refusals) -> None:
         self._kind = kind
@@ -60,15 +60,15 @@ class Limiter:
         self._paid_until: dict[str, float] = {}
 
     def take(self, key: str, source: str | None = None, cost: float = 1) -> None:
-        """Count one more of ``key``; ``source`` is what the log names instead of it.
+        """Take ``cost`` from the bucket of ``key``; the log names ``source``, if given, instead.
 
         Raises:
-            RateLimited: when that is too much; ``retry_after`` says how long to wait.
+            RateLimited: when there is not that much left; with ``retry_after``.
         """
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()
-        # Moved to the end, so that whoever was quiet for longest stands first.
+        # Moved to the end: the bucket that was not used for longest is first.
         paid_until, wait = take(self._rate, self._paid_until.pop(key, 0.0), now, cost)
         self._paid_until[key] = paid_until
         self._forget(now)
@@ -77,14 +77,14 @@ class Limiter:
             raise RateLimited(f"more than the limit of {self._kind} allows", retry_after=wait)
 
     def is_spent(self, key: str) -> bool:
-        """Tell whether the next `take` of ``key`` would be refused; takes nothing."""
+        """Tell whether the next `take` of ``key`` would be refused, without taking anything."""
         if self._rate is None:
             return False
         now = asyncio.get_running_loop().time()
         return take(self._rate, self._paid_until.get(key, 0.0), now)[1] > 0
 
     def _forget(self, now: float) -> None:
-        # Two a call, so that the table shrinks, however fast it grew.
+        # Two for each call, so that the table shrinks faster than it grows.
         for _ in range(2):
             first = next(iter(self._paid_until))
             if self._paid_until[first] > now and len(self._paid_until) <= MOST_BUCKETS:
@@ -95,7 +95,7 @@ class Limiter:
 
 
 class Limits:
-    """The limits of a replica that HTTP and sockets share, with one account of refusals."""
+    """The limits that HTTP and sockets share, with one account of refusals."""
 
     def __init__(
         self, refusals: Refusals, refused: Rate | None, calls: Rate | None, admin: Rate | None
@@ -106,7 +106,7 @@ class Limits:
         self._held = 0
 
     def note_refused(self, ip: str) -> None:
-        """Count an attempt of an address that was refused, or came to nothing.
+        """Count a refused or abandoned attempt of an address.
 
         Raises:
             RateLimited: when there were too many.
@@ -114,9 +114,9 @@ class Limits:
         self.refused.take(address_key(ip))
 
     async def hold_back(self) -> None:
-        """Wait a moment, which whoever was refused waits too: who asks again at once asks less.
+        """Delay the answer to a refused request, which slows down clients that retry at once.
 
-        Nobody waits where too many do already.
+        Beyond a number of delayed answers there is no delay.
         """
         if self._held >= MOST_HELD:
             return
@@ -128,7 +128,7 @@ class Limits:
 
 
 def address_key(ip: str) -> str:
-    """Return the key of an address: an IPv6 network of 64 bits is one household, so one key."""
+    """Return the key of an address: all of an IPv6 /64 share one, since a household has as many."""
     if ":" not in ip:
         return ip
     return str(ipaddress.ip_network(f"{ip}/64", strict=False))

@@ -1,4 +1,4 @@
-"""Signs tokens, for development and the demo; in production the issuer does."""
+"""Signs tokens for development and the demo; in production the issuer does that."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def mint_token(
     audience: str | None = None,
     scope: str | None = None,
 ) -> str:
-    """Return a token of ``user`` for a new session, or for ``sid``; ``lifetime`` is in seconds.
+    """Return a token of ``user`` for the session ``sid``, by default a new one.
 
-    ``iat`` has a fraction, so that a login right after a logout is told from one before it.
+    ``lifetime`` is in seconds. ``iat`` has a fraction, so that a login right after a logout can be
+    distinguished from one before it.
     """
     now = time.time()
     claims = {

@@ -1,1 +1,1 @@
-"""Floor 3: HTTP. One file a resource; each handler parses, calls, renders."""
+"""HTTP: one file per resource, whose handlers parse a request, call services, return a view."""

@@ -1,4 +1,4 @@
-"""``/admin/…``: what administrators do to others."""
+"""``/admin/…``: calls for administrators."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from hub.core.model import Receipt, split_user_key, user_key
 from hub.core.rights import Right
 from hub.errors import Forbidden, HubError, NotFound
 
-NAMED = 10
-"""Users, or issuers, that a warning names at most."""
+MOST_NAMED = 10
+"""How many users, or issuers, a warning names at most."""
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -41,7 +41,7 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
     """End the sessions of one user, of several, or of everyone."""
     administrator = await require_admin(request, Right.LOGOUT)
     services = request.app[SERVICES]
-    # Long lists of users are only read once it is known that an administrator sends them.
+    # A long list of users is only read once the caller is known to be an administrator.
     asked = read_request(AdminLogoutRequest, await read_body(request, MAX_BODY))
     if administrator.one_user and asked.user is None:
         raise Forbidden("the scope hub:support is for one user at a time")
@@ -51,7 +51,7 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
     receipts = await services.logouts.write_all(
         commands, admin_claim(asked, key), administrator.name, read_ip(request)
     )
-    # The last of them, as a receipt of several is read.
+    # The newest logout stands for all, as it does when the receipt is read later.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
     receipt = msgspec.structs.replace(
         newest,
@@ -72,17 +72,18 @@ async def _find_mistakes(
     """Return warnings that the logout may not have reached the users who were meant."""
     if asked.everyone:
         return []
-    # One that was ended by name alone has no device, for it never showed itself.
-    met = [any(outcome.device for outcome in receipt.sessions) for receipt in receipts]
-    unmet = [_name(receipt) for receipt, is_met in zip(receipts, met, strict=True) if not is_met]
-    if asked.user is None and any(met):
-        named = ", ".join(unmet[:NAMED]) + (", …" if len(unmet) > NAMED else "")
-        return [f"no session is known of {len(unmet)} of {len(met)}: {named}"] if unmet else []
-    if not unmet:
+    # A session without a device was ended by its id alone: the hub had never seen it.
+    known = [any(outcome.device for outcome in receipt.sessions) for receipt in receipts]
+    unknown = [_name(one) for one, is_known in zip(receipts, known, strict=True) if not is_known]
+    if asked.user is None and any(known):
+        named = ", ".join(unknown[:MOST_NAMED]) + (", …" if len(unknown) > MOST_NAMED else "")
+        warning = f"no session is known of {len(unknown)} of {len(known)}: {named}"
+        return [warning] if unknown else []
+    if not unknown:
         return []
     found = ["nobody was met: no session of this name is known, and one that shows up is refused"]
     if asked.user is not None:
-        for other in services.issuers.others(iss)[:NAMED]:
+        for other in services.issuers.others(iss)[:MOST_NAMED]:
             with contextlib.suppress(HubError):
                 if count := len(await services.authority.sessions(user_key(other, asked.user))):
                     found.append(
@@ -96,7 +97,7 @@ def _name(receipt: Receipt) -> str:
 
 
 async def get_sessions(request: web.Request) -> Ok[SessionsView]:
-    """Return any user's sessions; ``?iss=`` names another issuer than the hub's."""
+    """Return any user's sessions; ``?iss=`` names the issuer, if it is not the only one."""
     await require_admin(request, Right.READ)
     services = request.app[SERVICES]
     name, named = request.match_info["user"], request.query.get("iss")

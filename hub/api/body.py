@@ -1,4 +1,4 @@
-"""The body of a request: bounded in size and time."""
+"""Reads the body of a request, limited in size and time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
 
     Raises:
         HTTPRequestEntityTooLarge: when it is larger.
-        TimeoutError: when it has not come within HUB_LIMIT_READ_SECONDS.
+        TimeoutError: when it has not arrived within HUB_LIMIT_READ_SECONDS.
     """
     limited = request if most is None else request.clone(client_max_size=most)
     async with asyncio.timeout(request.app[SERVICES].settings.limit_read_seconds):

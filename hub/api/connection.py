@@ -1,8 +1,8 @@
-"""HTTP connections that end in time: aiohttp's, with bounds on what a stranger can make of them.
+"""HTTP connections with deadlines: aiohttp's, with limits on how a stranger can hold one open.
 
-aiohttp bounds a request, not a connection: it waits as long for headers as between two requests,
-lets an answer that nobody reads stand for ever, and goes on reading, and keeping, what follows
-upon what it could not parse. What this reaches for inside aiohttp is held by
+aiohttp limits a request, not a connection: it waits for headers as long as it waits between two
+requests, keeps an answer that nobody reads for ever, and goes on reading, and buffering, after
+what it could not parse. This uses internals of aiohttp, which are covered by
 ``tests/attacks/test_slow_http.py`` and ``tests/attacks/test_garbage.py``.
 """
 
@@ -29,21 +29,21 @@ SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
 MAX_LINE = 8190
 MAX_SLASHES = 32
-"""In a path, far more than any resource has: aiohttp's router looks once for each of them."""
+"""In a path; far more than any resource has. aiohttp's router does one look-up for each."""
 
 PATIENCE = 6
-"""How many times longer than to read something a client may take to read everything."""
+"""A client may take this many times ``write_seconds`` to read everything."""
 
 LINGER = 1.0
-"""Seconds for the rest of a body that nobody wants, so that its sender reads the answer first."""
+"""Seconds to go on reading an unwanted body, so that its sender gets to read the answer."""
 
 
 class Connection(RequestHandler):
-    """One HTTP connection; `Listener.sweep` ends it when it takes too long.
+    """One HTTP connection; `Listener.sweep` aborts it when it takes too long.
 
-    ``since`` is since when a request has been awaited that has begun, or that is the first; None
-    while a request is under way, or between two. ``on_lost`` is called when the connection is lost,
-    for a handler that waits for something else.
+    ``since`` is when the wait for a first or a partly received request began; None while a request
+    is handled, and between two. ``on_lost`` is called when the connection is lost, for a handler
+    that waits for something else.
     """
 
     __slots__ = ("_broken", "behind_since", "on_lost", "since", "unread", "unread_since")
@@ -58,14 +58,14 @@ class Connection(RequestHandler):
         self.behind_since: float | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Tell the handler that asked for it, then end as aiohttp does."""
+        """Notify the handler that asked for it, then do as aiohttp does."""
         on_lost, self.on_lost = self.on_lost, None
         super().connection_lost(exc)
         if on_lost is not None:
             on_lost()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; nothing is read any more after what could not be parsed."""
+        """Parse what arrived; after what could not be parsed nothing more is read."""
         if self._broken:
             return
         before = self._request_count
@@ -81,7 +81,7 @@ class Connection(RequestHandler):
     def _break_off(self, error: _ErrInfo) -> None:
         self._broken = True
         self._pause_transport_reading()
-        # Its frames hold all that was read, in a cycle that waits for the collector.
+        # Its traceback keeps all that was read, in a cycle that waits for the garbage collector.
         if error.exc is not None:
             error.exc.__traceback__ = error.exc.__cause__ = error.exc.__context__ = None
 
@@ -92,7 +92,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what could not be parsed, or handled, in the form of all other errors.
+        """Answer what could not be parsed, or handled, as problem details.
 
         Raises:
             ConnectionError: when an answer has begun, so that the connection can only be closed.
@@ -109,17 +109,17 @@ class Connection(RequestHandler):
 
     @property
     def is_pipelined(self) -> bool:
-        """Whether more requests have come than the one that is under way."""
+        """Whether more requests have arrived than the one that is being handled."""
         return bool(self._messages)
 
     @property
     def is_idle(self) -> bool:
-        """Whether a request is waited for."""
+        """Whether it is waiting for a request."""
         return self._waiter is not None and not self._waiter.done()
 
 
 def add_common_headers(answer: web.StreamResponse) -> None:
-    """Add the headers that every answer has: nothing is stored, and no version is named."""
+    """Add the headers of every answer: no caching, and no version in ``Server``."""
     headers = answer.headers
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -131,16 +131,16 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def _screening(handler: Handler) -> Handler:
-    """Refuse what cannot be meant for the hub before it is routed.
+    """Return a handler that refuses what no client of the hub sends, before it is routed.
 
-    That is an expectation which nobody can meet (RFC 9110 section 10.1.1): aiohttp's own refusal
-    is plain text that quotes the header, and fails where it is not ASCII. And a path of thousands
-    of slashes, which its router takes time for that grows with their square.
+    That is an expectation other than ``100-continue`` (RFC 9110 section 10.1.1), which aiohttp
+    answers with plain text that quotes the header, and fails on when it is not ASCII. And a path
+    of thousands of slashes, for which its router takes quadratic time.
 
-    Requests that were sent without waiting for answers are taken one in each turn of the loop, of
-    all connections together: aiohttp answers what a connection holds without a pause.
+    Pipelined requests are handled one per iteration of the event loop, over all connections:
+    aiohttp would handle all that a connection holds without yielding.
     """
-    turn = asyncio.Lock()
+    pipelined = asyncio.Lock()
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         expected = request.headers.get("Expect")
@@ -154,7 +154,7 @@ def _screening(handler: Handler) -> Handler:
         return handler(request)
 
     async def wait_and_handle(request: web.BaseRequest) -> web.StreamResponse:
-        async with turn:
+        async with pipelined:
             await asyncio.sleep(0)
         return await handler(request)
 
@@ -168,11 +168,11 @@ async def _refuse(error: HubError, status: int) -> web.StreamResponse:
 
 
 class Listener(Server):
-    """What makes a `Connection` of each that is accepted, and ends those that take too long.
+    """Creates a `Connection` for each accepted transport, and aborts those that take too long.
 
-    ``read_seconds`` is for the headers of a request, ``write_seconds`` for a client to read more of
-    what it was sent. With ``most`` connections, sockets not counted, those that wait for a request
-    give way: a client may keep one for the next request, but nobody may keep all that there are.
+    ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
+    read some of what it was sent. Beyond ``most`` connections, sockets not counted, idle ones are
+    closed to make room: keep-alive is a favour, and must not exhaust what all share.
     """
 
     read_seconds = 10.0
@@ -180,7 +180,7 @@ class Listener(Server):
     most = 5_000
 
     _room = 0
-    """So many more are accepted before another look at who could give way."""
+    """How many more are accepted before idle ones are closed again."""
 
     def __call__(self) -> Connection:
         """Return the protocol of a connection that was accepted."""
@@ -192,7 +192,7 @@ class Listener(Server):
         return Connection(self, loop=self._loop, **self._kwargs)
 
     def _make_room(self, count: int) -> None:
-        """Close so many connections that wait for a request, the oldest ones."""
+        """Close this many idle connections, oldest first."""
         waiting = (
             transport
             for connection, transport in list(self._connections.items())
@@ -202,7 +202,7 @@ class Listener(Server):
             transport.close()
 
     def sweep(self) -> None:
-        """End the connections that have taken too long."""
+        """Abort the connections that have taken too long."""
         now = self._loop.time()
         for connection, transport in list(self._connections.items()):
             assert isinstance(connection, Connection)
@@ -215,7 +215,7 @@ class Listener(Server):
                 transport.abort()
 
     def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Tell whether a client reads nothing of what it was sent, or has not all for long."""
+        """Tell whether a client has read nothing for too long, or has not caught up for longer."""
         unread = transport.get_write_buffer_size()
         if not unread:
             connection.unread_since = connection.behind_since = None
@@ -233,7 +233,7 @@ class Listener(Server):
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner with connections that end in time; times are seconds."""
+    """aiohttp's runner, with the connections of this module; times are in seconds."""
 
     __slots__ = ("_read_seconds", "_sweeping", "_write_seconds")
 
@@ -271,7 +271,7 @@ class Runner(web.AppRunner):
 
 
 def most_files() -> int:
-    """Return how many files, connections included, this process may have open."""
+    """Return how many file descriptors this process may have open."""
     if sys.platform == "win32":
         return 8192
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -279,7 +279,7 @@ def most_files() -> int:
 
 
 def allow_many_files() -> None:
-    """Let this process have as many files open as its limits let it ask for."""
+    """Raise the soft limit of file descriptors to the hard one."""
     if sys.platform != "win32":
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(OSError, ValueError):  # macOS takes no infinity

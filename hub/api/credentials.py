@@ -1,4 +1,4 @@
-"""Who sends a request: the bearer token or the cookie, and for the cookie the origin."""
+"""Who sent a request: by bearer token, or by cookie from an allowed origin."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hub.errors import (
 
 JWT_DOTS = 2
 ADMINISTRATOR = web.RequestKey("administrator", str)
-"""Under which a request keeps the name of the administrator whose credential it has."""
+"""The name of the administrator who sent a request, kept for the audit log."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,8 +31,8 @@ def read_token(request: web.Request) -> str:
 
     Raises:
         TokenMissing: when there is none.
-        InvalidRequest: when it stands in the query string, where logs would keep it.
-        OriginNotAllowed: when a cookie would change something, asked for by another site.
+        InvalidRequest: when it is in the query string, which ends up in logs.
+        OriginNotAllowed: when a cookie would authorize a change that another site asks for.
     """
     refuse_query_token(request.query)
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -58,26 +58,29 @@ def _is_own_site(request: web.Request, allowed: tuple[str, ...]) -> bool:
 
 
 async def admit(request: web.Request) -> Caller:
-    """Return the caller, alive; raises as `Authority.admit`, `read_token` and `_count` do."""
+    """Return the caller, whose session is alive, and count the call.
+
+    Raises as `Authority.admit` and `read_token` do, and `RateLimited`.
+    """
     caller = await admit_uncounted(request)
     _count(request, caller.identity)
     return caller
 
 
 async def admit_uncounted(request: web.Request) -> Caller:
-    """Return the caller, alive, however often it calls: for proxies that ask at each request."""
+    """Return the caller as `admit` does, without a limit: for proxies that ask at each request."""
     return await request.app[SERVICES].authority.admit(read_token(request))
 
 
 async def identify(request: web.Request) -> Identity:
-    """Return who signed for the caller's token, which need not be alive."""
+    """Return whose token was sent, whether its session is alive or not, and count the call."""
     identity = await request.app[SERVICES].authority.identify(read_token(request))
     _count(request, identity)
     return identity
 
 
 def _count(request: web.Request, identity: Identity) -> None:
-    """Count a call of a session.
+    """Count a call of a session towards its limit.
 
     Raises:
         RateLimited: when there were too many.
@@ -87,12 +90,12 @@ def _count(request: web.Request, identity: Identity) -> None:
 
 
 def read_ip(request: web.Request) -> str:
-    """Return the address that a request comes from, as far as it is believed."""
+    """Return the client's address: ``X-Forwarded-For`` counts from trusted proxies only."""
     return read_client(request.headers, request.remote, request.app[SERVICES].trusted).ip
 
 
 async def register(request: web.Request) -> Caller:
-    """Return the caller, alive, and note that its session showed itself."""
+    """Return the caller, whose session is alive, and enter the session in the registry."""
     services = request.app[SERVICES]
     identity = await identify(request)
     client = read_client(request.headers, request.remote, services.trusted)
@@ -100,7 +103,7 @@ async def register(request: web.Request) -> Caller:
 
 
 async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
-    """Return the caller, also one whose session is over, with why: it may only ask after that."""
+    """Return the caller and, when its session is over, the reason, with which few calls go on."""
     try:
         return (await admit(request)).identity, None
     except TokenRevoked as refusal:
@@ -108,10 +111,10 @@ async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked 
 
 
 async def require_admin(request: web.Request, *rights: Right) -> Administrator:
-    """Let administrators through who have one of ``rights``; asked for none, who have all.
+    """Return the administrator who calls, who must have one of ``rights``, or all if none is given.
 
     Raises:
-        Forbidden: when the caller is somebody else, or may not do this.
+        Forbidden: when the caller is no administrator, or may not do this.
     """
     administrator = await _find_administrator(request)
     if administrator is None:
@@ -123,12 +126,12 @@ async def require_admin(request: web.Request, *rights: Right) -> Administrator:
 
 
 async def is_admin(request: web.Request, *rights: Right) -> bool:
-    """Tell whether the caller is an administrator for all users who has one of ``rights``.
+    """Tell whether the caller is an administrator of all users with one of ``rights``.
 
-    One whose session is over is not.
+    A token whose session is over makes nobody an administrator.
 
     Raises:
-        Forbidden: when it is a credential of an administrator's, for something else.
+        Forbidden: when it is an administrator's credential that lacks these rights.
     """
     administrator = request.app[SERVICES].administrators.find(read_token(request))
     if administrator is not None:

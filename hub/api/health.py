@@ -1,14 +1,15 @@
-"""``/healthz``, ``/readyz`` and ``/metrics``: for those who run the hub."""
+"""``/healthz``, ``/readyz`` and ``/metrics``: for operators."""
 
 from __future__ import annotations
 
 import asyncio
 
 from aiohttp import web
+from msgspec import UNSET
 
 from hub.api.answers import Ok, Text
 from hub.api.services import SERVICES
-from hub.api.views import StatusView
+from hub.api.views import ReadyView, StatusView, UnservedView
 from hub.errors import Unavailable
 
 
@@ -19,16 +20,20 @@ class MetricsText(Text, frozen=True):
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Say that the process answers, and that a restart would not help it."""
+    """Say that the process is live; fails when only a restart would help."""
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))
 
 
-async def get_readyz(request: web.Request) -> Ok[StatusView]:
-    """Say whether this replica can do its work: the store is writable, logouts are heard."""
-    await request.app[SERVICES].readiness.check()
-    return Ok(StatusView("ready"))
+async def get_readyz(request: web.Request) -> Ok[ReadyView]:
+    """Say whether this replica can do its work: the store is writable, logouts are heard.
+
+    For at least half of the partitions; those that are not served are named.
+    """
+    unserved = await request.app[SERVICES].readiness.check()
+    views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]
+    return Ok(ReadyView("ready", views or UNSET))
 
 
 async def get_metrics(request: web.Request) -> MetricsText:

@@ -18,7 +18,7 @@ from hub.core.revocation import ends
 from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
 
-# Never "cookies": it takes those of all sites of the same registrable domain (its specification,
+# Never "cookies": that deletes the cookies of every site on the registrable domain (specification,
 # section 3.1), so the hub deletes its own. Never "cache": that stalls browsers for seconds.
 CLEAR_SITE_DATA = '"storage"'
 
@@ -45,7 +45,7 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
     try:
         receipt = await services.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        # The answer to a logout may get lost, and the logout ends the very session that asks again.
+        # If the answer was lost, the client repeats a request whose own session is over by now.
         first = None if command.key is None else await services.logouts.recall(command)
         if first is None:
             raise refusal

@@ -1,4 +1,4 @@
-"""What every request passes: errors become answers, answers get their headers, all is counted."""
+"""The middleware: turns errors into answers, adds headers, counts and times out requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from hub.errors import (
 log = structlog.get_logger(__name__)
 
 LISTENERS = web.AppKey("listeners", dict[str, str])
-"""On which listener a path is: ``public``, ``admin`` or ``both``; others are public."""
+"""Which listener serves a path: ``public`` (the default), ``admin`` or ``both``."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,7 +44,7 @@ VERIFY_PATH = "/verify"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 MOST_ASKED_HEADERS = 1024
-"""Characters of the names of headers that a page may send with its polls."""
+"""How many characters of header names a preflight of polling may ask for."""
 
 NAMES = re.compile(r"[A-Za-z0-9-]+(?:, ?[A-Za-z0-9-]+)*")
 EXPOSED_HEADERS = "ETag, Retry-After"
@@ -54,10 +54,10 @@ EXPOSED_HEADERS = "ETag, Retry-After"
 async def answer_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every request, in bounded time, and count it by route.
 
-    Sockets, which last and come in great numbers, have limits and counters of their own. One
-    function stands in their way, where three would cost each of them a tenth more.
+    Requests for sockets have their own limits and metrics. This is one middleware on purpose:
+    split into three, it made every connect a tenth slower.
     """
-    if _is_elsewhere(request):
+    if _is_on_other_listener(request):
         handler = _find_nothing
     if request.path == SOCKETS_PATH:
         if _is_preflight(request):
@@ -86,8 +86,8 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     return answer
 
 
-def _is_elsewhere(request: web.Request) -> bool:
-    """Tell whether a resource is on the other listener only: that of the hub's operators."""
+def _is_on_other_listener(request: web.Request) -> bool:
+    """Tell whether a resource is served on the other listener only."""
     ports = request.app[SERVICES].admin_ports
     if not ports:
         return False
@@ -109,11 +109,12 @@ def _note_refusal(request: web.Request, error: HubError) -> None:
 
 
 def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
-    """Answer bad credentials; those who send one after the other are told to wait, and cut off.
+    """Answer bad credentials; an address that keeps sending them gets 429 and is disconnected.
 
-    A token that was once good is no guess, and whoever has a good one is not counted at all: a
-    whole company may come from one address. Nor is ``/verify``: a proxy asks there for everybody,
-    also for those who have yet to log in, and takes any answer but 401 for a failure.
+    Only guesses count: not a token that was once good, and no request with a good one, since a
+    whole company may share an address. ``/verify`` does not count either: a proxy asks there on
+    behalf of everybody, also of people who have yet to log in, and takes anything but 401 for a
+    failure.
     """
     is_counted = isinstance(error, TokenMissing | TokenInvalid) and request.path != VERIFY_PATH
     if not is_counted:
@@ -130,7 +131,7 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
 
 
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as problem details; what nobody foresaw as ``unavailable``."""
+    """Answer every error as problem details, an unexpected one as ``unavailable``."""
     try:
         return await handler(request)
     except Unauthorized as error:
@@ -142,7 +143,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return problem(error)
     except TimeoutError:
         answer = problem(InvalidRequest("the request took too long"), 408)
-        answer.force_close()  # whatever is still to come
+        answer.force_close()  # the rest of the request may still be on its way
         return answer
     except web.HTTPRequestEntityTooLarge:
         return problem(PayloadTooLarge())
@@ -159,7 +160,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         return problem(kind(error.reason), error.status)
     except (BadHttpMessage, web.RequestPayloadError) as error:
         answer = problem(InvalidRequest(f"the body cannot be read ({type(error).__name__})"))
-        answer.force_close()  # what follows in the connection cannot be told from the body
+        answer.force_close()  # where the next request begins is unknown
         return answer
     except (asyncio.CancelledError, ConnectionError):
         raise
@@ -181,7 +182,7 @@ async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamR
 
 
 async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
-    """Add the headers of every answer: nothing is stored, allowed origins may read."""
+    """Add the headers of every answer: no caching, and CORS for allowed origins."""
     add_common_headers(answer)
     headers = answer.headers
     own = headers.get("Vary")
@@ -199,7 +200,7 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
 
 
 def _allowed_headers(request: web.Request) -> str:
-    """Return which headers a page may send; with polls all that it asks for (``extraHeaders``)."""
+    """Return the headers that a page may send; polling may send any (``extraHeaders``)."""
     asked = request.headers.get("Access-Control-Request-Headers", "")
     if request.path != SOCKETS_PATH or not NAMES.fullmatch(asked, endpos=MOST_ASKED_HEADERS):
         return ALLOWED_HEADERS

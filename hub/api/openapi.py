@@ -30,26 +30,26 @@ PAGE: tuple[dict[str, Any], ...] = (
     {
         "name": "state",
         "in": "query",
-        "description": "only the sessions in this state",
+        "description": "only sessions in this state",
         "schema": {"enum": list(State)},
     },
     {
         "name": "limit",
         "in": "query",
-        "description": f"how many at most, {USUAL_PAGE} by default",
+        "description": f"how many at most; {USUAL_PAGE} by default",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
     },
     {
         "name": "after",
         "in": "query",
-        "description": "the `next` of the page before",
+        "description": "`next` of the previous page",
         "schema": {"type": "string", "maxLength": MAX_PLACE},
     },
 )
 KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "the same key again answers for the same logout",
+    "description": "a repeated key returns the earlier logout instead of ending anything again",
     # Printable ASCII; white space at the ends is no part of a header's value.
     "schema": {"type": "string", "maxLength": 256, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }

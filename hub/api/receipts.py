@@ -17,9 +17,9 @@ MAX_ID = 64
 
 
 async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
-    """Return a receipt to whose logout it is, or to an administrator.
+    """Return a receipt, to the user whose sessions it ended or to an administrator.
 
-    A session that this very logout ended may still ask what became of it, and nothing else.
+    A session that this very logout ended may read this receipt, and do nothing else.
     """
     logout_id, wait = request.match_info["id"], read_wait(request.query.get("wait"))
     user = None
@@ -34,7 +34,7 @@ async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
 
 
 async def get_sessions(request: web.Request) -> Ok[EndedPageView]:
-    """Return sessions of a logout with what became of each, page by page, to administrators."""
+    """Return a page of the sessions of a logout, with what became of each, to administrators."""
     await require_admin(request, Right.READ)
     logout_id, query = request.match_info["id"], request.query
     _check_id(logout_id)

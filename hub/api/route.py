@@ -1,4 +1,4 @@
-"""What is said of one call in the table of routes."""
+"""An entry in the table of routes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hub.errors import HubError
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One call: where, what for, what it takes, and how it may refuse.
+    """One call: its address, summary, body and errors.
 
-    What it answers is said by the annotation of its handler. ``waits`` when ``?wait=`` waits for
-    the receipt; ``query`` are other parameters. ``on`` says on which listener it is, where there
-    is one for operators.
+    What it answers is in the annotation of its handler. ``waits`` says that it takes ``?wait=``,
+    for the receipt; ``query`` are other parameters. ``on`` is the listener that serves it, where
+    operators have a listener of their own.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""Every route of the hub: the one table that serving, describing and testing read."""
+"""The table of all routes, from which the hub serves them and the OpenAPI document is made."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ROUTES = (
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
           "What became of each session of a logout",
           errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
-    Route("GET", "/verify", verify.get_verify, "Forward authentication for reverse proxies",
+    Route("GET", "/verify", verify.get_verify, "Forward authentication, for reverse proxies",
           errors=(*TOKEN, InvalidRequest)),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
           body=AdminLogoutRequest, errors=(*ADMIN, PayloadTooLarge), waits=True, on="admin"),
@@ -60,7 +60,7 @@ ROUTES = (
           errors=(*READ, Forbidden, NotFound), on="admin"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False,
           errors=(Unavailable,), on="both"),
-    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, log followed",
+    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
           secured=False, errors=(Unavailable,), on="admin"),
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False,
           on="admin"),

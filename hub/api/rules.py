@@ -1,7 +1,7 @@
-"""What goes with what in a body, as JSON Schema: the rules that types alone cannot say.
+"""Which members of a body go together, as JSON Schema: rules that types cannot express.
 
-They describe what `hub.access.requests.own_logout` and `admin_logouts` refuse, which
-``tests/fuzz/test_openapi.py`` holds them to.
+`hub.access.requests.own_logout` and `admin_logouts` enforce the same rules, which
+``tests/api/test_openapi_rules.py`` compares with these.
 """
 
 from __future__ import annotations
@@ -52,4 +52,4 @@ RULES: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""By the name of the request; each is added to the schema that follows from the request's type."""
+"""By the name of a request type; each is added to the schema that is made of the type."""

@@ -1,4 +1,4 @@
-"""``GET /session``: lightweight polling. Am I still logged in?"""
+"""``GET /session``: am I still logged in? Made for polling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.errors import Unavailable
 
 
 async def get_session(request: web.Request) -> Ok[OwnSessionView] | NotModified:
-    """Return the caller's session, or 304 when it is as the caller knows it."""
+    """Return the caller's session, or 304 when it has not changed."""
     caller = await register(request)
     session = caller.standing.session
     if session is None:

@@ -11,7 +11,7 @@ from hub.api.views import SessionsView, view_session
 
 
 async def get_sessions(request: web.Request) -> Ok[SessionsView]:
-    """Return the caller's sessions, this one among them."""
+    """Return all sessions of the caller, including this one."""
     identity = (await register(request)).identity
     sessions = await request.app[SERVICES].authority.sessions(identity.user)
     return Ok(SessionsView([view_session(session, identity.sid) for session in sessions]))

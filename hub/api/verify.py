@@ -9,16 +9,16 @@ from aiohttp import web
 from hub.api.answers import NoContent
 from hub.api.credentials import admit_uncounted
 
-# Visible ASCII stays as it is, but for the percent sign. Nothing else travels safely in a header:
-# spaces at the ends are stripped on the way, and would make one user of two.
+# Visible ASCII is not encoded, except the percent sign. Anything else is unsafe in a header: spaces
+# at the ends would be stripped on the way, so that two users became one.
 SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 async def get_verify(request: web.Request) -> NoContent:
-    """Return 204 with who the caller is, in headers for the backend behind the proxy.
+    """Return 204 and the caller's identity, in headers for the backend behind the proxy.
 
-    All of them are always there, so that a proxy which takes them from here leaves none of the
-    client's own in their place.
+    All three headers are always set, so that a proxy which copies them overwrites any that the
+    client sent.
     """
     identity = (await admit_uncounted(request)).identity
     headers = {

@@ -112,6 +112,20 @@ class StatusView(msgspec.Struct, frozen=True):
     status: str
 
 
+class UnservedView(msgspec.Struct, frozen=True):
+    """A partition whose users this replica does not serve now, and why."""
+
+    partition: int
+    reason: str
+
+
+class ReadyView(msgspec.Struct, frozen=True):
+    """That this replica can do its work; ``unserved`` is left out when it serves every user."""
+
+    status: str
+    unserved: list[UnservedView] | msgspec.UnsetType = msgspec.UNSET
+
+
 class ProblemView(msgspec.Struct, frozen=True):
     """An error (RFC 9457), with the logout that explains it, if one does.
 

@@ -1,1 +1,1 @@
-"""``logout-hub inspect``: why a token is taken or refused, and what to change."""
+"""``logout-hub inspect``: why a token is accepted or refused, and what to change."""

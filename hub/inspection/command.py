@@ -1,4 +1,4 @@
-"""The command that explains a token: reads it, finds the keys, asks for the verdict, shows it."""
+"""The command ``inspect``: reads a token, finds the keys, and prints the verdict."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "unchecked": "yellow
 @click.option("--offline", is_flag=True, help="Fetch no keys: the signature may stay unchecked.")
 @as_json
 def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
-    """Say whether the hub takes a token, and why not, with what to change.
+    """Say whether the hub accepts a token, and if not, why and what to change.
 
-    The token comes from standard input or a file, since other users see the arguments of a command.
-    Exits with 1 when the hub would refuse it. Whether a logout ended it is not asked.
+    The token is read from standard input or a file, since other users can see the arguments of a
+    command. Exits with 1 when the hub would refuse it. Logouts are not checked.
 
     \b
     logout-hub inspect < token.txt

@@ -1,4 +1,4 @@
-"""Checks of what a token claims: for whom it is, who and which login it names, and its times."""
+"""Checks of a token's claims: audience, user, session, login time, and dates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub.inspection.text import show, show_span, show_time
 
 
 def check_audience(subject: Subject) -> Check:
-    """Return whether the token is for whom the entry wants it to be."""
+    """Check whether the token has the audience that the entry asks for."""
     rules, present = subject.rules, ", ".join(_parties(subject)) or "nobody"
     if subject.entry is None:
         return Check("audience", "unchecked", f"for {present}")
@@ -23,14 +23,16 @@ def check_audience(subject: Subject) -> Check:
         detail = f"for {present}; any is taken"
         if not subject.entry.keys.is_fetched:
             return Check("audience", "good", detail)
-        advice = f"the issuer's other apps act here too: {subject.setting('audience')} mends it"
+        advice = (
+            f"tokens of the issuer's other apps are accepted: set {subject.setting('audience')}"
+        )
         return Check("audience", "fair", detail, advice)
     try:
         check_parties(subject.claims, msgspec.structs.replace(rules, issuer=None))
     except TokenInvalid:
         wanted = f"{', '.join(rules.audience)} in {' or '.join(rules.audience_claims)}"
         return Check(
-            "audience", "bad", f"for {present}; wanted is {wanted}", _mend_audience(subject)
+            "audience", "bad", f"for {present}; wanted is {wanted}", _advise_audience(subject)
         )
     return Check("audience", "good", f"for {present}")
 
@@ -40,7 +42,7 @@ def _parties(subject: Subject) -> list[str]:
     return [f"{show(value)} ({name})" for name, value in given if value is not None]
 
 
-def _mend_audience(subject: Subject) -> str:
+def _advise_audience(subject: Subject) -> str:
     for name in PARTY_CLAIMS[1:]:
         if find_claim(subject.claims, name) in (subject.rules.audience or ()):
             return subject.setting("audience_claims", ["aud", name])
@@ -52,7 +54,7 @@ def _mend_audience(subject: Subject) -> str:
 
 
 def check_user(subject: Subject) -> Check:
-    """Return whether the token says who it speaks for."""
+    """Check whether the token names its user."""
     claim, value = first_claim(subject.claims, subject.rules.user)
     if not claim:
         others = [n for n in ("sub", "user_id", "uid", "oid") if n in subject.claims]
@@ -67,7 +69,7 @@ def check_user(subject: Subject) -> Check:
 
 
 def check_session(subject: Subject, identity: Identity) -> Check:
-    """Return whether the token names its login, so that a refresh keeps the session."""
+    """Check whether the token names its login, so that a refresh keeps the session."""
     claim, _ = first_claim(subject.claims, subject.rules.session)
     if not identity.per_token:
         return Check("session", "good", f"{show(identity.sid)} ({claim})")
@@ -87,11 +89,11 @@ def check_session(subject: Subject, identity: Identity) -> Check:
 
 
 def check_login_time(subject: Subject, identity: Identity) -> Check:
-    """Return whether the token says when its login was, so that a logout ends it for good."""
+    """Check whether the token says when its login began, so that a logout ends it for good."""
     claim, _ = first_claim(subject.claims, subject.rules.login_time)
     if identity.login_at is not None:
         return Check("login time", "good", f"{show_time(identity.login_at)} ({claim})")
-    detail = "not told: after a logout a refresh may revive a session that the hub never saw"
+    detail = "missing: after a logout, a refresh may revive a session that the hub had never seen"
     if find_claim(subject.claims, "amr.0.timestamp") is not None:
         advice = subject.setting("login_time", "amr.0.timestamp")
     else:
@@ -100,10 +102,10 @@ def check_login_time(subject: Subject, identity: Identity) -> Check:
 
 
 def check_times(subject: Subject, now: Micros) -> list[Check]:
-    """Return the checks of how long the token lives, and of whether it does by this clock."""
+    """Check how long the token is valid, and whether it is now, by this machine's clock."""
     missing = [name for name in ("iat", "exp") if subject.claims.get(name) is None]
     if missing:
-        advice = "let the issuer write it: a token without an end is never taken"
+        advice = "let the issuer write it: a token without it is never accepted"
         return [Check("times", "bad", f"the claim {missing[0]} is missing", advice)]
     try:
         iat, exp, nbf = (
@@ -117,7 +119,7 @@ def check_times(subject: Subject, now: Micros) -> list[Check]:
 def _lifetime(subject: Subject, lifetime: Micros) -> Check:
     most = subject.rules.max_lifetime
     if lifetime <= 0:
-        return Check("lifetime", "bad", "exp does not follow iat", "mend it at the issuer")
+        return Check("lifetime", "bad", "exp is not after iat", "fix it at the issuer")
     if lifetime <= most:
         return Check("lifetime", "good", show_span(lifetime))
     detail = f"{show_span(lifetime)}, and at most {show_span(most)} is taken"

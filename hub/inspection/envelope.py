@@ -1,4 +1,4 @@
-"""Checks of what is around a token's claims: its form and kind, its issuer, its signature."""
+"""Checks of a token apart from its claims: form, kind, issuer, algorithm and signature."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hub.inspection.subject import Check, Subject
 from hub.inspection.text import show
 
 Found = Sequence[Any] | HubError | None
-"""The keys of a token's header, why there are none, or None when they were not looked for."""
+"""The keys for a token's header, why there are none, or None when none were fetched."""
 
 
 def explain_form(token: str, error: TokenInvalid) -> Check:
-    """Return the one check of what is no token that could be looked into."""
+    """Return the only check of a token that cannot be parsed."""
     match token.count("."):
         case _ if len(token) > MAX_TOKEN_BYTES:
             advice = "let the issuer write fewer claims into access tokens (groups, roles)"
@@ -39,25 +39,28 @@ def explain_form(token: str, error: TokenInvalid) -> Check:
 
 
 def check_kind(subject: Subject) -> Check:
-    """Return whether this is an access token, by its typ and by what usually stands in others."""
+    """Check whether this is an access token, by its typ and by claims of other kinds."""
     kind, seems = subject.header.get("typ", "JWT"), recognize_kind(subject.header, subject.claims)
     is_token = is_token_type(kind)
-    advice = "send the access token: what else an issuer signs is for somebody else"
+    advice = "send the access token: other tokens of the issuer are not meant for the hub"
     if not is_token or not {"crit", "b64"}.isdisjoint(subject.header):
         what = f"typ is {show(kind)}" if not is_token else "the header asks for an extension"
         return Check("kind", "bad", what + (f": {seems}" if seems else ""), advice)
     try:
         refuse_other_kinds(subject.claims, any_audience=subject.rules.audience is None)
     except TokenInvalid as error:
-        what, _, told = error.detail.partition(": ")
-        return Check("kind", "bad", what, f"{told}: what else is signed is for somebody else")
+        what, _, advice = error.detail.partition(": ")
+        return Check("kind", "bad", what, advice)
     if seems:
         return Check("kind", "fair", f"this seems to be {seems}", advice)
     return Check("kind", "good", f"typ is {show(kind)}")
 
 
 def check_issuer(subject: Subject, *, fits: bool) -> Check:
-    """Return whether an entry takes tokens of this issuer; ``fits``: it reads it well."""
+    """Check whether an entry takes tokens of this issuer.
+
+    ``fits`` says that all claims were found, so that no preset needs to be suggested.
+    """
     iss, names = subject.claims.get("iss"), [entry.name for entry in subject.entries]
     if any(entry.rules.is_of(iss) for entry in subject.entries):
         preset = subject.entry.preset if subject.entry is not None else None
@@ -101,11 +104,11 @@ def check_algorithm(subject: Subject) -> Check:
 
 
 def check_signature(subject: Subject, token: str, found: Found) -> Check:
-    """Return whether one of the keys that were found signed the token."""
+    """Check whether one of the keys that were found signed the token."""
     kid = subject.header.get("kid")
     key = "" if kid is None else f" (kid {show(kid)})"
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAX_NAME_LENGTH):
-        return Check("signature", "bad", "kid is not a short string", "mend it at the issuer")
+        return Check("signature", "bad", "kid is not a short string", "fix it at the issuer")
     match found:
         case None:
             return Check("signature", "unchecked", f"no key was looked for{key}")

@@ -1,4 +1,4 @@
-"""Which of the known providers a token looks like, to say what to set: a hint, never a verdict."""
+"""Guesses the provider that a token is from, to suggest settings; never part of a verdict."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HOSTS = {
     "zitadel.cloud": "zitadel",
     "oryapis.com": "hydra",
 }
-"""The presets by the domain that a provider's issuers are in."""
+"""The presets by the domain of a provider's issuers."""
 
 PATHS = {"/realms/": "keycloak", "/application/o/": "authentik"}
-"""The presets by what stands in the path of an issuer."""
+"""The presets by a part of the issuer's path."""
 
 CLAIMS = {
     "oi_au_id": "openiddict",
@@ -34,7 +34,7 @@ CLAIMS = {
     "token_type": "simplejwt",
     "session_state": "keycloak",
 }
-"""The presets by a claim that others do not write."""
+"""The presets by a claim that no other provider writes."""
 
 LOGIN_CLAIMS = (
     *USUAL.session,
@@ -44,10 +44,10 @@ LOGIN_CLAIMS = (
     "oi_au_id",
     "ext.auth_time",
 )
-"""Claims that name the login at one provider or another."""
+"""Claims that name the login at some provider."""
 
 PARTY_CLAIMS = ("aud", "azp", "client_id", "cid", "appid")
-"""Claims that say for whom, or to whom, a token was given."""
+"""Claims that name the audience of a token, or the app it was issued to."""
 
 LOGIN_TIPS = {
     "auth0": "add an Action to the login flow that writes the session's id into a claim of the "
@@ -59,14 +59,14 @@ LOGIN_TIPS = {
     "better-auth": "let definePayload of the jwt plugin write the session's id as sid",
     "simplejwt": "write the id of the login into refresh tokens as sid: access tokens copy it",
 }
-"""What to change at a provider whose tokens name no login, by preset."""
+"""How to make a provider name the login in its tokens, by preset."""
 
 AUDIENCE_TIPS = {
     "keycloak": "or add an Audience mapper to a client scope of the app",
     "auth0": "or let the app ask for tokens with audience=…",
     "entra": "or let the app ask for a scope of the API, api://…/.default",
 }
-"""What to change at a provider whose tokens are for somebody else, by preset."""
+"""How to make a provider issue tokens for another audience, by preset."""
 
 
 def recognize(iss: object, claims: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""What the checks of a token share: it taken apart, its entry, and how settings are named."""
+"""What the checks share: the parsed token, its issuer entry, and the names of settings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SETTINGS = {
     "max_lifetime": "HUB_TOKEN_MAX_LIFETIME",
     "leeway": "HUB_JWT_LEEWAY",
 }
-"""What to set for a member of an ``[[issuer]]`` where there is no file of issuers."""
+"""The variable for a member of an ``[[issuer]]``, where there is no issuers file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``advice`` says what to change."""
+    """The result of one check; ``advice`` says what to change."""
 
     name: str
     verdict: Verdict
@@ -36,7 +36,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A token that has the form of one, with the entry that it is of or nearest to.
+    """A token that can be parsed, with the entry that it belongs to or comes closest to.
 
     ``in_file`` says that the entries are from a file, so that advice names its members.
     """
@@ -49,12 +49,12 @@ class Subject:
 
     @property
     def seems(self) -> str | None:
-        """The preset of the provider that the token looks to be from."""
+        """The preset of the provider that the token seems to be from."""
         return recognize(self.claims.get("iss"), self.claims)
 
     @property
     def preset(self) -> str:
-        """The entry's preset, else the one that the token looks to be of."""
+        """The entry's preset, else the one that the token seems to need."""
         return (self.entry and self.entry.preset) or self.seems or ""
 
     @property
@@ -72,7 +72,7 @@ class Subject:
         )
 
     def setting(self, member: str, value: Any = None) -> str:
-        """Return what to write, and where, to set a member of the entry."""
+        """Return how to set a member of the entry: a variable, or a line of the issuers file."""
         if not self.in_file and member in SETTINGS:
             return SETTINGS[member] + ("" if value is None else f"={show(value)}")
         line = member

@@ -1,4 +1,4 @@
-"""Values of a token, times and lengths of time, as text for people."""
+"""Values of a token, times and durations as text for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_SHOWN = 200
 
 
 def show(value: Any) -> str:
-    """Return a value of a token as text that does a terminal no harm."""
+    """Return a value of a token as text that is safe to print on a terminal."""
     if isinstance(value, list | tuple) and value:
         text = ", ".join(show(item) for item in value)
     else:
@@ -22,12 +22,12 @@ def show(value: Any) -> str:
 
 
 def show_time(at: Micros) -> str:
-    """Return a time for people."""
+    """Return a time as text."""
     return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def show_span(span: Micros) -> str:
-    """Return a length of time for people, in the two largest units that it has."""
+    """Return a duration as text, in its two largest units."""
     left, parts = abs(span) // SECOND, []
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)

@@ -1,7 +1,7 @@
-"""A token in, the hub's verdict with every check out: pure, with keys and the time as arguments.
+"""The hub's verdict on a token, with every check; pure, with keys and the time as arguments.
 
-What the hub would do is asked of its own rules, in the order of `Issuers.verify`. The checks beside
-that verdict look at everything, also behind the first fault.
+The verdict comes from the hub's own rules, in the order of `Issuers.verify`. The checks beside it
+cover everything, also after the first fault.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_LIMIT: Micros = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Whom a token speaks for, and from which claims that was read."""
+    """What a token says, and the claims that it was read from."""
 
     identity: Identity
     user_claim: str
@@ -65,7 +65,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The hub's verdict on a token, every check, and what is read in it, taken or not."""
+    """The hub's verdict on a token, every check, and what it says, accepted or not."""
 
     checks: tuple[Check, ...]
     refusal: HubError | None
@@ -75,7 +75,7 @@ class Inspection:
 
     @property
     def taken(self) -> bool | None:
-        """Whether the hub takes it; None when that hangs on a signature that was not looked at."""
+        """Whether the hub accepts it; None when it depends on an unchecked signature."""
         return False if self.refusal is not None else self.is_verified or None
 
     def describe(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Inspection:
 
 
 def choose(token: str, entries: Sequence[Entry]) -> tuple[Header, Entry] | None:
-    """Return the header of a token and the entry whose keys it needs; None when it has none."""
+    """Return the header of a token and the entry that it belongs to; None when there is none."""
     try:
         header = read_header(token)
         return header, Issuers(entries).find(header, read_claims(token).get("iss"))
@@ -106,7 +106,7 @@ def choose(token: str, entries: Sequence[Entry]) -> tuple[Header, Entry] | None:
 def inspect(
     token: str, entries: Sequence[Entry], found: Found, now: Micros, *, in_file: bool
 ) -> Inspection:
-    """Return what there is to say of ``token``, with the keys that were found for its header.
+    """Inspect ``token``, with the keys that were found for its header.
 
     ``in_file`` says that the entries are from a file, so that advice names its members.
     """
@@ -120,23 +120,23 @@ def inspect(
     entry = chosen[1] if chosen else _nearest(claims, entries)
     subject = Subject(header, claims, entry, tuple(entries), in_file)
     identity, unreadable = _identify(token, claims, subject.rules)
-    told = _check_all(subject, token, found if chosen else None, identity, now)
-    if unreadable and not any(c.verdict == "bad" and c.name in ("user", "times") for c in told):
-        told.append(Check("claims", "bad", unreadable, "mend that claim at the issuer"))
-    if refusal is not None and not any(check.verdict == "bad" for check in told):
-        told.append(Check("rules", "bad", refusal.detail or refusal.title))
+    checks = _check_all(subject, token, found if chosen else None, identity, now)
+    if unreadable and not any(c.verdict == "bad" and c.name in ("user", "times") for c in checks):
+        checks.append(Check("claims", "bad", unreadable, "fix that claim at the issuer"))
+    if refusal is not None and not any(check.verdict == "bad" for check in checks):
+        checks.append(Check("rules", "bad", refusal.detail or refusal.title))
     reading = None
     if identity is not None:
         rules = subject.rules
         names = (first_claim(claims, of)[0] for of in (rules.user, rules.session, rules.login_time))
         reading = Reading(identity, *names)
-    return Inspection(tuple(told), refusal, is_verified, chosen[1] if chosen else None, reading)
+    return Inspection(tuple(checks), refusal, is_verified, chosen[1] if chosen else None, reading)
 
 
 def _check_all(
     subject: Subject, token: str, found: Found, identity: Identity | None, now: Micros
 ) -> list[Check]:
-    """Return every check, in the order in which one would mend what they find."""
+    """Return every check, in the order in which to fix what they find."""
     readings = [content.check_audience(subject), content.check_user(subject)]
     if identity is not None:
         readings += [
@@ -155,9 +155,9 @@ def _check_all(
 
 
 def decide(token: str, entries: Sequence[Entry], found: Found, now: Micros) -> HubError | None:
-    """Return why the hub would refuse a token, if nothing ended it; None when it takes it.
+    """Return why the hub would refuse a token, logouts aside; None when it accepts it.
 
-    With keys that were not looked for, this is the answer if the signature is right.
+    When no keys were fetched, the signature is assumed to be right.
     """
     try:
         header = read_header(token)
@@ -189,7 +189,7 @@ def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:
 
 
 def _identify(token: str, claims: dict[str, Any], rules: Rules) -> tuple[Identity | None, str]:
-    """Return whom a token speaks for, whatever it is and for whom; or why that cannot be read."""
+    """Return the identity in a token of whatever kind and audience, or why it has none."""
     lenient = msgspec.structs.replace(
         rules, issuer=None, aliases=(), audience=None, max_lifetime=NO_LIMIT
     )

@@ -1,4 +1,4 @@
-"""What the hub serves to browsers."""
+"""The pages of the hub, and the browser client."""
 
 from __future__ import annotations
 

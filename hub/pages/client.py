@@ -1,4 +1,4 @@
-"""The browser client and its elements, a file each: modules joined by their imports, no build."""
+"""Joins the modules of the browser client and of its elements into one file each, at run time."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _OTHER = re.compile(r"^\s*(?:import|export)\b.*|\bimport\(.*", re.MULTILINE)
 
 @cache
 def read_client() -> str:
-    """Return the browser client, from the wheel's copy of its modules or the checkout's own."""
+    """Return the browser client, made of the modules in the wheel, or in the checkout."""
     return join_modules(_folder(), CLIENT)
 
 
 @cache
 def read_elements() -> str:
-    """Return the custom elements, which import the client from beside them."""
+    """Return the custom elements, which import the client from the same folder."""
     return join_modules(_folder(), ELEMENTS, beside=CLIENT)
 
 
@@ -40,12 +40,12 @@ def _folder() -> Traversable:
 
 
 def join_modules(folder: Traversable, entry: str, beside: str | None = None) -> str:
-    """Return one module that exports what the entry exports, and holds what that imports.
+    """Return a single module with the exports of ``entry``, which includes all it imports.
 
-    What is imported of ``beside`` stays an import: a module that is served on its own.
+    Imports from ``beside`` remain imports, since that module is served on its own.
 
     Raises:
-        ValueError: when a module imports or exports in another form than ours, or in a circle.
+        ValueError: when imports form a circle, or have another form than this code reads.
     """
     joined: dict[str, str] = {}
     left: set[str] = set()
@@ -68,7 +68,7 @@ def join_modules(folder: Traversable, entry: str, beside: str | None = None) -> 
 
         text = _IMPORT.sub(take, _TYPES.sub("", folder.joinpath(name).read_text(encoding="utf-8")))
         private = _EXPORT.sub("", text)
-        # Only what is named as a whole may leave again, and only from the entry.
+        # ``export { name };`` is allowed in the entry only.
         if other := _OTHER.search(_EXPORTS.sub("", private) if name == entry else private):
             raise ValueError(f"{name}: cannot be joined because of: {other[0].strip()}")
         joined[name] = f"// ---- {name} ----\n\n{text if name == entry else private}"

@@ -1,4 +1,4 @@
-"""The demo: one page with several devices, and the tokens for it. Loopback only, short-lived."""
+"""The demo: a page with several devices, and short-lived tokens for it. On loopback only."""
 
 from __future__ import annotations
 
@@ -30,27 +30,28 @@ FILES = {"/": "demo.html", "/demo.css": "demo.css", "/demo.js": "demo.js"}
 
 
 class DemoTokenRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Which of the demo's two people logs in."""
+    """Who logs in, of the demo's two users."""
 
     user: Literal["ada", "grace"]
     sid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
 class DemoToken(msgspec.Struct, frozen=True):
-    """A token of one of them."""
+    """A token of that user."""
 
     token: str
 
 
 def suit_demo(settings: Settings) -> Settings:
-    """Return the settings with what the demo needs and nobody has set.
+    """Return the settings, completed with what the demo needs.
 
-    What the demo signs is signed by a secret of its own, which whoever else has the operator's does
-    not take; replicas with the same one derive the same. Tokens by the operator's are taken too.
+    The demo signs with a secret of its own, so that nobody else who knows the operator's secret
+    accepts its tokens; it is derived, so that replicas agree. Tokens signed with the operator's
+    secret are accepted too.
 
     Raises:
-        SettingsError: when the hub listens on more than loopback, has no secret to derive one of
-            the demo's from, or is changing it.
+        SettingsError: when the hub listens on more than loopback, verifies tokens by anything but
+            a secret, or is replacing that secret.
     """
     if not is_loopback(settings.host):
         raise SettingsError("HUB_HOST: the demo mints tokens for anybody, so it stays on loopback")
@@ -78,7 +79,7 @@ def _derive(secret: str) -> str:
 
 
 def add_demo(app: web.Application, settings: Settings, authority: Authority) -> None:
-    """Serve the demo, with settings that suit it."""
+    """Serve the demo; ``settings`` are those of `suit_demo`."""
 
     def mint(user: str, sid: str | None) -> str:
         assert settings.jwt_secret is not None, "suit_demo has seen to it"
@@ -98,7 +99,7 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
         return web.Response(body=body, content_type="application/json")
 
     async def get_login(request: web.Request) -> web.Response:
-        """Log this browser in as Ada, by cookie, unless it is, and show her devices."""
+        """Log this browser in as Ada, by cookie, unless somebody is, and go to her devices."""
         name = settings.cookie_name or COOKIE
         answer = web.Response(status=303, headers={"Location": "/devices"})
         try:
@@ -114,10 +115,10 @@ def add_demo(app: web.Application, settings: Settings, authority: Authority) -> 
 
 
 def _for_this_machine(handler: Handler) -> Handler:
-    """Return a handler that answers nobody else.
+    """Return a handler that answers requests from this machine only.
 
-    A proxy on this machine makes strangers look like neighbours. A page of another site may name
-    this machine (DNS rebinding), but not under a local name.
+    A proxy on this machine would make others look local. A page of another site may resolve to this
+    machine (DNS rebinding), but not under a local name.
     """
 
     async def answer(request: web.Request) -> web.Response:
@@ -131,10 +132,10 @@ def _for_this_machine(handler: Handler) -> Handler:
 
 
 def was_passed_on(request: web.BaseRequest) -> bool:
-    """Tell whether a proxy shows: by a header that proxies set, or by HTTP/1.0.
+    """Tell whether a proxy passed the request on, by its headers or its HTTP version.
 
-    nginx, with ``proxy_pass`` alone, sets no such header and writes a local name into ``Host``; but
-    it speaks HTTP/1.0 then, as far as it was not told otherwise.
+    nginx with ``proxy_pass`` alone sets no such header and puts a local name into ``Host``, but
+    speaks HTTP/1.0 by default.
     """
     names = {name.lower() for name in request.headers}
     is_marked = not PROXY_HEADERS.isdisjoint(names)

@@ -1,4 +1,4 @@
-"""``GET /devices``: where am I logged in? For people whose login is a cookie."""
+"""``GET /devices``: where am I logged in? For logins by cookie."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FILE = "devices.html"
 def listing(settings: Settings, authority: Authority) -> Handler:
     """Return the handler of the page.
 
-    The page itself holds nothing of anybody: what it shows, its script asks the hub for. That
-    somebody is logged in is asked here all the same, so that who is not learns it without a script.
+    The page has no personal data: its script fetches what it shows. Whether the caller is logged in
+    is checked here nevertheless, so that the page can say so without a script.
     """
 
     async def get_devices(request: web.Request) -> web.Response:

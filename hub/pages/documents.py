@@ -1,4 +1,4 @@
-"""Documents: the files of this package as answers, with headers that keep them to themselves."""
+"""Answers with the files of this package, and with the headers that isolate them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = {
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
 LOG_IN = {"en": "Log in", "de": "Anmelden"}
-"""The languages of documents, the first for whoever wants none of them, with a link's words."""
+"""The text of the login link by language; the first language is the default."""
 
 _MOST_LANGUAGES = 20
 _CASE = re.compile(r'^ *<section data-case="(\w+)".*?^ *</section>\n', re.MULTILINE | re.DOTALL)
@@ -41,17 +41,16 @@ def read_page(name: str) -> str:
 
 
 def cases(name: str) -> tuple[str, ...]:
-    """Return the names of a document's cases: its sections of which one is shown."""
+    """Return the cases of a document: the sections of which one is shown."""
     return tuple(_CASE.findall(read_page(name)))
 
 
 def document(
     name: str, *, case: str = "", login_url: str | None = None, lang: str = "en"
 ) -> web.Response:
-    """Return a document as an answer; of its cases only ``case`` is left in it.
+    """Return a document as an answer, with the section of ``case`` and no other.
 
-    ``login_url`` is where its link to log in leads; without one there is no link. ``lang`` is one
-    of `LOG_IN`.
+    Without ``login_url`` it has no link to log in. ``lang`` is one of `LOG_IN`.
     """
     file = name if lang == "en" else name.replace(".html", f".{lang}.html")
     text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(file))
@@ -63,10 +62,10 @@ def document(
 
 
 def choose_language(request: web.Request) -> str:
-    """Return the language of a document: what ``?lang=`` asks for, or else the browser.
+    """Return the language that ``?lang=`` asks for, or else ``Accept-Language``.
 
-    Both may be more exact than a document is (`de-AT`). The header's weights are those of RFC 9110,
-    section 12.5.4; what is no weight counts as none.
+    Either may name a region (``de-AT``), which is ignored. Weights are as in RFC 9110 section
+    12.5.4; an item with a malformed weight is ignored.
     """
     if (asked := asked_language(request)) is not None:
         return asked
@@ -91,7 +90,7 @@ def _primary(tag: str) -> str:
 
 
 def answer(name: str, text: str | None = None) -> web.Response:
-    """Return a file as an answer, or what was made of it."""
+    """Return a file as an answer, with ``text`` in place of its content if given."""
     return web.Response(
         text=read_page(name) if text is None else text,
         content_type=KINDS[name.rpartition(".")[2]],
@@ -101,7 +100,7 @@ def answer(name: str, text: str | None = None) -> web.Response:
 
 
 def serving(name: str) -> Handler:
-    """Return a handler that answers with a file as it is."""
+    """Return a handler that answers with an unchanged file."""
 
     async def get_file(request: web.Request) -> web.Response:
         return answer(name)

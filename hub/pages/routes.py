@@ -1,4 +1,4 @@
-"""Every page of the hub, and what pages load; the demo has its own."""
+"""The routes of pages and of the files they load; those of the demo are in `hub.pages.demo`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``GET /signed-out``: why was I logged out, and what now?
 
-Made by the server, so that it needs no script. The address only chooses among texts that are
-written here; no part of it is shown.
+Rendered by the server, so that it needs no script. The address only selects one of the texts; no
+part of it is shown.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Trying a running hub from outside, as stock clients meet it."""
+"""``logout-hub probe``: tries a running hub from outside, as stock clients do."""

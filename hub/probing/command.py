@@ -1,4 +1,4 @@
-"""The command that tries a hub from outside, and shows what came of it."""
+"""The command ``probe``: tries a hub from outside, and prints what worked."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ MOST_ROUNDS = 10_000
 def probe(url: str, token_file: BinaryIO | None, count: int, as_json: bool) -> None:
     """Connect to a hub as stock clients do, log that one session out, and say what worked.
 
-    A proxy that eats upgrades, polls that miss their replica, a clock that is wrong: the first step
-    that fails names it, and the exit code is 1. For after each deploy. Without --token-file the
-    token is signed with HUB_JWT_SECRET.
+    Run it after each deploy. It finds a proxy that drops upgrades, missing sticky routing and wrong
+    clocks: the first step that fails names the problem, and the exit code is 1. Without
+    --token-file the token is signed with HUB_JWT_SECRET.
 
     \b
     logout-hub probe --url https://hub.example
@@ -56,7 +56,7 @@ def probe(url: str, token_file: BinaryIO | None, count: int, as_json: bool) -> N
     """
     if token_file is not None and count > 1:
         raise click.UsageError(
-            "--count needs HUB_JWT_SECRET: a token given is good for one logout."
+            "--count needs HUB_JWT_SECRET: a given token is good for one logout."
         )
     new_token = _minting() if token_file is None else _reading(token_file)
     ok, steps = run(_probe(complete_address(url), new_token, count, quiet=as_json))

@@ -1,8 +1,7 @@
-"""Tries a running hub from outside, as stock clients meet it.
+"""Tries a running hub from outside, as stock clients do.
 
-What stands between a client and the hub breaks it in a few well-known ways: a proxy that eats
-upgrades, polls of one client that reach different replicas, a clock. Each has a step of its own,
-and the first that fails says which it is.
+Deployments break in a few well-known ways: a proxy drops upgrades, polls of one client reach
+different replicas, a clock is wrong. Each has a step of its own, and the first that fails names it.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ LIMIT = 10.0
 """Seconds that a step may take."""
 
 POLLS = 4
-"""How often it is tried whether a client that polls meets its replica again."""
+"""How often to test whether the polls of one client reach the same replica."""
 
 CLOCK_STEP = 5.0
-"""Seconds that two clocks may differ without a word; `Date` has whole ones."""
+"""Seconds that clocks may differ before it is reported; `Date` has whole seconds."""
 
 ROUND = ("connect", "upgrade", "notification", "cut", "refusal")
 """The steps of one login and logout."""
@@ -41,7 +40,7 @@ NO_UPGRADE = "WebSocket is not passed on: does a proxy drop Upgrade and Connecti
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One thing that was tried, how long it took, and what there is to say of it."""
+    """One step that was tried, how long it took, and why it failed or what to note."""
 
     step: str
     ok: bool
@@ -50,17 +49,17 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Failed(Exception):
-    """A step did not work, for this reason."""
+    """A step failed, for this reason."""
 
 
 class Client:
-    """A stock client over these transports: python-socketio's, which the hub only talks to."""
+    """A stock client over these transports: python-socketio's."""
 
     def __init__(self, http: aiohttp.ClientSession, transports: list[str]) -> None:
         self._transports = transports
         self._refusal: dict[str, Any] | None = None
         self.io = socketio.AsyncClient(reconnection=False, http_session=http, handle_sigint=False)
-        self.told, self.cut = asyncio.Event(), asyncio.Event()
+        self.notified, self.cut = asyncio.Event(), asyncio.Event()
         self.io.on("connect_error", self._on_refusal)
         self.io.on("logoutNotification", self._on_notification)
         self.io.on("disconnect", lambda reason: self.cut.set())
@@ -69,14 +68,14 @@ class Client:
         self._refusal = refusal if isinstance(refusal, dict) else None
 
     def _on_notification(self, notification: Any) -> dict[str, bool]:
-        self.told.set()
+        self.notified.set()
         return {"cleared": True}
 
     async def connect(self, url: str, token: str) -> str | None:
         """Connect; return the code and detail of the hub's refusal, if it refuses.
 
         Raises:
-            Failed: when it does not come to an answer.
+            Failed: when there is no answer.
         """
         auth = {"token": token, "device": "logout-hub probe"}
         wait = {"wait_timeout": int(LIMIT)}
@@ -91,9 +90,9 @@ class Client:
 
 
 class Probe:
-    """Tries the hub at ``url``; ``steps`` is what came of it, to the first that failed.
+    """Tries the hub at ``url``; ``steps`` are the results, up to the first that failed.
 
-    ``new_token`` gives a token of a session that may end, another one at each call.
+    ``new_token`` returns a token of a session that may be ended, a new one at each call.
     """
 
     def __init__(self, http: aiohttp.ClientSession, url: str, new_token: Callable[[], str]) -> None:
@@ -103,7 +102,7 @@ class Probe:
         self.steps: list[Step] = []
 
     async def run(self, count: int, on_round: Callable[[], object] = lambda: None) -> bool:
-        """Try everything, what concerns a logout ``count`` times; tell whether all worked."""
+        """Try everything, the login and logout ``count`` times; tell whether all worked."""
         try:
             await self._step("reach", self._reach())
             await self._step("polling", self._poll())
@@ -121,7 +120,7 @@ class Probe:
             async with asyncio.timeout(LIMIT):
                 ok, detail = True, await work
         except TimeoutError:
-            ok, detail = False, f"nothing came of it within {LIMIT:.0f} s"
+            ok, detail = False, f"no answer within {LIMIT:.0f} s"
         except (Failed, aiohttp.ClientError, OSError) as error:
             ok, detail = False, str(error) or type(error).__name__
         self.steps.append(Step(name, ok, round(1000 * (time.monotonic() - began), 1), detail))
@@ -131,7 +130,7 @@ class Probe:
     async def _reach(self) -> str:
         async with self._http.get(f"{self._url}/healthz") as answer:
             if answer.status != 200:
-                raise Failed(f"/healthz is answered with {answer.status}: is this a hub?")
+                raise Failed(f"/healthz answered {answer.status}: is this a hub?")
             date = answer.headers.get("Date")
         ahead = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
         if abs(ahead) < CLOCK_STEP:
@@ -144,16 +143,16 @@ class Probe:
         async with self._http.get(opening) as answer:
             text = await answer.text()
             if answer.status != 200 or not text.startswith("0{"):
-                raise Failed(f"the first poll is answered with {answer.status}: {text[:100]}")
+                raise Failed(f"the first poll was answered with {answer.status}: {text[:100]}")
         address = f"{opening}&sid={json.loads(text[1:])['sid']}"
         for packet in [*["3"] * POLLS, "1"]:
-            # A connection of its own for each, as a browser that has many would use.
+            # A new connection for each, as browsers use several.
             headers = {"Connection": "close"}
             async with self._http.post(address, data=packet, headers=headers) as answer:
                 if answer.status == 400:
                     raise Failed(OF_ONE_REPLICA)
                 if answer.status != 200:
-                    raise Failed(f"a poll is answered with {answer.status}")
+                    raise Failed(f"a poll was answered with {answer.status}")
         return ""
 
     async def _open_websocket(self) -> str:
@@ -163,7 +162,7 @@ class Probe:
         except aiohttp.WSServerHandshakeError as error:
             raise Failed(f"answered with {error.status}: {NO_UPGRADE}") from None
         if message.type is not aiohttp.WSMsgType.TEXT or not message.data.startswith("0{"):
-            raise Failed(f"nothing came over it: {NO_UPGRADE}")
+            raise Failed(f"nothing arrived over it: {NO_UPGRADE}")
         return ""
 
     async def _log_in_and_out(self) -> None:
@@ -192,7 +191,7 @@ class Probe:
 
     async def _check_upgrade(self, client: Client) -> str:
         if client.io.transport() != "websocket":
-            raise Failed(f"it goes on polling: {NO_UPGRADE}")
+            raise Failed(f"it is still polling: {NO_UPGRADE}")
         return ""
 
     async def _log_out(self, token: str, *clients: Client) -> str:
@@ -201,9 +200,9 @@ class Probe:
         async with self._http.post(f"{self._url}/logout", headers=headers, json=body) as answer:
             if answer.status != 200:
                 text = await answer.text()
-                raise Failed(f"the logout is answered with {answer.status}: {text[:200]}")
+                raise Failed(f"the logout was answered with {answer.status}: {text[:200]}")
         for client in clients:
-            await client.told.wait()
+            await client.notified.wait()
         return ""
 
     async def _wait_for_cut(self, *clients: Client) -> str:
@@ -218,7 +217,7 @@ class Probe:
         finally:
             await client.io.disconnect()
         if refusal is None or not refusal.startswith("token_revoked"):
-            raise Failed(f"the ended session is not refused as such: {refusal or 'it is let in'}")
+            raise Failed(f"the ended session is not refused as such: {refusal or 'it is accepted'}")
         return ""
 
 

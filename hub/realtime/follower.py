@@ -1,13 +1,11 @@
-"""Follows the logouts that any replica writes, and stands aside when it cannot.
+"""Follows the logouts that any replica writes, and stands aside where it cannot.
 
-What is heard goes to delivery. Whatever the log could not tell for sure (a gap, a logout that
-nobody can read, an error of our own) is made up for by a sweep: every socket of this replica is
-checked against the store. A slow sweep runs always, so that even a bug heals; it should never find
-anything, and a counter says when it did.
-
-While the store confirms, again and again, that all has been heard, the replica serves. When it has
-not done so for ``fence`` seconds the replica is fenced: its sockets are closed as by a network
-that fails, so that clients connect elsewhere, and it takes none until it has caught up.
+What is heard goes to delivery. What that means for each partition is said by the machine in
+`hub.core.partition`: this module feeds it, and does what it asks for. While the store confirms,
+again and again, that all of a partition has been heard, the replica serves its users. When it has
+not done so for ``fence`` seconds the partition is fenced: the sockets of its users are closed as by
+a network that fails, so that clients connect elsewhere, and none are taken until the replica has
+caught up. Users of other partitions notice nothing.
 """
 
 from __future__ import annotations
@@ -15,47 +13,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import structlog
 
 from hub.access.audit import Audit
-from hub.access.authority import Authority
 from hub.access.logouts import Logouts
 from hub.access.repeated_warnings import RepeatedWarnings
-from hub.core.model import Logout
-from hub.errors import HubError, Unavailable
+from hub.core.model import UserKey
+from hub.core.partition import CONDITIONS, Effect, Event, Partition, State, is_enough
+from hub.errors import Unavailable
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.store.base import Confirmed, Event, Gap, Heard, Loss, Store, Unreadable
+from hub.realtime.sweeps import Sweeper
+from hub.store import base
+from hub.store.base import Confirmed, Gap, Heard, Interrupted, Loss, Store
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
-SLOW_BATCH = 20
-SLOW_ROUND = 300.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 WATCH_EVERY = 0.25
-UNREADY_AFTER = 3.0
-IN_FLIGHT = 2.0
 
 
 class Follower:
     """Keeps reading the store's log for as long as `run` runs.
 
-    ``cut_off`` says that a store which lost what it knew is mended by ending all its sessions;
-    else nothing is believed of it until an administrator does so.
+    ``cut_off`` says that a store which lost what it knew is mended by ending all sessions that it
+    may be about; else nothing is believed of it until an administrator does so.
     """
 
     def __init__(
         self,
         store: Store,
-        authority: Authority,
         logouts: Logouts,
         connections: Connections,
         delivery: Delivery,
+        sweeper: Sweeper,
         metrics: Metrics,
         *,
         fence: float,
@@ -63,43 +59,64 @@ class Follower:
         audit: Audit | None = None,
     ) -> None:
         self._store = store
-        self._authority = authority
         self._logouts = logouts
         self._connections = connections
         self._delivery = delivery
+        self._sweeper = sweeper
         self._metrics = metrics
         self._fence = fence
         self._cut_off = cut_off
         self._audit = audit
-        self._confirmed_at: float | None = None
-        self._following = asyncio.Event()
-        self._fenced = True
-        self._lost = False
-        self._sweep: asyncio.Task[None] | None = None
-        self._must_sweep = False
-        self._interruptions = 0
+        self._partitions = [Partition() for _ in range(store.parts)]
+        self._all = range(store.parts)
+        self._reasons: dict[int, str] = {}
+        """Why partitions are not heard, where that is known."""
+        self._losses: dict[int, Loss] = {}
+        self._newly_lost: set[int] = set()
+        self._recovering: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._served = asyncio.Event()
+        self._began = 0.0
         self._warnings = RepeatedWarnings()
 
-    @property
-    def is_following(self) -> bool:
-        """Whether a logout that is written now will be heard, as far as was confirmed lately."""
-        return self._following.is_set() and self._age() < UNREADY_AFTER
+    # ---- What is asked of it ----
+
+    def serves(self, user: UserKey) -> bool:
+        """Tell whether this replica may hold sockets of a user."""
+        return not self._partitions[self._store.partition_of(user)].is_fenced
 
     @property
-    def is_fenced(self) -> bool:
-        """Whether this replica must take no sockets."""
-        return self._fenced
+    def takes_sockets(self) -> bool:
+        """Whether this replica takes new transports: the users of half the partitions may come."""
+        served = sum(not partition.is_fenced for partition in self._partitions)
+        return is_enough(served, len(self._partitions))
+
+    def unheard(self) -> dict[int, str]:
+        """Return the partitions whose logouts are not heard, as far as is known, each with why."""
+        now = asyncio.get_running_loop().time()
+        return {
+            number: self._explain(number, partition)
+            for number, partition in enumerate(self._partitions)
+            if not partition.is_heard(now)
+        }
+
+    def _explain(self, number: int, partition: Partition) -> str:
+        reason = self._reasons.get(number, "")
+        return f"{partition.condition}: {reason}" if reason else partition.condition
+
+    async def wait_until_served(self) -> None:
+        """Return once the users of every partition are served."""
+        await self._served.wait()
 
     async def run(self) -> None:
         """Follow, and begin again after each interruption; ends by being cancelled."""
+        self._began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
             tasks.create_task(self._watch())
-            tasks.create_task(self._sweep_slowly())
+            tasks.create_task(self._sweeper.sweep_slowly())
 
-    async def wait_until_following(self) -> None:
-        """Return once logouts are heard."""
-        await self._following.wait()
+    # ---- Events of the store ----
 
     async def _follow(self) -> None:
         pause = FIRST_PAUSE
@@ -107,22 +124,20 @@ class Follower:
             try:
                 async with contextlib.aclosing(self._store.follow()) as events:
                     async for event in events:
-                        await self._take(event)
-                        if self._following.is_set():
+                        self._take(event)
+                        if isinstance(event, Confirmed):
                             pause = FIRST_PAUSE
             except Unavailable as error:
-                if self._warnings.is_due(error.detail):
-                    log.warning("logouts are not heard", error=error.detail)
+                self._interrupt(self._all, error.detail)
             except Exception:
                 # What was being handled may not have been, so everything is looked at.
                 log.exception("logouts are not heard")
-                self._must_sweep = True
-            self._interruptions += 1
-            self._stop_following()
+                self._advance(self._all, Event.INTERRUPTED)
+                self._advance(self._all, Event.GAP)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _take(self, event: Event) -> None:
+    def _take(self, event: base.Event) -> None:
         match event:
             case Heard():
                 self._metrics.heard.inc()
@@ -130,133 +145,144 @@ class Follower:
                 self._delivery.deliver(event)
                 if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: it knows which.
-                    self._must_sweep = True
-            case Gap():
-                self._must_sweep = True
+                    self._advance([event.part or 0], Event.GAP)
+            case Gap(_, partitions):
+                self._advance(partitions, Event.GAP)
+            case Confirmed(partitions):
+                self._advance(partitions, Event.CONFIRMED)
+            case Interrupted(partitions, reason):
+                self._interrupt(partitions, reason)
             case Loss():
-                await self._mend(event)
-            case Confirmed():
-                self._confirm()
+                self._losses[event.part] = event
+                self._advance([event.part], Event.LOSS)
 
-    def _confirm(self) -> None:
-        is_sweeping = self._sweep is not None and not self._sweep.done()
-        if self._must_sweep or is_sweeping:
-            # Nothing counts as heard until all that may have been missed is looked for.
-            if not is_sweeping:
-                self._sweep = asyncio.create_task(self._sweep_all())
-            return
-        self._note_confirmed()
+    def _interrupt(self, partitions: Iterable[int], reason: str) -> None:
+        numbers = sorted(partitions)
+        self._reasons.update(dict.fromkeys(numbers, reason))
+        if self._warnings.is_due(f"{reason} {numbers}"):
+            log.warning("logouts are not heard", error=reason, partitions=self._name(numbers))
+        self._advance(numbers, Event.INTERRUPTED)
 
-    def _note_confirmed(self) -> None:
-        if self._confirmed_at is not None and not self._following.is_set():
-            log.info("logouts are heard again")
+    # ---- The partitions ----
+
+    def _advance(self, partitions: Iterable[int], event: Event) -> None:
+        """Let something happen to some partitions, and do what follows."""
+        now = asyncio.get_running_loop().time()
+        effects: dict[Effect, list[int]] = {}
+        again = []
+        for number in partitions:
+            before = self._partitions[number]
+            after, effect = before.advance(event, now, self._fence)
+            self._partitions[number] = after
+            if effect is not None:
+                effects.setdefault(effect, []).append(number)
+            if after.state is State.LOST and before.state is not State.LOST:
+                self._newly_lost.add(number)
+            if after.state is State.CONFIRMED and self._reasons.pop(number, ""):
+                again.append(number)
+        if again:
+            log.info("logouts are heard again", partitions=self._name(again))
             self._warnings.forget()
-        self._lost = self._fenced = False
-        self._confirmed_at = asyncio.get_running_loop().time()
-        self._following.set()
-        self._metrics.following.set(1)
+        for effect, numbers in effects.items():
+            match effect:
+                case Effect.SWEEP:
+                    self._sweep(numbers)
+                case Effect.RECOVER:
+                    self._recover(numbers)
+                case Effect.CLOSE:
+                    self._close(numbers, now)
+        self._measure(now)
 
-    def _stop_following(self) -> None:
-        self._following.clear()
-        self._metrics.following.set(0)
+    def _close(self, numbers: list[int], now: float) -> None:
+        self._reasons.update({n: self._reasons.get(n, "no confirmation") for n in numbers})
+        age = round(max(self._partitions[number].age(now) for number in numbers), 1)
+        log.error(
+            "fenced: not confirmed to hear logouts", seconds=age, partitions=self._name(numbers)
+        )
+        self._metrics.fences.inc()
+        self._note("fence", seconds=age, partitions=numbers)
+        for connection in self._sweeper.sockets(numbers):
+            connection.socket.give_way()
 
-    async def _mend(self, loss: Loss) -> None:
-        # Should this fail, what was read along with it is not handed on.
-        self._must_sweep = True
-        self._interruptions += 1
-        self._stop_following()
-        if not self._lost:
-            log.error("the store lost what it knew: nothing it says is believed", part=loss.part)
-            self._lost = True
-            self._metrics.losses.inc()
-            self._note("loss", part=loss.part)
-        if self._cut_off:
+    def _sweep(self, numbers: list[int]) -> None:
+        connections = self._sweeper.sockets(numbers)
+        if not connections:
+            self._advance(numbers, Event.SWEPT)
+            return
+        sweeps = {number: self._partitions[number].sweep for number in numbers}
+        self._spawn(self._sweep_through(connections, sweeps))
+
+    async def _sweep_through(self, connections: list[Connection], sweeps: dict[int, int]) -> None:
+        def counts(number: int) -> bool:
+            partition = self._partitions[number]
+            return partition.state is State.SWEEPING and partition.sweep == sweeps[number]
+
+        try:
+            failed = await self._sweeper.sweep(connections, counts)
+        except Exception:
+            log.exception("a sweep failed")
+            failed = {*sweeps}
+        left = {number for number in sweeps if counts(number)}
+        self._advance(left & failed, Event.SWEEP_FAILED)
+        self._advance(left - failed, Event.SWEPT)
+
+    def _recover(self, numbers: list[int]) -> None:
+        self._reasons.update(dict.fromkeys(numbers, "the store lost what it knew"))
+        for number in numbers:
+            if self._cut_off and number not in self._recovering:
+                self._recovering.add(number)
+                self._spawn(self._recover_from(self._losses[number]))
+
+    async def _recover_from(self, loss: Loss) -> None:
+        try:
             await self._logouts.recover(loss)
+        except Unavailable as error:
+            # The store tells of the loss again.
+            log.warning("a loss was not made up for", part=loss.part, error=error.detail)
+        except Exception:
+            log.exception("a loss was not made up for")
+        finally:
+            self._recovering.discard(loss.part)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---- Time, and what is told ----
+
+    async def _watch(self) -> None:
+        while True:
+            self._advance(self._all, Event.TIME_PASSED)
+            self._tell_losses()
+            await asyncio.sleep(WATCH_EVERY)
+
+    def _tell_losses(self) -> None:
+        # All that were found together are told together.
+        lost = sorted(self._newly_lost)
+        self._newly_lost.clear()
+        if lost:
+            log.error(
+                "the store lost what it knew: nothing it says is believed",
+                partitions=self._name(lost),
+            )
+            self._metrics.losses.inc()
+            self._note("loss", partitions=lost)
+
+    def _name(self, numbers: list[int]) -> str | list[int]:
+        return numbers if len(numbers) < len(self._partitions) else "all"
+
+    def _measure(self, now: float) -> None:
+        ages = [partition.age(now) for partition in self._partitions]
+        heard = sum(partition.is_heard(now) for partition in self._partitions)
+        conditions = Counter(partition.condition for partition in self._partitions)
+        self._metrics.position_age.set(min(max(ages), now - self._began))
+        self._metrics.following.set(is_enough(heard, len(self._partitions)))
+        for condition in CONDITIONS:
+            self._metrics.partitions.labels(condition).set(conditions[condition])
+        if not any(partition.is_fenced for partition in self._partitions):
+            self._served.set()
 
     def _note(self, event: str, **facts: Any) -> None:
         if self._audit is not None:
             self._audit.note(event, **facts)
-
-    def _age(self) -> float:
-        """Return the seconds since it was last confirmed that all was heard."""
-        if self._confirmed_at is None:
-            return float("inf")
-        return asyncio.get_running_loop().time() - self._confirmed_at
-
-    async def _watch(self) -> None:
-        began = asyncio.get_running_loop().time()
-        while True:
-            now = asyncio.get_running_loop().time()
-            age = now - (began if self._confirmed_at is None else self._confirmed_at)
-            self._metrics.position_age.set(age)
-            if not self._fenced and age > self._fence:
-                log.error("fenced: not confirmed to hear logouts", seconds=round(age, 1))
-                self._fenced = True
-                self._stop_following()
-                self._metrics.fences.inc()
-                self._note("fence", seconds=round(age, 1))
-                for connection in self._connections:
-                    connection.socket.give_way()
-            await asyncio.sleep(WATCH_EVERY)
-
-    # ---- Sweeps ----
-
-    async def _sweep_all(self) -> None:
-        self._must_sweep, interruptions = False, self._interruptions
-        try:
-            connections = list(self._connections)
-            for start in range(0, len(connections), BATCH):
-                await self._check_some(connections[start : start + BATCH], "gap")
-        except HubError:
-            self._must_sweep = True
-        except Exception:
-            log.exception("a sweep failed")
-            self._must_sweep = True
-        else:
-            if interruptions == self._interruptions and not self._must_sweep:
-                self._note_confirmed()
-
-    async def _sweep_slowly(self) -> None:
-        while True:
-            connections = list(self._connections)
-            pause = SLOW_ROUND / max(1, len(connections) / SLOW_BATCH)
-            for start in range(0, len(connections), SLOW_BATCH):
-                await asyncio.sleep(pause)
-                try:
-                    await self._check_some(connections[start : start + SLOW_BATCH], "slow")
-                except HubError:
-                    continue
-                except Exception:
-                    log.exception("a slow sweep failed")
-            if not connections:
-                await asyncio.sleep(SLOW_ROUND / 10)
-
-    async def _check_some(self, connections: Iterable[Connection], cause: str) -> None:
-        """Check some sockets, and end those that a logout had ended, each logout's together."""
-        doubtful = [connection for connection in connections if not _is_over(connection)]
-        logouts = await asyncio.gather(*(self._doubt(connection) for connection in doubtful))
-        if cause == "slow" and any(logouts):
-            # Most likely it is being heard at this very moment.
-            await asyncio.sleep(IN_FLIGHT)
-        found: dict[Logout, list[Connection]] = {}
-        for connection, logout in zip(doubtful, logouts, strict=True):
-            if logout is not None and not (connection.gone or connection.is_ended(logout.at)):
-                found.setdefault(logout, []).append(connection)
-        for logout, ended in found.items():
-            log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
-            self._metrics.swept.labels(cause).inc(len(ended))
-            self._delivery.end(ended, logout)
-
-    async def _doubt(self, connection: Connection) -> Logout | None:
-        """Return the logout that ended the session of a socket, as the store knows it."""
-        try:
-            refusal = await self._authority.doubt(connection.identity)
-        except Unreadable as error:
-            # One record that nobody can read must not keep the replica from following the rest.
-            log.error("a session cannot be judged", error=error.detail)
-            return None
-        return None if refusal is None else refusal.logout
-
-
-def _is_over(connection: Connection) -> bool:
-    return connection.gone or (connection.accepted and connection.ended is not None)

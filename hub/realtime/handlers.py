@@ -23,7 +23,7 @@ from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.access.views import as_payload, view_logout, view_receipt
-from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, seconds
+from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, UserKey, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
 from hub.errors import (
@@ -92,7 +92,9 @@ class Handlers:
         refusals: Refusals,
         events: Rate | None,
         audit: Audit,
+        is_served: Callable[[UserKey], bool],
     ) -> None:
+        self._is_served = is_served
         self._audit = audit
         self._authority = authority
         self._logouts = logouts
@@ -160,6 +162,8 @@ class Handlers:
         assert request is not None
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(request, given))
+        if not self._is_served(identity.user):
+            raise Unavailable("logouts of this user are not heard now")
         self._count_sockets(identity)
         presence = self._presences.new_presence()
         client = msgspec.structs.replace(socket.client, name=given.device)

@@ -2,7 +2,8 @@
 
 The replica holds a lease, renewed every few seconds; when it is killed, the lease runs out and its
 sessions count as offline. A session whose last socket closes is reported at once, together with all
-that closed in the same moment; one that a logout took out of the registry need not be.
+that closed in the same moment; one that a logout took out of the registry need not be. A partition
+that cannot be written keeps none of the others waiting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -35,6 +38,8 @@ class Presences:
         self.lease = f"{replica}.{secrets.token_hex(4)}"
         self._turns = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
+        self._down: frozenset[int] = frozenset()
+        """The partitions that did not take the last renewal; departures wait for the next."""
         self._has_departures = asyncio.Event()
         self._warnings = RepeatedWarnings()
 
@@ -61,8 +66,7 @@ class Presences:
         """Renew in time, and report departures when there are any; ends by being cancelled."""
         while True:
             try:
-                await self._store.renew(self.lease)
-                self._warnings.forget()
+                self._note_failures(await self._store.renew(self.lease))
                 async with asyncio.timeout(LEASE / SECOND / 3):
                     while True:
                         await self._has_departures.wait()
@@ -71,20 +75,40 @@ class Presences:
             except TimeoutError:
                 continue
             except Unavailable as error:
-                if self._warnings.is_due(error.detail):
-                    log.warning("the lease was not renewed", error=error.detail)
+                self._warn(error.detail)
                 await asyncio.sleep(1)
             except Exception:
                 log.exception("the lease was not renewed")
                 await asyncio.sleep(1)
 
+    def _note_failures(self, failures: Mapping[int, str]) -> None:
+        self._down = frozenset(failures)
+        if self._waiting():
+            self._has_departures.set()
+        if failures:
+            self._warn(next(iter(failures.values())), partitions=sorted(failures))
+        else:
+            self._warnings.forget()
+
+    def _warn(self, why: str, **facts: Any) -> None:
+        if self._warnings.is_due(why):
+            log.warning("the lease was not renewed", error=why, **facts)
+
+    def _waiting(self) -> list[Departure]:
+        partition_of = self._store.partition_of
+        return [
+            one for one in self._departures.values() if partition_of(one.user) not in self._down
+        ]
+
     async def _report(self) -> None:
         """Report departures; those that the store did not take are kept for later."""
-        leaving = list(self._departures.items())[:BATCH]
+        leaving = self._waiting()[:BATCH]
         if leaving:
-            await self._store.renew(self.lease, [departure for _, departure in leaving])
-        for key, departure in leaving:
-            if self._departures.get(key) is departure:
+            self._down |= (await self._store.renew(self.lease, leaving)).keys()
+        for departure in leaving:
+            key = departure.user, departure.sid
+            is_taken = self._store.partition_of(departure.user) not in self._down
+            if is_taken and self._departures.get(key) is departure:
                 del self._departures[key]
-        if not self._departures:
+        if not self._waiting():
             self._has_departures.clear()

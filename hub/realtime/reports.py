@@ -6,12 +6,13 @@ A report that comes again changes nothing, so one that the store may not have ta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 import msgspec
 import structlog
 
-from hub.core.model import SECOND
+from hub.core.model import SECOND, UserKey
 from hub.core.receipt import PATIENCE, merge_sessions, unite
 from hub.errors import Unavailable
 from hub.store.base import Report, Store
@@ -24,12 +25,16 @@ MOST = 20_000
 PAUSE = 0.5
 
 
+Key: TypeAlias = tuple[str, UserKey | None, int | None]
+"""A logout, its user (None: everyone), and in which partition it was heard."""
+
+
 class Reports:
     """What waits to be reported. Reports of one logout that wait together become one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[tuple[str, str | None, int | None], tuple[Report, float]] = {}
+        self._waiting: dict[Key, tuple[Report, float]] = {}
         self._has_reports = asyncio.Event()
 
     def add(self, report: Report) -> None:
@@ -66,22 +71,35 @@ class Reports:
     async def flush(self) -> None:
         """Report all that waits.
 
+        A partition that does not take a report is not asked again, and keeps no other waiting.
+
         Raises:
-            Unavailable: when the store did not take it; it waits on.
+            Unavailable: when the store did not take something; it waits on.
         """
         self._drop_stale()
-        while self._waiting:
-            batch = list(self._waiting.items())[:BATCH]
+        down: dict[int | None, BaseException] = {}
+        while left := self._left(down):
+            batch = left[:BATCH]
             ends = await asyncio.gather(
                 *(self._store.report(report) for _, (report, _) in batch), return_exceptions=True
             )
             for (key, taken), end in zip(batch, ends, strict=True):
-                if end is None and self._waiting.get(key) is taken:
-                    del self._waiting[key]
-            for end in ends:
                 if end is not None:
-                    raise end
+                    down.setdefault(self._partition(taken[0]), end)
+                elif self._waiting.get(key) is taken:
+                    del self._waiting[key]
+        for end in down.values():
+            raise end
         self._has_reports.clear()
+
+    def _left(self, down: Collection[int | None]) -> list[tuple[Key, tuple[Report, float]]]:
+        """Return what waits, but for some partitions."""
+        items = self._waiting.items()
+        return [one for one in items if self._partition(one[1][0]) not in down]
+
+    def _partition(self, report: Report) -> int | None:
+        user = report.heard.logout.user
+        return report.heard.part if user is None else self._store.partition_of(user)
 
     def _drop_stale(self) -> None:
         # Nobody waits any more for what is so old.

@@ -185,6 +185,9 @@ class Socket:
                 self._server.acknowledgements.take(self.id, event)
             case Emit():
                 self._server.spawn(self._answer(event))
+            case Connect() if not self._server.engine.is_open:
+                # As a failure of the transport, after which clients connect elsewhere.
+                self.give_way()
             case Connect():
                 self._stop_awaiting_connect()
                 self._server.lingering.remove(self)

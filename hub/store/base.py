@@ -110,12 +110,28 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Every logout that was written until a moment ago has been yielded, or swept for."""
+    """Every logout that was written in these partitions until a moment ago has been yielded.
+
+    Or a `Gap` has told that it may not have been.
+    """
+
+    partitions: frozenset[int]
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Logouts may have been written that are not yielded: check every socket."""
+    """Logouts may have been written in these partitions that are not yielded: check every socket.
 
+    That is, every socket of their users.
+    """
+
+    reason: str
+    partitions: frozenset[int]
+
+
+class Interrupted(msgspec.Struct, frozen=True):
+    """The logs of these partitions could not be read, and are tried again."""
+
+    partitions: frozenset[int]
     reason: str
 
 
@@ -123,15 +139,16 @@ class Loss(msgspec.Struct, frozen=True):
     """The store lost what it knew of some users: logouts may be undone.
 
     Until it is mended, by `Store.recover` or by any logout of everyone, `Store.look` and
-    `Store.register` raise `Unavailable`; lists and receipts are given out as they are. ``seen`` is
-    what the store says instead, so that of several replicas which notice only one mends.
+    `Store.register` raise `Unavailable` for the users of this part; lists and receipts are given
+    out as they are. ``seen`` is what the store says instead, so that of several replicas which
+    notice only one recovers.
     """
 
     part: int
     seen: str
 
 
-Event: TypeAlias = Heard | Confirmed | Gap | Loss
+Event: TypeAlias = Heard | Confirmed | Gap | Interrupted | Loss
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -272,12 +289,16 @@ class Store(Protocol):
         """
         ...
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew a replica's lease everywhere, or note which sessions left it.
 
         With departures the lease is renewed where they are, and only there. A departure that was
         overtaken by a later visit of the session is ignored. Since this is a small write to every
-        partition, it also tells whether the store can be written.
+        partition, it also tells whether the store can be written: returns the partitions in which
+        it may not have been, each with the reason.
+
+        Raises:
+            Unavailable: when it may have been written in none.
         """
         ...
 
@@ -298,6 +319,10 @@ class Store(Protocol):
         """In how many parts users are kept."""
         ...
 
+    def partition_of(self, user: UserKey) -> int:
+        """Return which of them keeps a user."""
+        ...
+
     async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
         """Return the sessions of a logout in one part, of all users, by user and session."""
         ...
@@ -310,9 +335,9 @@ class Store(Protocol):
         """Yield each logout once, in the order of its writing within a part, and what goes wrong.
 
         A call goes on where the one before it ended; the first begins now, with a `Gap`.
-        `Confirmed` comes at least every `CHECK_INTERVAL` seconds while all is well. One reader at
-        a time.
+        `Confirmed` comes at least every `CHECK_INTERVAL` seconds for each partition with which all
+        is well, `Interrupted` for the others: none waits for another. One reader at a time.
 
-        Ends only by raising `Unavailable`.
+        Ends only by raising `Unavailable`, when no partition can be read.
         """
         ...

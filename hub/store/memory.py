@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -49,6 +49,9 @@ from hub.store.base import (
 from hub.store.memory_receipts import MemoryReceipts
 from hub.store.memory_registry import MemoryRegistry
 from hub.store.memory_state import MemoryState, User
+
+ALL = frozenset({0})
+"""The one partition."""
 
 
 def system_clock() -> Micros:
@@ -104,9 +107,10 @@ class MemoryStore:
         """Return a user's registered sessions."""
         return self._registry.sessions(user, self._clock())
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew the lease of this process, and note which sessions left it."""
         self._registry.renew(lease, departures, self._clock())
+        return {}
 
     async def end(self, command: Command, *, limited: bool = False) -> Receipt:
         """Write a logout."""
@@ -210,6 +214,10 @@ class MemoryStore:
         """All users are together."""
         return 1
 
+    def partition_of(self, user: UserKey) -> int:
+        """Return the one place for all."""
+        return 0
+
     async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
         """Return the sessions of a logout."""
         return self._receipts.outcomes(logout_id, self._clock())
@@ -223,9 +231,9 @@ class MemoryStore:
         queue: asyncio.Queue[Heard] = asyncio.Queue()
         self._followers.add(queue)
         try:
-            yield Gap("the log begins here")
+            yield Gap("the log begins here", ALL)
             while True:
-                yield Confirmed()
+                yield Confirmed(ALL)
                 deadline = asyncio.get_running_loop().time() + CHECK_INTERVAL
                 while (heard := await _next(queue, deadline)) is not None:
                     yield heard

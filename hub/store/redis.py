@@ -8,7 +8,7 @@ What is kept under which name is said in `hub.store.names`, how the log is read 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +28,7 @@ from hub.store.base import (
     Visit,
 )
 from hub.store.durability import NO_WAIT, Durability
-from hub.store.names import PARTITIONS
+from hub.store.names import PARTITIONS, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import RedisReceipts
 from hub.store.redis_logouts import RedisLogouts
@@ -109,9 +109,9 @@ class RedisStore:
         """Return a user's registered sessions."""
         return await self._registry.sessions(user)
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew a replica's lease, or note which sessions left it."""
-        await self._registry.renew(lease, departures)
+        return await self._registry.renew(lease, departures)
 
     async def end(self, command: Command, *, limited: bool = False) -> Receipt:
         """Write a logout."""
@@ -145,6 +145,10 @@ class RedisStore:
     def parts(self) -> int:
         """In how many parts users are kept."""
         return PARTITIONS
+
+    def partition_of(self, user: UserKey) -> int:
+        """Return which of them keeps a user."""
+        return partition_of(user)
 
     async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
         """Return the sessions of a logout in one part."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
@@ -133,17 +133,23 @@ class RedisRegistry:
         )
         return answer
 
-    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> None:
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew a replica's lease in every partition, or note which sessions left it."""
         gone: dict[int, list[Departure]] = {}
         for departure in departures:
             gone.setdefault(partition_of(departure.user), []).append(departure)
-        await asyncio.gather(
-            *(
-                self._renew(lease, number, gone.get(number, []))
-                for number in (gone or range(PARTITIONS))
-            )
+        numbers = list(gone or range(PARTITIONS))
+        ends = await asyncio.gather(
+            *(self._renew(lease, number, gone.get(number, [])) for number in numbers),
+            return_exceptions=True,
         )
+        failed: dict[int, str] = {}
+        for number, end in zip(numbers, ends, strict=True):
+            if isinstance(end, Unavailable) and len(failed) < len(numbers) - 1:
+                failed[number] = end.detail
+            elif end is not None:
+                raise end
+        return failed
 
     async def _renew(self, lease: str, number: int, gone: Sequence[Departure]) -> None:
         sessions = [Names(one.user).session + one.sid for one in gone]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from hub.errors import Unavailable
-from hub.store.base import Confirmed, Event, Gap, Heard, Store
+from hub.store.base import Confirmed, Event, Gap, Heard, Interrupted, Store
 
 
 class Listener:
@@ -43,10 +44,32 @@ class Listener:
         async with asyncio.timeout(10), self._came:
             await self._came.wait_for(is_enough)
 
-    async def confirmed(self) -> None:
-        """Return once the store has confirmed again that all was heard."""
-        before = self.count(Confirmed)
-        await self.until(lambda: self.count(Confirmed) > before)
+    async def confirmed(self, partitions: Iterable[int] = ()) -> None:
+        """Return once the store has confirmed again that all was heard, or all in some partitions.
+
+        Without any it is enough that something is confirmed.
+        """
+        wanted, start = set(partitions), len(self.events)
+
+        def is_confirmed() -> bool:
+            told = [event for event in self.events[start:] if isinstance(event, Confirmed)]
+            return bool(told) and wanted <= set[int]().union(*(one.partitions for one in told))
+
+        await self.until(is_confirmed)
+
+    async def until_live(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Have logouts written until one is heard live; each is heard."""
+        async with asyncio.timeout(10):
+            while not (self.heard and self.heard[-1].is_live):
+                count = len(self.heard)
+                await write()
+                await self.hear(count + 1)
+
+    @property
+    def gaps(self) -> Counter[int]:
+        """How many gaps there were in each partition."""
+        gaps = (event for event in self.events if isinstance(event, Gap))
+        return Counter(number for gap in gaps for number in gap.partitions)
 
     def count(self, kind: type[Event]) -> int:
         """Return how many events of a kind came."""
@@ -70,7 +93,7 @@ async def listening(store: Store) -> AsyncIterator[Listener]:
     task = asyncio.create_task(listener.listen_on(store))
     try:
         await listener.until(lambda: listener.count(Confirmed) > 0)
-        assert isinstance(listener.events[0], Gap | Heard | Confirmed)
+        assert isinstance(listener.events[0], Gap | Heard | Interrupted | Confirmed)
         yield listener
     finally:
         task.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -39,13 +39,44 @@ from hub.store.base import (
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 from tests.contract.listener import listening
-from tests.redis_server import as_hub
+from tests.redis_server import Clustered, as_hub
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
 
 
-@pytest.fixture(params=["memory", "redis", "sentinel", "cluster"])
+STORES = ["memory", "redis", "sentinel", "cluster", "crippled"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on each store; without all partitions only those that can do without."""
+    if "store" in metafunc.fixturenames:
+        needs_all = metafunc.definition.get_closest_marker("all_partitions")
+        metafunc.parametrize("store", STORES[: -1 if needs_all else None], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """A cluster of which one node is dead, which serves none of the users of most tests here."""
+    servers = Clustered(tmp_path_factory.mktemp("crippled"))
+    try:
+        servers.start()
+        servers.masters[1].kill()
+        yield servers
+    finally:
+        servers.kill()
+
+
+@pytest.fixture
+def crippled_url(crippled_servers: Clustered) -> str:
+    """The address of that cluster, with nothing on the other nodes."""
+    for node in (crippled_servers.masters[0], crippled_servers.masters[2]):
+        node.run("FLUSHALL")
+        node.run("SCRIPT", "FLUSH")
+    return crippled_servers.url
+
+
+@pytest.fixture
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Each store, empty, with room for five sessions a user; Redis as its shipped user may."""
     made: MemoryStore | RedisStore
@@ -126,6 +157,7 @@ async def test_the_store_is_unsure_of_a_caller_when_its_token_is_not_newer_than_
     assert not await is_unsure(store, identity("a", iat=cutoff + 1))
 
 
+@pytest.mark.all_partitions
 async def test_the_store_is_unsure_of_a_caller_after_a_logout_of_everyone(store: Store) -> None:
     """Everyone's cut-off counts like the user's own."""
     before = identity("a")
@@ -213,8 +245,8 @@ async def test_a_user_has_at_most_so_many_sessions(store: Store) -> None:
 
 async def test_all_ends_registered_and_unknown_sessions_of_the_user_only(store: Store) -> None:
     """After a logout of all, every older token is dead, and nobody else's is."""
-    grace = user_key("https://id.example", "grace")
-    known, unknown, other = identity("a"), identity("never seen"), identity("a", user=grace)
+    bob = user_key("https://id.example", "bob")
+    known, unknown, other = identity("a"), identity("never seen"), identity("a", user=bob)
     await store.register(Visit(known, "laptop", ""))
     await store.register(Visit(other, "", ""))
     receipt = await store.end(Command(logout()))
@@ -225,7 +257,7 @@ async def test_all_ends_registered_and_unknown_sessions_of_the_user_only(store: 
     assert not await alive(store, unknown)
     assert await alive(store, other)
     assert (await store.sessions(ADA)).sessions == ()
-    assert len((await store.sessions(grace)).sessions) == 1
+    assert len((await store.sessions(bob)).sessions) == 1
 
 
 async def test_the_same_subject_of_another_issuer_is_another_user(store: Store) -> None:
@@ -247,6 +279,7 @@ async def test_others_keeps_the_caller_registered_or_not(store: Store) -> None:
     assert not await alive(store, keeper)
 
 
+@pytest.mark.all_partitions
 async def test_keeping_a_session_does_not_bring_it_back(store: Store) -> None:
     """Others, for a session that an earlier logout ended, leaves it dead; so does a second one."""
     for earlier in (logout(), logout(user=None)):
@@ -268,6 +301,7 @@ async def test_a_kept_session_stays_when_it_ends_the_others_again(store: Store) 
     assert not await alive(store, keeper)
 
 
+@pytest.mark.all_partitions
 async def test_an_old_token_stays_dead_when_its_session_shows_a_new_one(store: Store) -> None:
     """A renewed token of a session does not revive the one that everyone's logout ended."""
     old = identity("a")
@@ -344,6 +378,7 @@ async def test_a_login_after_a_logout_goes_on_under_the_same_session_id(store: S
     assert not await alive(store, identity("a"))
 
 
+@pytest.mark.all_partitions
 async def test_a_refresh_after_a_logout_needs_a_new_login(store: Store) -> None:
     """Who refreshes a login that was ended, by name or with all, is told to log in."""
     began = now() - 60 * SECOND
@@ -485,6 +520,7 @@ async def test_a_row_stays_where_it_is_not_the_devices_alone(store: Store, why: 
     assert listed == (expected if why == "unknown" else {"old": "device of old", **expected})
 
 
+@pytest.mark.all_partitions
 async def test_everyone_ends_all_users(store: Store) -> None:
     """A logout of everyone needs no list of users, and who logs in afterwards is in."""
     users = [user_key("", str(number)) for number in range(40)]
@@ -497,6 +533,7 @@ async def test_everyone_ends_all_users(store: Store) -> None:
     assert all([await alive(store, identity("b", user=user)) for user in users])
 
 
+@pytest.mark.all_partitions
 async def test_a_logout_of_everyone_leaves_room_and_no_traces(store: Store) -> None:
     """Sessions that it ended take nobody's place and are not ended once more."""
     for number in range(5):
@@ -508,6 +545,7 @@ async def test_a_logout_of_everyone_leaves_room_and_no_traces(store: Store) -> N
     assert {outcome.sid for outcome in receipt.sessions} == {f"new {n}" for n in range(5)}
 
 
+@pytest.mark.all_partitions
 async def test_what_everyones_logout_ended_is_not_ended_again(store: Store) -> None:
     """The receipt of a later logout names the sessions that were alive."""
     await store.register(visit("old"))
@@ -625,6 +663,7 @@ async def test_following_begins_with_a_gap_and_is_confirmed_again_and_again(stor
         assert listener.heard == []
 
 
+@pytest.mark.all_partitions
 async def test_a_logout_of_everyone_is_heard_by_every_user(store: Store) -> None:
     """Together, what is heard of a logout of everyone concerns each user exactly once."""
     users = [user_key("", str(number)) for number in range(100)]
@@ -719,6 +758,7 @@ async def test_a_receipt_without_sockets_is_complete_at_once(store: Store) -> No
     assert receipt.logout == written.logout
 
 
+@pytest.mark.all_partitions
 async def test_a_receipt_is_for_its_user_and_for_who_may_see_all(store: Store) -> None:
     """Another user's receipt is as none; without a user the whole logout is read."""
     grace = user_key("", "grace")
@@ -737,6 +777,7 @@ async def test_a_receipt_is_for_its_user_and_for_who_may_see_all(store: Store) -
     assert await store.receipt("never", None) is None
 
 
+@pytest.mark.all_partitions
 async def test_a_receipt_of_everyone_counts_sessions_and_names_them(store: Store) -> None:
     """Each replica says at once what it holds; a session on two counts once, by the worse end."""
     for lease in ("r1", "r2"):
@@ -799,6 +840,7 @@ async def all_outcomes(store: Store, logout_id: str) -> list[Outcome]:
     return [outcome for part in parts for outcome in part]
 
 
+@pytest.mark.all_partitions
 async def test_the_sessions_of_a_logout_are_listed_by_user(store: Store) -> None:
     """Those of all users, part after part, and of none when there is no such logout."""
     users = [user_key("", name) for name in ("ada", "bob", "eve")]
@@ -822,6 +864,7 @@ async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> No
     assert await store.receipt("id", ADA) is None
 
 
+@pytest.mark.all_partitions
 async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
     """Claiming ends nothing; the same claim again is fine, and another one is refused."""
     await store.register(visit("a"))
@@ -834,6 +877,7 @@ async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
     assert not (await store.end(Command(logout(), key="k"))).repeated
 
 
+@pytest.mark.all_partitions
 async def test_many_calls_at_once_are_all_answered(store: Store) -> None:
     """Calls made together share their way to the store and get each its own answer."""
     users = [user_key("", str(number)) for number in range(500)]

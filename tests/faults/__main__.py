@@ -13,18 +13,24 @@ from tests.faults.cluster import ROOT
 from tests.faults.history import History
 from tests.faults.report import report
 from tests.faults.run import Options, judge, run
-from tests.faults.schedule import KINDS
+from tests.faults.schedule import CLUSTER_KINDS, KINDS, NODE
+
+FAULTS = "all (on one Redis), cluster (all on a cluster), or a list: a,b"
 
 
 def _faults(text: str) -> tuple[str, ...]:
-    kinds = tuple(KINDS) if text == "all" else tuple(filter(None, text.split(",")))
-    if unknown := set(kinds) - set(KINDS):
+    named = {"all": KINDS, "cluster": CLUSTER_KINDS}
+    kinds = tuple(named.get(text) or filter(None, text.split(",")))
+    if unknown := set(kinds) - {*KINDS, *CLUSTER_KINDS}:
         raise argparse.ArgumentTypeError(f"no such fault: {', '.join(sorted(unknown))}")
+    if not set(kinds).isdisjoint(NODE) and not set(kinds) <= set(CLUSTER_KINDS):
+        raise argparse.ArgumentTypeError("faults of a node are for a cluster, of links for none")
     return kinds
 
 
 def _parse() -> argparse.Namespace:
-    faults = "\n".join(f"  {kind:<14}{text}" for kind, text in KINDS.items())
+    every = {**KINDS, **CLUSTER_KINDS}
+    faults = "\n".join(f"  {kind:<14}{text}" for kind, text in every.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
         description=__doc__,
@@ -35,7 +41,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--logouts", type=int, default=None, help="stop after so many")
     parser.add_argument("--seconds", type=float, default=None, help="or after so long (30)")
     parser.add_argument("--seed", type=int, default=given.seed, help="the schedule's (%(default)s)")
-    parser.add_argument("--faults", type=_faults, default=tuple(KINDS), help="all, or a list: a,b")
+    parser.add_argument("--faults", type=_faults, default=tuple(KINDS), help=FAULTS)
     parser.add_argument("--rounds", type=int, default=None, help="each fault at least so often")
     parser.add_argument("--rate", type=float, default=given.rate, help="logouts/s (%(default)s)")
     parser.add_argument("--people", type=int, default=given.people, help="(%(default)s)")

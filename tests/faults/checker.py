@@ -6,7 +6,9 @@ P2  A socket of such a token is told, and closed within a bound after the answer
 P3  Nothing else is told, cut, closed or refused, unless a fault explains a closed transport.
 P4  The same key gives the same logout; answers come in time, and failures are 503 with Retry-After.
 P5  A replica cut off from Redis for longer than the fence is unready and has closed its sockets;
-    with no fault near, it is ready.
+    with no fault near, it is ready. While one node of a cluster is away, the sockets of its users
+    are closed, and those of all others live on (P3): they are told, answered and accepted as if
+    nothing were wrong, and the replica is ready.
 
 What a proof is, and what is possible without one, is said in `tests.faults.evidence`.
 """
@@ -32,6 +34,8 @@ from tests.faults.history import (
 
 CUTTING = {"redis_kill", "redis_stop", "link_cut", "link_hole", "link_mute"}
 """Faults during which a replica cannot have Redis' answers."""
+AWAY = {"node_stop", "node_kill"}
+"""Faults during which one node of a cluster, less than half of the partitions, does not answer."""
 ABSENT = {"replica_kill", "replica_term", "replica_stop"}
 """Faults during which a replica does not answer."""
 DEAD_CODES = {"token_revoked", "token_too_old", "login_required"}
@@ -121,24 +125,35 @@ class Checker:
     def _break(self, promise: str, text: str, *pieces: Piece) -> None:
         self.violations.append(Violation(promise, text, pieces))
 
-    def _is_calm(self, start: float, end: float, replica: str) -> bool:
-        """Tell whether a replica felt no fault between two instants, nor shortly before."""
-        felt = self._evidence.faults(start, end, replica, self._limits.recovery)
+    def _is_calm(self, start: float, end: float, replica: str, user: str) -> bool:
+        """Tell whether a replica felt no fault between two instants, nor shortly before.
+
+        In what it does for a user.
+        """
+        felt = self._evidence.faults(start, end, replica, self._limits.recovery, user)
         return next(felt, None) is None
+
+    def _is_away(self, start: float, end: float, replica: str) -> bool:
+        """Tell whether a node was away at any time between two instants."""
+        felt = self._evidence.faults(start, end, replica, after=0.0)
+        return any(fault.kind in AWAY for fault in felt)
 
     # ---- Tokens: P1, P3 ----
 
     def _check_token(self, check: Check) -> None:
         match check.result:
             case "unavailable":
-                self.needless += self._is_calm(check.start, check.end, check.replica)
+                if self._is_calm(check.start, check.end, check.replica, check.token.user):
+                    self.needless += 1
+                    if self._is_away(check.start, check.end, check.replica):
+                        self._break("P3", "refused since a node of others is away", check)
             case "accepted":
                 proof = self._evidence.proof_against(check.token, check.start)
                 if proof is not None:
                     self._break("P1", "a dead token was accepted", proof.shown_by, check)
             case "lost":
                 # A refresh is lost when its socket ends meanwhile.
-                is_calm = self._is_calm(check.start, check.end, check.replica)
+                is_calm = self._is_calm(check.start, check.end, check.replica, check.token.user)
                 if is_calm and check.kind != "refresh":
                     self._break("P4", "no answer though nothing is wrong", check)
             case code if code not in DEAD_CODES:
@@ -167,7 +182,8 @@ class Checker:
         # One that reads nothing may have been told, and cut, all the same.
         ended_by = self._evidence.possible(socket.token, socket.accepted, socket.closed)
         may_be_told = socket.manner not in READING and next(ended_by, None) is not None
-        if not may_be_told and self._is_calm(socket.closed, socket.closed, socket.replica):
+        is_calm = self._is_calm(socket.closed, socket.closed, socket.replica, socket.token.user)
+        if not may_be_told and is_calm:
             self._break("P3", "closed by the hub though nothing is wrong", socket)
 
     def _check_logouts(self) -> None:
@@ -197,7 +213,8 @@ class Checker:
             return  # it had ended before
         # A connect that was under way may be accepted after the answer, and is told then.
         end = max(answer.end, socket.accepted)
-        is_calm = self._is_calm(proof.logout.start, socket.closed, socket.replica)
+        user = socket.token.user
+        is_calm = self._is_calm(proof.logout.start, socket.closed, socket.replica, user)
         measured = self.measured["calm" if is_calm else "in trouble"]
         if socket.manner in READING:
             measured.told += [max(0.0, time - end) for time in told_of_it]
@@ -219,7 +236,8 @@ class Checker:
             (limits.told, limits.told_in_trouble) if told else (limits.cut, limits.cut_in_trouble)
         )
         deadline, start = end + calm, proof.logout.start
-        for fault in self._evidence.faults(start, NEVER, socket.replica, limits.recovery):
+        user = socket.token.user
+        for fault in self._evidence.faults(start, NEVER, socket.replica, limits.recovery, user):
             if fault.start > deadline:
                 break
             # Who is stopped can do nothing; without a fence, nor can who is cut off.
@@ -258,22 +276,26 @@ class Checker:
 
     def _check_readiness(self) -> None:
         for call in self._history.calls:
-            is_unready = call.is_readiness and call.status != 200
-            if is_unready and self._is_calm(call.start, call.end, call.replica):
-                self._break("P5", "not ready though nothing is wrong", call)
+            if not call.is_readiness or call.status == 200:
+                continue
+            felt = self._evidence.faults(call.start, call.end, call.replica, self._limits.recovery)
+            # While a node is away, a replica is ready for everybody else.
+            if all(fault.kind in AWAY for fault in felt):
+                self._break("P5", "not ready though most of the store is there", call)
 
     def _check_fence(self, fault: Fault, patience: float) -> None:
         """Check that a replica which a fault cuts off withdraws within its patience."""
         late, over = fault.start + patience, min(fault.undone, fault.end)
-        if fault.kind not in CUTTING or over <= late:
+        if fault.kind not in CUTTING | AWAY or over <= late:
             return
         for call in self._history.calls:
-            is_ready = call.is_readiness and call.status == 200
+            is_ready = call.is_readiness and call.status == 200 and fault.kind in CUTTING
             if is_ready and fault.touches(call.replica) and late < call.start < call.end < over:
                 self._break("P5", "ready though it is cut off", fault, call)
         for socket in self._history.sockets:
             is_open = socket.accepted < fault.start and socket.closed > late
-            if is_open and fault.touches(socket.replica) and not self._is_stopped(socket, fault):
+            is_touched = fault.touches(socket.replica, socket.token.user)
+            if is_open and is_touched and not self._is_stopped(socket, fault):
                 self._break("P5", "open though its replica is cut off", fault, socket)
 
     def _is_stopped(self, socket: Socket, during: Fault) -> bool:

@@ -1,4 +1,7 @@
-"""The system under test: one Redis, and replicas as processes, each behind a link of its own."""
+"""The system under test: replicas as processes, and one Redis, each behind a link of its own.
+
+Or a cluster of three nodes, which replicas reach directly: a node says by itself where it is.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ import aiohttp
 
 from tests.faults.proxy import Proxy
 from tests.ports import free_port
-from tests.redis_server import RedisServer
+from tests.redis_server import Clustered, RedisServer
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = Path(__file__).with_name("skewed.py")
@@ -31,12 +34,24 @@ STOP_PATIENCE = 20.0
 
 
 class Replica:
-    """One replica: a process that reaches Redis through ``link`` and may be killed and stopped."""
+    """One replica: a process that may be killed and stopped, and reaches Redis at an address.
 
-    def __init__(self, name: str, link: Proxy, folder: Path, code: Path, fence: float | None):
+    Where that is one Redis, the address is that of ``link``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        link: Proxy | None,
+        folder: Path,
+        code: Path,
+        fence: float | None,
+    ):
         self.name = name
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._address = address
         self.link = link
         self.log = folder / f"{name}.log"
         self._skew = folder / f"{name}.skew"
@@ -51,7 +66,7 @@ class Replica:
         environ |= {
             "PYTHONPATH": str(self._code),
             "SKEW_FILE": str(self._skew),
-            "HUB_REDIS_URL": f"redis://127.0.0.1:{self.link.port}/0",
+            "HUB_REDIS_URL": self._address,
             "HUB_JWT_SECRET": SECRET,
             "HUB_ADMIN_TOKEN": ADMIN,
             "HUB_PORT": str(self.port),
@@ -104,11 +119,23 @@ class Replica:
 
 
 class Cluster:
-    """A Redis and its replicas."""
+    """A Redis, or a cluster of nodes, and the replicas of the hub."""
 
-    def __init__(self, redis: RedisServer, replicas: list[Replica]) -> None:
-        self.redis = redis
+    def __init__(self, redis: RedisServer | Clustered, replicas: list[Replica]) -> None:
+        self._redis = redis
         self.replicas = replicas
+
+    @property
+    def redis(self) -> RedisServer:
+        """The one Redis."""
+        assert isinstance(self._redis, RedisServer)
+        return self._redis
+
+    @property
+    def nodes(self) -> Clustered:
+        """The nodes, where it is a cluster."""
+        assert isinstance(self._redis, Clustered)
+        return self._redis
 
     def named(self, name: str) -> Replica:
         """Return a replica by its name."""
@@ -139,9 +166,11 @@ def _complaint(said: dict[str, Any]) -> str:
 
 @contextlib.asynccontextmanager
 async def running(
-    count: int, code: Path = ROOT, fence: float | None = None
+    count: int, code: Path = ROOT, fence: float | None = None, *, on_cluster: bool = False
 ) -> AsyncIterator[Cluster]:
     """Run a Redis and so many replicas of the hub in ``code`` for the length of the context.
+
+    With ``on_cluster`` three nodes of a cluster in the place of the one Redis.
 
     Raises:
         RuntimeError: when a replica does not start; with what it logged.
@@ -149,7 +178,7 @@ async def running(
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        redis = RedisServer(folder)
+        redis = Clustered(folder) if on_cluster else RedisServer(folder)
         await asyncio.to_thread(redis.start)
         stack.callback(redis.kill)
         http = await stack.enter_async_context(
@@ -157,8 +186,11 @@ async def running(
         )
         replicas = []
         for number in range(count):
-            link = await stack.enter_async_context(Proxy(redis.port))
-            replica = Replica(f"r{number}", link, folder, code, fence)
+            link, address = None, redis.url
+            if isinstance(redis, RedisServer):
+                link = await stack.enter_async_context(Proxy(redis.port))
+                address = f"redis://127.0.0.1:{link.port}/0"
+            replica = Replica(f"r{number}", address, link, folder, code, fence)
             stack.push_async_callback(replica.end)
             await replica.start()
             replicas.append(replica)

@@ -155,11 +155,16 @@ class Evidence:
             return answer.at - self._epoch
         return answer.end
 
-    def faults(self, start: float, end: float, replica: str, after: float) -> Iterator[Fault]:
-        """Yield the faults that a replica felt between two instants, or until ``after`` before."""
+    def faults(
+        self, start: float, end: float, replica: str, after: float, user: str | None = None
+    ) -> Iterator[Fault]:
+        """Yield the faults that a replica felt between two instants, or until ``after`` before.
+
+        With ``user`` only those that it felt in what it did for this one.
+        """
         first = bisect_left(self._begun, start - after - LONGEST_FAULT)
         for fault in self._faults[first : bisect_right(self._begun, end)]:
-            if fault.kind in HARMLESS or not fault.touches(replica):
+            if fault.kind in HARMLESS or not fault.touches(replica, user):
                 continue
             if fault.end + after >= start:
                 yield fault

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.core.model import user_key
+from hub.store.names import partition_of
+
 SECOND = 1.0
 MICROSECOND = 1e-6
 NEVER = 1e12
@@ -173,8 +176,9 @@ class Call(msgspec.Struct):
 class Fault(msgspec.Struct):
     """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all.
 
-    ``undone`` is when it began to be undone, ``end`` when all was up again. ``failure`` says what
-    the hub did not do: end when asked to, or be ready again.
+    ``partitions`` are those of a node, None where all are concerned. ``undone`` is when it began to
+    be undone, ``end`` when all was up again. ``failure`` says what the hub did not do: end when
+    asked to, or be ready again.
     """
 
     kind: str
@@ -184,9 +188,12 @@ class Fault(msgspec.Struct):
     undone: float = NEVER
     failure: str = ""
     detail: str = ""
+    partitions: list[int] | None = None
 
-    def touches(self, replica: str) -> bool:
-        """Tell whether a replica feels it."""
+    def touches(self, replica: str, user: str | None = None) -> bool:
+        """Tell whether a replica feels it, in what it does for a user if one is named."""
+        if self.partitions is not None and user is not None:
+            return partition_of(user_key("", user)) in self.partitions
         return self.target in (None, replica)
 
 

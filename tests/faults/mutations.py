@@ -43,10 +43,12 @@ DEAF = _options(
 )
 CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
 
+AWAY = _options("node_stop", "node_kill", seconds=8, long_part=1.0)
+
 REPLAY = Edit(
-    "store/reader.py",
-    "events.append(_replayed(fields, part.names.part))",
-    'events.append(Gap("not replayed"))',
+    "store/partition_log.py",
+    'self._emit(_heard(logout, row.get(b"leases", b"-"), self.number, is_live=False))',
+    'self.gap = "not replayed"',
 )
 
 MUTANTS = (
@@ -100,10 +102,11 @@ MUTANTS = (
                 "            END,",
             ),
             Edit(
-                "store/reader.py",
+                "store/partition_log.py",
                 "        try:\n            previous, entry, epoch, leases, record",
                 '        if data.startswith(b"early "):\n'
-                '            return _heard(decode_logout(data[6:]), b"-", part.names.part)\n'
+                '            self._emit(_heard(decode_logout(data[6:]), b"-", self.number))\n'
+                "            return True\n"
                 "        try:\n            previous, entry, epoch, leases, record",
             ),
         ),
@@ -162,8 +165,8 @@ MUTANTS = (
         (
             Edit(
                 "realtime/follower.py",
-                "            case Gap():\n                self._must_sweep = True",
-                "            case Gap():\n                pass",
+                "                self._advance(partitions, Event.GAP)",
+                "                pass",
             ),
         ),
         beside=(REPLAY,),
@@ -206,7 +209,7 @@ MUTANTS = (
                 "mine = self._by_id",
             ),
             Edit(
-                "store/reader.py",
+                "store/partition_log.py",
                 "    return lambda user: user == logout.user",
                 "    return lambda user: True",
             ),
@@ -226,9 +229,24 @@ MUTANTS = (
         CUT_OFF,
         (
             Edit(
+                "core/partition.py",
+                "if self.is_fenced or self.age(now) <= fence:",
+                "if self.is_fenced or self.age(now) <= 1e9:",
+            ),
+        ),
+    ),
+    Mutant(
+        "one for all",
+        "a partition that is fenced closes the sockets of all",
+        ("P3",),
+        AWAY,
+        (
+            Edit(
                 "realtime/follower.py",
-                "if not self._fenced and age > self._fence:",
-                "if not self._fenced and age > 1e9:",
+                "        if all(partition.is_fenced for partition in self._partitions):\n"
+                "            # Also",
+                "        if any(partition.is_fenced for partition in self._partitions):\n"
+                "            # Also",
             ),
         ),
     ),

@@ -7,7 +7,6 @@ from collections import Counter
 from tests.faults.checker import Piece, Violation
 from tests.faults.history import NEVER, Call, Check, Fault, History, Logout, Notice, Socket, Token
 from tests.faults.run import Outcome
-from tests.faults.schedule import KINDS
 
 MOST_SHOWN = 12
 NEAR = 3.0
@@ -28,8 +27,7 @@ def report(outcome: Outcome) -> str:
         f"{sum(len(socket.notices) for socket in history.sockets)} notices",
         "faults        "
         + (
-            ", ".join(f"{kind} {outcome.faults[kind]}" for kind in KINDS if outcome.faults[kind])
-            or "none"
+            ", ".join(f"{kind} {count}" for kind, count in sorted(outcome.faults.items())) or "none"
         ),
         "checks        " + ", ".join(f"{name} {count}" for name, count in sorted(results.items())),
     ]

@@ -18,7 +18,7 @@ from tests.faults.cluster import GRACE, ROOT, Cluster, running
 from tests.faults.devices import PATIENCE
 from tests.faults.history import History
 from tests.faults.load import Load
-from tests.faults.schedule import KINDS, Mix, Trouble, plan
+from tests.faults.schedule import KINDS, NODE, Mix, Trouble, plan
 
 REPLICAS = 3
 DEFAULT_SECONDS = 30.0
@@ -55,6 +55,11 @@ class Options:
     cut: float | None = None
     cut_in_trouble: float | None = None
     recovery: float = 7.0
+
+    @property
+    def on_cluster(self) -> bool:
+        """Whether the replicas share a cluster: where its nodes have faults."""
+        return not set(self.faults).isdisjoint(NODE)
 
     def limits(self) -> Limits:
         """Return what counts as in time."""
@@ -104,7 +109,9 @@ async def run(options: Options) -> Outcome:
     history = History(epoch=time.time() - time.monotonic())
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with (
-        running(REPLICAS, options.code, options.fence or None) as cluster,
+        running(
+            REPLICAS, options.code, options.fence or None, on_cluster=options.on_cluster
+        ) as cluster,
         aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         caller = Caller(history, http)

@@ -20,20 +20,29 @@ STORE = {
     "redis_stop": "Redis is stopped (SIGSTOP) and goes on",
     "pubsub_kill": "Redis closes every subscription (CLIENT KILL TYPE pubsub)",
 }
-REPLICA = {
+NODE = {
+    "node_stop": "a node of a cluster is stopped (SIGSTOP) and goes on",
+    "node_kill": "a node of a cluster is killed, and started again with its append-only file",
+}
+LINK = {
     "link_cut": "a replica's connections to Redis are reset, and new ones too",
     "link_hole": "nothing passes between a replica and Redis; nothing is closed",
     "link_mute": "Redis' answers do not reach a replica; its commands arrive",
     "link_slow": "everything between a replica and Redis takes longer",
     "link_uneven": "the same, but for what Redis publishes, which comes at once",
     "link_deaf": "what Redis publishes to a replica is lost; nothing is closed",
+}
+REPLICA = {
     "replica_kill": "a replica is killed, and started again",
     "replica_stop": "a replica is stopped (SIGSTOP) and goes on",
     "replica_term": "a replica is ended (SIGTERM), and started again",
     "clock": "a replica's clock is an hour or a day off",
 }
-KINDS = {**STORE, **REPLICA}
-LONG = {*STORE, *REPLICA} - {"pubsub_kill", "replica_kill", "replica_stop", "replica_term", "clock"}
+KINDS = {**STORE, **LINK, **REPLICA}
+"""Those of replicas that share one Redis."""
+CLUSTER_KINDS = {**NODE, **REPLICA}
+"""Those of replicas that share a cluster."""
+LONG = {*STORE, *LINK, *NODE} - {"pubsub_kill"}
 """Faults of which some last longer than the fence."""
 HAND_OVER = 0.5
 """Seconds that a killed or stopped server is away at the least."""
@@ -68,22 +77,23 @@ class Mix:
 def plan(seed: int, number: int, mix: Mix) -> list[list[Planned]]:
     """Return one round: every kind once, on two lanes that run side by side.
 
-    Faults of Redis are on the first lane and so never overlap each other.
+    Faults of Redis, and of nodes, are on the first lane and so never overlap each other.
     """
     chance = random.Random(f"faults {seed} {number}")  # noqa: S311 - a schedule, no secret
     lanes: list[list[Planned]] = [[], []]
     chosen = list(mix.kinds)
     chance.shuffle(chosen)
-    for kind in sorted(chosen, key=lambda kind: kind not in STORE):
+    servers = {**STORE, **NODE}
+    for kind in sorted(chosen, key=lambda kind: kind not in servers):
         is_long = kind in LONG and chance.random() < mix.long_part
         fault = Planned(
             kind=kind,
-            target=None if kind in STORE else chance.randrange(mix.replicas),
+            target=None if kind in servers else chance.randrange(mix.replicas),
             lasts=mix.longest + chance.uniform(0.5, 2.0) if is_long else chance.uniform(0.2, 1.8),
             pause=mix.pause * chance.uniform(0.3, 1.7),
             amount=chance.random(),
         )
-        lane = 0 if kind in STORE else min(0, 1, key=lambda lane: _length(lanes[lane]))
+        lane = 0 if kind in servers else min(0, 1, key=lambda lane: _length(lanes[lane]))
         lanes[lane].append(fault)
     for lane_ in lanes:
         chance.shuffle(lane_)
@@ -124,7 +134,9 @@ class Trouble:
         self._history.faults.append(fault)
         self.counts[planned.kind] += 1
         try:
-            if replica is None:
+            if planned.kind in NODE:
+                await self._trouble_node(planned, fault)
+            elif replica is None:
                 await self._trouble_redis(planned, fault)
             elif planned.kind.startswith("link_"):
                 await self._trouble_link(planned, replica)
@@ -151,7 +163,28 @@ class Trouble:
                 async with redis.asyncio.Redis(port=server.port) as client:
                     await client.client_kill_filter(_type="pubsub")
 
+    async def _trouble_node(self, planned: Planned, fault: Fault) -> None:
+        nodes = self._cluster.nodes
+        number = int(len(nodes.masters) * planned.amount)
+        node = nodes.masters[number]
+        fault.partitions = sorted(nodes.partitions_of(number))
+        fault.detail += f", node {number}"
+        if planned.kind == "node_stop":
+            node.pause()
+        else:
+            await asyncio.to_thread(node.kill)
+        try:
+            await asyncio.sleep(max(planned.lasts, HAND_OVER))
+        finally:
+            fault.undone = time.monotonic()
+            if planned.kind == "node_stop":
+                node.resume()
+            else:
+                await asyncio.to_thread(node.start)
+        await asyncio.to_thread(nodes.wait)
+
     async def _trouble_link(self, planned: Planned, replica: Replica) -> None:
+        assert replica.link is not None
         match planned.kind:
             case "link_cut":
                 replica.link.set(cut=True)

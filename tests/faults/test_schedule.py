@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.run import Options
-from tests.faults.schedule import KINDS, LONG, STORE, Mix, plan
+from tests.faults.schedule import CLUSTER_KINDS, KINDS, LONG, NODE, STORE, Mix, plan
 
 MIX = Mix(tuple(KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3)
 ROUNDS = 50
@@ -32,10 +32,19 @@ def test_faults_of_redis_come_one_after_the_other() -> None:
         assert not any(fault.kind in STORE for fault in second)
 
 
+def test_one_node_of_a_cluster_is_away_at_a_time() -> None:
+    """On a cluster every kind is in every round as well, with the nodes' on one lane."""
+    mix = Mix(tuple(CLUSTER_KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3)
+    for number in range(ROUNDS):
+        first, second = plan(3, number, mix)
+        assert sorted(fault.kind for fault in first + second) == sorted(CLUSTER_KINDS)
+        assert not any(fault.kind in NODE for fault in second)
+
+
 def test_some_faults_outlast_the_fence() -> None:
     """Those that can be long sometimes are, all others never."""
     faults = [f for number in range(ROUNDS) for lane in plan(3, number, MIX) for f in lane]
-    assert {fault.kind for fault in faults if fault.lasts > MIX.longest} == LONG
+    assert {fault.kind for fault in faults if fault.lasts > MIX.longest} == LONG - {*NODE}
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
-from redis.crc import key_slot
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
-from hub.store.base import Command, Gap, Loss, Visit
+from hub.store.base import Command, Departure, Interrupted, Loss, Visit
 from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.script import Script
 from hub.store.topology import open_topology
 from tests.contract.listener import listening
-from tests.redis_server import Clustered, RedisServer, until
+from tests.redis_server import Clustered, RedisServer, slot_of, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
@@ -70,15 +70,9 @@ async def patiently(store: RedisStore, who: Identity) -> bool:
             await asyncio.sleep(0.05)
 
 
-def slot_of(part: int) -> int:
-    """Return the slot that a partition is."""
-    return key_slot(Names(None, part).log.encode())
-
-
 def parts_of(cluster: Clustered, number: int) -> set[int]:
     """Return the partitions that a master of a new cluster serves."""
-    bounds = [0, 5461, 10923, 16384]
-    return {part for part in PEOPLE if bounds[number] <= slot_of(part) < bounds[number + 1]}
+    return cluster.partitions_of(number)
 
 
 def entries(node: RedisServer, part: int) -> int:
@@ -183,7 +177,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
         assert not await patiently(store, late)
         assert await patiently(store, living)
         assert not listener.count(Loss)
-        assert listener.count(Gap) == 1
+        assert listener.gaps[part] == 1
         assert len(listener.heard) == 1
     assert {first for first, _ in answers} <= {False, None}
     assert {second for _, second in answers} <= {True, None}
@@ -265,6 +259,69 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
     await asyncio.to_thread(own_cluster.wait)
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_the_others_are_followed_and_renewed_while_a_node_is_dead(
+    own_cluster: Clustered, how: str
+) -> None:
+    """Also when it was the one on which the channels were heard: no pause, no gap, and live."""
+    people = [identity(part) for part in PEOPLE]
+    own_cluster.empty()
+    async with (
+        RedisStore(own_cluster.url, lifetime=LIFETIME) as store,
+        listening(store) as listener,
+    ):
+        await listener.confirmed(PEOPLE)
+        # Not the one that has a successor.
+        doomed = await subscribed(own_cluster.masters[1:], own_cluster.masters[0])
+        gone = parts_of(own_cluster, own_cluster.masters.index(doomed))
+        others = set(PEOPLE) - gone
+        assert await store.renew("lease") == {}
+        doomed.pause() if how == "stop" else doomed.kill()
+        since = len(listener.events)
+        for _ in range(6):
+            began = time.monotonic()
+            await listener.confirmed(others)
+            assert time.monotonic() - began < SOON
+        told = [event for event in listener.events[since:] if isinstance(event, Interrupted)]
+        assert {number for event in told for number in event.partitions} == gone
+        assert set(await store.renew("lease")) == gone
+        with pytest.raises(Unavailable):
+            await store.renew("lease", [Departure(people[min(gone)].user, "s", 1)])
+        # The channels are heard elsewhere.
+        await listener.until_live(partial(end, store, people[min(others)]))
+        with pytest.raises(Unavailable):
+            await store.end(everyone())
+        doomed.resume() if how == "stop" else await asyncio.to_thread(doomed.start)
+        await asyncio.to_thread(own_cluster.wait)
+        await listener.confirmed(PEOPLE)
+        first = await store.end(everyone())
+        assert (await store.end(everyone())).repeated
+        await listener.until(
+            lambda: (
+                {h.part for h in listener.heard if h.logout.id == first.logout.id} == set(PEOPLE)
+            )
+        )
+        assert not listener.count(Loss)
+        assert set(listener.gaps.values()) == {1}
+
+
+async def subscribed(wanted: list[RedisServer], other: RedisServer) -> RedisServer:
+    """Return the node on which the channels are heard, once it is one that is wanted."""
+    async with asyncio.timeout(LONG):
+        while True:
+            for node in wanted:
+                if node.run("CLIENT", "LIST", "TYPE", "pubsub"):
+                    return node
+            other.run("CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.sleep(0.5)
+
+
+def everyone() -> Command:
+    """Return a logout of everyone that is the same when it is asked for again."""
+    asked = Logout("everyone", user=None, scope=Scope.ALL, reason=Reason.POLICY)
+    return Command(asked, key="everyone")
+
+
 async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> None:
     """After a failover the log is looked at again, and what was replicated is there."""
     # It ends with another master than the others begin with, so it is the last to use the cluster.
@@ -291,7 +348,7 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
         await end(store, newcomer)
         await listener.until(lambda: any(h.logout.user == newcomer.user for h in listener.heard))
         assert not listener.count(Loss)
-        assert listener.count(Gap) == 1
+        assert listener.gaps[min(parts)] == 1
         assert entries(replica, min(parts)) == 2
     print(f"\nCluster: {took:.1f} s until the replica had taken over")  # noqa: T201
 

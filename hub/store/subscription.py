@@ -1,0 +1,130 @@
+"""Hears the channels of all partitions: the fast path of a logout, which may fail at any time.
+
+A subscription is on one server. When that one dies, or falls silent, another subscription is made,
+on another node where there are several. Whoever hears nothing meanwhile loses nothing: the streams
+hold all that was published (`hub.store.reader`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import Callable, Collection
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from hub.errors import Unavailable
+from hub.store.base import CHECK_INTERVAL, TIME_LIMIT
+from hub.store.connection import RedisConnection, pack
+from hub.store.topology import Topology
+
+log = structlog.get_logger(__name__)
+
+SILENCE = 3 * CHECK_INTERVAL
+"""Seconds without hearing oneself after which a subscription counts as deaf."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+
+
+class Subscription:
+    """Subscribes to ``channels`` again and again, for as long as `run` runs.
+
+    ``on_message`` is called with the channel and the payload of each message, ``on_open`` when a
+    subscription begins: what was published before it is in the streams alone.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        channels: Collection[bytes],
+        on_message: Callable[[bytes, bytes], None],
+        on_open: Callable[[], None],
+    ) -> None:
+        self._topology = topology
+        self._channels = channels
+        self._on_message = on_message
+        self._on_open = on_open
+        self._probe = f"hub:probe:{secrets.token_hex(8)}".encode()
+        self._opened = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._opening: asyncio.Future[None] | None = None
+        self._left = 0
+        self._heard_at = 0.0
+        self._is_failing = False
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there is a subscription, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._opened.wait()
+
+    async def run(self) -> None:
+        """Subscribe, and do so anew whenever that ends; ends by being cancelled."""
+        self._opened.clear()
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._listen()
+            except (Unavailable, RedisError, OSError) as error:
+                if not self._is_failing:
+                    log.warning("the channels are not heard", error=type(error).__name__)
+                self._is_failing = True
+            except Exception:
+                log.exception("the channels are not heard")
+            if self._opened.is_set():
+                pause = FIRST_PAUSE
+            self._opened.clear()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _listen(self) -> None:
+        """Subscribe, and return when the subscription has ended."""
+        clock = asyncio.get_running_loop().time
+        self._lost.clear()
+        self._left = 1 + len(self._channels)
+        self._opening = asyncio.get_running_loop().create_future()
+        connection = RedisConnection(self._take, lambda connection: self._lose())
+        try:
+            async with asyncio.timeout(2 * TIME_LIMIT):
+                await connection.open(await self._topology.pool())
+                connection.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
+                await self._opening
+            self._opened.set()
+            self._is_failing = False
+            self._heard_at = clock()
+            self._on_open()
+            while not self._lost.is_set() and clock() - self._heard_at <= SILENCE:
+                await self._say()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CHECK_INTERVAL):
+                        await self._lost.wait()
+        finally:
+            connection.abort()
+
+    async def _say(self) -> None:
+        """Publish to oneself: a connection that is dead without being closed raises nothing."""
+        with contextlib.suppress(Unavailable):
+            await self._topology.command("PUBLISH", self._probe, "")
+
+    def _take(self, pushed: Any) -> None:
+        match pushed:
+            case [b"message", self._probe, _]:
+                self._heard_at = asyncio.get_running_loop().time()
+            case [b"message", bytes(channel), bytes(data)]:
+                self._on_message(channel, data)
+            case [b"subscribe", _, _]:
+                self._left -= 1
+                if not self._left and self._opening is not None and not self._opening.done():
+                    self._opening.set_result(None)
+            case _:
+                # A refusal, most likely.
+                self._lose()
+
+    def _lose(self) -> None:
+        self._lost.set()
+        if self._opening is not None and not self._opening.done():
+            self._opening.set_exception(ConnectionError("the subscription ended"))
