@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from hub.core.model import Logout, Micros, Position, UserKey
-from hub.core.position import BEGINNING, Log, Verdict, order, weigh
+from hub.core.position import BEGINNING, Log, Verdict, assess, order
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import Event, Heard, Loss
 from hub.store.names import Names, partition_of
@@ -64,7 +64,7 @@ class PartitionLog:
         is_sure = self._checked is not None and self._checked is now
         return self._position.epoch if is_sure and not self._is_lost else None
 
-    def witness(self, previous: str, entry: str) -> None:
+    def note_written(self, previous: str, entry: str) -> None:
         """Remember that an entry was written, after which other one, unless it was read since."""
         if self._position is None or order(entry) > order(self._position.entry):
             self._note(previous, entry)
@@ -121,8 +121,8 @@ class PartitionLog:
             seen, last, entries = await self._ask(sought)
             # From here to the next question nothing waits: what counts as read was told.
             epoch = seen.epoch or ""
-            match weigh(self._position, seen):
-                case Verdict.MEND:
+            match assess(self._position, seen):
+                case Verdict.RECOVER:
                     self._is_lost = True
                     self._emit(await self._mark_lost(epoch))
                     return False
@@ -169,7 +169,7 @@ class PartitionLog:
         seen = Log(
             epoch=text or None,
             is_lost=text.endswith(" lost"),
-            is_mended=text.endswith(" mended"),
+            is_recovered=text.endswith(" mended"),
             has_entry=bool(there),
             is_past=bool(past),
         )

@@ -86,9 +86,9 @@ class LogReader:
         """Return the epoch in which a partition is believed (`PartitionLog.trusted_epoch`)."""
         return self._logs[number].trusted_epoch()
 
-    def witness(self, number: int, previous: str, entry: str) -> None:
+    def note_written(self, number: int, previous: str, entry: str) -> None:
         """Remember that an entry was written, and after which other one."""
-        self._logs[number].witness(previous, entry)
+        self._logs[number].note_written(previous, entry)
 
     async def read(self) -> AsyncGenerator[Event]:
         """Yield what is written; see `Store.follow`."""

@@ -47,7 +47,7 @@ class RedisReceipts:
             await self._report_everyone(report, names, rows)
             return
         await self._calls.call(
-            names.part,
+            names.partition,
             REPORT,
             [names.receipt(logout.id)],
             {"lease": report.lease, "is_done": report.done, "rank": RANK, "sessions": rows},
@@ -63,7 +63,7 @@ class RedisReceipts:
         for start in pages:
             is_last, page = start == pages[-1], slice(start, start + REPORTED_AT_ONCE)
             await self._calls.call(
-                names.part,
+                names.partition,
                 REPORT_EVERYONE,
                 [names.receipt(logout_id), names.rows(logout_id)],
                 {
@@ -91,7 +91,7 @@ class RedisReceipts:
 
     async def _ask(self, names: Names, logout_id: str, user: UserKey | None) -> list[Any]:
         answer: list[Any] = await self._calls.call(
-            names.part,
+            names.partition,
             RECEIPT,
             [names.receipt_users(logout_id), names.leases],
             {

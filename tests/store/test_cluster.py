@@ -33,7 +33,7 @@ LONG = 25.0
 def identity(part: int, number: int = 0) -> Identity:
     """Return an identity of a user of its own, in this partition."""
     users = (user_key("", f"user-{number}-{guess}") for guess in range(10_000))
-    user = next(user for user in users if Names(user).part == part)
+    user = next(user for user in users if Names(user).partition == part)
     issued = time.time_ns() // 1000
     exp = issued + LIFETIME
     return Identity(user, "", "", f"sid-{number}", iat=issued, exp=exp, leeway=SECOND)
@@ -251,7 +251,7 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
             assert answers == [None if part in gone else False for part in PEOPLE]
             await asyncio.sleep(0.1)
         for who in people:
-            if Names(who.user).part not in gone:
+            if Names(who.user).partition not in gone:
                 await end(store, who)
         doomed.start()
         for who in people:
