@@ -261,7 +261,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                         unheard -= again
                         click.echo(f"watching partitions {_list(again)} again", err=True)
                 case Interrupted(partitions, reason) if (
-                    not unheard.issuperset(partitions) and len(partitions) < store.parts
+                    not unheard.issuperset(partitions) and len(partitions) < store.partition_count
                 ):
                     unheard |= partitions
                     told = f"partitions {_list(partitions)} cannot be watched: {reason}"

@@ -12,7 +12,7 @@ from hub.access.issuers import Issuers
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
 from hub.core.revocation import judge, living
 from hub.errors import Unauthorized
-from hub.store.base import Presence, Store, Visit
+from hub.store.base import Presence, Registration, Store
 
 MOST_VERIFIED = 50_000
 ADMIN_SCOPE = "hub:admin"
@@ -86,10 +86,10 @@ class Authority:
     ) -> Caller:
         """Enter the identity's session in the registry, and admit the caller as `admit` does.
 
-        ``replaces`` is as in `Visit`.
+        ``replaces`` is as in `Registration`.
         """
         name = tidy_name(client.name)
-        visit = Visit(
+        registration = Registration(
             identity=msgspec.structs.replace(identity, exp=identity.exp + identity.leeway),
             device=name or describe_user_agent(client.user_agent),
             ip=client.ip,
@@ -97,7 +97,7 @@ class Authority:
             named=bool(name),
             replaces=replaces,
         )
-        return self._admit(identity, await self._store.register(visit))
+        return self._admit(identity, await self._store.register(registration))
 
     async def doubt(self, identity: Identity) -> Unauthorized | None:
         """Return why a session that was alive is no longer, or None when it still is."""

@@ -29,7 +29,7 @@ COUNT_PATIENCE = 1.0
 """Seconds that are waited until it is known how many sessions a logout of everyone ends."""
 
 Place: TypeAlias = tuple[int, UserKey, str]
-"""A session in the list of a logout: its part, its user and itself."""
+"""A session in the list of a logout: its partition, its user and itself."""
 
 
 class Logouts:
@@ -156,12 +156,12 @@ class Logouts:
         """
         if after is None:
             await self.read(logout_id, None)
-        part, *reached = after or (0, "", "")
+        partition, *reached = after or (0, "", "")
         found: list[tuple[Place, Outcome]] = []
-        for number in range(max(0, part), self._store.parts):
+        for number in range(max(0, partition), self._store.partition_count):
             for one in await self._store.outcomes(logout_id, number):
                 place = (number, one.user or "", one.sid)
-                if place > (part, *reached) and state in (None, one.state):
+                if place > (partition, *reached) and state in (None, one.state):
                     found.append((place, one))
             if len(found) > limit:
                 break

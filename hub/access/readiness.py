@@ -49,7 +49,7 @@ class Readiness:
         unserved = {**unwritten, **self._unheard()}
         if self._is_leaving():
             raise Unavailable("this replica stops")
-        count = self._store.parts
+        count = self._store.partition_count
         if not is_enough(count - len(unserved), count):
             raise Unavailable(f"logouts are not heard{_name(unserved, count)}")
         return unserved

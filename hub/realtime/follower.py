@@ -67,8 +67,8 @@ class Follower:
         self._fence = fence
         self._cut_off = cut_off
         self._audit = audit
-        self._partitions = [Partition() for _ in range(store.parts)]
-        self._all = range(store.parts)
+        self._partitions = [Partition() for _ in range(store.partition_count)]
+        self._all = range(store.partition_count)
         self._reasons: dict[int, str] = {}
         """Why partitions are not heard, where that is known."""
         self._losses: dict[int, Loss] = {}
@@ -145,7 +145,7 @@ class Follower:
                 self._delivery.deliver(event)
                 if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: it knows which.
-                    self._advance([event.part or 0], Event.GAP)
+                    self._advance([event.partition or 0], Event.GAP)
             case Gap(_, partitions):
                 self._advance(partitions, Event.GAP)
             case Confirmed(partitions):
@@ -153,8 +153,8 @@ class Follower:
             case Interrupted(partitions, reason):
                 self._interrupt(partitions, reason)
             case Loss():
-                self._losses[event.part] = event
-                self._advance([event.part], Event.LOSS)
+                self._losses[event.partition] = event
+                self._advance([event.partition], Event.LOSS)
 
     def _interrupt(self, partitions: Iterable[int], reason: str) -> None:
         numbers = sorted(partitions)
@@ -238,11 +238,11 @@ class Follower:
             await self._logouts.recover(loss)
         except Unavailable as error:
             # The store tells of the loss again.
-            log.warning("a loss was not made up for", part=loss.part, error=error.detail)
+            log.warning("a loss was not made up for", partition=loss.partition, error=error.detail)
         except Exception:
             log.exception("a loss was not made up for")
         finally:
-            self._recovering.discard(loss.part)
+            self._recovering.discard(loss.partition)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

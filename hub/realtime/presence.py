@@ -36,7 +36,7 @@ class Presences:
         self._store = store
         self._connections = connections
         self.lease = f"{replica}.{secrets.token_hex(4)}"
-        self._turns = itertools.count(1)
+        self._sequence = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
         self._down: frozenset[int] = frozenset()
         """The partitions that did not take the last renewal; departures wait for the next."""
@@ -45,7 +45,7 @@ class Presences:
 
     def new_presence(self) -> Presence:
         """Return the presence of a socket that connects now."""
-        return Presence(self.lease, next(self._turns))
+        return Presence(self.lease, next(self._sequence))
 
     def remove(self, connection: Connection) -> None:
         """Note that a socket closed; `Connections` no longer holds it."""
@@ -58,7 +58,7 @@ class Presences:
         """Note that a socket is no longer of this session, which others here may still hold."""
         if not self._connections.holds(identity):
             # A turn of its own: the newest visit may have been that of a socket which left before.
-            departure = Departure(identity.user, identity.sid, next(self._turns))
+            departure = Departure(identity.user, identity.sid, next(self._sequence))
             self._departures[identity.user, identity.sid] = departure
             self._has_departures.set()
 

@@ -43,7 +43,7 @@ class Reports:
             log.warning("too many reports wait: the oldest is dropped")
             del self._waiting[next(iter(self._waiting))]
         logout = report.heard.logout
-        key = (logout.id, logout.user, report.heard.part)
+        key = (logout.id, logout.user, report.heard.partition)
         if key in self._waiting:
             earlier, _ = self._waiting[key]
             report = msgspec.structs.replace(
@@ -99,7 +99,7 @@ class Reports:
 
     def _partition(self, report: Report) -> int | None:
         user = report.heard.logout.user
-        return report.heard.part if user is None else self._store.partition_of(user)
+        return report.heard.partition if user is None else self._store.partition_of(user)
 
     def _drop_stale(self) -> None:
         # Nobody waits any more for what is so old.

@@ -56,13 +56,13 @@ class Unreadable(Unavailable):
 
 
 class Presence(msgspec.Struct, frozen=True):
-    """Where a session is held: the lease of a replica, and the order among its visits."""
+    """Where a session is held: the lease of a replica, and the order among its registrations."""
 
     lease: str
-    turn: int
+    sequence: int
 
 
-class Visit(msgspec.Struct, frozen=True):
+class Registration(msgspec.Struct, frozen=True):
     """A session that shows itself, from which device and address; ``presence`` for a socket.
 
     A device's name replaces an older one only when it was given (``named``), not made up.
@@ -79,11 +79,11 @@ class Visit(msgspec.Struct, frozen=True):
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """The last socket of a session left a replica, at ``turn`` in the order of its visits."""
+    """The last socket of a session left a replica; ``sequence`` is as in `Presence`."""
 
     user: UserKey
     sid: str
-    turn: int
+    sequence: int
 
 
 class Registry(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ class Registry(msgspec.Struct, frozen=True):
 class Heard(msgspec.Struct, frozen=True):
     """A logout that was written, and which users it is about.
 
-    A logout of everyone is written, and heard, for one part of the users after the other; ``part``
+    A logout of everyone is written, and heard, for one partition after the other; ``partition``
     says for which. ``leases`` are those that held sockets of its sessions when it was written, as
     far as the registry knew; their replicas owe the receipt a report. ``is_live`` unless it was
     found in the log later.
@@ -105,7 +105,7 @@ class Heard(msgspec.Struct, frozen=True):
     logout: Logout
     concerns: Callable[[UserKey], bool]
     leases: frozenset[str] = frozenset()
-    part: int | None = None
+    partition: int | None = None
     is_live: bool = True
 
 
@@ -138,13 +138,13 @@ class Interrupted(msgspec.Struct, frozen=True):
 class Loss(msgspec.Struct, frozen=True):
     """The store lost what it knew of some users: logouts may be undone.
 
-    Until it is mended, by `Store.recover` or by any logout of everyone, `Store.look` and
-    `Store.register` raise `Unavailable` for the users of this part; lists and receipts are given
-    out as they are. ``seen`` is what the store says instead, so that of several replicas which
-    notice only one recovers.
+    Until a recovery, by `Store.recover` or by any logout of everyone, `Store.look` and
+    `Store.register` raise `Unavailable` for the users of this partition; lists and receipts are
+    given out as they are. ``seen`` is what the store says instead, so that of several replicas
+    which notice only one recovers.
     """
 
-    part: int
+    partition: int
     seen: str
 
 
@@ -208,7 +208,7 @@ class Store(Protocol):
         """
         ...
 
-    async def register(self, visit: Visit) -> Standing:
+    async def register(self, registration: Registration) -> Standing:
         """Enter a session in the registry, or renew it, and return what `look` would.
 
         Both happen at one instant. A session with a tombstone that the login behind its token does
@@ -293,9 +293,9 @@ class Store(Protocol):
         """Renew a replica's lease everywhere, or note which sessions left it.
 
         With departures the lease is renewed where they are, and only there. A departure that was
-        overtaken by a later visit of the session is ignored. Since this is a small write to every
-        partition, it also tells whether the store can be written: returns the partitions in which
-        it may not have been, each with the reason.
+        overtaken by a later registration of the session is ignored. Since this is a small write to
+        every partition, it also tells whether the store can be written: returns the partitions in
+        which it may not have been, each with the reason.
 
         Raises:
             Unavailable: when it may have been written in none.
@@ -315,16 +315,16 @@ class Store(Protocol):
         ...
 
     @property
-    def parts(self) -> int:
-        """In how many parts users are kept."""
+    def partition_count(self) -> int:
+        """In how many partitions users are kept."""
         ...
 
     def partition_of(self, user: UserKey) -> int:
         """Return which of them keeps a user."""
         ...
 
-    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
-        """Return the sessions of a logout in one part, of all users, by user and session."""
+    async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
+        """Return the sessions of a logout in one partition, of all users, by user and session."""
         ...
 
     async def is_stuck(self) -> bool:
@@ -332,7 +332,7 @@ class Store(Protocol):
         ...
 
     def follow(self) -> AsyncGenerator[Event]:
-        """Yield each logout once, in the order of its writing within a part, and what goes wrong.
+        """Yield each logout once, in each partition in the order of writing, and what goes wrong.
 
         A call goes on where the one before it ended; the first begins now, with a `Gap`.
         `Confirmed` comes at least every `CHECK_INTERVAL` seconds for each partition with which all

@@ -40,10 +40,10 @@ from hub.store.base import (
     Heard,
     KeyReused,
     Loss,
+    Registration,
     Registry,
     Report,
     Unsure,
-    Visit,
     too_many_logouts,
 )
 from hub.store.memory_receipts import MemoryReceipts
@@ -99,9 +99,9 @@ class MemoryStore:
         """Return what is known of a session."""
         return self._state.standing(identity.user, identity.sid, self._clock())
 
-    async def register(self, visit: Visit) -> Standing:
+    async def register(self, registration: Registration) -> Standing:
         """Enter a session in the registry, or renew it."""
-        return self._registry.register(visit, self._clock())
+        return self._registry.register(registration, self._clock())
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -210,7 +210,7 @@ class MemoryStore:
         return self._receipts.receipt(logout_id, user, self._clock())
 
     @property
-    def parts(self) -> int:
+    def partition_count(self) -> int:
         """All users are together."""
         return 1
 
@@ -218,7 +218,7 @@ class MemoryStore:
         """Return the one place for all."""
         return 0
 
-    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
+    async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
         """Return the sessions of a logout."""
         return self._receipts.outcomes(logout_id, self._clock())
 

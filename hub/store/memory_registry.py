@@ -9,7 +9,7 @@ import msgspec
 from hub.core.model import Micros, Session, Standing, UserKey
 from hub.core.revocation import identify, may_register, outlives
 from hub.errors import RateLimited
-from hub.store.base import Departure, Registry, Visit
+from hub.store.base import Departure, Registration, Registry
 from hub.store.memory_state import MemoryState, User
 
 
@@ -21,14 +21,14 @@ class MemoryRegistry:
         self._lifetime = lifetime
         self._max_sessions = max_sessions
 
-    def register(self, visit: Visit, now: Micros) -> Standing:
+    def register(self, registration: Registration, now: Micros) -> Standing:
         """Enter a session in the registry, or renew it."""
-        identity = visit.identity
+        identity = registration.identity
         user = self._state.user(identity.user, now)
         tombstone = user.tombstone(identity.sid)
         is_over = tombstone is not None and not outlives(identity, tombstone)
         if not is_over and identity.exp > now:
-            self._enter(user, visit, now)
+            self._enter(user, registration, now)
         return self._state.standing(identity.user, identity.sid, now)
 
     def sessions(self, key: UserKey, now: Micros) -> Registry:
@@ -47,7 +47,7 @@ class MemoryRegistry:
         for gone in departures:
             user = self._state.user(gone.user, now)
             holders = user.holders.get(gone.sid, {})
-            if holders.get(lease, gone.turn + 1) <= gone.turn:
+            if holders.get(lease, gone.sequence + 1) <= gone.sequence:
                 del holders[lease]
                 user.sessions[gone.sid] = msgspec.structs.replace(
                     user.sessions[gone.sid], last_seen_at=now
@@ -56,19 +56,21 @@ class MemoryRegistry:
         for name in [name for name, at in leases.items() if now - at >= self._lifetime]:
             del leases[name]
 
-    def _enter(self, user: User, visit: Visit, now: Micros) -> None:
-        sid, old = visit.identity.sid, user.sessions.get(visit.identity.sid)
+    def _enter(self, user: User, registration: Registration, now: Micros) -> None:
+        sid, old = registration.identity.sid, user.sessions.get(registration.identity.sid)
         if old is not None:
-            user.sessions[sid] = _renewed(old, visit, now)
-        elif may_register(visit.identity, self._state.cutoffs(user)):
-            moved = self._take_moved(user, visit, now)
+            user.sessions[sid] = _renewed(old, registration, now)
+        elif may_register(registration.identity, self._state.cutoffs(user)):
+            moved = self._take_moved(user, registration, now)
             self._make_room(user, now)
-            user.sessions[sid] = _entered(moved, visit, now)
-            self._state.keep(visit.identity.user, user, "session", sid)
+            user.sessions[sid] = _entered(moved, registration, now)
+            self._state.keep(registration.identity.user, user, "session", sid)
         else:
             return
-        if visit.presence is not None:
-            user.holders.setdefault(sid, {})[visit.presence.lease] = visit.presence.turn
+        if registration.presence is not None:
+            user.holders.setdefault(sid, {})[registration.presence.lease] = (
+                registration.presence.sequence
+            )
 
     def _make_room(self, user: User, now: Micros) -> None:
         if len(user.sessions) < self._max_sessions:
@@ -90,22 +92,22 @@ class MemoryRegistry:
     def _is_held(self, user: User, session: Session, now: Micros, but: str = "") -> bool:
         return not self._state.alive(now).isdisjoint({*user.holders.get(session.sid, ())} - {but})
 
-    def _take_moved(self, user: User, visit: Visit, now: Micros) -> Session | None:
-        old = user.sessions.get(visit.replaces or "")
-        lease = "" if visit.presence is None else visit.presence.lease
+    def _take_moved(self, user: User, registration: Registration, now: Micros) -> Session | None:
+        old = user.sessions.get(registration.replaces or "")
+        lease = "" if registration.presence is None else registration.presence.lease
         if old is None or not old.per_token or self._is_held(user, old, now, but=lease):
             return None
         user.drop(old.sid)
         return old
 
 
-def _entered(moved: Session | None, visit: Visit, now: Micros) -> Session:
+def _entered(moved: Session | None, registration: Registration, now: Micros) -> Session:
     """Return a session that shows itself first; ``moved`` is the one that it goes on from."""
-    identity = visit.identity
+    identity = registration.identity
     return Session(
         sid=identity.sid,
-        device=visit.device if moved is None or visit.named else moved.device,
-        ip=visit.ip,
+        device=registration.device if moved is None or registration.named else moved.device,
+        ip=registration.ip,
         created_at=now if moved is None else moved.created_at,
         last_seen_at=now,
         expires_at=identity.exp,
@@ -115,13 +117,13 @@ def _entered(moved: Session | None, visit: Visit, now: Micros) -> Session:
     )
 
 
-def _renewed(old: Session, visit: Visit, now: Micros) -> Session:
-    identity = visit.identity
+def _renewed(old: Session, registration: Registration, now: Micros) -> Session:
+    identity = registration.identity
     newest = identity.begun > old.begun
     return msgspec.structs.replace(
         old,
-        device=visit.device if visit.named else old.device,
-        ip=visit.ip,
+        device=registration.device if registration.named else old.device,
+        ip=registration.ip,
         last_seen_at=now,
         expires_at=max(old.expires_at, identity.exp),
         registered_at=now if newest else old.registered_at,

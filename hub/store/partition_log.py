@@ -203,12 +203,12 @@ class PartitionLog:
             self._written[last] = None
 
 
-def _heard(logout: Logout, leases: bytes, part: int, *, is_live: bool = True) -> Heard:
+def _heard(logout: Logout, leases: bytes, partition: int, *, is_live: bool = True) -> Heard:
     owing = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
-    return Heard(logout, _concerned(logout, part), owing, part, is_live)
+    return Heard(logout, _concerned(logout, partition), owing, partition, is_live)
 
 
-def _concerned(logout: Logout, part: int) -> Callable[[UserKey], bool]:
+def _concerned(logout: Logout, partition: int) -> Callable[[UserKey], bool]:
     if logout.user is None:
-        return lambda user: partition_of(user) == part
+        return lambda user: partition_of(user) == partition
     return lambda user: user == logout.user

@@ -37,8 +37,8 @@ class RedisReceipts:
 
     async def report(self, report: Report) -> None:
         """Enter in a receipt what a replica did."""
-        logout, part = report.heard.logout, report.heard.part
-        names = Names(logout.user, part or 0)
+        logout, partition = report.heard.logout, report.heard.partition
+        names = Names(logout.user, partition or 0)
         rows = [
             (sid, state.value, ",".join(report.failures.get(sid, ())))
             for sid, state in report.sessions.items()
@@ -82,11 +82,11 @@ class RedisReceipts:
         answers = await asyncio.gather(*(self._ask(names, logout_id, user) for names in places))
         return read_receipt(answers)
 
-    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
-        """Return the sessions of a logout in one part."""
-        names = Names(None, part)
+    async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
+        """Return the sessions of a logout in one partition."""
+        names = Names(None, partition)
         answer = await self._ask(names, logout_id, None)
-        rows = await self._lists.call(part, ROWS, [names.rows(logout_id)], {})
+        rows = await self._lists.call(partition, ROWS, [names.rows(logout_id)], {})
         return sorted(read_outcomes(answer, rows), key=lambda one: (one.user or "", one.sid))
 
     async def _ask(self, names: Names, logout_id: str, user: UserKey | None) -> list[Any]:

@@ -22,10 +22,10 @@ from hub.store.base import (
     Departure,
     Event,
     Loss,
+    Registration,
     Registry,
     Report,
     Unsure,
-    Visit,
 )
 from hub.store.durability import NO_WAIT, Durability
 from hub.store.names import PARTITIONS, partition_of
@@ -62,12 +62,12 @@ class RedisStore:
     ) -> None:
         key = bus_key or derive_key(None)
         log_lifetime = lifetime if log_lifetime is None else log_lifetime
-        self._visits: Topology = open_topology(url)
+        self._checks: Topology = open_topology(url)
         self._logouts: Topology = open_topology(url, durability)
         self._lists: Topology = open_topology(url)
-        self._reader = LogReader(self._visits, log_lifetime, key, on_forged)
+        self._reader = LogReader(self._checks, log_lifetime, key, on_forged)
         self._registry = RedisRegistry(
-            self._visits,
+            self._checks,
             self._lists,
             self._reader,
             lifetime=log_lifetime,
@@ -93,7 +93,7 @@ class RedisStore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._visits.close()
+        await self._checks.close()
         await self._logouts.close()
         await self._lists.close()
 
@@ -101,9 +101,9 @@ class RedisStore:
         """Return what is known of a session."""
         return await self._registry.look(identity)
 
-    async def register(self, visit: Visit) -> Standing:
+    async def register(self, registration: Registration) -> Standing:
         """Enter a session in the registry, or renew it."""
-        return await self._registry.register(visit)
+        return await self._registry.register(registration)
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -142,21 +142,21 @@ class RedisStore:
         return await self._receipts.receipt(logout_id, user)
 
     @property
-    def parts(self) -> int:
-        """In how many parts users are kept."""
+    def partition_count(self) -> int:
+        """In how many partitions users are kept."""
         return PARTITIONS
 
     def partition_of(self, user: UserKey) -> int:
         """Return which of them keeps a user."""
         return partition_of(user)
 
-    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
-        """Return the sessions of a logout in one part."""
-        return await self._receipts.outcomes(logout_id, part)
+    async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
+        """Return the sessions of a logout in one partition."""
+        return await self._receipts.outcomes(logout_id, partition)
 
     async def is_stuck(self) -> bool:
         """Tell whether a connection fails that Redis would not refuse."""
-        routes = (self._visits, self._logouts, self._lists)
+        routes = (self._checks, self._logouts, self._lists)
         return any(await asyncio.gather(*(route.is_stuck() for route in routes)))
 
     def follow(self) -> AsyncGenerator[Event]:

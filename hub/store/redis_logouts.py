@@ -93,7 +93,7 @@ class RedisLogouts:
 
     async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
         """Write a logout of everyone in the partition that lost what it knew."""
-        command, names = Command(logout), Names(None, loss.part)
+        command, names = Command(logout), Names(None, loss.partition)
         answer = await self._end(command, names, {"lost_epoch": loss.seen})
         return None if answer[0] == b"recovered" else self._read(command, names, answer)
 
@@ -107,9 +107,9 @@ class RedisLogouts:
 
     async def claim(self, claim: Claim) -> str:
         """Take an idempotency key for a list of logouts."""
-        part, key = claim_key(_digest(claim.key))
+        partition, key = claim_key(_digest(claim.key))
         digest, logout_id = await self._calls.call(
-            part,
+            partition,
             CLAIM,
             [key],
             {"fingerprint": claim.digest, "id": claim.id, "key_ms": self._fixed["key_ms"]},

@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
 from hub.errors import RateLimited, Unavailable
-from hub.store.base import LEASE, Departure, Registry, Visit
+from hub.store.base import LEASE, Departure, Registration, Registry
 from hub.store.lists import ListLimiter
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
@@ -64,9 +64,9 @@ class RedisRegistry:
         )
         return self._read(names, identity, answer)
 
-    async def register(self, visit: Visit) -> Standing:
+    async def register(self, registration: Registration) -> Standing:
         """Enter a session in the registry, or renew it."""
-        identity, presence = visit.identity, visit.presence
+        identity, presence = registration.identity, registration.presence
         names = Names(identity.user)
         answer = await self._calls.call(
             names.partition,
@@ -87,12 +87,12 @@ class RedisRegistry:
                 "exp": identity.exp,
                 "login_at": identity.login_at,
                 "is_per_token": identity.per_token,
-                "replaces": visit.replaces,
-                "device": visit.device,
-                "is_named": visit.named,
-                "ip": visit.ip,
+                "replaces": registration.replaces,
+                "device": registration.device,
+                "is_named": registration.named,
+                "ip": registration.ip,
                 "lease": None if presence is None else presence.lease,
-                "sequence": None if presence is None else presence.turn,
+                "sequence": None if presence is None else presence.sequence,
                 "most_sessions": self._max_sessions,
                 "lifetime_ms": self._lifetime_ms,
                 "lease_time": LEASE,
@@ -160,6 +160,6 @@ class RedisRegistry:
             {
                 "lease": lease,
                 "lifetime_ms": self._lifetime_ms,
-                "sequences": [one.turn for one in gone],
+                "sequences": [one.sequence for one in gone],
             },
         )

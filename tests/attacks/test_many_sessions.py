@@ -17,7 +17,7 @@ from hub.store.lists import MOST_OF_USER
 from hub.store.redis import RedisStore
 from hub.store.redis_registry import PAGE
 from tests.contract.listener import listening
-from tests.contract.test_store import ADA, LIFETIME, identity, logout, visit
+from tests.contract.test_store import ADA, LIFETIME, identity, logout, registration
 from tests.redis_server import RedisServer
 
 MANY = 1000
@@ -26,7 +26,7 @@ MANY = 1000
 async def fill(store: RedisStore) -> None:
     """Give Ada as many sessions as she may have."""
     for start in range(0, MANY, 100):
-        await asyncio.gather(*(store.register(visit(f"s{start + n}")) for n in range(100)))
+        await asyncio.gather(*(store.register(registration(f"s{start + n}")) for n in range(100)))
 
 
 def calls(server: RedisServer, command: str) -> int:
@@ -72,11 +72,11 @@ async def test_a_refused_login_reads_no_session(own_redis: RedisServer) -> None:
     async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
         await fill(store)
         with pytest.raises(RateLimited):
-            await store.register(visit("more"))
+            await store.register(registration("more"))
         before = calls(own_redis, "hget")
         for number in range(50):
             with pytest.raises(RateLimited):
-                await store.register(visit(f"more {number}"))
+                await store.register(registration(f"more {number}"))
         assert calls(own_redis, "hget") == before
         await store.end(Command(logout(user=None)))
-        assert (await store.register(visit("at last"))).session is not None
+        assert (await store.register(registration("at last"))).session is not None

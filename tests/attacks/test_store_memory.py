@@ -20,7 +20,7 @@ from hub.core.rate import Rate
 from hub.core.revocation import judge
 from hub.errors import RateLimited, TokenRevoked, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Command, Store, Visit
+from hub.store.base import Command, Registration, Store
 from hub.store.memory import MemoryStore
 from hub.store.names import Names
 from hub.store.redis import RedisStore
@@ -59,7 +59,7 @@ async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
     for number in range(3):
         await store.end(own(f"id-{number}"), limited=True)
     late = identity("late")
-    await store.register(Visit(late, "", ""))
+    await store.register(Registration(late, "", ""))
     with pytest.raises(RateLimited) as refused:
         await store.end(own("one more"), limited=True)
     assert refused.value.retry_after == pytest.approx(1000, abs=30)
@@ -105,7 +105,7 @@ async def test_a_message_is_kept_once(redis_url: str, redis_server: RedisServer)
     async with RedisStore(redis_url, lifetime=LIFETIME) as store:
         people = [identity(f"s-{number}") for number in range(200)]
         for who in people:
-            await store.register(Visit(who, "", ""))
+            await store.register(Registration(who, "", ""))
         await store.end(own("id"))
         refusal = judge(people[7], await store.look(people[7]))
         assert isinstance(refusal, TokenRevoked)
@@ -133,7 +133,7 @@ async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> Non
     async with RedisStore(small.url, lifetime=LIFETIME) as store:
         ended, alive = identity("ended", user_key("", "eve")), identity("alive")
         for who in (ended, alive):
-            await store.register(Visit(who, "", ""))
+            await store.register(Registration(who, "", ""))
         await store.end(own("in time", ended.user))
         with small.client() as client:
             client.config_set("maxmemory", 1)
@@ -141,8 +141,8 @@ async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> Non
         for change in (
             store.end(own("too late"), limited=True),
             store.end(own("with a key", key="k")),
-            store.register(Visit(alive, "another name", "192.0.2.1", named=True)),
-            store.register(Visit(identity("new"), "", "")),
+            store.register(Registration(alive, "another name", "192.0.2.1", named=True)),
+            store.register(Registration(identity("new"), "", "")),
             store.renew("replica"),
         ):
             with pytest.raises(Unavailable):

@@ -40,8 +40,8 @@ async def test_a_process_that_cannot_do_its_work_says_so(
 
         store = hub.app[SERVICES].store
         assert isinstance(store, RedisStore)
-        assert isinstance(store._visits, SingleServer)
-        pipeline = store._visits._pipeline
+        assert isinstance(store._checks, SingleServer)
+        pipeline = store._checks._pipeline
         pipeline._flush = lambda: None  # type: ignore[method-assign]
         pipeline.leave()
 

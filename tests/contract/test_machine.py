@@ -22,7 +22,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.revocation import judge, living
 from hub.errors import NotFound, RateLimited
 from hub.store import reader as reader_module
-from hub.store.base import Command, KeyReused, Store, Visit
+from hub.store.base import Command, KeyReused, Registration, Store
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener
@@ -59,7 +59,7 @@ class Replicas(RuleBasedStateMachine):
         self.loop.run_until_complete(self._begin())
 
     async def _begin(self) -> None:
-        await self.stores[0]._visits.command("FLUSHALL")
+        await self.stores[0]._checks.command("FLUSHALL")
         for store, listener in zip(self.stores, self.listeners, strict=True):
             self.followers.append(asyncio.create_task(listener.listen_on(store)))
             await listener.confirmed()
@@ -141,10 +141,10 @@ class Replicas(RuleBasedStateMachine):
         return msgspec.structs.replace(token, iat=iat, exp=iat + LIFETIME)
 
     @rule(replica=replicas, token=tokens, old=st.sampled_from([None, *PER_TOKEN]))
-    def visit(self, replica: int, token: Identity, old: str | None) -> None:
+    def registration(self, replica: int, token: Identity, old: str | None) -> None:
         """A session shows itself, perhaps as the next of a device whose tokens name no login."""
-        visit = Visit(token, "device", "", replaces=old if token.per_token else None)
-        self._compare(token, *self._both(replica, "register", visit))
+        registration = Registration(token, "device", "", replaces=old if token.per_token else None)
+        self._compare(token, *self._both(replica, "register", registration))
 
     @rule(replica=replicas, token=tokens)
     def look(self, replica: int, token: Identity) -> None:

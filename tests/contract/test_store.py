@@ -31,10 +31,10 @@ from hub.store.base import (
     Heard,
     KeyReused,
     Presence,
+    Registration,
     Report,
     Store,
     Unsure,
-    Visit,
 )
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
@@ -101,23 +101,29 @@ def identity(sid: str, user: str = ADA, iat: Micros | None = None, life: int = 6
     return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=exp, leeway=SECOND)
 
 
-def login(sid: str, at: Micros, iat: Micros | None = None) -> Visit:
-    """Return a visit with a token that tells when its login began."""
+def login(sid: str, at: Micros, iat: Micros | None = None) -> Registration:
+    """Return a registration with a token that tells when its login began."""
     who = msgspec.structs.replace(identity(sid, iat=iat), login_at=at)
-    return Visit(who, device=f"device of {sid}", ip="192.0.2.7")
+    return Registration(who, device=f"device of {sid}", ip="192.0.2.7")
 
 
-def loose(sid: str, lease: str | None = None, turn: int = 1, replaces: str | None = None) -> Visit:
-    """Return a visit with a token that names no login, in the place of ``replaces`` if given."""
-    made = visit(sid, lease=lease, turn=turn)
+def loose(
+    sid: str, lease: str | None = None, sequence: int = 1, replaces: str | None = None
+) -> Registration:
+    """Return a registration whose token names no login, in the place of ``replaces`` if given."""
+    made = registration(sid, lease=lease, sequence=sequence)
     who = msgspec.structs.replace(made.identity, per_token=True)
     return msgspec.structs.replace(made, identity=who, replaces=replaces)
 
 
-def visit(sid: str, user: str = ADA, lease: str | None = None, turn: int = 1) -> Visit:
-    """Return a visit of a session, over a socket of the replica ``lease`` when given."""
-    presence = Presence(lease, turn) if lease else None
-    return Visit(identity(sid, user), device=f"device of {sid}", ip="192.0.2.7", presence=presence)
+def registration(
+    sid: str, user: str = ADA, lease: str | None = None, sequence: int = 1
+) -> Registration:
+    """Return a registration of a session, over a socket of the replica ``lease`` when given."""
+    presence = Presence(lease, sequence) if lease else None
+    return Registration(
+        identity(sid, user), device=f"device of {sid}", ip="192.0.2.7", presence=presence
+    )
 
 
 def logout(scope: Scope = Scope.ALL, sid: str | None = None, user: str | None = ADA) -> Logout:
@@ -192,7 +198,7 @@ async def test_an_unknown_session_is_alive_and_has_no_record(store: Store) -> No
 
 async def test_register_keeps_what_the_session_showed(store: Store) -> None:
     """Device, address and times of a registered session can be read back."""
-    shown = visit("a")
+    shown = registration("a")
     await store.register(shown)
     (session,) = (await store.sessions(ADA)).sessions
     assert (session.sid, session.device, session.ip) == ("a", "device of a", "192.0.2.7")
@@ -203,7 +209,7 @@ async def test_register_keeps_what_the_session_showed(store: Store) -> None:
 
 async def test_a_newer_token_renews_a_session_and_an_older_one_does_not(store: Store) -> None:
     """The registry keeps the newest evidence and the latest expiry, whatever comes after."""
-    first = visit("a")
+    first = registration("a")
     await store.register(first)
     newer = msgspec.structs.replace(
         first.identity, iat=first.identity.iat + 5, exp=first.identity.exp + SECOND
@@ -218,14 +224,14 @@ async def test_a_newer_token_renews_a_session_and_an_older_one_does_not(store: S
 async def test_an_expired_token_is_not_registered(store: Store) -> None:
     """A token past its exp leaves no trace in the registry."""
     old = identity("a", iat=now() - 100 * SECOND, life=50)
-    await store.register(Visit(old, "", ""))
+    await store.register(Registration(old, "", ""))
     assert (await store.sessions(ADA)).sessions == ()
 
 
 async def test_a_session_leaves_the_registry_at_its_expiry(store: Store) -> None:
     """A session whose token expired is not listed and needs no logout."""
     short = identity("a", iat=now() - 9 * SECOND, life=10)
-    await store.register(Visit(short, "", ""))
+    await store.register(Registration(short, "", ""))
     assert len((await store.sessions(ADA)).sessions) == 1
     await asyncio.sleep(1.1)
     assert (await store.sessions(ADA)).sessions == ()
@@ -235,11 +241,11 @@ async def test_a_session_leaves_the_registry_at_its_expiry(store: Store) -> None
 async def test_a_user_has_at_most_so_many_sessions(store: Store) -> None:
     """The limit refuses a new session, but renews a known one, and counts each user apart."""
     for number in range(5):
-        await store.register(visit(str(number)))
+        await store.register(registration(str(number)))
     with pytest.raises(RateLimited):
-        await store.register(visit("one more"))
-    await store.register(visit("4"))
-    await store.register(visit("one more", user=user_key("", "grace")))
+        await store.register(registration("one more"))
+    await store.register(registration("4"))
+    await store.register(registration("one more", user=user_key("", "grace")))
     assert len((await store.sessions(ADA)).sessions) == 5
 
 
@@ -247,8 +253,8 @@ async def test_all_ends_registered_and_unknown_sessions_of_the_user_only(store: 
     """After a logout of all, every older token is dead, and nobody else's is."""
     bob = user_key("https://id.example", "bob")
     known, unknown, other = identity("a"), identity("never seen"), identity("a", user=bob)
-    await store.register(Visit(known, "laptop", ""))
-    await store.register(Visit(other, "", ""))
+    await store.register(Registration(known, "laptop", ""))
+    await store.register(Registration(other, "", ""))
     receipt = await store.end(Command(logout()))
     assert [(o.sid, o.device, o.state) for o in receipt.sessions] == [
         ("a", "laptop", State.OFFLINE)
@@ -270,7 +276,7 @@ async def test_the_same_subject_of_another_issuer_is_another_user(store: Store) 
 async def test_others_keeps_the_caller_registered_or_not(store: Store) -> None:
     """The session that ends the others lives on, even when the store had never seen it."""
     keeper, other = identity("keep"), identity("other")
-    await store.register(Visit(other, "", ""))
+    await store.register(Registration(other, "", ""))
     receipt = await store.end(Command(logout(Scope.OTHERS, "keep")))
     assert [o.sid for o in receipt.sessions] == ["other"]
     assert await alive(store, keeper)
@@ -307,15 +313,15 @@ async def test_an_old_token_stays_dead_when_its_session_shows_a_new_one(store: S
     old = identity("a")
     await store.end(Command(logout(user=None)))
     new = identity("a")
-    await store.register(Visit(new, "", ""))
+    await store.register(Registration(new, "", ""))
     assert await alive(store, new)
     assert not await alive(store, old)
 
 
 async def test_session_ends_one_by_name(store: Store) -> None:
     """A named session is dead for every token, also a newer one; its neighbours live."""
-    await store.register(visit("a"))
-    await store.register(visit("b"))
+    await store.register(registration("a"))
+    await store.register(registration("b"))
     ended = await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
     assert [o.sid for o in ended.sessions] == ["a"]
     assert not await alive(store, identity("a"))
@@ -326,7 +332,7 @@ async def test_session_ends_one_by_name(store: Store) -> None:
 async def test_a_tombstone_keeps_its_session_out_of_the_registry(store: Store) -> None:
     """A token that was ended by name does not come back by connecting."""
     await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
-    standing = await store.register(visit("a"))
+    standing = await store.register(registration("a"))
     assert standing.tombstone is not None
     assert standing.tombstone.scope is Scope.SESSION
     assert (await store.sessions(ADA)).sessions == ()
@@ -341,7 +347,7 @@ async def test_a_session_that_must_exist_and_does_not_changes_nothing(store: Sto
 
 async def test_the_logout_is_found_again_by_who_comes_back(store: Store) -> None:
     """What a refused token is told is the logout that ended it, word for word."""
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     written = msgspec.structs.replace(
         logout(), reason=Reason.PASSWORD_CHANGED, message="Your password – “changed” \n 密码"
     )
@@ -355,7 +361,7 @@ async def test_the_logout_is_found_again_by_who_comes_back(store: Store) -> None
 async def test_a_login_after_a_logout_is_alive(store: Store) -> None:
     """A token with a fractional iat just after the logout works at once, and can be listed."""
     await store.end(Command(logout()))
-    fresh = visit("fresh")
+    fresh = registration("fresh")
     assert judge(fresh.identity, await store.register(fresh)) is None
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["fresh"]
 
@@ -433,7 +439,7 @@ async def test_a_login_of_before_is_not_entered_however_new_its_token(store: Sto
 async def test_sessions_per_token_are_shown_as_such(store: Store) -> None:
     """The list says of which rows the session is only as long as a token."""
     await store.register(loose("t"))
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     await store.register(loose("t"))
     listed = (await store.sessions(ADA)).sessions
     assert {s.sid: s.per_token for s in listed} == {"t": True, "a": False}
@@ -444,7 +450,7 @@ async def test_sessions_per_token_give_way_oldest_first(store: Store) -> None:
     for number in range(5):
         await store.register(loose(f"t{number}"))
     await store.register(loose("t0"))  # seen again
-    for made in (loose("new"), visit("named")):
+    for made in (loose("new"), registration("named")):
         assert judge(made.identity, await store.register(made)) is None
     listed = {s.sid for s in (await store.sessions(ADA)).sessions}
     assert listed == {"t0", "t3", "t4", "new", "named"}
@@ -456,19 +462,19 @@ async def test_only_sessions_per_token_that_nobody_holds_give_way(store: Store) 
     """Who is connected keeps the place while the replica lives, and so do named logins."""
     await store.renew("replica-1")
     await store.register(loose("held 1", lease="replica-1"))
-    await store.register(loose("held 2", lease="replica-1", turn=2))
-    await store.register(visit("named 1"))
-    await store.register(visit("named 2"))
+    await store.register(loose("held 2", lease="replica-1", sequence=2))
+    await store.register(registration("named 1"))
+    await store.register(registration("named 2"))
     await store.register(loose("lost", lease="replica that was killed"))
-    await store.register(loose("held 3", lease="replica-1", turn=3))
+    await store.register(loose("held 3", lease="replica-1", sequence=3))
     kept = {"held 1", "held 2", "held 3", "named 1", "named 2"}
     assert {s.sid for s in (await store.sessions(ADA)).sessions} == kept
-    for made in (loose("new"), visit("named 3")):
+    for made in (loose("new"), registration("named 3")):
         with pytest.raises(RateLimited):
             await store.register(made)
     assert {s.sid for s in (await store.sessions(ADA)).sessions} == kept
     await store.renew("replica-1", [Departure(ADA, "held 1", 1)])
-    await store.register(visit("named 3"))
+    await store.register(registration("named 3"))
     assert {s.sid for s in (await store.sessions(ADA)).sessions} == (kept - {"held 1"}) | {
         "named 3"
     }
@@ -481,7 +487,7 @@ async def test_the_row_of_a_device_moves_to_its_next_token(store: Store) -> None
         msgspec.structs.replace(loose("t1", lease="replica-1"), device="Ada's phone")
     )
     (before,) = (await store.sessions(ADA)).sessions
-    await store.register(loose("t2", lease="replica-1", turn=2, replaces="t1"))
+    await store.register(loose("t2", lease="replica-1", sequence=2, replaces="t1"))
     (after,) = (await store.sessions(ADA)).sessions
     assert (after.sid, after.device, after.online) == ("t2", "Ada's phone", True)
     assert after.created_at == before.created_at
@@ -498,8 +504,8 @@ async def test_a_row_moves_when_there_is_no_room_for_another(store: Store) -> No
     """Going on with another token takes no more room than before."""
     await store.renew("replica-1")
     for number in range(5):
-        await store.register(loose(f"t{number}", lease="replica-1", turn=number + 1))
-    await store.register(loose("new", lease="replica-1", turn=6, replaces="t2"))
+        await store.register(loose(f"t{number}", lease="replica-1", sequence=number + 1))
+    await store.register(loose("new", lease="replica-1", sequence=6, replaces="t2"))
     listed = {s.sid for s in (await store.sessions(ADA)).sessions}
     assert listed == {"t0", "t1", "t3", "t4", "new"}
 
@@ -509,12 +515,16 @@ async def test_a_row_stays_where_it_is_not_the_devices_alone(store: Store, why: 
     """Neither a row that another replica holds moves, nor that of a login with a name."""
     for lease in ("replica-1", "replica-2"):
         await store.renew(lease)
-    old = visit("old", lease="replica-1") if why == "named" else loose("old", lease="replica-1")
+    old = (
+        registration("old", lease="replica-1")
+        if why == "named"
+        else loose("old", lease="replica-1")
+    )
     if why != "unknown":
         await store.register(old)
     if why == "held by another":
         await store.register(loose("old", lease="replica-2"))
-    await store.register(loose("new", lease="replica-1", turn=2, replaces="old"))
+    await store.register(loose("new", lease="replica-1", sequence=2, replaces="old"))
     listed = {s.sid: s.device for s in (await store.sessions(ADA)).sessions}
     expected = {"new": "device of new"}
     assert listed == (expected if why == "unknown" else {"old": "device of old", **expected})
@@ -525,7 +535,7 @@ async def test_everyone_ends_all_users(store: Store) -> None:
     """A logout of everyone needs no list of users, and who logs in afterwards is in."""
     users = [user_key("", str(number)) for number in range(40)]
     for user in users:
-        await store.register(visit("a", user=user))
+        await store.register(registration("a", user=user))
     tokens = [identity("a", user=user) for user in users]
     receipt = await store.end(Command(logout(user=None)))
     assert receipt.logout.user is None
@@ -537,10 +547,10 @@ async def test_everyone_ends_all_users(store: Store) -> None:
 async def test_a_logout_of_everyone_leaves_room_and_no_traces(store: Store) -> None:
     """Sessions that it ended take nobody's place and are not ended once more."""
     for number in range(5):
-        await store.register(visit(f"old {number}"))
+        await store.register(registration(f"old {number}"))
     await store.end(Command(logout(user=None)))
     for number in range(5):
-        await store.register(visit(f"new {number}"))
+        await store.register(registration(f"new {number}"))
     receipt = await store.end(Command(logout()))
     assert {outcome.sid for outcome in receipt.sessions} == {f"new {n}" for n in range(5)}
 
@@ -548,9 +558,9 @@ async def test_a_logout_of_everyone_leaves_room_and_no_traces(store: Store) -> N
 @pytest.mark.all_partitions
 async def test_what_everyones_logout_ended_is_not_ended_again(store: Store) -> None:
     """The receipt of a later logout names the sessions that were alive."""
-    await store.register(visit("old"))
+    await store.register(registration("old"))
     await store.end(Command(logout(user=None)))
-    await store.register(visit("new"))
+    await store.register(registration("new"))
     receipt = await store.end(Command(logout()))
     assert [outcome.sid for outcome in receipt.sessions] == ["new"]
 
@@ -560,7 +570,7 @@ async def test_registering_a_dead_session_does_not_revive_it(store: Store) -> No
     old = identity("old")
     await store.end(Command(logout()))
     for _ in range(2):
-        verdict = judge(old, await store.register(Visit(old, "", "")))
+        verdict = judge(old, await store.register(Registration(old, "", "")))
         assert isinstance(verdict, TokenRevoked)
     assert (await store.sessions(ADA)).sessions == ()
     assert (await store.end(Command(logout()))).sessions == ()
@@ -568,22 +578,22 @@ async def test_registering_a_dead_session_does_not_revive_it(store: Store) -> No
 
 async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
     """A repeated request gets the first answer, and does not end what came in between."""
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     command = Command(logout(), key="key-1")
     first = await store.end(command)
-    await store.register(visit("b"))
+    await store.register(registration("b"))
     again = await store.end(
         msgspec.structs.replace(command, logout=msgspec.structs.replace(command.logout, id="x"))
     )
     assert (again.logout, again.sessions) == (first.logout, first.sessions)
     assert (first.repeated, again.repeated) == (False, True)
-    assert await alive(store, (visit("b")).identity)
+    assert await alive(store, (registration("b")).identity)
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
 
 
 async def test_an_earlier_answer_is_recalled_by_its_key(store: Store) -> None:
     """Recalling gives the first receipt, or none, and changes nothing."""
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     asked = Command(logout(), key="key-1")
     assert await store.recall(asked) is None
     assert await alive(store, identity("a", iat=now() - SECOND))
@@ -607,9 +617,9 @@ async def test_a_key_serves_one_request_of_one_user(store: Store) -> None:
 async def test_online_is_what_a_replica_holds(store: Store) -> None:
     """A session is online while a replica with a lease holds a socket of it."""
     await store.renew("replica-1")
-    await store.register(visit("a", lease="replica-1"))
-    await store.register(visit("b"))
-    await store.register(visit("c", lease="replica that was killed"))
+    await store.register(registration("a", lease="replica-1"))
+    await store.register(registration("b"))
+    await store.register(registration("c", lease="replica that was killed"))
     listed = {s.sid: s.online for s in (await store.sessions(ADA)).sessions}
     assert listed == {"a": True, "b": False, "c": False}
     receipt = await store.end(Command(logout()))
@@ -621,10 +631,10 @@ async def test_online_is_what_a_replica_holds(store: Store) -> None:
 
 
 async def test_a_departure_takes_a_session_offline_unless_it_came_back(store: Store) -> None:
-    """Departures count up to their turn, so that a quick reconnect is not undone by a late one."""
+    """A departure counts up to its sequence: a late one does not undo a quick reconnect."""
     await store.renew("replica-1")
-    await store.register(visit("a", lease="replica-1", turn=1))
-    await store.register(visit("a", lease="replica-1", turn=2))
+    await store.register(registration("a", lease="replica-1", sequence=1))
+    await store.register(registration("a", lease="replica-1", sequence=2))
     await store.renew("replica-1", [Departure(ADA, "a", 1)])
     assert [s.online for s in (await store.sessions(ADA)).sessions] == [True]
     await store.renew("replica-1", [Departure(ADA, "a", 2), Departure(ADA, "unknown", 1)])
@@ -637,7 +647,7 @@ async def test_a_session_on_two_replicas_is_online_until_both_let_go(store: Stor
     """Each replica counts for itself."""
     for lease in ("replica-1", "replica-2"):
         await store.renew(lease)
-        await store.register(visit("a", lease=lease))
+        await store.register(registration("a", lease=lease))
     await store.renew("replica-1", [Departure(ADA, "a", 1)])
     assert [s.online for s in (await store.sessions(ADA)).sessions] == [True]
 
@@ -710,8 +720,8 @@ async def test_a_receipt_is_complete_once_every_holder_has_reported(store: Store
     """Sessions without a socket are offline at once; the others wait for their replicas."""
     for lease, sid in (("r1", "a"), ("r2", "b"), ("r1", "c"), ("r2", "c")):
         await store.renew(lease)
-        await store.register(visit(sid, lease=lease))
-    await store.register(visit("d"))
+        await store.register(registration(sid, lease=lease))
+    await store.register(registration("d"))
     async with listening(store) as listener:
         written = await store.end(Command(logout(user=ADA)))
         (heard,) = await listener.hear(1)
@@ -734,7 +744,7 @@ async def test_a_receipt_names_what_clients_could_not_clear(store: Store) -> Non
     """The names of all replicas are united, and a report that comes again adds nothing."""
     for lease, sid in (("r1", "a:b|c"), ("r2", "a:b|c"), ("r1", "d")):
         await store.renew(lease)
-        await store.register(visit(sid, lease=lease))
+        await store.register(registration(sid, lease=lease))
     async with listening(store) as listener:
         written = await store.end(Command(logout(user=ADA)))
         (heard,) = await listener.hear(1)
@@ -749,7 +759,7 @@ async def test_a_receipt_names_what_clients_could_not_clear(store: Store) -> Non
 
 async def test_a_receipt_without_sockets_is_complete_at_once(store: Store) -> None:
     """Nobody owes a report when nobody was online."""
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     written = await store.end(Command(logout(user=ADA)))
     receipt = await store.receipt(written.logout.id, ADA)
     assert receipt is not None
@@ -764,7 +774,7 @@ async def test_a_receipt_is_for_its_user_and_for_who_may_see_all(store: Store) -
     grace = user_key("", "grace")
     shared = logout(user=ADA)
     for user in (ADA, grace):
-        await store.register(visit("s", user=user))
+        await store.register(registration("s", user=user))
         await store.end(Command(msgspec.structs.replace(shared, user=user)))
     for user in (ADA, grace):
         mine = await store.receipt(shared.id, user)
@@ -836,7 +846,7 @@ async def test_a_receipt_of_everyone_counts_sessions_and_names_them(store: Store
 
 async def all_outcomes(store: Store, logout_id: str) -> list[Outcome]:
     """Return the sessions of a logout, part after part."""
-    parts = [await store.outcomes(logout_id, part) for part in range(store.parts)]
+    parts = [await store.outcomes(logout_id, part) for part in range(store.partition_count)]
     return [outcome for part in parts for outcome in part]
 
 
@@ -847,7 +857,7 @@ async def test_the_sessions_of_a_logout_are_listed_by_user(store: Store) -> None
     shared = logout(user=ADA)
     for user in users:
         for sid in ("b", "a"):
-            await store.register(visit(sid, user=user))
+            await store.register(registration(sid, user=user))
         await store.end(Command(msgspec.structs.replace(shared, user=user)))
     listed = await all_outcomes(store, shared.id)
     assert sorted((one.user, one.sid) for one in listed) == [
@@ -867,7 +877,7 @@ async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> No
 @pytest.mark.all_partitions
 async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
     """Claiming ends nothing; the same claim again is fine, and another one is refused."""
-    await store.register(visit("a"))
+    await store.register(registration("a"))
     assert await store.claim(Claim("k", "a list", "first id")) == "first id"
     assert await store.claim(Claim("k", "a list", "second id")) == "first id"
     with pytest.raises(KeyReused):
@@ -881,7 +891,7 @@ async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
 async def test_many_calls_at_once_are_all_answered(store: Store) -> None:
     """Calls made together share their way to the store and get each its own answer."""
     users = [user_key("", str(number)) for number in range(500)]
-    await asyncio.gather(*(store.register(visit(f"s-{user}", user=user)) for user in users))
+    await asyncio.gather(*(store.register(registration(f"s-{user}", user=user)) for user in users))
     registries = await asyncio.gather(*(store.sessions(user) for user in users))
     assert [r.sessions[0].sid for r in registries] == [f"s-{user}" for user in users]
 
@@ -890,6 +900,6 @@ async def test_odd_session_ids_stay_apart(store: Store) -> None:
     """Session ids may hold separators, spaces and any script."""
     names = ["a:b", "a|b", "a b", "ключ", "@replica-1"]
     for name in names:
-        await store.register(visit(name))
+        await store.register(registration(name))
     await store.end(Command(logout(Scope.SESSION, "a:b"), also="a:b", must_exist=True))
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == names[1:]

@@ -60,8 +60,8 @@ MUTANTS = (
         (
             Edit(
                 "access/authority.py",
-                "return self._admit(identity, await self._store.register(visit))",
-                "standing = await self._store.register(visit)\n        return Caller("
+                "return self._admit(identity, await self._store.register(registration))",
+                "standing = await self._store.register(registration)\n        return Caller("
                 "identity=identity, standing=standing, until=identity.exp + identity.leeway)",
             ),
         ),

@@ -13,7 +13,7 @@ import pytest
 
 from hub.api.services import SERVICES
 from hub.core.model import Standing
-from hub.store.base import Visit
+from hub.store.base import Registration
 from hub.store.memory import MemoryStore
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
@@ -178,9 +178,9 @@ def hold_back(hub: Replica, *first: Any) -> None:
     assert isinstance(store, MemoryStore)
     real, waits = store.register, list(first)
 
-    async def late(visit: Visit) -> Standing:
-        standing = await real(visit)
-        if visit.replaces is not None and waits:
+    async def late(registration: Registration) -> Standing:
+        standing = await real(registration)
+        if registration.replaces is not None and waits:
             await waits.pop(0)
         return standing
 

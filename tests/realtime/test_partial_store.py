@@ -25,7 +25,7 @@ HERE, AWAY = "1", "2"
 class PartialStore:
     """Three partitions; those in ``down`` do not answer."""
 
-    parts = 3
+    partition_count = 3
 
     def __init__(self) -> None:
         self.down: set[int] = {int(AWAY)}
@@ -38,7 +38,7 @@ class PartialStore:
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Note departures."""
-        asked = {int(gone.user) for gone in departures} or set(range(self.parts))
+        asked = {int(gone.user) for gone in departures} or set(range(self.partition_count))
         if asked <= self.down:
             raise Unavailable("it hangs")
         self.left += [gone.sid for gone in departures if int(gone.user) not in self.down]
@@ -105,7 +105,7 @@ async def test_reports_of_a_partition_that_is_down_keep_no_others(store: Any) ->
 def report(user: str, name: str) -> Report:
     """Return a report of one user's logout."""
     logout = Logout(name, user, Scope.ALL, Reason.USER)
-    return Report("lease", Heard(logout, lambda other: other == user, part=int(user)))
+    return Report("lease", Heard(logout, lambda other: other == user, partition=int(user)))
 
 
 async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:

@@ -18,7 +18,7 @@ import pytest
 from hub.api.services import SERVICES
 from hub.core.model import Identity, Receipt, Standing
 from hub.realtime.lingering import SECONDS
-from hub.store.base import Command, Unsure, Visit
+from hub.store.base import Command, Registration, Unsure
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
 from tests.e2e.people import python_client
@@ -480,9 +480,9 @@ async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub:
     store = store_of(hub)
     real, gate = store.register, asyncio.Event()
 
-    async def slow(visit: Visit) -> Any:
+    async def slow(registration: Registration) -> Any:
         await gate.wait()
-        return await real(visit)
+        return await real(registration)
 
     store.register = slow  # type: ignore[method-assign]
     connect = "40" + json.dumps({"token": token("ada", "s1")})
@@ -539,8 +539,8 @@ async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -
         await asyncio.sleep(0.3)
         return answer
 
-    async def register_late(visit: Visit) -> Standing:
-        standing = await register(visit)
+    async def register_late(registration: Registration) -> Standing:
+        standing = await register(registration)
         await asyncio.sleep(0.1)
         return standing
 
@@ -575,8 +575,8 @@ async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
     store = store_of(hub)
     real = store.register
 
-    async def late(visit: Visit) -> Standing:
-        standing = await real(visit)
+    async def late(registration: Registration) -> Standing:
+        standing = await real(registration)
         await admin_logout(hub, user="ada")
         return standing
 
@@ -596,8 +596,8 @@ async def test_of_two_logouts_in_the_middle_of_connecting_the_later_one_counts(
         await admin_logout(hub, user="ada")
         (old,) = await listener.hear(1)
 
-    async def late(visit: Visit) -> Standing:
-        standing = await real(visit)
+    async def late(registration: Registration) -> Standing:
+        standing = await real(registration)
         for queue in store._followers:
             queue.put_nowait(old)
         await asyncio.sleep(0.1)
@@ -615,7 +615,7 @@ async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
     """An error that nobody foresaw is unavailable, never an accepted socket."""
     store = store_of(hub)
 
-    async def broken(visit: Visit) -> Standing:
+    async def broken(registration: Registration) -> Standing:
         raise TypeError("a bug")
 
     store.register = broken  # type: ignore[method-assign]
@@ -711,10 +711,10 @@ async def test_a_poll_that_closes_while_it_connects_leaves_nothing_behind(hub: R
     store = store_of(hub)
     real, asked, gate = store.register, asyncio.Event(), asyncio.Event()
 
-    async def slow(visit: Visit) -> Standing:
+    async def slow(registration: Registration) -> Standing:
         asked.set()
         await gate.wait()
-        return await real(visit)
+        return await real(registration)
 
     store.register = slow  # type: ignore[method-assign]
     async with aiohttp.ClientSession() as http:

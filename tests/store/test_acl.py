@@ -56,10 +56,10 @@ async def test_all_options_of_the_store_are_allowed(url: str) -> None:
         durability=Durability(local=True),
         pace=Rate(1, 30),
     ) as store:
-        await store.register(contract.visit("s"))
+        await store.register(contract.registration("s"))
         async with listening(store):
             await store.end(Command(contract.logout(user=None)))
-            await store.register(contract.visit("t"))
+            await store.register(contract.registration("t"))
             await store.renew("lease")
 
 

@@ -13,7 +13,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
-from hub.store.base import Command, Departure, Interrupted, Loss, Visit
+from hub.store.base import Command, Departure, Interrupted, Loss, Registration
 from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
@@ -30,10 +30,10 @@ LONG = 25.0
 """Seconds within which a failover is over, on a machine that has much else to do."""
 
 
-def identity(part: int, number: int = 0) -> Identity:
+def identity(partition: int, number: int = 0) -> Identity:
     """Return an identity of a user of its own, in this partition."""
     users = (user_key("", f"user-{number}-{guess}") for guess in range(10_000))
-    user = next(user for user in users if Names(user).partition == part)
+    user = next(user for user in users if Names(user).partition == partition)
     issued = time.time_ns() // 1000
     exp = issued + LIFETIME
     return Identity(user, "", "", f"sid-{number}", iat=issued, exp=exp, leeway=SECOND)
@@ -75,16 +75,18 @@ def parts_of(cluster: Clustered, number: int) -> set[int]:
     return cluster.partitions_of(number)
 
 
-def entries(node: RedisServer, part: int) -> int:
+def entries(node: RedisServer, partition: int) -> int:
     """Return how many logouts a partition's log holds."""
-    return int(node.run("XLEN", Names(None, part).log))
+    return int(node.run("XLEN", Names(None, partition).log))
 
 
 class Move:
     """A slot that moves from one node to another, step by step (https://redis.io/docs)."""
 
-    def __init__(self, cluster: Clustered, part: int, source: RedisServer, to: RedisServer) -> None:
-        self.cluster, self.slot, self.source, self.to = cluster, slot_of(part), source, to
+    def __init__(
+        self, cluster: Clustered, partition: int, source: RedisServer, to: RedisServer
+    ) -> None:
+        self.cluster, self.slot, self.source, self.to = cluster, slot_of(partition), source, to
 
     def begin(self) -> None:
         """Say on both nodes that it moves."""
@@ -141,7 +143,7 @@ async def test_partitions_are_on_all_nodes(store: RedisStore, cluster: Clustered
     for number, node in enumerate(cluster.masters):
         with node.client() as client:
             logs = {key.decode() for key in client.keys("hub:*:log")}
-        assert logs == {Names(None, part).log for part in parts_of(cluster, number)}
+        assert logs == {Names(None, partition).log for partition in parts_of(cluster, number)}
         assert logs
 
 
@@ -150,11 +152,11 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
 ) -> None:
     """Step by step, what is dead stays dead and what lives lives, or the store does not say."""
     source, to = cluster.masters[:2]
-    part = min(parts_of(cluster, 0))
-    dead, living, late = (identity(part, number) for number in range(3))
-    move = Move(cluster, part, source, to)
-    await store.register(Visit(dead, "laptop", ""))
-    await store.register(Visit(living, "phone", ""))
+    partition = min(parts_of(cluster, 0))
+    dead, living, late = (identity(partition, number) for number in range(3))
+    move = Move(cluster, partition, source, to)
+    await store.register(Registration(dead, "laptop", ""))
+    await store.register(Registration(living, "phone", ""))
     await end(store, dead)
     answers = []
     async with listening(store) as listener:
@@ -163,7 +165,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
             answers += [(await alive(store, dead), await alive(store, living))]
             move.carry(count)
         # All keys are there and the slot is not: only who asks for it is answered.
-        assert entries_while_moving(to, part) == 1
+        assert entries_while_moving(to, partition) == 1
         await listener.confirmed()
         assert not listener.count(Loss)
         move.end()
@@ -172,42 +174,42 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
         assert [s.device for s in (await store.sessions(living.user)).sessions] == ["phone"]
         await end(store, late)
         await listener.until(lambda: any(h.logout.user == late.user for h in listener.heard))
-        assert entries(to, part) == 2
-        Move(cluster, part, to, source).do()
+        assert entries(to, partition) == 2
+        Move(cluster, partition, to, source).do()
         assert not await patiently(store, late)
         assert await patiently(store, living)
         assert not listener.count(Loss)
-        assert listener.gaps[part] == 1
+        assert listener.gaps[partition] == 1
         assert len(listener.heard) == 1
     assert {first for first, _ in answers} <= {False, None}
     assert {second for _, second in answers} <= {True, None}
 
 
-def entries_while_moving(node: RedisServer, part: int) -> int:
+def entries_while_moving(node: RedisServer, partition: int) -> int:
     """Return how many logouts a log holds on a node that is just taking it over."""
     with node.client() as client, client.pipeline(transaction=False) as pipeline:
         pipeline.execute_command("ASKING")
-        pipeline.xlen(Names(None, part).log)
+        pipeline.xlen(Names(None, partition).log)
         return int(pipeline.execute()[1])
 
 
 async def test_a_call_to_the_wrong_node_runs_once_on_the_right_one(cluster: Clustered) -> None:
     """What was moved behind the hub's back is found by the answer of the node that had it."""
     source, to = cluster.masters[:2]
-    part = min(parts_of(cluster, 0))
-    who = identity(part)
+    partition = min(parts_of(cluster, 0))
+    who = identity(partition)
     async with RedisStore(cluster.url, lifetime=LIFETIME) as store:
         await end(store, who)
-        before = store._logouts.generation(part)
-        Move(cluster, part, source, to).do()
+        before = store._logouts.generation(partition)
+        Move(cluster, partition, source, to).do()
         try:
-            await end(store, identity(part, 1))
-            assert store._logouts.generation(part) is not before
-            assert store._logouts.generation(part) is not None
-            assert entries(to, part) == 2
+            await end(store, identity(partition, 1))
+            assert store._logouts.generation(partition) is not before
+            assert store._logouts.generation(partition) is not None
+            assert entries(to, partition) == 2
             assert await alive(store, who) is False
         finally:
-            Move(cluster, part, to, source).do()
+            Move(cluster, partition, to, source).do()
 
 
 async def test_who_serves_what_is_asked_of_whoever_lives(own_cluster: Clustered) -> None:
@@ -222,9 +224,9 @@ async def test_who_serves_what_is_asked_of_whoever_lives(own_cluster: Clustered)
             next(
                 place
                 for number, place in enumerate(places)
-                if part in parts_of(own_cluster, number)
+                if partition in parts_of(own_cluster, number)
             )
-            for part in PEOPLE
+            for partition in PEOPLE
         ]
     own_cluster.masters[2].resume()
     own_cluster.masters[1].start()
@@ -235,7 +237,7 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
     """What it served is unavailable, the rest is answered; once it is back, everything is."""
     doomed = own_cluster.masters[1]
     gone = parts_of(own_cluster, 1)
-    people = [identity(part) for part in PEOPLE]
+    people = [identity(partition) for partition in PEOPLE]
     own_cluster.empty()
     with doomed.client() as client:
         # Else a slow disk lets Redis keep what it has answered in memory for up to two seconds.
@@ -248,7 +250,7 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
             began = time.monotonic()
             answers = await asyncio.gather(*(alive(store, who) for who in people))
             assert time.monotonic() - began < SOON
-            assert answers == [None if part in gone else False for part in PEOPLE]
+            assert answers == [None if partition in gone else False for partition in PEOPLE]
             await asyncio.sleep(0.1)
         for who in people:
             if Names(who.user).partition not in gone:
@@ -264,7 +266,7 @@ async def test_the_others_are_followed_and_renewed_while_a_node_is_dead(
     own_cluster: Clustered, how: str
 ) -> None:
     """Also when it was the one on which the channels were heard: no pause, no gap, and live."""
-    people = [identity(part) for part in PEOPLE]
+    people = [identity(partition) for partition in PEOPLE]
     own_cluster.empty()
     async with (
         RedisStore(own_cluster.url, lifetime=LIFETIME) as store,
@@ -298,7 +300,8 @@ async def test_the_others_are_followed_and_renewed_while_a_node_is_dead(
         assert (await store.end(everyone())).repeated
         await listener.until(
             lambda: (
-                {h.part for h in listener.heard if h.logout.id == first.logout.id} == set(PEOPLE)
+                {h.partition for h in listener.heard if h.logout.id == first.logout.id}
+                == set(PEOPLE)
             )
         )
         assert not listener.count(Loss)
@@ -328,7 +331,7 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
     assert own_cluster.replica is not None
     own_cluster.empty()
     parts = parts_of(own_cluster, 0)
-    people = [identity(part) for part in PEOPLE]
+    people = [identity(partition) for partition in PEOPLE]
     async with (
         RedisStore(own_cluster.url, lifetime=LIFETIME) as store,
         listening(store) as listener,
@@ -337,7 +340,7 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
             await end(store, who)
         replica = own_cluster.replica
         await asyncio.to_thread(
-            until, lambda: {entries_on_replica(replica, part) for part in parts} == {1}
+            until, lambda: {entries_on_replica(replica, partition) for partition in parts} == {1}
         )
         own_cluster.masters[0].kill()
         killed_at = time.monotonic()
@@ -353,18 +356,20 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
     print(f"\nCluster: {took:.1f} s until the replica had taken over")  # noqa: T201
 
 
-def entries_on_replica(node: RedisServer, part: int) -> int:
+def entries_on_replica(node: RedisServer, partition: int) -> int:
     """Return how many logouts a replica's copy of a log holds."""
     with node.client() as client, client.pipeline(transaction=False) as pipeline:
         pipeline.execute_command("READONLY")
-        pipeline.xlen(Names(None, part).log)
+        pipeline.xlen(Names(None, partition).log)
         return int(pipeline.execute()[1])
 
 
 async def test_a_storm_of_failures_asks_once() -> None:
     """However many calls fail for want of nodes, they all do so soon, and tell no address."""
     made = open_topology("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
-    calls = [made.call(part, Script("rows"), ["k"], {}) for part in PEOPLE for _ in range(50)]
+    calls = [
+        made.call(partition, Script("rows"), ["k"], {}) for partition in PEOPLE for _ in range(50)
+    ]
     began = time.monotonic()
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert time.monotonic() - began < SOON

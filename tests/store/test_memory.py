@@ -10,7 +10,15 @@ import pytest
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, user_key
 from hub.core.revocation import judge
 from hub.errors import NotFound, TokenRevoked
-from hub.store.base import KEY_LIFETIME, LEASE, Command, Departure, KeyReused, Presence, Visit
+from hub.store.base import (
+    KEY_LIFETIME,
+    LEASE,
+    Command,
+    Departure,
+    KeyReused,
+    Presence,
+    Registration,
+)
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
 
@@ -58,7 +66,7 @@ def logout(
 
 async def test_the_stores_clock_stamps_everything(store: MemoryStore, clock: Clock) -> None:
     """Times are the store's, whatever the token says."""
-    standing = await store.register(Visit(identity(), "", ""))
+    standing = await store.register(Registration(identity(), "", ""))
     assert standing.now == T
     assert standing.session is not None
     assert standing.session.created_at == standing.session.registered_at == T
@@ -89,7 +97,7 @@ async def test_tombstones_are_kept_for_the_longest_lifetime(
     store: MemoryStore, clock: Clock, scope: Scope
 ) -> None:
     """A session that was ended stays ended until the last token of it has expired."""
-    await store.register(Visit(identity(), "", ""))
+    await store.register(Registration(identity(), "", ""))
     sid = {Scope.ALL: None, Scope.OTHERS: "keep", Scope.SESSION: "a"}[scope]
     await store.end(Command(logout(scope, sid), also="a" if scope is Scope.SESSION else None))
     clock.now = T + LIFETIME - 1
@@ -130,14 +138,14 @@ async def test_a_refused_logout_does_not_use_up_its_key(store: MemoryStore) -> N
     command = Command(logout(Scope.SESSION, "a"), also="a", must_exist=True, key="k")
     with pytest.raises(NotFound):
         await store.end(command)
-    await store.register(Visit(identity(), "", ""))
+    await store.register(Registration(identity(), "", ""))
     assert [outcome.sid for outcome in (await store.end(command)).sessions] == ["a"]
 
 
 async def test_a_replica_that_fell_silent_holds_nothing(store: MemoryStore, clock: Clock) -> None:
     """A session is online until the lease runs out, and again when it is renewed."""
     await store.renew("replica")
-    await store.register(Visit(identity(), "", "", Presence("replica", 1)))
+    await store.register(Registration(identity(), "", "", Presence("replica", 1)))
 
     async def online() -> list[bool]:
         return [session.online for session in (await store.sessions(ADA)).sessions]
@@ -154,7 +162,7 @@ async def test_last_seen_follows_the_lease_and_the_departure(
     store: MemoryStore, clock: Clock
 ) -> None:
     """A session with an open socket is seen whenever its replica says so."""
-    await store.register(Visit(identity(), "", "", Presence("replica", 1)))
+    await store.register(Registration(identity(), "", "", Presence("replica", 1)))
 
     async def seen() -> list[Micros]:
         return [session.last_seen_at for session in (await store.sessions(ADA)).sessions]
@@ -174,11 +182,11 @@ async def test_a_departure_of_what_is_gone_changes_nothing(
     store: MemoryStore, clock: Clock
 ) -> None:
     """A socket may leave after its session was ended or had expired."""
-    await store.register(Visit(identity(), "", "", Presence("replica", 1)))
+    await store.register(Registration(identity(), "", "", Presence("replica", 1)))
     await store.end(Command(logout()))
     await store.renew("replica", [Departure(ADA, "a", 1), Departure("nobody", "x", 1)])
     short = identity("b", iat=T + 1, life=SECOND)
-    await store.register(Visit(short, "", "", Presence("replica", 2)))
+    await store.register(Registration(short, "", "", Presence("replica", 2)))
     clock.now = T + 2 * SECOND
     await store.renew("replica", [Departure(ADA, "b", 2)])
     assert (await store.sessions(ADA)).sessions == ()
@@ -187,9 +195,9 @@ async def test_a_departure_of_what_is_gone_changes_nothing(
 async def test_an_expired_session_makes_room(store: MemoryStore, clock: Clock) -> None:
     """The limit on sessions counts those that have not expired."""
     for sid in ("a", "b", "c"):
-        await store.register(Visit(identity(sid, life=10 * SECOND), "", ""))
+        await store.register(Registration(identity(sid, life=10 * SECOND), "", ""))
     clock.now = T + 10 * SECOND
-    await store.register(Visit(identity("d", iat=clock.now), "", ""))
+    await store.register(Registration(identity("d", iat=clock.now), "", ""))
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["d"]
 
 
@@ -219,7 +227,7 @@ async def crowd(store: MemoryStore, clock: Clock) -> None:
         who = identity(f"sid-{number}", user, iat=clock.now)
         await store.look(identity("stranger", user_key("", f"stranger-{number}-{clock.now}")))
         await store.sessions(user_key("", f"listed-{number}-{clock.now}"))
-        await store.register(Visit(who, "", "", Presence(f"lease-{number}-{clock.now}", 1)))
+        await store.register(Registration(who, "", "", Presence(f"lease-{number}-{clock.now}", 1)))
         await store.renew(f"lease-{number}-{clock.now}")
         if number % 2:
             await store.end(Command(logout(user=user), key=f"key-{number}"))

@@ -13,7 +13,7 @@ import uvloop
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store import pipeline as pipeline_module
-from hub.store.base import Command, Visit
+from hub.store.base import Command, Registration
 from hub.store.connection import connection_pool
 from hub.store.pipeline import Pipeline, Unsent
 from hub.store.redis import RedisStore
@@ -50,7 +50,9 @@ async def store(own_redis: RedisServer) -> AsyncIterator[RedisStore]:
 async def fill(store: RedisStore, count: int) -> list[Identity]:
     """Register so many sessions, each of a user of its own and with a device of its own."""
     people = [identity(number) for number in range(count)]
-    await asyncio.gather(*(store.register(Visit(who, f"of {who.sid}", "")) for who in people))
+    await asyncio.gather(
+        *(store.register(Registration(who, f"of {who.sid}", "")) for who in people)
+    )
     return people
 
 
@@ -94,7 +96,7 @@ async def test_a_killed_redis_is_unavailable_soon_and_comes_back(
     own_redis.kill()
     for call in (
         store.look(people[0]),
-        store.register(Visit(people[0], "", "")),
+        store.register(Registration(people[0], "", "")),
         store.sessions(people[0].user),
         store.end(Command(logout)),
         store.renew("replica"),

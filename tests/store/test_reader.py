@@ -16,7 +16,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.wire import encode_logout
 from hub.errors import Unavailable
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, Gap, Heard, Interrupted, Loss, Visit
+from hub.store.base import Command, Confirmed, Gap, Heard, Interrupted, Loss, Registration
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE
@@ -328,7 +328,7 @@ async def test_a_store_that_forgot_everything_is_not_believed(
         with pytest.raises(Unavailable):
             await store.look(identity())
         await listener.until(lambda: listener.count(Loss) >= PARTITIONS)
-        losses = {event.part: event for event in listener.events if isinstance(event, Loss)}
+        losses = {event.partition: event for event in listener.events if isinstance(event, Loss)}
         assert len(losses) == PARTITIONS
         confirmed = listener.count(Confirmed)
         await asyncio.sleep(1.2)
@@ -336,7 +336,7 @@ async def test_a_store_that_forgot_everything_is_not_believed(
         with pytest.raises(Unavailable):
             await store.look(identity())
         for loss in losses.values():
-            recovered = await store.recover(loss, logout(f"mend-{loss.part}", user=None))
+            recovered = await store.recover(loss, logout(f"mend-{loss.partition}", user=None))
             assert recovered is not None
             assert await store.recover(loss, logout("again", user=None)) is None
         await listener.confirmed()
@@ -376,7 +376,7 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
         for user in (user_key("", str(number)) for number in range(100))
         if partition_of(user) != NAMES.partition
     )
-    await store.register(Visit(identity(), "", ""))
+    await store.register(Registration(identity(), "", ""))
     async with listening(store) as listener:
         await write(store, "kept", user=other)
         await listener.hear(1)
@@ -390,7 +390,9 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
     late = Listener()
     second = asyncio.create_task(late.listen_on(store))
     await late.until(lambda: late.count(Loss) > 0)
-    assert {event.part for event in late.events if isinstance(event, Loss)} == {NAMES.partition}
+    assert {event.partition for event in late.events if isinstance(event, Loss)} == {
+        NAMES.partition
+    }
     await late.confirmed(set(range(PARTITIONS)) - {NAMES.partition})
     with pytest.raises(Unavailable):
         await store.look(identity())
@@ -422,7 +424,7 @@ async def test_entries_past_their_time_are_no_loss(own_redis: RedisServer) -> No
 async def test_who_never_follows_is_answered(store: RedisStore) -> None:
     """A program that only asks has no position to compare, and believes."""
     await store.look(identity())
-    await store.register(Visit(identity(), "", ""))
+    await store.register(Registration(identity(), "", ""))
 
 
 async def test_who_has_not_read_the_log_yet_does_not_believe_a_marked_loss(

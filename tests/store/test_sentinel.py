@@ -13,7 +13,7 @@ import pytest
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.revocation import judge
 from hub.errors import Unavailable
-from hub.store.base import Command, Loss, Visit
+from hub.store.base import Command, Loss, Registration
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
@@ -145,12 +145,12 @@ async def mend(store: RedisStore, listener: Listener, lost: list[Identity]) -> N
     parts = {Names(who.user).partition for who in lost}
 
     def noticed() -> set[int]:
-        return {event.part for event in listener.events if isinstance(event, Loss)}
+        return {event.partition for event in listener.events if isinstance(event, Loss)}
 
     await listener.until(lambda: parts <= noticed())
     assert noticed() == parts
     for loss in {
-        event.part: event for event in listener.events if isinstance(event, Loss)
+        event.partition: event for event in listener.events if isinstance(event, Loss)
     }.values():
         everyone = Logout(id="mend", user=None, scope=Scope.ALL, reason=Reason.POLICY)
         await store.recover(loss, everyone)
@@ -159,7 +159,7 @@ async def mend(store: RedisStore, listener: Listener, lost: list[Identity]) -> N
 async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: Guarded) -> None:
     """A logout that only the old master knew of is a loss; its token is never called alive."""
     victim, other = identity(1), identity(2)
-    await store.register(Visit(victim, "", ""))
+    await store.register(Registration(victim, "", ""))
     async with listening(store) as listener:
         await end(store, other)
         await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)

@@ -5,7 +5,7 @@
 --     goes on from, or nil
 --   device, is_named: the device's name, and whether it replaces an older one
 --   ip: its address
---   lease, sequence: the replica that holds a socket, and the order among its visits; or nil
+--   lease, sequence: the replica that holds a socket, and the order among its registrations; or nil
 --   most_sessions: that a user may have
 --   lifetime_ms: how long tokens may live
 --   lease_time: how long a lease holds (us)
