@@ -1,11 +1,11 @@
 """What a receipt says: which reports of replicas count, and when nothing more will change.
 
 A logout that is written freezes the sessions that it ends, and with each the leases of the
-replicas that held its sockets: those owe a report. A logout of everyone freezes only which
-replicas there are: each says at once which sessions it holds, and owes a report of those. A
-replica reports once it has told and cut the sockets that it held. A row is settled when nobody
-owes it a report; a replica that died owes nothing, since its lease runs out, and what it had told
-counts as ``notified``.
+replicas that held its sockets: their reports are pending. A logout of everyone freezes only which
+replicas there are: each says at once which sessions it holds, and reports on those. A replica
+reports once it has notified and cut the sockets that it held. A row is settled when no report on it
+is pending. One of a replica that died is no longer pending, since its lease expires, and its
+sockets count as ``notified``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ RANK = {State.OFFLINE: 0, State.ACKNOWLEDGED: 1, State.NOTIFIED: 2, State.CUT: 3
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One session of a receipt: what was reported of it, and by which leases more is owed."""
+    """One session of a receipt: what was reported of it, and whose reports (leases) are pending."""
 
     user: UserKey
     sid: str
     device: str
     state: State
-    owed_by: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
 
 
@@ -78,19 +78,19 @@ def read_failures(answer: object) -> tuple[str, ...]:
 
 
 class Tally(msgspec.Struct):
-    """A receipt of everyone, counted: sessions by state, how many are owed, and by whom.
+    """A receipt of everyone, counted: sessions by state, and how many are waiting for a report.
 
-    ``owing`` are the leases that owe a report, and whether each has said which sessions it holds.
+    ``pending`` are the leases whose report is, and whether each has said which sessions it holds.
     """
 
     states: Counter[State] = msgspec.field(default_factory=Counter)
-    owed: int = 0
-    owing: dict[str, bool] = {}
+    waiting: int = 0
+    pending: dict[str, bool] = {}
 
-    def count(self, state: State, number: int = 1, *, owed: bool = False) -> None:
-        """Count sessions; who is owed has told its sockets, for all that is known."""
-        self.states[merge(State.NOTIFIED, state) if owed else state] += number
-        self.owed += number if owed else 0
+    def count(self, state: State, number: int = 1, *, pending: bool = False) -> None:
+        """Count sessions; while a report is pending, their sockets count as notified."""
+        self.states[merge(State.NOTIFIED, state) if pending else state] += number
+        self.waiting += number if pending else 0
 
 
 def settle(
@@ -103,25 +103,25 @@ def settle(
 ) -> Receipt:
     """Return the receipt that these facts make; ``alive`` are the leases that have not run out."""
     seen = list(rows)
-    owed = frozenset(tally.owing).union(*(row.owed_by for row in seen)) & alive
+    pending = frozenset(tally.pending).union(*(row.pending for row in seen)) & alive
     is_late = now > logout.at + logout.spread * SECOND + PATIENCE
-    is_complete = is_late or not owed
+    is_complete = is_late or not pending
     outcomes = tuple(view(row, frozenset() if is_late else alive) for row in seen)
-    waiting = tally.owed + sum(outcome.waiting for outcome in outcomes)
+    waiting = tally.waiting + sum(outcome.waiting for outcome in outcomes)
     return Receipt(
         logout,
         outcomes,
         dict(tally.states),
         users,
         waiting=0 if is_complete else waiting,
-        counted=is_complete or all(tally.owing[lease] for lease in alive & set(tally.owing)),
+        counted=is_complete or all(tally.pending[lease] for lease in alive & set(tally.pending)),
         complete=is_complete,
     )
 
 
 def view(row: Row, alive: frozenset[str]) -> Outcome:
     """Return what a row says, while these leases have not run out."""
-    waiting = not alive.isdisjoint(row.owed_by)
+    waiting = not alive.isdisjoint(row.pending)
     return Outcome(row.sid, row.device, _state(row), row.user, row.failed, waiting)
 
 
@@ -142,5 +142,5 @@ def split_session_key(key: str) -> tuple[UserKey, str]:
 
 
 def _state(row: Row) -> State:
-    # Who has not reported has told its sockets, for all that is known.
-    return merge(State.NOTIFIED, row.state) if row.owed_by else row.state
+    # Until a replica has reported, its sockets count as notified.
+    return merge(State.NOTIFIED, row.state) if row.pending else row.state

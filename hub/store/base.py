@@ -98,7 +98,7 @@ class Heard(msgspec.Struct, frozen=True):
 
     A logout of everyone is written, and heard, for one partition after the other; ``partition``
     says for which. ``leases`` are those that held sockets of its sessions when it was written, as
-    far as the registry knew; their replicas owe the receipt a report. ``is_live`` unless it was
+    far as the registry knew; the reports of their replicas are pending. ``is_live`` unless it was
     found in the log later.
     """
 

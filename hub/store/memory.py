@@ -196,7 +196,7 @@ class MemoryStore:
 
     def _publish(self, logout: Logout, user: User) -> None:
         kept = user.receipts[logout.id]
-        leases = set(kept.pending).union(*(row.owed_by for row in kept.rows.values()))
+        leases = set(kept.pending).union(*(row.pending for row in kept.rows.values()))
         heard = Heard(logout, partial(_concerns, logout), frozenset(leases))
         for queue in self._followers:
             queue.put_nowait(heard)

@@ -56,7 +56,7 @@ class MemoryReceipts:
             kept.rows[sid] = msgspec.structs.replace(
                 row,
                 state=merge(row.state, report.sessions.get(sid, State.OFFLINE)),
-                owed_by=tuple(x for x in row.owed_by if x != report.lease or not is_settled),
+                pending=tuple(x for x in row.pending if x != report.lease or not is_settled),
                 failed=tuple(sorted({*row.failed, *report.failures.get(sid, ())})),
             )
         if report.done:
@@ -72,12 +72,12 @@ class MemoryReceipts:
             return None
         tally, rows = Tally(), list[Row]()
         for kept in found:
-            tally.owing.update(kept.pending)
+            tally.pending.update(kept.pending)
             if kept.logout.user is not None:
                 rows += kept.rows.values()
                 continue
             for row in kept.rows.values():
-                tally.count(row.state, owed=bool(row.owed_by))
+                tally.count(row.state, pending=bool(row.pending))
         return settle(
             max((kept.logout for kept in found), key=lambda logout: logout.at),
             rows,
@@ -102,7 +102,7 @@ def _enter_opened(kept: KeptReceipt, report: Report) -> None:
     for key, device in (report.opened or {}).items():
         user, sid = split_session_key(key)
         row = kept.rows.get(key) or Row(user, sid, device, State.OFFLINE)
-        pending = tuple(dict.fromkeys((*row.owed_by, report.lease)))
-        kept.rows[key] = msgspec.structs.replace(row, owed_by=pending)
+        pending = tuple(dict.fromkeys((*row.pending, report.lease)))
+        kept.rows[key] = msgspec.structs.replace(row, pending=pending)
     if report.opened is not None and report.lease in kept.pending:
         kept.pending[report.lease] = True

@@ -15,7 +15,7 @@ from hub.store.base import LEASE, Claim
 
 @dataclass(slots=True)
 class KeptReceipt:
-    """A logout's receipt as it is reported to; ``pending`` as `hub.core.receipt.Tally.owing`."""
+    """A logout's receipt as it is reported to; ``pending`` as `hub.core.receipt.Tally.pending`."""
 
     logout: Logout
     rows: dict[str, Row]

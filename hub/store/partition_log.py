@@ -204,8 +204,8 @@ class PartitionLog:
 
 
 def _heard(logout: Logout, leases: bytes, partition: int, *, is_live: bool = True) -> Heard:
-    owing = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
-    return Heard(logout, _concerned(logout, partition), owing, partition, is_live)
+    pending = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
+    return Heard(logout, _concerned(logout, partition), pending, partition, is_live)
 
 
 def _concerned(logout: Logout, partition: int) -> Callable[[UserKey], bool]:

@@ -150,8 +150,8 @@ def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]
 
 def _row(name: bytes, value: bytes) -> Row:
     user, sid = split_session_key(name.decode())
-    state, owed, failed, device = value.decode().split("|", 3)
-    return Row(user, sid, device, State(state), _names(owed), tuple(sorted(_names(failed))))
+    state, pending, failed, device = value.decode().split("|", 3)
+    return Row(user, sid, device, State(state), _names(pending), tuple(sorted(_names(failed))))
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -167,15 +167,15 @@ def _rows(user: UserKey, fields: Fields) -> Iterator[Row]:
     for name, value in fields.items():
         if name.startswith(b"s:"):
             sid = name[2:].decode()
-            state, owed, device = value.decode().split("|", 2)
-            yield Row(user, sid, device, State(state), _names(owed), failures.get(sid, ()))
+            state, pending, device = value.decode().split("|", 2)
+            yield Row(user, sid, device, State(state), _names(pending), failures.get(sid, ()))
 
 
 def _count(fields: Fields, tally: Tally) -> None:
     for name, value in fields.items():
         kind, _, rest = name.decode().partition(":")
         if kind == "o":
-            tally.owing[rest] = tally.owing.get(rest, True) and value == b"2"
+            tally.pending[rest] = tally.pending.get(rest, True) and value == b"2"
         elif kind == "c":
-            state, _, owed = rest.partition(":")
-            tally.count(State(state), int(value), owed=owed == "1")
+            state, _, pending = rest.partition(":")
+            tally.count(State(state), int(value), pending=pending == "1")

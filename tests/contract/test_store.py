@@ -758,7 +758,7 @@ async def test_a_receipt_names_what_clients_could_not_clear(store: Store) -> Non
 
 
 async def test_a_receipt_without_sockets_is_complete_at_once(store: Store) -> None:
-    """Nobody owes a report when nobody was online."""
+    """No report is pending when nobody was online."""
     await store.register(registration("a"))
     written = await store.end(Command(logout(user=ADA)))
     receipt = await store.receipt(written.logout.id, ADA)
