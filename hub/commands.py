@@ -25,7 +25,7 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, Gap, Heard, Interrupted, Loss
+from hub.store.base import Confirmed, Gap, Interrupted, LogoutEvent, Loss
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -270,7 +270,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     if not lost:
                         click.secho("the store lost what it knew", fg="red", err=True)
                     lost.add(part)
-                case Heard(logout) if logout.id not in seen:
+                case LogoutEvent(logout) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.
                     seen.append(logout.id)
                     task = asyncio.create_task(_show(logouts, logout, as_json=as_json))

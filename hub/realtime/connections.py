@@ -11,7 +11,7 @@ from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends
 from hub.realtime.server import Socket
 from hub.realtime.timer_wheel import Timer
-from hub.store.base import Heard
+from hub.store.base import LogoutEvent
 
 
 class Connection:
@@ -130,7 +130,7 @@ class Connections:
         mine = self._by_user.get(identity.user, {})
         return self._by_session[identity.user, identity.sid], len(mine)
 
-    def ended_by(self, heard: Heard) -> list[Connection]:
+    def ended_by(self, heard: LogoutEvent) -> list[Connection]:
         """Return the sockets that a logout ends and that no earlier one has ended.
 
         A socket whose session was found alive after the logout is a newer login, which a logout
@@ -139,12 +139,12 @@ class Connections:
         at = heard.logout.at
         return [connection for connection in self._in_scope(heard) if connection.alive_at < at]
 
-    def has_survivors(self, heard: Heard) -> bool:
+    def has_survivors(self, heard: LogoutEvent) -> bool:
         """Tell whether a logout is about sockets that `ended_by` leaves alone as newer logins."""
         at = heard.logout.at
         return any(connection.alive_at >= at for connection in self._in_scope(heard))
 
-    def _in_scope(self, heard: Heard) -> list[Connection]:
+    def _in_scope(self, heard: LogoutEvent) -> list[Connection]:
         logout = heard.logout
         mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})
         return [

@@ -18,7 +18,7 @@ from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.progress import Progress, SocketOutcome
 from hub.realtime.reports import Reports
-from hub.store.base import Heard, Report
+from hub.store.base import LogoutEvent, Report
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Delivery:
         self._rounds: set[asyncio.Task[None]] = set()
         self._stops = asyncio.Event()
 
-    def deliver(self, heard: Heard) -> int:
+    def deliver(self, heard: LogoutEvent) -> int:
         """Begin to end the sockets in scope, and return how many there are.
 
         They count as ended at once: nothing that they still send is obeyed, and a socket that is
@@ -88,13 +88,13 @@ class Delivery:
 
         None of them has been ended by this or a later one (`Connection.is_ended`).
         """
-        heard = Heard(logout, lambda user: user == logout.user)
+        heard = LogoutEvent(logout, lambda user: user == logout.user)
         # Where one user's logout was missed, its receipt may still be open. Expiry has none.
         is_written = logout.user is not None and logout.reason is not EXPIRED
         self._begin(connections, logout, heard if is_written else None)
 
     def _begin(
-        self, connections: Sequence[Connection], logout: Logout, heard: Heard | None
+        self, connections: Sequence[Connection], logout: Logout, heard: LogoutEvent | None
     ) -> None:
         for connection in connections:
             connection.ended = logout
@@ -103,9 +103,11 @@ class Delivery:
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
-    async def _run(self, notified: list[Connection], logout: Logout, heard: Heard | None) -> None:
+    async def _run(
+        self, notified: list[Connection], logout: Logout, heard: LogoutEvent | None
+    ) -> None:
         # What nobody keeps a receipt of is counted all the same, and reported to nobody.
-        progress = Progress(self._lease, heard or Heard(logout, lambda user: True), notified)
+        progress = Progress(self._lease, heard or LogoutEvent(logout, lambda user: True), notified)
         is_everyones = heard is not None and logout.user is None
         opening = asyncio.create_task(self._open(progress)) if is_everyones else None
         try:
@@ -132,7 +134,7 @@ class Delivery:
         self,
         notified: list[Connection],
         logout: Logout,
-        heard: Heard | None,
+        heard: LogoutEvent | None,
         progress: Progress,
         opening: asyncio.Task[None] | None,
     ) -> None:

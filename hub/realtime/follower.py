@@ -30,7 +30,7 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.sweeps import Sweeper
 from hub.store import base
-from hub.store.base import Confirmed, Gap, Heard, Interrupted, Loss, Store
+from hub.store.base import Confirmed, Gap, Interrupted, LogoutEvent, Loss, Store
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +139,7 @@ class Follower:
 
     def _take(self, event: base.Event) -> None:
         match event:
-            case Heard():
+            case LogoutEvent():
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)

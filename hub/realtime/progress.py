@@ -11,7 +11,7 @@ from hub.access.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, State
 from hub.core.receipt import merge_sessions, session_key, unite
 from hub.realtime.connections import Connection
-from hub.store.base import Heard, Report
+from hub.store.base import LogoutEvent, Report
 
 AT_ONCE = 50
 
@@ -31,7 +31,7 @@ class Progress:
     whose sockets left before they were notified.
     """
 
-    def __init__(self, lease: str, heard: Heard, sockets: Sequence[Connection]) -> None:
+    def __init__(self, lease: str, heard: LogoutEvent, sockets: Sequence[Connection]) -> None:
         self.rest = State.OFFLINE
         self._lease = lease
         self._heard = heard

@@ -42,8 +42,8 @@ class Reports:
         if len(self._waiting) >= MOST:
             log.warning("too many reports wait: the oldest is dropped")
             del self._waiting[next(iter(self._waiting))]
-        logout = report.heard.logout
-        key = (logout.id, logout.user, report.heard.partition)
+        logout = report.event.logout
+        key = (logout.id, logout.user, report.event.partition)
         if key in self._waiting:
             earlier, _ = self._waiting[key]
             report = msgspec.structs.replace(
@@ -98,8 +98,8 @@ class Reports:
         return [one for one in items if self._partition(one[1][0]) not in down]
 
     def _partition(self, report: Report) -> int | None:
-        user = report.heard.logout.user
-        return report.heard.partition if user is None else self._store.partition_of(user)
+        user = report.event.logout.user
+        return report.event.partition if user is None else self._store.partition_of(user)
 
     def _drop_stale(self) -> None:
         # Nobody waits any more for what is so old.

@@ -93,7 +93,7 @@ class Registry(msgspec.Struct, frozen=True):
     sessions: tuple[Session, ...]
 
 
-class Heard(msgspec.Struct, frozen=True):
+class LogoutEvent(msgspec.Struct, frozen=True):
     """A logout that was written, and which users it is about.
 
     A logout of everyone is written, and heard, for one partition after the other; ``partition``
@@ -148,7 +148,7 @@ class Loss(msgspec.Struct, frozen=True):
     seen: str
 
 
-Event: TypeAlias = Heard | Confirmed | Gap | Interrupted | Loss
+Event: TypeAlias = LogoutEvent | Confirmed | Gap | Interrupted | Loss
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -161,7 +161,7 @@ class Report(msgspec.Struct, frozen=True):
     """
 
     lease: str
-    heard: Heard
+    event: LogoutEvent
     sessions: Mapping[str, State] = {}
     failures: Mapping[str, tuple[str, ...]] = {}
     opened: Mapping[str, str] | None = None

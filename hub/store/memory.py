@@ -37,8 +37,8 @@ from hub.store.base import (
     Departure,
     Event,
     Gap,
-    Heard,
     KeyReused,
+    LogoutEvent,
     Loss,
     Registration,
     Registry,
@@ -82,7 +82,7 @@ class MemoryStore:
         self._state = MemoryState()
         self._registry = MemoryRegistry(self._state, lifetime, max_sessions)
         self._receipts = MemoryReceipts(self._state, receipts)
-        self._followers: set[asyncio.Queue[Heard]] = set()
+        self._followers: set[asyncio.Queue[LogoutEvent]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,7 +197,7 @@ class MemoryStore:
     def _publish(self, logout: Logout, user: User) -> None:
         kept = user.receipts[logout.id]
         leases = set(kept.pending).union(*(row.pending for row in kept.rows.values()))
-        heard = Heard(logout, partial(_concerns, logout), frozenset(leases))
+        heard = LogoutEvent(logout, partial(_concerns, logout), frozenset(leases))
         for queue in self._followers:
             queue.put_nowait(heard)
 
@@ -228,7 +228,7 @@ class MemoryStore:
 
     async def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written; nothing is ever lost here."""
-        queue: asyncio.Queue[Heard] = asyncio.Queue()
+        queue: asyncio.Queue[LogoutEvent] = asyncio.Queue()
         self._followers.add(queue)
         try:
             yield Gap("the log begins here", ALL)
@@ -241,7 +241,7 @@ class MemoryStore:
             self._followers.discard(queue)
 
 
-async def _next(queue: asyncio.Queue[Heard], deadline: float) -> Heard | None:
+async def _next(queue: asyncio.Queue[LogoutEvent], deadline: float) -> LogoutEvent | None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(deadline):
             return await queue.get()

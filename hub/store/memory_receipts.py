@@ -44,7 +44,7 @@ class MemoryReceipts:
 
     def report(self, report: Report, now: Micros) -> None:
         """Enter in a receipt what this process did."""
-        logout = report.heard.logout
+        logout = report.event.logout
         kept = self._state.user(logout.user, now).receipts.get(logout.id)
         if kept is None:
             return

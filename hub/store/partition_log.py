@@ -14,7 +14,7 @@ import structlog
 from hub.core.model import Logout, Micros, Position, UserKey
 from hub.core.position import BEGINNING, Log, Verdict, assess, order
 from hub.core.wire import Malformed, decode_logout
-from hub.store.base import Event, Heard, Loss
+from hub.store.base import Event, LogoutEvent, Loss
 from hub.store.names import Names, partition_of
 from hub.store.script import Script
 from hub.store.topology import Topology
@@ -203,9 +203,9 @@ class PartitionLog:
             self._written[last] = None
 
 
-def _heard(logout: Logout, leases: bytes, partition: int, *, is_live: bool = True) -> Heard:
+def _heard(logout: Logout, leases: bytes, partition: int, *, is_live: bool = True) -> LogoutEvent:
     pending = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
-    return Heard(logout, _concerned(logout, partition), pending, partition, is_live)
+    return LogoutEvent(logout, _concerned(logout, partition), pending, partition, is_live)
 
 
 def _concerned(logout: Logout, partition: int) -> Callable[[UserKey], bool]:

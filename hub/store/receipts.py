@@ -37,7 +37,7 @@ class RedisReceipts:
 
     async def report(self, report: Report) -> None:
         """Enter in a receipt what a replica did."""
-        logout, partition = report.heard.logout, report.heard.partition
+        logout, partition = report.event.logout, report.event.partition
         names = Names(logout.user, partition or 0)
         rows = [
             (sid, state.value, ",".join(report.failures.get(sid, ())))
@@ -59,7 +59,7 @@ class RedisReceipts:
         # In pages, so that nobody waits long for Redis behind a report of many sessions.
         opened = list((report.opened or {}).items())
         pages = range(0, max(len(opened), len(rows), 1), REPORTED_AT_ONCE)
-        logout_id = report.heard.logout.id
+        logout_id = report.event.logout.id
         for start in pages:
             is_last, page = start == pages[-1], slice(start, start + REPORTED_AT_ONCE)
             await self._calls.call(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from hub.errors import Unavailable
-from hub.store.base import Confirmed, Event, Gap, Heard, Interrupted, Store
+from hub.store.base import Confirmed, Event, Gap, Interrupted, LogoutEvent, Store
 
 
 class Listener:
@@ -76,11 +76,11 @@ class Listener:
         return sum(isinstance(event, kind) for event in self.events)
 
     @property
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[LogoutEvent]:
         """The logouts that came."""
-        return [event for event in self.events if isinstance(event, Heard)]
+        return [event for event in self.events if isinstance(event, LogoutEvent)]
 
-    async def hear(self, count: int) -> list[Heard]:
+    async def hear(self, count: int) -> list[LogoutEvent]:
         """Return the first so many logouts."""
         await self.until(lambda: len(self.heard) >= count)
         return self.heard[:count]
@@ -93,7 +93,7 @@ async def listening(store: Store) -> AsyncIterator[Listener]:
     task = asyncio.create_task(listener.listen_on(store))
     try:
         await listener.until(lambda: listener.count(Confirmed) > 0)
-        assert isinstance(listener.events[0], Gap | Heard | Interrupted | Confirmed)
+        assert isinstance(listener.events[0], Gap | LogoutEvent | Interrupted | Confirmed)
         yield listener
     finally:
         task.cancel()

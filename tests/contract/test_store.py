@@ -28,8 +28,8 @@ from hub.store.base import (
     Command,
     Departure,
     Gap,
-    Heard,
     KeyReused,
+    LogoutEvent,
     Presence,
     Registration,
     Report,
@@ -703,7 +703,7 @@ async def test_the_longest_names_and_words_are_kept(store: Store) -> None:
 
 
 async def report(
-    store: Store, heard: Heard, lease: str, *, done: bool = True, **states: State
+    store: Store, heard: LogoutEvent, lease: str, *, done: bool = True, **states: State
 ) -> None:
     """Report what became of sessions on a replica."""
     await store.report(Report(lease, heard, sessions=states, done=done))
@@ -870,7 +870,7 @@ async def test_the_sessions_of_a_logout_are_listed_by_user(store: Store) -> None
 
 async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> None:
     """There is nothing to enter it in."""
-    await report(store, Heard(logout(user=ADA), lambda user: True), "r1", a=State.CUT)
+    await report(store, LogoutEvent(logout(user=ADA), lambda user: True), "r1", a=State.CUT)
     assert await store.receipt("id", ADA) is None
 
 

@@ -15,7 +15,7 @@ from hub.core.audit import read_entry
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
 from hub.realtime.delivery import Delivery
-from hub.store.base import Command, Heard
+from hub.store.base import Command, LogoutEvent
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from tests.realtime.raw import eventually, raw_socket
@@ -231,7 +231,7 @@ async def test_what_was_not_delivered_is_found_by_a_sweep(
 ) -> None:
     """A bug of ours while handling a logout is logged, and every socket is checked."""
 
-    def broken(self: Delivery, heard: Heard) -> int:
+    def broken(self: Delivery, heard: LogoutEvent) -> int:
         raise RuntimeError("a bug")
 
     async with raw_socket(hub) as raw:

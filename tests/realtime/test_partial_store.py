@@ -15,7 +15,7 @@ from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.presence import Presences
 from hub.realtime.reports import BATCH, Reports
-from hub.store.base import Departure, Heard, Report
+from hub.store.base import Departure, LogoutEvent, Report
 from tests.realtime.raw import eventually
 
 HERE, AWAY = "1", "2"
@@ -46,9 +46,9 @@ class PartialStore:
 
     async def report(self, report: Report) -> None:
         """Note a report."""
-        if int(report.heard.logout.user or 0) in self.down:
+        if int(report.event.logout.user or 0) in self.down:
             raise Unavailable("it hangs")
-        self.reported.append(report.heard.logout.id)
+        self.reported.append(report.event.logout.id)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_reports_of_a_partition_that_is_down_keep_no_others(store: Any) ->
 def report(user: str, name: str) -> Report:
     """Return a report of one user's logout."""
     logout = Logout(name, user, Scope.ALL, Reason.USER)
-    return Report("lease", Heard(logout, lambda other: other == user, partition=int(user)))
+    return Report("lease", LogoutEvent(logout, lambda other: other == user, partition=int(user)))
 
 
 async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:

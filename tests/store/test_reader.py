@@ -16,7 +16,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.wire import encode_logout
 from hub.errors import Unavailable
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, Gap, Heard, Interrupted, Loss, Registration
+from hub.store.base import Command, Confirmed, Gap, Interrupted, LogoutEvent, Loss, Registration
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE
@@ -270,11 +270,11 @@ async def test_of_too_many_waiting_messages_the_last_are_found_in_the_log(
         pass
     for number in range(300):
         await write(store, f"n{number}")
-    heard: list[Heard] = []
+    heard: list[LogoutEvent] = []
     async with asyncio.timeout(PATIENCE):
         while len(heard) < 300:
             event = await anext(events)
-            heard += [event] if isinstance(event, Heard) else []
+            heard += [event] if isinstance(event, LogoutEvent) else []
     await events.aclose()
     assert [one.logout.id for one in heard] == [f"n{number}" for number in range(300)]
     assert not heard[-1].is_live
