@@ -25,7 +25,7 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, Gap, Interrupted, LogoutEvent, Loss
+from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -266,7 +266,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     unheard |= partitions
                     told = f"partitions {_list(partitions)} cannot be watched: {reason}"
                     click.secho(told, fg="yellow", err=True)
-                case Loss(part) if part not in lost:
+                case DataLoss(part) if part not in lost:
                     if not lost:
                         click.secho("the store lost what it knew", fg="red", err=True)
                     lost.add(part)

@@ -19,7 +19,7 @@ from hub.core.receipt import count_states
 from hub.core.revocation import apply_leeway, judge
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Claim, Command, Loss, Store, Unsure
+from hub.store.base import Claim, Command, DataLoss, Store, Unsure
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class Logouts:
         """Return the receipt of an earlier request with the same key; raises as `Store.recall`."""
         return await self._store.recall(command)
 
-    async def recover(self, loss: Loss) -> None:
+    async def recover(self, loss: DataLoss) -> None:
         """Make up for what the store lost: end all sessions of which it may have forgotten the end.
 
         Raises:

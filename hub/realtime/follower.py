@@ -30,7 +30,7 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.sweeps import Sweeper
 from hub.store import base
-from hub.store.base import Confirmed, Gap, Interrupted, LogoutEvent, Loss, Store
+from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Store
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Follower:
         self._all = range(store.partition_count)
         self._reasons: dict[int, str] = {}
         """Why partitions are not heard, where that is known."""
-        self._losses: dict[int, Loss] = {}
+        self._losses: dict[int, DataLoss] = {}
         self._newly_lost: set[int] = set()
         self._recovering: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,7 +152,7 @@ class Follower:
                 self._advance(partitions, Event.CONFIRMED)
             case Interrupted(partitions, reason):
                 self._interrupt(partitions, reason)
-            case Loss():
+            case DataLoss():
                 self._losses[event.partition] = event
                 self._advance([event.partition], Event.LOSS)
 
@@ -233,7 +233,7 @@ class Follower:
                 self._recovering.add(number)
                 self._spawn(self._recover_from(self._losses[number]))
 
-    async def _recover_from(self, loss: Loss) -> None:
+    async def _recover_from(self, loss: DataLoss) -> None:
         try:
             await self._logouts.recover(loss)
         except Unavailable as error:

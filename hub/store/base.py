@@ -135,7 +135,7 @@ class Interrupted(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Loss(msgspec.Struct, frozen=True):
+class DataLoss(msgspec.Struct, frozen=True):
     """The store lost what it knew of some users: logouts may be undone.
 
     Until a recovery, by `Store.recover` or by any logout of everyone, `Store.look` and
@@ -148,7 +148,7 @@ class Loss(msgspec.Struct, frozen=True):
     seen: str
 
 
-Event: TypeAlias = LogoutEvent | Confirmed | Gap | Interrupted | Loss
+Event: TypeAlias = LogoutEvent | Confirmed | Gap | Interrupted | DataLoss
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -282,7 +282,7 @@ class Store(Protocol):
         """
         ...
 
-    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+    async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Make up for a loss: write a logout of everyone in that partition alone.
 
         None when another replica has done so; nothing was changed then.

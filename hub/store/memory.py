@@ -34,12 +34,12 @@ from hub.store.base import (
     Claim,
     Command,
     Confirmed,
+    DataLoss,
     Departure,
     Event,
     Gap,
     KeyReused,
     LogoutEvent,
-    Loss,
     Registration,
     Registry,
     Report,
@@ -139,7 +139,7 @@ class MemoryStore:
             raise KeyReused("the idempotency key was used for another list")
         return first.id
 
-    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+    async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Return that there is no such loss: nothing is ever lost here."""
         return None
 

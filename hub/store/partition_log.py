@@ -14,7 +14,7 @@ import structlog
 from hub.core.model import Logout, Micros, Position, UserKey
 from hub.core.position import BEGINNING, Log, Verdict, assess, order
 from hub.core.wire import Malformed, decode_logout
-from hub.store.base import Event, LogoutEvent, Loss
+from hub.store.base import DataLoss, Event, LogoutEvent
 from hub.store.names import Names, partition_of
 from hub.store.script import Script
 from hub.store.topology import Topology
@@ -175,12 +175,12 @@ class PartitionLog:
         )
         return seen, last.decode(), entries
 
-    async def _mark_lost(self, epoch: str) -> Loss:
+    async def _mark_lost(self, epoch: str) -> DataLoss:
         fresh = secrets.token_hex(8)
         stands = await self._topology.call(
             self.number, MARK_LOST, [self.names.epoch], {"known": epoch, "fresh": fresh}
         )
-        return Loss(self.number, stands.decode())
+        return DataLoss(self.number, stands.decode())
 
     def _advance(self, entry: str) -> None:
         """Note that the log was read up to and with this entry."""

@@ -19,9 +19,9 @@ from hub.store.base import (
     RECEIPT_LIFETIME,
     Claim,
     Command,
+    DataLoss,
     Departure,
     Event,
-    Loss,
     Registration,
     Registry,
     Report,
@@ -129,7 +129,7 @@ class RedisStore:
         """Take an idempotency key for a list of logouts."""
         return await self._writer.claim(claim)
 
-    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+    async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Make up for a loss."""
         return await self._writer.recover(loss, logout)
 

@@ -20,8 +20,8 @@ from hub.store.base import (
     LEASE,
     Claim,
     Command,
+    DataLoss,
     KeyReused,
-    Loss,
     Unsure,
     too_many_logouts,
 )
@@ -91,7 +91,7 @@ class RedisLogouts:
         answer = await self._end(command, names, more, names.tombstone + caller.sid)
         return Unsure() if answer[0] == b"unsure" else self._read(command, names, answer)
 
-    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+    async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Write a logout of everyone in the partition that lost what it knew."""
         command, names = Command(logout), Names(None, loss.partition)
         answer = await self._end(command, names, {"lost_epoch": loss.seen})

@@ -16,7 +16,7 @@ from hub.core.bus import BusKey, derive_key, open_message, sign
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, Gap, Loss
+from hub.store.base import Command, Confirmed, DataLoss, Gap
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
@@ -94,7 +94,7 @@ async def test_a_forged_logout_is_counted_and_ignored(bus: Bus, redis_server: Re
         await write(bus, "second")
         assert [heard.logout.id for heard in await listener.hear(2)] == ["first", "second"]
         assert bus.forged == 3
-        assert listener.count(Loss) == 0
+        assert listener.count(DataLoss) == 0
         assert listener.count(Gap) == 1, "the one with which it began"
 
 
@@ -125,7 +125,7 @@ async def test_a_message_of_before_a_loss_says_nothing_afterwards(
         await settled(listener)
         await write(bus, "second")
         assert [heard.logout.id for heard in await listener.hear(2)] == ["first", "second"]
-        assert (bus.forged, listener.count(Loss)) == (0, 0)
+        assert (bus.forged, listener.count(DataLoss)) == (0, 0)
 
 
 async def test_an_old_message_that_is_said_again_is_heard_once(
@@ -144,7 +144,7 @@ async def test_an_old_message_that_is_said_again_is_heard_once(
                 client.publish(NAMES.channel, said["data"])
         await settled(listener)
         assert [heard.logout.id for heard in await listener.hear(2)] == ["first", "second"]
-        assert (bus.forged, listener.count(Gap), listener.count(Loss)) == (0, 1, 0)
+        assert (bus.forged, listener.count(Gap), listener.count(DataLoss)) == (0, 1, 0)
 
 
 async def test_a_flood_of_messages_makes_nobody_look_at_the_log(

@@ -19,7 +19,7 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
 from hub.realtime.sweeps import Sweeper
-from hub.store.base import Confirmed, Event, Gap, Interrupted, Loss
+from hub.store.base import Confirmed, DataLoss, Event, Gap, Interrupted
 from hub.store.names import PARTITIONS, Names, partition_of
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.redis_server import Clustered, RedisServer
@@ -350,7 +350,7 @@ async def test_each_partition_is_fenced_by_its_own_silence(stage: Stage) -> None
 async def test_a_loss_is_told_once_and_of_its_partitions_alone(stage: Stage) -> None:
     """Those that are found together count as one; the others are served on."""
     await stage.say(Gap("", ALL), Confirmed(ALL))
-    losses = [Loss(number, "seen") for number in (2, 5)]
+    losses = [DataLoss(number, "seen") for number in (2, 5)]
     for _ in range(4):
         await stage.say(*losses, Confirmed(ALL - {2, 5}))
         await asyncio.sleep(0.2)

@@ -13,7 +13,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
-from hub.store.base import Command, Departure, Interrupted, Loss, Registration
+from hub.store.base import Command, DataLoss, Departure, Interrupted, Registration
 from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
@@ -167,7 +167,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
         # All keys are there and the slot is not: only who asks for it is answered.
         assert entries_while_moving(to, partition) == 1
         await listener.confirmed()
-        assert not listener.count(Loss)
+        assert not listener.count(DataLoss)
         move.end()
         assert not await patiently(store, dead)
         assert await patiently(store, living)
@@ -178,7 +178,7 @@ async def test_a_slot_that_moves_is_followed_without_a_wrong_answer(
         Move(cluster, partition, to, source).do()
         assert not await patiently(store, late)
         assert await patiently(store, living)
-        assert not listener.count(Loss)
+        assert not listener.count(DataLoss)
         assert listener.gaps[partition] == 1
         assert len(listener.heard) == 1
     assert {first for first, _ in answers} <= {False, None}
@@ -304,7 +304,7 @@ async def test_the_others_are_followed_and_renewed_while_a_node_is_dead(
                 == set(PEOPLE)
             )
         )
-        assert not listener.count(Loss)
+        assert not listener.count(DataLoss)
         assert set(listener.gaps.values()) == {1}
 
 
@@ -350,7 +350,7 @@ async def test_a_replica_that_takes_over_is_followed(own_cluster: Clustered) -> 
         assert await patiently(store, newcomer)
         await end(store, newcomer)
         await listener.until(lambda: any(h.logout.user == newcomer.user for h in listener.heard))
-        assert not listener.count(Loss)
+        assert not listener.count(DataLoss)
         assert listener.gaps[min(parts)] == 1
         assert entries(replica, min(parts)) == 2
     print(f"\nCluster: {took:.1f} s until the replica had taken over")  # noqa: T201

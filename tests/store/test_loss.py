@@ -7,7 +7,7 @@ import time
 import pytest
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
-from hub.store.base import Command, Gap, Loss, Unsure
+from hub.store.base import Command, DataLoss, Gap, Unsure
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import listening
@@ -46,7 +46,7 @@ async def test_a_later_logout_does_not_hide_a_loss(
                     # Written without a message, so that the store hears of it by its own answer.
                     client.xadd(log, {"logout": b"", "leases": "-"})
             await end(other if writer == "another" else store)
-            await listener.until(lambda: listener.count(Loss) > 0)
+            await listener.until(lambda: listener.count(DataLoss) > 0)
 
 
 async def test_the_store_is_unsure_of_a_caller_while_the_store_may_have_lost_its_end(
@@ -64,7 +64,7 @@ async def test_the_store_is_unsure_of_a_caller_while_the_store_may_have_lost_its
         with own_redis.client() as client:
             client.flushall()
         assert await store.end_own(asked, caller) == Unsure()
-        await listener.until(lambda: listener.count(Loss) > 0)
+        await listener.until(lambda: listener.count(DataLoss) > 0)
         assert await store.end_own(asked, caller) == Unsure()
 
 
@@ -87,4 +87,4 @@ async def test_a_repeat_of_a_logout_that_is_past_its_time_is_no_loss(
         assert (await store.end(asked)).repeated
         await listener.confirmed()
         await listener.confirmed()
-        assert (listener.count(Loss), listener.count(Gap)) == (0, 1)
+        assert (listener.count(DataLoss), listener.count(Gap)) == (0, 1)

@@ -16,7 +16,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.wire import encode_logout
 from hub.errors import Unavailable
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, Gap, Interrupted, LogoutEvent, Loss, Registration
+from hub.store.base import Command, Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Registration
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE
@@ -314,7 +314,7 @@ async def test_a_restart_with_all_data_goes_on_without_a_gap(
     async with listening(store) as again:
         heard = await again.hear(1)
         assert {one.logout.id for one in heard} == {"second"}
-        assert (again.count(Gap), again.count(Loss)) == (0, 0)
+        assert (again.count(Gap), again.count(DataLoss)) == (0, 0)
         await store.look(identity())
 
 
@@ -327,8 +327,10 @@ async def test_a_store_that_forgot_everything_is_not_believed(
             client.flushall()
         with pytest.raises(Unavailable):
             await store.look(identity())
-        await listener.until(lambda: listener.count(Loss) >= PARTITIONS)
-        losses = {event.partition: event for event in listener.events if isinstance(event, Loss)}
+        await listener.until(lambda: listener.count(DataLoss) >= PARTITIONS)
+        losses = {
+            event.partition: event for event in listener.events if isinstance(event, DataLoss)
+        }
         assert len(losses) == PARTITIONS
         confirmed = listener.count(Confirmed)
         await asyncio.sleep(1.2)
@@ -351,11 +353,11 @@ async def test_who_comes_new_does_not_believe_a_loss_that_others_found(
     async with listening(store) as listener:
         with own_redis.client() as client:
             client.flushall()
-        await listener.until(lambda: listener.count(Loss) >= PARTITIONS)
+        await listener.until(lambda: listener.count(DataLoss) >= PARTITIONS)
     async with RedisStore(own_redis.url, lifetime=LIFETIME) as other:
         late = Listener()
         task = asyncio.create_task(late.listen(other))
-        await late.until(lambda: late.count(Loss) >= PARTITIONS)
+        await late.until(lambda: late.count(DataLoss) >= PARTITIONS)
         assert late.count(Confirmed) == 0
         with pytest.raises(Unavailable):
             await other.look(identity())
@@ -389,8 +391,8 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
     own_redis.start()
     late = Listener()
     second = asyncio.create_task(late.listen_on(store))
-    await late.until(lambda: late.count(Loss) > 0)
-    assert {event.partition for event in late.events if isinstance(event, Loss)} == {
+    await late.until(lambda: late.count(DataLoss) > 0)
+    assert {event.partition for event in late.events if isinstance(event, DataLoss)} == {
         NAMES.partition
     }
     await late.confirmed(set(range(PARTITIONS)) - {NAMES.partition})
@@ -418,7 +420,7 @@ async def test_entries_past_their_time_are_no_loss(own_redis: RedisServer) -> No
             client.xtrim(NAMES.log, maxlen=0)
         async with listening(store) as again:
             assert again.count(Gap) >= 1
-            assert again.count(Loss) == 0
+            assert again.count(DataLoss) == 0
 
 
 async def test_who_never_follows_is_answered(store: RedisStore) -> None:
@@ -435,7 +437,7 @@ async def test_who_has_not_read_the_log_yet_does_not_believe_a_marked_loss(
         await write(first)
         with own_redis.client() as client:
             client.flushall()
-        await listener.until(lambda: listener.count(Loss) >= 16)
+        await listener.until(lambda: listener.count(DataLoss) >= 16)
         async with RedisStore(own_redis.url, lifetime=LIFETIME) as second:
             with pytest.raises(Unavailable):
                 await second.look(identity())
@@ -490,7 +492,7 @@ async def test_keys_that_were_evicted_are_a_loss(
             client.config_set("maxmemory", 0)
             client.config_set("maxmemory-policy", "noeviction")
             assert client.exists(NAMES.epoch, NAMES.cutoff, NAMES.log) == 3
-        await listener.until(lambda: listener.count(Loss) > 0)
+        await listener.until(lambda: listener.count(DataLoss) > 0)
         with pytest.raises(Unavailable):
             await store.look(identity())
 

@@ -13,7 +13,7 @@ import pytest
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.revocation import judge
 from hub.errors import Unavailable
-from hub.store.base import Command, Loss, Registration
+from hub.store.base import Command, DataLoss, Registration
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
@@ -145,12 +145,12 @@ async def mend(store: RedisStore, listener: Listener, lost: list[Identity]) -> N
     parts = {Names(who.user).partition for who in lost}
 
     def noticed() -> set[int]:
-        return {event.partition for event in listener.events if isinstance(event, Loss)}
+        return {event.partition for event in listener.events if isinstance(event, DataLoss)}
 
     await listener.until(lambda: parts <= noticed())
     assert noticed() == parts
     for loss in {
-        event.partition: event for event in listener.events if isinstance(event, Loss)
+        event.partition: event for event in listener.events if isinstance(event, DataLoss)
     }.values():
         everyone = Logout(id="mend", user=None, scope=Scope.ALL, reason=Reason.POLICY)
         await store.recover(loss, everyone)
@@ -171,7 +171,7 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
         guarded.replica.kill()
         guarded.replica.start()
         refused, end_at = 0, time.monotonic() + LONG
-        while not listener.count(Loss) and time.monotonic() < end_at:
+        while not listener.count(DataLoss) and time.monotonic() < end_at:
             try:
                 assert judge(victim, await store.look(victim)) is not None
             except Unavailable:
