@@ -14,7 +14,7 @@ import pytest
 
 from hub.api.routes import ROUTES
 from hub.cli import main
-from hub.core.model import SECOND, Identity, Logout, Reason, Scope, Standing
+from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
 from hub.core.revocation import judge
 from hub.core.tokens import ALGORITHMS
 from hub.errors import errors
@@ -299,7 +299,7 @@ def test_the_same_second_is_judged_as_the_page_says(row: tuple[str, list[str]]) 
     identity = Identity(
         user="|ada", sub="ada", iss="", sid="s", iat=issued, exp=issued + SECOND * 60
     )
-    refusal = judge(identity, Standing(now=1002 * SECOND, cutoffs=(cutoff,)))
+    refusal = judge(identity, RevocationState(now=1002 * SECOND, cutoffs=(cutoff,)))
     assert answer.startswith("good" if refusal is None else f"`{refusal.code}`")
 
 

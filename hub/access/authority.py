@@ -9,7 +9,7 @@ import msgspec
 from hub.access.client import Client
 from hub.access.device import describe_user_agent, tidy_name
 from hub.access.issuers import Issuers
-from hub.core.model import Identity, Micros, Session, Standing, UserKey
+from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.core.revocation import judge, living
 from hub.errors import Unauthorized
 from hub.store.base import Presence, Registration, Store
@@ -19,10 +19,10 @@ ADMIN_SCOPE = "hub:admin"
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is calling, with a token that was alive at ``standing.now`` and expires at ``until``."""
+    """Who is calling, with a token that was alive at ``state.now`` and expires at ``until``."""
 
     identity: Identity
-    standing: Standing
+    state: RevocationState
     until: Micros
 
     @property
@@ -106,10 +106,10 @@ class Authority:
     async def sessions(self, user: UserKey) -> list[Session]:
         """Return a user's sessions that are alive, oldest first."""
         registry = await self._store.sessions(user)
-        return living(user, list(registry.sessions), registry.standing)
+        return living(user, list(registry.sessions), registry.state)
 
-    def _admit(self, identity: Identity, standing: Standing) -> Caller:
-        refusal = judge(identity, standing)
+    def _admit(self, identity: Identity, state: RevocationState) -> Caller:
+        refusal = judge(identity, state)
         if refusal is not None:
             raise refusal
-        return Caller(identity=identity, standing=standing, until=identity.exp + identity.leeway)
+        return Caller(identity=identity, state=state, until=identity.exp + identity.leeway)

@@ -15,10 +15,10 @@ from hub.errors import Unavailable
 async def get_session(request: web.Request) -> Ok[OwnSessionView] | NotModified:
     """Return the caller's session, or 304 when it has not changed."""
     caller = await register(request)
-    session = caller.standing.session
+    session = caller.state.session
     if session is None:
         raise Unavailable("the session could not be registered")
-    view = view_own_session(session, caller.identity, caller.standing.now)
+    view = view_own_session(session, caller.identity, caller.state.now)
     tag = _tag(view)
     if tag in request.headers.get("If-None-Match", ""):
         return NotModified(headers={"ETag": tag})

@@ -125,7 +125,7 @@ class Logout(msgspec.Struct, frozen=True):
     at: Micros = 0
 
 
-class Standing(msgspec.Struct, frozen=True):
+class RevocationState(msgspec.Struct, frozen=True):
     """All that the store knows about one session at one instant, ``now``."""
 
     now: Micros

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from hub.core.model import SECOND, Identity, Logout, Micros, Scope, Session, Standing
+from hub.core.model import SECOND, Identity, Logout, Micros, RevocationState, Scope, Session
 from hub.errors import (
     LoginRequired,
     TokenExpired,
@@ -44,21 +44,21 @@ MAX_WAIT = 60 * SECOND
 """How long one may be asked to wait until a token is valid."""
 
 
-def judge(identity: Identity, standing: Standing) -> Unauthorized | None:
+def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
     """Return why the token of ``identity`` is dead, or None when it is alive.
 
     The identity's leeway stretches ``exp``, ``nbf`` and a future ``iat``, never a logout. One
     second more is allowed for dates that lie ahead, since an issuer may round them up.
     """
-    now, tombstone = standing.now, standing.tombstone
+    now, tombstone = state.now, state.tombstone
     if tombstone is not None and not outlives(identity, tombstone):
         return _refuse(identity, tombstone, now) or TokenRevoked(logout=tombstone)
-    cutoff = newest_cutoff(identity.sid, standing.cutoffs)
+    cutoff = newest_cutoff(identity.sid, state.cutoffs)
     if cutoff is not None and identity.begun <= cutoff.at:
         if (refusal := _refuse(identity, cutoff, now)) is not None:
             return refusal
         # What another login registered says nothing of this one.
-        if identity.login_at is not None or not _is_newer(standing.session, cutoff):
+        if identity.login_at is not None or not _is_newer(state.session, cutoff):
             # Not this token: one that is issued from then on, even in whole seconds.
             wait = max(0, (cutoff.at // SECOND + 1) * SECOND - now)
             why = "get a token that is issued later"
@@ -108,14 +108,14 @@ def _is_newer(session: Session | None, cutoff: Logout) -> bool:
     return session is not None and min(session.registered_at, session.begun) > cutoff.at
 
 
-def alive_until(standing: Standing) -> Micros:
+def alive_until(state: RevocationState) -> Micros:
     """Return up to when, by the store's clock, a session that was found alive is known to be so.
 
     A logout of a later time may end it, one of this time or before was weighed. The instant of the
     answer itself does not count, since more may have happened in it; a cut-off that was weighed
     does, though the store's clock was set back since.
     """
-    return max([standing.now - 1, *(cutoff.at for cutoff in standing.cutoffs)])
+    return max([state.now - 1, *(cutoff.at for cutoff in state.cutoffs)])
 
 
 def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
@@ -138,15 +138,15 @@ def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
     return cutoff is None or identity.begun > cutoff.at
 
 
-def is_surely_alive(identity: Identity, standing: Standing) -> bool:
+def is_surely_alive(identity: Identity, state: RevocationState) -> bool:
     """Tell whether a token is alive by comparing times alone; otherwise it is to be judged.
 
     ``identity`` is as `apply_leeway` returns it. A store asks this where it cannot ask `judge`: at
     the very instant of a change. What it lets pass, `judge` would.
     """
-    is_newer = all(identity.begun > cutoff.at for cutoff in standing.cutoffs)
-    is_ended = standing.tombstone is not None
-    return is_newer and not is_ended and identity.nbf <= standing.now < identity.exp
+    is_newer = all(identity.begun > cutoff.at for cutoff in state.cutoffs)
+    is_ended = state.tombstone is not None
+    return is_newer and not is_ended and identity.nbf <= state.now < identity.exp
 
 
 def issued_until(at: Micros) -> Micros:
@@ -178,15 +178,15 @@ def identify(user: str, session: Session, leeway: Micros = 0) -> Identity:
     )
 
 
-def living(user: str, sessions: list[Session], standing: Standing) -> list[Session]:
+def living(user: str, sessions: list[Session], state: RevocationState) -> list[Session]:
     """Return those of a user's registered sessions that are alive, by the same rule as tokens."""
     return [
         session
         for session in sessions
         if judge(
             # One that was let in with a date ahead is not hidden by it.
-            identify(user, session, leeway=max(0, session.begun - standing.now)),
-            Standing(now=standing.now, session=session, cutoffs=standing.cutoffs),
+            identify(user, session, leeway=max(0, session.begun - state.now)),
+            RevocationState(now=state.now, session=session, cutoffs=state.cutoffs),
         )
         is None
     ]

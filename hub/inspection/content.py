@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.core.claims import find_claim, first_claim, is_name, read_date, read_id
-from hub.core.model import SECOND, Identity, Micros, Standing
+from hub.core.model import SECOND, Identity, Micros, RevocationState
 from hub.core.revocation import judge
 from hub.core.tokens import AUTH_TIME, check_parties
 from hub.errors import TokenExpired, TokenInvalid
@@ -131,7 +131,7 @@ def _lifetime(subject: Subject, lifetime: Micros) -> Check:
 def _clock(subject: Subject, iat: Micros, exp: Micros, nbf: Micros, now: Micros) -> Check:
     leeway = subject.rules.leeway
     about = Identity(user="", sub="", iss="", sid="", iat=iat, exp=exp, nbf=nbf, leeway=leeway)
-    refusal, end = judge(about, Standing(now=now)), exp + leeway
+    refusal, end = judge(about, RevocationState(now=now)), exp + leeway
     if refusal is None:
         detail = f"lives until {show_time(end)}, {show_span(end - now)} from now"
         return Check("times", "good", detail)

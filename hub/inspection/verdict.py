@@ -16,7 +16,7 @@ from hub.access.issuers import Issuers
 from hub.core.claims import first_claim
 from hub.core.issuers import Entry
 from hub.core.kinds import without_kind
-from hub.core.model import Identity, Micros, Standing, seconds
+from hub.core.model import Identity, Micros, RevocationState, seconds
 from hub.core.revocation import judge
 from hub.core.tokens import (
     Header,
@@ -168,7 +168,7 @@ def decide(token: str, entries: Sequence[Entry], found: Found, now: Micros) -> H
         identity = identify(claims, token, entry.rules)
     except HubError as error:
         return error
-    return judge(identity, Standing(now=now))
+    return judge(identity, RevocationState(now=now))
 
 
 def _verify(token: str, found: Sequence[Any] | HubError, rules: Rules) -> dict[str, Any]:

@@ -176,7 +176,7 @@ class Handlers:
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
         # A logout that was heard meanwhile is newer than the store's answer, or was in it.
-        alive_at = alive_until(caller.standing)
+        alive_at = alive_until(caller.state)
         if connection.ended is not None and connection.ended.at > alive_at:
             raise TokenRevoked(logout=connection.ended)
         connection.ended = None
@@ -309,7 +309,7 @@ class Handlers:
 
 def _remaining(caller: Caller) -> float:
     """Return for how many seconds the caller's token is good, by the store's clock."""
-    return max(0, caller.until - caller.standing.now) / SECOND
+    return max(0, caller.until - caller.state.now) / SECOND
 
 
 def _expiry(identity: Identity, at: Micros) -> Logout:

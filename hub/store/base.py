@@ -24,8 +24,8 @@ from hub.core.model import (
     Micros,
     Outcome,
     Receipt,
+    RevocationState,
     Session,
-    Standing,
     State,
     UserKey,
 )
@@ -89,7 +89,7 @@ class Departure(msgspec.Struct, frozen=True):
 class Registry(msgspec.Struct, frozen=True):
     """A user's registered sessions, and what there is to judge them by."""
 
-    standing: Standing
+    state: RevocationState
     sessions: tuple[Session, ...]
 
 
@@ -201,19 +201,19 @@ def too_many_logouts(wait: float) -> RateLimited:
 class Store(Protocol):
     """State shared by all replicas. An asynchronous context manager: enter before use."""
 
-    async def look(self, identity: Identity) -> Standing:
+    async def look(self, identity: Identity) -> RevocationState:
         """Return what is known of a session, at one instant; changes nothing.
 
         Sees every `end` that returned before this call.
         """
         ...
 
-    async def register(self, registration: Registration) -> Standing:
+    async def register(self, registration: Registration) -> RevocationState:
         """Enter a session in the registry, or renew it, and return what `look` would.
 
         Both happen at one instant. A session with a tombstone that the login behind its token does
         not outlive, or whose token has expired, is not entered, nor is one that a cut-off ended
-        before it was ever seen. Entering proves nothing: the caller judges the standing.
+        before it was ever seen. Entering proves nothing: the caller judges the state.
 
         Where there is no place, sessions per token that nobody holds give way, a few at a time.
 

@@ -19,8 +19,8 @@ from hub.core.model import (
     Micros,
     Outcome,
     Receipt,
+    RevocationState,
     Scope,
-    Standing,
     State,
     UserKey,
 )
@@ -95,11 +95,11 @@ class MemoryStore:
     ) -> None:
         self._state.clear()
 
-    async def look(self, identity: Identity) -> Standing:
+    async def look(self, identity: Identity) -> RevocationState:
         """Return what is known of a session."""
-        return self._state.standing(identity.user, identity.sid, self._clock())
+        return self._state.revocation_state(identity.user, identity.sid, self._clock())
 
-    async def register(self, registration: Registration) -> Standing:
+    async def register(self, registration: Registration) -> RevocationState:
         """Enter a session in the registry, or renew it."""
         return self._registry.register(registration, self._clock())
 
@@ -119,7 +119,7 @@ class MemoryStore:
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
         """Write a logout that a user asks for, if the facts make sure that it may."""
         now = self._clock()
-        if not is_surely_alive(caller, self._state.standing(caller.user, caller.sid, now)):
+        if not is_surely_alive(caller, self._state.revocation_state(caller.user, caller.sid, now)):
             return Unsure()
         return self._end(command, now, limited=True)
 

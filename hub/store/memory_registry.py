@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hub.core.model import Micros, Session, Standing, UserKey
+from hub.core.model import Micros, RevocationState, Session, UserKey
 from hub.core.revocation import identify, may_register, outlives
 from hub.errors import RateLimited
 from hub.store.base import Departure, Registration, Registry
@@ -21,7 +21,7 @@ class MemoryRegistry:
         self._lifetime = lifetime
         self._max_sessions = max_sessions
 
-    def register(self, registration: Registration, now: Micros) -> Standing:
+    def register(self, registration: Registration, now: Micros) -> RevocationState:
         """Enter a session in the registry, or renew it."""
         identity = registration.identity
         user = self._state.user(identity.user, now)
@@ -29,14 +29,14 @@ class MemoryRegistry:
         is_over = tombstone is not None and not outlives(identity, tombstone)
         if not is_over and identity.exp > now:
             self._enter(user, registration, now)
-        return self._state.standing(identity.user, identity.sid, now)
+        return self._state.revocation_state(identity.user, identity.sid, now)
 
     def sessions(self, key: UserKey, now: Micros) -> Registry:
         """Return a user's registered sessions."""
         user = self._state.user(key, now)
         shown = [self._state.shown(user, session, now) for session in user.sessions.values()]
         return Registry(
-            standing=Standing(now=now, cutoffs=self._state.cutoffs(user)),
+            state=RevocationState(now=now, cutoffs=self._state.cutoffs(user)),
             sessions=tuple(sorted(shown, key=lambda session: session.created_at)),
         )
 

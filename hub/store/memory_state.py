@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from hub.core.model import Logout, Micros, Receipt, Session, Standing, UserKey
+from hub.core.model import Logout, Micros, Receipt, RevocationState, Session, UserKey
 from hub.core.receipt import Row
 from hub.store.base import LEASE, Claim
 
@@ -136,11 +136,11 @@ class MemoryState:
         """Return the cut-offs of a user, and those of everyone."""
         return (*user.cutoffs, *self.everyones().cutoffs)
 
-    def standing(self, key: UserKey, sid: str, now: Micros) -> Standing:
+    def revocation_state(self, key: UserKey, sid: str, now: Micros) -> RevocationState:
         """Return what is known of a session."""
         user = self.user(key, now)
         session = user.sessions.get(sid)
-        return Standing(
+        return RevocationState(
             now=now,
             tombstone=user.tombstone(sid),
             session=None if session is None else self.shown(user, session, now),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hub.core.model import Logout, Micros, Session, Standing
+from hub.core.model import Logout, Micros, RevocationState, Session
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import LEASE, Unreadable
 
@@ -32,20 +32,20 @@ def read_logout(record: bytes) -> Logout:
         return decode_logout(record)
 
 
-def read_standing(sid: str, answer: Sequence[Any]) -> tuple[Standing, str]:
+def read_revocation_state(sid: str, answer: Sequence[Any]) -> tuple[RevocationState, str]:
     """Return what a script says of a session, and in which epoch.
 
     Raises:
         Unreadable: when what it holds is of another version, or damaged.
     """
     now, tombstone, cutoffs, fields, renewals, epoch, message = answer
-    standing = Standing(
+    state = RevocationState(
         now=int(now),
         tombstone=_read_tombstone(tombstone, message) if tombstone else None,
         session=_read_session(sid, fields, int(now), renewals) if fields else None,
         cutoffs=tuple(map(read_logout, cutoffs)),
     )
-    return standing, epoch.decode()
+    return state, epoch.decode()
 
 
 def read_sessions(now: bytes, rows: Sequence[Sequence[Any]]) -> list[Session]:

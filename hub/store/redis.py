@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hub.core.bus import BusKey, derive_key
-from hub.core.model import Identity, Logout, Micros, Outcome, Receipt, Standing, UserKey
+from hub.core.model import Identity, Logout, Micros, Outcome, Receipt, RevocationState, UserKey
 from hub.core.rate import Rate
 from hub.store.base import (
     RECEIPT_LIFETIME,
@@ -97,11 +97,11 @@ class RedisStore:
         await self._logouts.close()
         await self._lists.close()
 
-    async def look(self, identity: Identity) -> Standing:
+    async def look(self, identity: Identity) -> RevocationState:
         """Return what is known of a session."""
         return await self._registry.look(identity)
 
-    async def register(self, registration: Registration) -> Standing:
+    async def register(self, registration: Registration) -> RevocationState:
         """Enter a session in the registry, or renew it."""
         return await self._registry.register(registration)
 

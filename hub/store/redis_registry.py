@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hub.core.model import Identity, Micros, Session, Standing, UserKey
+from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.errors import RateLimited, Unavailable
 from hub.store.base import LEASE, Departure, Registration, Registry
 from hub.store.lists import ListLimiter
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
-from hub.store.records import read_logout, read_sessions, read_standing
+from hub.store.records import read_logout, read_revocation_state, read_sessions
 from hub.store.script import Script
 from hub.store.topology import Topology
 
@@ -47,7 +47,7 @@ class RedisRegistry:
         self._max_sessions = max_sessions
         self._limiter = ListLimiter()
 
-    async def look(self, identity: Identity) -> Standing:
+    async def look(self, identity: Identity) -> RevocationState:
         """Return what is known of a session."""
         names = Names(identity.user)
         answer = await self._calls.call(
@@ -64,7 +64,7 @@ class RedisRegistry:
         )
         return self._read(names, identity, answer)
 
-    async def register(self, registration: Registration) -> Standing:
+    async def register(self, registration: Registration) -> RevocationState:
         """Enter a session in the registry, or renew it."""
         identity, presence = registration.identity, registration.presence
         names = Names(identity.user)
@@ -103,11 +103,11 @@ class RedisRegistry:
             raise RateLimited("the user has too many sessions")
         return self._read(names, identity, answer)
 
-    def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> Standing:
-        standing, epoch = read_standing(identity.sid, answer)
+    def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> RevocationState:
+        state, epoch = read_revocation_state(identity.sid, answer)
         if not self._reader.believes(names.partition, epoch):
             raise Unavailable("the store may have lost what it knew, and is being looked at")
-        return standing
+        return state
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
@@ -120,7 +120,7 @@ class RedisRegistry:
                 now, cutoffs, *page = await self._list(names, sids[start : start + PAGE])
                 found += read_sessions(now, page)
         return Registry(
-            standing=Standing(now=int(now), cutoffs=tuple(map(read_logout, cutoffs))),
+            state=RevocationState(now=int(now), cutoffs=tuple(map(read_logout, cutoffs))),
             sessions=tuple(sorted(found, key=lambda session: session.created_at)),
         )
 

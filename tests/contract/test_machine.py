@@ -155,7 +155,7 @@ class Replicas(RuleBasedStateMachine):
         if isinstance(real, type) or isinstance(model, type):
             assert real is model
             return
-        verdicts = [judge(token, standing) for standing in (real, model)]
+        verdicts = [judge(token, state) for state in (real, model)]
         assert type(verdicts[0]) is type(verdicts[1])
         causes = [verdict.logout.id if verdict and verdict.logout else None for verdict in verdicts]
         assert causes[0] == causes[1]
@@ -167,7 +167,7 @@ class Replicas(RuleBasedStateMachine):
         shown = [
             {
                 (session.sid, session.per_token)
-                for session in living(user, list(found.sessions), found.standing)
+                for session in living(user, list(found.sessions), found.state)
             }
             for found in (real, model)
         ]

@@ -189,11 +189,11 @@ async def test_the_store_is_unsure_of_a_caller_out_of_its_time(store: Store) -> 
 
 async def test_an_unknown_session_is_alive_and_has_no_record(store: Store) -> None:
     """A store that knows nothing of a token says so, with its time."""
-    standing = await store.look(identity("a"))
-    assert standing.session is None
-    assert standing.tombstone is None
-    assert standing.cutoffs == ()
-    assert abs(standing.now - now()) < 5 * SECOND
+    state = await store.look(identity("a"))
+    assert state.session is None
+    assert state.tombstone is None
+    assert state.cutoffs == ()
+    assert abs(state.now - now()) < 5 * SECOND
 
 
 async def test_register_keeps_what_the_session_showed(store: Store) -> None:
@@ -332,9 +332,9 @@ async def test_session_ends_one_by_name(store: Store) -> None:
 async def test_a_tombstone_keeps_its_session_out_of_the_registry(store: Store) -> None:
     """A token that was ended by name does not come back by connecting."""
     await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
-    standing = await store.register(registration("a"))
-    assert standing.tombstone is not None
-    assert standing.tombstone.scope is Scope.SESSION
+    state = await store.register(registration("a"))
+    assert state.tombstone is not None
+    assert state.tombstone.scope is Scope.SESSION
     assert (await store.sessions(ADA)).sessions == ()
 
 
@@ -352,9 +352,9 @@ async def test_the_logout_is_found_again_by_who_comes_back(store: Store) -> None
         logout(), reason=Reason.PASSWORD_CHANGED, message="Your password – “changed” \n 密码"
     )
     receipt = await store.end(Command(written))
-    standing = await store.look(identity("a", iat=1))
-    assert standing.tombstone == receipt.logout
-    assert standing.cutoffs == (receipt.logout,)
+    state = await store.look(identity("a", iat=1))
+    assert state.tombstone == receipt.logout
+    assert state.cutoffs == (receipt.logout,)
     assert msgspec.structs.replace(receipt.logout, at=0) == written
 
 
@@ -410,9 +410,9 @@ async def test_a_second_logout_ends_the_session_id_again(store: Store) -> None:
         assert judge(mine.identity, await store.register(mine)) is None
         receipt = await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
         assert [o.sid for o in receipt.sessions] == ["a"]
-        standing = await store.look(mine.identity)
-        assert standing.tombstone == receipt.logout
-        assert judge(mine.identity, standing) is not None
+        state = await store.look(mine.identity)
+        assert state.tombstone == receipt.logout
+        assert judge(mine.identity, state) is not None
         assert (await store.sessions(ADA)).sessions == ()
         stamps.append(receipt.logout.at)
     assert stamps == sorted(set(stamps))

@@ -13,9 +13,9 @@ from hub.core.model import (
     Logout,
     Micros,
     Reason,
+    RevocationState,
     Scope,
     Session,
-    Standing,
     split_user_key,
     user_key,
 )
@@ -71,16 +71,16 @@ def registered(at: Micros, iat: Micros, sid: str = "mine") -> Session:
 
 
 def verdict(
-    identity: Identity, standing: Standing, leeway: Micros = 0
+    identity: Identity, state: RevocationState, leeway: Micros = 0
 ) -> type[Unauthorized] | None:
     """Return the kind of the refusal."""
-    refusal = judge(msgspec.structs.replace(identity, leeway=leeway), standing)
+    refusal = judge(msgspec.structs.replace(identity, leeway=leeway), state)
     return None if refusal is None else type(refusal)
 
 
-def after(now: Micros, *cutoffs: Logout, session: Session | None = None) -> Standing:
+def after(now: Micros, *cutoffs: Logout, session: Session | None = None) -> RevocationState:
     """Return what a store knows that holds these cut-offs."""
-    return Standing(now=now, session=session, cutoffs=cutoffs)
+    return RevocationState(now=now, session=session, cutoffs=cutoffs)
 
 
 def test_a_token_of_which_nothing_is_known_is_alive() -> None:
@@ -91,13 +91,13 @@ def test_a_token_of_which_nothing_is_known_is_alive() -> None:
 def test_a_tombstone_kills_whatever_else_is_known() -> None:
     """A newer token, the registry, having been kept: nothing saves what was ended by name."""
     tombstone = cut(T, Scope.SESSION, "mine", "by name")
-    standing = Standing(
+    state = RevocationState(
         now=T + 100 * SECOND,
         tombstone=tombstone,
         session=registered(T + 20 * SECOND, T + 20 * SECOND),
         cutoffs=(cut(T + 10 * SECOND, Scope.OTHERS, "mine"),),
     )
-    refusal = judge(token(T + 50 * SECOND), standing)
+    refusal = judge(token(T + 50 * SECOND), state)
     assert type(refusal) is TokenRevoked
     assert refusal.logout == tombstone
 
@@ -149,15 +149,15 @@ def test_a_token_of_the_same_second_is_told_when_to_get_another(now: Micros, wai
 
 def test_others_keeps_the_session_that_asked_and_no_other() -> None:
     """The kept session lives on with its old token; its neighbour's old token dies."""
-    standing = after(T + SECOND, cut(T, Scope.OTHERS, "mine"))
-    assert judge(token(T - 60 * SECOND), standing) is None
-    assert verdict(token(T - 60 * SECOND, "other"), standing) is TokenRevoked
+    state = after(T + SECOND, cut(T, Scope.OTHERS, "mine"))
+    assert judge(token(T - 60 * SECOND), state) is None
+    assert verdict(token(T - 60 * SECOND, "other"), state) is TokenRevoked
 
 
 def test_only_others_keeps() -> None:
     """A session that a logout of all names is not kept by it."""
-    standing = after(T + SECOND, cut(T, Scope.ALL, "mine"))
-    assert verdict(token(T - SECOND), standing) is TokenRevoked
+    state = after(T + SECOND, cut(T, Scope.ALL, "mine"))
+    assert verdict(token(T - SECOND), state) is TokenRevoked
 
 
 def test_a_kept_session_dies_by_a_newer_cutoff() -> None:
@@ -181,29 +181,29 @@ def test_in_the_second_of_a_cutoff_the_registry_decides(
     registered_at: Micros, iat: Micros, expected: type[HubError] | None
 ) -> None:
     """A whole-second token is let in when its session is known to be newer than the cut-off."""
-    standing = after(T + SECOND, cut(T + 5), session=registered(registered_at, iat))
-    assert verdict(token(T), standing) is expected
+    state = after(T + SECOND, cut(T + 5), session=registered(registered_at, iat))
+    assert verdict(token(T), state) is expected
 
 
 def test_a_certainly_older_token_stays_dead_whatever_its_session_does() -> None:
     """A session that shows a newer token does not bring back the one that was logged out."""
-    standing = after(T + SECOND, cut(T), session=registered(T + 2, T + 1))
+    state = after(T + SECOND, cut(T), session=registered(T + 2, T + 1))
     for iat in (T - 60 * SECOND, T - 5):
-        assert verdict(token(iat), standing) is TokenRevoked
-    assert judge(token(T + 1), standing) is None
+        assert verdict(token(iat), state) is TokenRevoked
+    assert judge(token(T + 1), state) is None
 
 
 def test_a_registration_between_two_cutoffs_does_not_count() -> None:
     """A session that was new after the older cut-off is not newer than the newer one."""
     newer = cut(T + 20 * SECOND + 5)
-    standing = after(T + 60 * SECOND, cut(T), newer, session=registered(T + 11, T + 10))
-    assert verdict(token(T + 20 * SECOND), standing) is TokenTooOld
+    state = after(T + 60 * SECOND, cut(T), newer, session=registered(T + 11, T + 10))
+    assert verdict(token(T + 20 * SECOND), state) is TokenTooOld
 
 
 def test_being_kept_does_not_undo_an_older_logout() -> None:
     """A session that a logout had ended is not revived by a later one that keeps it."""
-    standing = after(T + 9, cut(T, id_="ended it"), cut(T + 5, Scope.OTHERS, "mine"))
-    refusal = judge(token(T - SECOND), standing)
+    state = after(T + 9, cut(T, id_="ended it"), cut(T + 5, Scope.OTHERS, "mine"))
+    refusal = judge(token(T - SECOND), state)
     assert type(refusal) is TokenRevoked
     assert refusal.logout is not None
     assert refusal.logout.id == "ended it"
@@ -214,11 +214,11 @@ def test_the_newest_of_the_users_and_everyones_cutoff_wins(newest_first: bool) -
     """Whichever of the two is newer decides, in whatever order the store names them."""
     users, everyones = cut(T, id_="user's"), cut(T + SECOND, id_="everyone's")
     both = (everyones, users) if newest_first else (users, everyones)
-    standing = after(T + 9 * SECOND, *both)
-    refusal = judge(token(T + 1), standing)
+    state = after(T + 9 * SECOND, *both)
+    refusal = judge(token(T + 1), state)
     assert refusal is not None
     assert refusal.logout == everyones
-    assert judge(token(T + SECOND + 1), standing) is None
+    assert judge(token(T + SECOND + 1), state) is None
 
 
 def test_a_token_dies_at_its_exp() -> None:
@@ -285,12 +285,12 @@ def test_a_login_after_the_logout_lives_under_the_same_session_id() -> None:
     """A provider's session goes on when a person logs in again within it."""
     again = token(LATER, login=T + 60 * SECOND)
     ended = cut(T, Scope.SESSION, "mine")
-    standing = msgspec.structs.replace(after(LATER, cut(T)), tombstone=ended)
-    assert judge(again, standing) is None
+    state = msgspec.structs.replace(after(LATER, cut(T)), tombstone=ended)
+    assert judge(again, state) is None
     refreshed = token(LATER, login=T - 60 * SECOND)
-    assert verdict(refreshed, standing) is LoginRequired
-    assert verdict(token(T - 30 * SECOND, login=T - 60 * SECOND), standing) is TokenRevoked
-    assert verdict(token(LATER), standing) is TokenRevoked, "without a login time it is for ever"
+    assert verdict(refreshed, state) is LoginRequired
+    assert verdict(token(T - 30 * SECOND, login=T - 60 * SECOND), state) is TokenRevoked
+    assert verdict(token(LATER), state) is TokenRevoked, "without a login time it is for ever"
 
 
 @pytest.mark.parametrize(
@@ -337,8 +337,8 @@ def test_living_lists_by_the_same_rule_as_tokens() -> None:
         registered(T + 2, T + 1, "new"),
         registered(T + 2, T - 1, "old, seen again"),
     )
-    standing = after(T + 10, cut(T, Scope.OTHERS, "kept"))
-    assert living(USER, [kept, new, old], standing) == [kept, new]
+    state = after(T + 10, cut(T, Scope.OTHERS, "kept"))
+    assert living(USER, [kept, new, old], state) == [kept, new]
 
 
 def test_living_lists_a_session_whose_issuer_is_ahead() -> None:
@@ -389,8 +389,8 @@ identities = st.builds(
         identity, login_at=identity.login_at and min(identity.login_at, identity.iat)
     )
 )
-standings = st.builds(
-    Standing,
+states = st.builds(
+    RevocationState,
     now=instants,
     tombstone=st.none() | instants.map(lambda at: cut(at, Scope.SESSION, "mine")),
     session=sessions,
@@ -398,88 +398,92 @@ standings = st.builds(
 )
 
 
-@given(identities, standings)
+@given(identities, states)
 def test_what_was_issued_by_any_cutoff_is_dead_unless_kept_or_registered(
-    identity: Identity, standing: Standing
+    identity: Identity, state: RevocationState
 ) -> None:
     """No order of cut-offs, dates or clocks lets an old token through."""
-    if not any(identity.begun <= cutoff.at for cutoff in standing.cutoffs):
+    if not any(identity.begun <= cutoff.at for cutoff in state.cutoffs):
         return
-    ending = [c for c in standing.cutoffs if identity.begun <= c.at and ends(c, identity.sid)]
+    ending = [c for c in state.cutoffs if identity.begun <= c.at and ends(c, identity.sid)]
     certain = [cutoff for cutoff in ending if issued_until(identity.begun) < cutoff.at]
-    session = standing.session
+    session = state.session
     if certain or (ending and session is None):
-        assert isinstance(judge(identity, standing), TokenRevoked | TokenTooOld)
+        assert isinstance(judge(identity, state), TokenRevoked | TokenTooOld)
 
 
-@given(identities, standings)
-def test_a_cutoff_kills_nothing_that_came_after_it(identity: Identity, standing: Standing) -> None:
+@given(identities, states)
+def test_a_cutoff_kills_nothing_that_came_after_it(
+    identity: Identity, state: RevocationState
+) -> None:
     """A token issued after the newest cut-off is refused for its dates or its name only."""
-    if standing.tombstone is None and all(identity.begun > c.at for c in standing.cutoffs):
-        refusal = judge(identity, standing)
+    if state.tombstone is None and all(identity.begun > c.at for c in state.cutoffs):
+        refusal = judge(identity, state)
         assert not isinstance(refusal, TokenRevoked | TokenTooOld)
 
 
-@given(identities, standings, st.integers(1, SECOND), st.none() | sids)
+@given(identities, states, st.integers(1, SECOND), st.none() | sids)
 def test_a_newer_cutoff_revives_nothing(
-    identity: Identity, standing: Standing, later: Micros, keep: str | None
+    identity: Identity, state: RevocationState, later: Micros, keep: str | None
 ) -> None:
     """One logout more never makes a dead token alive, also when it keeps its session."""
-    newest = max((cutoff.at for cutoff in standing.cutoffs), default=T)
+    newest = max((cutoff.at for cutoff in state.cutoffs), default=T)
     scope = Scope.ALL if keep is None else Scope.OTHERS
     more = msgspec.structs.replace(
-        standing, cutoffs=(*standing.cutoffs, cut(newest + later, scope, keep))
+        state, cutoffs=(*state.cutoffs, cut(newest + later, scope, keep))
     )
-    if judge(identity, standing) is not None:
+    if judge(identity, state) is not None:
         assert judge(identity, more) is not None
 
 
-@given(identities, standings)
+@given(identities, states)
 def test_the_order_in_which_cutoffs_are_told_does_not_matter(
-    identity: Identity, standing: Standing
+    identity: Identity, state: RevocationState
 ) -> None:
     """The verdict depends on what is known, not on where it was found."""
-    turned = msgspec.structs.replace(standing, cutoffs=standing.cutoffs[::-1])
-    assert verdict(identity, standing) is verdict(identity, turned)
+    turned = msgspec.structs.replace(state, cutoffs=state.cutoffs[::-1])
+    assert verdict(identity, state) is verdict(identity, turned)
 
 
-@given(identities, standings)
-def test_superseded_cutoffs_need_not_be_remembered(identity: Identity, standing: Standing) -> None:
+@given(identities, states)
+def test_superseded_cutoffs_need_not_be_remembered(
+    identity: Identity, state: RevocationState
+) -> None:
     """What `supersede` leaves of all cut-offs, one after the other, gives the same verdict."""
     remembered: tuple[Logout, ...] = ()
-    for cutoff in sorted(standing.cutoffs, key=lambda cutoff: cutoff.at):
+    for cutoff in sorted(state.cutoffs, key=lambda cutoff: cutoff.at):
         remembered = supersede(cutoff, remembered)
     assert len(remembered) <= 2
-    little = msgspec.structs.replace(standing, cutoffs=remembered)
-    assert verdict(identity, little) is verdict(identity, standing)
+    little = msgspec.structs.replace(state, cutoffs=remembered)
+    assert verdict(identity, little) is verdict(identity, state)
 
 
-@given(identities, standings)
-def test_a_tombstone_always_kills(identity: Identity, standing: Standing) -> None:
+@given(identities, states)
+def test_a_tombstone_always_kills(identity: Identity, state: RevocationState) -> None:
     """Nothing that a store may know outweighs a tombstone, but a login that began after it."""
-    tombstone = standing.tombstone
+    tombstone = state.tombstone
     if tombstone is not None and not (identity.login_at or 0) > tombstone.at:
-        assert verdict(identity, standing) in (TokenRevoked, LoginRequired)
+        assert verdict(identity, state) in (TokenRevoked, LoginRequired)
 
 
-@given(identities, standings, st.integers(0, 20 * SECOND), st.integers(0, 5 * SECOND))
+@given(identities, states, st.integers(0, 20 * SECOND), st.integers(0, 5 * SECOND))
 def test_time_revives_nothing_but_what_was_not_valid_yet(
-    identity: Identity, standing: Standing, passed: Micros, leeway: Micros
+    identity: Identity, state: RevocationState, passed: Micros, leeway: Micros
 ) -> None:
     """With the same facts, a token that is dead now is dead later, and for the same reason."""
-    now = verdict(identity, standing, leeway)
-    later = msgspec.structs.replace(standing, now=standing.now + passed)
+    now = verdict(identity, state, leeway)
+    later = msgspec.structs.replace(state, now=state.now + passed)
     if now is not None and now not in (TokenInvalid, TokenNotYetValid):
         assert verdict(identity, later, leeway) is now
 
 
-@given(identities, standings, st.integers(0, 5 * SECOND))
+@given(identities, states, st.integers(0, 5 * SECOND))
 def test_no_token_outlives_its_exp_by_more_than_the_leeway(
-    identity: Identity, standing: Standing, leeway: Micros
+    identity: Identity, state: RevocationState, leeway: Micros
 ) -> None:
     """Whatever is known, an expired token is not alive."""
-    if standing.now >= identity.exp + leeway:
-        assert judge(msgspec.structs.replace(identity, leeway=leeway), standing) is not None
+    if state.now >= identity.exp + leeway:
+        assert judge(msgspec.structs.replace(identity, leeway=leeway), state) is not None
 
 
 @given(st.integers(0, 10 * SECOND))

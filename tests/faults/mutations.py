@@ -61,8 +61,8 @@ MUTANTS = (
             Edit(
                 "access/authority.py",
                 "return self._admit(identity, await self._store.register(registration))",
-                "standing = await self._store.register(registration)\n        return Caller("
-                "identity=identity, standing=standing, until=identity.exp + identity.leeway)",
+                "state = await self._store.register(registration)\n        return Caller("
+                "identity=identity, state=state, until=identity.exp + identity.leeway)",
             ),
         ),
     ),
@@ -265,9 +265,9 @@ MUTANTS = (
         (
             Edit(
                 "access/authority.py",
-                "refusal = judge(identity, standing)",
+                "refusal = judge(identity, state)",
                 "import time\n\n"
-                "        wrong = msgspec.structs.replace(standing, now=time.time_ns() // 1000)\n"
+                "        wrong = msgspec.structs.replace(state, now=time.time_ns() // 1000)\n"
                 "        refusal = judge(identity, wrong)",
             ),
         ),

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from hub.api.services import SERVICES
-from hub.core.model import Standing
+from hub.core.model import RevocationState
 from hub.store.base import Registration
 from hub.store.memory import MemoryStore
 from tests.realtime.raw import RawSocket, eventually, raw_socket
@@ -178,11 +178,11 @@ def hold_back(hub: Replica, *first: Any) -> None:
     assert isinstance(store, MemoryStore)
     real, waits = store.register, list(first)
 
-    async def late(registration: Registration) -> Standing:
-        standing = await real(registration)
+    async def late(registration: Registration) -> RevocationState:
+        state = await real(registration)
         if registration.replaces is not None and waits:
             await waits.pop(0)
-        return standing
+        return state
 
     store.register = late  # type: ignore[method-assign]
 

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hub.api.services import SERVICES
-from hub.core.model import Identity, Receipt, Standing
+from hub.core.model import Identity, Receipt, RevocationState
 from hub.realtime.lingering import SECONDS
 from hub.store.base import Command, Registration, Unsure
 from hub.store.memory import MemoryStore
@@ -539,10 +539,10 @@ async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -
         await asyncio.sleep(0.3)
         return answer
 
-    async def register_late(registration: Registration) -> Standing:
-        standing = await register(registration)
+    async def register_late(registration: Registration) -> RevocationState:
+        state = await register(registration)
         await asyncio.sleep(0.1)
-        return standing
+        return state
 
     async def log_out(user: str) -> list[str]:
         async with raw_socket(hub) as raw:
@@ -575,10 +575,10 @@ async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
     store = store_of(hub)
     real = store.register
 
-    async def late(registration: Registration) -> Standing:
-        standing = await real(registration)
+    async def late(registration: Registration) -> RevocationState:
+        state = await real(registration)
         await admin_logout(hub, user="ada")
-        return standing
+        return state
 
     store.register = late  # type: ignore[method-assign]
     async with raw_socket(hub) as raw:
@@ -596,14 +596,14 @@ async def test_of_two_logouts_in_the_middle_of_connecting_the_later_one_counts(
         await admin_logout(hub, user="ada")
         (old,) = await listener.hear(1)
 
-    async def late(registration: Registration) -> Standing:
-        standing = await real(registration)
+    async def late(registration: Registration) -> RevocationState:
+        state = await real(registration)
         for queue in store._followers:
             queue.put_nowait(old)
         await asyncio.sleep(0.1)
         await admin_logout(hub, user="ada")
         await asyncio.sleep(0.1)
-        return standing
+        return state
 
     store.register = late  # type: ignore[method-assign]
     async with raw_socket(hub) as raw:
@@ -615,7 +615,7 @@ async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
     """An error that nobody foresaw is unavailable, never an accepted socket."""
     store = store_of(hub)
 
-    async def broken(registration: Registration) -> Standing:
+    async def broken(registration: Registration) -> RevocationState:
         raise TypeError("a bug")
 
     store.register = broken  # type: ignore[method-assign]
@@ -711,7 +711,7 @@ async def test_a_poll_that_closes_while_it_connects_leaves_nothing_behind(hub: R
     store = store_of(hub)
     real, asked, gate = store.register, asyncio.Event(), asyncio.Event()
 
-    async def slow(registration: Registration) -> Standing:
+    async def slow(registration: Registration) -> RevocationState:
         asked.set()
         await gate.wait()
         return await real(registration)

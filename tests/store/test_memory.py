@@ -66,10 +66,10 @@ def logout(
 
 async def test_the_stores_clock_stamps_everything(store: MemoryStore, clock: Clock) -> None:
     """Times are the store's, whatever the token says."""
-    standing = await store.register(Registration(identity(), "", ""))
-    assert standing.now == T
-    assert standing.session is not None
-    assert standing.session.created_at == standing.session.registered_at == T
+    state = await store.register(Registration(identity(), "", ""))
+    assert state.now == T
+    assert state.session is not None
+    assert state.session.created_at == state.session.registered_at == T
     assert (await store.end(Command(logout()))).logout.at == T
 
 

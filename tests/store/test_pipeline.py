@@ -59,7 +59,7 @@ async def fill(store: RedisStore, count: int) -> list[Identity]:
 async def assert_each_gets_its_own(store: RedisStore, people: list[Identity]) -> None:
     """Look at all at once, and find that no answer went to another call."""
     found = await asyncio.gather(*(store.look(who) for who in people))
-    devices = [standing.session and standing.session.device for standing in found]
+    devices = [state.session and state.session.device for state in found]
     assert devices == [f"of {who.sid}" for who in people]
 
 

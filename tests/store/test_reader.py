@@ -342,8 +342,8 @@ async def test_a_store_that_forgot_everything_is_not_believed(
             assert recovered is not None
             assert await store.recover(loss, logout("again", user=None)) is None
         await listener.confirmed()
-        standing = await store.look(identity())
-        assert [cutoff.id for cutoff in standing.cutoffs] == [f"mend-{NAMES.partition}"]
+        state = await store.look(identity())
+        assert [cutoff.id for cutoff in state.cutoffs] == [f"mend-{NAMES.partition}"]
 
 
 async def test_who_comes_new_does_not_believe_a_loss_that_others_found(

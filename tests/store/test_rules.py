@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, Standing, user_key
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Reason,
+    RevocationState,
+    Scope,
+    user_key,
+)
 from hub.core.rate import Rate, take
 from hub.core.revocation import (
     apply_leeway,
@@ -152,7 +161,7 @@ def test_which_caller_is_surely_alive(
 ) -> None:
     """As `is_surely_alive` says, which lets nobody pass whom `judge` would not."""
     caller = apply_leeway(who)
-    standing = Standing(now=now, tombstone=tombstone, cutoffs=cutoffs)
+    state = RevocationState(now=now, tombstone=tombstone, cutoffs=cutoffs)
     found = lua.ask(
         "is_surely_alive(given.caller, given.now, given.is_ended, given.cutoffs)",
         caller={"begun": caller.begun, "nbf": caller.nbf, "exp": caller.exp},
@@ -160,8 +169,8 @@ def test_which_caller_is_surely_alive(
         is_ended=tombstone is not None,
         cutoffs=records(cutoffs),
     )
-    assert (found == 1) is is_surely_alive(caller, standing)
-    assert found != 1 or judge(who, standing) is None
+    assert (found == 1) is is_surely_alive(caller, state)
+    assert found != 1 or judge(who, state) is None
 
 
 @often
