@@ -124,9 +124,9 @@ def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
     A cut-off that keeps a session says nothing of it, so the newest one that ended that session
     is remembered with it; otherwise keeping a session could bring it back to life.
     """
-    spared = cutoff.sid if cutoff.scope is Scope.OTHERS else None
-    floor = None if spared is None else newest_cutoff(spared, older)
-    return (cutoff,) if floor is None else (cutoff, floor)
+    kept_sid = cutoff.sid if cutoff.scope is Scope.OTHERS else None
+    kept_cutoff = None if kept_sid is None else newest_cutoff(kept_sid, older)
+    return (cutoff,) if kept_cutoff is None else (cutoff, kept_cutoff)
 
 
 def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:

@@ -144,7 +144,7 @@ class ClusterNodes:
             named = AskError(rest)
             there = Node(named.host or node.host, named.port)
             if kind == "ASK":
-                return self._pipeline(there).ask
+                return self._pipeline(there).call_asking
             self._serving[partition] = there
             return self._pipeline(there).call
         raise error

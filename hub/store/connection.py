@@ -122,7 +122,7 @@ class RedisConnection(asyncio.Protocol):
             transport.abort()
 
 
-async def answers(pool: ConnectionPool) -> None:
+async def check_answers(pool: ConnectionPool) -> None:
     """Return when Redis has answered over a connection made for this alone.
 
     Raises:

@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
-from hub.store.connection import RedisConnection, answers, describe_failure, pack
+from hub.store.connection import RedisConnection, check_answers, describe_failure, pack
 from hub.store.durability import NO_WAIT, PATIENCE, Durability
 from hub.store.script import Script, Values, pack_values
 
@@ -98,7 +98,7 @@ class Pipeline:
             answer = await self._send(pack(b"EVAL", script.text, *rest))
         return await self._finish(script, answer)
 
-    async def ask(self, script: Script, keys: Sequence[Value], values: Values) -> Any:
+    async def call_asking(self, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script on keys that are just moving to this node (https://redis.io/docs: ASK).
 
         Raises as `call` does.
@@ -123,7 +123,7 @@ class Pipeline:
         """Where the connection leads to; None without one."""
         return None if self._connection is None else self._connection.address
 
-    def leave(self) -> None:
+    def drop_connection(self) -> None:
         """Drop the connection, and refuse what was sent over it; the next call makes another."""
         if self._connection is not None:
             self._connection.abort()
@@ -134,7 +134,7 @@ class Pipeline:
         if self._failing_since is None or now - self._failing_since < STUCK_AFTER:
             return False
         try:
-            await answers(self._pool)
+            await check_answers(self._pool)
         except (RedisError, OSError, RuntimeError):
             return False
         try:
@@ -151,11 +151,11 @@ class Pipeline:
             connection = self._connection
             for command, least in self._durability.commands():
                 try:
-                    told = self._check(await self._send(command))
+                    reply = self._check(await self._send(command))
                 except Unsent as error:
                     # The question was not sent, but the script ran: it must not pass for unsent.
                     raise Unavailable(error.detail) from None
-                counts = told if isinstance(told, list) else [told]
+                counts = reply if isinstance(reply, list) else [reply]
                 enough = all(n >= need for n, need in zip(counts, least, strict=True))
                 if self._connection is not connection or not enough:
                     raise Unavailable("it was written, and may not last: ask again")
@@ -165,7 +165,7 @@ class Pipeline:
         if isinstance(answer, ReplyError):
             if str(answer).startswith("READONLY"):
                 # It was demoted; the next connection asks anew who the master is.
-                self.leave()
+                self.drop_connection()
             raise Refused(str(answer))
         return answer
 
@@ -211,7 +211,7 @@ class Pipeline:
             self._opening.add_done_callback(self._end_opening)
 
     async def _open(self) -> RedisConnection:
-        connection = RedisConnection(self._take, self._lose)
+        connection = RedisConnection(self._on_answer, self._on_loss)
         await connection.open(self._pool)
         return connection
 
@@ -237,13 +237,13 @@ class Pipeline:
                 self._unsent, f"the store did not answer ({describe_failure(error)})", Unsent
             )
 
-    def _take(self, answer: Any) -> None:
+    def _on_answer(self, answer: Any) -> None:
         self._failing_since = None
         call = self._unanswered.popleft()
         if not call.answer.done():
             call.answer.set_result(answer)
 
-    def _lose(self, connection: RedisConnection) -> None:
+    def _on_loss(self, connection: RedisConnection) -> None:
         if connection is not self._connection:
             return
         # What was not sent yet did not run, and is sent over the next connection.

@@ -153,7 +153,7 @@ class RedisLogouts:
                 "message": logout.message or None,
                 "user": names.user,
                 "only": logout.sid if logout.scope is Scope.SESSION else None,
-                "spared": logout.sid if logout.scope is Scope.OTHERS else None,
+                "kept_sid": logout.sid if logout.scope is Scope.OTHERS else None,
                 "also": command.also,
                 "must_exist": command.must_exist,
                 "cuts_off": logout.scope is not Scope.SESSION,

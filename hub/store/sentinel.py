@@ -129,7 +129,7 @@ class SentinelMaster(SingleServer):
 
     def _hear(self, master: Address | None) -> None:
         if self._pipeline.address != master:
-            self._pipeline.leave()
+            self._pipeline.drop_connection()
 
 
 def master_pool(servers: Servers, sentinels: Sentinels) -> SentinelConnectionPool:

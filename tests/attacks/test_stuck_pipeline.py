@@ -43,7 +43,7 @@ async def test_a_process_that_cannot_do_its_work_says_so(
         assert isinstance(store._checks, SingleServer)
         pipeline = store._checks._pipeline
         pipeline._flush = lambda: None  # type: ignore[method-assign]
-        pipeline.leave()
+        pipeline.drop_connection()
 
         async def is_noticed() -> bool:
             return await health() == 503

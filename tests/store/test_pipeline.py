@@ -301,7 +301,7 @@ def test_a_stall_while_a_connection_begins_is_survived(
         pipeline, script = Pipeline(connection_pool(own_redis.url)), Script("clock", "renew")
         assert await pipeline.call(script, ["k"], VALUES)
         for turns in range(6):
-            pipeline.leave()
+            pipeline.drop_connection()
             call = asyncio.create_task(pipeline.call(script, ["k"], VALUES))
             for _ in range(turns):
                 await asyncio.sleep(0)

@@ -132,10 +132,10 @@ def test_which_cutoffs_are_kept(lua: Lua, history: list[Logout]) -> None:
     kept: str | bool = False
     for step, made in enumerate(history):
         logout = msgspec.structs.replace(made, at=T + step)
-        spared = logout.sid if logout.scope is Scope.OTHERS else None
+        kept_sid = logout.sid if logout.scope is Scope.OTHERS else None
         answer = lua.ask(
-            "supersede(given.spared, given.cutoff, given.kept)",
-            spared=spared,
+            "supersede(given.kept_sid, given.cutoff, given.kept)",
+            kept_sid=kept_sid,
             cutoff=cutoff,
             kept=kept,
         )

@@ -2,7 +2,7 @@
 -- Values:
 --   logout, bare: the logout (JSON), with its message and without; message: or nil
 --   user: or '' for everyone
---   only, spared: the session that scope session ends, and the one that scope others keeps; or nil
+--   only, kept_sid: the session that scope session ends, and that scope others keeps; or nil
 --   also: a session to end by name, or nil; must_exist: whether that must be registered
 --   cuts_off: whether a cut-off is written
 --   fingerprint: of what an idempotency key is used for; nil without a key
@@ -77,7 +77,7 @@ local function end_sessions()
   local is_named = false
   redis.call('ZREMRANGEBYSCORE', sessions, '-inf', stamp)
   for _, sid in ipairs(redis.call('ZRANGE', sessions, 0, -1)) do
-    if sid ~= given.spared and (not given.only or sid == given.only) then
+    if sid ~= given.kept_sid and (not given.only or sid == given.only) then
       local session = given.session_prefix .. sid
       local fields = redis.call('HGETALL', session)
       local row = row_of(fields)
@@ -105,7 +105,7 @@ end
 
 local function write_cutoff()
   local left = math.max(given.lifetime_ms, redis.call('PTTL', cutoff_key))
-  local kept = supersede(given.spared, cutoff, redis.call('GET', kept_key))
+  local kept = supersede(given.kept_sid, cutoff, redis.call('GET', kept_key))
   if kept then
     redis.call('SET', kept_key, kept, 'PX', left)
   else

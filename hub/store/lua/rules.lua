@@ -28,11 +28,11 @@ local function may_register(sid, begun, cutoffs)
   return true
 end
 
--- supersede in hub/core/revocation.py: the record to keep beside a new cut-off, which spares the
--- session `spared` or nobody (nil); `cutoff` and `kept` are the two records of before.
-local function supersede(spared, cutoff, kept)
-  if not spared then return false end
-  if cutoff and not keeps(cutoff, spared) then return cutoff end
+-- supersede in hub/core/revocation.py: the record to keep beside a new cut-off, which keeps the
+-- session `kept_sid` or none (nil); `cutoff` and `kept` are the two records of before.
+local function supersede(kept_sid, cutoff, kept)
+  if not kept_sid then return false end
+  if cutoff and not keeps(cutoff, kept_sid) then return cutoff end
   return kept
 end
 
