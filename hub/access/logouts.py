@@ -19,7 +19,7 @@ from hub.core.receipt import count_states
 from hub.core.revocation import judge, stretch
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Command, Doubtful, Loss, Store
+from hub.store.base import Claim, Command, Loss, Store, Unsure
 
 log = structlog.get_logger(__name__)
 
@@ -52,20 +52,59 @@ class Logouts:
     async def write(self, command: Command, by: str, address: str | None = None) -> Receipt:
         """Write one logout and return its receipt; raises as `Store.end` does.
 
-        ``by`` is for the logs: ``user``, ``loss``, or the name of an administrator; ``address`` is
-        for the audit log, and where the caller is.
+        ``by`` is for the logs: the name of an administrator; ``address`` is for the audit log, and
+        where the caller is.
+        """
+        receipt = await self._store.end(command)
+        return await self._account_for(receipt, by, address)
+
+    async def write_own(
+        self, caller: Identity, command: Command, address: str | None = None
+    ) -> Receipt:
+        """Write a logout that a session asks for, as `write` does, if the session is alive.
+
+        Mostly the store can tell that by itself, which saves a question to it.
+
+        Raises:
+            Unauthorized: when the session is over.
         """
         try:
-            receipt = await self._store.end(command)
+            answer = await self._store.end_own(command, stretch(caller))
+            if isinstance(answer, Unsure):
+                refusal = judge(caller, await self._store.look(caller))
+                if refusal is not None:
+                    raise refusal
+                answer = await self._store.end(command, limited=True)
         except RateLimited:
-            self._refusals.note("logouts", command.logout.user or by)
+            self._refusals.note("logouts", caller.user)
             raise
+        return await self._account_for(answer, "user", address)
+
+    async def recall(self, command: Command) -> Receipt | None:
+        """Return the receipt of an earlier request with the same key; raises as `Store.recall`."""
+        return await self._store.recall(command)
+
+    async def recover(self, loss: Loss) -> None:
+        """Make up for what the store lost: end all sessions of which it may have forgotten the end.
+
+        Raises:
+            Unavailable: when that may not have been written.
+        """
+        logout = Logout(id=new_id(), user=None, scope=Scope.ALL, reason=Reason.POLICY)
+        receipt = await self._store.recover(loss, logout)
+        if receipt is not None:
+            self._note(receipt, "loss", None)
+
+    async def _account_for(self, receipt: Receipt, by: str, address: str | None) -> Receipt:
         if receipt.repeated:
             return receipt
-        logout = receipt.logout
-        if logout.user is None and by != "loss":
+        if receipt.logout.user is None:
             receipt = await self._count(receipt)
-        sessions = count_states(receipt).total()
+        self._note(receipt, by, address)
+        return receipt
+
+    def _note(self, receipt: Receipt, by: str, address: str | None) -> None:
+        logout, sessions = receipt.logout, count_states(receipt).total()
         self._metrics.logouts.labels(logout.scope.value, logout.reason.value).inc()
         log.info(
             "logout",
@@ -88,7 +127,6 @@ class Logouts:
                 reason=logout.reason.value,
                 sessions=sessions,
             )
-        return receipt
 
     async def _count(self, receipt: Receipt) -> Receipt:
         """Return a receipt of everyone once each replica has said which sessions it holds.
@@ -130,35 +168,6 @@ class Logouts:
         page = [one for _, one in found[:limit]]
         return page, found[limit - 1][0] if len(found) > limit else None
 
-    async def write_own(
-        self, caller: Identity, command: Command, address: str | None = None
-    ) -> Receipt:
-        """Write a logout that a session asks for, as `write` does, if the session is alive.
-
-        Mostly the store can tell that by itself, which saves a question to it.
-
-        Raises:
-            Unauthorized: when the session is over.
-        """
-        try:
-            vouched = msgspec.structs.replace(command, caller=stretch(caller))
-            return await self.write(vouched, "user", address)
-        except Doubtful:
-            refusal = judge(caller, await self._store.look(caller))
-            if refusal is not None:
-                raise refusal from None
-            return await self.write(command, "user", address)
-
-    async def mend(self, loss: Loss) -> None:
-        """Make up for what the store lost: end all sessions of which it may have forgotten the end.
-
-        Raises:
-            Unavailable: when that may not have been written.
-        """
-        logout = Logout(id=new_id(), user=None, scope=Scope.ALL, reason=Reason.POLICY)
-        with contextlib.suppress(NotFound):  # another replica was faster
-            await self.write(Command(logout, mends=loss), "loss")
-
     async def read(self, logout_id: str, user: UserKey | None, wait: float = 0) -> Receipt:
         """Return a logout's receipt, once it is complete or ``wait`` seconds are over.
 
@@ -191,7 +200,7 @@ class Logouts:
     async def write_all(
         self,
         commands: Sequence[Command],
-        claim: Command | None,
+        claim: Claim | None,
         by: str,
         address: str | None = None,
     ) -> list[Receipt]:
@@ -205,7 +214,7 @@ class Logouts:
         """
         if claim is not None:
             # One id for all, also for those that an earlier try has left out.
-            shared = (await self._store.end(claim)).logout.id
+            shared = await self._store.claim(claim)
             commands = [_rename(command, shared) for command in commands]
         receipts: list[Receipt] = []
         for start in range(0, len(commands), AT_ONCE):

@@ -15,13 +15,10 @@ from msgspec import UNSET, UnsetType
 from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, State, UserKey, user_key
 from hub.core.strict_json import Repeated, find_repeated
 from hub.errors import InvalidRequest
-from hub.store.base import Command
+from hub.store.base import Claim, Command
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-CLAIMANT: UserKey = "|"
-"""Nobody: a subject is never empty."""
-
 Request = TypeVar("Request")
 
 MAX_USERS = 10_000
@@ -144,7 +141,6 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
         also=None if scope is Scope.OTHERS else target,
         must_exist=scope is Scope.SESSION and target != caller.sid,
         key=_own_key("own", key or request.idempotency_key),
-        is_own=True,
     )
 
 
@@ -184,7 +180,7 @@ def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None)
     ]
 
 
-def admin_claim(request: AdminLogoutRequest, key: str | None) -> Command | None:
+def admin_claim(request: AdminLogoutRequest, key: str | None) -> Claim | None:
     """Return what takes an idempotency key for a whole administrator's request, if it has one.
 
     The keys of the logouts that it becomes are each their user's, so none of them could tell
@@ -193,10 +189,7 @@ def admin_claim(request: AdminLogoutRequest, key: str | None) -> Command | None:
     if key is None:
         return None
     digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
-    claimed = Logout(
-        id=new_id(), user=CLAIMANT, scope=Scope.ALL, reason=request.reason, message=digest
-    )
-    return Command(claimed, key=_own_key("admin", key), only_claim=True)
+    return Claim(f"admin:{key}", digest, new_id())
 
 
 def read_place(text: str | None) -> tuple[int, UserKey, str] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from http.cookies import SimpleCookie
 
-import msgspec
 from aiohttp import web
 
 from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
@@ -12,13 +11,12 @@ from hub.access.views import ReceiptView, view_receipt
 from hub.api.answers import Ok
 from hub.api.body import read_body
 from hub.api.credentials import idempotency_key, identify, read_ip
-from hub.api.services import SERVICES, Services
+from hub.api.services import SERVICES
 from hub.core.claims import is_name
-from hub.core.model import Identity, Receipt, Scope
+from hub.core.model import Identity, Scope
 from hub.core.revocation import ends
 from hub.errors import NotFound, TokenRevoked
 from hub.settings import Settings
-from hub.store.base import Command
 
 # Never "cookies": that deletes the cookies of every site on the registrable domain (specification,
 # section 3.1), so the hub deletes its own. Never "cache": that stalls browsers for seconds.
@@ -47,22 +45,15 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
     try:
         receipt = await services.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        receipt = await _read_earlier(services, command, refusal)
+        # The answer to a logout may get lost, and the logout ends the very session that asks again.
+        first = None if command.key is None else await services.logouts.recall(command)
+        if first is None:
+            raise refusal
+        receipt = first
     if wait:
         receipt = await services.logouts.read_again(receipt, caller.user, wait)
     is_ended = ends(receipt.logout, caller.sid)
     return Ok(view_receipt(receipt), headers=_clearing(services.settings) if is_ended else {})
-
-
-async def _read_earlier(services: Services, command: Command, refusal: TokenRevoked) -> Receipt:
-    # If the answer was lost, the client repeats a request whose own session is over by now.
-    if command.key is None:
-        raise refusal
-    try:
-        again = msgspec.structs.replace(command, only_repeat=True)
-        return await services.logouts.write(again, "user")
-    except NotFound:
-        raise refusal from None
 
 
 def _clearing(settings: Settings) -> dict[str, str]:

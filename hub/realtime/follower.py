@@ -235,7 +235,7 @@ class Follower:
 
     async def _recover_from(self, loss: Loss) -> None:
         try:
-            await self._logouts.mend(loss)
+            await self._logouts.recover(loss)
         except Unavailable as error:
             # The store tells of the loss again.
             log.warning("a loss was not made up for", part=loss.part, error=error.detail)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from hub.store.lane import Script
 from hub.store.names import Names
 from hub.store.routes import route
+from hub.store.script import Script, raw
 
 KEPT = 100_000
 """Lines that are kept, about: the newest of all replicas."""
@@ -35,7 +35,9 @@ class AuditStream:
         Raises:
             Unavailable: when Redis did not answer; any number of them may have been appended.
         """
-        await self._route.call(PART, APPEND, [self._key], [KEPT, *lines])
+        await self._route.call(
+            PART, APPEND, [self._key], {"kept": KEPT, "lines": [raw(line) for line in lines]}
+        )
 
     async def read(self) -> AsyncGenerator[bytes]:
         """Yield each line that is kept, without its end, in the order of their coming.
@@ -46,7 +48,9 @@ class AuditStream:
             Unavailable: when Redis does not answer.
         """
         start = "-"
-        while page := await self._route.call(PART, READ, [self._key], [start, PAGE]):
+        while page := await self._route.call(
+            PART, READ, [self._key], {"start": start, "most": PAGE}
+        ):
             for _, (_, line) in page:
                 yield line
             start = f"({page[-1][0].decode()}"

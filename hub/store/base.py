@@ -51,10 +51,6 @@ class KeyReused(InvalidRequest):
     """An idempotency key came again with another request."""
 
 
-class Doubtful(Exception):
-    """The facts alone do not make sure that the token which asks is alive: judge it first."""
-
-
 class Unreadable(Unavailable):
     """What the store holds is of another version, or damaged."""
 
@@ -142,7 +138,7 @@ class Interrupted(msgspec.Struct, frozen=True):
 class Loss(msgspec.Struct, frozen=True):
     """The store lost what it knew of some users: logouts may be undone.
 
-    Until it is mended, by `Command.mends` or by any logout of everyone, `Store.look` and
+    Until it is mended, by `Store.recover` or by any logout of everyone, `Store.look` and
     `Store.register` raise `Unavailable` for the users of this part; lists and receipts are given
     out as they are. ``seen`` is
     what the store says instead, so that of several replicas which notice only one mends.
@@ -176,25 +172,25 @@ class Command(msgspec.Struct, frozen=True):
     """A logout to write.
 
     ``also`` is a session to end by name even if it never registered; ``must_exist`` asks for
-    `NotFound` instead, when the named session is not registered and is not ``caller``.
-    ``only_repeat`` asks for the receipt of an earlier request with the same ``key``, and for
-    `NotFound` when there was none. ``only_claim`` takes the key and ends nothing. ``mends`` makes
-    up for a loss, by a logout of everyone in that part alone, and asks for `NotFound` when another
-    replica has done so. ``caller`` is the token that asks: `Doubtful` unless the facts alone make
-    sure that it is alive: it was issued after every cut-off, its session has no tombstone, and it
-    is between its ``nbf`` and its ``exp``. ``is_own`` when a user asks for it, whose logouts are
-    limited.
+    `NotFound` instead when it is not registered. ``key`` is an idempotency key of its user.
     """
 
     logout: Logout
     also: str | None = None
     must_exist: bool = False
     key: str | None = None
-    only_repeat: bool = False
-    only_claim: bool = False
-    mends: Loss | None = None
-    caller: Identity | None = None
-    is_own: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A list of logouts, ``digest``, that takes an idempotency key; ``id`` is for all of them."""
+
+    key: str
+    digest: str
+    id: str
+
+
+class Unsure(msgspec.Struct, frozen=True):
+    """The facts alone do not make sure that the caller's token is alive; nothing was changed."""
 
 
 def too_many_logouts(wait: float) -> RateLimited:
@@ -236,7 +232,7 @@ class Store(Protocol):
         """
         ...
 
-    async def end(self, command: Command) -> Receipt:
+    async def end(self, command: Command, *, limited: bool = False) -> Receipt:
         """Write a logout: when this returns, no `look` finds a session in its scope alive.
 
         At one instant: the sessions in scope are frozen into the receipt, get tombstones and
@@ -247,13 +243,49 @@ class Store(Protocol):
         session; whatever the store had lost of earlier logouts matters no more.
 
         The same ``key`` of the same user again returns the first receipt, as ``repeated``, and
-        changes nothing.
+        changes nothing. A ``limited`` logout counts against how often its user may log out.
 
         Raises:
-            NotFound: by ``must_exist`` or ``only_repeat``; nothing was changed.
+            NotFound: by ``must_exist``; nothing was changed.
             KeyReused: when the key was used for another logout; nothing was changed.
-            Doubtful: by ``caller``; nothing was changed.
-            RateLimited: by ``is_own``, when there were too many; nothing was changed.
+            RateLimited: when it is ``limited``, and there were too many; nothing was changed.
+        """
+        ...
+
+    async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
+        """Write a logout that a user asks for, limited, if the facts make sure that it may.
+
+        That is when `is_surely_alive` is true of ``caller``, the token that asks, at the instant of
+        writing, and nothing may have been lost. `Unsure` does not say that the token is dead: look
+        and judge, then `end`. Raises as `end` does.
+        """
+        ...
+
+    async def recall(self, command: Command) -> Receipt | None:
+        """Return the receipt of an earlier request with the same key, and change nothing.
+
+        It is as `end` returned it first, but ``repeated``; None when there was no such request.
+
+        Raises:
+            KeyReused: when the key was used for another logout.
+        """
+        ...
+
+    async def claim(self, claim: Claim) -> str:
+        """Take an idempotency key for a list of logouts, and return the id that they have.
+
+        It is the claim's own, or that of an earlier claim of the same list. A claimed key is apart
+        from the keys of the logouts themselves.
+
+        Raises:
+            KeyReused: when the key was claimed for another list.
+        """
+        ...
+
+    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+        """Make up for a loss: write a logout of everyone in that partition alone.
+
+        None when another replica has done so; nothing was changed then.
         """
         ...
 

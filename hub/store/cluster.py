@@ -24,9 +24,10 @@ from hub.core.servers import Servers
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
 from hub.store.durability import PATIENCE, Durability
-from hub.store.lane import USUAL, Lane, Refused, Script, Unsent, Value
+from hub.store.lane import USUAL, Lane, Refused, Unsent, Value
 from hub.store.link import dialer, limits
 from hub.store.names import PARTITIONS, Names
+from hub.store.script import Script, Values
 
 log = structlog.get_logger(__name__)
 
@@ -106,22 +107,20 @@ class Cluster:
         self._is_closed = False
         self._turns = itertools.count()
 
-    async def call(
-        self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
-    ) -> Any:
+    async def call(self, part: int, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script on the node that serves the partition."""
         deadline = asyncio.get_running_loop().time() + (
             PATIENCE if script.must_last and self._durability else TIME_LIMIT
         )
         place = self._serving[part] or await self._find(part)
         try:
-            return await self._lane(place).call(script, keys, args)
+            return await self._lane(place).call(script, keys, values)
         except Unavailable as error:
             self._learn()
             try:
                 async with asyncio.timeout_at(deadline):
                     again = await self._elsewhere(part, place, error)
-                    return await again(script, keys, args)
+                    return await again(script, keys, values)
             except TimeoutError:
                 raise Unavailable("the store did not answer in time") from None
             except Refused as second:
@@ -132,7 +131,7 @@ class Cluster:
 
     async def _elsewhere(
         self, part: int, place: Place, error: Unavailable
-    ) -> Callable[[Script, Sequence[Value], Sequence[Value]], Awaitable[Any]]:
+    ) -> Callable[[Script, Sequence[Value], Values], Awaitable[Any]]:
         """Return how to call again what surely did not run, or raise the error."""
         if isinstance(error, Unsent):
             await self._learned()

@@ -9,10 +9,8 @@ is not answered in time, everything that waits is refused at once instead of eac
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, TypeAlias
 
 import structlog
@@ -25,6 +23,7 @@ from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
 from hub.store.durability import PATIENCE, Durability
 from hub.store.link import Link, answers, describe_failure, pack
+from hub.store.script import Script, Values, pack_values
 
 log = structlog.get_logger(__name__)
 
@@ -47,16 +46,6 @@ class Refused(Unavailable):
     def __init__(self, answer: str) -> None:
         super().__init__(f"the store refused ({answer})")
         self.answer = answer
-
-
-class Script:
-    """A Lua script of this package: the files of these names, one after the other."""
-
-    def __init__(self, *names: str, must_last: bool = False) -> None:
-        self.must_last = must_last
-        folder = resources.files("hub.store").joinpath("lua")
-        self.text = "".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 class _Call:
@@ -92,7 +81,7 @@ class Lane:
         self._failing_since: float | None = None
         self._is_closed = False
 
-    async def call(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
+    async def call(self, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script and return its answer.
 
         Raises:
@@ -101,21 +90,21 @@ class Lane:
             Unsent: when no connection could be made.
             Refused: when Redis answered with an error.
         """
-        rest = (len(keys), *keys, *args)
+        rest = (len(keys), *keys, pack_values(values))
         answer = await self._send(pack(b"EVALSHA", script.sha, *rest))
         if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT"):
             # A script that Redis does not know did not run, so sending its text is no repetition.
             answer = await self._send(pack(b"EVAL", script.text, *rest))
         return await self._finish(script, answer)
 
-    async def ask(self, script: Script, keys: Sequence[Value], args: Sequence[Value]) -> Any:
+    async def ask(self, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script on keys that are just moving to this node (https://redis.io/docs: ASK).
 
         Raises as `call` does.
         """
         # Both leave in one write, so that no other call comes between them.
         asking = self._send(pack("ASKING"))
-        answer = self._send(pack("EVAL", script.text, len(keys), *keys, *args))
+        answer = self._send(pack("EVAL", script.text, len(keys), *keys, pack_values(values)))
         answers = await asyncio.gather(asking, answer)
         return await self._finish(script, answers[1])
 

@@ -13,6 +13,7 @@ of a Redis Cluster.
 ``hub:{P}:pace:USER``           until when the user's own logouts are paid for
 ``hub:{P}:message:ID``          the message of a logout, for those whom its tombstones refuse
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
+``hub:{P}:claim:KEY``           hash: what an administrator's key for a list was used for
 ``hub:{P}:per-token:USER``      sorted set of the session ids that are per token, by when seen
 ``hub:{P}:cleared:USER``        the cut-offs for which a full list of sessions was last cleared
 ``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
@@ -39,6 +40,12 @@ PARTITIONS = 16
 def partition_of(user: UserKey) -> int:
     """Return the partition that holds a user."""
     return crc32(user.encode()) % PARTITIONS
+
+
+def claim_key(digest: str) -> tuple[int, str]:
+    """Return the partition and the key of an idempotency key that a list of logouts has taken."""
+    part = crc32(digest.encode()) % PARTITIONS
+    return part, f"hub:{{{part}}}:claim:{digest}"
 
 
 class Names:

@@ -15,14 +15,14 @@ from hub.core.model import Logout, Micros, Position, UserKey
 from hub.core.position import BEGINNING, Log, Verdict, order, weigh
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import Event, Heard, Loss
-from hub.store.lane import Script
 from hub.store.names import Names, partition_of
 from hub.store.route import Route
+from hub.store.script import Script
 
 log = structlog.get_logger(__name__)
 
-READ = Script("read")
-LOSE = Script("lose")
+READ = Script("clock", "read")
+MARK_LOST = Script("mark_lost")
 PAGE = 500
 TRIES = 3
 MOST_WRITTEN = 1_000
@@ -155,14 +155,14 @@ class PartitionLog:
             self.number,
             READ,
             [self.names.log, self.names.epoch],
-            [
-                known.epoch if known else "",
-                known.entry if known else BEGINNING,
-                secrets.token_hex(8),
-                PAGE,
-                self._lifetime_ms,
-                *sought,
-            ],
+            {
+                "known": known.epoch if known else "",
+                "position": known.entry if known else BEGINNING,
+                "fresh": secrets.token_hex(8),
+                "most": PAGE,
+                "lifetime_ms": self._lifetime_ms,
+                "sought": sought,
+            },
         )
         text = epoch.decode()
         seen = Log(
@@ -176,7 +176,9 @@ class PartitionLog:
 
     async def _lose(self, epoch: str) -> Loss:
         fresh = secrets.token_hex(8)
-        stands = await self._route.call(self.number, LOSE, [self.names.epoch], [epoch, fresh])
+        stands = await self._route.call(
+            self.number, MARK_LOST, [self.names.epoch], {"known": epoch, "fresh": fresh}
+        )
         return Loss(self.number, stands.decode())
 
     def _advance(self, entry: str) -> None:

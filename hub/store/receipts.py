@@ -1,19 +1,106 @@
-"""Receipts as Redis holds them, read."""
+"""Receipts on Redis: what replicas report is entered, and what became of sessions is read."""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from hub.core.model import Logout, Micros, Outcome, Receipt, State, UserKey
-from hub.core.receipt import Row, Tally, settle, split_session_key, unite, view
-from hub.core.wire import Malformed, decode_logout
-from hub.store.base import Unreadable
+from hub.core.receipt import RANK, Row, Tally, settle, split_session_key, unite, view
+from hub.core.wire import decode_logout
+from hub.store.base import LEASE, Report
+from hub.store.names import PARTITIONS, Names
+from hub.store.records import reading
+from hub.store.route import Route
+from hub.store.script import Script
 
 Fields = dict[bytes, bytes]
+
+REPORT = Script("report")
+REPORT_EVERYONE = Script("report_everyone")
+ROWS = Script("rows")
+RECEIPT = Script("clock", "receipt")
+
+REPORTED_AT_ONCE = 500
+"""Sessions of everyone that are reported at once."""
+
+
+class RedisReceipts:
+    """That part of `hub.store.base.Store`; long lists have a connection of their own, ``lists``."""
+
+    def __init__(self, calls: Route, lists: Route) -> None:
+        self._calls = calls
+        self._lists = lists
+
+    async def report(self, report: Report) -> None:
+        """Enter in a receipt what a replica did."""
+        logout, part = report.heard.logout, report.heard.part
+        names = Names(logout.user, part or 0)
+        rows = [
+            (sid, state.value, ",".join(report.failures.get(sid, ())))
+            for sid, state in report.sessions.items()
+        ]
+        if logout.user is None:
+            await self._report_everyone(report, names, rows)
+            return
+        await self._calls.call(
+            names.part,
+            REPORT,
+            [names.receipt(logout.id)],
+            {"lease": report.lease, "is_done": report.done, "rank": RANK, "sessions": rows},
+        )
+
+    async def _report_everyone(
+        self, report: Report, names: Names, rows: Sequence[Sequence[str]]
+    ) -> None:
+        # In pages, so that nobody waits long for Redis behind a report of many sessions.
+        opened = list((report.opened or {}).items())
+        pages = range(0, max(len(opened), len(rows), 1), REPORTED_AT_ONCE)
+        logout_id = report.heard.logout.id
+        for start in pages:
+            is_last, page = start == pages[-1], slice(start, start + REPORTED_AT_ONCE)
+            await self._calls.call(
+                names.part,
+                REPORT_EVERYONE,
+                [names.receipt(logout_id), names.rows(logout_id)],
+                {
+                    "lease": report.lease,
+                    "is_done": report.done and is_last,
+                    "rank": RANK,
+                    "says_all": report.opened is not None and is_last,
+                    "opened": opened[page],
+                    "sessions": rows[page],
+                },
+            )
+
+    async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
+        """Return what is known of a logout."""
+        places = [Names(user)] if user is not None else [Names(None, n) for n in range(PARTITIONS)]
+        answers = await asyncio.gather(*(self._ask(names, logout_id, user) for names in places))
+        return read_receipt(answers)
+
+    async def outcomes(self, logout_id: str, part: int) -> list[Outcome]:
+        """Return the sessions of a logout in one part."""
+        names = Names(None, part)
+        answer = await self._ask(names, logout_id, None)
+        rows = await self._lists.call(part, ROWS, [names.rows(logout_id)], {})
+        return sorted(read_outcomes(answer, rows), key=lambda one: (one.user or "", one.sid))
+
+    async def _ask(self, names: Names, logout_id: str, user: UserKey | None) -> list[Any]:
+        answer: list[Any] = await self._calls.call(
+            names.part,
+            RECEIPT,
+            [names.receipt_users(logout_id), names.leases],
+            {
+                "receipt_prefix": f"{names.receipts}{logout_id}:",
+                "user": user,
+                "lease_time": LEASE,
+            },
+        )
+        return answer
 
 
 def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
@@ -27,7 +114,7 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
     tally = Tally()
     now: Micros = 0
     alive: set[str] = set()
-    with _reading():
+    with reading():
         for stamp, leases, *found in answers:
             now = max(now, int(stamp))
             alive.update(lease.decode() for lease in leases)
@@ -53,20 +140,12 @@ def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]
     if receipt is None:
         return []
     alive = frozenset(lease.decode() for lease in answer[1])
-    with _reading():
+    with reading():
         rows = [_row(*pair) for pair in zip(flat[0::2], flat[1::2], strict=True)]
     seen = [*receipt.sessions, *(view(row, alive) for row in rows)]
     return [
         msgspec.structs.replace(one, waiting=one.waiting and not receipt.complete) for one in seen
     ]
-
-
-@contextlib.contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except (Malformed, KeyError, ValueError) as error:
-        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
 
 
 def _row(name: bytes, value: bytes) -> Row:

@@ -8,15 +8,14 @@ from typing import Any, Protocol
 from redis.asyncio import ConnectionPool
 
 from hub.store.durability import Durability
-from hub.store.lane import USUAL, Lane, Script, Value
+from hub.store.lane import USUAL, Lane, Value
+from hub.store.script import Script, Values
 
 
 class Route(Protocol):
     """Calls scripts on the partitions of a Redis, wherever they are."""
 
-    async def call(
-        self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
-    ) -> Any:
+    async def call(self, part: int, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script on a partition; raises as `Lane.call` does."""
         ...
 
@@ -48,11 +47,9 @@ class OneServer:
         self._pool = pool
         self._lane = Lane(pool, durability)
 
-    async def call(
-        self, part: int, script: Script, keys: Sequence[Value], args: Sequence[Value]
-    ) -> Any:
+    async def call(self, part: int, script: Script, keys: Sequence[Value], values: Values) -> Any:
         """Run a script."""
-        return await self._lane.call(script, keys, args)
+        return await self._lane.call(script, keys, values)
 
     async def command(self, *parts: Value) -> Any:
         """Run a command."""

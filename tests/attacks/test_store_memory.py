@@ -11,15 +11,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from hub.access.logouts import Logouts
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, UserKey, user_key
-from hub.core.rate import Rate, take
+from hub.core.rate import Rate
 from hub.core.revocation import judge
 from hub.errors import RateLimited, TokenRevoked, Unavailable
 from hub.metrics import Metrics
@@ -40,10 +37,10 @@ def identity(sid: str = "s", user: UserKey = ADA) -> Identity:
     return Identity(user=user, sub="", iss="", sid=sid, iat=issued, exp=issued + 600 * SECOND)
 
 
-def own(name: str, user: UserKey = ADA, **more: object) -> Command:
+def own(name: str, user: UserKey = ADA, key: str | None = None) -> Command:
     """Return a user's own logout, with a message."""
     logout = Logout(id=name, user=user, scope=Scope.ALL, reason=Reason.USER, message=MESSAGE)
-    return msgspec.structs.replace(Command(logout, is_own=True), **more)
+    return Command(logout, key=key)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -60,11 +57,11 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
     """The fourth is refused, with the time to wait, and changes nothing."""
     for number in range(3):
-        await store.end(own(f"id-{number}"))
+        await store.end(own(f"id-{number}"), limited=True)
     late = identity("late")
     await store.register(Visit(late, "", ""))
     with pytest.raises(RateLimited) as refused:
-        await store.end(own("one more"))
+        await store.end(own("one more"), limited=True)
     assert refused.value.retry_after == pytest.approx(1000, abs=30)
     assert judge(late, await store.look(late)) is None
     assert await store.receipt("one more", ADA) is None
@@ -75,61 +72,32 @@ async def test_refused_logouts_are_counted(store: Store) -> None:
     metrics = Metrics()
     logouts = Logouts(store, metrics)
     for number in range(3):
-        await logouts.write(own(f"id-{number}"), "user")
+        await logouts.write_own(identity(), own(f"id-{number}"))
     with pytest.raises(RateLimited):
-        await logouts.write(own("one more"), "user")
+        await logouts.write_own(identity(), own("one more"))
     assert b'hub_limited_total{kind="logouts"} 1.0' in generate_latest(metrics.registry)
 
 
 async def test_nobody_else_is_limited_by_it(store: Store) -> None:
     """Neither another user, nor an administrator who ends this one's sessions."""
     for number in range(3):
-        await store.end(own(f"id-{number}"))
-    others = (
-        own("other", user_key("", "eve")),
-        own("by an administrator", is_own=False),
+        await store.end(own(f"id-{number}"), limited=True)
+    other = own("other", user_key("", "eve"))
+    assert (await store.end(other, limited=True)).logout.id == "other"
+    administrators = (
+        own("by an administrator"),
         Command(Logout("all", None, Scope.ALL, Reason.POLICY)),
     )
-    for command in others:
+    for command in administrators:
         assert (await store.end(command)).logout.id == command.logout.id
 
 
 async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:
     """Whoever asks again for want of an answer gets the first one, as often as they like."""
-    first = await store.end(own("id", key="k"))
+    first = await store.end(own("id", key="k"), limited=True)
     for _ in range(10):
-        again = await store.end(own("another id", key="k"))
+        again = await store.end(own("another id", key="k"), limited=True)
         assert (again.repeated, again.logout) == (True, first.logout)
-
-
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.sampled_from([0.5, 1.0, 3.0, 50.0]),
-    st.integers(1, 6),
-    st.lists(st.floats(-3, 3), min_size=1, max_size=8),
-)
-def test_the_scripts_rate_is_the_rule(
-    redis_server: RedisServer, per_second: float, burst: int, debts: list[float]
-) -> None:
-    """What the script in Redis decides is what `take` decides, whatever was taken before."""
-    with redis_server.client() as client:
-        rate = Rate(per_second, burst)
-        script = (
-            "local now, cost, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])\n"
-            "local ends = math.max(tonumber(ARGV[4]), now) + cost\n"
-            "local wait = ends - now - window\n"
-            "return string.format('%.0f', wait > 0 and wait or 0)"
-        )
-        source = Path("hub/store/lua/end.lua").read_text()
-        for line in script.splitlines()[1:3]:
-            assert line.split("= ")[1].split("(tonumber")[0] in source
-        for debt in debts:
-            now = 1_700_000_000 * SECOND
-            before = now + round(debt * SECOND)
-            given_ = (now, round(SECOND / per_second), round(rate.window * SECOND), before)
-            found = client.eval(script, 0, *map(str, given_))
-            _, wait = take(rate, before / SECOND, now / SECOND)
-            assert int(str(found, "ascii")) / SECOND == pytest.approx(wait, abs=1e-5)
 
 
 async def test_a_message_is_kept_once(redis_url: str, redis_server: RedisServer) -> None:
@@ -171,7 +139,7 @@ async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> Non
             client.config_set("maxmemory", 1)
             before = {key: client.dump(key) for key in client.scan_iter("*")}
         for change in (
-            store.end(own("too late")),
+            store.end(own("too late"), limited=True),
             store.end(own("with a key", key="k")),
             store.register(Visit(alive, "another name", "192.0.2.1", named=True)),
             store.register(Visit(identity("new"), "", "")),
@@ -196,7 +164,7 @@ async def test_a_flood_of_logouts_does_not_pass_the_bound(small: RedisServer) ->
         for number in range(12_000):
             user = user_key("", f"user-{number % 50}")
             try:
-                await store.end(own(f"id-{number}", user, is_own=False, key=str(number)))
+                await store.end(own(f"id-{number}", user, key=str(number)))
             except Unavailable:
                 refused += 1
                 if refused > 20:

@@ -24,15 +24,16 @@ from hub.core.receipt import session_key
 from hub.core.revocation import judge
 from hub.errors import LoginRequired, NotFound, RateLimited, TokenRevoked
 from hub.store.base import (
+    Claim,
     Command,
     Departure,
-    Doubtful,
     Gap,
     Heard,
     KeyReused,
     Presence,
     Report,
     Store,
+    Unsure,
     Visit,
 )
 from hub.store.memory import MemoryStore
@@ -129,60 +130,55 @@ async def alive(store: Store, who: Identity) -> bool:
     return judge(who, await store.look(who)) is None
 
 
-async def doubts(store: Store, caller: Identity) -> bool:
-    """Tell whether the store refuses a caller's logout, and see that it wrote it otherwise."""
+async def is_unsure(store: Store, caller: Identity) -> bool:
+    """Tell whether the store is unsure of a caller, and see that it wrote the logout otherwise."""
     asked = logout(Scope.SESSION, "other")
-    try:
-        await store.end(Command(asked, also="other", caller=caller))
-    except Doubtful:
-        assert await store.receipt(asked.id, ADA) is None
-        return True
-    assert await store.receipt(asked.id, ADA) is not None
-    return False
+    answer = await store.end_own(Command(asked, also="other"), caller)
+    assert (await store.receipt(asked.id, ADA) is None) is isinstance(answer, Unsure)
+    return isinstance(answer, Unsure)
 
 
 async def test_a_caller_that_is_surely_alive_is_obeyed(store: Store) -> None:
     """A logout of a caller whose token no logout can have ended is written at once."""
-    assert not await doubts(store, identity("a"))
+    assert not await is_unsure(store, identity("a"))
     await store.end(Command(logout(Scope.SESSION, "b"), also="b"))
-    assert not await doubts(store, identity("a", iat=now() - 5 * SECOND))
+    assert not await is_unsure(store, identity("a", iat=now() - 5 * SECOND))
 
 
 @pytest.mark.parametrize("scope", [Scope.ALL, Scope.OTHERS])
-async def test_a_caller_is_doubted_when_its_token_is_not_newer_than_a_logout(
+async def test_the_store_is_unsure_of_a_caller_when_its_token_is_not_newer_than_a_logout(
     store: Store, scope: Scope
 ) -> None:
     """A token issued at the instant of a cut-off or before is to be judged, whoever it kept."""
     kept = "a" if scope is Scope.OTHERS else None
     cutoff = (await store.end(Command(logout(scope, kept)))).logout.at
-    assert await doubts(store, identity("a", iat=cutoff - 1))
-    assert await doubts(store, identity("a", iat=cutoff))
-    assert not await doubts(store, identity("a", iat=cutoff + 1))
+    assert await is_unsure(store, identity("a", iat=cutoff - 1))
+    assert await is_unsure(store, identity("a", iat=cutoff))
+    assert not await is_unsure(store, identity("a", iat=cutoff + 1))
 
 
 @pytest.mark.all_partitions
-async def test_a_caller_is_doubted_after_a_logout_of_everyone(store: Store) -> None:
+async def test_the_store_is_unsure_of_a_caller_after_a_logout_of_everyone(store: Store) -> None:
     """Everyone's cut-off counts like the user's own."""
     before = identity("a")
     await store.end(Command(logout(user=None)))
-    assert await doubts(store, before)
-    assert not await doubts(store, identity("a"))
+    assert await is_unsure(store, before)
+    assert not await is_unsure(store, identity("a"))
 
 
-async def test_a_caller_is_doubted_when_its_session_was_ended(store: Store) -> None:
+async def test_the_store_is_unsure_of_a_caller_when_its_session_was_ended(store: Store) -> None:
     """A tombstone speaks against a token, however new that is, and a key does not help it."""
     await store.end(Command(logout(Scope.SESSION, "a"), also="a", key="k"))
-    assert await doubts(store, identity("a"))
-    assert not await doubts(store, identity("b"))
-    with pytest.raises(Doubtful):
-        await store.end(Command(logout(), key="k", caller=identity("a")))
+    assert await is_unsure(store, identity("a"))
+    assert not await is_unsure(store, identity("b"))
+    assert await store.end_own(Command(logout(), key="k"), identity("a")) == Unsure()
 
 
-async def test_a_caller_is_doubted_out_of_its_time(store: Store) -> None:
+async def test_the_store_is_unsure_of_a_caller_out_of_its_time(store: Store) -> None:
     """A token that has expired, or is for later, is to be judged."""
-    assert await doubts(store, identity("a", iat=now() - 20 * SECOND, life=19))
+    assert await is_unsure(store, identity("a", iat=now() - 20 * SECOND, life=19))
     later = msgspec.structs.replace(identity("a"), nbf=now() + 20 * SECOND)
-    assert await doubts(store, later)
+    assert await is_unsure(store, later)
 
 
 async def test_an_unknown_session_is_alive_and_has_no_record(store: Store) -> None:
@@ -585,15 +581,18 @@ async def test_the_same_key_gives_the_same_logout_once(store: Store) -> None:
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == ["b"]
 
 
-async def test_only_a_repeat_is_answered_when_asked_for(store: Store) -> None:
-    """A request to repeat gives the first receipt, or is not found and changes nothing."""
-    asked = Command(logout(), key="key-1", only_repeat=True)
-    with pytest.raises(NotFound):
-        await store.end(asked)
+async def test_an_earlier_answer_is_recalled_by_its_key(store: Store) -> None:
+    """Recalling gives the first receipt, or none, and changes nothing."""
+    await store.register(visit("a"))
+    asked = Command(logout(), key="key-1")
+    assert await store.recall(asked) is None
     assert await alive(store, identity("a", iat=now() - SECOND))
-    first = await store.end(msgspec.structs.replace(asked, only_repeat=False))
-    again = await store.end(asked)
-    assert (again.logout, again.repeated) == (first.logout, True)
+    first = await store.end(asked)
+    again = await store.recall(asked)
+    assert again == msgspec.structs.replace(first, repeated=True)
+    with pytest.raises(KeyReused):
+        await store.recall(Command(logout(Scope.OTHERS, "a"), key="key-1"))
+    assert await store.recall(Command(logout(user=user_key("", "grace")), key="key-1")) is None
 
 
 async def test_a_key_serves_one_request_of_one_user(store: Store) -> None:
@@ -865,16 +864,17 @@ async def test_a_report_of_an_unknown_logout_changes_nothing(store: Store) -> No
     assert await store.receipt("id", ADA) is None
 
 
+@pytest.mark.all_partitions
 async def test_a_claimed_key_is_for_one_request(store: Store) -> None:
     """Claiming ends nothing; the same claim again is fine, and another one is refused."""
     await store.register(visit("a"))
-    claim = logout(user=ADA)
-    assert not (await store.end(Command(claim, key="k", only_claim=True))).repeated
-    assert (await store.end(Command(claim, key="k", only_claim=True))).repeated
-    other = msgspec.structs.replace(claim, message="other")
+    assert await store.claim(Claim("k", "a list", "first id")) == "first id"
+    assert await store.claim(Claim("k", "a list", "second id")) == "first id"
     with pytest.raises(KeyReused):
-        await store.end(Command(other, key="k", only_claim=True))
+        await store.claim(Claim("k", "another list", "third id"))
+    assert await store.claim(Claim("another key", "another list", "third id")) == "third id"
     assert len((await store.sessions(ADA)).sessions) == 1
+    assert not (await store.end(Command(logout(), key="k"))).repeated
 
 
 @pytest.mark.all_partitions

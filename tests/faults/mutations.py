@@ -88,18 +88,17 @@ MUTANTS = (
         SLOW,
         (
             Edit(
-                "store/redis.py",
-                "        answer = await self._logouts.call(\n            names.part,\n"
+                "store/redis_logouts.py",
+                "        answer: Sequence[Any] = await self._calls.call(\n            names.part,\n"
                 "            END,",
-                "        early = encode_logout(logout)\n"
-                "        if not (command.only_repeat or command.only_claim):\n"
-                "            import time\n\n"
-                "            from hub.core.bus import sign\n\n"
-                '            text = b"early %d " % (time.time_ns() // 1000) + early\n'
-                "            code = sign(self._bus_key, names.channel.encode(), text)\n"
-                '            said = code + b" " + text\n'
-                '            await self._logouts.command("PUBLISH", names.channel, said)\n'
-                "        answer = await self._logouts.call(\n            names.part,\n"
+                "        import time\n\n"
+                "        from hub.core.bus import sign\n\n"
+                '        text = b"early %d " % (time.time_ns() // 1000) + encode_logout(logout)\n'
+                '        key = BusKey(self._fixed["inner"], self._fixed["outer"])\n'
+                "        code = sign(key, names.channel.encode(), text)\n"
+                '        said = code + b" " + text\n'
+                '        await self._calls.command("PUBLISH", names.channel, said)\n'
+                "        answer: Sequence[Any] = await self._calls.call(\n            names.part,\n"
                 "            END,",
             ),
             Edit(
@@ -180,19 +179,21 @@ MUTANTS = (
         (
             Edit(
                 "access/logouts.py",
-                "        try:\n            receipt = await self._store.end(command)\n"
-                "        except RateLimited:\n"
-                '            self._refusals.note("logouts", command.logout.user or by)\n'
-                "            raise\n        if receipt.repeated:",
-                "        if command.only_repeat:\n"
-                "            receipt = await self._store.end(command)\n"
-                "        else:\n"
+                "        receipt = await self._store.end(command)\n",
+                "        import time\n\n"
+                "        self._late = asyncio.ensure_future(self._store.end(command))\n"
+                "        now = time.time_ns() // 1000\n"
+                "        receipt = Receipt(msgspec.structs.replace(command.logout, at=now))\n",
+            ),
+            Edit(
+                "access/logouts.py",
+                "            answer = await self._store.end_own(command, stretch(caller))\n",
                 "            import time\n\n"
-                "            import msgspec\n\n"
-                "            self._late = asyncio.ensure_future(self._store.end(command))\n"
+                "            own = self._store.end_own(command, stretch(caller))\n"
+                "            self._late = asyncio.ensure_future(own)\n"
                 "            now = time.time_ns() // 1000\n"
-                "            receipt = Receipt(msgspec.structs.replace(command.logout, at=now))\n"
-                "        if receipt.repeated:",
+                "            answer: Receipt | Unsure\n"
+                "            answer = Receipt(msgspec.structs.replace(command.logout, at=now))\n",
             ),
         ),
     ),

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from hub.api.services import SERVICES
-from hub.core.model import Receipt, Standing
+from hub.core.model import Identity, Receipt, Standing
 from hub.realtime.lingering import SECONDS
-from hub.store.base import Command, Visit
+from hub.store.base import Command, Unsure, Visit
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
 from tests.e2e.people import python_client
@@ -386,14 +386,14 @@ async def test_a_socket_that_was_ended_is_not_obeyed_any_more(hub: Replica) -> N
 async def test_who_asked_is_answered_before_the_cut(hub: Replica) -> None:
     """A socket that logs itself out gets its answer, though the notification overtakes it."""
     store = store_of(hub)
-    real = store.end
+    real = store.end_own
 
-    async def slow(command: Any) -> Any:
-        receipt = await real(command)
+    async def slow(command: Command, caller: Identity) -> Receipt | Unsure:
+        receipt = await real(command, caller)
         await asyncio.sleep(0.2)
         return receipt
 
-    store.end = slow  # type: ignore[method-assign]
+    store.end_own = slow  # type: ignore[method-assign]
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         await raw.send('421["logout",{}]')
@@ -457,13 +457,13 @@ async def test_an_event_of_a_reserved_name_ends_the_socket_and_hides_nothing(
 async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> None:
     """A flood of events is answered with rate_limited once the limit is reached."""
     store = store_of(hub)
-    real, gate = store.end, asyncio.Event()
+    real, gate = store.end_own, asyncio.Event()
 
-    async def slow(command: Any) -> Any:
+    async def slow(command: Command, caller: Identity) -> Receipt | Unsure:
         await gate.wait()
-        return await real(command)
+        return await real(command, caller)
 
-    store.end = slow  # type: ignore[method-assign]
+    store.end_own = slow  # type: ignore[method-assign]
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         for number in range(12):
@@ -532,12 +532,12 @@ async def test_a_refresh_extends_the_life_of_a_socket(hub: Replica) -> None:
 async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -> None:
     """An acknowledgement cuts a socket only when its logout is answered, too, not its refresh."""
     store = store_of(hub)
-    end, register = store.end, store.register
+    end_own, register = store.end_own, store.register
 
-    async def end_late(command: Command) -> Receipt:
-        receipt = await end(command)
+    async def end_late(command: Command, caller: Identity) -> Receipt | Unsure:
+        answer = await end_own(command, caller)
         await asyncio.sleep(0.3)
-        return receipt
+        return answer
 
     async def register_late(visit: Visit) -> Standing:
         standing = await register(visit)
@@ -556,7 +556,7 @@ async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -
                     await raw.send(f'43{frame[2:].partition("[")[0]}[{{"cleared":true}}]')
             return frames
 
-    store.end = end_late  # type: ignore[method-assign]
+    store.end_own = end_late  # type: ignore[method-assign]
     store.register = register_late  # type: ignore[method-assign]
     # Which of the two is waited for first is a matter of chance, so there are several.
     for frames in await asyncio.gather(*(log_out(f"user-{number}") for number in range(12))):

@@ -15,10 +15,10 @@ from hub.core.servers import read_servers
 from hub.errors import Unavailable
 from hub.store.base import Command, Departure, Interrupted, Loss, Visit
 from hub.store.cluster import Place, read_topology
-from hub.store.lane import Script
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.routes import route
+from hub.store.script import Script
 from tests.contract.listener import listening
 from tests.redis_server import Clustered, RedisServer, slot_of, until
 
@@ -364,7 +364,7 @@ def entries_on_replica(node: RedisServer, part: int) -> int:
 async def test_a_storm_of_failures_asks_once() -> None:
     """However many calls fail for want of nodes, they all do so soon, and tell no address."""
     made = route("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
-    calls = [made.call(part, Script("renew"), ["k"], []) for part in PEOPLE for _ in range(50)]
+    calls = [made.call(part, Script("rows"), ["k"], {}) for part in PEOPLE for _ in range(50)]
     began = time.monotonic()
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert time.monotonic() - began < SOON

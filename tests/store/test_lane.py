@@ -14,14 +14,17 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store import lane as lane_module
 from hub.store.base import Command, Visit
-from hub.store.lane import Lane, Script, Unsent
+from hub.store.lane import Lane, Unsent
 from hub.store.link import dialer
 from hub.store.redis import RedisStore
+from hub.store.script import Script
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
 """Seconds within which a store that is down is called so; the limit is one."""
+
+VALUES = {"lease": "n", "lifetime_ms": 1000, "sequences": list[int]()}
 
 
 def identity(number: int) -> Identity:
@@ -252,9 +255,9 @@ async def test_the_backlog_is_bounded(
 ) -> None:
     """More than may wait is refused at once, and waits for no time limit."""
     monkeypatch.setattr(lane_module, "BACKLOG", 50)
-    lane, script = Lane(dialer(own_redis.url)), Script("renew")
+    lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
     own_redis.pause()
-    calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(60)]
+    calls = [asyncio.create_task(lane.call(script, ["k"], VALUES)) for _ in range(60)]
     done, waiting = await asyncio.wait(calls, timeout=0.3)
     assert len(done) == 10
     for call in done:
@@ -266,9 +269,9 @@ async def test_the_backlog_is_bounded(
 
 async def test_closing_refuses_what_waits(own_redis: RedisServer) -> None:
     """A hub that stops leaves nobody waiting for an answer."""
-    lane, script = Lane(dialer(own_redis.url)), Script("renew")
+    lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
     own_redis.pause()
-    calls = [asyncio.create_task(lane.call(script, ["k"], ["n", 1000])) for _ in range(500)]
+    calls = [asyncio.create_task(lane.call(script, ["k"], VALUES)) for _ in range(500)]
     await asyncio.sleep(0.05)
     began = time.monotonic()
     await lane.close()
@@ -293,17 +296,17 @@ def test_a_stall_while_a_connection_begins_is_survived(
     """Giving up cancels an opening that has not taken its first step; the next call connects."""
 
     async def stall() -> None:
-        lane, script = Lane(dialer(own_redis.url)), Script("renew")
-        assert await lane.call(script, ["k"], ["n", 1000])
+        lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
+        assert await lane.call(script, ["k"], VALUES)
         for turns in range(6):
             lane.leave()
-            call = asyncio.create_task(lane.call(script, ["k"], ["n", 1000]))
+            call = asyncio.create_task(lane.call(script, ["k"], VALUES))
             for _ in range(turns):
                 await asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(time.sleep, 1.2)
             await asyncio.gather(call, return_exceptions=True)
             async with asyncio.timeout(10):
-                assert await lane.call(script, ["k"], ["n", 1000])
+                assert await lane.call(script, ["k"], VALUES)
         await lane.close()
 
     with asyncio.Runner(loop_factory=loop) as runner:
@@ -317,14 +320,14 @@ def test_closing_leaves_no_connection_however_far_its_opening_is(
     """A closed lane is closed: an opening ends with it, and no later call opens another."""
 
     async def close_after(turns: int) -> None:
-        lane, script = Lane(dialer(own_redis.url)), Script("renew")
-        call = asyncio.create_task(lane.call(script, ["k"], ["n", 1000]))
+        lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
+        call = asyncio.create_task(lane.call(script, ["k"], VALUES))
         for _ in range(turns):
             await asyncio.sleep(0)
         await lane.close()
         await asyncio.gather(call, return_exceptions=True)
         with pytest.raises(Unsent):
-            await lane.call(script, ["k"], ["n", 1000])
+            await lane.call(script, ["k"], VALUES)
         await asyncio.sleep(0)
         assert lane.generation is None
 

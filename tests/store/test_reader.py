@@ -14,7 +14,7 @@ import redis
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.wire import encode_logout
-from hub.errors import NotFound, Unavailable
+from hub.errors import Unavailable
 from hub.store import reader as reader_module
 from hub.store.base import Command, Confirmed, Gap, Heard, Interrupted, Loss, Visit
 from hub.store.names import PARTITIONS, Names, partition_of
@@ -336,9 +336,9 @@ async def test_a_store_that_forgot_everything_is_not_believed(
         with pytest.raises(Unavailable):
             await store.look(identity())
         for loss in losses.values():
-            await store.end(Command(logout(f"mend-{loss.part}", user=None), mends=loss))
-            with pytest.raises(NotFound):
-                await store.end(Command(logout("again", user=None), mends=loss))
+            recovered = await store.recover(loss, logout(f"mend-{loss.part}", user=None))
+            assert recovered is not None
+            assert await store.recover(loss, logout("again", user=None)) is None
         await listener.confirmed()
         standing = await store.look(identity())
         assert [cutoff.id for cutoff in standing.cutoffs] == [f"mend-{NAMES.part}"]

@@ -153,7 +153,7 @@ async def mend(store: RedisStore, listener: Listener, lost: list[Identity]) -> N
         event.part: event for event in listener.events if isinstance(event, Loss)
     }.values():
         everyone = Logout(id="mend", user=None, scope=Scope.ALL, reason=Reason.POLICY)
-        await store.end(Command(everyone, mends=loss))
+        await store.recover(loss, everyone)
 
 
 async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: Guarded) -> None:

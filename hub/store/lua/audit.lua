@@ -1,7 +1,7 @@
 -- Copy lines of an audit log.
--- KEYS: audit
--- ARGV: how many lines are kept, about, then each line
-for i = 2, #ARGV do
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'line', ARGV[i])
+-- Values: kept: how many lines are kept, about; lines
+local given = cmsgpack.unpack(ARGV[1])
+for _, line in ipairs(given.lines) do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', given.kept, '*', 'line', line)
 end
-return #ARGV - 1
+return #given.lines

@@ -1,4 +1,4 @@
 -- Read copied lines of audit logs, the oldest first.
--- KEYS: audit
--- ARGV: from which entry on, how many at most
-return redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
+-- Values: start: from which entry on; most: entries to be given
+local given = cmsgpack.unpack(ARGV[1])
+return redis.call('XRANGE', KEYS[1], given.start, '+', 'COUNT', given.most)

@@ -1,173 +1,165 @@
 -- Write a logout, at one instant.
--- KEYS: sessions, cut-off, its floor, log, idempotency key, cut-off of everyone, receipt, users of
---   the logout, epoch, leases, caller's tombstone, pace of the user's own logouts, message,
---   sessions per token
--- ARGV: logout (JSON), scope's session to end alone, session to keep, session to end by name,
---   must it exist, write a cut-off, lifetime (ms), has a key, fingerprint, key's lifetime (ms),
---   prefix of tombstones, prefix of session keys, user or '' for everyone, lease (us), channel,
---   only repeat, only claim, does it mend, epoch to mend, a fresh epoch, receipt's lifetime (ms),
---   caller's begun or '', nbf and exp (us), the epoch that is believed or '', the logout without its
---   message (JSON), its message or '', the two keys of the bus, what one logout costs of the pace
---   and how much may be had at once (us; 0 for no limit), lifetime of the log's entries (ms)
--- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; {'missing'},
--- {'reused'}, {'doubtful'} or {'limited', wait (us)} when nothing was changed. The same key again
--- answers what it answered first, with 'again' for 'done'.
+-- Values:
+--   logout, bare: the logout (JSON), with its message and without; message: or nil
+--   user: or '' for everyone
+--   only, spared: the session that scope session ends, and the one that scope others keeps; or nil
+--   also: a session to end by name, or nil; must_exist: whether that must be registered
+--   cuts_off: whether a cut-off is written
+--   fingerprint: of what an idempotency key is used for; nil without a key
+--   caller: begun, nbf and exp (us) of the token that must surely be alive, and the epoch that is
+--     believed, '' for any; or nil
+--   pace: what one logout costs the user and how much may be had at once (us), or nil
+--   lost_epoch: the epoch to recover from, or nil; fresh_epoch: the name for another
+--   lease_time: how long a lease holds (us)
+--   lifetime_ms, log_ms, receipt_ms, key_ms: how long things are kept
+--   tombstone_prefix, session_prefix: of keys
+--   channel, inner, outer: where it is published, and the two keys of the code
+-- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; or, when nothing
+-- was changed, {'known', fingerprint, the first answer (JSON)} of the idempotency key, {'missing'},
+-- {'unsure'}, {'recovered'} by another replica, or {'limited', wait (us)}.
 -- The first write is one that Redis refuses when its memory is full: a script that has begun to
 -- write is let through, and would end sessions without a trace.
-local text, only, keep, also = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local must_exist, cuts, lifetime = ARGV[5] == '1', ARGV[6] == '1', tonumber(ARGV[7])
-local keyed, fingerprint = ARGV[8] == '1', ARGV[9]
-local tombstones, sessions, user = ARGV[11], ARGV[12], ARGV[13]
+local sessions, cutoff_key, kept_key, log, key, everyone_key, receipt, users, epoch_key, leases,
+  callers_tombstone, paid_key, message_key, per_token = unpack(KEYS)
+local caller, pace, also = given.caller, given.pace, given.also
+local epoch = redis.call('GET', epoch_key) or ''
+local is_lost = string.match(epoch, ' lost$')
+local cutoff, everyone = redis.call('GET', cutoff_key), redis.call('GET', everyone_key)
 
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local epoch = redis.call('GET', KEYS[9]) or ''
-local function stamped(text) return text and tonumber(string.match(text, '^%d+')) or -1 end
-local before = redis.call('GET', KEYS[2])
-local everyone_at = stamped(redis.call('GET', KEYS[6]))
-
--- As Command.caller in hub/store/base.py says.
-if ARGV[22] ~= '' then
-  local begun, trusted = tonumber(ARGV[22]), ARGV[25]
-  if redis.call('EXISTS', KEYS[11]) == 1 or begun <= stamped(before) or begun <= everyone_at
-    or now < tonumber(ARGV[23]) or now >= tonumber(ARGV[24])
-    or string.match(epoch, ' lost$') or (trusted ~= '' and trusted ~= epoch)
-  then return {'doubtful'} end
-end
-
-if keyed then
-  local first = redis.call('HMGET', KEYS[5], 'fingerprint', 'answer')
-  if first[1] then
-    if first[1] ~= fingerprint then return {'reused'} end
-    local answer = cjson.decode(first[2])
-    answer[1] = 'again'
-    return answer
+if caller then
+  local is_ended = redis.call('EXISTS', callers_tombstone) == 1
+  local is_believed = not is_lost and (caller.epoch == '' or caller.epoch == epoch)
+  if not is_believed or not is_surely_alive(caller, now, is_ended, {cutoff, everyone}) then
+    return {'unsure'}
   end
 end
 
-if ARGV[16] == '1' then return {'missing'} end
-if ARGV[18] == '1' and epoch ~= ARGV[19] then return {'missing'} end
+if given.fingerprint then
+  local first = redis.call('HMGET', key, 'fingerprint', 'answer')
+  if first[1] then return {'known', first[1], first[2]} end
+end
 
-if must_exist and tonumber(redis.call('ZSCORE', KEYS[1], also) or 0) <= now then
+if given.lost_epoch and epoch ~= given.lost_epoch then return {'recovered'} end
+
+if given.must_exist and tonumber(redis.call('ZSCORE', sessions, also) or 0) <= now then
   return {'missing'}
 end
 
--- As take in hub/core/rate.py.
-local cost, window = tonumber(ARGV[30]), tonumber(ARGV[31])
-if cost > 0 and ARGV[17] ~= '1' then
-  local ends = math.max(tonumber(redis.call('GET', KEYS[12]) or 0), now) + cost
-  local wait = ends - now - window
-  if wait > 0 then return {'limited', string.format('%.0f', wait)} end
-  local left = string.format('%.0f', math.ceil((ends - now) / 1000))
-  redis.call('SET', KEYS[12], string.format('%.0f', ends), 'PX', left)
+if pace then
+  local ends, wait = take(pace, tonumber(redis.call('GET', paid_key) or 0), now)
+  if wait > 0 then return {'limited', digits(wait)} end
+  redis.call('SET', paid_key, digits(ends), 'PX', digits(math.ceil((ends - now) / 1000)))
 end
 
 -- Neither a cut-off nor a tombstone goes back, even when the server's clock does.
-local at = math.max(now, stamped(before) + 1)
-if also ~= '' then at = math.max(at, stamped(redis.call('GET', tombstones .. also)) + 1) end
-local stamp = string.format('%.0f', at)
-local record = stamp .. ' ' .. text
+local at = math.max(now, at_of(cutoff) + 1)
+if also then at = math.max(at, at_of(redis.call('GET', given.tombstone_prefix .. also)) + 1) end
+local record = digits(at) .. ' ' .. given.logout
+local answer = {'done', digits(at), given.logout, ''}
 
-local function remember(answer)
-  redis.call('HSET', KEYS[5], 'fingerprint', fingerprint, 'answer', cjson.encode(answer))
-  redis.call('PEXPIRE', KEYS[5], ARGV[10])
-end
-
-if ARGV[17] == '1' then
-  local answer = {'done', stamp, text, ''}
-  remember(answer)
-  return answer
-end
-
--- Whoever holds sockets of a session owes the receipt a report.
-local since = now - tonumber(ARGV[14])
-local owing, row = {}, {}
-local function owe(names)
-  for _, name in ipairs(names) do owing[name] = true end
+-- Whoever holds sockets of a session has yet to report to the receipt.
+local since = now - given.lease_time
+local pending, rows = {}, {}
+local function await(names)
+  for _, name in ipairs(names) do pending[name] = true end
   return table.concat(names, ',')
 end
 
-redis.call('HSET', KEYS[7], 'logout', record)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local function add(sid, device, names)
+  for _, value in ipairs({sid, device, #names > 0 and '1' or '0'}) do
+    table.insert(answer, value)
+  end
+  table.insert(rows, 's:' .. sid)
+  table.insert(rows, 'offline|' .. await(names) .. '|' .. device)
+end
 
-local answer = {'done', stamp, text, ''}
-local named = false
-for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if sid ~= keep and (only == '' or sid == only) then
-    local key = sessions .. sid
-    local fields, known = redis.call('HGETALL', key), {}
-    for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
-    -- A session that a logout of everyone had ended is not ended again.
-    if tonumber(known.begun or 0) > everyone_at or sid == also then
-      local device = known.device or ''
-      local names = holders(fields, KEYS[10], since)
-      for _, value in ipairs({sid, device, #names > 0 and '1' or '0'}) do
-        table.insert(answer, value)
+local function end_sessions()
+  local is_named = false
+  redis.call('ZREMRANGEBYSCORE', sessions, '-inf', stamp)
+  for _, sid in ipairs(redis.call('ZRANGE', sessions, 0, -1)) do
+    if sid ~= given.spared and (not given.only or sid == given.only) then
+      local session = given.session_prefix .. sid
+      local fields = redis.call('HGETALL', session)
+      local row = row_of(fields)
+      -- A session that a logout of everyone had ended is not ended again.
+      if tonumber(row.begun or 0) > at_of(everyone) or sid == also then
+        add(sid, row.device or '', holders(fields, leases, since))
+        is_named = is_named or sid == also
       end
-      table.insert(row, 's:' .. sid)
-      table.insert(row, 'offline|' .. owe(names) .. '|' .. device)
-      named = named or sid == also
+      redis.call('DEL', session)
+      redis.call('ZREM', sessions, sid)
+      if row.per_token then redis.call('ZREM', per_token, sid) end
     end
-    redis.call('DEL', key)
-    redis.call('ZREM', KEYS[1], sid)
-    if known.per_token then redis.call('ZREM', KEYS[14], sid) end
   end
-end
-if also ~= '' and not named then
-  for _, value in ipairs({also, '', '0'}) do table.insert(answer, value) end
-  table.insert(row, 's:' .. also)
-  table.insert(row, 'offline||')
-end
--- The message stands once, however many sessions were ended.
-local short = stamp .. ' ' .. ARGV[26]
-if ARGV[27] ~= '' then redis.call('SET', KEYS[13], ARGV[27], 'PX', lifetime) end
-for i = 5, #answer, 3 do
-  redis.call('SET', tombstones .. answer[i], short, 'PX', lifetime)
-end
-if cuts then
-  -- As supersede in hub/core/revocation.py: what ended the kept session is remembered.
-  local left = math.max(lifetime, redis.call('PTTL', KEYS[2]))
-  local kept_before = before and cjson.decode(string.match(before, '^%d+ (.*)$'))
-  if keep == '' then
-    redis.call('DEL', KEYS[3])
-  elseif before and not (kept_before.scope == 'others' and kept_before.sid == keep) then
-    redis.call('SET', KEYS[3], before, 'PX', left)
-  elseif redis.call('EXISTS', KEYS[3]) == 1 then
-    redis.call('PEXPIRE', KEYS[3], left)
-  end
-  redis.call('SET', KEYS[2], record, 'PX', left)
+  if also and not is_named then add(also, '', {}) end
 end
 
-if user == '' then
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[10], since, '+inf')) do
-    owe({name})
-    table.insert(row, 'o:' .. name)
-    table.insert(row, '1')
+local function write_tombstones()
+  -- The message stands once, however many sessions were ended.
+  if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
+  for i = 5, #answer, 3 do
+    local tombstone = given.tombstone_prefix .. answer[i]
+    redis.call('SET', tombstone, digits(at) .. ' ' .. given.bare, 'PX', given.lifetime_ms)
+  end
+end
+
+local function write_cutoff()
+  local left = math.max(given.lifetime_ms, redis.call('PTTL', cutoff_key))
+  local kept = supersede(given.spared, cutoff, redis.call('GET', kept_key))
+  if kept then
+    redis.call('SET', kept_key, kept, 'PX', left)
+  else
+    redis.call('DEL', kept_key)
+  end
+  redis.call('SET', cutoff_key, record, 'PX', left)
+end
+
+local function open_everyones_receipt()
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', leases, digits(since), '+inf')) do
+    await({name})
+    table.insert(rows, 'o:' .. name)
+    table.insert(rows, '1')
   end
   -- Before a logout of everyone nothing counts, so whatever was lost of it matters no more.
-  if epoch == '' or string.match(epoch, ' lost$') then
-    redis.call('SET', KEYS[9], ARGV[20] .. ' mended')
+  if epoch == '' or is_lost then
+    redis.call('SET', epoch_key, given.fresh_epoch .. ' mended')
   end
 end
-for i = 1, #row, 2 do redis.call('HSET', KEYS[7], row[i], row[i + 1]) end
-redis.call('PEXPIRE', KEYS[7], ARGV[21])
-redis.call('SADD', KEYS[8], user)
-redis.call('PEXPIRE', KEYS[8], ARGV[21])
 
-local names = {}
-for name in pairs(owing) do table.insert(names, name) end
-local leases = #names > 0 and table.concat(names, ',') or '-'
-local oldest = string.format('%.0f', math.floor((now / 1000) - tonumber(ARGV[32])))
-local before_it = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)
-local entry = redis.call(
-  'XADD', KEYS[4], 'MINID', '~', oldest, '*', 'logout', record, 'leases', leases
-)
-local previous = before_it[1] and before_it[1][1] or '0-0'
-answer[4] = previous .. ' ' .. entry
--- As sign in hub/core/bus.py.
-local known_as = string.match(epoch, '^%S+') or '-'
-local message = table.concat({previous, entry, known_as, leases, record}, ' ')
-local inner = redis.sha1hex(ARGV[28] .. ARGV[15] .. ' ' .. message)
-redis.call('PUBLISH', ARGV[15], redis.sha1hex(ARGV[29] .. inner) .. ' ' .. message)
-if keyed then remember(answer) end
+local function write_receipt()
+  for i = 1, #rows, 2 do redis.call('HSET', receipt, rows[i], rows[i + 1]) end
+  redis.call('PEXPIRE', receipt, given.receipt_ms)
+  redis.call('SADD', users, given.user)
+  redis.call('PEXPIRE', users, given.receipt_ms)
+end
+
+local function publish()
+  local names = {}
+  for name in pairs(pending) do table.insert(names, name) end
+  local awaited = #names > 0 and table.concat(names, ',') or '-'
+  local oldest = digits(math.floor(now / 1000 - given.log_ms))
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  local entry = redis.call(
+    'XADD', log, 'MINID', '~', oldest, '*', 'logout', record, 'leases', awaited
+  )
+  local previous = last[1] and last[1][1] or '0-0'
+  answer[4] = previous .. ' ' .. entry
+  -- As sign in hub/core/bus.py.
+  local known_as = string.match(epoch, '^%S+') or '-'
+  local message = table.concat({previous, entry, known_as, awaited, record}, ' ')
+  local inner = redis.sha1hex(given.inner .. given.channel .. ' ' .. message)
+  redis.call('PUBLISH', given.channel, redis.sha1hex(given.outer .. inner) .. ' ' .. message)
+end
+
+redis.call('HSET', receipt, 'logout', record)
+end_sessions()
+write_tombstones()
+if given.cuts_off then write_cutoff() end
+if given.user == '' then open_everyones_receipt() end
+write_receipt()
+publish()
+if given.fingerprint then
+  redis.call('HSET', key, 'fingerprint', given.fingerprint, 'answer', cjson.encode(answer))
+  redis.call('PEXPIRE', key, given.key_ms)
+end
 return answer

@@ -1,5 +1,5 @@
 -- Prelude: which replicas hold a session, and when they last renewed their leases.
--- A session's hash has a field '@LEASE' for each; LEASES is a sorted set by the time of renewal.
+-- A session's hash has a field '@LEASE' for each; `leases` is a sorted set by the time of renewal.
 local function holders(fields, leases, since)
   local names, renewals = {}, {}
   for i = 1, #fields, 2 do
@@ -13,5 +13,11 @@ local function holders(fields, leases, since)
     end
   end
   return names, renewals
+end
+
+local function row_of(fields)
+  local row = {}
+  for i = 1, #fields, 2 do row[fields[i]] = fields[i + 1] end
+  return row
 end
 

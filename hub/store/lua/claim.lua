@@ -1,0 +1,10 @@
+-- Take an idempotency key for a list of logouts, unless it is taken.
+-- Values: fingerprint: of the list; id: of its logouts; key_ms: how long this is remembered
+-- Answers {fingerprint, id} of the list that has the key now.
+local given = cmsgpack.unpack(ARGV[1])
+local key = KEYS[1]
+local first = redis.call('HMGET', key, 'fingerprint', 'id')
+if first[1] then return first end
+redis.call('HSET', key, 'fingerprint', given.fingerprint, 'id', given.id)
+redis.call('PEXPIRE', key, given.key_ms)
+return {given.fingerprint, given.id}

@@ -1,0 +1,22 @@
+-- Prelude: all that is known of a session at this instant.
+local function read_cutoffs(names)
+  local cutoffs = {}
+  for _, name in ipairs(names) do
+    local record = redis.call('GET', name)
+    if record then table.insert(cutoffs, record) end
+  end
+  return cutoffs
+end
+
+-- Returns {now, tombstone, {cut-offs}, the session's fields, renewals, epoch, the tombstone's
+-- message}, with '' for what there is not.
+local function state_of(session, tombstone, cutoffs, leases, epoch)
+  local fields = redis.call('HGETALL', session)
+  local _, renewals = holders(fields, leases, now)
+  local message = tombstone and redis.call('GET', given.message_prefix .. logout_of(tombstone).id)
+  return {
+    stamp, tombstone or '', cutoffs, fields, renewals, redis.call('GET', epoch) or '',
+    message or '',
+  }
+end
+

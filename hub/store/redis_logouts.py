@@ -1,0 +1,216 @@
+"""Logouts on Redis: written at one instant of a partition, and asked for again by their keys."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hub.core.bus import BusKey
+from hub.core.model import SECOND, Identity, Logout, Micros, Outcome, Receipt, Scope, State
+from hub.core.rate import Rate
+from hub.core.wire import encode_logout
+from hub.errors import NotFound
+from hub.store.base import (
+    KEY_LIFETIME,
+    LEASE,
+    Claim,
+    Command,
+    KeyReused,
+    Loss,
+    Unsure,
+    too_many_logouts,
+)
+from hub.store.names import PARTITIONS, Names, claim_key
+from hub.store.reader import LogReader
+from hub.store.records import read_logout, reading
+from hub.store.route import Route
+from hub.store.script import Script
+
+END = Script("clock", "rules", "leases", "end", must_last=True)
+RECALL = Script("recall")
+CLAIM = Script("claim", must_last=True)
+
+
+class RedisLogouts:
+    """That part of `hub.store.base.Store`.
+
+    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the
+    log, ``receipts`` how long its receipt is kept. ``pace`` is how often a user may log out.
+    """
+
+    def __init__(
+        self,
+        calls: Route,
+        reader: LogReader,
+        bus_key: BusKey,
+        *,
+        lifetime: Micros,
+        log_lifetime: Micros,
+        receipts: Micros,
+        pace: Rate | None,
+    ) -> None:
+        self._calls = calls
+        self._reader = reader
+        self._bus_key = bus_key
+        self._receipts = receipts
+        self._pace = None if pace is None else _in_micros(pace)
+        self._fixed = {
+            "lease_time": LEASE,
+            "lifetime_ms": lifetime // 1000,
+            "log_ms": log_lifetime // 1000,
+            "key_ms": KEY_LIFETIME // 1000,
+            "inner": bus_key.inner,
+            "outer": bus_key.outer,
+        }
+
+    async def end(self, command: Command, *, limited: bool = False) -> Receipt:
+        """Write a logout."""
+        more = {"pace": self._pace if limited else None}
+        user = command.logout.user
+        if user is not None:
+            names = Names(user)
+            return self._read(command, names, await self._end(command, names, more))
+        everywhere = [Names(None, number) for number in range(PARTITIONS)]
+        answers = await asyncio.gather(*(self._end(command, names, more) for names in everywhere))
+        receipts = [self._read(command, *pair) for pair in zip(everywhere, answers, strict=True)]
+        return max(receipts, key=lambda receipt: receipt.logout.at)
+
+    async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
+        """Write a logout that a user asks for, if the caller's token is surely alive."""
+        names = Names(caller.user)
+        trusted = self._reader.trusted_epoch(names.part)
+        if trusted is None:
+            return Unsure()
+        token = {"begun": caller.begun, "nbf": caller.nbf, "exp": caller.exp, "epoch": trusted}
+        more = {"caller": token, "pace": self._pace}
+        answer = await self._end(command, names, more, names.tombstone + caller.sid)
+        return Unsure() if answer[0] == b"unsure" else self._read(command, names, answer)
+
+    async def recover(self, loss: Loss, logout: Logout) -> Receipt | None:
+        """Write a logout of everyone in the partition that lost what it knew."""
+        command, names = Command(logout), Names(None, loss.part)
+        answer = await self._end(command, names, {"lost_epoch": loss.seen})
+        return None if answer[0] == b"recovered" else self._read(command, names, answer)
+
+    async def recall(self, command: Command) -> Receipt | None:
+        """Return the receipt of an earlier request with the same key."""
+        names = Names(command.logout.user)
+        fingerprint, answer = await self._calls.call(
+            names.part, RECALL, [names.key + _digest(command.key or "")], {}
+        )
+        return None if fingerprint is None else _read_known(command, fingerprint, answer)[0]
+
+    async def claim(self, claim: Claim) -> str:
+        """Take an idempotency key for a list of logouts."""
+        part, key = claim_key(_digest(claim.key))
+        digest, logout_id = await self._calls.call(
+            part,
+            CLAIM,
+            [key],
+            {"fingerprint": claim.digest, "id": claim.id, "key_ms": self._fixed["key_ms"]},
+        )
+        if digest.decode() != claim.digest:
+            raise KeyReused("the idempotency key was used for another list")
+        return str(logout_id, "utf-8")
+
+    async def _end(
+        self,
+        command: Command,
+        names: Names,
+        more: Mapping[str, Any],
+        callers_tombstone: str | None = None,
+    ) -> Sequence[Any]:
+        logout = command.logout
+        bare = msgspec.structs.replace(logout, message=None)
+        answer: Sequence[Any] = await self._calls.call(
+            names.part,
+            END,
+            [
+                names.sessions,
+                names.everyone if logout.user is None else names.cutoff,
+                names.floor,
+                names.log,
+                names.key + _digest(command.key or ""),
+                names.everyone,
+                names.receipt(logout.id),
+                names.receipt_users(logout.id),
+                names.epoch,
+                names.leases,
+                callers_tombstone or names.tombstone,
+                names.pace,
+                names.messages + logout.id,
+                names.per_token,
+            ],
+            {
+                **self._fixed,
+                "logout": encode_logout(logout).decode(),
+                "bare": encode_logout(bare).decode(),
+                "message": logout.message or None,
+                "user": names.user,
+                "only": logout.sid if logout.scope is Scope.SESSION else None,
+                "spared": logout.sid if logout.scope is Scope.OTHERS else None,
+                "also": command.also,
+                "must_exist": command.must_exist,
+                "cuts_off": logout.scope is not Scope.SESSION,
+                "fingerprint": None if command.key is None else _fingerprint(logout),
+                "fresh_epoch": secrets.token_hex(8),
+                "receipt_ms": (self._receipts + logout.spread * SECOND) // 1000,
+                "tombstone_prefix": names.tombstone,
+                "session_prefix": names.session,
+                "channel": names.channel,
+                **more,
+            },
+        )
+        return answer
+
+    def _read(self, command: Command, names: Names, answer: Sequence[Any]) -> Receipt:
+        match answer[0]:
+            case b"missing":
+                raise NotFound("no such session")
+            case b"limited":
+                raise too_many_logouts(int(answer[1]) / SECOND)
+            case b"known":
+                receipt, written = _read_known(command, *answer[1:])
+            case _:
+                receipt, written = _read_done(answer)
+        self._reader.witness(names.part, *written)
+        return receipt
+
+
+def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:
+    """Return the receipt in an answer, and the entry in the log with the one before it."""
+    _, at, text, entries, *rows = answer
+    outcomes = (
+        Outcome(sid.decode(), device.decode(), State.NOTIFIED if held == b"1" else State.OFFLINE)
+        for sid, device, held in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
+    )
+    receipt = Receipt(read_logout(at + b" " + text), tuple(outcomes))
+    return receipt, entries.decode().split(" ")
+
+
+def _read_known(command: Command, fingerprint: bytes, answer: bytes) -> tuple[Receipt, list[str]]:
+    """Return what an idempotency key was answered with first, as `_read_done` does."""
+    if fingerprint.decode() != _fingerprint(command.logout):
+        raise KeyReused("the idempotency key was used for another logout")
+    with reading():
+        first = msgspec.json.decode(answer, type=list[str])
+    receipt, written = _read_done([text.encode() for text in first])
+    return msgspec.structs.replace(receipt, repeated=True), written
+
+
+def _in_micros(pace: Rate) -> dict[str, int]:
+    return {"cost": round(SECOND / pace.per_second), "window": round(pace.window * SECOND)}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fingerprint(logout: Logout) -> str:
+    same = msgspec.structs.replace(logout, id="")
+    return hashlib.sha256(encode_logout(same)).hexdigest()

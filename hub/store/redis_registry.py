@@ -1,0 +1,165 @@
+"""The registry on Redis: which sessions there are, where they are held, and what ended them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hub.core.model import Identity, Micros, Session, Standing, UserKey
+from hub.errors import RateLimited, Unavailable
+from hub.store.base import LEASE, Departure, Registry, Visit
+from hub.store.lists import Turns
+from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.reader import LogReader
+from hub.store.records import read_logout, read_sessions, read_standing
+from hub.store.route import Route
+from hub.store.script import Script
+
+LOOK = Script("clock", "rules", "leases", "state", "look")
+REGISTER = Script("clock", "rules", "leases", "state", "register")
+SESSIONS = Script("clock", "rules", "leases", "state", "sessions")
+RENEW = Script("clock", "renew")
+
+PAGE = 100
+"""Sessions that are read at once for a list."""
+
+
+class RedisRegistry:
+    """That part of `hub.store.base.Store`; lists have a connection of their own, ``lists``.
+
+    ``lifetime`` is how long a token may live. What ``reader`` does not believe is not given out.
+    """
+
+    def __init__(
+        self,
+        calls: Route,
+        lists: Route,
+        reader: LogReader,
+        *,
+        lifetime: Micros,
+        max_sessions: int,
+    ) -> None:
+        self._calls = calls
+        self._lists = lists
+        self._reader = reader
+        self._lifetime_ms = lifetime // 1000
+        self._max_sessions = max_sessions
+        self._turns = Turns()
+
+    async def look(self, identity: Identity) -> Standing:
+        """Return what is known of a session."""
+        names = Names(identity.user)
+        answer = await self._calls.call(
+            names.part,
+            LOOK,
+            [
+                names.tombstone + identity.sid,
+                names.session + identity.sid,
+                *names.cutoffs,
+                names.epoch,
+                names.leases,
+            ],
+            {"message_prefix": names.messages},
+        )
+        return self._read(names, identity, answer)
+
+    async def register(self, visit: Visit) -> Standing:
+        """Enter a session in the registry, or renew it."""
+        identity, presence = visit.identity, visit.presence
+        names = Names(identity.user)
+        answer = await self._calls.call(
+            names.part,
+            REGISTER,
+            [
+                names.tombstone + identity.sid,
+                names.session + identity.sid,
+                names.sessions,
+                *names.cutoffs,
+                names.epoch,
+                names.leases,
+                names.cleared,
+                names.per_token,
+            ],
+            {
+                "sid": identity.sid,
+                "begun": identity.begun,
+                "exp": identity.exp,
+                "login_at": identity.login_at,
+                "is_per_token": identity.per_token,
+                "replaces": visit.replaces,
+                "device": visit.device,
+                "is_named": visit.named,
+                "ip": visit.ip,
+                "lease": None if presence is None else presence.lease,
+                "sequence": None if presence is None else presence.turn,
+                "most_sessions": self._max_sessions,
+                "lifetime_ms": self._lifetime_ms,
+                "lease_time": LEASE,
+                "message_prefix": names.messages,
+            },
+        )
+        if answer[0] == b"full":
+            raise RateLimited("the user has too many sessions")
+        return self._read(names, identity, answer)
+
+    def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> Standing:
+        standing, epoch = read_standing(identity.sid, answer)
+        if not self._reader.believes(names.part, epoch):
+            raise Unavailable("the store may have lost what it knew, and is being looked at")
+        return standing
+
+    async def sessions(self, user: UserKey) -> Registry:
+        """Return a user's registered sessions."""
+        names, found = Names(user), list[Session]()
+        async with self._turns.take(user):
+            now, cutoffs, sids = await self._list(names, None)
+            # In pages, so that neither Redis nor this process is held up by a long list. What is
+            # ended meanwhile is left out, and the last page's cut-offs are the newest.
+            for start in range(0, len(sids), PAGE):
+                now, cutoffs, *page = await self._list(names, sids[start : start + PAGE])
+                found += read_sessions(now, page)
+        return Registry(
+            standing=Standing(now=int(now), cutoffs=tuple(map(read_logout, cutoffs))),
+            sessions=tuple(sorted(found, key=lambda session: session.created_at)),
+        )
+
+    async def _list(self, names: Names, sids: Sequence[bytes] | None) -> list[Any]:
+        answer: list[Any] = await self._lists.call(
+            names.part,
+            SESSIONS,
+            [names.sessions, *names.cutoffs, names.leases],
+            {"session_prefix": names.session, "sids": sids and [sid.decode() for sid in sids]},
+        )
+        return answer
+
+    async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
+        """Renew a replica's lease in every partition, or note which sessions left it."""
+        gone: dict[int, list[Departure]] = {}
+        for departure in departures:
+            gone.setdefault(partition_of(departure.user), []).append(departure)
+        numbers = list(gone or range(PARTITIONS))
+        ends = await asyncio.gather(
+            *(self._renew(lease, number, gone.get(number, [])) for number in numbers),
+            return_exceptions=True,
+        )
+        failed: dict[int, str] = {}
+        for number, end in zip(numbers, ends, strict=True):
+            if isinstance(end, Unavailable) and len(failed) < len(numbers) - 1:
+                failed[number] = end.detail
+            elif end is not None:
+                raise end
+        return failed
+
+    async def _renew(self, lease: str, number: int, gone: Sequence[Departure]) -> None:
+        sessions = [Names(one.user).session + one.sid for one in gone]
+        await self._calls.call(
+            number,
+            RENEW,
+            [Names(None, number).leases, *sessions],
+            {
+                "lease": lease,
+                "lifetime_ms": self._lifetime_ms,
+                "sequences": [one.turn for one in gone],
+            },
+        )
