@@ -20,9 +20,9 @@ from hub.core.servers import Kind, Servers, read_servers
 from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
-from hub.store.cluster import read_topology
+from hub.store.cluster import read_slot_map
+from hub.store.connection import connection_pool, describe_failure
 from hub.store.eviction import SAFE_POLICIES
-from hub.store.link import describe_failure, dialer
 from hub.store.names import PARTITIONS
 from hub.store.sentinel import Sentinels, State, master_pool
 
@@ -147,7 +147,7 @@ async def _examine_store(settings: Settings) -> list[Finding]:
     servers = read_servers(url)
     match servers.kind:
         case Kind.ONE:
-            return await _examine_server(dialer(url))
+            return await _examine_server(connection_pool(url))
         case Kind.SENTINEL:
             return await _examine_guarded(servers)
         case Kind.CLUSTER:
@@ -250,19 +250,19 @@ def _examine_replicas(states: Sequence[State]) -> list[Finding]:
 async def _examine_cluster(servers: Servers) -> list[Finding]:
     """Check that all partitions are served, and each node that serves some."""
     try:
-        topology = await read_topology(servers)
+        slot_map = await read_slot_map(servers)
     except (RedisError, RedisClusterException, OSError) as error:
         return [Finding("store", "bad", f"{type(error).__name__}: {error}")]
-    masters = sorted({place for place in topology.serving if place is not None})
-    lacking = topology.serving.count(None)
+    masters = sorted({place for place in slot_map.serving if place is not None})
+    lacking = slot_map.serving.count(None)
     findings = [Finding("cluster", "good", f"{len(masters)} nodes serve all partitions")]
     if lacking:
         findings = [Finding("cluster", "bad", f"{lacking} of the partitions are not served")]
     for place in masters:
-        for finding in await _examine_server(dialer(servers.at(*place))):
+        for finding in await _examine_server(connection_pool(servers.at(*place))):
             check, detail = f"{finding.check} {place.host}:{place.port}", finding.detail
             if finding.check == "store" and finding.level == "bad":
-                served = topology.serving.count(place)
+                served = slot_map.serving.count(place)
                 detail += f"; the users of {served} of {PARTITIONS} partitions are not served"
             findings.append(Finding(check, finding.level, detail))
     return findings

@@ -16,7 +16,7 @@ from hub.access.limits import Refusals
 from hub.access.requests import new_id
 from hub.core.model import Identity, Logout, Outcome, Reason, Receipt, Scope, State, UserKey
 from hub.core.receipt import count_states
-from hub.core.revocation import judge, stretch
+from hub.core.revocation import apply_leeway, judge
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Claim, Command, Loss, Store, Unsure
@@ -69,7 +69,7 @@ class Logouts:
             Unauthorized: when the session is over.
         """
         try:
-            answer = await self._store.end_own(command, stretch(caller))
+            answer = await self._store.end_own(command, apply_leeway(caller))
             if isinstance(answer, Unsure):
                 refusal = judge(caller, await self._store.look(caller))
                 if refusal is not None:

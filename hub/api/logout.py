@@ -45,7 +45,7 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
     try:
         receipt = await services.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        # The answer to a logout may get lost, and the logout ends the very session that asks again.
+        # If the answer was lost, the client repeats a request whose own session is over by now.
         first = None if command.key is None else await services.logouts.recall(command)
         if first is None:
             raise refusal

@@ -22,14 +22,14 @@ class Log(msgspec.Struct, frozen=True):
     """What the log of one partition shows to a reader that comes with a position.
 
     ``epoch`` is None when there is none. ``is_lost`` when a reader found that something is missing
-    and nobody has made up for it; ``is_mended`` when a logout of everyone has, before which nothing
-    counts any more. ``has_entry`` when every entry that the reader knows of is there; ``is_past``
-    when those that are not are so old that they may be gone.
+    and nobody has recovered from it; ``is_recovered`` when a logout of everyone has, before which
+    nothing counts any more. ``has_entry`` when every entry that the reader knows of is there;
+    ``is_past`` when those that are not are so old that they may be gone.
     """
 
     epoch: str | None
     is_lost: bool
-    is_mended: bool
+    is_recovered: bool
     has_entry: bool
     is_past: bool
 
@@ -40,21 +40,21 @@ class Verdict(enum.Enum):
     READ_ON = enum.auto()
     SWEEP = enum.auto()
     """Begin at the log's end, and check every socket: what lies between may be unknown."""
-    MEND = enum.auto()
+    RECOVER = enum.auto()
     """Believe nothing that the store says until the loss is made up for."""
 
 
-def weigh(known: Position | None, log: Log) -> Verdict:
+def assess(known: Position | None, log: Log) -> Verdict:
     """Say how a reader whose last position is ``known`` must go on."""
     if log.epoch is None or log.is_lost:
-        return Verdict.MEND
+        return Verdict.RECOVER
     if known is None:
         return Verdict.SWEEP
     is_known = known.epoch == log.epoch
-    if log.has_entry and (is_known or log.is_mended):
+    if log.has_entry and (is_known or log.is_recovered):
         return Verdict.READ_ON
-    explained = log.is_past if is_known else log.is_mended
-    return Verdict.SWEEP if explained else Verdict.MEND
+    explained = log.is_past if is_known else log.is_recovered
+    return Verdict.SWEEP if explained else Verdict.RECOVER
 
 
 def order(entry: str) -> tuple[int, int]:

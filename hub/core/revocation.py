@@ -92,7 +92,7 @@ def begins(identity: Identity) -> Micros:
     return max(identity.iat, identity.nbf, identity.begun) - identity.leeway - SECOND
 
 
-def stretch(identity: Identity) -> Identity:
+def apply_leeway(identity: Identity) -> Identity:
     """Return the identity valid from when to when `judge` lets it be, if nothing ended it."""
     return msgspec.structs.replace(
         identity, nbf=begins(identity), exp=identity.exp + identity.leeway
@@ -141,8 +141,8 @@ def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
 def is_surely_alive(identity: Identity, standing: Standing) -> bool:
     """Tell whether a token is alive by comparing times alone; otherwise it is to be judged.
 
-    ``identity`` is valid from when to when `stretch` says. A store asks this where it cannot ask
-    `judge`: at the very instant of a change. What it lets pass, `judge` would.
+    ``identity`` is as `apply_leeway` returns it. A store asks this where it cannot ask `judge`: at
+    the very instant of a change. What it lets pass, `judge` would.
     """
     is_newer = all(identity.begun > cutoff.at for cutoff in standing.cutoffs)
     is_ended = standing.tombstone is not None

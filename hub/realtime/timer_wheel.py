@@ -42,7 +42,7 @@ class Timer:
 
 
 class TimerWheel:
-    """Fires what waits on it. Turns only while something waits."""
+    """Fires what waits on it. ListLimiter only while something waits."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[Timed]] = {}

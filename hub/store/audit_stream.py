@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from hub.store.names import Names
-from hub.store.routes import route
 from hub.store.script import Script, raw
+from hub.store.topology import open_topology
 
 KEPT = 100_000
 """Lines that are kept, about: the newest of all replicas."""
@@ -26,7 +26,7 @@ class AuditStream:
     """The stream at the Redis of ``url``. Close it after use."""
 
     def __init__(self, url: str) -> None:
-        self._route = route(url)
+        self._topology = open_topology(url)
         self._key = Names(None, PART).audit
 
     async def append(self, lines: Sequence[bytes]) -> None:
@@ -35,7 +35,7 @@ class AuditStream:
         Raises:
             Unavailable: when Redis did not answer; any number of them may have been appended.
         """
-        await self._route.call(
+        await self._topology.call(
             PART, APPEND, [self._key], {"kept": KEPT, "lines": [raw(line) for line in lines]}
         )
 
@@ -48,7 +48,7 @@ class AuditStream:
             Unavailable: when Redis does not answer.
         """
         start = "-"
-        while page := await self._route.call(
+        while page := await self._topology.call(
             PART, READ, [self._key], {"start": start, "most": PAGE}
         ):
             for _, (_, line) in page:
@@ -57,4 +57,4 @@ class AuditStream:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._route.close()
+        await self._topology.close()

@@ -140,8 +140,8 @@ class Loss(msgspec.Struct, frozen=True):
 
     Until it is mended, by `Store.recover` or by any logout of everyone, `Store.look` and
     `Store.register` raise `Unavailable` for the users of this part; lists and receipts are given
-    out as they are. ``seen`` is
-    what the store says instead, so that of several replicas which notice only one mends.
+    out as they are. ``seen`` is what the store says instead, so that of several replicas which
+    notice only one recovers.
     """
 
     part: int

@@ -1,9 +1,9 @@
 """Redis Cluster: each partition is a slot, on a node that changes.
 
-redis-py asks the nodes which of them serves which slot; a lane of ours leads to each. A node that
-does not serve a slot says so (MOVED, ASK), and then the script did not run; so it is sent again,
-once, to the node that was named. What could not be sent at all, for want of a connection, is sent
-to the node that has taken over. Nothing else is ever sent twice. Whatever fails, the nodes are
+redis-py asks the nodes which of them serves which slot; a pipeline of ours leads to each. A node
+that does not serve a slot says so (MOVED, ASK), and then the script did not run; so it is sent
+again, once, to the node that was named. What could not be sent at all, for want of a connection, is
+sent to the node that has taken over. Nothing else is ever sent twice. Whatever fails, the nodes are
 asked again who serves what.
 """
 
@@ -23,10 +23,10 @@ from redis.exceptions import AskError, RedisClusterException, RedisError, SlotNo
 from hub.core.servers import Servers
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
-from hub.store.durability import PATIENCE, Durability
-from hub.store.lane import USUAL, Lane, Refused, Unsent, Value
-from hub.store.link import dialer, limits
+from hub.store.connection import connection_options, connection_pool
+from hub.store.durability import NO_WAIT, PATIENCE, Durability
 from hub.store.names import PARTITIONS, Names
+from hub.store.pipeline import Pipeline, Refused, Unsent, Value
 from hub.store.script import Script, Values
 
 log = structlog.get_logger(__name__)
@@ -42,84 +42,85 @@ REDIRECTS = ("MOVED ", "ASK ")
 UNKNOWN = "no node of the store says who serves this"
 
 
-class Place(NamedTuple):
+class Node(NamedTuple):
     """Where a node listens."""
 
     host: str
     port: int
 
 
-class Topology(NamedTuple):
+class SlotMap(NamedTuple):
     """Which node serves each partition (None: no node does), and all nodes."""
 
-    serving: list[Place | None]
-    nodes: frozenset[Place]
+    serving: list[Node | None]
+    nodes: frozenset[Node]
 
 
-async def read_topology(servers: Servers, known: Iterable[Place] = ()) -> Topology:
+async def read_slot_map(servers: Servers, known: Iterable[Node] = ()) -> SlotMap:
     """Ask the nodes, one after the other in any order, until one says who serves what.
 
     Raises:
         RedisClusterException, RedisError, OSError: when none does.
     """
     seeds = (parse_url(seed) for seed in servers.seeds)
-    places = dict.fromkeys([Place(s["host"], s["port"]) for s in seeds])
+    nodes = dict.fromkeys([Node(s["host"], s["port"]) for s in seeds])
     cluster = RedisCluster.from_url(
         servers.seeds[0],
-        startup_nodes=[ClusterNode(*place) for place in {**places, **dict.fromkeys(known)}],
+        startup_nodes=[ClusterNode(*node) for node in {**nodes, **dict.fromkeys(known)}],
         require_full_coverage=False,
         dynamic_startup_nodes=False,
-        **limits(ASK_LIMIT),
+        **connection_options(ASK_LIMIT),
     )
     manager = cluster.nodes_manager
     try:
         await manager.initialize()
         serving = [_server(cluster, number) for number in range(PARTITIONS)]
-        return Topology(serving, frozenset(map(_place, manager.nodes_cache.values())))
+        return SlotMap(serving, frozenset(map(_node, manager.nodes_cache.values())))
     finally:
         await manager.aclose()
         await manager.aclose("startup_nodes")
 
 
-def _server(cluster: RedisCluster, number: int) -> Place | None:
+def _server(cluster: RedisCluster, number: int) -> Node | None:
     slot = cluster.keyslot(Names(None, number).log)
     try:
-        return _place(cluster.nodes_manager.get_node_from_slot(slot))
+        return _node(cluster.nodes_manager.get_node_from_slot(slot))
     except SlotNotCoveredError:
         return None
 
 
-def _place(node: ClusterNode) -> Place:
-    return Place(node.host, int(node.port))
+def _node(found: ClusterNode) -> Node:
+    return Node(found.host, int(found.port))
 
 
-class Cluster:
-    """Each partition is on the node that serves its slot."""
+class ClusterNodes:
+    """A `hub.store.topology.Topology` of a cluster: a partition is on the node of its slot."""
 
-    def __init__(self, servers: Servers, durability: Durability = USUAL) -> None:
+    def __init__(self, servers: Servers, durability: Durability = NO_WAIT) -> None:
         self._durability = durability
         self._servers = servers
-        self._lanes: dict[Place, Lane] = {}
-        self._serving: list[Place | None] = [None] * PARTITIONS
+        self._pipelines: dict[Node, Pipeline] = {}
+        self._serving: list[Node | None] = [None] * PARTITIONS
         self._learning: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._is_lost = False
         self._is_closed = False
-        self._turns = itertools.count()
+        self._round_robin = itertools.count()
 
-    async def call(self, part: int, script: Script, keys: Sequence[Value], values: Values) -> Any:
+    async def call(
+        self, partition: int, script: Script, keys: Sequence[Value], values: Values
+    ) -> Any:
         """Run a script on the node that serves the partition."""
-        deadline = asyncio.get_running_loop().time() + (
-            PATIENCE if script.must_last and self._durability else TIME_LIMIT
-        )
-        place = self._serving[part] or await self._find(part)
+        patience = PATIENCE if script.must_last and self._durability else TIME_LIMIT
+        deadline = asyncio.get_running_loop().time() + patience
+        node = self._serving[partition] or await self._find(partition)
         try:
-            return await self._lane(place).call(script, keys, values)
+            return await self._pipeline(node).call(script, keys, values)
         except Unavailable as error:
             self._learn()
             try:
                 async with asyncio.timeout_at(deadline):
-                    again = await self._elsewhere(part, place, error)
+                    again = await self._elsewhere(partition, node, error)
                     return await again(script, keys, values)
             except TimeoutError:
                 raise Unavailable("the store did not answer in time") from None
@@ -130,79 +131,81 @@ class Cluster:
                 raise
 
     async def _elsewhere(
-        self, part: int, place: Place, error: Unavailable
+        self, partition: int, node: Node, error: Unavailable
     ) -> Callable[[Script, Sequence[Value], Values], Awaitable[Any]]:
         """Return how to call again what surely did not run, or raise the error."""
         if isinstance(error, Unsent):
-            await self._learned()
-            now = self._serving[part]
-            if now is not None and now != place:
-                return self._lane(now).call
+            await self._wait_until_learned()
+            now = self._serving[partition]
+            if now is not None and now != node:
+                return self._pipeline(now).call
         if isinstance(error, Refused) and error.answer.startswith(REDIRECTS):
             kind, _, rest = error.answer.partition(" ")
             named = AskError(rest)
-            there = Place(named.host or place.host, named.port)
+            there = Node(named.host or node.host, named.port)
             if kind == "ASK":
-                return self._lane(there).ask
-            self._serving[part] = there
-            return self._lane(there).call
+                return self._pipeline(there).ask
+            self._serving[partition] = there
+            return self._pipeline(there).call
         raise error
 
     async def command(self, *parts: Value) -> Any:
         """Run a command on a node that is connected, each time another one."""
-        place = await self._any()
+        node = await self._any()
         try:
-            return await self._lane(place).command(*parts)
+            return await self._pipeline(node).command(*parts)
         except Unavailable:
             self._learn()
             raise
 
     async def is_stuck(self) -> bool:
-        """Tell whether any lane is."""
-        return any([await lane.is_stuck() for lane in list(self._lanes.values())])
+        """Tell whether any pipeline is."""
+        return any([await pipeline.is_stuck() for pipeline in list(self._pipelines.values())])
 
-    def generation(self, part: int) -> object:
+    def generation(self, partition: int) -> object:
         """Return what stands for the connection to the node that serves the partition."""
-        place = self._serving[part]
-        return self._lanes[place].generation if place in self._lanes else None
+        node = self._serving[partition]
+        return self._pipelines[node].generation if node in self._pipelines else None
 
     async def pool(self) -> ConnectionPool:
         """Return what makes connections to a node: what is published on one, all hear of."""
-        return dialer(self._servers.at(*await self._any()))
+        return connection_pool(self._servers.at(*await self._any()))
 
     async def close(self) -> None:
-        """Close all lanes, and make no other."""
+        """Close all pipelines, and make no other."""
         self._is_closed = True
         if self._learning is not None:
             self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
         self._serving = [None] * PARTITIONS
-        for lane in self._lanes.values():
-            await lane.close()
+        for pipeline in self._pipelines.values():
+            await pipeline.close()
 
-    def _lane(self, place: Place) -> Lane:
-        lane = self._lanes.get(place)
-        if lane is None:
-            lane = self._lanes[place] = Lane(dialer(self._servers.at(*place)), self._durability)
-        return lane
+    def _pipeline(self, node: Node) -> Pipeline:
+        pipeline = self._pipelines.get(node)
+        if pipeline is None:
+            pipeline = self._pipelines[node] = Pipeline(
+                connection_pool(self._servers.at(*node)), self._durability
+            )
+        return pipeline
 
-    async def _any(self) -> Place:
+    async def _any(self) -> Node:
         if not any(self._serving):
-            await self._learned()
-        places = sorted({place for place in self._serving if place is not None})
-        if not places:
+            await self._wait_until_learned()
+        nodes = sorted({node for node in self._serving if node is not None})
+        if not nodes:
             raise Unavailable(UNKNOWN)
-        live = [place for place in places if self._lane(place).generation is not None]
-        return (live or places)[next(self._turns) % len(live or places)]
+        live = [node for node in nodes if self._pipeline(node).generation is not None]
+        return (live or nodes)[next(self._round_robin) % len(live or nodes)]
 
-    async def _find(self, part: int) -> Place:
-        await self._learned()
-        place = self._serving[part]
-        if place is None:
+    async def _find(self, partition: int) -> Node:
+        await self._wait_until_learned()
+        node = self._serving[partition]
+        if node is None:
             raise Unavailable(UNKNOWN)
-        return place
+        return node
 
-    async def _learned(self) -> None:
+    async def _wait_until_learned(self) -> None:
         self._learn()
         if self._learning is not None:
             await asyncio.wait([self._learning], timeout=TIME_LIMIT)
@@ -224,16 +227,16 @@ class Cluster:
     async def _ask(self) -> None:
         try:
             async with asyncio.timeout(LEARN_LIMIT):
-                topology = await read_topology(self._servers, self._lanes)
+                slot_map = await read_slot_map(self._servers, self._pipelines)
         except (RedisError, RedisClusterException, OSError) as error:
             if not self._is_lost:
                 log.warning("no node says who serves what", error=type(error).__name__)
             self._is_lost = True
         else:
             self._is_lost = False
-            await self._use(topology)
+            await self._use(slot_map)
 
-    async def _use(self, topology: Topology) -> None:
-        self._serving = topology.serving
-        for place in self._lanes.keys() - topology.nodes:
-            await self._lanes.pop(place).close()
+    async def _use(self, slot_map: SlotMap) -> None:
+        self._serving = slot_map.serving
+        for node in self._pipelines.keys() - slot_map.nodes:
+            await self._pipelines.pop(node).close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.store.link import pack
+from hub.store.connection import pack
 
 WAIT_MS = 2000
 PATIENCE = 4.0
@@ -35,3 +35,7 @@ class Durability(msgspec.Struct, frozen=True):
         if self.replicas:
             asked.append((pack("WAIT", self.replicas, WAIT_MS), (self.replicas,)))
         return asked
+
+
+NO_WAIT = Durability()
+"""As sure as Redis is by itself."""

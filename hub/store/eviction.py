@@ -7,8 +7,8 @@ import re
 import structlog
 
 from hub.errors import Unavailable
-from hub.store.lane import Refused
-from hub.store.route import Route
+from hub.store.pipeline import Refused
+from hub.store.topology import Topology
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +18,8 @@ SAFE_POLICIES = ("noeviction", "unknown")
 class Evictions:
     """Asks the servers, one at a time, whether they may evict keys, and whether they did."""
 
-    def __init__(self, route: Route) -> None:
-        self._route = route
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
         self._seen: dict[str, int] = {}
         """How many keys each server had evicted, by its run's id, when it was last asked."""
         self._server, self._count = "", 0
@@ -34,7 +34,7 @@ class Evictions:
             Unavailable: when it may evict keys, which is no store for logouts, or does not say.
         """
         try:
-            info = await self._route.command("INFO")
+            info = await self._topology.command("INFO")
         except Refused:
             raise
         except Unavailable:

@@ -22,7 +22,7 @@ class _Queue:
         self.length = 0
 
 
-class Turns:
+class ListLimiter:
     """Lets one list of a user be read at once, and `AT_ONCE` in all; the others wait."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Turns:
         self._waiting = 0
 
     @contextlib.asynccontextmanager
-    async def take(self, user: UserKey) -> AsyncIterator[None]:
+    async def admit(self, user: UserKey) -> AsyncIterator[None]:
         """Wait for a turn, which is as long as the context; both within `TIME_LIMIT`.
 
         Raises:

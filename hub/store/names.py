@@ -44,16 +44,16 @@ def partition_of(user: UserKey) -> int:
 
 def claim_key(digest: str) -> tuple[int, str]:
     """Return the partition and the key of an idempotency key that a list of logouts has taken."""
-    part = crc32(digest.encode()) % PARTITIONS
-    return part, f"hub:{{{part}}}:claim:{digest}"
+    partition = crc32(digest.encode()) % PARTITIONS
+    return partition, f"hub:{{{partition}}}:claim:{digest}"
 
 
 class Names:
     """The names of the keys of one user, or of one partition."""
 
-    def __init__(self, user: UserKey | None, part: int = 0) -> None:
-        self.part = part if user is None else partition_of(user)
-        prefix = f"hub:{{{self.part}}}"
+    def __init__(self, user: UserKey | None, partition: int = 0) -> None:
+        self.partition = partition if user is None else partition_of(user)
+        prefix = f"hub:{{{self.partition}}}"
         self._prefix = prefix
         self.user = user or ""
         self.sessions = f"{prefix}:sessions:{self.user}"
@@ -65,9 +65,9 @@ class Names:
         self.key = f"{prefix}:key:{self.user}:"
         self.per_token = f"{prefix}:per-token:{self.user}"
         self.cleared = f"{prefix}:cleared:{self.user}"
-        self.floor = f"{prefix}:floor:{self.user}"
+        self.kept_cutoff = f"{prefix}:floor:{self.user}"
         self.everyone = f"{prefix}:everyone"
-        self.cutoffs = (self.cutoff, self.floor, self.everyone)
+        self.cutoffs = (self.cutoff, self.kept_cutoff, self.everyone)
         self.leases = f"{prefix}:leases"
         self.log = f"{prefix}:log"
         self.epoch = f"{prefix}:epoch"

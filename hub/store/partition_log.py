@@ -12,12 +12,12 @@ from typing import Any
 import structlog
 
 from hub.core.model import Logout, Micros, Position, UserKey
-from hub.core.position import BEGINNING, Log, Verdict, order, weigh
+from hub.core.position import BEGINNING, Log, Verdict, assess, order
 from hub.core.wire import Malformed, decode_logout
 from hub.store.base import Event, Heard, Loss
 from hub.store.names import Names, partition_of
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +36,12 @@ class PartitionLog:
     """
 
     def __init__(
-        self, number: int, route: Route, lifetime: Micros, emit: Callable[[Event], None]
+        self, number: int, topology: Topology, lifetime: Micros, emit: Callable[[Event], None]
     ) -> None:
         self.number = number
         self.names = Names(None, number)
         self.gap = ""
-        self._route = route
+        self._topology = topology
         self._lifetime_ms = lifetime // 1000
         self._emit = emit
         self._position: Position | None = None
@@ -60,10 +60,11 @@ class PartitionLog:
         """
         if self._position is None:
             return None if self._is_lost else ""
-        is_sure = self._checked is not None and self._checked is self._route.generation(self.number)
+        now = self._topology.generation(self.number)
+        is_sure = self._checked is not None and self._checked is now
         return self._position.epoch if is_sure and not self._is_lost else None
 
-    def witness(self, previous: str, entry: str) -> None:
+    def note_written(self, previous: str, entry: str) -> None:
         """Remember that an entry was written, after which other one, unless it was read since."""
         if self._position is None or order(entry) > order(self._position.entry):
             self._note(previous, entry)
@@ -100,18 +101,18 @@ class PartitionLog:
             Unavailable, ConnectionError: when it cannot be read. What was read until then counts.
         """
         for _ in range(TRIES):
-            before = self._route.generation(self.number)
+            before = self._topology.generation(self.number)
             if not await self._read_pages():
                 return False
             self._checked = before
-            if before is self._route.generation(self.number):
+            if before is self._topology.generation(self.number):
                 return True
         raise ConnectionError("the connection to the store is lost again and again")
 
     async def mark_lost(self) -> None:
         """Say in the store that it has lost some of this partition; the next look finds that."""
         if self._position is not None:
-            await self._lose(self._position.epoch)
+            await self._mark_lost(self._position.epoch)
 
     async def _read_pages(self) -> bool:
         entries: list[Any] = [None] * PAGE
@@ -120,10 +121,10 @@ class PartitionLog:
             seen, last, entries = await self._ask(sought)
             # From here to the next question nothing waits: what counts as read was told.
             epoch = seen.epoch or ""
-            match weigh(self._position, seen):
-                case Verdict.MEND:
+            match assess(self._position, seen):
+                case Verdict.RECOVER:
                     self._is_lost = True
-                    self._emit(await self._lose(epoch))
+                    self._emit(await self._mark_lost(epoch))
                     return False
                 case Verdict.SWEEP:
                     self._position = Position(epoch, last)
@@ -151,7 +152,7 @@ class PartitionLog:
 
     async def _ask(self, sought: list[str]) -> tuple[Log, str, list[Any]]:
         known = self._position
-        epoch, last, there, past, entries = await self._route.call(
+        epoch, last, there, past, entries = await self._topology.call(
             self.number,
             READ,
             [self.names.log, self.names.epoch],
@@ -168,15 +169,15 @@ class PartitionLog:
         seen = Log(
             epoch=text or None,
             is_lost=text.endswith(" lost"),
-            is_mended=text.endswith(" mended"),
+            is_recovered=text.endswith(" mended"),
             has_entry=bool(there),
             is_past=bool(past),
         )
         return seen, last.decode(), entries
 
-    async def _lose(self, epoch: str) -> Loss:
+    async def _mark_lost(self, epoch: str) -> Loss:
         fresh = secrets.token_hex(8)
-        stands = await self._route.call(
+        stands = await self._topology.call(
             self.number, MARK_LOST, [self.names.epoch], {"known": epoch, "fresh": fresh}
         )
         return Loss(self.number, stands.decode())

@@ -27,8 +27,8 @@ from hub.store.base import CHECK_INTERVAL, Confirmed, Event, Gap, Interrupted
 from hub.store.eviction import Evictions
 from hub.store.names import PARTITIONS
 from hub.store.partition_log import PartitionLog
-from hub.store.route import Route
 from hub.store.subscription import Subscription
+from hub.store.topology import Topology
 
 MOST_WAITING = 20_000
 """Messages that may wait; those that come then are found in the log."""
@@ -44,23 +44,23 @@ POLICY_INTERVAL = 10.0
 
 
 class LogReader:
-    """Where this process is in the log; ``route`` is the one whose answers are to be believed.
+    """Where this process is in the log; ``topology`` is the one whose answers are to be believed.
 
     ``lifetime`` is how long entries are kept. What is on the channels is acted on only when ``key``
     signed it; else ``on_forged`` is called.
     """
 
     def __init__(
-        self, route: Route, lifetime: Micros, key: BusKey, on_forged: Callable[[], object]
+        self, topology: Topology, lifetime: Micros, key: BusKey, on_forged: Callable[[], object]
     ) -> None:
-        self._route = route
+        self._topology = topology
         self._key = key
         self._on_forged = on_forged
         # Events are of what counts as read, so they outlive the call that has not yielded them.
         self._events: deque[Event] = deque()
         self._messages: deque[tuple[int, bytes]] = deque()
         self._logs = [
-            PartitionLog(number, route, lifetime, self._events.append)
+            PartitionLog(number, topology, lifetime, self._events.append)
             for number in range(PARTITIONS)
         ]
         self._channels = {one.names.channel.encode(): one.number for one in self._logs}
@@ -71,8 +71,8 @@ class LogReader:
         self._looks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._error: Exception | None = None
-        self._evictions = Evictions(route)
-        self._subscription = Subscription(route, self._channels, self._keep, self._want_all)
+        self._evictions = Evictions(topology)
+        self._subscription = Subscription(topology, self._channels, self._keep, self._want_all)
 
     def believes(self, number: int, epoch: str) -> bool:
         """Tell whether an answer of this partition, which names its epoch, may be given out."""
@@ -87,9 +87,9 @@ class LogReader:
         """Return the epoch in which a partition is believed (`PartitionLog.trusted_epoch`)."""
         return self._logs[number].trusted_epoch()
 
-    def witness(self, number: int, previous: str, entry: str) -> None:
+    def note_written(self, number: int, previous: str, entry: str) -> None:
         """Remember that an entry was written, and after which other one."""
-        self._logs[number].witness(previous, entry)
+        self._logs[number].note_written(previous, entry)
 
     async def read(self) -> AsyncGenerator[Event]:
         """Yield what is written; see `Store.follow`."""

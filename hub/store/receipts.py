@@ -14,8 +14,8 @@ from hub.core.wire import decode_logout
 from hub.store.base import LEASE, Report
 from hub.store.names import PARTITIONS, Names
 from hub.store.records import reading
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 Fields = dict[bytes, bytes]
 
@@ -31,7 +31,7 @@ REPORTED_AT_ONCE = 500
 class RedisReceipts:
     """That part of `hub.store.base.Store`; long lists have a connection of their own, ``lists``."""
 
-    def __init__(self, calls: Route, lists: Route) -> None:
+    def __init__(self, calls: Topology, lists: Topology) -> None:
         self._calls = calls
         self._lists = lists
 
@@ -47,7 +47,7 @@ class RedisReceipts:
             await self._report_everyone(report, names, rows)
             return
         await self._calls.call(
-            names.part,
+            names.partition,
             REPORT,
             [names.receipt(logout.id)],
             {"lease": report.lease, "is_done": report.done, "rank": RANK, "sessions": rows},
@@ -63,7 +63,7 @@ class RedisReceipts:
         for start in pages:
             is_last, page = start == pages[-1], slice(start, start + REPORTED_AT_ONCE)
             await self._calls.call(
-                names.part,
+                names.partition,
                 REPORT_EVERYONE,
                 [names.receipt(logout_id), names.rows(logout_id)],
                 {
@@ -91,7 +91,7 @@ class RedisReceipts:
 
     async def _ask(self, names: Names, logout_id: str, user: UserKey | None) -> list[Any]:
         answer: list[Any] = await self._calls.call(
-            names.part,
+            names.partition,
             RECEIPT,
             [names.receipt_users(logout_id), names.leases],
             {

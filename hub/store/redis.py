@@ -1,7 +1,7 @@
 """The store on Redis (or Valkey): every change is one script on one partition.
 
 What is kept under which name is said in `hub.store.names`, how the log is read in
-`hub.store.reader`, how Redis is reached in `hub.store.route`. What the store does is in
+`hub.store.reader`, how Redis is reached in `hub.store.topology`. What the store does is in
 `hub.store.redis_registry`, `hub.store.redis_logouts` and `hub.store.receipts`.
 """
 
@@ -27,15 +27,13 @@ from hub.store.base import (
     Unsure,
     Visit,
 )
-from hub.store.durability import Durability
-from hub.store.lane import USUAL
+from hub.store.durability import NO_WAIT, Durability
 from hub.store.names import PARTITIONS, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import RedisReceipts
 from hub.store.redis_logouts import RedisLogouts
 from hub.store.redis_registry import RedisRegistry
-from hub.store.route import Route
-from hub.store.routes import route
+from hub.store.topology import Topology, open_topology
 
 
 class RedisStore:
@@ -56,7 +54,7 @@ class RedisStore:
         lifetime: Micros,
         log_lifetime: Micros | None = None,
         max_sessions: int = 1000,
-        durability: Durability = USUAL,
+        durability: Durability = NO_WAIT,
         bus_key: BusKey | None = None,
         pace: Rate | None = None,
         receipts: Micros = RECEIPT_LIFETIME,
@@ -64,9 +62,9 @@ class RedisStore:
     ) -> None:
         key = bus_key or derive_key(None)
         log_lifetime = lifetime if log_lifetime is None else log_lifetime
-        self._visits: Route = route(url)
-        self._logouts: Route = route(url, durability)
-        self._lists: Route = route(url)
+        self._visits: Topology = open_topology(url)
+        self._logouts: Topology = open_topology(url, durability)
+        self._lists: Topology = open_topology(url)
         self._reader = LogReader(self._visits, log_lifetime, key, on_forged)
         self._registry = RedisRegistry(
             self._visits,

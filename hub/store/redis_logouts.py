@@ -28,8 +28,8 @@ from hub.store.base import (
 from hub.store.names import PARTITIONS, Names, claim_key
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, reading
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 END = Script("clock", "rules", "leases", "end", must_last=True)
 RECALL = Script("recall")
@@ -45,7 +45,7 @@ class RedisLogouts:
 
     def __init__(
         self,
-        calls: Route,
+        calls: Topology,
         reader: LogReader,
         bus_key: BusKey,
         *,
@@ -83,7 +83,7 @@ class RedisLogouts:
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
         """Write a logout that a user asks for, if the caller's token is surely alive."""
         names = Names(caller.user)
-        trusted = self._reader.trusted_epoch(names.part)
+        trusted = self._reader.trusted_epoch(names.partition)
         if trusted is None:
             return Unsure()
         token = {"begun": caller.begun, "nbf": caller.nbf, "exp": caller.exp, "epoch": trusted}
@@ -101,7 +101,7 @@ class RedisLogouts:
         """Return the receipt of an earlier request with the same key."""
         names = Names(command.logout.user)
         fingerprint, answer = await self._calls.call(
-            names.part, RECALL, [names.key + _digest(command.key or "")], {}
+            names.partition, RECALL, [names.key + _digest(command.key or "")], {}
         )
         return None if fingerprint is None else _read_known(command, fingerprint, answer)[0]
 
@@ -128,12 +128,12 @@ class RedisLogouts:
         logout = command.logout
         bare = msgspec.structs.replace(logout, message=None)
         answer: Sequence[Any] = await self._calls.call(
-            names.part,
+            names.partition,
             END,
             [
                 names.sessions,
                 names.everyone if logout.user is None else names.cutoff,
-                names.floor,
+                names.kept_cutoff,
                 names.log,
                 names.key + _digest(command.key or ""),
                 names.everyone,
@@ -178,7 +178,7 @@ class RedisLogouts:
                 receipt, written = _read_known(command, *answer[1:])
             case _:
                 receipt, written = _read_done(answer)
-        self._reader.witness(names.part, *written)
+        self._reader.note_written(names.partition, *written)
         return receipt
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from hub.core.model import Identity, Micros, Session, Standing, UserKey
 from hub.errors import RateLimited, Unavailable
 from hub.store.base import LEASE, Departure, Registry, Visit
-from hub.store.lists import Turns
+from hub.store.lists import ListLimiter
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, read_sessions, read_standing
-from hub.store.route import Route
 from hub.store.script import Script
+from hub.store.topology import Topology
 
 LOOK = Script("clock", "rules", "leases", "state", "look")
 REGISTER = Script("clock", "rules", "leases", "state", "register")
@@ -33,8 +33,8 @@ class RedisRegistry:
 
     def __init__(
         self,
-        calls: Route,
-        lists: Route,
+        calls: Topology,
+        lists: Topology,
         reader: LogReader,
         *,
         lifetime: Micros,
@@ -45,13 +45,13 @@ class RedisRegistry:
         self._reader = reader
         self._lifetime_ms = lifetime // 1000
         self._max_sessions = max_sessions
-        self._turns = Turns()
+        self._limiter = ListLimiter()
 
     async def look(self, identity: Identity) -> Standing:
         """Return what is known of a session."""
         names = Names(identity.user)
         answer = await self._calls.call(
-            names.part,
+            names.partition,
             LOOK,
             [
                 names.tombstone + identity.sid,
@@ -69,7 +69,7 @@ class RedisRegistry:
         identity, presence = visit.identity, visit.presence
         names = Names(identity.user)
         answer = await self._calls.call(
-            names.part,
+            names.partition,
             REGISTER,
             [
                 names.tombstone + identity.sid,
@@ -105,14 +105,14 @@ class RedisRegistry:
 
     def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> Standing:
         standing, epoch = read_standing(identity.sid, answer)
-        if not self._reader.believes(names.part, epoch):
+        if not self._reader.believes(names.partition, epoch):
             raise Unavailable("the store may have lost what it knew, and is being looked at")
         return standing
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions."""
         names, found = Names(user), list[Session]()
-        async with self._turns.take(user):
+        async with self._limiter.admit(user):
             now, cutoffs, sids = await self._list(names, None)
             # In pages, so that neither Redis nor this process is held up by a long list. What is
             # ended meanwhile is left out, and the last page's cut-offs are the newest.
@@ -126,7 +126,7 @@ class RedisRegistry:
 
     async def _list(self, names: Names, sids: Sequence[bytes] | None) -> list[Any]:
         answer: list[Any] = await self._lists.call(
-            names.part,
+            names.partition,
             SESSIONS,
             [names.sessions, *names.cutoffs, names.leases],
             {"session_prefix": names.session, "sids": sids and [sid.decode() for sid in sids]},

@@ -24,10 +24,9 @@ from redis.exceptions import RedisError
 
 from hub.core.servers import Servers
 from hub.store.base import TIME_LIMIT
-from hub.store.durability import Durability
-from hub.store.lane import USUAL
-from hub.store.link import dialer, limits
-from hub.store.route import OneServer
+from hub.store.connection import connection_options, connection_pool
+from hub.store.durability import NO_WAIT, Durability
+from hub.store.single_server import SingleServer
 
 Address: TypeAlias = tuple[str, int]
 State: TypeAlias = Mapping[str, Any]
@@ -54,7 +53,7 @@ class Sentinels:
         self, servers: Servers, on_word: Callable[[Address | None], None] = lambda word: None
     ) -> None:
         self._master = servers.master
-        self._clients = [Redis.from_pool(dialer(url, ASK_LIMIT)) for url in servers.seeds]
+        self._clients = [Redis.from_pool(connection_pool(url, ASK_LIMIT)) for url in servers.seeds]
         self._on_word = on_word
         self._watching: asyncio.Task[None] | None = None
 
@@ -116,21 +115,21 @@ class Sentinels:
                 self._on_word(word)
 
 
-class Sentinelled(OneServer):
-    """All partitions are on the master that Sentinels name."""
+class SentinelMaster(SingleServer):
+    """A `hub.store.topology.Topology` of the master that Sentinels name."""
 
-    def __init__(self, servers: Servers, durability: Durability = USUAL) -> None:
+    def __init__(self, servers: Servers, durability: Durability = NO_WAIT) -> None:
         self._sentinels = Sentinels(servers, self._hear)
         super().__init__(master_pool(servers, self._sentinels), durability)
 
     async def close(self) -> None:
-        """Close the lane, and ask the Sentinels no more."""
+        """Close the pipeline, and ask the Sentinels no more."""
         await super().close()
         await self._sentinels.close()
 
     def _hear(self, master: Address | None) -> None:
-        if self._lane.address != master:
-            self._lane.leave()
+        if self._pipeline.address != master:
+            self._pipeline.leave()
 
 
 def master_pool(servers: Servers, sentinels: Sentinels) -> SentinelConnectionPool:
@@ -140,5 +139,5 @@ def master_pool(servers: Servers, sentinels: Sentinels) -> SentinelConnectionPoo
     for name in ("host", "port"):
         options.pop(name, None)
     return SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        servers.master, sentinels, **{**limits(TIME_LIMIT), **options}
+        servers.master, sentinels, **{**connection_options(TIME_LIMIT), **options}
     )

@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 
 from hub.errors import Unavailable
 from hub.store.base import CHECK_INTERVAL, TIME_LIMIT
-from hub.store.link import Link, pack
-from hub.store.route import Route
+from hub.store.connection import RedisConnection, pack
+from hub.store.topology import Topology
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +39,12 @@ class Subscription:
 
     def __init__(
         self,
-        route: Route,
+        topology: Topology,
         channels: Collection[bytes],
         on_message: Callable[[bytes, bytes], None],
         on_open: Callable[[], None],
     ) -> None:
-        self._route = route
+        self._topology = topology
         self._channels = channels
         self._on_message = on_message
         self._on_open = on_open
@@ -87,11 +87,11 @@ class Subscription:
         self._lost.clear()
         self._left = 1 + len(self._channels)
         self._opening = asyncio.get_running_loop().create_future()
-        link = Link(self._take, lambda link: self._lose())
+        connection = RedisConnection(self._take, lambda connection: self._lose())
         try:
             async with asyncio.timeout(2 * TIME_LIMIT):
-                await link.open(await self._route.pool())
-                link.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
+                await connection.open(await self._topology.pool())
+                connection.write(pack(b"SUBSCRIBE", self._probe, *self._channels))
                 await self._opening
             self._opened.set()
             self._is_failing = False
@@ -103,12 +103,12 @@ class Subscription:
                     async with asyncio.timeout(CHECK_INTERVAL):
                         await self._lost.wait()
         finally:
-            link.abort()
+            connection.abort()
 
     async def _say(self) -> None:
         """Publish to oneself: a connection that is dead without being closed raises nothing."""
         with contextlib.suppress(Unavailable):
-            await self._route.command("PUBLISH", self._probe, "")
+            await self._topology.command("PUBLISH", self._probe, "")
 
     def _take(self, pushed: Any) -> None:
         match pushed:

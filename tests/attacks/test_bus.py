@@ -102,7 +102,8 @@ async def test_a_message_of_one_partition_says_nothing_in_another(
     bus: Bus, redis_server: RedisServer
 ) -> None:
     """The code is of the channel too, so that a genuine message cannot be said elsewhere."""
-    elsewhere = next(n for n in (Names(None, part) for part in range(16)) if n.part != NAMES.part)
+    others = (Names(None, number) for number in range(16))
+    elsewhere = next(names for names in others if names.partition != NAMES.partition)
     async with listening(bus.store) as listener:
         await listener.confirmed()
         with redis_server.client() as client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hub.core.model import Position
-from hub.core.position import Log, Verdict, order, weigh
+from hub.core.position import Log, Verdict, assess, order
 
 HERE = Position("e", "5-1")
 
@@ -19,7 +19,7 @@ def log(
     past: bool = False,
 ) -> Log:
     """Return what a log shows, by default that all is well."""
-    return Log(epoch=epoch, is_lost=lost, is_mended=mended, has_entry=entry, is_past=past)
+    return Log(epoch=epoch, is_lost=lost, is_recovered=mended, has_entry=entry, is_past=past)
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def log(
         (None, log("f", mended=True), Verdict.SWEEP),
         (HERE, log(entry=False, past=True), Verdict.SWEEP),
         (HERE, log("f", mended=True, entry=False), Verdict.SWEEP),
-        (HERE, log(entry=False), Verdict.MEND),
-        (HERE, log(entry=False, mended=True), Verdict.MEND),
-        (HERE, log("f"), Verdict.MEND),
-        (HERE, log("f", entry=False, past=True), Verdict.MEND),
-        (HERE, log(None), Verdict.MEND),
-        (None, log(None), Verdict.MEND),
-        (HERE, log("f", lost=True), Verdict.MEND),
-        (None, log("f", lost=True), Verdict.MEND),
-        (HERE, log(lost=True), Verdict.MEND),
+        (HERE, log(entry=False), Verdict.RECOVER),
+        (HERE, log(entry=False, mended=True), Verdict.RECOVER),
+        (HERE, log("f"), Verdict.RECOVER),
+        (HERE, log("f", entry=False, past=True), Verdict.RECOVER),
+        (HERE, log(None), Verdict.RECOVER),
+        (None, log(None), Verdict.RECOVER),
+        (HERE, log("f", lost=True), Verdict.RECOVER),
+        (None, log("f", lost=True), Verdict.RECOVER),
+        (HERE, log(lost=True), Verdict.RECOVER),
     ],
 )
 def test_what_a_reader_does(known: Position | None, shown: Log, verdict: Verdict) -> None:
     """It reads on where its entry still is, sweeps where that is explained, else believes nothing."""  # noqa: E501
-    assert weigh(known, shown) is verdict
+    assert assess(known, shown) is verdict
 
 
 def test_ids_are_compared_as_numbers() -> None:

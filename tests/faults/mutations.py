@@ -89,8 +89,8 @@ MUTANTS = (
         (
             Edit(
                 "store/redis_logouts.py",
-                "        answer: Sequence[Any] = await self._calls.call(\n            names.part,\n"
-                "            END,",
+                "        answer: Sequence[Any] = await self._calls.call(\n"
+                "            names.partition,\n            END,",
                 "        import time\n\n"
                 "        from hub.core.bus import sign\n\n"
                 '        text = b"early %d " % (time.time_ns() // 1000) + encode_logout(logout)\n'
@@ -98,8 +98,8 @@ MUTANTS = (
                 "        code = sign(key, names.channel.encode(), text)\n"
                 '        said = code + b" " + text\n'
                 '        await self._calls.command("PUBLISH", names.channel, said)\n'
-                "        answer: Sequence[Any] = await self._calls.call(\n            names.part,\n"
-                "            END,",
+                "        answer: Sequence[Any] = await self._calls.call(\n"
+                "            names.partition,\n            END,",
             ),
             Edit(
                 "store/partition_log.py",
@@ -187,9 +187,9 @@ MUTANTS = (
             ),
             Edit(
                 "access/logouts.py",
-                "            answer = await self._store.end_own(command, stretch(caller))\n",
+                "            answer = await self._store.end_own(command, apply_leeway(caller))\n",
                 "            import time\n\n"
-                "            own = self._store.end_own(command, stretch(caller))\n"
+                "            own = self._store.end_own(command, apply_leeway(caller))\n"
                 "            self._late = asyncio.ensure_future(own)\n"
                 "            now = time.time_ns() // 1000\n"
                 "            answer: Receipt | Unsure\n"

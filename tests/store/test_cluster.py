@@ -14,11 +14,11 @@ from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
 from hub.store.base import Command, Departure, Interrupted, Loss, Visit
-from hub.store.cluster import Place, read_topology
+from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
-from hub.store.routes import route
 from hub.store.script import Script
+from hub.store.topology import open_topology
 from tests.contract.listener import listening
 from tests.redis_server import Clustered, RedisServer, slot_of, until
 
@@ -33,7 +33,7 @@ LONG = 25.0
 def identity(part: int, number: int = 0) -> Identity:
     """Return an identity of a user of its own, in this partition."""
     users = (user_key("", f"user-{number}-{guess}") for guess in range(10_000))
-    user = next(user for user in users if Names(user).part == part)
+    user = next(user for user in users if Names(user).partition == part)
     issued = time.time_ns() // 1000
     exp = issued + LIFETIME
     return Identity(user, "", "", f"sid-{number}", iat=issued, exp=exp, leeway=SECOND)
@@ -215,9 +215,9 @@ async def test_who_serves_what_is_asked_of_whoever_lives(own_cluster: Clustered)
     servers = read_servers(own_cluster.url)
     own_cluster.masters[2].pause()
     own_cluster.masters[1].kill()
-    places = [Place("127.0.0.1", node.port) for node in own_cluster.masters]
+    places = [Node("127.0.0.1", node.port) for node in own_cluster.masters]
     for _ in range(3):
-        topology = await read_topology(servers)
+        topology = await read_slot_map(servers)
         assert topology.serving == [
             next(
                 place
@@ -251,7 +251,7 @@ async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clu
             assert answers == [None if part in gone else False for part in PEOPLE]
             await asyncio.sleep(0.1)
         for who in people:
-            if Names(who.user).part not in gone:
+            if Names(who.user).partition not in gone:
                 await end(store, who)
         doomed.start()
         for who in people:
@@ -363,7 +363,7 @@ def entries_on_replica(node: RedisServer, part: int) -> int:
 
 async def test_a_storm_of_failures_asks_once() -> None:
     """However many calls fail for want of nodes, they all do so soon, and tell no address."""
-    made = route("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
+    made = open_topology("redis+cluster://:sesame@127.0.0.1:1,127.0.0.1:2")
     calls = [made.call(part, Script("rows"), ["k"], {}) for part in PEOPLE for _ in range(50)]
     began = time.monotonic()
     answers = await asyncio.gather(*calls, return_exceptions=True)

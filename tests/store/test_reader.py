@@ -360,7 +360,7 @@ async def test_a_store_that_forgot_everything_is_not_believed(
             assert await store.recover(loss, logout("again", user=None)) is None
         await listener.confirmed()
         standing = await store.look(identity())
-        assert [cutoff.id for cutoff in standing.cutoffs] == [f"mend-{NAMES.part}"]
+        assert [cutoff.id for cutoff in standing.cutoffs] == [f"mend-{NAMES.partition}"]
 
 
 async def test_who_comes_new_does_not_believe_a_loss_that_others_found(
@@ -393,7 +393,7 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
     other = next(
         user
         for user in (user_key("", str(number)) for number in range(100))
-        if partition_of(user) != NAMES.part
+        if partition_of(user) != NAMES.partition
     )
     await store.register(Visit(identity(), "", ""))
     async with listening(store) as listener:
@@ -409,8 +409,8 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
     late = Listener()
     second = asyncio.create_task(late.listen_on(store))
     await late.until(lambda: late.count(Loss) > 0)
-    assert {event.part for event in late.events if isinstance(event, Loss)} == {NAMES.part}
-    await late.confirmed(set(range(PARTITIONS)) - {NAMES.part})
+    assert {event.part for event in late.events if isinstance(event, Loss)} == {NAMES.partition}
+    await late.confirmed(set(range(PARTITIONS)) - {NAMES.partition})
     with pytest.raises(Unavailable):
         await store.look(identity())
     # Who is in another part is none the worse for it.
@@ -418,7 +418,7 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
     with contextlib.suppress(Unavailable):
         await write(store, "all", user=None)
     await write(store, "all", user=None)
-    await late.confirmed({NAMES.part})
+    await late.confirmed({NAMES.partition})
     await store.look(identity())
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, Standing, user_key
 from hub.core.rate import Rate, take
 from hub.core.revocation import (
+    apply_leeway,
     is_surely_alive,
     judge,
     may_register,
     outlives,
-    stretch,
     supersede,
 )
 from hub.core.wire import decode_logout, encode_logout
@@ -151,7 +151,7 @@ def test_which_caller_is_surely_alive(
     cutoffs: tuple[Logout, ...],
 ) -> None:
     """As `is_surely_alive` says, which lets nobody pass whom `judge` would not."""
-    caller = stretch(who)
+    caller = apply_leeway(who)
     standing = Standing(now=now, tombstone=tombstone, cutoffs=cutoffs)
     found = lua.ask(
         "is_surely_alive(given.caller, given.now, given.is_ended, given.cutoffs)",

@@ -142,7 +142,7 @@ async def test_a_failover_is_followed_and_loses_nothing_that_was_replicated(
 
 async def mend(store: RedisStore, listener: Listener, lost: list[Identity]) -> None:
     """Make up for each loss that was noticed; every logout that was lost must be."""
-    parts = {Names(who.user).part for who in lost}
+    parts = {Names(who.user).partition for who in lost}
 
     def noticed() -> set[int]:
         return {event.part for event in listener.events if isinstance(event, Loss)}
@@ -182,7 +182,7 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
         with pytest.raises(Unavailable):
             await store.look(victim)
         # Nothing is missing of who is in another partition.
-        assert Names(other.user).part != Names(victim.user).part
+        assert Names(other.user).partition != Names(victim.user).partition
         assert not await patiently(store, other)
         await mend(store, listener, [victim])
         assert not await patiently(store, victim)

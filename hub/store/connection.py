@@ -1,10 +1,9 @@
-"""A connection to Redis: opened by redis-py, then read and written without it.
+"""A raw connection to Redis: opened by redis-py, then read and written without it.
 
-redis-py knows addresses, TLS, logins and Sentinels. Its reading and writing wraps every command in
-several time limits, locks and tasks, which on the path of a logout cost more than the logout. So
-the open connection is taken over: answers are parsed by hiredis as they arrive and handed on in
-the same turn of the loop. What this reaches for inside redis-py is held by
-``tests/store/test_link.py``.
+redis-py knows addresses, TLS, logins and Sentinels. Its reading and writing, which costs more than
+the work on the path of a logout, is left out: the open transport is taken over, and hiredis parses
+replies as they arrive. What this reaches for inside redis-py is tested by
+``tests/store/test_connection.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from hub.store.base import TIME_LIMIT
 NOTHING = object()
 
 
-def limits(seconds: float) -> dict[str, Any]:
+def connection_options(seconds: float) -> dict[str, Any]:
     """Return redis-py's options by which a connection waits so long, and repeats nothing."""
     return {
         "socket_timeout": seconds,
@@ -37,9 +36,9 @@ def limits(seconds: float) -> dict[str, Any]:
     }
 
 
-def dialer(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
+def connection_pool(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
     """Return what makes connections to ``url``, each within the time limit and never again."""
-    return ConnectionPool.from_url(url, **limits(seconds))
+    return ConnectionPool.from_url(url, **connection_options(seconds))
 
 
 def describe_failure(error: BaseException) -> str:
@@ -53,10 +52,12 @@ def describe_failure(error: BaseException) -> str:
     return type(error).__name__
 
 
-class Link(asyncio.Protocol):
+class RedisConnection(asyncio.Protocol):
     """One connection: ``on_answer`` is called with each answer in its order, ``on_loss`` once."""
 
-    def __init__(self, on_answer: Callable[[Any], None], on_loss: Callable[[Link], None]) -> None:
+    def __init__(
+        self, on_answer: Callable[[Any], None], on_loss: Callable[[RedisConnection], None]
+    ) -> None:
         self._on_answer = on_answer
         self._on_loss = on_loss
         self._parser = hiredis.Reader(notEnoughData=NOTHING)

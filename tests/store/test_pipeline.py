@@ -12,10 +12,10 @@ import uvloop
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
-from hub.store import lane as lane_module
+from hub.store import pipeline as pipeline_module
 from hub.store.base import Command, Visit
-from hub.store.lane import Lane, Unsent
-from hub.store.link import dialer
+from hub.store.connection import connection_pool
+from hub.store.pipeline import Pipeline, Unsent
 from hub.store.redis import RedisStore
 from hub.store.script import Script
 from tests.redis_server import RedisServer
@@ -260,27 +260,27 @@ async def test_the_backlog_is_bounded(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than may wait is refused at once, and waits for no time limit."""
-    monkeypatch.setattr(lane_module, "BACKLOG", 50)
-    lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
+    monkeypatch.setattr(pipeline_module, "BACKLOG", 50)
+    pipeline, script = Pipeline(connection_pool(own_redis.url)), Script("clock", "renew")
     own_redis.pause()
-    calls = [asyncio.create_task(lane.call(script, ["k"], VALUES)) for _ in range(60)]
+    calls = [asyncio.create_task(pipeline.call(script, ["k"], VALUES)) for _ in range(60)]
     done, waiting = await asyncio.wait(calls, timeout=0.3)
     assert len(done) == 10
     for call in done:
         assert isinstance(call.exception(), Unavailable)
     own_redis.resume()
     assert all(await asyncio.gather(*waiting))
-    await lane.close()
+    await pipeline.close()
 
 
 async def test_closing_refuses_what_waits(own_redis: RedisServer) -> None:
     """A hub that stops leaves nobody waiting for an answer."""
-    lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
+    pipeline, script = Pipeline(connection_pool(own_redis.url)), Script("clock", "renew")
     own_redis.pause()
-    calls = [asyncio.create_task(lane.call(script, ["k"], VALUES)) for _ in range(500)]
+    calls = [asyncio.create_task(pipeline.call(script, ["k"], VALUES)) for _ in range(500)]
     await asyncio.sleep(0.05)
     began = time.monotonic()
-    await lane.close()
+    await pipeline.close()
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(answer) for answer in answers} == {Unavailable}
     assert time.monotonic() - began < 1
@@ -302,18 +302,18 @@ def test_a_stall_while_a_connection_begins_is_survived(
     """Giving up cancels an opening that has not taken its first step; the next call connects."""
 
     async def stall() -> None:
-        lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
-        assert await lane.call(script, ["k"], VALUES)
+        pipeline, script = Pipeline(connection_pool(own_redis.url)), Script("clock", "renew")
+        assert await pipeline.call(script, ["k"], VALUES)
         for turns in range(6):
-            lane.leave()
-            call = asyncio.create_task(lane.call(script, ["k"], VALUES))
+            pipeline.leave()
+            call = asyncio.create_task(pipeline.call(script, ["k"], VALUES))
             for _ in range(turns):
                 await asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(time.sleep, 1.2)
             await asyncio.gather(call, return_exceptions=True)
             async with asyncio.timeout(10):
-                assert await lane.call(script, ["k"], VALUES)
-        await lane.close()
+                assert await pipeline.call(script, ["k"], VALUES)
+        await pipeline.close()
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(stall())
@@ -323,19 +323,19 @@ def test_a_stall_while_a_connection_begins_is_survived(
 def test_closing_leaves_no_connection_however_far_its_opening_is(
     own_redis: RedisServer, loop: Callable[[], asyncio.AbstractEventLoop] | None
 ) -> None:
-    """A closed lane is closed: an opening ends with it, and no later call opens another."""
+    """A closed pipeline is closed: an opening ends with it, and no later call opens another."""
 
     async def close_after(turns: int) -> None:
-        lane, script = Lane(dialer(own_redis.url)), Script("clock", "renew")
-        call = asyncio.create_task(lane.call(script, ["k"], VALUES))
+        pipeline, script = Pipeline(connection_pool(own_redis.url)), Script("clock", "renew")
+        call = asyncio.create_task(pipeline.call(script, ["k"], VALUES))
         for _ in range(turns):
             await asyncio.sleep(0)
-        await lane.close()
+        await pipeline.close()
         await asyncio.gather(call, return_exceptions=True)
         with pytest.raises(Unsent):
-            await lane.call(script, ["k"], VALUES)
+            await pipeline.call(script, ["k"], VALUES)
         await asyncio.sleep(0)
-        assert lane.generation is None
+        assert pipeline.generation is None
 
     async def close_at_each_turn() -> None:
         for turns in range(60):

@@ -1,7 +1,7 @@
 """A connection to the store that never comes back, which only a restart would mend.
 
-The bound: `/healthz` says so once a lane has failed for a minute, when Redis answers others; never
-while Redis itself is down, and never for a lane that would connect if it were asked.
+The bound: `/healthz` says so once a pipeline has failed for a minute, when Redis answers others;
+never while Redis itself is down, and never for a pipeline that would connect if it were asked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 
 from hub.api.services import SERVICES
 from hub.store.redis import RedisStore
-from hub.store.route import OneServer
+from hub.store.single_server import SingleServer
 from tests.realtime.raw import eventually
 from tests.redis_server import RedisServer
 from tests.site import running, settings
@@ -21,9 +21,9 @@ from tests.site import running, settings
 async def test_a_process_that_cannot_do_its_work_says_so(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lane whose opening never ends is noticed; a Redis that is down is not held against it."""
+    """A pipeline whose opening never ends is noticed; one whose Redis is down is healthy."""
     monkeypatch.setattr("hub.access.process.CHECK_EVERY", 0.2)
-    monkeypatch.setattr("hub.store.lane.STUCK_AFTER", 1.0)
+    monkeypatch.setattr("hub.store.pipeline.STUCK_AFTER", 1.0)
     async with running(settings(redis_url=own_redis.url)) as hub:
 
         async def health() -> int:
@@ -40,10 +40,10 @@ async def test_a_process_that_cannot_do_its_work_says_so(
 
         store = hub.app[SERVICES].store
         assert isinstance(store, RedisStore)
-        assert isinstance(store._visits, OneServer)
-        lane = store._visits._lane
-        lane._flush = lambda: None  # type: ignore[method-assign]
-        lane.leave()
+        assert isinstance(store._visits, SingleServer)
+        pipeline = store._visits._pipeline
+        pipeline._flush = lambda: None  # type: ignore[method-assign]
+        pipeline.leave()
 
         async def is_noticed() -> bool:
             return await health() == 503

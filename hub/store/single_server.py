@@ -1,0 +1,46 @@
+"""One Redis server that keeps all partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+
+from hub.store.durability import NO_WAIT, Durability
+from hub.store.pipeline import Pipeline, Value
+from hub.store.script import Script, Values
+
+
+class SingleServer:
+    """A `hub.store.topology.Topology` of the server to which ``pool`` makes connections."""
+
+    def __init__(self, pool: ConnectionPool, durability: Durability = NO_WAIT) -> None:
+        self._pool = pool
+        self._pipeline = Pipeline(pool, durability)
+
+    async def call(
+        self, partition: int, script: Script, keys: Sequence[Value], values: Values
+    ) -> Any:
+        """Run a script."""
+        return await self._pipeline.call(script, keys, values)
+
+    async def command(self, *parts: Value) -> Any:
+        """Run a command."""
+        return await self._pipeline.command(*parts)
+
+    async def is_stuck(self) -> bool:
+        """Tell whether the pipeline is."""
+        return await self._pipeline.is_stuck()
+
+    def generation(self, partition: int) -> object:
+        """Return what stands for the pipeline's connection."""
+        return self._pipeline.generation
+
+    async def pool(self) -> ConnectionPool:
+        """Return what makes connections."""
+        return self._pool
+
+    async def close(self) -> None:
+        """Close the pipeline."""
+        await self._pipeline.close()
