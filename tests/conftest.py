@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.redis_server import Clustered, Guarded, RedisServer
 
@@ -19,6 +22,24 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HUB_") or name == "PORT":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Put the logs back: a command that a test runs in this process sets them up for a service."""
+    loggers = [logging.getLogger(name) for name in (None, "aiohttp.server")]
+    before = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    config = structlog.get_config()
+    processors = list(config["processors"])
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    config["processors"][:] = processors  # one list, which whoever logs may have in hand
+    structlog.configure(**config)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hub.") and "log" in vars(module):
+            vars(module.log).pop("bind", None)  # what it was set up for is cached there
 
 
 def pytest_sessionfinish() -> None:
