@@ -16,6 +16,7 @@ from hub.api.parts import PARTS
 from hub.core.model import Receipt
 from hub.errors import Unavailable
 from hub.store.base import Command
+from tests.patience import PATIENCE
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
@@ -376,7 +377,7 @@ async def test_the_log_says_when_a_logout_is_complete(
         await hub.call("POST", "/admin/logout", ADMIN, json={**body, "reason": "policy"})
         await acknowledge(raw)
         out = ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while "logout complete" not in out:
                 await asyncio.sleep(0.1)
                 out += capsys.readouterr().out

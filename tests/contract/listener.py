@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from hub.errors import Unavailable
 from hub.store.base import Confirmed, Event, Gap, Heard, Store
+from tests.patience import PATIENCE
 
 
 class Listener:
@@ -40,7 +41,7 @@ class Listener:
 
     async def until(self, is_enough: Callable[[], bool]) -> None:
         """Return once what came is enough."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(PATIENCE), self._came:
             await self._came.wait_for(is_enough)
 
     async def confirmed(self) -> None:

@@ -14,9 +14,8 @@ import socketio
 
 from tests.deploy.balancers import Front
 from tests.e2e.people import StockClient, stock_client
+from tests.patience import PATIENCE
 from tests.site import Replica, token
-
-PATIENCE = 30.0
 
 WEBSOCKET: dict[str, Any] = {"transports": ["websocket"]}
 POLLING: dict[str, Any] = {"transports": ["polling"]}

@@ -38,7 +38,6 @@ BAD = {
 async def open_page(context: BrowserContext, shop: Shop, options: str) -> Page:
     """Open a page of the shop with private content and a client of its own."""
     page = await context.new_page()
-    page.set_default_timeout(15_000)
     await page.goto(f"{shop.url}/help")
     await page.evaluate(
         f"""async () => {{

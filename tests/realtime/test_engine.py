@@ -18,6 +18,7 @@ from hub.api.connection import Runner
 from hub.realtime.engine import EngineServer
 from hub.realtime.session import LATE, MAX_PACKETS
 from hub.realtime.websocket import MAX_UNSENT
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually, is_reset
 
 INTERVAL, TIMEOUT = 0.5, 0.5
@@ -67,7 +68,7 @@ class Engine:
 
 async def heard(websocket: aiohttp.ClientWebSocketResponse) -> str | None:
     """Return the next packet, pings answered; None once the connection is closed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message = await websocket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
@@ -97,7 +98,7 @@ async def engine() -> AsyncIterator[Engine]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/socket.io/"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
         made = Engine(server, url, http)
 
         async def connect(sid: str, environ: Any) -> None:
@@ -352,7 +353,7 @@ async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
     async with engine.websocket() as websocket:
         await heard(websocket)
         for _ in range(3):
-            assert (await websocket.receive(timeout=20)).data == "2"
+            assert (await websocket.receive(timeout=PATIENCE)).data == "2"
             await websocket.send_str("3")
             assert await engine.call(f"transport=polling&sid={sid}") == (200, "2")
             await engine.post(sid, "3")
@@ -364,7 +365,7 @@ async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) ->
     await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
-        assert (await websocket.receive(timeout=20)).data == "2"
+        assert (await websocket.receive(timeout=PATIENCE)).data == "2"
         assert await heard(websocket) is None
     await eventually(lambda: engine.went == ["ping timeout"] * 2)
     await eventually(lambda: engine.server.sockets == {})

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from hub.realtime.engine import EngineServer
 from tests.conftest import lacking
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.site import ADMIN, Replica, running, settings, token
@@ -31,7 +32,6 @@ from tests.stock.runtimes import (
     started,
 )
 
-PATIENCE = 30.0
 QUIET = 10.0
 """Seconds for which a client that was refused for good is watched."""
 

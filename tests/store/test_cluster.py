@@ -20,14 +20,12 @@ from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.routes import route
 from tests.contract.listener import listening
+from tests.patience import PATIENCE
 from tests.redis_server import Clustered, RedisServer, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
 """Seconds within which a store that is down is called so; the limit is one."""
-
-LONG = 25.0
-"""Seconds within which a failover is over, on a machine that has much else to do."""
 
 
 def identity(part: int, number: int = 0) -> Identity:
@@ -62,7 +60,7 @@ async def alive(store: RedisStore, who: Identity) -> bool | None:
 
 async def patiently(store: RedisStore, who: Identity) -> bool:
     """Tell whether a token is alive, as soon as the store says so."""
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(PATIENCE):
         while True:
             answer = await alive(store, who)
             if answer is not None:

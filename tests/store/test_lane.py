@@ -17,6 +17,7 @@ from hub.store.base import Command, Visit
 from hub.store.lane import Lane, Script, Unsent
 from hub.store.link import dialer
 from hub.store.redis import RedisStore
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
@@ -102,7 +103,7 @@ async def test_a_killed_redis_is_unavailable_soon_and_comes_back(
             await call
         assert time.monotonic() - began < SOON
     own_redis.start()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await store.look(people[0])
@@ -170,7 +171,7 @@ async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisSe
         assert {type(answer) for answer in answers} == {Unavailable}
     server.close()
     own_redis.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*ended)
 
 
@@ -302,7 +303,7 @@ def test_a_stall_while_a_connection_begins_is_survived(
                 await asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(time.sleep, 1.2)
             await asyncio.gather(call, return_exceptions=True)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 assert await lane.call(script, ["k"], ["n", 1000])
         await lane.close()
 

@@ -20,12 +20,12 @@ from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("", "ada")
 NAMES = Names(ADA)
-PATIENCE = 8.0
 
 
 @pytest.fixture
