@@ -10,10 +10,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
+from tests.patience import PATIENCE
 from tests.redis_server import Clustered, Guarded, RedisServer
+
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")  # an example that a busy machine held up is no failure
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +64,18 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a store that nobody stops its time, which it needs only where the machine is busy.
+
+    How long the hub waits is tested with servers of the tests' own.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hub.store.") and "TIME_LIMIT" in vars(module):
+            monkeypatch.setattr(module, "TIME_LIMIT", PATIENCE)
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, unhurried: None) -> str:
     """The address of an empty Redis."""
     with redis_server.client() as client:
         client.flushall()
@@ -79,7 +95,7 @@ def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarde
 
 
 @pytest.fixture
-def sentinel_url(guarded_servers: Guarded) -> str:
+def sentinel_url(guarded_servers: Guarded, unhurried: None) -> str:
     """The address of an empty Redis behind Sentinels."""
     guarded_servers.empty()
     return guarded_servers.url
@@ -97,7 +113,7 @@ def clustered_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clus
 
 
 @pytest.fixture
-def cluster_url(clustered_servers: Clustered) -> str:
+def cluster_url(clustered_servers: Clustered, unhurried: None) -> str:
     """The address of an empty cluster."""
     clustered_servers.empty()
     return clustered_servers.url

@@ -197,6 +197,7 @@ def fuzzed_settings(**changes: Any) -> Settings:
         notice_grace=0.2,
         limit_pending=5000,
         limit_admin=None,
+        fence_seconds=4 * PATIENCE,
         **unlimited,
         **changes,
     )
