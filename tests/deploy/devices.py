@@ -27,7 +27,7 @@ class Device:
 
     def __init__(self, user: str, http: aiohttp.ClientSession) -> None:
         self.token = token(user, f"s-{secrets.token_hex(4)}")
-        self.io = socketio.AsyncClient(http_session=http)
+        self.io = socketio.AsyncClient(http_session=http, request_timeout=PATIENCE)
         self.homes: list[str] = []
         self.notices: list[Any] = []
         self._news = asyncio.Condition()

@@ -75,7 +75,7 @@ class PythonClient:
 
     def __init__(self) -> None:
         self.diary = Diary()
-        self.io = socketio.AsyncClient(reconnection=False)
+        self.io = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
         self.io.on("connect", lambda: self.diary.write("connect"))
         self.io.on("connect_error", lambda data: self.diary.write("refused", data))
         self.io.on("disconnect", lambda reason: self.diary.write("disconnect", reason))

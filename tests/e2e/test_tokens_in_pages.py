@@ -61,7 +61,7 @@ async def test_an_issuer_whose_clock_is_ahead_is_waited_for(
     page = await open_page(context, shop, f"token: {early}")
     assert await page.evaluate("window.hub.state") != "ended"
     is_visible = await page.locator("main").is_visible()
-    assert not is_visible or time.time() > due
+    assert not is_visible or time.time() > due - 1  # the hub's times are whole seconds
     await page.wait_for_function("window.hub.state === 'connected'")
     assert await page.locator("main").is_visible()
     assert await page.evaluate("window.errors") == []

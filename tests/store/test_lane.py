@@ -45,11 +45,15 @@ async def store(own_redis: RedisServer) -> AsyncIterator[RedisStore]:
         yield made
 
 
+def portions(people: list[Identity]) -> list[list[Identity]]:
+    """Return people in parts that a busy machine, too, serves within the limit."""
+    return [people[start : start + 100] for start in range(0, len(people), 100)]
+
+
 async def fill(store: RedisStore, count: int) -> list[Identity]:
     """Register so many sessions, each of a user of its own and with a device of its own."""
     people = [identity(number) for number in range(count)]
-    for start in range(0, count, 100):
-        some = people[start : start + 100]
+    for some in portions(people):
         await asyncio.gather(*(store.register(Visit(who, f"of {who.sid}", "")) for who in some))
     return people
 
@@ -142,8 +146,8 @@ async def test_a_hung_redis_refuses_all_that_wait_within_the_limit(
     assert time.monotonic() - began < SOON
     assert {type(answer) for answer in answers} == {Unavailable}
     own_redis.resume()
-    for _ in range(3):
-        await assert_each_gets_its_own(store, people)
+    for some in portions(people):
+        await assert_each_gets_its_own(store, some)
 
 
 async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisServer) -> None:
