@@ -20,6 +20,50 @@ from tests.redis_server import Clustered, Guarded, RedisServer
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")  # an example that a busy machine held up is no failure
 
+LONG = (
+    "tests/test_cli.py",
+    "tests/e2e/test_mobile_snippets.py",
+    "tests/e2e/test_elements.py",
+    "tests/deploy/test_failover.py",
+    "tests/contract/test_store.py",
+    "tests/attacks/test_flooded_sockets.py",
+    "tests/deploy/test_probe.py",
+    "tests/realtime/test_engine.py",
+    "tests/store/test_reader.py",
+    "tests/attacks/test_slow_http.py",
+    "tests/faults/test_short_run.py",
+    "tests/e2e/test_examples.py",
+    "tests/api/test_receipts.py",
+    "tests/e2e/test_pages.py",
+    "tests/realtime/test_follower.py",
+    "tests/realtime/test_sockets.py",
+    "tests/deploy/test_crowd.py",
+    "tests/store/test_lane.py",
+    "tests/e2e/test_everywhere.py",
+    "tests/e2e/test_refresh.py",
+    "tests/deploy/test_verify.py",
+    "tests/e2e/test_firefox.py",
+    "tests/e2e/test_polling_fallback.py",
+    "tests/store/test_sentinel.py",
+    "tests/stock/test_matrix.py",
+    "tests/store/test_durability.py",
+    "tests/realtime/test_soak.py",
+    "tests/e2e/test_replica_killed.py",
+    "tests/attacks/test_log_unwritable.py",
+    "tests/fuzz/test_frames.py",
+    "tests/deploy/test_image.py",
+)
+"""Files of more than ten seconds. They are begun first, so that no process has one left to do
+when the others are done; nothing else depends on it."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first where processes share them."""
+    places = {name: place for place, name in enumerate(LONG)}
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
+
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
