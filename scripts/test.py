@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,6 +107,8 @@ def run(suite: Suite, *, is_shown: bool) -> tuple[Suite, Count, float]:
 
 def main() -> None:
     """Run every suite, also after a failure, and exit with 1 when any failed."""
+    # A shell that runs this in the background has it, and the hubs of the tests, ignore Ctrl+C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     total, lines = Count(), []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         shown, beside = suites(Path(folder))

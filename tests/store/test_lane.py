@@ -213,7 +213,9 @@ async def test_a_logout_to_a_hung_redis_is_not_claimed(
     assert logged == 1
 
 
-async def test_forgotten_scripts_are_sent_again(store: RedisStore, own_redis: RedisServer) -> None:
+async def test_forgotten_scripts_are_sent_again(
+    unhurried: None, store: RedisStore, own_redis: RedisServer
+) -> None:
     """A Redis that lost its scripts is given them, within the same call, once and in order."""
     people = await fill(store, 300)
     with own_redis.client() as client:
@@ -227,7 +229,9 @@ async def test_forgotten_scripts_are_sent_again(store: RedisStore, own_redis: Re
         assert sum(client.xlen(key) for key in client.scan_iter("hub:*:log")) == 1
 
 
-async def test_a_refused_script_fails_alone(store: RedisStore, own_redis: RedisServer) -> None:
+async def test_a_refused_script_fails_alone(
+    unhurried: None, store: RedisStore, own_redis: RedisServer
+) -> None:
     """One call that Redis refuses does not fail those that travel with it."""
     people = await fill(store, 50)
     with own_redis.client() as client:
@@ -240,7 +244,7 @@ async def test_a_refused_script_fails_alone(store: RedisStore, own_redis: RedisS
 
 
 async def test_a_caller_that_goes_away_does_not_spoil_the_others(
-    store: RedisStore, own_redis: RedisServer
+    unhurried: None, store: RedisStore, own_redis: RedisServer
 ) -> None:
     """Cancelled calls are dropped; those that travel with them are answered."""
     people = await fill(store, 200)
