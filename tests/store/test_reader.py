@@ -22,12 +22,12 @@ from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE, Subscription
 from tests.contract.listener import Listener, listening
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("", "ada")
 NAMES = Names(ADA)
-PATIENCE = 8.0
 
 
 @pytest.fixture
