@@ -1,8 +1,9 @@
-"""Run all tests, Python and JavaScript, and sum them up at the end."""
+"""Run all tests, Python and JavaScript, side by side, and sum them up at the end."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-OUTSIDE = "tests/e2e"
-"""Tests of what people see, in browsers and stock clients."""
-
-ENOUGH_CORES = 2
-"""With fewer, the lanes would disturb each other; most of their time is waiting."""
+WORKERS_PER_CORE, MOST_WORKERS = 3, 12
+"""Processes that share the test files: most of their time is waiting. Each may run a browser."""
 
 JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
 
@@ -39,24 +37,32 @@ class Count:
     skipped: int = 0
 
 
-def suites(folder: Path) -> tuple[tuple[Suite, ...], ...]:
-    """Return the suites in two lanes that take about as long."""
+def suites(folder: Path) -> tuple[Suite, Suite]:
+    """Return the suites: Python's, which is the longer one, and JavaScript's."""
+    python, javascript = folder / "python.xml", folder / "javascript.xml"
+    workers = min(WORKERS_PER_CORE * (os.cpu_count() or 1), MOST_WORKERS)
+    # A file is run by one process; the order in which files are begun is tests/conftest.py's.
+    shared = [f"--numprocesses={workers}", "--dist=loadfile", "--no-loadscope-reorder"]
+    pytest = [sys.executable, "-m", "pytest", "--quiet", *shared, f"--junitxml={python}"]
     reporters = [
         "--test-reporter=spec",
         "--test-reporter-destination=stdout",
         "--test-reporter=junit",
-        f"--test-reporter-destination={folder / 'javascript.xml'}",
+        f"--test-reporter-destination={javascript}",
     ]
     node = ["node", "--test", "--test-concurrency=3", *reporters, *JS_TESTS]
-    pytest = [sys.executable, "-m", "pytest", "--quiet", *sys.argv[1:]]
-    rest, outside = folder / "rest.xml", folder / "outside.xml"
     return (
-        (
-            Suite("the hub", rest, [*pytest, f"--junitxml={rest}", f"--ignore={OUTSIDE}"]),
-            Suite("JavaScript", folder / "javascript.xml", node),
-        ),
-        (Suite("from outside", outside, [*pytest, f"--junitxml={outside}", OUTSIDE]),),
+        Suite("Python", python, [*pytest, *sys.argv[1:]]),
+        Suite("JavaScript", javascript, node),
     )
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of both suites."""
+    environ = {**os.environ, "PYTHON": sys.executable}  # runs the hub for the client's tests
+    # Hubs are started a hundred times, which takes half as long from what is compiled already.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environ
 
 
 def read_report(report: Path) -> Count:
@@ -76,49 +82,43 @@ def read_report(report: Path) -> Count:
     return count
 
 
-def run(lane: tuple[Suite, ...], output: int | None) -> list[tuple[Suite, Count, float]]:
-    """Run suites one after the other, and return what came of each and how long it took.
+def run(suite: Suite, *, is_shown: bool) -> tuple[Suite, Count, float]:
+    """Run a suite; return what came of it and the seconds that it took.
 
-    They write to ``output``, a descriptor, or what they have to say is printed when they end.
+    What it has to say is shown meanwhile, or printed at its end.
     """
-    environ = {**os.environ, "PYTHON": sys.executable}  # runs the hub for the client's tests
-    ends = []
-    for suite in lane:
-        began = time.monotonic()
-        if output is not None:
-            print(f"\n== {suite.name}", flush=True)
-        done = subprocess.run(
-            suite.command,
-            env=environ,
-            stdout=subprocess.PIPE if output is None else output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if output is None:
-            print(f"\n== {suite.name}\n{done.stdout}", flush=True)
-        count = read_report(suite.report)
-        if done.returncode and not count.failed:
-            count.failed = 1
-        ends.append((suite, count, time.monotonic() - began))
-    return ends
+    began = time.monotonic()
+    if is_shown:
+        print(f"\n== {suite.name}", flush=True)
+    done = subprocess.run(
+        suite.command,
+        env=environment(),
+        stdout=None if is_shown else subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if not is_shown:
+        print(f"\n== {suite.name}\n{done.stdout}", flush=True)
+    count = read_report(suite.report)
+    if done.returncode and not count.failed:
+        count.failed = 1
+    return suite, count, time.monotonic() - began
 
 
 def main() -> None:
     """Run every suite, also after a failure, and exit with 1 when any failed."""
+    # A shell that runs this in the background has it, and the hubs of the tests, ignore Ctrl+C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     total, lines = Count(), []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
-        beside, shown = suites(Path(folder))
-        if (os.cpu_count() or 1) < ENOUGH_CORES:
-            ends = run(beside + shown, sys.stdout.fileno())
-        else:
-            told_later = pool.submit(run, beside, None)
-            ends = run(shown, sys.stdout.fileno()) + told_later.result()
-        for suite, count, took in ends:
+        shown, beside = suites(Path(folder))
+        told_later = pool.submit(run, beside, is_shown=False)
+        for suite, count, took in (run(shown, is_shown=True), told_later.result()):
             total.passed += count.passed
             total.failed += count.failed
             total.skipped += count.skipped
             lines.append(
-                f"{suite.name:<13}{count.passed:>5} passed{count.failed:>4} failed"
+                f"{suite.name:<11}{count.passed:>5} passed{count.failed:>4} failed"
                 f"{count.skipped:>4} skipped  {took:.0f} s"
             )
     print("\n== Summary", *lines, sep="\n")

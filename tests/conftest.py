@@ -3,14 +3,66 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+import structlog
 
+from tests.patience import PATIENCE
 from tests.redis_server import Clustered, Guarded, RedisServer
+
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")  # an example that a busy machine held up is no failure
+
+LONG = (
+    "tests/test_cli.py",
+    "tests/e2e/test_mobile_snippets.py",
+    "tests/e2e/test_elements.py",
+    "tests/deploy/test_failover.py",
+    "tests/contract/test_store.py",
+    "tests/attacks/test_flooded_sockets.py",
+    "tests/deploy/test_probe.py",
+    "tests/realtime/test_engine.py",
+    "tests/store/test_reader.py",
+    "tests/attacks/test_slow_http.py",
+    "tests/faults/test_short_run.py",
+    "tests/e2e/test_examples.py",
+    "tests/api/test_receipts.py",
+    "tests/e2e/test_pages.py",
+    "tests/realtime/test_follower.py",
+    "tests/realtime/test_sockets.py",
+    "tests/deploy/test_crowd.py",
+    "tests/store/test_lane.py",
+    "tests/e2e/test_everywhere.py",
+    "tests/e2e/test_refresh.py",
+    "tests/deploy/test_verify.py",
+    "tests/e2e/test_firefox.py",
+    "tests/e2e/test_polling_fallback.py",
+    "tests/store/test_sentinel.py",
+    "tests/stock/test_matrix.py",
+    "tests/store/test_durability.py",
+    "tests/realtime/test_soak.py",
+    "tests/e2e/test_replica_killed.py",
+    "tests/attacks/test_log_unwritable.py",
+    "tests/fuzz/test_frames.py",
+    "tests/deploy/test_image.py",
+)
+"""Files of more than ten seconds. They are begun first, so that no process has one left to do
+when the others are done; nothing else depends on it."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first where processes share them."""
+    places = {name: place for place, name in enumerate(LONG)}
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +71,24 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HUB_") or name == "PORT":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Put the logs back: a command that a test runs in this process sets them up for a service."""
+    loggers = [logging.getLogger(name) for name in (None, "aiohttp.server")]
+    before = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    config = structlog.get_config()
+    processors = list(config["processors"])
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    config["processors"][:] = processors  # one list, which whoever logs may have in hand
+    structlog.configure(**config)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hub.") and "log" in vars(module):
+            vars(module.log).pop("bind", None)  # what it was set up for is cached there
 
 
 def pytest_sessionfinish() -> None:
@@ -38,7 +108,18 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a store that nobody stops its time, which it needs only where the machine is busy.
+
+    How long the hub waits is tested with servers of the tests' own.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hub.store.") and "TIME_LIMIT" in vars(module):
+            monkeypatch.setattr(module, "TIME_LIMIT", PATIENCE)
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer, unhurried: None) -> str:
     """The address of an empty Redis."""
     with redis_server.client() as client:
         client.flushall()
@@ -58,7 +139,7 @@ def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarde
 
 
 @pytest.fixture
-def sentinel_url(guarded_servers: Guarded) -> str:
+def sentinel_url(guarded_servers: Guarded, unhurried: None) -> str:
     """The address of an empty Redis behind Sentinels."""
     guarded_servers.empty()
     return guarded_servers.url
@@ -76,7 +157,7 @@ def clustered_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clus
 
 
 @pytest.fixture
-def cluster_url(clustered_servers: Clustered) -> str:
+def cluster_url(clustered_servers: Clustered, unhurried: None) -> str:
     """The address of an empty cluster."""
     clustered_servers.empty()
     return clustered_servers.url

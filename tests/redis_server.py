@@ -109,6 +109,13 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def heal(self) -> None:
+        """Start the server if it was killed, or let it go on if it was paused."""
+        if self._process is None:
+            self.start()
+        else:
+            self.resume()
+
     def client(self) -> redis.Redis:
         """Return a plain client, to look behind the hub's back."""
         return redis.Redis(port=self.port)
@@ -256,6 +263,12 @@ class Clustered:
         if self.replica is not None:
             self.replica.run("CLUSTER", "REPLICATE", self.masters[0].name)
             until(self._replicates)
+
+    def heal(self) -> None:
+        """Start what was killed, let go on what was paused, and wait until all is whole."""
+        for node in self.nodes:
+            node.heal()
+        self.wait()
 
     def wait(self) -> None:
         """Wait until all nodes know of all, and hold none for dead."""

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from hub.access.minting import mint_token
 from hub.app import create_app, serve
 from hub.settings import Settings
+from tests.patience import PATIENCE
 
 SECRET = "a secret for tests that is long enough"
 ADMIN = "an admin token for tests"
@@ -117,7 +118,7 @@ async def running(hub_settings: Settings, *, demo: bool = False) -> AsyncIterato
     app.router.add_get("/app.html", _app_page)
     async with (
         serve(app, "127.0.0.1", hub_settings.port) as port,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http,
     ):
         yield Replica(app, port, http)
 

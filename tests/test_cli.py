@@ -26,6 +26,7 @@ from hub.cli import main
 from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
@@ -75,7 +76,7 @@ async def spawn(
 
 
 async def finish(
-    process: asyncio.subprocess.Process, given: str | None = None, patience: float = 20
+    process: asyncio.subprocess.Process, given: str | None = None, patience: float = PATIENCE
 ) -> Ended:
     """Give a process its input, if there is any, and wait for its end."""
     async with asyncio.timeout(patience):
@@ -104,7 +105,7 @@ async def started(*args: str, **variables: str) -> AsyncIterator[asyncio.subproc
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """Wait for a line that holds a text."""
     assert stream is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         async for line in stream:
             if text in line.decode():
                 return line.decode()
@@ -415,7 +416,7 @@ async def test_serve_serves_until_it_is_asked_to_stop() -> None:
             async with http.ws_connect(socket_url) as live:
                 assert (await live.receive_str())[0] == "0"
                 process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     _, err = await process.communicate()
     assert process.returncode == 0
     assert "Traceback" not in err.decode()
@@ -453,7 +454,7 @@ async def test_the_demo_needs_no_settings() -> None:
             ) as answer:
                 assert answer.status == 200
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             _, err = await process.communicate()
     assert process.returncode == 0
     assert "Traceback" not in err.decode()
@@ -512,7 +513,7 @@ async def test_a_hub_whose_redis_is_down_starts_and_stops_all_the_same() -> None
             async with http.get(f"{address}/readyz") as answer:
                 assert answer.status == 503
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             _, err = await process.communicate()
     assert process.returncode == 0
     assert "sesame" not in told + err.decode()
@@ -544,7 +545,7 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
         assert first["id"] in told
         assert "everyone" in await line_with(people.stdout, second["id"])
         people.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             _, err = await people.communicate()
         assert people.returncode == 0
         assert "Traceback" not in err.decode()
@@ -555,7 +556,7 @@ async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
     async with started("watch", HUB_REDIS_URL=own_redis.url) as process:
         await line_with(process.stderr, "watching")
         own_redis.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             _, err = await process.communicate()
     assert process.returncode == 1
     assert one_line(err.decode())

@@ -21,6 +21,7 @@ from hub.errors import errors
 from hub.metrics import Metrics
 from hub.realtime.delivery import EVENT
 from hub.settings import PLANNED, describe_settings
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -100,7 +101,7 @@ def client_members() -> set[str]:
         ["node", "--input-type=module", "--eval", script],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     return set(done.stdout.split())

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
-from structlog.typing import Processor
 
 from hub.log import configure_logs
 from tests.site import running, settings, token
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Put the logging of the test run back."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    processors: list[Processor] = structlog.get_config()["processors"]
-    written = list(processors)
-    yield
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
-    # The same list as before, which the loggers that are cached have in hand.
-    processors[:] = written
-    structlog.configure(processors=processors)
 
 
 def fail_with(secret: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hub.pages import read_client
 from hub.pages.client import CHECKOUT, CLIENT, join_modules
 from tests.conftest import lacking
+from tests.patience import PATIENCE
 
 DECLARATION = re.compile(
     r"^(?:export )?(?:async function|function|const|let|class) ([\w$]+)", re.MULTILINE
@@ -32,7 +33,7 @@ def node(*arguments: str) -> str:
     command = shutil.which("node")
     if command is None:
         lacking("node")
-    done = subprocess.run(["node", *arguments], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["node", *arguments], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 

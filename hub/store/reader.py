@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -118,10 +119,9 @@ class LogReader:
                 self._look_at_wanted()
                 await self._sleep(next_look)
         finally:
-            tasks += self._looks
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end({*tasks, *self._looks})
+            # Not by the looks: a task that is cancelled before its first step has no `finally`.
+            self._held.clear()
 
     async def _sleep(self, until: float) -> None:
         """Return when there is something to do, or at a time of the loop."""
@@ -170,7 +170,14 @@ class LogReader:
             look = asyncio.create_task(self._look(sorted(self._wanted)))
             self._wanted.clear()
             self._looks.add(look)
-            look.add_done_callback(self._looks.discard)
+            look.add_done_callback(self._end_look)
+
+    def _end_look(self, look: asyncio.Task[None]) -> None:
+        self._looks.discard(look)
+        error = None if look.cancelled() else look.exception()
+        if isinstance(error, Exception):
+            self._error = error
+            self._wake.set()
 
     async def _look(self, numbers: Iterable[int]) -> None:
         """Read some streams on, and conclude from those that are read without the others."""
@@ -182,10 +189,7 @@ class LogReader:
                 done, left = await asyncio.wait(left, timeout=LINGER)
                 self._conclude({reading[task]: task for task in done})
         finally:
-            for task in left:
-                task.cancel()
-                del self._held[reading[task]]
-            await asyncio.gather(*left, return_exceptions=True)
+            await _end(left)
 
     def _conclude(self, done: dict[int, asyncio.Task[bool]]) -> None:
         """Say of some partitions that all was heard, or why that cannot be said."""
@@ -245,3 +249,15 @@ class LogReader:
             ends = await asyncio.gather(*marking, return_exceptions=True)
             if not any(ends):  # else the others are marked another time
                 self._evictions.forgive()
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended.
+
+    A library may swallow a cancellation that comes at the wrong moment, so it is said again.
+    """
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        ended, tasks = await asyncio.wait(tasks, timeout=0.1)
+        await asyncio.gather(*ended, return_exceptions=True)  # what they raised does not matter

@@ -12,6 +12,7 @@ from hub.access.limits import Limiter, Refusals, address_key
 from hub.core.rate import Rate
 from hub.errors import RateLimited
 from hub.metrics import Metrics
+from tests.patience import PATIENCE
 
 SLOW = Rate(per_second=0.001, burst=2)
 
@@ -86,7 +87,7 @@ async def test_only_so_many_refusals_are_held_back(monkeypatch: pytest.MonkeyPat
     shared = limits.Limits(Refusals(Metrics()), None, None, None)
     held = [asyncio.create_task(shared.hold_back()) for _ in range(2)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await shared.hold_back()
     assert not any(task.done() for task in held)
     for task in held:

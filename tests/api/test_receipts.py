@@ -16,16 +16,29 @@ from hub.api.services import SERVICES
 from hub.core.model import Receipt
 from hub.errors import Unavailable
 from hub.store.base import Command
+from tests.patience import PATIENCE
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Replica]:
-    """A hub on each store."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
-    async with running(settings(redis_url=url, notice_grace=0.6)) as replica:
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """The address of each store."""
+    return request.getfixturevalue("redis_url") if request.param == "redis" else None
+
+
+@pytest.fixture
+async def hub(store_url: str | None) -> AsyncIterator[Replica]:
+    """A hub on each store, which waits little for acknowledgements."""
+    async with running(settings(redis_url=store_url, notice_grace=0.6)) as replica:
+        yield replica
+
+
+@pytest.fixture
+async def patient_hub(store_url: str | None) -> AsyncIterator[Replica]:
+    """A hub on each store, which waits until a test has looked at what is waited for."""
+    async with running(settings(redis_url=store_url, notice_grace=3)) as replica:
         yield replica
 
 
@@ -129,8 +142,9 @@ async def test_several_users_have_one_receipt(hub: Replica) -> None:
         await good.connect(token("ada", "a"))
         await mute.connect(token("eve", "e"))
         body = {"users": ["ada", "eve", "grace"], "reason": "policy"}
-        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        asked = asyncio.create_task(hub.call("POST", "/admin/logout", ADMIN, json=body))
         await acknowledge(good)
+        answer = await asked
         assert (answer.body["users"], answer.body["complete"]) == (3, False)
         path = f"/logouts/{answer.body['id']}?wait=8"
         done = await hub.call("GET", path, ADMIN)
@@ -146,8 +160,9 @@ async def test_everyones_receipt_counts_sockets(hub: Replica) -> None:
         await good.connect(token("ada", "a"))
         await mute.connect(token("eve", "e"))
         body = {"everyone": True, "reason": "policy"}
-        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        asked = asyncio.create_task(hub.call("POST", "/admin/logout", ADMIN, json=body))
         await acknowledge(good)
+        answer = await asked
         done = await hub.call("GET", f"/logouts/{answer.body['id']}?wait=8", ADMIN)
         assert (done.body["everyone"], done.body["complete"]) == (True, True)
         assert done.body["states"] == {"acknowledged": 1, "notified": 1}
@@ -294,39 +309,40 @@ async def walk(hub: Replica, logout_id: str, **query: str) -> list[Any]:
         after = page["next"]
 
 
-async def test_who_did_not_confirm_is_named(hub: Replica) -> None:
+async def test_who_did_not_confirm_is_named(patient_hub: Replica) -> None:
     """Of everyone, with user, device and state; by state, in pages, for administrators alone."""
     async with AsyncExitStack() as stack:
         for name in ("ada", "bob", "eve"):
-            raw = await stack.enter_async_context(raw_socket(hub))
+            raw = await stack.enter_async_context(raw_socket(patient_hub))
             await raw.connect(token(name, "s"), device=f"Phone of {name}")
-        good = await stack.enter_async_context(raw_socket(hub))
+        good = await stack.enter_async_context(raw_socket(patient_hub))
         await good.connect(token("gus", "s"))
         body = {"everyone": True, "reason": "policy"}
-        answer = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        answer = await patient_hub.call("POST", "/admin/logout", ADMIN, json=body)
         assert (sum(answer.body["states"].values()), answer.body["waiting"]) == (4, 4)
-        waiting = await walk(hub, answer.body["id"], limit="3")
+        waiting = await walk(patient_hub, answer.body["id"], limit="3")
         assert [session["waiting"] for session in waiting] == [True] * 4
         await acknowledge(good)
         name = answer.body["id"]
-        done = await hub.call("GET", f"/logouts/{name}?wait=8", ADMIN)
+        done = await patient_hub.call("GET", f"/logouts/{name}?wait=8", ADMIN)
     assert done.body["states"] == {"acknowledged": 1, "notified": 3}
     assert done.body["waiting"] == 0
     for limit in ("1", "2", "100"):
-        deaf = await walk(hub, name, state="notified", limit=limit)
+        deaf = await walk(patient_hub, name, state="notified", limit=limit)
         assert sorted(session["user"] for session in deaf) == ["ada", "bob", "eve"]
         assert {session["device"] for session in deaf} == {
             "Phone of ada",
             "Phone of bob",
             "Phone of eve",
         }
-    assert [one["user"] for one in await walk(hub, name, state="acknowledged")] == ["gus"]
-    assert await walk(hub, name, state="cut") == []
+    assert [one["user"] for one in await walk(patient_hub, name, state="acknowledged")] == ["gus"]
+    assert await walk(patient_hub, name, state="cut") == []
     path = f"/logouts/{name}/sessions"
-    assert (await hub.call("GET", path, token("ada", "b"))).status == 403
-    assert (await hub.call("GET", "/logouts/none/sessions", ADMIN)).status == 404
+    assert (await patient_hub.call("GET", path, token("ada", "b"))).status == 403
+    assert (await patient_hub.call("GET", "/logouts/none/sessions", ADMIN)).status == 404
     for query in ("state=deaf", "limit=0", "limit=1001", "limit=x", "after=x", "after=WzFd"):
-        assert (await hub.call("GET", f"{path}?{query}", ADMIN)).code == "invalid_request", query
+        answer = await patient_hub.call("GET", f"{path}?{query}", ADMIN)
+        assert answer.code == "invalid_request", query
 
 
 async def test_the_sessions_of_several_users_are_listed(hub: Replica) -> None:
@@ -376,7 +392,7 @@ async def test_the_log_says_when_a_logout_is_complete(
         await hub.call("POST", "/admin/logout", ADMIN, json={**body, "reason": "policy"})
         await acknowledge(raw)
         out = ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while "logout complete" not in out:
                 await asyncio.sleep(0.1)
                 out += capsys.readouterr().out

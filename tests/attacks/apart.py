@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.apart import hub_process
+from tests.patience import PATIENCE
 from tests.ports import free_port
-
-PATIENCE = 20.0
-"""Seconds in which whatever is promised must have happened, also on a busy machine."""
 
 
 @dataclass(frozen=True)

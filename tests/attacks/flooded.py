@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.apart import hub_process
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.test_sockets import frame
 from tests.site import Replica, token
@@ -27,7 +28,7 @@ HANDSHAKE = (
 @contextlib.asynccontextmanager
 async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
     """Run a hub on the embedded store as `logout-hub serve` does."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
         replica = Replica(web.Application(), free_port(), http)
         async with hub_process(replica.port, replica.is_ready, **environ) as process:
             yield replica, process

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.realtime.raw import PATIENCE
+from tests.patience import PATIENCE
 from tests.site import Replica, running, settings, token
 
 

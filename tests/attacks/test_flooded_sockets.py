@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.attacks.flooded import bare_socket, hub_apart, p99, processor_seconds, resident_bytes
+from tests.patience import PATIENCE
 from tests.protocol.test_frames import masked
 from tests.realtime.raw import eventually
 from tests.realtime.test_sockets import metric
@@ -133,7 +134,7 @@ async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
     ended = await hub.call("POST", "/admin/logout?wait=5", ADMIN, json=EVE)
     assert [session["state"] for session in ended.body["sessions"]] == ["notified"]
     with contextlib.suppress(ConnectionError):
-        assert b"logoutNotification" in await asyncio.wait_for(reader.read(), 20)
+        assert b"logoutNotification" in await asyncio.wait_for(reader.read(), PATIENCE)
     writer.transport.abort()
 
 
@@ -150,5 +151,5 @@ async def test_a_socket_that_floods_is_closed(
 
     await eventually(nobody_is_left, patience=3)
     with contextlib.suppress(ConnectionError):
-        assert (await asyncio.wait_for(reader.read(), 20)).endswith((1008).to_bytes(2, "big"))
+        assert (await asyncio.wait_for(reader.read(), PATIENCE)).endswith((1008).to_bytes(2, "big"))
     writer.transport.abort()

@@ -11,7 +11,8 @@ import contextlib
 
 import pytest
 
-from tests.attacks.apart import PATIENCE, Apart, hub_apart
+from tests.attacks.apart import Apart, hub_apart
+from tests.patience import PATIENCE
 
 GOOD = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
 MB = 1_000_000

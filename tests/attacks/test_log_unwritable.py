@@ -19,6 +19,7 @@ import pytest
 
 from hub.core.audit import verify
 from tests.apart import hub_process
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.site import ADMIN
 
@@ -82,7 +83,7 @@ async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
 
         async def log_out() -> None:
             async with (
-                asyncio.timeout(30),
+                asyncio.timeout(PATIENCE),
                 http.post(f"{url}/admin/logout", json={"user": "ada", "reason": "admin"}) as answer,
             ):
                 assert answer.status == 200, await answer.text()

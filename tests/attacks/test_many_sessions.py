@@ -35,7 +35,9 @@ def calls(server: RedisServer, command: str) -> int:
         return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
-async def test_others_are_answered_while_a_long_list_is_asked_for(own_redis: RedisServer) -> None:
+async def test_others_are_answered_while_a_long_list_is_asked_for(
+    own_redis: RedisServer, unhurried: None
+) -> None:
     """Of 64 at once 16 are answered, whole, and everybody else as if there were none."""
     async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
         await fill(store)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.attacks.apart import PATIENCE, hub_apart
+from tests.attacks.apart import hub_apart
+from tests.patience import PATIENCE
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
 CROWD, MANY = 300, 20

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.attacks.apart import PATIENCE, Apart, hub_apart
+from tests.attacks.apart import Apart, hub_apart
+from tests.patience import PATIENCE
 from tests.site import token
 
 SOON = 8.0

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from hub.errors import Unavailable
 from hub.store.base import Confirmed, Event, Gap, Interrupted, LogoutEvent, Store
+from tests.patience import PATIENCE
 
 
 class Listener:
@@ -41,7 +42,7 @@ class Listener:
 
     async def until(self, is_enough: Callable[[], bool]) -> None:
         """Return once what came is enough."""
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(PATIENCE), self._came:
             await self._came.wait_for(is_enough)
 
     async def confirmed(self, partitions: Iterable[int] = ()) -> None:

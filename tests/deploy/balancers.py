@@ -22,12 +22,12 @@ import aiohttp
 from tests.conftest import lacking
 from tests.deploy.certificate import write_certificate
 from tests.deploy.hubs import Hubs
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
 NOBODY = 65534
-PATIENCE = 30.0
 
 Changes: TypeAlias = Mapping[str, str]
 NONE: Changes = {}
@@ -73,7 +73,7 @@ class Front:
             self.url,
             connector=aiohttp.TCPConnector(ssl=self.trust, local_addr=(address, 0)),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=30),
+            timeout=aiohttp.ClientTimeout(total=PATIENCE),
         ) as session:
             yield session
         # TLS needs a moment to close, and unclosed sockets are errors here.

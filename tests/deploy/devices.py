@@ -14,9 +14,8 @@ import socketio
 
 from tests.deploy.balancers import Front
 from tests.e2e.people import StockClient, stock_client
+from tests.patience import PATIENCE
 from tests.site import Replica, token
-
-PATIENCE = 30.0
 
 WEBSOCKET: dict[str, Any] = {"transports": ["websocket"]}
 POLLING: dict[str, Any] = {"transports": ["polling"]}
@@ -28,7 +27,7 @@ class Device:
 
     def __init__(self, user: str, http: aiohttp.ClientSession) -> None:
         self.token = token(user, f"s-{secrets.token_hex(4)}")
-        self.io = socketio.AsyncClient(http_session=http)
+        self.io = socketio.AsyncClient(http_session=http, request_timeout=PATIENCE)
         self.homes: list[str] = []
         self.notices: list[Any] = []
         self._news = asyncio.Condition()

@@ -11,10 +11,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.site import ADMIN, SECRET
-
-PATIENCE = 20.0
 
 
 class Hub:

@@ -9,8 +9,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.deploy.balancers import Front
+from tests.patience import PATIENCE
 
-PATIENCE = 15.0
 ESTABLISHED = "01"
 
 

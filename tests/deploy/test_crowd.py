@@ -22,12 +22,12 @@ import pytest
 from tests.deploy.balancers import Front
 from tests.deploy.hubs import Hub
 from tests.deploy.test_failover import bearer
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
 from tests.site import ADMIN, token
 from tests.stock.runtimes import Client, built_java, node_command, python_command, started
 from tests.stock.test_matrix import JAVA, JAVASCRIPT, PYTHON, TRANSPORTS
 
-PATIENCE = 45.0
 CROWD = 40
 USERS = 8
 DRAIN_LIMIT = 25.0

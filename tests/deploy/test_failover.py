@@ -21,11 +21,11 @@ from tests.deploy.devices import (
 )
 from tests.deploy.hubs import Hub, Hubs
 from tests.deploy.raw import handshake
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 from tests.site import token
 
 DRAIN_LIMIT = 25.0
-SOON = 5.0
 CROWD = [WEBSOCKET, WEBSOCKET, DEFAULT, DEFAULT, POLLING, POLLING]
 
 
@@ -194,7 +194,7 @@ async def test_pythons_clients_that_poll_are_drained(
     """After SIGTERM python-socketio's clients that only poll move to the other replica."""
     async with devices(front, http, *[POLLING] * 4) as crowd:
         await drain(front.hubs.a)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             await all_on_b(crowd)
 
 

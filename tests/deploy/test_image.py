@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import lacking
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.test_docs import ROOT
 
 NOBODY = 10001
-PATIENCE = 60.0
 SECRET = "only for tests, and long enough for it"
 
 

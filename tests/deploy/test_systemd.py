@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import lacking
 from tests.deploy.balancers import DEPLOY, PATH
+from tests.patience import PATIENCE
 
 UNITS = {
     "logout-hub.service": "logout-hub.service",
@@ -26,7 +27,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     if binary is None:
         lacking("systemd-analyze")
     assert binary is not None
-    return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=30)
+    return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture(params=UNITS)

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from tests.deploy.balancers import DEPLOY, run_nginx
 from tests.deploy.hubs import Hubs
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.site import token
 from tests.test_docs import ROOT
@@ -138,7 +139,7 @@ async def test_a_hub_that_hangs_lets_nobody_through(app: App, hubs: Hubs) -> Non
     hubs.a.kill()
     hubs.b.signal(signal.SIGSTOP)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert (await app.ask(token(*names()))).status == 500
         assert app.seen == []
     finally:

@@ -9,8 +9,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from tests.e2e.line import Line, line_to
-from tests.e2e.people import PATIENCE, chromium
+from tests.e2e.people import chromium
 from tests.e2e.shop import Shop, Visitor, hub_settings, open_shop, visit
+from tests.patience import PATIENCE
 from tests.site import Replica, running
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import socketio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.conftest import lacking
+from tests.patience import PATIENCE
 from tests.site import Replica
 
 HERE = Path(__file__).parent
-PATIENCE = 30.0
 CHROMIUM_OPTIONS = [
     "--no-sandbox",
     "--disable-quic",
@@ -27,6 +27,9 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Diary:
@@ -72,7 +75,7 @@ class PythonClient:
 
     def __init__(self) -> None:
         self.diary = Diary()
-        self.io = socketio.AsyncClient(reconnection=False)
+        self.io = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
         self.io.on("connect", lambda: self.diary.write("connect"))
         self.io.on("connect_error", lambda data: self.diary.write("refused", data))
         self.io.on("disconnect", lambda reason: self.diary.write("disconnect", reason))

@@ -14,7 +14,8 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, Page, expect
 
 from hub.settings import Settings
-from tests.e2e.people import PATIENCE, Diary
+from tests.e2e.people import Diary
+from tests.patience import PATIENCE
 from tests.site import settings, token
 
 FILES = Path(__file__).with_name("shop")

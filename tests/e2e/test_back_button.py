@@ -19,10 +19,12 @@ NO_CACHE = "--disable-back-forward-cache"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=["kept whole", "loaded again"])
-async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+async def browser(request: pytest.FixtureRequest, browser: Browser) -> AsyncIterator[Browser]:
     """A Chromium with its back/forward cache, and one without."""
-    options = {"ignore_default_args": [NO_CACHE]} if request.param == "kept whole" else {}
-    async with chromium(**options) as running_browser:
+    if request.param == "loaded again":
+        yield browser
+        return
+    async with chromium(ignore_default_args=[NO_CACHE]) as running_browser:
         yield running_browser
 
 

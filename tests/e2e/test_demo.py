@@ -6,29 +6,31 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.e2e.people import chromium
 from tests.ports import free_port
 from tests.site import ADMIN, Replica, running, settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DEVICES = ["Laptop", "Phone", "Tablet", "Work PC"]
 GRACES = "Grace’s phone"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncIterator[Replica]:
     """A hub with the demo."""
     async with running(settings(port=free_port()), demo=True) as replica:
         yield replica
 
 
-@pytest.fixture
-async def page(hub: Replica) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, hub: Replica) -> AsyncIterator[Page]:
     """The demo in a real Chromium; nothing may be on its console, no other host be asked."""
     complaints: list[str] = []
-    async with chromium() as browser:
-        page = await browser.new_page(viewport={"width": 390, "height": 844})
+    page = await browser.new_page(viewport={"width": 390, "height": 844})
+    try:
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url))
@@ -36,6 +38,8 @@ async def page(hub: Replica) -> AsyncIterator[Page]:
         for name in [*DEVICES, GRACES]:
             await expect(device(page, name)).to_contain_text("online")
         yield page
+    finally:
+        await page.close()
     # Who asks in the very moment of a logout is refused, and browsers write that down.
     complaints = [text for text in complaints if "401 (Unauthorized)" not in text]
     assert [text for text in complaints if not text.startswith((hub.url, "data:"))] == []

@@ -12,13 +12,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from hub.app import create_app, serve
 from tests.conftest import lacking
-from tests.e2e.people import PATIENCE, PythonClient, chromium, python_client
+from tests.e2e.people import PythonClient, python_client
+from tests.patience import PATIENCE
 from tests.site import Replica, settings, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 POLICY = (
@@ -50,13 +54,6 @@ CHECK = """async () => (await axe.run()).violations.map(
   ({id, nodes}) => [id, nodes.map(({html, failureSummary}) => html + failureSummary)])"""
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
-    async with chromium() as running_browser:
-        yield running_browser
-
-
 @contextlib.asynccontextmanager
 async def site(**changes: Any) -> AsyncIterator[Replica]:
     """Run a hub that also serves an app with the elements, so that both have one origin."""
@@ -64,7 +61,7 @@ async def site(**changes: Any) -> AsyncIterator[Replica]:
     app.router.add_get("/page/{name}", get_page)
     async with (
         serve(app, "127.0.0.1", changes.get("port", 0)) as port,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http,
     ):
         yield Replica(app, port, http)
 
@@ -85,7 +82,7 @@ async def get_page(request: web.Request) -> web.Response:
     return web.Response(text=text, content_type=kind, charset="utf-8", headers=headers)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncIterator[Replica]:
     """A hub that takes cookies as well."""
     async with site(cookie_name="login", allowed_origins=("https://app.example",)) as replica:
@@ -209,11 +206,11 @@ async def test_the_list_follows_devices_that_come_and_go(browser: Browser, hub: 
     async with desk(browser, hub) as ada:
         await expect(ada.rows).to_have_count(1)
         async with device(hub, "Phone") as phone:
-            await expect(ada.row("Phone")).to_contain_text("Online now", timeout=15_000)
+            await expect(ada.row("Phone")).to_contain_text("Online now")
             await phone.io.disconnect()
-            await expect(ada.row("Phone")).to_contain_text("Last seen", timeout=15_000)
+            await expect(ada.row("Phone")).to_contain_text("Last seen")
         await hub.call("POST", "/logout", token("ada", "Phone"), json={"scope": "session"})
-        await expect(ada.rows).to_have_count(1, timeout=15_000)
+        await expect(ada.rows).to_have_count(1)
         await expect(ada.list).to_contain_text("Phone is no longer logged in.")
 
 
@@ -224,7 +221,7 @@ async def test_the_focus_and_the_rows_outlive_a_refresh(browser: Browser, hub: R
         before = await ada.end("Phone").element_handle()
         place = await ada.row("Phone").bounding_box()
         async with device(hub, "Tablet"):
-            await expect(ada.row("Tablet")).to_be_visible(timeout=15_000)
+            await expect(ada.row("Tablet")).to_be_visible()
             await expect(ada.end("Phone")).to_be_focused()
             assert before is not None
             assert await before.evaluate("(node) => node.isConnected")
@@ -374,7 +371,7 @@ async def test_the_hub_may_be_gone_and_come_back(browser: Browser) -> None:
         # The list may have been read before the socket gave the device its name.
         await expect(ada.row("Laptop")).to_be_visible()
     try:
-        await expect(ada.list).to_contain_text("The server cannot be reached.", timeout=15_000)
+        await expect(ada.list).to_contain_text("The server cannot be reached.")
         await expect(ada.row("Laptop")).to_be_visible()
         await expect(ada.list.get_by_role("button", name="Try again")).to_be_visible()
         other = ada.rows.nth(1).get_by_role("button")
@@ -384,8 +381,8 @@ async def test_the_hub_may_be_gone_and_come_back(browser: Browser) -> None:
         await expect(other).to_have_attribute("aria-disabled", "false")
         async with site(port=port):
             away = ada.list.get_by_text("The server cannot be reached. The list")
-            await expect(away).to_have_count(0, timeout=30_000)
-            await expect(ada.row("Laptop")).to_contain_text("Online now", timeout=30_000)
+            await expect(away).to_have_count(0)
+            await expect(ada.row("Laptop")).to_contain_text("Online now")
             await ada.end("Laptop").click()
             await ada.dialog.get_by_role("button", name="Log out").click()
             await expect(ada.list).to_contain_text("You are logged out on this device.")
@@ -418,7 +415,7 @@ async def test_a_logout_without_a_connection_is_said_to_be_pending(
         await ada.assert_accessible()
         async with site(port=port):
             pending = teller.get_by_text("There is no connection now.")
-            await expect(pending).to_have_count(0, timeout=30_000)
+            await expect(pending).to_have_count(0)
             await expect(teller).to_contain_text("You are logged out on this device.")
     finally:
         await context.__aexit__(None, None, None)

@@ -9,28 +9,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser
+import pytest_asyncio
+from playwright.async_api import BrowserContext
 
 from tests.e2e.people import (
     BrowserTab,
     PythonClient,
     StockClient,
-    chromium,
     open_tab,
     python_client,
     stock_client,
 )
 from tests.site import ADMIN, Replica, running, settings, token
 
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
-    async with chromium() as running_browser:
-        yield running_browser
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture(params=["two replicas on Redis", "one process in memory"])
+@pytest_asyncio.fixture(
+    loop_scope="session", params=["two replicas on Redis", "one process in memory"]
+)
 async def replicas(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Replica, Replica]]:
     """Two replicas that share a real Redis, or one process twice."""
     if request.param == "one process in memory":
@@ -66,15 +63,14 @@ class Crowd:
         }
 
 
-@pytest.fixture
-async def crowd(replicas: tuple[Replica, Replica], browser: Browser) -> AsyncIterator[Crowd]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def crowd(replicas: tuple[Replica, Replica], context: BrowserContext) -> AsyncIterator[Crowd]:
     """Everybody is logged in."""
     one, two = replicas
     tokens = {name: token("ada", name) for name in ("tab", "other tab", "stock", "python")}
     tokens["grace"] = token("grace", "tab")
     async with contextlib.AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        context = await browser.new_context()
         tab = await open_tab(context, one, tokens["tab"])
         other_tab = await open_tab(context, two, tokens["other tab"])
         stock = await enter(stock_client(one, tokens["stock"]))

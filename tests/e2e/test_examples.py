@@ -13,23 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import lacking
-from tests.e2e.people import chromium
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.site import SECRET, Replica, running, settings
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-START_PATIENCE = 20.0
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
-    async with chromium() as running_browser:
-        yield running_browser
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +102,7 @@ async def is_in(page: Page, name: str) -> None:
 
 async def started(process: asyncio.subprocess.Process, port: int) -> None:
     """Wait until a server listens."""
-    async with asyncio.timeout(START_PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         while True:
             assert process.returncode is None
             try:
@@ -120,7 +115,7 @@ async def started(process: asyncio.subprocess.Process, port: int) -> None:
                 return
 
 
-@pytest.fixture(params=["plain", "react"])
+@pytest_asyncio.fixture(loop_scope="session", params=["plain", "react"])
 async def site(request: pytest.FixtureRequest, browser: Browser) -> AsyncIterator[Site]:
     """An example with a hub in memory; no page of it may complain."""
     port = free_port()

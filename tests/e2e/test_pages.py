@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
 from hub.core.model import Reason
 from tests.conftest import lacking
-from tests.e2e.people import PATIENCE, PythonClient, chromium, python_client
+from tests.e2e.people import PythonClient, python_client
 from tests.ports import free_port
 from tests.site import ADMIN, Replica, running, settings, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 CHECK = """async () => (await axe.run()).violations.map(
@@ -28,7 +31,7 @@ DESKTOP = {"width": 1280, "height": 800}
 NASTY = "<img src=x onerror=console.error('ran')>"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def hub() -> AsyncIterator[Replica]:
     """A hub with login by cookie, on a port that is known before, since its origin is a setting."""
     port = free_port()
@@ -36,13 +39,6 @@ async def hub() -> AsyncIterator[Replica]:
     given = settings(port=port, allowed_origins=own, cookie_name=COOKIE, login_url="/login")
     async with running(given) as replica:
         yield replica
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A real Chromium."""
-    async with chromium() as running_browser:
-        yield running_browser
 
 
 @contextlib.asynccontextmanager
@@ -226,7 +222,7 @@ async def test_a_logout_without_a_network_is_told_later(browser: Browser, hub: R
         await page.get_by_role("dialog").get_by_role("button", name="Everywhere").click()
         dialog = page.get_by_role("dialog")
         # A socket that may still answer is given some seconds.
-        await expect(dialog).to_contain_text("no connection now", timeout=PATIENCE * 1000)
+        await expect(dialog).to_contain_text("no connection now")
         await expect(page.get_by_text("Tablet")).to_be_hidden()
         assert tablet.diary.all("notified") == []
         await page.context.set_offline(False)

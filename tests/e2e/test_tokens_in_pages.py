@@ -38,7 +38,6 @@ BAD = {
 async def open_page(context: BrowserContext, shop: Shop, options: str) -> Page:
     """Open a page of the shop with private content and a client of its own."""
     page = await context.new_page()
-    page.set_default_timeout(15_000)
     await page.goto(f"{shop.url}/help")
     await page.evaluate(
         f"""async () => {{
@@ -57,10 +56,12 @@ async def test_an_issuer_whose_clock_is_ahead_is_waited_for(
     context: BrowserContext, shop: Shop, line: Line, claim: str
 ) -> None:
     """A token from three seconds ahead: the page waits, connects, and shows what it hid."""
-    early = json.dumps(mint(**{claim: time.time() + 3}))
+    due = time.time() + 3
+    early = json.dumps(mint(**{claim: due}))
     page = await open_page(context, shop, f"token: {early}")
     assert await page.evaluate("window.hub.state") != "ended"
-    assert await page.locator("main").is_visible() is False
+    is_visible = await page.locator("main").is_visible()
+    assert not is_visible or time.time() > due - 1  # the hub's times are whole seconds
     await page.wait_for_function("window.hub.state === 'connected'")
     assert await page.locator("main").is_visible()
     assert await page.evaluate("window.errors") == []

@@ -37,7 +37,7 @@ async def test_an_answer_that_is_under_way_is_not_cached(
     shop.scripts["documented.mjs"] = documented_worker() + TAKE_OVER
     tab = await ada.tab("/private?stay")
     await tab.page.evaluate(REGISTER)
-    await tab.page.wait_for_function(TAKEN, timeout=10_000)
+    await tab.page.wait_for_function(TAKEN)
     shop.answers.set()
     assert await tab.page.evaluate("fetch('/account/first').then((a) => a.text())") == "private"
     assert await tab.page.evaluate(CACHED) == 1

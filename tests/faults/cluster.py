@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.redis_server import Clustered, RedisServer
 
@@ -29,8 +30,6 @@ LAUNCHER = Path(__file__).with_name("skewed.py")
 SECRET = "a secret of the fault runs, long enough for HS256"
 ADMIN = "an admin token of the fault runs"
 GRACE = 1.0
-START_PATIENCE = 30.0
-STOP_PATIENCE = 20.0
 
 
 class Replica:
@@ -97,7 +96,7 @@ class Replica:
             return True
         self.send(number)
         try:
-            async with asyncio.timeout(STOP_PATIENCE):
+            async with asyncio.timeout(PATIENCE):
                 await self._process.wait()
         except TimeoutError:
             self.send(signal.SIGKILL)
@@ -105,7 +104,7 @@ class Replica:
             return False
         return True
 
-    async def ready(self, http: aiohttp.ClientSession, patience: float = START_PATIENCE) -> bool:
+    async def ready(self, http: aiohttp.ClientSession, patience: float = PATIENCE) -> bool:
         """Wait until the replica calls itself ready, and tell whether it did."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):

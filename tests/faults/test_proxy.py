@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 SHORTLY = 0.2
-PATIENCE = 5.0
 PING, PONG = b"PING\r\n", b"+PONG\r\n"
 
 

@@ -19,12 +19,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from hub.app import create_app, serve
 from hub.settings import Settings
+from tests.patience import PATIENCE
 from tests.site import settings
 
 COOKIE = "hub_token"
 APP = "https://app.example"
-PATIENCE = 30.0
-TOTAL = 5.0
 MODULES = ("hub.realtime.", "hub.api.", "aiohttp.", "socketio.", "engineio.", "_asyncio")
 """Where the types are of which things are made for each client; none of them may be left."""
 
@@ -81,7 +80,7 @@ class FuzzedHub:
     @contextlib.contextmanager
     def line(self) -> Iterator[socket.socket]:
         """Open a connection for the length of the context."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=TOTAL) as line:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as line:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             yield line
 
@@ -198,6 +197,7 @@ def fuzzed_settings(**changes: Any) -> Settings:
         notice_grace=0.2,
         limit_pending=5000,
         limit_admin=None,
+        fence_seconds=4 * PATIENCE,
         **unlimited,
         **changes,
     )

@@ -17,6 +17,7 @@ import socketio
 
 from hub.doctor import examine
 from hub.settings import load_settings
+from tests.patience import PATIENCE
 from tests.providers.provider import RESOURCE, Browser, Provider, Tokens, running_provider
 from tests.site import Replica, running
 from tests.test_cli import command
@@ -145,7 +146,7 @@ async def test_a_socket_of_the_other_client_is_told_and_cut(hub: Replica, ada: B
     socket.on("disconnect", lambda reason: told.put_nowait("cut"))
     await socket.connect(hub.url, auth={"token": phone.access}, wait_timeout=30)
     await hub.call("POST", "/logout", web.access, json={"scope": "all"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await told.get() == "all"
         assert await told.get() == "cut"
     await socket.shutdown()

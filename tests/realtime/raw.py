@@ -12,9 +12,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.patience import PATIENCE
 from tests.site import Replica
-
-PATIENCE = 30.0
 
 
 class RawSocket:

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 from hub.api.services import SERVICES
+from tests.patience import PATIENCE
 from tests.site import Replica, running, settings, token
 
 WAYS = ("close", "abort", "refused", "silent", "garbage", "logout")
@@ -93,7 +94,7 @@ async def crowd(hub: Replica, sockets: int, *, talks: bool) -> None:
     async def worker() -> None:
         nonlocal said
         while (number := next(numbers)) < sockets:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await visit(hub, number, WAYS[number % len(WAYS)])
             if talks and time.monotonic() - said > 5:
                 said = time.monotonic()
@@ -104,7 +105,7 @@ async def crowd(hub: Replica, sockets: int, *, talks: bool) -> None:
 
 async def soak(sockets: int, warm: int, *, talks: bool = False) -> tuple[Census, Census]:
     """Return what the process held before and after the crowd, once all is quiet."""
-    given = settings(notice_grace=0.2, connect_timeout=1, max_sessions=100_000)
+    given = settings(notice_grace=0.2, connect_timeout=PATIENCE, max_sessions=100_000)
     async with running(given) as hub:
         await crowd(hub, warm, talks=False)
         await settle(hub)
@@ -116,7 +117,7 @@ async def soak(sockets: int, warm: int, *, talks: bool = False) -> tuple[Census,
 
 async def settle(hub: Replica) -> None:
     """Wait until no socket is left, and let the store forget all sessions."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             text: str = (await hub.call("GET", "/metrics")).body
             if "hub_sockets 0.0" in text:

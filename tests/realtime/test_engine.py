@@ -21,6 +21,7 @@ from hub.realtime import engine as engines
 from hub.realtime.session import Session
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import MAX_UNSENT
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually, is_reset
 
 INTERVAL, TIMEOUT = 0.5, 0.5
@@ -79,7 +80,7 @@ class Engine:
 
 async def heard(websocket: aiohttp.ClientWebSocketResponse) -> str | None:
     """Return the next packet, pings answered; None once the connection is closed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             message = await websocket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
@@ -137,7 +138,7 @@ async def engine() -> AsyncIterator[Engine]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/socket.io/"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
         yield Engine(server, timers, url, http, came, went)
         await server.drain()
     await runner.cleanup()
@@ -362,7 +363,7 @@ async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
     async with engine.websocket() as websocket:
         await heard(websocket)
         for _ in range(3):
-            assert (await websocket.receive(timeout=20)).data == "2"
+            assert (await websocket.receive(timeout=PATIENCE)).data == "2"
             await websocket.send_str("3")
             assert await engine.call(f"transport=polling&sid={sid}") == (200, "2")
             await engine.post(sid, "3")
@@ -374,7 +375,7 @@ async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) ->
     await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
-        assert (await websocket.receive(timeout=20)).data == "2"
+        assert (await websocket.receive(timeout=PATIENCE)).data == "2"
         assert await heard(websocket) is None
     await eventually(lambda: engine.went == ["ping timeout"] * 2)
     await eventually(lambda: engine.server.sessions == {})

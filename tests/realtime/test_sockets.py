@@ -17,6 +17,7 @@ import pytest
 
 from hub.api.services import SERVICES
 from hub.core.model import Identity, Receipt, RevocationState
+from hub.realtime.engine import Engine
 from hub.realtime.lingering import SECONDS
 from hub.store.base import Command, Registration, Unsure
 from hub.store.memory import MemoryStore
@@ -495,6 +496,22 @@ async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub:
         gate.set()
         frames = [str(await patient.receive()) for _ in range(4)]
     assert [frame[:3] for frame in frames] == ["40{", "430", "431", "432"]
+
+
+async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
+    """The transport ends as by a network that fails, so that the client connects elsewhere."""
+    (route,) = [
+        route
+        for route in hub.app.router.routes()
+        if route.method == "GET" and route.resource and route.resource.canonical == "/socket.io/"
+    ]
+    engine: Engine = route.handler.__self__  # type: ignore[attr-defined]
+    async with raw_socket(hub) as raw:
+        engine._is_open = lambda: False
+        await raw.send("40" + json.dumps({"token": token("ada", "s1")}))
+        assert await raw.receive_all() == []
+        assert raw.websocket.close_code == 1006
+    assert await metric(hub, "hub_sockets") == 0
 
 
 def store_of(hub: Replica) -> MemoryStore:

@@ -7,9 +7,8 @@ import time
 from functools import partial
 
 from hub.realtime.timer_wheel import STEP, Timer, TimerWheel
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
-
-PATIENCE = 20.0
 
 
 async def test_a_wait_ends_in_its_time() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.recipes.pages import DOCS, blocks
 
@@ -31,7 +32,7 @@ async def test_the_second_block_works_in_a_second_terminal(tmp_path: Path) -> No
     first = await shell(shells[0])
     try:
         assert first.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for line in first.stdout:
                 if b"logout-hub on" in line:
                     break

@@ -16,7 +16,7 @@ import socketio
 import socketio.exceptions
 
 PATIENCE = 30
-"""Seconds for which a connect is waited for."""
+"""Seconds for which an answer or a connect is waited for."""
 
 HANDLING = 0.02
 """Seconds that an app takes to handle a refusal, longer than a network on one machine."""
@@ -36,7 +36,7 @@ class SyncClient:
 
     def __init__(self, url: str, given: dict[str, Any]) -> None:
         self.name = given["name"]
-        self.io = socketio.Client(handle_sigint=False)
+        self.io = socketio.Client(handle_sigint=False, request_timeout=PATIENCE)
         self.io.on("connect", lambda: tell(self.name, "connected"))
         self.io.on("connect_error", self._on_refusal)
         self.io.on("disconnect", lambda reason: tell(self.name, "disconnected", {"reason": reason}))
@@ -77,7 +77,7 @@ class AsyncClient:
 
     def __init__(self, url: str, given: dict[str, Any]) -> None:
         self.name = given["name"]
-        self.io = socketio.AsyncClient(handle_sigint=False)
+        self.io = socketio.AsyncClient(handle_sigint=False, request_timeout=PATIENCE)
         self.io.on("connect", lambda: tell(self.name, "connected"))
         self.io.on("connect_error", self._on_refusal)
         self.io.on("disconnect", lambda reason: tell(self.name, "disconnected", {"reason": reason}))

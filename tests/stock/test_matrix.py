@@ -22,6 +22,7 @@ from hub.realtime import polling
 from hub.realtime.engine import Engine
 from hub.realtime.session import Session
 from tests.conftest import lacking
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.site import ADMIN, Replica, running, settings, token
@@ -34,7 +35,6 @@ from tests.stock.runtimes import (
     started,
 )
 
-PATIENCE = 30.0
 QUIET = 10.0
 """Seconds for which a client that was refused for good is watched."""
 

@@ -11,6 +11,7 @@ from hiredis import ReplyError
 from redis.exceptions import RedisError
 
 from hub.store.connection import RedisConnection, connection_pool, pack
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 
@@ -31,7 +32,7 @@ class Ears:
 
     async def next(self) -> Any:
         """Return the next answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.answers.get()
 
 
@@ -75,7 +76,7 @@ async def test_a_loss_is_told_once_and_leaves_nothing_open(own_redis: RedisServe
         else:
             ears.connection.abort()
             ears.connection.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await ears.lost.wait()
         ears.connection.write(pack("PING"))
         await asyncio.sleep(0.05)

@@ -18,6 +18,7 @@ from hub.store.connection import connection_pool
 from hub.store.pipeline import Pipeline, Unsent
 from hub.store.redis import RedisStore
 from hub.store.script import Script
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
@@ -47,12 +48,18 @@ async def store(own_redis: RedisServer) -> AsyncIterator[RedisStore]:
         yield made
 
 
+def portions(people: list[Identity]) -> list[list[Identity]]:
+    """Return people in parts that a busy machine, too, serves within the limit."""
+    return [people[start : start + 100] for start in range(0, len(people), 100)]
+
+
 async def fill(store: RedisStore, count: int) -> list[Identity]:
     """Register so many sessions, each of a user of its own and with a device of its own."""
     people = [identity(number) for number in range(count)]
-    await asyncio.gather(
-        *(store.register(Registration(who, f"of {who.sid}", "")) for who in people)
-    )
+    for some in portions(people):
+        await asyncio.gather(
+            *(store.register(Registration(who, f"of {who.sid}", "")) for who in some)
+        )
     return people
 
 
@@ -64,7 +71,7 @@ async def assert_each_gets_its_own(store: RedisStore, people: list[Identity]) ->
 
 
 async def test_calls_made_together_share_round_trips(
-    store: RedisStore, own_redis: RedisServer
+    unhurried: None, store: RedisStore, own_redis: RedisServer
 ) -> None:
     """A thousand calls at once reach Redis in a few reads, and each gets its own answer."""
     people = await fill(store, 1000)
@@ -87,6 +94,12 @@ async def test_a_call_alone_does_not_wait_for_company(store: RedisStore) -> None
     assert time.monotonic() - began < 1
 
 
+async def follow_to_the_end(store: RedisStore) -> None:
+    """Follow the log for as long as that can be done."""
+    async for _ in store.follow():
+        pass
+
+
 async def test_a_killed_redis_is_unavailable_soon_and_comes_back(
     store: RedisStore, own_redis: RedisServer
 ) -> None:
@@ -100,14 +113,14 @@ async def test_a_killed_redis_is_unavailable_soon_and_comes_back(
         store.sessions(people[0].user),
         store.end(Command(logout)),
         store.renew("replica"),
-        anext(store.follow()),
+        follow_to_the_end(store),
     ):
         began = time.monotonic()
         with pytest.raises(Unavailable):
             await call
         assert time.monotonic() - began < SOON
     own_redis.start()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await store.look(people[0])
@@ -144,8 +157,8 @@ async def test_a_hung_redis_refuses_all_that_wait_within_the_limit(
     assert time.monotonic() - began < SOON
     assert {type(answer) for answer in answers} == {Unavailable}
     own_redis.resume()
-    for _ in range(3):
-        await assert_each_gets_its_own(store, people)
+    for some in portions(people):
+        await assert_each_gets_its_own(store, some)
 
 
 async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisServer) -> None:
@@ -175,7 +188,7 @@ async def test_a_connection_that_trickles_is_given_up_in_time(own_redis: RedisSe
         assert {type(answer) for answer in answers} == {Unavailable}
     server.close()
     own_redis.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*ended)
 
 
@@ -211,7 +224,9 @@ async def test_a_logout_to_a_hung_redis_is_not_claimed(
     assert logged == 1
 
 
-async def test_forgotten_scripts_are_sent_again(store: RedisStore, own_redis: RedisServer) -> None:
+async def test_forgotten_scripts_are_sent_again(
+    unhurried: None, store: RedisStore, own_redis: RedisServer
+) -> None:
     """A Redis that lost its scripts is given them, within the same call, once and in order."""
     people = await fill(store, 300)
     with own_redis.client() as client:
@@ -225,7 +240,9 @@ async def test_forgotten_scripts_are_sent_again(store: RedisStore, own_redis: Re
         assert sum(client.xlen(key) for key in client.scan_iter("hub:*:log")) == 1
 
 
-async def test_a_refused_script_fails_alone(store: RedisStore, own_redis: RedisServer) -> None:
+async def test_a_refused_script_fails_alone(
+    unhurried: None, store: RedisStore, own_redis: RedisServer
+) -> None:
     """One call that Redis refuses does not fail those that travel with it."""
     people = await fill(store, 50)
     with own_redis.client() as client:
@@ -238,7 +255,7 @@ async def test_a_refused_script_fails_alone(store: RedisStore, own_redis: RedisS
 
 
 async def test_a_caller_that_goes_away_does_not_spoil_the_others(
-    store: RedisStore, own_redis: RedisServer
+    unhurried: None, store: RedisStore, own_redis: RedisServer
 ) -> None:
     """Cancelled calls are dropped; those that travel with them are answered."""
     people = await fill(store, 200)
@@ -307,7 +324,7 @@ def test_a_stall_while_a_connection_begins_is_survived(
                 await asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(time.sleep, 1.2)
             await asyncio.gather(call, return_exceptions=True)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 assert await pipeline.call(script, ["k"], VALUES)
         await pipeline.close()
 

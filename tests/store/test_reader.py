@@ -19,15 +19,15 @@ from hub.store import reader as reader_module
 from hub.store.base import Command, Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Registration
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
-from hub.store.subscription import SILENCE
+from hub.store.subscription import SILENCE, Subscription
 from tests.contract.listener import Listener, listening
 from tests.faults.proxy import Proxy
+from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("", "ada")
 NAMES = Names(ADA)
-PATIENCE = 8.0
 
 
 @pytest.fixture
@@ -278,6 +278,25 @@ async def test_of_too_many_waiting_messages_the_last_are_found_in_the_log(
     await events.aclose()
     assert [one.logout.id for one in heard] == [f"n{number}" for number in range(300)]
     assert not heard[-1].is_live
+
+
+async def test_a_cancellation_that_a_library_swallows_holds_nobody_up(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reading ends all the same, so that it can begin again."""
+
+    async def listen(self: Subscription) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(PATIENCE)
+
+    monkeypatch.setattr(Subscription, "_listen", listen)
+    async with asyncio.timeout(PATIENCE / 2):
+        async with contextlib.aclosing(store.follow()) as events:
+            while not isinstance(await anext(events), Confirmed):
+                pass
+        async with listening(store) as again:
+            await again.confirmed()
 
 
 async def test_a_hung_redis_is_noticed(store: RedisStore, own_redis: RedisServer) -> None:

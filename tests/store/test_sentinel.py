@@ -17,14 +17,12 @@ from hub.store.base import Command, DataLoss, Registration
 from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
+from tests.patience import PATIENCE
 from tests.redis_server import MASTER, Guarded, RedisServer, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
 """Seconds within which a store that is down is called so; the limit is one."""
-
-LONG = 25.0
-"""Seconds within which a failover is over, on a machine that has much else to do."""
 
 
 @pytest.fixture
@@ -61,7 +59,7 @@ async def end(store: RedisStore, who: Identity) -> Receipt:
 
 async def patiently(store: RedisStore, who: Identity) -> bool:
     """Tell whether a token is alive, as soon as the store says so again."""
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 return judge(who, await store.look(who)) is None
@@ -72,7 +70,7 @@ async def patiently(store: RedisStore, who: Identity) -> bool:
 async def until_unavailable(store: RedisStore, who: Identity) -> None:
     """Return once the store says that it cannot be asked."""
     with contextlib.suppress(Unavailable):
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 await store.look(who)
                 await asyncio.sleep(0.05)
@@ -170,7 +168,7 @@ async def test_what_was_never_replicated_is_noticed(store: RedisStore, guarded: 
         # What it had received and not read goes with it.
         guarded.replica.kill()
         guarded.replica.start()
-        refused, end_at = 0, time.monotonic() + LONG
+        refused, end_at = 0, time.monotonic() + PATIENCE
         while not listener.count(DataLoss) and time.monotonic() < end_at:
             try:
                 assert judge(victim, await store.look(victim)) is not None
@@ -197,9 +195,9 @@ async def test_a_master_that_hung_through_a_failover_is_left(
     await end(store, first)
     await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)
     guarded.master.pause()
-    await asyncio.to_thread(until, lambda: names_the_replica(guarded), LONG)
+    await asyncio.to_thread(until, lambda: names_the_replica(guarded), PATIENCE)
     # Meanwhile nothing is called: what is left, is left by itself.
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(PATIENCE):
         while store._logouts.generation(0) is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     guarded.master.resume()
