@@ -84,10 +84,6 @@ class Sentinels:
             async with asyncio.timeout(ASK_LIMIT):
                 state: Any = await client.sentinel_master(self._master)
         except (RedisError, OSError, RuntimeError):  # the last from uvloop, when just closed
-            RedisError,
-            OSError,
-            RuntimeError,
-        ):  # uvloop raises the last for a closed connection
             return None
         return dict(state)
 
