@@ -105,7 +105,7 @@ def _create_services(
         readiness=Readiness(
             store,
             realtime.presences.lease,
-            follower.unheard,
+            follower.unconfirmed,
             lambda: server.engine.is_leaving,
         ),
         process=process,

@@ -15,21 +15,21 @@ FRESH = 1.0
 class Readiness:
     """Checks whether this replica is ready; asks the store at most once a second for all callers.
 
-    ``lease`` is this replica's: renewing it shows which partitions can be written to. ``unheard``
-    returns the partitions whose logouts are not received, with the reasons; ``is_leaving`` whether
-    this replica is stopping.
+    ``lease`` is this replica's: renewing it shows which partitions can be written to.
+    ``unconfirmed`` returns the partitions whose logouts are not received, with the reasons;
+    ``is_leaving`` returns whether this replica is stopping.
     """
 
     def __init__(
         self,
         store: Store,
         lease: str,
-        unheard: Callable[[], Mapping[int, str]],
+        unconfirmed: Callable[[], Mapping[int, str]],
         is_leaving: Callable[[], bool],
     ) -> None:
         self._store = store
         self._lease = lease
-        self._unheard = unheard
+        self._unconfirmed = unconfirmed
         self._is_leaving = is_leaving
         self._asked_at = float("-inf")
         self._asking: asyncio.Future[Mapping[int, str]] | None = None
@@ -46,7 +46,7 @@ class Readiness:
             self._asking = asyncio.ensure_future(self._store.renew(self._lease))
         # Shielded, since other callers may be waiting for the same answer.
         unwritten = await asyncio.shield(self._asking)
-        unserved = {**unwritten, **self._unheard()}
+        unserved = {**unwritten, **self._unconfirmed()}
         if self._is_leaving():
             raise Unavailable("this replica stops")
         count = self._store.partition_count

@@ -39,7 +39,7 @@ import enum
 
 import msgspec
 
-UNHEARD_AFTER = 3.0
+MAX_CONFIRMATION_AGE = 3.0
 """Seconds without confirmation after which a partition's logouts do not count as received."""
 
 
@@ -146,14 +146,14 @@ class Partition(msgspec.Struct, frozen=True):
         """Return the seconds since the last confirmation."""
         return float("inf") if self.confirmed_at is None else now - self.confirmed_at
 
-    def is_heard(self, now: float) -> bool:
+    def is_receiving(self, now: float) -> bool:
         """Return whether logouts are received now, as far as was confirmed recently.
 
         This is stricter than the fence, so that clients are sent elsewhere before any socket is
         closed.
         """
         is_broken = self.state in (State.CATCHING_UP, State.LOST)
-        return not (is_broken or self.is_fenced) and self.age(now) < UNHEARD_AFTER
+        return not (is_broken or self.is_fenced) and self.age(now) < MAX_CONFIRMATION_AGE
 
     @property
     def condition(self) -> str:

@@ -135,7 +135,7 @@ class Socket:
         if packet.kind == CONNECT:
             return self._connect(packet)
         if packet.namespace != NAMESPACE:
-            raise ProtocolError("a packet of a namespace that nobody can be in")
+            raise ProtocolError("a packet for a namespace other than /")
         if self.state is State.CONNECTING:
             self._keep(packet)
             return None
@@ -164,7 +164,7 @@ class Socket:
     def _connect(self, packet: Packet) -> Event:
         if packet.namespace != NAMESPACE:
             if len(packet.namespace) > MAX_NAMESPACE:
-                raise ProtocolError("a namespace of a name that nobody gives")
+                raise ProtocolError("the name of the namespace is too long")
             refusal = _dump({"message": "Invalid namespace"})
             name = packet.namespace
             return UnknownNamespace(name, f"{CONNECT_ERROR}{name},{refusal}")

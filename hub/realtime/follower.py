@@ -91,13 +91,13 @@ class Follower:
         served = sum(not partition.is_fenced for partition in self._partitions)
         return is_enough(served, len(self._partitions))
 
-    def unheard(self) -> dict[int, str]:
+    def unconfirmed(self) -> dict[int, str]:
         """Return the partitions whose logouts may not be received, each with the reason."""
         now = asyncio.get_running_loop().time()
         return {
             number: self._explain(number, partition)
             for number, partition in enumerate(self._partitions)
-            if not partition.is_heard(now)
+            if not partition.is_receiving(now)
         }
 
     def _explain(self, number: int, partition: Partition) -> str:
@@ -274,7 +274,7 @@ class Follower:
 
     def _measure(self, now: float) -> None:
         ages = [partition.age(now) for partition in self._partitions]
-        received = sum(partition.is_heard(now) for partition in self._partitions)
+        received = sum(partition.is_receiving(now) for partition in self._partitions)
         conditions = Counter(partition.condition for partition in self._partitions)
         self._metrics.position_age.set(min(max(ages), now - self._began))
         self._metrics.following.set(is_enough(received, len(self._partitions)))

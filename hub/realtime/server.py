@@ -162,7 +162,7 @@ class Socket:
         self._server.refusals.note("msgpack", self.source)
 
     def on_closed(self) -> None:
-        """Release the socket; if the application is deciding on CONNECT, it is told later."""
+        """Release the socket; if the application is deciding on CONNECT, it is notified later."""
         server, state = self._server, self._protocol.state
         if state is State.OPENED and server.engine.is_open:
             server.unconnected.give_up(self)

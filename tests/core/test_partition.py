@@ -9,8 +9,8 @@ import pytest
 from hub.core.partition import (
     CONDITIONS,
     FENCED,
+    MAX_CONFIRMATION_AGE,
     TRANSITIONS,
-    UNHEARD_AFTER,
     Effect,
     Event,
     Partition,
@@ -131,21 +131,21 @@ def test_a_loss_is_told_until_it_is_made_up_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("partition", "is_heard"),
+    ("partition", "is_receiving"),
     [
         (in_state(State.CONFIRMED), True),
         (in_state(State.UNSWEPT), True),
         (in_state(State.SWEEPING), True),
         (in_state(State.CATCHING_UP), False),
         (in_state(State.LOST), False),
-        (in_state(State.CONFIRMED, at=NOW - UNHEARD_AFTER), False),
+        (in_state(State.CONFIRMED, at=NOW - MAX_CONFIRMATION_AGE), False),
         (in_state(State.CONFIRMED, fenced=True), False),
         (in_state(State.UNSWEPT, at=None), False),
     ],
 )
-def test_what_counts_as_heard(partition: Partition, is_heard: bool) -> None:
+def test_what_counts_as_receiving(partition: Partition, is_receiving: bool) -> None:
     """What was confirmed lately and is not known to be broken."""
-    assert partition.is_heard(NOW) is is_heard
+    assert partition.is_receiving(NOW) is is_receiving
 
 
 def test_half_of_the_partitions_are_enough() -> None:

@@ -110,22 +110,22 @@ def report(user: str, name: str) -> Report:
 
 async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:
     """What cannot be written or is not heard is told with its reason; too much of it is 503."""
-    unheard: dict[int, str] = {}
+    unconfirmed: dict[int, str] = {}
     is_leaving = False
 
     def readiness() -> Readiness:
-        return Readiness(store, "lease", lambda: unheard, lambda: is_leaving)
+        return Readiness(store, "lease", lambda: unconfirmed, lambda: is_leaving)
 
     assert await readiness().check() == {2: "it hangs"}
-    unheard[2] = "fenced: it hangs"
-    assert await readiness().check() == unheard
-    unheard[0] = "lost"
+    unconfirmed[2] = "fenced: it hangs"
+    assert await readiness().check() == unconfirmed
+    unconfirmed[0] = "lost"
     with pytest.raises(Unavailable) as refused:
         await readiness().check()
     assert refused.value.detail == (
         "logouts are not heard in partitions 0 (lost); 2 (fenced: it hangs)"
     )
-    unheard.clear()
+    unconfirmed.clear()
     is_leaving = True
     with pytest.raises(Unavailable):
         await readiness().check()

@@ -326,7 +326,7 @@ async def test_sockets_are_taken_while_half_of_the_partitions_are_served(stage: 
     assert not follower.takes_sockets
     await stage.say(Confirmed(frozenset(range(8))))
     await eventually(lambda: follower.takes_sockets)
-    assert set(follower.unheard()) == set(range(8, 16))
+    assert set(follower.unconfirmed()) == set(range(8, 16))
     user = next(users_of(frozenset({3})))
     assert follower.serves(user_key("", user))
     assert not follower.serves(user_key("", next(users_of(frozenset({9})))))
@@ -339,8 +339,8 @@ async def test_each_partition_is_fenced_by_its_own_silence(stage: Stage) -> None
     for _ in range(6):
         await stage.say(Interrupted(ALL - healthy, "it hangs"), Confirmed(healthy))
         await asyncio.sleep(0.2)
-    unheard = stage.follower.unheard()
-    assert unheard == dict.fromkeys(ALL - healthy, "fenced: it hangs")
+    unconfirmed = stage.follower.unconfirmed()
+    assert unconfirmed == dict.fromkeys(ALL - healthy, "fenced: it hangs")
     assert sorted(stage.closed) == sorted(ALL - healthy)
     assert stage.follower.takes_sockets
     await eventually(lambda: sorted(stage.closed) == sorted(ALL))
@@ -354,10 +354,10 @@ async def test_a_loss_is_told_once_and_of_its_partitions_alone(stage: Stage) -> 
     for _ in range(4):
         await stage.say(*losses, Confirmed(ALL - {2, 5}))
         await asyncio.sleep(0.2)
-    assert set(stage.follower.unheard()) == {2, 5}
-    assert stage.follower.unheard()[2].startswith("lost")
+    assert set(stage.follower.unconfirmed()) == {2, 5}
+    assert stage.follower.unconfirmed()[2].startswith("lost")
     page = stage.metrics.render(time.monotonic()).decode()
     assert "\nhub_losses_total 1.0" in page
     assert '\nhub_partitions{state="lost"} 2.0' in page
     await stage.say(Gap("", frozenset({2, 5})), Confirmed(ALL))
-    await eventually(lambda: not stage.follower.unheard())
+    await eventually(lambda: not stage.follower.unconfirmed())
