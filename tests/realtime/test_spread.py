@@ -72,8 +72,7 @@ async def test_the_sockets_of_a_large_logout_are_cut_together_and_all_acknowledg
         ended = await hub.call("POST", "/admin/logout", ADMIN, json=body)
         for raw in sockets:
             frame = str(await raw.receive())
-            number = frame[2 : frame.index("[")]
-            await raw.send(f"43{number}[]")
+            await raw.send(f"43{frame[2 : frame.index('[')]}[]")
         for raw in sockets:
             assert await raw.receive_all() == ["41"]
         address = f"/logouts/{ended.body['id']}?wait=10"
