@@ -1,4 +1,4 @@
-"""Writes logouts, and keeps account of them."""
+"""Writes logouts, logs and counts them, and reads their receipts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 COUNT_PATIENCE = 1.0
-"""Seconds that are waited until it is known how many sessions a logout of everyone ends."""
+"""Seconds to wait for the number of sessions that a logout of everyone ends."""
 
 Place: TypeAlias = tuple[int, UserKey, str]
-"""A session in the list of a logout: its partition, its user and itself."""
+"""A position in the list of a logout's sessions: partition, user and session id."""
 
 
 class Logouts:
-    """The one way in which the edges end sessions."""
+    """Logouts, for all interfaces of the hub."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Logouts:
         self._refusals = refusals or Refusals(metrics)
 
     async def write(self, command: Command, by: str, address: str | None = None) -> Receipt:
-        """Write one logout and return its receipt; raises as `Store.end` does.
+        """Write a logout and return its receipt; raises as `Store.end` does.
 
-        ``by`` is for the logs: the name of an administrator; ``address`` is for the audit log, and
-        where the caller is.
+        ``by`` is an administrator's name for the logs; ``address`` is the caller's for the audit
+        log.
         """
         receipt = await self._store.end(command)
         return await self._account_for(receipt, by, address)
@@ -61,12 +61,12 @@ class Logouts:
     async def write_own(
         self, caller: Identity, command: Command, address: str | None = None
     ) -> Receipt:
-        """Write a logout that a session asks for, as `write` does, if the session is alive.
+        """Write a logout that a session requests, as `write` does, if that session is alive.
 
-        Mostly the store can tell that by itself, which saves a question to it.
+        Usually the store can decide that itself, which saves a round trip.
 
         Raises:
-            Unauthorized: when the session is over.
+            Unauthorized: if the session is not alive.
         """
         try:
             answer = await self._store.end_own(command, apply_leeway(caller))
@@ -85,10 +85,10 @@ class Logouts:
         return await self._store.recall(command)
 
     async def recover(self, loss: DataLoss) -> None:
-        """Make up for what the store lost: end all sessions of which it may have forgotten the end.
+        """Recover from a data loss: end all sessions whose logouts may have been lost.
 
         Raises:
-            Unavailable: when that may not have been written.
+            Unavailable: if that may not have been written.
         """
         logout = Logout(id=new_id(), user=None, scope=Scope.ALL, reason=Reason.POLICY)
         receipt = await self._store.recover(loss, logout)
@@ -129,9 +129,9 @@ class Logouts:
             )
 
     async def _count(self, receipt: Receipt) -> Receipt:
-        """Return a receipt of everyone once each replica has said which sessions it holds.
+        """Return a receipt of everyone once each replica has reported which sessions it holds.
 
-        As it is at hand when one of them does not say so soon.
+        After `COUNT_PATIENCE`, or if the store fails, returns the latest receipt.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + COUNT_PATIENCE
@@ -146,13 +146,14 @@ class Logouts:
     async def outcomes(
         self, logout_id: str, state: State | None, after: Place | None, limit: int
     ) -> tuple[list[Outcome], Place | None]:
-        """Return sessions of a logout, those in ``state`` or all, and where the next page begins.
+        """Return a page of a logout's sessions, and the place after which the next page begins.
 
-        A page has ``limit`` of them, and fewer only when it is the last.
+        Only sessions in ``state`` are returned, if it is given. A page has ``limit`` of them; only
+        the last may have fewer, and then the place is None.
 
         Raises:
-            NotFound: when there is no such logout.
-            Unavailable: when the store cannot be asked.
+            NotFound: if there is no such logout.
+            Unavailable: if the store cannot be reached.
         """
         if after is None:
             await self.read(logout_id, None)
@@ -169,11 +170,11 @@ class Logouts:
         return page, found[limit - 1][0] if len(found) > limit else None
 
     async def read(self, logout_id: str, user: UserKey | None, wait: float = 0) -> Receipt:
-        """Return a logout's receipt, once it is complete or ``wait`` seconds are over.
+        """Return a logout's receipt, once it is complete or after ``wait`` seconds.
 
         Raises:
-            NotFound: when there is none, or none of this user.
-            Unavailable: when the store cannot be asked.
+            NotFound: if there is none, or none for this user.
+            Unavailable: if the store cannot be reached.
         """
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + wait, FIRST_PAUSE
@@ -188,10 +189,10 @@ class Logouts:
             pause = min(1.5 * pause, LONGEST_PAUSE)
 
     async def read_again(self, receipt: Receipt, user: UserKey | None, wait: float = 0) -> Receipt:
-        """Return a receipt as `read` does, or as it is at hand when it cannot be read.
+        """Return a receipt as `read` does, or ``receipt`` itself if it cannot be read.
 
-        It was written, so the caller is owed an answer; and a key is remembered for longer than a
-        receipt is kept.
+        The logout was written, so the request must not fail; and an idempotency key may be kept for
+        longer than the receipt.
         """
         with contextlib.suppress(NotFound, Unavailable):
             return await self.read(receipt.logout.id, user, wait)
@@ -204,16 +205,16 @@ class Logouts:
         by: str,
         address: str | None = None,
     ) -> list[Receipt]:
-        """Write an administrator's logouts, a bounded number at once.
+        """Write an administrator's logouts, a limited number at once.
 
-        ``claim`` takes the idempotency key for all of them together, before any is written.
+        ``claim`` claims the idempotency key for all of them before any is written.
 
         Raises:
-            KeyReused: when the key was used for other logouts; none is written.
-            Unavailable: when any of them may not have been written; all may be asked for again.
+            KeyReused: if the key was used for other logouts; none is written.
+            Unavailable: if any of them may not have been written; all may be requested again.
         """
         if claim is not None:
-            # One id for all, also for those that an earlier try has left out.
+            # The id of an earlier attempt, so that all logouts have the same one.
             shared = await self._store.claim(claim)
             commands = [_rename(command, shared) for command in commands]
         receipts: list[Receipt] = []

@@ -1,4 +1,4 @@
-"""Whether this replica can do its work, as of the last second."""
+"""Whether this replica is ready, as of the last second."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FRESH = 1.0
 
 
 class Readiness:
-    """Asks the store at most once a second, however many ask here: each answer is shared.
+    """Checks whether this replica is ready; asks the store at most once a second for all callers.
 
-    ``lease`` is this replica's, whose renewal tells in which partitions the store can be written;
-    ``unheard`` tells in which of them logouts are not heard, and why; ``is_leaving`` whether this
-    replica stops.
+    ``lease`` is this replica's: renewing it shows which partitions can be written to. ``unheard``
+    returns the partitions whose logouts are not received, with the reasons; ``is_leaving`` whether
+    this replica is stopping.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class Readiness:
         self._asking: asyncio.Future[Mapping[int, str]] | None = None
 
     async def check(self) -> dict[int, str]:
-        """Return the partitions that are not served, each with why; mostly there are none.
+        """Return the partitions that are not served, each with the reason.
 
         Raises:
-            Unavailable: when they are more than half of all, or this replica stops.
+            Unavailable: if they are more than half, or this replica is stopping.
         """
         now = asyncio.get_running_loop().time()
         if self._asking is None or (self._asking.done() and now - self._asked_at >= FRESH):
             self._asked_at = now
             self._asking = asyncio.ensure_future(self._store.renew(self._lease))
-        # Shielded: others wait for the same answer.
+        # Shielded, since other callers may be waiting for the same answer.
         unwritten = await asyncio.shield(self._asking)
         unserved = {**unwritten, **self._unheard()}
         if self._is_leaving():
@@ -56,11 +56,11 @@ class Readiness:
 
 
 def _name(unserved: Mapping[int, str], count: int) -> str:
-    """Return which partitions are not served, and why, those of one reason together."""
+    """Describe the partitions that are not served, grouped by reason."""
     reasons: dict[str, list[int]] = {}
     for number, reason in sorted(unserved.items()):
         reasons.setdefault(reason, []).append(number)
     if len(reasons) == 1 and len(unserved) == count:
         return f" ({reasons.popitem()[0]})"
-    told = (f"{', '.join(map(str, found))} ({reason})" for reason, found in reasons.items())
-    return f" in partitions {'; '.join(told)}"
+    groups = (f"{', '.join(map(str, found))} ({reason})" for reason, found in reasons.items())
+    return f" in partitions {'; '.join(groups)}"

@@ -1,4 +1,4 @@
-"""What a caller asks for, over HTTP or a socket alike, and the command that it becomes."""
+"""Requests over HTTP or a socket: validates them, and turns them into commands for the store."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ MAX_DETAIL = 200
 MAX_SPREAD = 3600
 MAX_WAIT = 10.0
 MAX_PAGE, USUAL_PAGE = 1000, 100
-"""Sessions on a page."""
+"""Sessions on a page: at most, and by default."""
 
 MAX_PLACE = 4096
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-"""A number as JSON has it; Python's own reader takes ``1_0`` and digits of every script."""
+"""A number as in JSON; Python's ``float`` also accepts ``1_0`` and the digits of any script."""
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
-    """A person's own logout. ``sid`` alone means scope ``session``.
+    """A user's own logout. ``sid`` alone means scope ``session``.
 
-    A scope or session that is null is refused: who meant one session must not end all.
+    A scope or session that is null is refused, so that a client that meant one session does not end
+    them all.
     """
 
     scope: Scope | UnsetType = UNSET
@@ -64,7 +65,7 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     """Return the request in a JSON body; an empty body is an empty object.
 
     Raises:
-        InvalidRequest: naming the member that is wrong.
+        InvalidRequest: if it is not valid; names the member.
     """
     try:
         request = msgspec.json.decode(body or b"{}", type=kind)
@@ -77,10 +78,10 @@ def read_request(kind: type[Request], body: bytes) -> Request:
 
 
 def convert_request(kind: type[Request], value: Any) -> Request:
-    """Return the request in a value that was already taken out of JSON.
+    """Return the request in a value that was decoded from JSON.
 
     Raises:
-        InvalidRequest: naming the member that is wrong.
+        InvalidRequest: if it is not valid; names the member.
     """
     try:
         body = msgspec.json.encode(value, enc_hook=_refuse_repeated)
@@ -95,22 +96,22 @@ def _refuse_repeated(value: Any) -> Any:
 
 
 def _own_key(whose: str, key: str | None) -> str | None:
-    # A person must not take the key that an administrator will use, nor read its receipt.
+    # A user must not be able to use an administrator's key, or read its receipt.
     return None if key is None else f"{whose}:{key}"
 
 
 def _shorten(detail: str) -> str:
-    # What was wrong is said, not echoed at length.
+    # The error may quote the request, so limit its length.
     return detail if len(detail) <= MAX_DETAIL else detail[: MAX_DETAIL - 1] + "…"
 
 
 def new_id() -> str:
-    """Return an id for a logout: unguessable, since whoever knows it may be told of it."""
+    """Return an id for a logout; unguessable, since knowing it may be enough to learn of it."""
     return secrets.token_urlsafe(18)
 
 
 def _which(request: LogoutRequest | AdminLogoutRequest) -> tuple[str | None, Scope]:
-    """Return the session that was named, if any, and the scope: ``sid`` alone means that one."""
+    """Return the session, if one is named, and the scope; ``sid`` alone means scope session."""
     sid = None if isinstance(request.sid, UnsetType) else request.sid
     if not isinstance(request.scope, UnsetType):
         return sid, request.scope
@@ -118,10 +119,10 @@ def _which(request: LogoutRequest | AdminLogoutRequest) -> tuple[str | None, Sco
 
 
 def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None) -> Command:
-    """Return the command for a person's own logout.
+    """Return the command for a user's own logout.
 
     Raises:
-        InvalidRequest: when scope, session and key do not go together; nothing is ended then.
+        InvalidRequest: if scope, session and key do not match.
     """
     if key is not None and request.idempotency_key not in (None, key):
         raise InvalidRequest("Idempotency-Key and idempotencyKey differ")
@@ -145,10 +146,12 @@ def own_logout(caller: Identity, request: LogoutRequest, key: str | None = None)
 
 
 def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None) -> list[Command]:
-    """Return the commands, one a user of ``iss`` and all with one id, for an admin's logout.
+    """Return the commands for an administrator's logout: one for each user, all with the same id.
+
+    ``iss`` is the issuer of the users.
 
     Raises:
-        InvalidRequest: when it does not name exactly whom to log out; nothing is ended then.
+        InvalidRequest: if the users, sessions and scope are missing or do not match.
     """
     if sum((request.user is not None, request.users is not None, request.everyone)) != 1:
         raise InvalidRequest("name one of user, users, or everyone: true")
@@ -181,10 +184,10 @@ def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None)
 
 
 def admin_claim(request: AdminLogoutRequest, key: str | None) -> Claim | None:
-    """Return what takes an idempotency key for a whole administrator's request, if it has one.
+    """Return the claim of an administrator's idempotency key for a whole request, or None.
 
-    The keys of the logouts that it becomes are each their user's, so none of them could tell
-    that another list of users comes with the same key.
+    The logouts of the request have keys too, but one for each user, which cannot detect that the
+    same key is used again with another list of users.
     """
     if key is None:
         return None
@@ -193,10 +196,10 @@ def admin_claim(request: AdminLogoutRequest, key: str | None) -> Claim | None:
 
 
 def read_place(text: str | None) -> tuple[int, UserKey, str] | None:
-    """Return the place in a list that ``?after=`` names, as `write_place` wrote it.
+    """Return the place in a list from ``?after=``, as encoded by `write_place`.
 
     Raises:
-        InvalidRequest: when nothing like it was ever written.
+        InvalidRequest: if it is malformed.
     """
     if text is None:
         return None
@@ -210,15 +213,15 @@ def read_place(text: str | None) -> tuple[int, UserKey, str] | None:
 
 
 def write_place(place: tuple[int, UserKey, str] | None) -> str | None:
-    """Return a place in a list as text for an address."""
+    """Encode a place in a list for use in a URL."""
     return None if place is None else base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
 def read_page(text: str | None) -> int:
-    """Return how many sessions ``?limit=`` asks for.
+    """Return the page size from ``?limit=``.
 
     Raises:
-        InvalidRequest: when it is no number from 1 to `MAX_PAGE`.
+        InvalidRequest: if it is not a number from 1 to `MAX_PAGE`.
     """
     if text is None:
         return USUAL_PAGE
@@ -229,10 +232,10 @@ def read_page(text: str | None) -> int:
 
 
 def read_state(text: str | None) -> State | None:
-    """Return the state that ``?state=`` names.
+    """Return the state from ``?state=``, or None.
 
     Raises:
-        InvalidRequest: when there is no such state.
+        InvalidRequest: if there is no such state.
     """
     if text is not None and text not in list(State):
         raise InvalidRequest(f"state is one of {', '.join(State)}")
@@ -240,10 +243,10 @@ def read_state(text: str | None) -> State | None:
 
 
 def read_wait(text: str | None) -> float:
-    """Return the seconds that ``?wait=`` asks for, at most `MAX_WAIT`.
+    """Return the seconds from ``?wait=``, at most `MAX_WAIT`.
 
     Raises:
-        InvalidRequest: when it is no number of seconds.
+        InvalidRequest: if it is not a number of seconds.
     """
     if text is None:
         return 0.0

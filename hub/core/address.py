@@ -9,29 +9,29 @@ from typing import TypeAlias
 
 MAX_HOPS = 20
 MAX_LENGTH = 128
-"""Characters, more than any address with its zone and white space has."""
+"""Characters of one hop; more than any address with its zone and white space has."""
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
-    """Return who sent a request: the last address in the chain that is not a trusted proxy.
+    """Return the client's address: the last one in the chain that is not a trusted proxy.
 
-    ``peer`` is the address of the connection and ``forwarded`` the ``X-Forwarded-For`` header, to
-    which each proxy appends whom it saw; so it is read from its end, and only as far as it can be
-    believed, through at most `MAX_HOPS` proxies. What is no address ends the walk. Zones of IPv6
-    addresses are left out, and IPv4 addresses in IPv6's clothes are undressed.
+    ``peer`` is the address of the connection. ``forwarded`` is the ``X-Forwarded-For`` header, to
+    which each proxy appends the address of its peer; it is read from the end, through at most
+    `MAX_HOPS` trusted proxies, and reading stops at anything that is not an address. IPv6 zones
+    are dropped, and IPv4-mapped IPv6 addresses are returned as IPv4.
     """
-    believed = peer
+    client = peer
     hops = reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:])
     for hop in [peer, *(part[-MAX_LENGTH:].strip() for part in hops)]:
         address = _read_address(hop)
         if address is None:
             break
-        believed = str(address)
+        client = str(address)
         if not any(address in network for network in trusted):
             break
-    return believed
+    return client
 
 
 @functools.lru_cache(4096)

@@ -1,9 +1,9 @@
-"""The chain of an audit log: each line carries the hash of the one before it, and its own.
+"""The hash chain of an audit log: each line carries its own hash and that of the line before it.
 
 A line is one JSON object whose last member is the hash (SHA-256, FIPS 180-4) of all bytes before
-it. So a line that was cut, changed, moved or taken out is found by reading the file alone. Who can
-write the file can still take lines off its end, or write all of it anew from some line on; against
-that, the hash of a line is kept elsewhere.
+it. A line that was truncated, changed, moved or removed is therefore detected from the file alone.
+Somebody who can write to the file can still remove lines from its end, or rewrite it from some line
+on; to detect that, keep a copy of the lines, or the hash of one, elsewhere.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 import msgspec
 
 BEGIN = "0" * 64
-"""What stands for the hash of the line before the first."""
+"""The ``prev`` of the first line of a chain."""
 
 MAX_LINE = 65536
-"""Bytes of a line; the hub writes shorter ones."""
+"""Bytes; the hub writes no longer lines."""
 
 MAX_TEXT = 4096
 MOST_FAULTS = 100
 TORN = "torn"
-"""The event that vouches for an unfinished line in front of it, which a stopped hub left behind."""
+"""The event that accounts for an unfinished line before it, left by a hub that was killed."""
 
 _TAIL = re.compile(rb',"hash":"([0-9a-f]{64})"}')
 _TAIL_BYTES = len(',"hash":""}') + 64
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One event: its number in the chain, when (Unix seconds), where, what, and the links."""
+    """One event: its number in the chain, time (Unix seconds), replica, name, facts and hashes."""
 
     seq: int
     at: float
@@ -43,9 +43,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What is wrong at a line, the first being 1.
+    """A fault at a line, counted from 1.
 
-    ``what`` is ``cut``, ``changed``, ``reordered``, ``removed`` (in front of the line) or ``torn``.
+    ``what`` is ``cut``, ``changed``, ``reordered``, ``removed`` (before the line) or ``torn``.
     """
 
     line: int
@@ -54,7 +54,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What `verify` found: the entries, the numbers of the first and the last, and the faults."""
+    """The result of `verify`: how many entries, the first and last number, and the faults."""
 
     entries: int
     first: int | None
@@ -69,12 +69,13 @@ _entries = msgspec.json.Decoder(Entry)
 def compose(
     seq: int, prev: str, at: float, replica: str, event: str, facts: Mapping[str, Any]
 ) -> tuple[bytes, str]:
-    """Return a line, with its end, and its hash; long texts among the facts are shortened.
+    """Return a line, including its newline, and its hash; long texts in the facts are shortened.
 
-    Facts that JSON cannot hold are left out and their fault is named: one event never stops a log.
+    Facts that cannot be encoded as JSON are replaced by the name of the error, so that no event
+    can stop the log.
     """
-    told = {name: _shorten(value) for name, value in facts.items()}
-    entry = {"seq": seq, "at": at, "replica": replica, "event": event, "facts": told, "prev": prev}
+    short = {name: _shorten(value) for name, value in facts.items()}
+    entry = {"seq": seq, "at": at, "replica": replica, "event": event, "facts": short, "prev": prev}
     try:
         body = msgspec.json.encode(entry)[:-1]
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -90,19 +91,19 @@ def _shorten(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _shorten(inner) for name, inner in value.items()}
     if isinstance(value, str):
-        # A lone surrogate has no place in JSON.
+        # JSON cannot hold a lone surrogate.
         return value[:MAX_TEXT].encode(errors="replace").decode()
     return value
 
 
 def read_entry(line: bytes) -> Entry | None:
-    """Return the entry of a line without its end, or None when it is none, also a changed one."""
-    entry, is_true = _read(line)
-    return entry if is_true else None
+    """Return the entry in a line without its newline; None if it is malformed or was changed."""
+    entry, is_genuine = _read(line)
+    return entry if is_genuine else None
 
 
 def _read(line: bytes) -> tuple[Entry | None, bool]:
-    """Return the entry of a line, if it has the form of one, and whether its hash is its own."""
+    """Return the entry in a line, if it is well-formed, and whether its hash is right."""
     tail = _TAIL.fullmatch(line[-_TAIL_BYTES:])
     if tail is None or len(line) > MAX_LINE:
         return None, False
@@ -116,10 +117,10 @@ def _read(line: bytes) -> tuple[Entry | None, bool]:
 def verify(
     lines: Iterable[bytes], on_entry: Callable[[int, Entry], None] = lambda number, entry: None
 ) -> Report:
-    """Return what is wrong with the lines of a log, each with its end; reads them once.
+    """Check the lines of a log, each including its newline, in one pass.
 
-    The first line may be any of a chain, since files are rotated. At most `MOST_FAULTS` are told.
-    ``on_entry`` is called with each entry and the number of its line.
+    The first line need not be the first of its chain, since files are rotated. At most
+    `MOST_FAULTS` are reported. ``on_entry`` is called with each line number and its entry.
     """
     check = _Check(on_entry)
     for number, line in enumerate(lines, 1):
@@ -134,12 +135,13 @@ class _Check:
         self._first: int | None = None
         self._newest: Entry | None = None
         self._faults: list[Fault] = []
-        self._missing: list[list[int]] = []  # line, first, last, how many of them came later
+        # Gaps: line, first and last missing number, how many of them were found elsewhere.
+        self._missing: list[list[int]] = []
         self._unread: tuple[int, bytes] | None = None
         self._unread_count = 0
 
     def take(self, number: int, line: bytes) -> None:
-        entry, is_true = _read(line.removesuffix(b"\n"))
+        entry, is_genuine = _read(line.removesuffix(b"\n"))
         if entry is None or not line.endswith(b"\n"):
             self._settle_unread()
             self._unread = (number, line)
@@ -151,7 +153,7 @@ class _Check:
         if self._unread is not None and not _vouches(entry, self._unread[1]):
             self._settle_unread()
         self._unread = None
-        if not is_true:
+        if not is_genuine:
             self._fault(number, "changed", f"entry {entry.seq} has not the hash that it names")
         self._link(number, entry)
 

@@ -1,8 +1,8 @@
-"""Holds the files of an audit log against the lines that were copied elsewhere as they came.
+"""Compares the files of an audit log with lines that were copied elsewhere when they were written.
 
-A chain shows by itself neither that lines were taken off its end nor that it was written anew from
-some line on; a copy shows both. A replica begins another chain, again at 1, when it starts without
-a file; so what is copied of one replica may be several chains, of which the files are one.
+A chain by itself shows neither that lines were removed from its end nor that it was rewritten from
+some line on; a copy shows both. A replica that starts without a file begins a new chain, again at
+1, so the copy of one replica may hold several chains, only one of which is in the files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ Chain: TypeAlias = dict[int, str]
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """How many copied entries the files have, how many of theirs have no copy, and the faults.
+    """The result of a comparison.
 
-    ``others`` were copied of the same replicas, but are of chains that the files do not hold.
+    ``copied`` counts the entries of the files that have an equal copy, ``uncopied`` those without
+    a copy, and ``others`` the copies from the same replicas that belong to chains not in the files.
     """
 
     copied: int
@@ -31,7 +32,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Copies:
-    """The copied lines, of any replicas; given the entries of the files, one by one."""
+    """The copied lines of any replicas; pass each entry of the files to `take`, then `compare`."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._chains: dict[str, list[Chain]] = {}
@@ -39,7 +40,7 @@ class Copies:
             if (entry := read_entry(line)) is not None:
                 self._add(entry)
         self._seen: dict[str, dict[int, tuple[str, int]]] = {}
-        """By replica and number: the hash of an entry of the files, and its line."""
+        """By replica and number: the hash of an entry in the files, and its line."""
         self._uncopied = 0
 
     def _add(self, entry: Entry) -> None:
@@ -52,14 +53,14 @@ class Copies:
         chains[-1][entry.seq] = entry.hash
 
     def take(self, number: int, entry: Entry) -> None:
-        """Take note of an entry of the files, at line ``number``."""
+        """Record an entry of the files, at line ``number``."""
         if any(entry.seq in chain for chain in self._chains.get(entry.replica, ())):
             self._seen.setdefault(entry.replica, {})[entry.seq] = (entry.hash, number)
         else:
             self._uncopied += 1
 
     def compare(self, end: int) -> Compared:
-        """Return what came of it; ``end`` is the line behind the last of the files."""
+        """Return the result; ``end`` is the number of the line after the last of the files."""
         faults: list[Fault] = []
         copied = others = 0
         for replica, seen in self._seen.items():
@@ -84,7 +85,7 @@ class Copies:
 
 
 def _most_alike(chains: list[Chain], seen: Chain) -> Chain:
-    """Return the chain that shares most entries with the files, of equals the newest."""
+    """Return the chain that shares the most entries with the files; the newest of equals."""
 
     def alike(chain: Chain) -> int:
         return sum(chain.get(seq) == known for seq, known in seen.items())

@@ -1,11 +1,11 @@
-"""What replicas tell each other over the channel, signed: nobody else can end a socket by it.
+"""Signs the messages on the Redis channels, so that only replicas can send them.
 
-Whoever may publish on the hub's channels, and do nothing else in Redis, could otherwise make every
-replica close its sockets, skip logouts, or believe that the store lost data. A message is signed
-by the script that publishes it, since only the script knows where in the log the entry stands.
-Lua in Redis has SHA-1 alone, so the code is HMAC's construction (RFC 2104) with it: a hash under
-one key of the hash under another, each key as long as a block. SHA-1's collisions do not weaken
-that (RFC 6151 section 2 says so of MD5).
+Otherwise, a client that may only publish to the hub's channels could make every replica close its
+sockets, skip logouts, or conclude that the store lost data. A message is signed by the script that
+publishes it, since only the script knows the id of the log entry. Lua in Redis has only SHA-1, so
+the code uses HMAC's construction (RFC 2104) with it: a hash under one key of the hash under
+another, each key as long as a block. SHA-1's collisions do not weaken that (RFC 6151 section 2 says
+the same of MD5).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import hmac
 import msgspec
 
 MAX_MESSAGE_BYTES = 65536
-"""More than a logout with the leases of a thousand replicas has."""
+"""More than a logout with the leases of a thousand replicas takes."""
 
 CODE_LENGTH = 40
 
 
 class BusKey(msgspec.Struct, frozen=True):
-    """The two keys of a code, 64 characters each."""
+    """The two keys of a signature, 64 characters each."""
 
     inner: str
     outer: str
@@ -32,9 +32,9 @@ class BusKey(msgspec.Struct, frozen=True):
 
 
 def derive_key(secret: str | None) -> BusKey:
-    """Return the key that follows from a secret which all replicas share.
+    """Derive the key from a secret that all replicas share.
 
-    Without a secret the key is known to everybody: messages are then told from noise, and no more.
+    Without a secret the key is public: it then protects against accidents, not against attackers.
     """
     master = (secret or "").encode(errors="surrogateescape")
 
@@ -45,14 +45,14 @@ def derive_key(secret: str | None) -> BusKey:
 
 
 def sign(key: BusKey, channel: bytes, message: bytes) -> bytes:
-    """Return the code of a message on a channel, as ``end.lua`` computes it."""
+    """Return the signature of a message on a channel, as ``end.lua`` computes it."""
     inner = hashlib.sha1(key.inner.encode() + channel + b" " + message, usedforsecurity=False)
     outer = key.outer.encode() + inner.hexdigest().encode()
     return hashlib.sha1(outer, usedforsecurity=False).hexdigest().encode()
 
 
 def open_message(key: BusKey, channel: bytes, data: bytes) -> bytes | None:
-    """Return the message in ``CODE MESSAGE``; None when it is not genuine."""
+    """Return the message in ``CODE MESSAGE``, or None if its signature is wrong."""
     if len(data) > MAX_MESSAGE_BYTES:
         return None
     code, message = data[:CODE_LENGTH], data[CODE_LENGTH + 1 :]

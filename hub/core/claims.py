@@ -1,7 +1,7 @@
-"""What stands in a token: read strictly, and found by the names that its issuer uses.
+"""Reads the claims of a token, strictly, by the names that its issuer uses.
 
-A claim that is null counts as absent. A claim is looked for under its name as it stands, and else
-along a path: ``amr.0.timestamp`` is the member ``timestamp`` of the first element of ``amr``.
+A claim that is null counts as absent. A claim is looked up by its literal name first, and then as a
+path: ``amr.0.timestamp`` is the member ``timestamp`` of the first element of ``amr``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_DATE = 253_402_300_799  # 9999-12-31, RFC 3339's last day
 MAX_NUMBER = 2**63 - 1
 
 UNNAMEABLE = frozenset({"Cc", "Cs", "Cn"})
-"""Unicode's categories of controls, surrogates and what is not assigned."""
+"""Unicode categories: controls, surrogates and unassigned characters."""
 
 TIMESTAMP = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -27,10 +27,10 @@ TIMESTAMP = re.compile(
 
 
 def read_members(raw: bytes) -> dict[str, Any]:
-    """Return the object in a part of a token.
+    """Return the JSON object in a decoded part of a token.
 
     Raises:
-        TokenInvalid: when it is none, a member stands twice in it, or it holds what JSON does not.
+        TokenInvalid: if it is not a JSON object, or a member is repeated.
     """
     try:
         value = _json.decode(raw.decode())
@@ -42,14 +42,14 @@ def read_members(raw: bytes) -> dict[str, Any]:
 
 
 def find_claim(claims: dict[str, Any], name: str) -> Any:
-    """Return the value of a claim, by its name or else its path; None when it is not there."""
+    """Return the value of a claim, by its name or else its path; None if it is absent."""
     if (found := claims.get(name)) is not None or "." not in name:
         return found
     return _follow(claims, name.split("."))
 
 
 def _follow(value: Any, steps: list[str]) -> Any:
-    """Return what is at the end of a path; a name that holds dots is several steps of it."""
+    """Return the value at a path; a member whose name holds dots takes several steps."""
     if not steps or value is None:
         return value
     if isinstance(value, list):
@@ -65,7 +65,7 @@ def _follow(value: Any, steps: list[str]) -> Any:
 
 
 def first_claim(claims: dict[str, Any], names: Iterable[str]) -> tuple[str, Any]:
-    """Return the first of these claims that is there, and its value; ("", None) when none is."""
+    """Return the name and value of the first of these claims that is present, or ("", None)."""
     for name in names:
         if (value := find_claim(claims, name)) is not None:
             return name, value
@@ -73,22 +73,22 @@ def first_claim(claims: dict[str, Any], names: Iterable[str]) -> tuple[str, Any]
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text may be the name of a user, a session or an issuer.
+    """Return whether a text may be the name of a user, a session or an issuer.
 
-    That is one of 1 to 256 characters other than controls, surrogates and unassigned ones. Names
-    are compared as they are: NFC and NFD stay apart (RFC 7519 section 2, StringOrURI).
+    It must have 1 to 256 characters, none of them a control, a surrogate or unassigned. Names are
+    compared without normalization: NFC and NFD differ (RFC 7519 section 2, StringOrURI).
     """
     if not 0 < len(text) <= MAX_NAME_LENGTH:
         return False
-    # What can be printed is of none of those categories, and most names can be.
+    # A fast path: printable characters are in none of those categories.
     return text.isprintable() or UNNAMEABLE.isdisjoint(map(unicodedata.category, text))
 
 
 def read_id(claim: str, value: Any) -> str:
-    """Return the name of a user or a session; a whole number is its decimal text.
+    """Return the name of a user or a session; an integer is converted to decimal text.
 
     Raises:
-        TokenInvalid: when it is none.
+        TokenInvalid: if it is neither a name nor an integer.
     """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER:
         return str(value)
@@ -99,7 +99,7 @@ def read_name(claim: str, value: Any) -> str:
     """Return the name in a claim.
 
     Raises:
-        TokenInvalid: when it is none.
+        TokenInvalid: if it is not a name (`is_name`).
     """
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH:
         raise TokenInvalid(f"the claim {claim} is not a string of 1 to {MAX_NAME_LENGTH}")
@@ -112,7 +112,7 @@ def read_date(claim: str, value: Any) -> Micros:
     """Return the time in a claim: a NumericDate (RFC 7519 section 2).
 
     Raises:
-        TokenInvalid: when it is none.
+        TokenInvalid: if it is not one.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TokenInvalid(f"the claim {claim} is not a number")
@@ -122,10 +122,10 @@ def read_date(claim: str, value: Any) -> Micros:
 
 
 def read_login_time(claim: str, value: Any) -> Micros | None:
-    """Return when a login was: a NumericDate, or text as in RFC 3339; None for 0, which is no time.
+    """Return the time of a login, from a NumericDate or an RFC 3339 text; None for 0.
 
     Raises:
-        TokenInvalid: when it is neither.
+        TokenInvalid: if it is neither.
     """
     if isinstance(value, str) and (found := TIMESTAMP.fullmatch(value)):
         return _read_timestamp(found)
@@ -134,8 +134,8 @@ def read_login_time(claim: str, value: Any) -> Micros | None:
 
 def _read_timestamp(found: re.Match[str]) -> Micros:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    # Days since 1970-01-01 in the Gregorian calendar; a year that begins in March ends with its
-    # leap day.
+    # Days since 1970-01-01 in the Gregorian calendar. The year is counted from March, so that the
+    # leap day is its last.
     years, months = (year - 1, month + 9) if month < 3 else (year, month - 3)
     days = 365 * years + years // 4 - years // 100 + years // 400 + (153 * months + 2) // 5 + day
     zone = 0
@@ -146,10 +146,10 @@ def _read_timestamp(found: re.Match[str]) -> Micros:
 
 
 def read_words(claim: str, value: Any) -> tuple[str, ...]:
-    """Return the words of a claim: a text with spaces between them, or a list of texts.
+    """Return the words of a claim: a space-separated string, or a list of strings.
 
     Raises:
-        TokenInvalid: when it is neither.
+        TokenInvalid: if it is neither.
     """
     if value is None:
         return ()

@@ -6,7 +6,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own; IPv6 may be in brackets."""
+    """Return whether a host name or address is loopback; IPv6 may be in brackets."""
     name = host.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,7 +1,7 @@
-"""The issuer entries: whose tokens are taken, where their keys are, what their claims are called.
+"""The issuer entries: which tokens are accepted, where their keys are, and how claims are named.
 
-One entry is one trust domain, and users belong to it. Entries come from the settings of a single
-issuer or from a TOML file with an ``[[issuer]]`` each; both become the same values here.
+An entry is a trust domain, and users belong to it. Entries come from the settings for a single
+issuer, or from the ``[[issuer]]`` tables of a TOML file.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ ASYMMETRIC = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
 ANY = "*"
 MAX_ENTRIES = 100
 OTHER_TABLES = ("transmitter", "client", "relying_party", "webhook")
-"""Tables of the same file that belong to what the hub does not do yet."""
+"""Tables of the same file that are reserved for planned features."""
 
 
 class IssuersError(ValueError):
-    """The issuers are not usable; the text is one line that names the entry and the member."""
+    """The issuers are not usable; the message is one line that names the entry and the member."""
 
 
 class Source(enum.StrEnum):
@@ -48,7 +48,7 @@ class Source(enum.StrEnum):
 
 
 class KeySource(msgspec.Struct, frozen=True):
-    """A source of keys: an address to discover or fetch them at, a key in PEM, or secrets."""
+    """A source of keys: a URL to discover or fetch them at, a public key in PEM, or secrets."""
 
     kind: Source
     values: tuple[str, ...]
@@ -72,7 +72,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What to call the entry in a message: its ``iss``, or ``any issuer``."""
+        """The entry's name in messages: its ``iss``, or ``any issuer``."""
         return self.rules.issuer or "any issuer"
 
 
@@ -81,7 +81,7 @@ Texts = Annotated[list[Text], msgspec.Meta(min_length=1, max_length=20)]
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    """An ``[[issuer]]`` as it stands in the file."""
+    """An ``[[issuer]]`` table of the file."""
 
     iss: Text | None = None
     aliases: list[Text] = []
@@ -104,10 +104,12 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_entries(text: str, *, max_lifetime: float, leeway: float) -> tuple[Entry, ...]:
-    """Return the entries of an issuers file; what an entry leaves out is as in the settings.
+    """Return the entries of an issuers file.
+
+    ``max_lifetime`` and ``leeway`` are the defaults for entries that do not set them, in seconds.
 
     Raises:
-        IssuersError: naming the entry and the member that is wrong.
+        IssuersError: if the file is not valid; names the entry and the member.
     """
     try:
         document = tomllib.loads(text)
@@ -141,7 +143,7 @@ def _convert(table: Any) -> _Table:
     try:
         return msgspec.convert(table, _Table)
     except msgspec.ValidationError as error:
-        # "Expected `str`, got `int` - at `$.audience`", the member first.
+        # "Expected `str`, got `int` - at `$.audience`": put the member first.
         text, _, place = str(error).partition(" - at `$.")
         raise ValueError(f"{place.rstrip('`')}: {text}" if place else text) from None
 
@@ -210,10 +212,10 @@ def make_entry(
     claims: dict[str, tuple[str, ...]] | None = None,
     lifetime_setting: str = "HUB_TOKEN_MAX_LIFETIME",
 ) -> Entry:
-    """Return an entry, once its members go together; times are seconds.
+    """Return an entry whose members are consistent; times are in seconds.
 
     Raises:
-        ValueError: naming the member that does not fit.
+        ValueError: if they are not; names the member.
     """
     if keys.is_fetched:
         check_address(keys.kind.value, keys.values[0])
@@ -236,9 +238,9 @@ def make_entry(
 
 
 def _check_algorithms(algorithms: tuple[str, ...], keys: KeySource) -> tuple[str, ...]:
-    """Return the algorithms to pin: those given, if the keys can be used with them, or the usual.
+    """Return the algorithms to pin: the given ones if they suit the keys, or the default ones.
 
-    Never an HS algorithm with a public key (RFC 8725 section 2.1).
+    An HS algorithm is never used with a public key (RFC 8725 section 2.1).
     """
     match keys.kind:
         case Source.SECRET:
@@ -247,7 +249,7 @@ def _check_algorithms(algorithms: tuple[str, ...], keys: KeySource) -> tuple[str
             suiting = _suiting(keys.values[0])
             usual = suiting[:1]
         case _:
-            # Each key of a set is used with the algorithms of its own kind only.
+            # Each key of a set is used only with algorithms for its type.
             suiting = usual = ASYMMETRIC
     for name in algorithms:
         if name not in ALGORITHMS:
@@ -269,10 +271,10 @@ def _suiting(pem: str) -> tuple[str, ...]:
 
 
 def check_address(member: str, url: str) -> None:
-    """Refuse an address that keys must not be fetched from.
+    """Check that keys may be fetched from a URL.
 
     Raises:
-        ValueError: when it is neither https, nor http to this very machine.
+        ValueError: if it is neither https, nor http to a loopback address.
     """
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
@@ -282,13 +284,13 @@ def check_address(member: str, url: str) -> None:
 
 
 def check_entries(entries: Sequence[Entry]) -> None:
-    """Refuse entries that cannot stand beside each other.
+    """Check that entries do not conflict.
 
-    Two entries of one ``iss`` are the same users with keys from two places. They must differ in
-    their algorithms, so that a token has one entry; and a name must be of one ``iss`` only.
+    Two entries with the same ``iss`` are the same users with keys from two sources. They must have
+    different algorithms, so that each token matches one entry. A name must belong to one ``iss``.
 
     Raises:
-        IssuersError: naming the ``iss``.
+        IssuersError: if they conflict; names the ``iss``.
     """
     owner: dict[str, str] = {}
     taken: set[tuple[str, str]] = set()
@@ -304,12 +306,13 @@ def check_entries(entries: Sequence[Entry]) -> None:
 
 
 def resolve_issuer(entries: Sequence[Entry], iss: str | None) -> tuple[str, str | None]:
-    """Return the ``iss`` of the entry that an administrator means, and a warning where it is none.
+    """Return the ``iss`` of the entry that an administrator named, and a warning if there is none.
 
-    With one entry, naming none means that one; and an entry that takes any issuer is meant by all.
+    If there is only one ``iss``, the name may be omitted. If the only entry accepts any issuer,
+    every name refers to it.
 
     Raises:
-        InvalidRequest: when there are several and none was named.
+        InvalidRequest: if there are several and none was named.
     """
     names = tuple(dict.fromkeys(entry.rules.issuer or "" for entry in entries))
     if len(names) == 1 and (iss is None or "" in names):

@@ -1,7 +1,7 @@
-"""Which kind of token this is: only an access token speaks for its user here.
+"""Tells access tokens from other kinds of tokens, which are refused.
 
 An issuer signs its logout tokens, security events, refresh tokens and ID tokens with the same keys
-(RFC 8725 section 2.8), and not every issuer says so in ``typ``. So the claims are looked at too.
+(RFC 8725 section 2.8), and not every issuer sets ``typ``. So the claims are checked too.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from typing import Any
 from hub.errors import TokenInvalid
 
 TOKEN_TYPES = frozenset({"jwt", "at+jwt"})
-"""What ``typ`` of the header may be, in lower case and without ``application/``."""
+"""Accepted values of ``typ`` in the header, in lower case and without ``application/``."""
 
 KIND_CLAIMS = ("token_type", "tokenType", "token_use", "typ")
-"""Claims in which issuers say the kind; what they say is written as below."""
+"""Claims in which issuers state the kind of token; their values are normalized by `_word`."""
 
 REFRESH_KINDS = frozenset({"refresh", "refresh-token", "offline"})
 ACCESS_KINDS = frozenset({"bearer", "access", "access-token", "at+jwt"})
 ID_KINDS = frozenset({"id", "id-token"})
 
 EVENTS = "events"
-"""What makes a JWT a security event (RFC 8417 section 2.2), such as a logout token."""
+"""The claim that makes a JWT a security event token (RFC 8417 section 2.2) or a logout token."""
 
 ID_TOKEN_CLAIMS = ("nonce", "at_hash", "c_hash", "s_hash")
 """Claims that only ID tokens have (OpenID Connect Core 1.0 sections 2 and 3.3.2.11, FAPI)."""
 
 
 def is_token_type(kind: object) -> bool:
-    """Tell whether ``typ`` of a header is that of an access token."""
+    """Return whether ``typ`` of a header may be that of an access token."""
     return isinstance(kind, str) and kind.lower().removeprefix("application/") in TOKEN_TYPES
 
 
 def check_kind(claims: dict[str, Any], *, any_audience: bool) -> None:
     """Check that claims are those of an access token.
 
-    With ``any_audience`` nothing else holds an ID token up, which is for the app that somebody
-    logs in to; where an audience is asked for, an operator may mean that app. A token that calls
-    itself an access token is one: there are issuers that copy ``nonce`` into those.
+    ID tokens are refused only with ``any_audience``, since nothing else would stop them; an
+    operator who sets an audience may mean the app that the ID token is for. A token that states
+    that it is an access token is accepted: some issuers copy ``nonce`` into those.
 
     Raises:
-        TokenInvalid: naming the claim by which it is a token of another kind.
+        TokenInvalid: if it is a token of another kind; names the claim that shows it.
     """
     if claims.get(EVENTS) is not None:
         raise TokenInvalid(f"a logout token or another event ({EVENTS}): send the access token")
@@ -57,7 +57,7 @@ def check_kind(claims: dict[str, Any], *, any_audience: bool) -> None:
 
 
 def without_kind(claims: dict[str, Any]) -> dict[str, Any]:
-    """Return the claims that do not tell a token's kind: what it says, whatever it is."""
+    """Return the claims other than those that show a token's kind."""
     telling = {EVENTS, *KIND_CLAIMS, *ID_TOKEN_CLAIMS}
     return {name: value for name, value in claims.items() if name not in telling}
 

@@ -1,8 +1,8 @@
-"""The values that the hub speaks of: frozen, compared by value, free of behaviour.
+"""The hub's domain model: immutable values without behaviour.
 
-Times are whole microseconds since the Unix epoch (``Micros``), read from the store's clock. At the
-edges they are NumericDate seconds (RFC 7519 section 2), like the ``iat`` of a token, so that a
-client may compare the two.
+Times are whole microseconds since the Unix epoch (``Micros``), by the store's clock. In the API
+they are NumericDate seconds (RFC 7519 section 2), like the ``iat`` of a token, so that a client can
+compare the two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_NAME_LENGTH = 256
 """Characters in the name of a user, a session or an issuer."""
 
 UserKey: TypeAlias = str
-"""A user within its issuer, as `user_key` writes it: two issuers, two users."""
+"""A user within an issuer entry, as `user_key` returns it."""
 
 Sid: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 """The identifier of a session."""
@@ -52,7 +52,7 @@ class Reason(enum.StrEnum):
 
 
 class State(enum.StrEnum):
-    """What became of one session of a logout."""
+    """What happened to one session of a logout."""
 
     ACKNOWLEDGED = "acknowledged"
     NOTIFIED = "notified"
@@ -61,12 +61,11 @@ class State(enum.StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who a verified token speaks for. ``scopes`` are OAuth scopes, not a logout's.
+    """The user and session of a verified token. ``scopes`` are OAuth scopes, not a logout's.
 
-    ``login_at`` is when the login behind the token began, where the token says so. A session is
-    ``per_token`` when nothing in the token names the login, so that the next token of the same
-    login is of another session. ``leeway`` is how far the issuer's clock may differ from the
-    store's.
+    ``login_at`` is the time of the login, if the token states it. A session is ``per_token`` if the
+    token does not identify the login, so that the next token of the same login has another session.
+    ``leeway`` is how far the issuer's clock may differ from the store's.
     """
 
     user: UserKey
@@ -83,16 +82,16 @@ class Identity(msgspec.Struct, frozen=True):
 
     @property
     def begun(self) -> Micros:
-        """The time by which a logout judges the token: its login's, or else its own."""
+        """The time that is compared with logouts: that of the login, or else ``iat``."""
         return self.iat if self.login_at is None else self.login_at
 
 
 class Session(msgspec.Struct, frozen=True):
-    """One login on one device, as the registry knows it.
+    """One login on one device, as it is registered.
 
     ``begun`` is the newest `Identity.begun` among the tokens that registered the session, and
-    ``registered_at`` the moment when that token came: together they prove that the session is
-    newer than a cut-off.
+    ``registered_at`` the time when that token was presented: together they prove that the session
+    is newer than a cut-off.
     """
 
     sid: str
@@ -111,8 +110,8 @@ class Logout(msgspec.Struct, frozen=True):
     """One command that ends sessions; ``user`` is None for everyone.
 
     ``sid`` is the session that scope ``session`` ends, or the one that scope ``others`` keeps.
-    ``spread`` is over how many seconds the sockets are told, when there are many; the sessions
-    are over at once all the same. ``at`` is 0 until the store has stamped it.
+    Sockets are notified over ``spread`` seconds, but the sessions end at once. ``at`` is 0 until
+    the store has set it.
     """
 
     id: str
@@ -126,7 +125,7 @@ class Logout(msgspec.Struct, frozen=True):
 
 
 class RevocationState(msgspec.Struct, frozen=True):
-    """All that the store knows about one session at one instant, ``now``."""
+    """Everything that the store knows about a session at one instant, ``now``."""
 
     now: Micros
     tombstone: Logout | None = None
@@ -135,10 +134,10 @@ class RevocationState(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a logout did to one session; ``user`` where the receipt is of several.
+    """What a logout did to one session; ``user`` is set if the receipt covers several.
 
-    ``failed`` names what its clients said that they could not clear. While it is ``waiting``, a
-    replica has yet to tell what became of it.
+    ``failed`` names what its clients reported that they could not clear. ``waiting`` if the report
+    of a replica is still pending.
     """
 
     sid: str
@@ -150,13 +149,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """A logout that was written, and what happened to each session that it found.
+    """A logout that was written, and what happened to each session that it ended.
 
-    A receipt of everyone names no sessions; ``counts`` are those that replicas held, by what became
-    of them. ``users`` is of how many users the receipt is. ``waiting`` is how many of its sessions
-    a replica has yet to tell of, and ``counted`` once every replica has said which it holds.
-    ``complete`` once nothing more will change. ``repeated`` when an idempotency key brought back
-    what an earlier request had written.
+    A receipt of everyone names no sessions; ``counts`` are the sessions that replicas held, by
+    state. ``users`` is the number of users. ``waiting`` is the number of sessions with a pending
+    report. ``counted`` once every replica has reported which sessions it holds. ``complete`` once
+    nothing will change any more. ``repeated`` if an idempotency key returned the receipt of an
+    earlier request.
     """
 
     logout: Logout
@@ -170,9 +169,9 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How far one partition of the log was read: the entry's id, within an epoch of the store.
+    """How far the log of a partition was read: the id of an entry, within an epoch.
 
-    A store that lost what it knew begins another epoch; ids of two epochs cannot be compared.
+    A data loss begins a new epoch; ids of different epochs cannot be compared.
     """
 
     epoch: str
@@ -180,16 +179,16 @@ class Position(msgspec.Struct, frozen=True):
 
 
 def user_key(iss: str, sub: str) -> UserKey:
-    """Return the key of a user: issuer and subject, escaped so that no two pairs are alike."""
+    """Return the key of a user: issuer and subject, escaped so that each pair has its own key."""
     return f"{quote(iss, safe='')}|{quote(sub, safe='')}"
 
 
 def split_user_key(user: UserKey) -> tuple[str, str]:
-    """Return the issuer and the subject that `user_key` joined."""
+    """Return the issuer and the subject of a `user_key`."""
     iss, _, sub = user.partition("|")
     return unquote(iss), unquote(sub)
 
 
 def seconds(at: Micros) -> float:
-    """Return a time as NumericDate seconds, the form in which it leaves the hub."""
+    """Return a time as NumericDate seconds, as in the API."""
     return at / SECOND

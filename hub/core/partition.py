@@ -1,35 +1,36 @@
-"""What a replica knows of one partition of the log, and what its users' sockets owe to that.
+"""The state of one partition on a replica: are its logouts received, and is it fenced?
 
 Theory of operation
 ===================
 
-Users are divided among partitions, and each partition has a log of its own, on a node of its own
-perhaps. A replica may hold a user's sockets only while it knows that it hears that user's logouts.
-So it runs the machine of this module once for each partition. No partition knows of another: what
-fails on one node is felt by the users on that node, and by nobody else.
+Users are divided among partitions. Each partition has its own log, possibly on its own node. A
+replica may hold a user's sockets only while it knows that it receives that user's logouts. It
+therefore runs the state machines of this module once for each partition. Partitions are
+independent: the failure of a node affects only the users on that node.
 
-There are two machines in one:
+A partition has two state machines:
 
-1) *The log*: has this replica heard every logout of the partition?
+1) *The log*: has this replica received every logout of the partition?
 
-   UNSWEPT       logouts may have been missed; before anything counts as heard, every socket of the
-                 partition's users must be checked against the store. So it begins.
+   UNSWEPT       logouts may have been missed: every socket of the partition's users must be checked
+                 against the store; the initial state
    SWEEPING      the sockets are being checked
-   CATCHING_UP   reading was interrupted, and goes on from where it was
-   CONFIRMED     every logout until ``confirmed_at`` was heard, or swept for
-   LOST          the store lost what it knew, and nothing that it says counts
+   CATCHING_UP   reading was interrupted, and will continue from the last position
+   CONFIRMED     every logout until ``confirmed_at`` was received, or covered by a sweep
+   LOST          the store lost data, and its answers are not trusted
 
-   It is driven by events, and `TRANSITIONS` is all of it. An event that is not in a state's row
-   changes nothing there. In particular, the end of a sweep counts in SWEEPING alone: after a gap or
-   an interruption the sweep that was under way no longer proves anything. ``sweep`` numbers the
-   sweeps, so that the end of an old one is not taken for the end of the next.
+   It is driven by events, and fully described by `TRANSITIONS`. An event that is not in a state's
+   row is ignored. In particular, the end of a sweep counts only in SWEEPING: after a gap or an
+   interruption, the sweep in progress proves nothing any more. ``sweep`` numbers the sweeps, so
+   that the end of an old one is not mistaken for the end of the current one.
 
-2) *The fence*: does this replica hold sockets of the partition's users? It is down once the log is
-   CONFIRMED, and up once that was last so more than ``fence`` seconds ago. Silence is the failure,
-   so only time raises it, and no error does. It is up at the beginning.
+2) *The fence*: may this replica hold sockets of the partition's users? A partition is fenced at
+   first, until the log is CONFIRMED, and again once the last confirmation is more than ``fence``
+   seconds old. The failure to detect is silence, so only the passing of time fences, never an
+   error.
 
-The first machine does not depend on the second. Time is an argument: any clock in seconds that
-does not go back.
+The first machine does not depend on the second. Time is an argument, in seconds of any monotonic
+clock.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ import enum
 import msgspec
 
 UNHEARD_AFTER = 3.0
-"""Seconds without confirmation after which a partition does not count as heard."""
+"""Seconds without confirmation after which a partition's logouts do not count as received."""
 
 
 class State(enum.StrEnum):
-    """How the log of a partition stands."""
+    """The state of a partition's log."""
 
     UNSWEPT = "unswept"
     SWEEPING = "sweeping"
@@ -63,11 +64,11 @@ class Event(enum.Enum):
     CONFIRMED = enum.auto()
     """The log was read to its end."""
     GAP = enum.auto()
-    """Logouts may have been written that were not heard."""
+    """Logouts may have been missed."""
     INTERRUPTED = enum.auto()
     """The log could not be read."""
     LOSS = enum.auto()
-    """The log lacks what it had."""
+    """The log lost data."""
     SWEPT = enum.auto()
     """Every socket was checked against the store."""
     SWEEP_FAILED = enum.auto()
@@ -75,12 +76,12 @@ class Event(enum.Enum):
 
 
 class Effect(enum.Enum):
-    """What is to be done."""
+    """What the replica must do."""
 
     SWEEP = enum.auto()
     """Check every socket of the partition, and report `Event.SWEPT` or `Event.SWEEP_FAILED`."""
     RECOVER = enum.auto()
-    """Make up for the loss, where that is this replica's to do."""
+    """Recover from the data loss, if this replica is configured to."""
     CLOSE = enum.auto()
     """Close the sockets of the partition's users."""
 
@@ -124,7 +125,7 @@ class Partition(msgspec.Struct, frozen=True):
     sweep: int = 0
 
     def advance(self, event: Event, now: float, fence: float) -> tuple[Partition, Effect | None]:
-        """Return what becomes of the partition, and what is to be done."""
+        """Return the partition after an event, and what the replica must do."""
         if event is Event.TIME_PASSED:
             return self._age_by(now, fence)
         row = TRANSITIONS[self.state]
@@ -142,27 +143,28 @@ class Partition(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, is_fenced=True), Effect.CLOSE
 
     def age(self, now: float) -> float:
-        """Return the seconds since it was last confirmed that all was heard."""
+        """Return the seconds since the last confirmation."""
         return float("inf") if self.confirmed_at is None else now - self.confirmed_at
 
     def is_heard(self, now: float) -> bool:
-        """Tell whether a logout that is written now will be heard, as far as was confirmed lately.
+        """Return whether logouts are received now, as far as was confirmed recently.
 
-        Stricter than the fence: so clients are led elsewhere before any socket is closed.
+        This is stricter than the fence, so that clients are sent elsewhere before any socket is
+        closed.
         """
         is_broken = self.state in (State.CATCHING_UP, State.LOST)
         return not (is_broken or self.is_fenced) and self.age(now) < UNHEARD_AFTER
 
     @property
     def condition(self) -> str:
-        """How it stands, in one word of `CONDITIONS`."""
+        """The state, or ``fenced``: one of `CONDITIONS`."""
         is_worse = self.is_fenced and self.state is not State.LOST
         return FENCED if is_worse else self.state.value
 
 
 def is_enough(served: int, count: int) -> bool:
-    """Tell whether a replica that serves so many of ``count`` partitions is of use: half of them.
+    """Return whether a replica serves enough of ``count`` partitions to accept clients: half.
 
-    With fewer it sends clients elsewhere, where more may be served.
+    With fewer, it sends clients elsewhere, where more may be served.
     """
     return 2 * served >= count

@@ -1,9 +1,9 @@
-"""Whether a reader of the log may read on from where it was, and what it must do otherwise.
+"""Decides whether a reader of the log may continue from its position, and what it must do if not.
 
-A position is an epoch and an entry's id. Entries are kept for as long as any token lives. So an
-entry that was read, or written, and is gone before its time was lost: the store went back to an
-older state (a failover, an old snapshot), or lost everything. Then logouts may be missing of which
-nobody knows any more, and tokens that they had ended would be alive again.
+A position is an epoch and an entry's id. Entries are kept for as long as any token lives. So if an
+entry that was read or written is missing before its time, the store lost data: it went back to an
+older state (a failover, an old snapshot), or lost everything. Other logouts may then be missing
+too, and the tokens that they revoked would be accepted again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ BEGINNING = "0-0"
 
 
 class Log(msgspec.Struct, frozen=True):
-    """What the log of one partition shows to a reader that comes with a position.
+    """The log of one partition, as seen by a reader at some position.
 
-    ``epoch`` is None when there is none. ``is_lost`` when a reader found that something is missing
-    and nobody has recovered from it; ``is_recovered`` when a logout of everyone has, before which
-    nothing counts any more. ``has_entry`` when every entry that the reader knows of is there;
-    ``is_past`` when those that are not are so old that they may be gone.
+    ``epoch`` is None if the log has none. ``is_lost`` after a reader has found a data loss, until
+    a recovery. ``is_recovered`` if the epoch began with a recovery: a logout of everyone, so that
+    earlier entries no longer matter. ``has_entry`` if the log has every entry that the reader knows
+    of; ``is_past`` if those that are missing have expired.
     """
 
     epoch: str | None
@@ -35,17 +35,17 @@ class Log(msgspec.Struct, frozen=True):
 
 
 class Verdict(enum.Enum):
-    """What a reader of the log must do."""
+    """What a reader must do."""
 
     READ_ON = enum.auto()
     SWEEP = enum.auto()
-    """Begin at the log's end, and check every socket: what lies between may be unknown."""
+    """Continue from the log's end, and check every socket: entries before it may be gone."""
     RECOVER = enum.auto()
-    """Believe nothing that the store says until the loss is made up for."""
+    """Trust no answer of the store until the recovery from the data loss."""
 
 
 def assess(known: Position | None, log: Log) -> Verdict:
-    """Say how a reader whose last position is ``known`` must go on."""
+    """Return how a reader whose last position is ``known`` must continue."""
     if log.epoch is None or log.is_lost:
         return Verdict.RECOVER
     if known is None:
@@ -58,10 +58,10 @@ def assess(known: Position | None, log: Log) -> Verdict:
 
 
 def order(entry: str) -> tuple[int, int]:
-    """Return an entry's id as what can be compared (https://redis.io/docs: stream ids).
+    """Return an entry's id in a form that can be compared (https://redis.io/docs: stream ids).
 
     Raises:
-        ValueError: when it is no id.
+        ValueError: if it is not an id.
     """
     time, _, number = entry.partition("-")
     return int(time), int(number)

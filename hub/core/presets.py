@@ -1,7 +1,7 @@
-"""What is usual at the identity providers that the hub knows by name.
+"""Presets for well-known identity providers.
 
-A preset is defaults for the members of an ``[[issuer]]`` that say what its claims are called and
-where its keys are. `docs/how-to/issuers.md` says for each what it means and what to set there.
+A preset holds defaults for the members of an ``[[issuer]]`` that name its claims and locate its
+keys. `docs/how-to/issuers.md` describes each preset, and what to set at the provider.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hub.core.tokens import AUTH_TIME, SESSION_CLAIMS
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """Defaults of one provider. ``jwks_path`` follows ``iss`` where nothing can be discovered."""
+    """Defaults of one provider. ``jwks_path`` is appended to ``iss`` if it has no discovery."""
 
     title: str
     user: tuple[str, ...] = ("sub",)

@@ -1,8 +1,8 @@
-"""How often something may happen: a rate with a burst, as a rule on numbers.
+"""Rate limits: a rate with a burst.
 
-The rule is the generic cell rate algorithm (ITU-T I.371), which is a token bucket that keeps a
-single number: the instant until which what was taken is paid for. Nothing is kept of somebody who
-has been quiet for long enough, so a table of buckets empties by itself.
+This is the generic cell rate algorithm (ITU-T I.371), a token bucket that keeps a single number:
+the instant until which everything taken so far is paid for. A bucket whose instant is in the past
+is full and need not be kept.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ RATE = re.compile(r"(\d+(?:\.\d+)?)/(\d+)")
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """So many a second in the long run, and as many as ``burst`` at once."""
+    """An average rate, and how many may happen at once."""
 
     per_second: float
     burst: int
 
     @property
     def window(self) -> float:
-        """The seconds after which a bucket that was emptied is full again."""
+        """The seconds in which an empty bucket fills up."""
         return self.burst / self.per_second
 
     def __str__(self) -> str:
@@ -30,10 +30,10 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 def read_rate(text: str) -> Rate | None:
-    """Return the rate that is written as ``PER_SECOND/BURST``; None for ``off``.
+    """Return the rate in a text ``PER_SECOND/BURST``; None for ``off``.
 
     Raises:
-        ValueError: when it is neither.
+        ValueError: if it is neither.
     """
     if text == "off":
         return None
@@ -44,10 +44,10 @@ def read_rate(text: str) -> Rate | None:
 
 
 def take(rate: Rate, paid_until: float, now: float, cost: float = 1) -> tuple[float, float]:
-    """Take ``cost`` from a bucket that was paid for until ``paid_until``; all in seconds.
+    """Take ``cost`` from a bucket; times are in seconds.
 
-    Returns until when it is paid for afterwards, and how long to wait before this much can be had:
-    0 when it was taken, otherwise nothing was taken.
+    Returns the new ``paid_until``, and how long to wait: 0 if it was taken, otherwise nothing was
+    taken.
     """
     begins = max(paid_until, now)
     ends = begins + cost / rate.per_second

@@ -1,11 +1,11 @@
-"""What a receipt says: which reports of replicas count, and when nothing more will change.
+"""The rules for receipts: how the reports of replicas are merged, and when a receipt is complete.
 
-A logout that is written freezes the sessions that it ends, and with each the leases of the
-replicas that held its sockets: their reports are pending. A logout of everyone freezes only which
-replicas there are: each says at once which sessions it holds, and reports on those. A replica
-reports once it has notified and cut the sockets that it held. A row is settled when no report on it
-is pending. One of a replica that died is no longer pending, since its lease expires, and its
-sockets count as ``notified``.
+When a logout is written, its receipt records the sessions that it ends, each with the leases of the
+replicas that hold its sockets: their reports are pending. For a logout of everyone it records only
+the leases: each replica reports at once which sessions it holds, and later what happened to them. A
+replica reports once it has notified and cut its sockets. A row is settled when no report on it is
+pending. The report of a replica that died stops being pending when its lease expires; its sockets
+count as ``notified``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, UserKey
 
 PATIENCE: Micros = 60 * SECOND
-"""After so long, and the spread, nobody is waited for: longer than any grace and any lease."""
+"""How long reports are waited for, in addition to the spread; exceeds any grace and lease."""
 
 MOST_FAILURES = 16
 _PLAIN = re.compile("[A-Za-z]{1,20}")
@@ -28,7 +28,7 @@ RANK = {State.OFFLINE: 0, State.ACKNOWLEDGED: 1, State.NOTIFIED: 2, State.CUT: 3
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One session of a receipt: what was reported of it, and whose reports (leases) are pending."""
+    """One session of a receipt: its merged state, and the leases whose reports are pending."""
 
     user: UserKey
     sid: str
@@ -39,16 +39,16 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def merge(known: State, reported: State) -> State:
-    """Return what is known of a session after one more replica has reported.
+    """Return the state of a session after another report.
 
-    A session may have several sockets: one that did not answer counts more than others that
-    acknowledged, one that did not even read more than that, and any more than none.
+    A session may have several sockets, and the worst outcome counts: CUT before NOTIFIED before
+    ACKNOWLEDGED. OFFLINE means that it had none.
     """
     return reported if RANK[reported] > RANK[known] else known
 
 
 def merge_sessions(outcomes: Iterable[tuple[str, State]]) -> dict[str, State]:
-    """Return what is known of each session, of outcomes that may speak of one several times."""
+    """Merge outcomes, of which several may be for the same session."""
     sessions: dict[str, State] = {}
     for sid, state in outcomes:
         sessions[sid] = merge(sessions.get(sid, State.OFFLINE), state)
@@ -56,7 +56,7 @@ def merge_sessions(outcomes: Iterable[tuple[str, State]]) -> dict[str, State]:
 
 
 def unite(failures: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str, ...]]:
-    """Return what could not be cleared of each session, of which several clients may have told."""
+    """Return what could not be cleared for each session, merged from the reports of its clients."""
     sessions: dict[str, set[str]] = {}
     for sid, names in failures:
         sessions.setdefault(sid, set()).update(names)
@@ -64,10 +64,10 @@ def unite(failures: Iterable[tuple[str, Iterable[str]]]) -> dict[str, tuple[str,
 
 
 def read_failures(answer: object) -> tuple[str, ...]:
-    """Return what a client could not clear, by its acknowledgement ``{"cleared", "failed"}``.
+    """Return what a client could not clear, from its acknowledgement ``{"cleared", "failed"}``.
 
-    Names are the client's own: only few and plain ones are taken. One that says ``cleared: false``
-    and no more has failed ``unspecified``.
+    The names are chosen by the client, so only a few short ASCII names are accepted. A client that
+    reports only ``cleared: false`` has failed ``unspecified``.
     """
     if not isinstance(answer, dict) or answer.get("cleared") is not False:
         return ()
@@ -78,9 +78,10 @@ def read_failures(answer: object) -> tuple[str, ...]:
 
 
 class Tally(msgspec.Struct):
-    """A receipt of everyone, counted: sessions by state, and how many are waiting for a report.
+    """The counts in a receipt of everyone: sessions by state, and those with a pending report.
 
-    ``pending`` are the leases whose report is, and whether each has said which sessions it holds.
+    ``pending`` are the leases whose report is pending, and whether each has reported which sessions
+    it holds.
     """
 
     states: Counter[State] = msgspec.field(default_factory=Counter)
@@ -88,7 +89,7 @@ class Tally(msgspec.Struct):
     pending: dict[str, bool] = {}
 
     def count(self, state: State, number: int = 1, *, pending: bool = False) -> None:
-        """Count sessions; while a report is pending, their sockets count as notified."""
+        """Add sessions; with a pending report they count as at least notified."""
         self.states[merge(State.NOTIFIED, state) if pending else state] += number
         self.waiting += number if pending else 0
 
@@ -101,12 +102,12 @@ def settle(
     now: Micros,
     users: int = 1,
 ) -> Receipt:
-    """Return the receipt that these facts make; ``alive`` are the leases that have not run out."""
-    seen = list(rows)
-    pending = frozenset(tally.pending).union(*(row.pending for row in seen)) & alive
+    """Return the receipt for what is stored; ``alive`` are the leases that have not expired."""
+    all_rows = list(rows)
+    pending = frozenset(tally.pending).union(*(row.pending for row in all_rows)) & alive
     is_late = now > logout.at + logout.spread * SECOND + PATIENCE
     is_complete = is_late or not pending
-    outcomes = tuple(view(row, frozenset() if is_late else alive) for row in seen)
+    outcomes = tuple(view(row, frozenset() if is_late else alive) for row in all_rows)
     waiting = tally.waiting + sum(outcome.waiting for outcome in outcomes)
     return Receipt(
         logout,
@@ -120,7 +121,7 @@ def settle(
 
 
 def view(row: Row, alive: frozenset[str]) -> Outcome:
-    """Return what a row says, while these leases have not run out."""
+    """Return the outcome in a row, while the leases ``alive`` have not expired."""
     waiting = not alive.isdisjoint(row.pending)
     return Outcome(row.sid, row.device, _state(row), row.user, row.failed, waiting)
 
@@ -131,12 +132,12 @@ def count_states(receipt: Receipt) -> Counter[State]:
 
 
 def session_key(user: UserKey, sid: str) -> str:
-    """Return what a session is called in reports of everyone; a user's key has no spaces."""
+    """Return the key of a session in reports on everyone; a user's key has no spaces."""
     return f"{user} {sid}"
 
 
 def split_session_key(key: str) -> tuple[UserKey, str]:
-    """Return the user and the session that `session_key` joined."""
+    """Return the user and the session id of a `session_key`."""
     user, _, sid = key.partition(" ")
     return user, sid
 

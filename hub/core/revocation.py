@@ -1,26 +1,27 @@
-"""The two rules of the house: is this token dead, and which sessions does this logout end.
+"""The two central rules: whether a token is revoked, and which sessions a logout ends.
 
-Theory of operation. The store keeps three kinds of facts. A *tombstone* says that a session was
-ended by name. A *cut-off* says that, at one instant, everything of a user (or of everybody) ended;
-it may keep one session, the one that asked to end the others. The *registry* says which sessions
-have shown themselves, when, and with how new a token. `judge` weighs these facts and nothing else:
+Theory of operation. The store keeps three kinds of facts. A *tombstone* records that a session was
+ended by name. A *cut-off* records that, at one instant, all sessions of a user (or of everyone)
+were ended; it may keep one session, that of the caller who ended the others. The *registry* records
+which sessions have presented tokens, when, and how new those were. `judge` uses only these facts:
 
-1. A session with a tombstone is dead. Where tokens tell when their login began, the tombstone ends
-   the logins up to its instant: a later login may go on under the same session id.
-2. Otherwise the newest cut-off counts, of those that did not keep the session: the token is dead
-   when it began at that instant or before.
-3. What the facts leave alive may still be expired or not valid yet, by the store's clock.
+1. A session with a tombstone is revoked. If tokens state the time of their login, the tombstone
+   ends logins up to its instant: a later login may continue under the same session id.
+2. Otherwise the newest cut-off that did not keep the session counts: the token is revoked if it
+   began at that instant or before.
+3. A token that is not revoked may still be expired or not valid yet, by the store's clock.
 
-A token begins when its login began, where it says so, or else when it was issued: `Identity.begun`.
-So a refresh does not make a login younger. One that was refreshed after the logout which ended its
-login is refused with ``login_required``: no other token of this login will do better.
+A token begins when its login began, if it states that, or else when it was issued: see
+`Identity.begun`. A refresh therefore does not make a login newer. A token that was refreshed after
+the logout that ended its login is refused with ``login_required``: every other token of this login
+would be refused too.
 
-A whole-second time (most issuers write no fraction) may stand for any instant of its second, so
+A time in whole seconds (most issuers write no fraction) may mean any instant of its second, so
 within the second of a cut-off it proves nothing. Then the registry decides: a session that was
-registered after the cut-off, by a token begun after it, is alive. Any other token of that second
-is refused, with ``token_too_old`` instead of ``token_revoked``: most likely the person just logged
-in again and only needs a fresh token. A token that is certainly older stays dead, whatever became
-of its session.
+registered after the cut-off, by a token that began after it, is alive. Any other token of that
+second is refused with ``token_too_old`` instead of ``token_revoked``: most likely the person has
+just logged in again and only needs a new token. A token that is certainly older stays revoked,
+whatever happened to its session.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ from hub.errors import (
 )
 
 MAX_WAIT = 60 * SECOND
-"""How long one may be asked to wait until a token is valid."""
+"""The longest ``retry_after`` for a token that is not valid yet."""
 
 
 def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
-    """Return why the token of ``identity`` is dead, or None when it is alive.
+    """Return why the token of ``identity`` is refused, or None if it is accepted.
 
-    The identity's leeway stretches ``exp``, ``nbf`` and a future ``iat``, never a logout. One
-    second more is allowed for dates that lie ahead, since an issuer may round them up.
+    The identity's leeway applies to ``exp``, ``nbf`` and a future ``iat``, never to a logout. Times
+    in the future get one more second, since an issuer may round them up.
     """
     now, tombstone = state.now, state.tombstone
     if tombstone is not None and not outlives(identity, tombstone):
@@ -57,9 +58,9 @@ def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
     if cutoff is not None and identity.begun <= cutoff.at:
         if (refusal := _refuse(identity, cutoff, now)) is not None:
             return refusal
-        # What another login registered says nothing of this one.
+        # With a known login time, the registration may be that of another login.
         if identity.login_at is not None or not _is_newer(state.session, cutoff):
-            # Not this token: one that is issued from then on, even in whole seconds.
+            # When a token issued in whole seconds will be newer than the cut-off.
             wait = max(0, (cutoff.at // SECOND + 1) * SECOND - now)
             why = "get a token that is issued later"
             return TokenTooOld(why, logout=cutoff, retry_after=wait / SECOND)
@@ -74,12 +75,12 @@ def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
 
 
 def outlives(identity: Identity, tombstone: Logout) -> bool:
-    """Tell whether a token is of a login that began after its session id was ended."""
+    """Return whether a token belongs to a login that began after its session id was ended."""
     return identity.login_at is not None and identity.login_at > tombstone.at
 
 
 def _refuse(identity: Identity, logout: Logout, now: Micros) -> Unauthorized | None:
-    """Return why a token that did not begin after a logout is dead; None when it may be newer."""
+    """Return why a token that began no later than a logout is revoked; None if it may be newer."""
     if identity.login_at is not None and identity.iat > logout.at:
         return LoginRequired(logout=logout, max_age=max(0, now - logout.at) // SECOND)
     if issued_until(identity.begun) < logout.at:
@@ -88,12 +89,12 @@ def _refuse(identity: Identity, logout: Logout, now: Micros) -> Unauthorized | N
 
 
 def begins(identity: Identity) -> Micros:
-    """Return from when on `judge` lets a token be, if nothing ended it."""
+    """Return the time from which `judge` accepts a token, unless it is revoked."""
     return max(identity.iat, identity.nbf, identity.begun) - identity.leeway - SECOND
 
 
 def apply_leeway(identity: Identity) -> Identity:
-    """Return the identity valid from when to when `judge` lets it be, if nothing ended it."""
+    """Return the identity with ``nbf`` and ``exp`` as `judge` applies them."""
     return msgspec.structs.replace(
         identity, nbf=begins(identity), exp=identity.exp + identity.leeway
     )
@@ -109,20 +110,20 @@ def _is_newer(session: Session | None, cutoff: Logout) -> bool:
 
 
 def alive_until(state: RevocationState) -> Micros:
-    """Return up to when, by the store's clock, a session that was found alive is known to be so.
+    """Return the time, by the store's clock, up to which a session is known to be alive.
 
-    A logout of a later time may end it, one of this time or before was weighed. The instant of the
-    answer itself does not count, since more may have happened in it; a cut-off that was weighed
-    does, though the store's clock was set back since.
+    ``state`` is the answer by which it was judged. Logouts up to that time were considered, and a
+    later one may end the session. The instant of the answer is excluded, since more may have
+    happened within it; the cut-offs are included, even if the clock has been set back since.
     """
     return max([state.now - 1, *(cutoff.at for cutoff in state.cutoffs)])
 
 
 def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
-    """Return the cut-offs to remember once ``cutoff`` is written: itself, and what it does not say.
+    """Return the cut-offs to store when ``cutoff`` is written: itself, and the kept cut-off if any.
 
-    A cut-off that keeps a session says nothing of it, so the newest one that ended that session
-    is remembered with it; otherwise keeping a session could bring it back to life.
+    A cut-off that keeps a session says nothing about it, so the newest one that ended that session
+    is stored too; otherwise keeping a session could revive it.
     """
     kept_sid = cutoff.sid if cutoff.scope is Scope.OTHERS else None
     kept_cutoff = None if kept_sid is None else newest_cutoff(kept_sid, older)
@@ -130,19 +131,20 @@ def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
 
 
 def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
-    """Tell whether a session that is not in the registry may enter it with this token.
+    """Return whether this token may register a session that is not registered.
 
-    This only keeps the registry clean of sessions that are long dead: `judge` says who is.
+    This only keeps sessions that ended long ago out of the registry; `judge` decides whether a
+    token is accepted.
     """
     cutoff = newest_cutoff(identity.sid, cutoffs)
     return cutoff is None or identity.begun > cutoff.at
 
 
 def is_surely_alive(identity: Identity, state: RevocationState) -> bool:
-    """Tell whether a token is alive by comparing times alone; otherwise it is to be judged.
+    """Return whether comparing times is enough to accept a token; if not, use `judge`.
 
-    ``identity`` is as `apply_leeway` returns it. A store asks this where it cannot ask `judge`: at
-    the very instant of a change. What it lets pass, `judge` would.
+    ``identity`` is as `apply_leeway` returns it. A store uses this rule where it cannot call
+    `judge`: within an atomic change. `judge` accepts every token that this accepts.
     """
     is_newer = all(identity.begun > cutoff.at for cutoff in state.cutoffs)
     is_ended = state.tombstone is not None
@@ -150,12 +152,12 @@ def is_surely_alive(identity: Identity, state: RevocationState) -> bool:
 
 
 def issued_until(at: Micros) -> Micros:
-    """Return the last instant that a time in a token can stand for."""
+    """Return the last instant that a time in a token can mean."""
     return at + SECOND - 1 if at % SECOND == 0 else at
 
 
 def ends(logout: Logout, sid: str) -> bool:
-    """Tell whether ``logout`` ends the session ``sid`` of a user that it is about."""
+    """Return whether ``logout`` ends the session ``sid`` of its user."""
     match logout.scope:
         case Scope.ALL:
             return True
@@ -166,7 +168,7 @@ def ends(logout: Logout, sid: str) -> bool:
 
 
 def identify(user: str, session: Session, leeway: Micros = 0) -> Identity:
-    """Return the identity of the newest token of a registered session, to judge it by."""
+    """Return the identity of a registered session's newest token, for `judge`."""
     return Identity(
         user=user,
         sub="",
@@ -179,12 +181,12 @@ def identify(user: str, session: Session, leeway: Micros = 0) -> Identity:
 
 
 def living(user: str, sessions: list[Session], state: RevocationState) -> list[Session]:
-    """Return those of a user's registered sessions that are alive, by the same rule as tokens."""
+    """Return the registered sessions of a user that are alive, by the same rule as tokens."""
     return [
         session
         for session in sessions
         if judge(
-            # One that was let in with a date ahead is not hidden by it.
+            # Do not hide a session that was accepted with a time in the future.
             identify(user, session, leeway=max(0, session.begun - state.now)),
             RevocationState(now=state.now, session=session, cutoffs=state.cutoffs),
         )

@@ -1,4 +1,4 @@
-"""What administrators may do, and the text in which an operator names their credentials."""
+"""The credentials of administrators, their rights, and the format in which they are configured."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 ADMIN = "admin"
 RESERVED = frozenset({ADMIN, "user", "loss"})
-"""Names that the log gives to others: HUB_ADMIN_TOKEN, the people themselves, a data loss."""
+"""Names that the log uses for HUB_ADMIN_TOKEN, for users themselves, and for a data loss."""
 
 
 class Right(StrEnum):
-    """What a credential may be used for; as its scopes are written."""
+    """What a credential may be used for, as written in its scopes."""
 
     LOGOUT = "logout"
     READ = "read"
@@ -29,7 +29,7 @@ EVERY_RIGHT = frozenset(Right)
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A bearer token of an administrator: its name, its SHA-256 and what it is for."""
+    """An administrator's bearer token: its name, its SHA-256 and its rights."""
 
     name: str
     digest: bytes
@@ -37,10 +37,10 @@ class Credential(msgspec.Struct, frozen=True):
 
 
 def check_name(name: str) -> str:
-    """Return ``name``.
+    """Return ``name`` if a credential may have it.
 
     Raises:
-        ValueError: when a credential cannot be called that.
+        ValueError: if it is malformed or reserved.
     """
     if not NAME.fullmatch(name) or name in RESERVED:
         taken = ", ".join(sorted(RESERVED))
@@ -51,10 +51,10 @@ def check_name(name: str) -> str:
 
 
 def read_credential(text: str) -> Credential:
-    """Return the credential of ``NAME:SHA256HEX:SCOPE+SCOPE``.
+    """Return the credential in a text ``NAME:SHA256HEX:SCOPE+SCOPE``.
 
     Raises:
-        ValueError: when it is none; the text does not repeat what was given, which may be a token.
+        ValueError: if it is malformed; the message does not repeat it, since it may be a token.
     """
     parts = text.split(":")
     if len(parts) != 3 or not DIGEST.fullmatch(parts[1].lower()):
@@ -67,10 +67,10 @@ def read_credential(text: str) -> Credential:
 
 
 def read_credentials(texts: Iterable[str]) -> tuple[Credential, ...]:
-    """Return several credentials, each of another name and another token.
+    """Return the credentials in several texts.
 
     Raises:
-        ValueError: as `read_credential` does, and when a name or a token stands twice.
+        ValueError: if one is malformed, or a name or a token is repeated.
     """
     found = tuple(map(read_credential, texts))
     for what in ("name", "digest"):

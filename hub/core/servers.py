@@ -1,4 +1,4 @@
-"""Where Redis is: the address of one server, of a master's Sentinels, or of a cluster's nodes.
+"""Parses the address of Redis: one server, the Sentinels of a master, or nodes of a cluster.
 
 ==========================================================  =====================================
 ``redis://…``, ``rediss://…``, ``unix://…``                 one server; read by redis-py alone
@@ -6,9 +6,9 @@
 ``redis+cluster://[LOGIN@]HOST:PORT,…``                     some nodes of a cluster
 ==========================================================  =====================================
 
-``rediss+…`` is the same over TLS. The login is the one of the servers that hold the data; that of
+``rediss+…`` is the same over TLS. The login is for the servers that hold the data; the login for
 the Sentinels is in the options ``sentinel_username`` and ``sentinel_password``. All other options
-are redis-py's, for every connection.
+are passed to redis-py, for every connection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import msgspec
 
 
 class Kind(enum.Enum):
-    """How Redis is run, and what its address looks like."""
+    """How Redis is deployed, and an example of its address."""
 
     ONE = "redis://host:6379/0"
     SENTINEL = "redis+sentinel://host:26379,host:26379/master-name/0"
@@ -42,10 +42,10 @@ PATHS = {
 
 
 class Servers(msgspec.Struct, frozen=True):
-    """The servers of an address. It holds passwords, and does not show them.
+    """The servers in an address. Contains passwords, which its ``repr`` does not show.
 
-    ``seeds`` are plain addresses of those that it names; for Sentinels, that is not where the data
-    is, but those who know where.
+    ``seeds`` are the plain URLs of the servers that the address names: those of the Sentinels, if
+    there are any, not of the servers that hold the data.
     """
 
     kind: Kind
@@ -58,21 +58,21 @@ class Servers(msgspec.Struct, frozen=True):
         return f"Servers({self.kind.name}, {len(self.seeds)})"
 
     def at(self, host: str, port: int) -> str:
-        """Return the plain address of another server that holds data."""
+        """Return the plain URL of another server that holds data."""
         return f"{self.before}{_join(host, port)}{self.after}"
 
 
 def kind_of(url: str) -> Kind:
-    """Return how the Redis at an address is run, by its scheme."""
+    """Return how the Redis at an address is deployed, by the scheme."""
     kind = url.partition("://")[0].partition("+")[2]
     return KINDS.get(kind, Kind.ONE)
 
 
 def read_servers(url: str) -> Servers:
-    """Return the servers of an address.
+    """Return the servers in an address.
 
     Raises:
-        ValueError: when it is not of the form; the text is one line and tells nothing of it.
+        ValueError: if it is malformed; the message is one line and does not repeat it.
     """
     kind = kind_of(url)
     if kind is Kind.ONE:

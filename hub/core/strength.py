@@ -1,7 +1,4 @@
-"""Which public keys are too weak, or for another purpose, to verify tokens with.
-
-A key that somebody can factor, or that was made for something else, lets others sign.
-"""
+"""Rejects public keys that are too weak, or meant for another purpose, to verify tokens."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ _ROCA_POWERS = {prime: _powers(prime) for prime in _primes(ROCA_PRIMES_END) if p
 
 
 def find_weakness(modulus: int, exponent: int) -> str | None:
-    """Return why an RSA key is too weak to believe what it signed; None when it is not."""
+    """Return why an RSA key is too weak for its signatures to be trusted, or None."""
     bits = modulus.bit_length()
     if bits < MIN_RSA_BITS:
         return f"an RSA key of {bits} bits, less than {MIN_RSA_BITS} (RFC 7518, 3.3)"
@@ -50,17 +47,17 @@ def find_weakness(modulus: int, exponent: int) -> str | None:
 
 
 def has_roca_fingerprint(modulus: int) -> bool:
-    """Tell whether a modulus looks like those of Infineon's library, which can be factored.
+    """Return whether a modulus looks like those of Infineon's library, which can be factored.
 
-    Its primes are powers of 65537 modulo the product of the first primes, and so are their
-    products; of other moduli one in many millions is (Nemec et al., The Return of Coppersmith's
-    Attack, CCS 2017, section 2.4).
+    Its primes, and so their products, are powers of 65537 modulo the product of the first primes;
+    other moduli are with a chance of one in many millions (Nemec et al., The Return of
+    Coppersmith's Attack, CCS 2017, section 2.4).
     """
     return all(modulus % prime in powers for prime, powers in _ROCA_POWERS.items())
 
 
 def find_misuse(key: dict[str, Any]) -> str | None:
-    """Return why a JWK must not verify signatures by its own account (RFC 7517, 4.2 and 4.3)."""
+    """Return why a JWK is not meant for signatures (RFC 7517, 4.2 and 4.3), or None."""
     if key.get("use", "sig") != "sig":
         return "a key whose use is not sig"
     operations = key.get("key_ops", ["verify"])

@@ -1,7 +1,7 @@
-"""JSON in which no member stands twice.
+"""JSON without repeated members.
 
-Parsers differ in which of two members of one name they take (RFC 8259 section 4), so whoever checks
-a text and whoever acts on it may read two things in it.
+Parsers differ in which of two members of the same name they use (RFC 8259 section 4), so the code
+that checks a text and the code that acts on it may read different values.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from typing import Any
 
 
 class Repeated:
-    """Stands for an object in which a member stands twice; no encoder takes it."""
+    """Replaces an object with a repeated member; it cannot be encoded."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 def decode(text: str | bytes) -> Any:
-    """Return what a JSON text says, with `Repeated` for each object that repeats a member.
+    """Return the value of a JSON text, with `Repeated` for each object that repeats a member.
 
     Raises:
-        ValueError, RecursionError: when it is no JSON.
+        ValueError, RecursionError: if it is not JSON.
     """
     return _decoder.decode(text if isinstance(text, str) else text.decode())
 
 
 def find_repeated(text: bytes) -> str | None:
-    """Return the name of a member that stands twice in one object of a JSON text, if any does.
+    """Return the name of a member that is repeated in any object of a JSON text, or None.
 
     Raises:
-        ValueError, RecursionError: when it is no JSON.
+        ValueError, RecursionError: if it is not JSON.
     """
     found: list[str] = []
 

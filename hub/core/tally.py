@@ -1,15 +1,15 @@
-"""Counts of what strangers do, in bounded memory."""
+"""Counts by arbitrary names, in bounded memory."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 OTHERS = "others"
-"""Whom it is put down to when no more can be told apart."""
+"""The name under which further ones are counted once the table is full."""
 
 
 class Tally:
-    """How often what was done, and by whom; at most ``most`` such pairs are told apart."""
+    """Counts pairs of an action and who did it; at most ``most`` pairs are counted separately."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,14 +19,14 @@ class Tally:
         return len(self._counts)
 
     def add(self, what: str, whom: str) -> None:
-        """Count one more; ``what`` is of a closed set."""
+        """Count one more; ``what`` must be one of a fixed set."""
         key = (what, whom)
         if key not in self._counts and len(self._counts) >= self._most:
             key = (what, OTHERS)
         self._counts[key] += 1
 
     def take(self) -> list[tuple[tuple[str, str], int]]:
-        """Return the counts, the highest first, and begin anew."""
+        """Return the counts, highest first, and reset them."""
         counts = self._counts.most_common()
         self._counts.clear()
         return counts

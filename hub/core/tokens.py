@@ -1,8 +1,8 @@
-"""A token and a key in, an `Identity` or an error out.
+"""Verifies tokens: a token and a key in, an `Identity` or an error out.
 
 The signature, the form and the lifetime are checked here, without a clock; whether the token is
-expired or revoked is said by `hub.core.revocation.judge`, by the store's clock. Algorithms are
-pinned by the caller and never read from the token (RFC 8725 section 3.1).
+expired or revoked is decided by `hub.core.revocation.judge`, by the store's clock. Algorithms are
+pinned by the caller and never taken from the token (RFC 8725 section 3.1).
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The part of a token's header that helps to find its key; not trusted for anything else."""
+    """The members of a token's header that help to find its key; trusted for nothing else."""
 
     alg: str
     kid: str | None = None
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the tokens of one issuer entry must be, and what their claims are called.
+    """What the tokens of an issuer entry must satisfy, and how their claims are named.
 
-    ``algorithms`` are pinned. ``issuer`` is the exact ``iss``, or one of ``aliases``; without an
-    issuer any is taken. ``audience`` is whom tokens are for: one of these is found in one of the
-    ``audience_claims``; None takes any. ``user``, ``session`` and ``login_time`` name claims, or
-    paths to them, of which the first that is there counts. ``leeway`` is how far the issuer's
-    clock may differ. ``lifetime_setting`` is what to name where a token lives too long.
+    ``algorithms`` are pinned. ``iss`` must equal ``issuer`` or one of ``aliases``; if ``issuer`` is
+    None, any is accepted. One of ``audience`` must be in one of the ``audience_claims``; if it is
+    None, any is accepted. ``user``, ``session`` and ``login_time`` name claims or paths to them;
+    the first that is present counts. ``leeway`` is how far the issuer's clock may differ.
+    ``lifetime_setting`` is the setting to name in the error for a token that lives too long.
     """
 
     algorithms: tuple[str, ...]
@@ -84,16 +84,16 @@ class Rules(msgspec.Struct, frozen=True):
     lifetime_setting: str = "HUB_TOKEN_MAX_LIFETIME"
 
     def is_of(self, iss: object) -> bool:
-        """Tell whether a token with this ``iss`` is of this entry."""
+        """Return whether tokens with this ``iss`` belong to this entry."""
         return self.issuer is None or iss == self.issuer or iss in self.aliases
 
 
 class Secret(bytes):
-    """A shared secret that `prepare_secret` found fit to be one."""
+    """A shared secret that `prepare_secret` has checked."""
 
 
 class _Hmac(HMACAlgorithm):
-    """HMAC that does not look again at a secret which was looked at once: most of its cost."""
+    """HMAC that does not repeat the check of a `Secret`, which is most of its cost."""
 
     def prepare_key(self, key: str | bytes) -> bytes:
         return key if isinstance(key, Secret) else super().prepare_key(key)
@@ -109,8 +109,8 @@ def prepare_secret(text: str) -> Secret:
     """Return the secret to verify tokens with.
 
     Raises:
-        ValueError: when it is empty, or a key of another kind (PEM, SSH, DER, JWK), which is no
-            secret: taking it for one would let anybody sign who knows the public key.
+        ValueError: if it is empty, or a key of another kind (PEM, SSH, DER, JWK): if that were
+            used as a secret, anybody who knows the public key could sign.
     """
     try:
         return Secret(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
@@ -122,10 +122,10 @@ HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 def check_secret(text: str, algorithms: Iterable[str]) -> None:
-    """Refuse a secret that is none, or shorter than the hash of an algorithm it is used with.
+    """Check that a secret is one, and at least as long as the hash of each algorithm.
 
     Raises:
-        ValueError: as `prepare_secret`, or naming the length that RFC 7518 section 3.2 asks for.
+        ValueError: as `prepare_secret`, or with the length that RFC 7518 section 3.2 requires.
     """
     if text.lstrip().startswith("-----BEGIN"):
         raise ValueError("secret: a key in PEM is no secret, it belongs in public_key")
@@ -136,10 +136,10 @@ def check_secret(text: str, algorithms: Iterable[str]) -> None:
 
 
 def load_public_key(pem: str) -> Any:
-    """Return the public key in PEM.
+    """Return the public key in a PEM text.
 
     Raises:
-        ValueError: when it is none, or too weak to believe what it signed.
+        ValueError: if there is none, or it is too weak.
     """
     try:
         key = load_pem_public_key(pem.encode())
@@ -153,10 +153,10 @@ def load_public_key(pem: str) -> Any:
 
 
 def suiting_algorithms(pem: str) -> tuple[str, ...]:
-    """Return the algorithms that a public key in PEM can verify, the usual one first.
+    """Return the algorithms that a public key in PEM can verify, the most common one first.
 
     Raises:
-        ValueError: when it is no public key, a weak one, or of a kind that no algorithm here uses.
+        ValueError: if it is not a public key, is too weak, or of a type that is not supported.
     """
     key = load_public_key(pem)
     match key:
@@ -173,8 +173,8 @@ def read_header(token: str) -> Header:
     """Return the header of ``token``, so that its issuer entry and its key can be looked up.
 
     Raises:
-        TokenInvalid: when the token is too long, is no JWT in compact form, repeats a member, asks
-            for an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
+        TokenInvalid: if the token is too long, is not a JWT in compact form, repeats a member,
+            uses an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
             another kind (``typ``).
     """
     header = open_header(token)
@@ -191,10 +191,10 @@ def read_header(token: str) -> Header:
 
 
 def open_header(token: str) -> dict[str, Any]:
-    """Return all that stands in the header of ``token``, whatever it asks for.
+    """Return all members of the header of ``token``, without checking their values.
 
     Raises:
-        TokenInvalid: when the token is too long, is no JWT in compact form, or repeats a member.
+        TokenInvalid: if the token is too long, is not a JWT in compact form, or repeats a member.
     """
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
@@ -214,32 +214,32 @@ def _describe_form(parts: int) -> str:
 
 
 def read_claims(token: str) -> dict[str, Any]:
-    """Return what a token claims, before its signature is looked at: to be believed by nobody.
+    """Return the claims of a token without verifying its signature; they must not be trusted.
 
     Raises:
-        TokenInvalid: when it is no JWT in compact form, or repeats a member.
+        TokenInvalid: if it is not a JWT in compact form, or repeats a member.
     """
     return _decode_part(token.split(".")[1])
 
 
 def verify(token: str, key: Any, rules: Rules) -> Identity:
-    """Return who ``token`` speaks for, once its signature and claims are right.
+    """Verify the signature and claims of ``token``, and return its identity.
 
-    ``key`` is a secret (best one of `prepare_secret`), a public key or a `jwt.PyJWK`, of the kind
-    that the header's algorithm needs. Call `read_header` first: it makes the checks that need no
-    key.
+    ``key`` is a secret (preferably from `prepare_secret`), a public key or a `jwt.PyJWK`, of the
+    type that the header's algorithm needs. Call `read_header` first: it makes the checks that need
+    no key.
 
     Raises:
-        TokenInvalid: when the signature or any claim is not as required.
+        TokenInvalid: if the signature or a claim is not valid.
     """
     return identify(check_signature(token, key, rules), token, rules)
 
 
 def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
-    """Return the claims of a token whose signature is right.
+    """Verify the signature of a token, and return its claims.
 
     Raises:
-        TokenInvalid: when it is not, or is by an algorithm that is not pinned.
+        TokenInvalid: if the signature is wrong, or its algorithm is not pinned.
     """
     try:
         payload = _signatures.decode(token, key, algorithms=rules.algorithms)
@@ -249,10 +249,10 @@ def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
 
 
 def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
-    """Return who these claims of ``token`` speak for.
+    """Check the claims of ``token``, and return its identity.
 
     Raises:
-        TokenInvalid: when any of them is not as required; ``detail`` names it.
+        TokenInvalid: if a claim is not valid; ``detail`` names it.
     """
     user_claim, user = first_claim(claims, rules.user)
     for claim in (user_claim or rules.user[0], "exp", "iat"):
@@ -284,10 +284,10 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
 
 
 def check_parties(claims: dict[str, Any], rules: Rules) -> None:
-    """Check whom a token is of and for.
+    """Check the issuer and the audience of a token.
 
     Raises:
-        TokenInvalid: when it is of another issuer, or for another audience.
+        TokenInvalid: if either is another one.
     """
     if not rules.is_of(claims.get("iss")):
         raise TokenInvalid("the token is of another issuer (iss)")
@@ -300,7 +300,7 @@ def check_parties(claims: dict[str, Any], rules: Rules) -> None:
 
 
 def _audiences(claim: str, given: Any) -> list[str]:
-    """Return whom a token is for: one string, or several (RFC 7519 section 4.1.3)."""
+    """Return the audiences in a claim: one string, or a list (RFC 7519 section 4.1.3)."""
     names = [given] if isinstance(given, str) else given
     if names is None:
         return []
@@ -310,12 +310,12 @@ def _audiences(claim: str, given: Any) -> list[str]:
 
 
 def _session(claims: dict[str, Any], rules: Rules) -> str | None:
-    """Return the id of the login that a token names; None when it names none."""
+    """Return the session id in a token; None if the token does not identify its login."""
     claim, value = first_claim(claims, rules.session)
     if not claim:
         return None
     if claim == AUTH_TIME or claim in rules.login_time:
-        # The same login keeps it through all refreshes.
+        # It identifies the login, since refreshes do not change it.
         at = read_login_time(claim, value)
         return None if at is None else _login_id(at)
     return read_id(claim, value)
@@ -332,7 +332,7 @@ def _token_id(claims: dict[str, Any], token: str) -> str:
 
 
 def _login_time(claims: dict[str, Any], rules: Rules) -> Micros | None:
-    # It may lie after iat, which some issuers date back by minutes.
+    # It may be later than iat, which some issuers backdate by minutes.
     claim, value = first_claim(claims, rules.login_time)
     return read_login_time(claim, value) if claim else None
 
@@ -343,9 +343,9 @@ def _scopes(claims: dict[str, Any]) -> tuple[str, ...]:
 
 
 def fingerprint(token: str) -> str:
-    """Return the session id of a token that names none: a hash of its signed part.
+    """Return a session id for a token that has none: a hash of its signed part.
 
-    Of the signed part only, since the signature can be written in several ways.
+    The signature is left out, since it can be encoded in several ways.
     """
     signed, _, _ = token.rpartition(".")
     return "h-" + hashlib.sha256(signed.encode()).hexdigest()[:40]

@@ -1,7 +1,7 @@
-"""What is stored and published: encoded, decoded, versioned and checked.
+"""Encodes and decodes logouts for the store and its channels.
 
-A logout is written as ``<at> <json>``: the store stamps the time in front of the text that it was
-given, so that no time passes through JSON, whose numbers the store's scripts cannot keep exact.
+A logout is written as ``<at> <json>``: the store puts the time in front of the JSON text, so that
+no time is part of the JSON, whose numbers the store's scripts cannot keep exact.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from hub.core.model import Logout, Reason, Scope
 VERSION = 1
 MAX_DIGITS = 17
 MAX_BYTES = 32768
-"""More than the longest names, in the widest characters, can make of a logout."""
+"""More than a logout with the longest names in the widest characters takes."""
 
 
 class Malformed(ValueError):
-    """What was read is not what this version of the hub writes."""
+    """The data was not written by this version of the hub, or is damaged."""
 
 
 class _LogoutRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ _records = msgspec.json.Decoder(_LogoutRecord)
 
 
 def encode_logout(logout: Logout) -> bytes:
-    """Return the text of a logout, without its time, which the store puts in front."""
+    """Return the JSON text of a logout, without its time, which the store puts in front."""
     return msgspec.json.encode(
         _LogoutRecord(
             v=VERSION,
@@ -54,7 +54,7 @@ def decode_logout(data: bytes) -> Logout:
     """Return the logout in ``<at> <json>``.
 
     Raises:
-        Malformed: when the data is too long, of another version, or not of this form.
+        Malformed: if the data is too long, of another version, or not of this form.
     """
     if len(data) > MAX_BYTES:
         raise Malformed(f"a logout of {len(data)} bytes")

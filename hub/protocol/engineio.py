@@ -1,21 +1,21 @@
 """Engine.IO 4 as a server speaks it: a state machine without I/O and without a clock.
 
-Written from the protocol's document (https://socket.io/docs/v4/engine-io-protocol/), whose sections
-are named in brackets. A `Session` is told what arrived, and answers what that means; what is to be
-sent is asked for with `take_outgoing`. Time is asked for as well: `timer` says in how many seconds
-`time_out` wants to be called, counted from the call that set it.
+Implements the specification (https://socket.io/docs/v4/engine-io-protocol/), whose sections are
+named in brackets. A `Session` takes received packets and returns their meaning; the caller sends
+the packets from `take_outgoing`. The caller also keeps the time: it must call `time_out` after
+``timer`` seconds, counted from the call that set ``timer``.
 
 ::
 
     POLLING ----2probe----> PROBING -------5-------> WEBSOCKET
-       |  (WebSocket asks      |   (the client lets      |
-           to take over)            go of polling)
+       |  (a WebSocket asks    |   (the client has       |
+           to take over)            stopped polling)
 
-A session ends once, in any state, with a `CloseReason`; what it still has to say can be taken, and
-an upgrade that is under way may complete so that the client reads it.
+A session is closed once, in any state, with a `CloseReason`; its last packets can still be taken,
+and an upgrade in progress can be completed so that the client receives them.
 
-Packets are text: a character for the type, then the data [Packet encoding]. Binary messages have no
-meaning to the hub; they are reported, and ending the session is up to whoever carries it.
+Packets are text: a character for the type, then the data [Packet encoding]. The hub has no use for
+binary messages; they are reported, and the caller decides whether to close the session.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ import msgspec
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 BINARY = "b"
-"""What a binary packet begins with over polling, followed by base64."""
+"""The first character of a binary packet over polling; base64 follows."""
 
 SEPARATOR = "\x1e"
-"""Stands between the packets of a polling payload [HTTP long-polling]."""
+"""Separates the packets of a polling payload [HTTP long-polling]."""
 
 MAX_PACKETS = 128
-"""In one payload from the client, or waiting for its next poll."""
+"""Packets in one payload from the client, or waiting for its next poll."""
 
 ABANDONED_AFTER = 0.5
-"""Seconds after an aborted poll in which the client may show itself again."""
+"""Seconds after an aborted poll within which the client may send another request."""
 
 
 class ProtocolError(Exception):
@@ -47,7 +47,7 @@ class ProtocolError(Exception):
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What holds for every session of a server: times in seconds, sizes in bytes."""
+    """Settings of all sessions of a server; times in seconds, sizes in bytes."""
 
     transports: tuple[str, ...] = ("polling", "websocket")
     ping_interval: float = 25.0
@@ -56,7 +56,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class Refusal(enum.Enum):
-    """Why a request opens or continues no session, with the code of the reference server."""
+    """Why a request is refused, with the code and message of the reference server."""
 
     UNKNOWN_TRANSPORT = (0, "Transport unknown")
     UNKNOWN_SESSION = (1, "Session ID unknown")
@@ -65,13 +65,13 @@ class Refusal(enum.Enum):
     UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
 
     def body(self) -> dict[str, object]:
-        """Return the JSON of the answer, whose status is 400."""
+        """Return the JSON body of the response, whose status is 400."""
         code, message = self.value
         return {"code": code, "message": message}
 
 
 def check_request(config: Config, query: Mapping[str, str], method: str) -> Refusal | None:
-    """Return what is wrong with a request by itself [Handshake]; None: nothing is."""
+    """Return why a request is invalid regardless of any session [Handshake], or None."""
     if query.get("transport") not in config.transports:
         return Refusal.UNKNOWN_TRANSPORT
     if "sid" in query:
@@ -82,10 +82,10 @@ def check_request(config: Config, query: Mapping[str, str], method: str) -> Refu
 
 
 def split_payload(body: bytes) -> list[str]:
-    """Return the packets of a polling request's body [HTTP long-polling].
+    """Return the packets in a polling request's body [HTTP long-polling].
 
     Raises:
-        ProtocolError: when it is not UTF-8, or holds more than `MAX_PACKETS`.
+        ProtocolError: if it is not UTF-8, or has more than `MAX_PACKETS`.
     """
     try:
         packets = body.decode().split(SEPARATOR)
@@ -97,12 +97,12 @@ def split_payload(body: bytes) -> list[str]:
 
 
 def join_payload(packets: list[str]) -> str:
-    """Return the body of a poll's answer; an empty one would be no answer, so it holds a NOOP."""
+    """Return the body of the response to a poll; without packets it contains a NOOP."""
     return SEPARATOR.join(packets or [NOOP])
 
 
 class State(enum.Enum):
-    """Which transport carries a session."""
+    """Which transport a session uses."""
 
     POLLING = enum.auto()
     PROBING = enum.auto()
@@ -111,14 +111,14 @@ class State(enum.Enum):
 
 
 class Heartbeat(enum.Enum):
-    """Where a session stands between two pings [Heartbeat]."""
+    """The phase of a session between two pings [Heartbeat]."""
 
     RESTING = enum.auto()
     AWAITING_PONG = enum.auto()
     ANSWERED = enum.auto()
-    """The pong is here; the next ping waits until the time for it is over all the same."""
+    """The pong was received; the next ping is due when the time for the pong is over."""
     ABANDONED = enum.auto()
-    """A poll was aborted, and the client has not shown itself since."""
+    """A poll was aborted, and the client has sent no request since."""
 
 
 class CloseReason(enum.Enum):
@@ -138,10 +138,10 @@ class Message(NamedTuple):
 
 
 class Signal(enum.Enum):
-    """What happened, other than a message."""
+    """An event other than a message."""
 
     BINARY = enum.auto()
-    """The client sent a binary message, which is not for the hub."""
+    """The client sent a binary message."""
     CLOSED = enum.auto()
     """The client closed the session."""
 
@@ -151,7 +151,7 @@ Event: TypeAlias = Message | Signal
 
 @functools.cache
 def _parameters(config: Config, state: State) -> str:
-    """Return what opens every session of this kind, but for its id."""
+    """Return the JSON of the handshake without the id, which is the same for many sessions."""
     can_upgrade = state is State.POLLING and "websocket" in config.transports
     members = {
         "upgrades": ["websocket"] if can_upgrade else [],
@@ -165,7 +165,7 @@ def _parameters(config: Config, state: State) -> str:
 class Session:
     """One client's session.
 
-    ``outgoing`` are packets that wait to be taken; over polling they wait for the next poll.
+    ``outgoing`` are the packets to send; over polling they wait for the next poll.
     """
 
     __slots__ = ("_config", "_heartbeat", "close_reason", "id", "outgoing", "state", "timer")
@@ -183,13 +183,13 @@ class Session:
         """Return the packet that opens the session [Handshake]."""
         return f'{OPEN}{{"sid":{json.dumps(self.id)},{_parameters(self._config, self.state)}'
 
-    # ---- What arrives ----
+    # ---- Receiving ----
 
     def receive(self, packet: str) -> Event | None:
-        """Take a packet of the transport in use; None when nobody needs to know of it.
+        """Take a packet of the transport in use; returns None if the caller need not act on it.
 
         Raises:
-            ProtocolError: when a client must not send such a packet; nothing has changed.
+            ProtocolError: if clients may not send such a packet; nothing has changed.
         """
         kind = packet[:1]
         if kind == MESSAGE:
@@ -208,11 +208,11 @@ class Session:
     def receive_probe(self, packet: str) -> str | None:
         """Take a packet of a WebSocket that asks to take over [Upgrade]: ``2probe``, then ``5``.
 
-        Returns what to answer over that WebSocket. After the second step the session's state is
-        WEBSOCKET, and ``outgoing`` is for the WebSocket.
+        Returns the answer to send over that WebSocket, or None after the second step: then the
+        state is WEBSOCKET, and ``outgoing`` is for the WebSocket.
 
         Raises:
-            ProtocolError: when this is not the step that comes next; polling goes on.
+            ProtocolError: if this is not the next step; the session continues to poll.
         """
         is_probed = self.state is State.PROBING
         if packet == PING + "probe" and self.state is State.POLLING:
@@ -226,43 +226,44 @@ class Session:
         raise ProtocolError("not the next step of an upgrade")
 
     def stop_probing(self) -> None:
-        """Go on polling: the WebSocket that wanted to take over is gone."""
+        """End an upgrade and continue to poll, since the WebSocket is gone."""
         if self.state is State.PROBING:
             self.state = State.POLLING
 
     def abandon(self) -> None:
-        """Note that the client aborted its poll.
+        """Record that the client aborted its poll.
 
-        What it sent before may still be on its way; it has `ABANDONED_AFTER` to show itself.
+        Its next request may already be on its way, so it has `ABANDONED_AFTER` seconds to arrive.
         """
         self._heartbeat = Heartbeat.ABANDONED
         self.timer = ABANDONED_AFTER
 
     def resume(self) -> bool:
-        """Note a request of the client; return whether the session had been abandoned."""
+        """Record a request of the client; returns whether the session had been abandoned."""
         was_abandoned = self._heartbeat is Heartbeat.ABANDONED
         if was_abandoned:
             self._rest(self._config.ping_interval)
         return was_abandoned
 
-    # ---- What leaves ----
+    # ---- Sending ----
 
     def send(self, packet: str) -> None:
-        """Queue a packet; a client that lets too many wait is closed."""
+        """Queue a packet; closes the session if too many are queued."""
         self.outgoing.append(packet)
         if len(self.outgoing) > MAX_PACKETS:
             self.close(CloseReason.TRANSPORT_ERROR)
 
     def take_outgoing(self) -> list[str]:
-        """Return what waits to be sent, which then waits no longer."""
+        """Return the queued packets, and empty the queue."""
         packets, self.outgoing = self.outgoing, []
         return packets
 
     def close(self, reason: CloseReason, last: str = "", *, may_return: bool = False) -> None:
-        """End the session, with ``last`` as its last packet; the first call counts.
+        """Close the session, with ``last`` as its last packet; only the first call counts.
 
-        Over polling a close packet follows [Close], unless the client closed, or ``may_return``:
-        clients take a close packet for final, and connect again after a failure of the transport.
+        Over polling a close packet follows [Close], unless the client closed the session, or
+        ``may_return``: for clients a close packet is final, but they reconnect after a failure of
+        the transport.
         """
         if self.close_reason is not None:
             return
@@ -276,10 +277,7 @@ class Session:
     # ---- The heartbeat ----
 
     def time_out(self) -> None:
-        """Note that the time of ``timer`` is over: a ping is due, or the answer to one.
-
-        A client that has not answered in time, or is gone, is closed.
-        """
+        """Handle the end of ``timer``: send a ping, or close a client that did not answer one."""
         config = self._config
         if self._heartbeat is Heartbeat.RESTING:
             self._heartbeat = Heartbeat.AWAITING_PONG

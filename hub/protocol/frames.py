@@ -1,7 +1,7 @@
-"""WebSocket frames (RFC 6455 section 5) as a server reads them: bytes in, one frame at a time out.
+"""WebSocket frames (RFC 6455 section 5) on a server: decodes one frame at a time, and encodes.
 
-One frame a call, so that whoever reads decides how many are worth it now. Strict: what the RFC
-forbids is a `ProtocolError` with the status code that the close frame has to carry.
+Each call decodes one frame, so that the caller controls how many it handles at once. Decoding is
+strict: whatever the RFC forbids raises `ProtocolError` with the status code for the close frame.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KINDS = {int(kind): kind for kind in Kind}
 
 
 class FrameReader:
-    """Takes the frames of one client apart; a message holds at most ``max_size`` bytes."""
+    """Decodes the frames of one client; a message has at most ``max_size`` bytes."""
 
     __slots__ = ("_buffer", "_message", "max_size")
 
@@ -48,26 +48,26 @@ class FrameReader:
         self._message: bytearray | None = None
 
     def feed(self, data: bytes) -> None:
-        """Add what arrived."""
+        """Add received bytes."""
         self._buffer += data
 
     def __len__(self) -> int:
-        """Return how many bytes wait to be taken apart."""
+        """Return how many bytes are not decoded yet."""
         return len(self._buffer)
 
     def drop(self) -> None:
-        """Forget what was fed."""
+        """Discard all received bytes."""
         self._buffer, self._message = bytearray(), None
 
     def next(self) -> tuple[Kind, bytes | str, int] | None:
-        """Return the next frame: its kind, its data and how many bytes it took; None: incomplete.
+        """Return the next frame as kind, data and size in bytes; None if it is incomplete.
 
-        A message in several frames comes with the last of them, as its kind; the others before it
-        come as empty continuations, since each of them was work. TEXT comes as text. The data of
-        CLOSE is as the client sent it; `read_close` reads it.
+        A message in several frames is returned with the last one; each frame before it is returned
+        as an empty CONTINUATION, so that the caller can charge for it. The data of TEXT is a str.
+        The data of CLOSE is raw; use `read_close`.
 
         Raises:
-            ProtocolError: when the client broke the protocol.
+            ProtocolError: if the client broke the protocol.
         """
         buffer = self._buffer
         if len(buffer) < 2:
@@ -124,7 +124,7 @@ class FrameReader:
 
 
 def unmask(data: bytes, key: bytes) -> bytes:
-    """Return data without its mask, or with it (section 5.3)."""
+    """Remove the mask from data, or apply it (section 5.3)."""
     size = len(data)
     mask = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(mask, "little")).to_bytes(
@@ -133,15 +133,15 @@ def unmask(data: bytes, key: bytes) -> bytes:
 
 
 def read_close(data: bytes) -> int:
-    """Return the status code of a close frame's data, `NORMAL` where it has none.
+    """Return the status code in a close frame's data, or `NORMAL` if the data is empty.
 
     Raises:
-        ProtocolError: when there is half a code, one that must not be sent, or no text after it.
+        ProtocolError: if the code is incomplete or must not be sent, or the reason is not UTF-8.
     """
     if not data:
         return NORMAL
     code = int.from_bytes(data[:2], "big")
-    # Section 7.4 and the registry of IANA: 1004 to 1006 and 1015 are never sent.
+    # Section 7.4 and IANA's registry: 1004 to 1006 and 1015 are never sent.
     if len(data) == 1 or not (1000 <= code <= 1014 or 3000 <= code <= 4999) or 1004 <= code <= 1006:
         raise ProtocolError(PROTOCOL_ERROR, "a close frame without a proper code")
     try:
@@ -157,7 +157,7 @@ def encode_text(text: str) -> bytes:
 
 
 def encode_frame(kind: Kind, data: bytes) -> bytes:
-    """Return a whole frame as a server sends it (section 5.2)."""
+    """Return a complete frame as a server sends it, unmasked (section 5.2)."""
     size = len(data)
     first = 0x80 | kind
     if size < 126:

@@ -1,4 +1,4 @@
-"""The opening handshake of a WebSocket (RFC 6455 section 4.2), as rules on a request's headers."""
+"""The opening handshake of a WebSocket on the server's side (RFC 6455 section 4.2)."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class HandshakeError(Exception):
-    """The request is no opening handshake."""
+    """The request is not a valid opening handshake."""
 
 
 class Headers(Protocol):
-    """A request's headers; names are compared without their case."""
+    """A request's headers; names are case-insensitive."""
 
     def get(self, name: str, default: str) -> str:
-        """Return the first header of a name."""
+        """Return the first header with this name."""
         ...
 
     def getall(self, name: str, default: Sequence[str]) -> Sequence[str]:
-        """Return all headers of a name."""
+        """Return all headers with this name."""
         ...
 
 
 def answer_handshake(method: str, version: tuple[int, int], headers: Headers) -> bytes:
-    """Return the head of the answer that turns the connection into a WebSocket.
+    """Return the response that turns the connection into a WebSocket.
 
-    ``version`` is that of HTTP. Extensions are never negotiated: compression would cost each
-    connection more memory than all the rest of it.
+    ``version`` is that of HTTP. Extensions are never negotiated: compression would use more memory
+    than everything else that a connection needs.
 
     Raises:
-        HandshakeError: when this is no proper handshake (section 4.2.1).
+        HandshakeError: if this is not a valid handshake (section 4.2.1).
     """
     if method != "GET" or version < (1, 1):
         raise HandshakeError("a handshake is a GET of HTTP/1.1")

@@ -1,9 +1,9 @@
-"""What a client is told that speaks msgpack instead of Socket.IO's own encoding.
+"""The refusal for clients that use msgpack instead of Socket.IO's own encoding.
 
-The hub takes text only. Such a client sends its CONNECT as a binary message, and reads nothing but
-binary messages, so that its refusal is the one thing which the hub writes in its manner
+The hub reads only text. A client that uses msgpack sends its CONNECT as a binary message, and reads
+only binary messages, so its refusal is encoded in msgpack too
 (https://github.com/socketio/socket.io-msgpack-parser): CONNECT_ERROR, then DISCONNECT, after which
-every client stays away.
+no client reconnects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _encode(kind: int, **data: object) -> bytes:
     return msgspec.msgpack.encode({"type": kind, "nsp": "/", **data})
 
 
-_TOLD = {
+_ERROR = {
     "message": InvalidRequest.code,
     "data": {
         "code": InvalidRequest.code,
@@ -31,13 +31,13 @@ _TOLD = {
         "retryable": InvalidRequest.retryable,
     },
 }
-_LAST_WORDS = (_encode(4, data=_TOLD), _encode(1))
+_REFUSAL = (_encode(4, data=_ERROR), _encode(1))
 
-FRAMES = b"".join(encode_frame(Kind.BINARY, packet) for packet in _LAST_WORDS)
+FRAMES = b"".join(encode_frame(Kind.BINARY, packet) for packet in _REFUSAL)
 """The refusal over WebSocket."""
 
-PACKETS = ["b" + b64encode(packet).decode() for packet in _LAST_WORDS]
+PACKETS = ["b" + b64encode(packet).decode() for packet in _REFUSAL]
 """The refusal over polling."""
 
 BINARY = "b"
-"""With what a binary packet begins over polling."""
+"""The first character of a binary packet over polling."""

@@ -1,9 +1,9 @@
-"""Socket.IO 5 as a server speaks it in the one namespace ``/``: a state machine without I/O.
+"""Socket.IO 5 on a server, with the single namespace ``/``: a state machine without I/O.
 
-Written from the protocol's document (https://socket.io/docs/v4/socket-io-protocol/), whose sections
-are named in brackets. `Socket.receive` takes the text of an Engine.IO message and returns what it
-means. Text packets only; what does not belong where it stands is a `ProtocolError`, after which the
-connection is of no use.
+Implements the specification (https://socket.io/docs/v4/socket-io-protocol/), whose sections are
+named in brackets. `Socket.receive` takes the text of an Engine.IO message and returns its meaning.
+Only text packets are supported. An unexpected packet raises `ProtocolError`, after which the
+connection must be closed.
 
 ::
 
@@ -23,7 +23,7 @@ DISCONNECT  error        waits       `Disconnect`   `Disconnect`
 ==========  ===========  ==========  =============  ============
 
 CONNECT to another namespace is refused in every state (`UnknownNamespace`) and changes nothing.
-What waits is handed out after `Socket.accept`, in order.
+Packets that wait are returned by `Socket.take_waiting` after `Socket.accept`, in order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_WAITING = 64
 """Packets that may wait until CONNECT is answered."""
 
 MAX_NAMESPACE = 128
-"""Characters of a namespace that is named in a refusal."""
+"""Characters in the name of a namespace; a longer one is a protocol error."""
 
 RESERVED = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
@@ -59,7 +59,7 @@ class ProtocolError(Exception):
 
 
 class Packet(NamedTuple):
-    """A packet, taken apart; ``data`` is None where it has none."""
+    """A decoded packet; ``data`` is None if it has none."""
 
     kind: str
     namespace: str
@@ -68,24 +68,24 @@ class Packet(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """The client asks to be connected; answer with `Socket.accept` or `Socket.refuse`."""
+    """The client requests a connection; answer with `Socket.accept` or `Socket.refuse`."""
 
     auth: Any
 
 
 class Reconnect(NamedTuple):
-    """A client that was refused asks again, perhaps with another token."""
+    """A client that was refused sent CONNECT again, perhaps with another token."""
 
 
 class UnknownNamespace(NamedTuple):
-    """The client asks for a namespace that does not exist; ``refusal`` is the answer to send."""
+    """The client sent CONNECT to an unknown namespace; ``refusal`` is the answer to send."""
 
     namespace: str
     refusal: str
 
 
 class Emit(NamedTuple):
-    """The client sent an event; with an ``id`` it wants an acknowledgement (`encode_ack`)."""
+    """The client sent an event; if ``id`` is set, it expects an acknowledgement (`encode_ack`)."""
 
     name: str
     args: list[Any]
@@ -93,7 +93,7 @@ class Emit(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """The client acknowledged the event that was sent with this id."""
+    """The client acknowledged the event with this id."""
 
     id: int
     args: list[Any]
@@ -107,7 +107,7 @@ Event: TypeAlias = Connect | Reconnect | UnknownNamespace | Emit | Ack | Disconn
 
 
 class State(enum.Enum):
-    """Where a client stands; see the table above."""
+    """The state of a client; see the table above."""
 
     OPENED = enum.auto()
     CONNECTING = enum.auto()
@@ -126,10 +126,10 @@ class Socket:
         self._waiting: deque[Packet] | None = None
 
     def receive(self, text: str) -> Event | None:
-        """Take a packet and return what it means; None: it waits until CONNECT is answered.
+        """Take a packet and return its meaning; None if it waits until CONNECT is answered.
 
         Raises:
-            ProtocolError: when it is no packet, or none that a client may send now.
+            ProtocolError: if it is not a packet, or not one that the client may send now.
         """
         packet = decode(text)
         if packet.kind == CONNECT:
@@ -142,17 +142,17 @@ class Socket:
         return self._read(packet)
 
     def accept(self, data: dict[str, Any]) -> str:
-        """Return the answer to CONNECT; take what has waited with `take_waiting`."""
+        """Accept CONNECT, and return the answer; then handle the packets of `take_waiting`."""
         self.state = State.CONNECTED
         return CONNECT + _dump(data)
 
     def refuse(self, data: dict[str, Any]) -> str:
-        """Return the refusal of CONNECT; what has waited is forgotten."""
+        """Refuse CONNECT, and return the answer; packets that waited are discarded."""
         self.state, self._waiting = State.REFUSED, None
         return CONNECT_ERROR + _dump(data)
 
     def take_waiting(self) -> Iterator[Event]:
-        """Yield what came before CONNECT was answered.
+        """Yield the events that arrived before CONNECT was answered.
 
         Raises:
             ProtocolError: as `receive` does.
@@ -204,10 +204,10 @@ def _read_event(packet: Packet) -> Emit:
 
 
 def decode(text: str) -> Packet:
-    """Take a packet apart [Packet encoding].
+    """Decode a packet [Packet encoding].
 
     Raises:
-        ProtocolError: when it is none, or a binary one.
+        ProtocolError: if it is malformed, or a binary packet.
     """
     header = HEADER.match(text)
     if header is None or header[1] > CONNECT_ERROR:
@@ -223,17 +223,17 @@ def decode(text: str) -> Packet:
 
 
 def encode_event(name: str, data: object, number: int) -> str:
-    """Return an event that asks for an acknowledgement with this id."""
+    """Return the packet of an event that expects an acknowledgement with this id."""
     return f"{EVENT}{number}{_dump([name, data])}"
 
 
 def encode_ack(number: int, data: object) -> str:
-    """Return the acknowledgement of an event that the client sent with this id."""
+    """Return the packet that acknowledges the client's event with this id."""
     return f"{ACK}{number}{_dump([data])}"
 
 
 def encode_disconnect(namespace: str = NAMESPACE) -> str:
-    """Return the packet after which clients stay away until the application connects anew."""
+    """Return the packet after which clients do not reconnect by themselves."""
     return DISCONNECT if namespace == NAMESPACE else f"{DISCONNECT}{namespace},"
 
 

@@ -1,4 +1,4 @@
-"""Events that many sockets are sent in one encoded frame, and who acknowledges them."""
+"""Sends an event to many sockets, encoded once, and collects their acknowledgements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hub.protocol.socketio import Ack, encode_event
 
 
 class Recipient(Protocol):
-    """Something that events are sent to."""
+    """A socket that events are sent to."""
 
     @property
     def id(self) -> str:
@@ -20,16 +20,16 @@ class Recipient(Protocol):
         ...
 
     def send(self, packet: str, frame: bytes) -> None:
-        """Send a packet of the engine, whose WebSocket frame is at hand."""
+        """Send an Engine.IO packet; ``frame`` is its WebSocket frame."""
         ...
 
 
 OnAck = Callable[[str, object], None]
-"""Called with a socket's id and the first thing that it answered."""
+"""Called with a socket's id and the first argument of its acknowledgement."""
 
 
 class Acknowledgements:
-    """The events whose acknowledgements are awaited, by the number that they were sent with."""
+    """The events whose acknowledgements are awaited, by acknowledgement id."""
 
     def __init__(self) -> None:
         self._awaited: dict[int, OnAck] = {}
@@ -40,7 +40,7 @@ class Acknowledgements:
     ) -> Callable[[], None]:
         """Send an event to many sockets, and call ``on_ack`` for each that acknowledges it.
 
-        Returns what ends the waiting.
+        Returns a function that stops waiting for acknowledgements.
         """
         self._last += 1
         packet = MESSAGE + encode_event(event, data, self._last)
@@ -51,7 +51,7 @@ class Acknowledgements:
         return partial(self._forget, self._last)
 
     def take(self, socket_id: str, ack: Ack) -> None:
-        """Hand an acknowledgement on to whoever awaits it; one that nobody awaits says nothing."""
+        """Pass an acknowledgement on; one that is not awaited is ignored."""
         on_ack = self._awaited.get(ack.id)
         if on_ack is not None:
             on_ack(socket_id, ack.args[0] if ack.args else None)

@@ -1,4 +1,4 @@
-"""The sockets of this replica, and which of them a logout is about."""
+"""The sockets of this replica, and which of them a logout ends."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hub.store.base import LogoutEvent
 
 
 class Connection:
-    """One socket: asking to be accepted, accepted, or ended by a logout.
+    """A socket with its identity: connecting, accepted, or ended by a logout.
 
-    ``alive_at`` is up to when, by the store's clock, its session is known to be alive.
-    ``next_identity`` is who it is about to speak for, while the store is asked (``refresh_lock``):
-    a logout of either session ends it. ``answering`` are the tasks that answer its events.
+    ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
+    During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
+    either session ends the socket. ``answering`` are the tasks that answer its events.
     """
 
     __slots__ = (
@@ -57,22 +57,22 @@ class Connection:
         return self.socket.id
 
     def is_ended(self, at: Micros) -> bool:
-        """Tell whether it has been ended, so that a logout of this time has nothing to add.
+        """Return whether it was ended already, so that a logout at this time changes nothing.
 
-        One that is being accepted may turn out to be newer than the logout that ended it so far,
-        and not newer than the next.
+        While it is connecting, its session may turn out to be newer than the logout that ended it,
+        but not newer than a later one.
         """
         return self.ended is not None and (self.accepted or self.ended.at >= at)
 
     def close(self) -> None:
-        """Note that the transport is gone."""
+        """Record that the transport has closed."""
         self.gone = True
         if self.on_gone is not None:
             self.on_gone(self)
 
 
 class Connections:
-    """All sockets of this replica, found by their id or by their user."""
+    """All sockets of this replica, by id, user and session."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Connection] = {}
@@ -86,7 +86,7 @@ class Connections:
         return iter(list(self._by_id.values()))
 
     def get(self, connection_id: str) -> Connection | None:
-        """Return the connection with this id."""
+        """Return the connection with this id, or None."""
         return self._by_id.get(connection_id)
 
     def add(self, connection: Connection) -> None:
@@ -97,7 +97,7 @@ class Connections:
         self._by_session[identity.user, identity.sid] += 1
 
     def move(self, connection: Connection, identity: Identity) -> None:
-        """Take a socket for one of another session of the same user from now on."""
+        """Move a connection to another session of the same user."""
         self._uncount(connection.identity)
         connection.identity = identity
         self._by_session[identity.user, identity.sid] += 1
@@ -109,7 +109,7 @@ class Connections:
             del self._by_session[session]
 
     def remove(self, connection_id: str) -> Connection | None:
-        """Remove a connection, and return it when it was here."""
+        """Remove a connection and return it, or None if there is none."""
         connection = self._by_id.pop(connection_id, None)
         if connection is not None:
             user = connection.identity.user
@@ -122,36 +122,36 @@ class Connections:
         return connection
 
     def holds(self, identity: Identity) -> bool:
-        """Tell whether any socket of this session is here."""
+        """Return whether this replica has a socket of this session."""
         return (identity.user, identity.sid) in self._by_session
 
     def count(self, identity: Identity) -> tuple[int, int]:
-        """Return how many sockets of this session are here, and how many of its user."""
+        """Return the number of sockets of this session, and of its user."""
         mine = self._by_user.get(identity.user, {})
         return self._by_session[identity.user, identity.sid], len(mine)
 
-    def ended_by(self, heard: LogoutEvent) -> list[Connection]:
-        """Return the sockets that a logout ends and that no earlier one has ended.
+    def ended_by(self, event: LogoutEvent) -> list[Connection]:
+        """Return the sockets that a logout ends, except those that were ended already.
 
-        A socket whose session was found alive after the logout is a newer login, which a logout
-        that was heard late must not touch.
+        A socket whose session was found alive after the logout belongs to a newer login, which a
+        logout that was received late must not end.
         """
-        at = heard.logout.at
-        return [connection for connection in self._in_scope(heard) if connection.alive_at < at]
+        at = event.logout.at
+        return [connection for connection in self._in_scope(event) if connection.alive_at < at]
 
-    def has_survivors(self, heard: LogoutEvent) -> bool:
-        """Tell whether a logout is about sockets that `ended_by` leaves alone as newer logins."""
-        at = heard.logout.at
-        return any(connection.alive_at >= at for connection in self._in_scope(heard))
+    def has_survivors(self, event: LogoutEvent) -> bool:
+        """Return whether `ended_by` leaves out sockets in a logout's scope as newer logins."""
+        at = event.logout.at
+        return any(connection.alive_at >= at for connection in self._in_scope(event))
 
-    def _in_scope(self, heard: LogoutEvent) -> list[Connection]:
-        logout = heard.logout
+    def _in_scope(self, event: LogoutEvent) -> list[Connection]:
+        logout = event.logout
         mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})
         return [
             connection
             for connection in mine.values()
             if not connection.is_ended(logout.at)
-            and heard.concerns(connection.identity.user)
+            and event.concerns(connection.identity.user)
             and (
                 ends(logout, connection.identity.sid) or ends(logout, connection.next_identity.sid)
             )

@@ -1,4 +1,4 @@
-"""Notifies sockets of a logout, awaits their acknowledgements, cuts them, and reports it all."""
+"""Notifies sockets of a logout, waits for acknowledgements, cuts the sockets, and reports that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 EVENT = "logoutNotification"
 PACE = 0.25
-"""Seconds between two batches, when a logout is spread."""
+"""Seconds between two batches of a logout that is spread."""
 
 REPORT_EVERY = 1.0
 LARGE = 32
@@ -39,10 +39,11 @@ Item = TypeVar("Item")
 
 
 def spread_evenly(items: Sequence[Item], steps: int) -> dict[int, list[Item]]:
-    """Return what is due at each step, evenly and in no order, with none at most steps.
+    """Distribute items evenly over steps, in random order; returns the non-empty steps.
 
-    A logout of everyone is many such lists, one for each partition on each replica, and most are
-    short: each takes places of its own along the whole way, so that all together are even as well.
+    A logout of everyone is spread separately for each partition on each replica, and most of these
+    lists are short. The steps are therefore random within the whole range, so that all lists
+    together are even too.
     """
     batches: dict[int, list[Item]] = {}
     for place, item in enumerate(random.sample(items, len(items))):
@@ -52,9 +53,9 @@ def spread_evenly(items: Sequence[Item], steps: int) -> dict[int, list[Item]]:
 
 
 class Delivery:
-    """Ends the sockets of this replica that a logout is about; ``grace`` is in seconds.
+    """Ends the sockets of this replica that a logout concerns.
 
-    ``lease`` is the name under which the registry knows this replica.
+    ``lease`` is the name of this replica's lease; ``grace`` is the notice grace in seconds.
     """
 
     def __init__(
@@ -75,62 +76,62 @@ class Delivery:
         self._rounds: set[asyncio.Task[None]] = set()
         self._stops = asyncio.Event()
 
-    def deliver(self, heard: LogoutEvent) -> int:
+    def deliver(self, event: LogoutEvent) -> int:
         """Begin to end the sockets in scope, and return how many there are.
 
-        They count as ended at once: nothing that they still send is obeyed, and a socket that is
-        being accepted at this moment is refused.
+        They count as ended at once: their further requests are refused, and so is a socket that is
+        connecting.
         """
-        ended = self._connections.ended_by(heard)
+        ended = self._connections.ended_by(event)
         if ended:
-            self._begin(ended, heard.logout, heard)
-        elif self._lease in heard.leases:
-            # The registry had a socket here which has closed since.
-            self._reports.add(Report(self._lease, heard))
+            self._begin(ended, event.logout, event)
+        elif self._lease in event.leases:
+            # A socket here was registered, but has closed since.
+            self._reports.add(Report(self._lease, event))
         return len(ended)
 
     def end(self, connections: Sequence[Connection], logout: Logout) -> None:
-        """Begin to end some sockets because of ``logout``: notify them all, cut each in its time.
+        """Begin to notify and cut some sockets because of ``logout``.
 
-        None of them has been ended by this or a later one (`Connection.is_ended`).
+        They must not have been ended by this or a later logout (`Connection.is_ended`).
         """
-        heard = LogoutEvent(logout, lambda user: user == logout.user)
-        # Where one user's logout was missed, its receipt may still be open. Expiry has none.
+        event = LogoutEvent(logout, lambda user: user == logout.user)
+        # If the logout of a user was missed, its receipt may still be open. Expiry has no receipt.
         is_written = logout.user is not None and logout.reason is not EXPIRED
-        self._begin(connections, logout, heard if is_written else None)
+        self._begin(connections, logout, event if is_written else None)
 
     def _begin(
-        self, connections: Sequence[Connection], logout: Logout, heard: LogoutEvent | None
+        self, connections: Sequence[Connection], logout: Logout, event: LogoutEvent | None
     ) -> None:
         for connection in connections:
             connection.ended = logout
         notified = [connection for connection in connections if connection.accepted]
-        task = asyncio.create_task(self._run(notified, logout, heard))
+        task = asyncio.create_task(self._run(notified, logout, event))
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
     async def _run(
-        self, notified: list[Connection], logout: Logout, heard: LogoutEvent | None
+        self, notified: list[Connection], logout: Logout, event: LogoutEvent | None
     ) -> None:
-        # What nobody keeps a receipt of is counted all the same, and reported to nobody.
-        progress = Progress(self._lease, heard or LogoutEvent(logout, lambda user: True), notified)
-        is_everyones = heard is not None and logout.user is None
+        # Without a receipt (``event`` None) progress is counted too, but not reported.
+        progress = Progress(self._lease, event or LogoutEvent(logout, lambda user: True), notified)
+        is_everyones = event is not None and logout.user is None
         opening = asyncio.create_task(self._open(progress)) if is_everyones else None
         try:
             if logout.spread and notified:
-                await self._pace(notified, logout, heard, progress, opening)
+                await self._pace(notified, logout, event, progress, opening)
             elif notified:
                 work = _Round(self._acknowledgements, self._metrics, notified)
                 progress.add(await work.run(logout, self._grace))
         except Exception:
-            # Sockets that could not be notified are cut all the same.
+            # Sockets that could not be notified must still be cut.
             log.exception("sockets could not be told of a logout", id=logout.id)
             progress.rest = State.CUT
             for connection in notified:
                 connection.socket.disconnect()
         if opening is not None:
             await opening
-        if heard is not None:
+        if event is not None:
             self._reports.add(progress.report(done=True))
 
     async def _open(self, progress: Progress) -> None:
@@ -140,11 +141,11 @@ class Delivery:
         self,
         notified: list[Connection],
         logout: Logout,
-        heard: LogoutEvent | None,
+        event: LogoutEvent | None,
         progress: Progress,
         opening: asyncio.Task[None] | None,
     ) -> None:
-        """Tell little by little: many users' logouts each at a moment of its own."""
+        """Notify over the logout's spread: everyone in batches, a single user at a random time."""
         loop = asyncio.get_running_loop()
         began, rounds = loop.time(), set[asyncio.Task[list[SocketOutcome]]]()
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
@@ -154,7 +155,7 @@ class Delivery:
         reported = began
         for step in range(steps):
             if self._stops.is_set():
-                # Those who are left connect elsewhere, and are refused there.
+                # The remaining clients connect elsewhere, and are refused there.
                 break
             batch = [connection for connection in batches.get(step, ()) if not connection.gone]
             if batch:
@@ -166,7 +167,7 @@ class Delivery:
                 progress.add(task.result())
             is_due = loop.time() - reported > REPORT_EVERY
             is_open = opening is None or opening.done()
-            if heard is not None and is_open and is_due:
+            if event is not None and is_open and is_due:
                 reported = loop.time()
                 self._reports.add(progress.report(done=False))
         for task in rounds:
@@ -178,9 +179,9 @@ class Delivery:
                 await self._stops.wait()
 
     async def close(self) -> None:
-        """Wait until every socket that was told is cut, and all of it is reported.
+        """Wait until every notified socket is cut and reported; takes no longer than the grace.
 
-        What is spread over time ends here; nothing takes longer than the grace.
+        Logouts that are being spread notify no further sockets.
         """
         self._stops.set()
         await asyncio.gather(*self._rounds, return_exceptions=True)
@@ -189,7 +190,7 @@ class Delivery:
 
 
 class _Round:
-    """The sockets of one logout, from the notification to the last cut: one task for all."""
+    """Sockets that are notified together, from the notification to the last cut."""
 
     def __init__(
         self,
@@ -208,9 +209,9 @@ class _Round:
         self._acknowledging: list[Connection] = []
 
     async def run(self, logout: Logout, grace: float) -> list[SocketOutcome]:
-        """Notify all, cut each that acknowledges, and after the grace the others.
+        """Notify all sockets, cut each once it acknowledges, and the others after the grace.
 
-        Returns what became of each.
+        Returns the outcome of each.
         """
         notice = as_payload(view_logout(logout))
         for connection in self._open.values():
@@ -222,7 +223,7 @@ class _Round:
                 await self._done.wait()
         stop_waiting()
         late = list(self._open.values())
-        # A socket that asked for something, this logout perhaps, gets its answer before the cut.
+        # Answer pending events before the cut: one may be the request for this very logout.
         answering = [task for connection in late for task in connection.answering]
         if answering:
             await asyncio.wait(answering, timeout=grace)
@@ -261,11 +262,11 @@ class _Round:
             self._release(connection)
 
     def _on_gone(self, connection: Connection) -> None:
-        # Notified, and gone without a word.
+        # It was notified, and closed without acknowledging.
         self._finish(connection, State.NOTIFIED)
 
     def _release(self, connection: Connection) -> None:
-        """Cut a socket that has acknowledged, once everything that it asked for is answered."""
+        """Cut a socket that has acknowledged, once all its events are answered."""
         if connection.answering:
             next(iter(connection.answering)).add_done_callback(
                 lambda task: self._release(connection)

@@ -1,4 +1,4 @@
-"""The Engine.IO sessions of a replica, and the requests that open, carry and upgrade them."""
+"""The Engine.IO sessions of a replica, and the HTTP requests that open, use and upgrade them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ READ_SECONDS = WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
 MakeReceiver: TypeAlias = Callable[[Session, web.Request], Receiver]
-"""Returns what hears a session that a request opens."""
+"""Returns the receiver for a session that a request opens."""
 
 
 class Engine:
     """All sessions of a replica.
 
-    ``replica`` ends every session id, so that a balancer can keep a polling client on its replica
-    by the id alone. ``make_room`` is called before a session opens, and may refuse it by raising;
-    sessions open only while ``is_open``. Times are seconds.
+    ``replica`` is the suffix of every session id, so that a load balancer can route a polling
+    client to its replica by the id alone. ``make_room`` is called before a session opens, and may
+    raise to refuse it; sessions open only while ``is_open``. Times are in seconds.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Engine:
         self._is_open = is_open
 
     def attach(self, app: web.Application) -> None:
-        """Serve the engine under `PATH`."""
+        """Add the routes of the engine, under `PATH`."""
         app.router.add_get(PATH, self.handle_request, allow_head=False)
         app.router.add_post(PATH, self.handle_request)
 
@@ -94,7 +94,7 @@ class Engine:
 
     def _open(self, request: web.Request) -> web.StreamResponse:
         if not self.is_open:
-            # A failure of the transport, after which clients try again elsewhere by themselves.
+            # For clients this is a failure of the transport, after which they retry elsewhere.
             raise Unavailable("this replica takes no sockets now")
         self._make_room()
         is_polling = request.query["transport"] == "polling"
@@ -149,8 +149,8 @@ class Engine:
     async def drain(self, spread: float = DRAIN_SPREAD) -> None:
         """Open no more sessions, close all, and wait until they are gone.
 
-        Many are closed little by little, over ``spread`` seconds, for the sake of whoever takes
-        them next.
+        If there are many, they are closed over ``spread`` seconds, so that the replicas to which
+        they reconnect are not overloaded.
         """
         self.is_leaving = True
         sessions = list(self.sessions.values())

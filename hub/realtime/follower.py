@@ -1,11 +1,11 @@
-"""Follows the logouts that any replica writes, and stands aside where it cannot.
+"""Follows the logouts that all replicas write, and fences partitions where it cannot.
 
-What is heard goes to delivery. What that means for each partition is said by the machine in
-`hub.core.partition`: this module feeds it, and does what it asks for. While the store confirms,
-again and again, that all of a partition has been heard, the replica serves its users. When it has
-not done so for ``fence`` seconds the partition is fenced: the sockets of its users are closed as by
-a network that fails, so that clients connect elsewhere, and none are taken until the replica has
-caught up. Users of other partitions notice nothing.
+Received logouts are passed to delivery. The state of each partition is kept by the state machine in
+`hub.core.partition`: this module passes it events and carries out its effects. While the store
+keeps confirming that all logouts of a partition were received, the replica serves its users. If it
+has not done so for ``fence`` seconds, the partition is fenced: the sockets of its users are closed
+as by a network failure, so that clients connect elsewhere, and none are accepted until the replica
+has caught up. Users of other partitions are not affected.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ WATCH_EVERY = 0.25
 
 
 class Follower:
-    """Keeps reading the store's log for as long as `run` runs.
+    """Reads the store's log for as long as `run` runs.
 
-    ``cut_off`` says that a store which lost what it knew is mended by ending all sessions that it
-    may be about; else nothing is believed of it until an administrator does so.
+    With ``cut_off``, it recovers from a data loss by ending all sessions that may be affected;
+    otherwise the store is not trusted until an administrator does so.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Follower:
         self._partitions = [Partition() for _ in range(store.partition_count)]
         self._all = range(store.partition_count)
         self._reasons: dict[int, str] = {}
-        """Why partitions are not heard, where that is known."""
+        """Why logouts of partitions are not received, where that is known."""
         self._losses: dict[int, DataLoss] = {}
         self._newly_lost: set[int] = set()
         self._recovering: set[int] = set()
@@ -79,20 +79,20 @@ class Follower:
         self._began = 0.0
         self._warnings = RepeatedWarnings()
 
-    # ---- What is asked of it ----
+    # ---- What it serves ----
 
     def serves(self, user: UserKey) -> bool:
-        """Tell whether this replica may hold sockets of a user."""
+        """Return whether this replica may hold sockets of a user."""
         return not self._partitions[self._store.partition_of(user)].is_fenced
 
     @property
     def takes_sockets(self) -> bool:
-        """Whether this replica takes new transports: the users of half the partitions may come."""
+        """Whether this replica accepts new transports: it serves at least half the partitions."""
         served = sum(not partition.is_fenced for partition in self._partitions)
         return is_enough(served, len(self._partitions))
 
     def unheard(self) -> dict[int, str]:
-        """Return the partitions whose logouts are not heard, as far as is known, each with why."""
+        """Return the partitions whose logouts may not be received, each with the reason."""
         now = asyncio.get_running_loop().time()
         return {
             number: self._explain(number, partition)
@@ -105,11 +105,11 @@ class Follower:
         return f"{partition.condition}: {reason}" if reason else partition.condition
 
     async def wait_until_served(self) -> None:
-        """Return once the users of every partition are served."""
+        """Wait until the users of every partition are served."""
         await self._served.wait()
 
     async def run(self) -> None:
-        """Follow, and begin again after each interruption; ends by being cancelled."""
+        """Follow the log, again after each interruption; runs until cancelled."""
         self._began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
@@ -130,7 +130,7 @@ class Follower:
             except Unavailable as error:
                 self._interrupt(self._all, error.detail)
             except Exception:
-                # What was being handled may not have been, so everything is looked at.
+                # An event may not have been handled, so check everything.
                 log.exception("logouts are not heard")
                 self._advance(self._all, Event.INTERRUPTED)
                 self._advance(self._all, Event.GAP)
@@ -144,7 +144,7 @@ class Follower:
                 self._metrics.replayed.inc(0 if event.is_live else 1)
                 self._delivery.deliver(event)
                 if event.is_live and self._connections.has_survivors(event):
-                    # Newer logins, or the store's clock was set back: it knows which.
+                    # Newer logins, or the store's clock was set back: a sweep asks the store.
                     self._advance([event.partition or 0], Event.GAP)
             case Gap(_, partitions):
                 self._advance(partitions, Event.GAP)
@@ -166,7 +166,7 @@ class Follower:
     # ---- The partitions ----
 
     def _advance(self, partitions: Iterable[int], event: Event) -> None:
-        """Let something happen to some partitions, and do what follows."""
+        """Pass an event to some partitions, and carry out the effects."""
         now = asyncio.get_running_loop().time()
         effects: dict[Effect, list[int]] = {}
         again = []
@@ -237,7 +237,7 @@ class Follower:
         try:
             await self._logouts.recover(loss)
         except Unavailable as error:
-            # The store tells of the loss again.
+            # The store will report the loss again.
             log.warning("a loss was not made up for", partition=loss.partition, error=error.detail)
         except Exception:
             log.exception("a loss was not made up for")
@@ -249,16 +249,16 @@ class Follower:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # ---- Time, and what is told ----
+    # ---- Time and reporting ----
 
     async def _watch(self) -> None:
         while True:
             self._advance(self._all, Event.TIME_PASSED)
-            self._tell_losses()
+            self._report_losses()
             await asyncio.sleep(WATCH_EVERY)
 
-    def _tell_losses(self) -> None:
-        # All that were found together are told together.
+    def _report_losses(self) -> None:
+        # All that were found together are reported together.
         lost = sorted(self._newly_lost)
         self._newly_lost.clear()
         if lost:
@@ -274,10 +274,10 @@ class Follower:
 
     def _measure(self, now: float) -> None:
         ages = [partition.age(now) for partition in self._partitions]
-        heard = sum(partition.is_heard(now) for partition in self._partitions)
+        received = sum(partition.is_heard(now) for partition in self._partitions)
         conditions = Counter(partition.condition for partition in self._partitions)
         self._metrics.position_age.set(min(max(ages), now - self._began))
-        self._metrics.following.set(is_enough(heard, len(self._partitions)))
+        self._metrics.following.set(is_enough(received, len(self._partitions)))
         for condition in CONDITIONS:
             self._metrics.partitions.labels(condition).set(conditions[condition])
         if not any(partition.is_fenced for partition in self._partitions):

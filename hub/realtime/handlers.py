@@ -1,8 +1,9 @@
-"""What the hub does with its sockets: connect, logout, refresh, disconnect.
+"""The application of the Socket.IO server: connect, logout, refresh, disconnect.
 
-The order while connecting is the heart of it: the connection is added first, so that a logout finds
-it; then the store is asked, once, whether the session is alive; then CONNECT is answered. A logout
-before the question is in the answer, and one after it finds the connection.
+The order of steps while connecting is essential: first the connection is added, so that a logout
+finds it; then the store is asked, once, whether the session is alive; then CONNECT is answered. A
+logout that was written before the store was asked is in its answer, and a later one finds the
+connection.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ RETRY_AFTER = 10.0
 
 
 class ConnectAuth(msgspec.Struct):
-    """The ``auth`` of CONNECT. Members that the hub does not know are the app's business."""
+    """The ``auth`` of CONNECT; other members are ignored, since the app may have its own."""
 
     token: str | None = None
     device: Annotated[str, msgspec.Meta(max_length=256)] | None = None
@@ -67,7 +68,7 @@ class RefreshRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """By what a socket may be accepted: cookie, allowed origins, and how many there may be."""
+    """Settings for accepting sockets: the cookie, its allowed origins, and how many sockets."""
 
     cookie_name: str | None
     allowed_origins: tuple[str, ...]
@@ -76,7 +77,7 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Handlers:
-    """Decides about all sockets of this replica (`hub.realtime.server.Application`)."""
+    """The `hub.realtime.server.Application` of this replica."""
 
     def __init__(
         self,
@@ -113,10 +114,10 @@ class Handlers:
         }
 
     async def connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
-        """Accept a socket, and return what the answer to CONNECT says of its session.
+        """Accept a socket, and return the data about its session for the answer to CONNECT.
 
         Raises:
-            ConnectRefused: for any reason not to, also one that nobody foresaw.
+            ConnectRefused: if it is not accepted, also because of an unexpected error.
         """
         try:
             answer = await self._connect(socket, auth)
@@ -134,9 +135,9 @@ class Handlers:
         raise ConnectRefused(refusal.code, describe_refusal(refusal))
 
     def _count_refusal(self, socket: Socket, error: HubError) -> HubError:
-        """Return what a socket is refused with: who guesses too often is told to wait.
+        """Count a refused token, and return the error to answer with: RateLimited after too many.
 
-        As over HTTP, a token that was once good is no guess, and a good one is not counted.
+        As over HTTP, only tokens that were never valid are counted, since only these are guesses.
         """
         if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
             self._audit.refused(error.code, socket.source)
@@ -175,7 +176,7 @@ class Handlers:
         return {"session": identity.sid, "user": identity.sub, "expires_in": _remaining(caller)}
 
     def _confirm(self, connection: Connection, caller: Caller) -> None:
-        # A logout that was heard meanwhile is newer than the store's answer, or was in it.
+        # A logout that was received meanwhile is newer than the store's answer, or included in it.
         alive_at = alive_until(caller.state)
         if connection.ended is not None and connection.ended.at > alive_at:
             raise TokenRevoked(logout=connection.ended)
@@ -192,7 +193,7 @@ class Handlers:
         cookie = read_cookie(request.headers, name) if name else None
         if not cookie:
             raise TokenMissing()
-        # Browsers send no Origin with a GET to their own site, which is how polling begins.
+        # Polling begins with a GET, and browsers send no Origin with a same-origin GET.
         is_own = "Origin" not in request.headers and (
             request.headers.get("Sec-Fetch-Site") == "same-origin"
         )
@@ -202,7 +203,7 @@ class Handlers:
         return cookie
 
     def disconnected(self, socket: Socket) -> None:
-        """Note that a socket is gone."""
+        """Remove a socket that has closed."""
         connection = self._forget(socket.id)
         if connection is not None and connection.accepted:
             self._metrics.sockets.dec()
@@ -252,7 +253,7 @@ class Handlers:
         try:
             self._events.take(socket.id, connection.identity.user)
         except RateLimited:
-            # Answered, and then closed: a client that goes on connects anew.
+            # The error is answered before the close; the client may connect again.
             socket.close_for_policy()
             raise
         if len(args) > 1:
@@ -263,7 +264,7 @@ class Handlers:
 
     async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(LogoutRequest, {} if data is None else data)
-        # A replica that hears late must not let a session act which another replica has ended.
+        # If logouts arrive late here, a session that another replica has ended must not act.
         command = own_logout(connection.identity, request)
         receipt = await self._logouts.write_own(connection.identity, command, connection.client.ip)
         return as_payload(view_receipt(receipt))
@@ -274,20 +275,20 @@ class Handlers:
             fresh = await self._authority.identify(request.token)
         except Unauthorized as error:
             raise self._count_refusal(connection.socket, error) from None
-        # One after the other: each goes on from the session that the one before moved to.
+        # One at a time: each continues the session that the previous one moved to.
         async with connection.refresh_lock:
-            caller = await self._go_on(connection, fresh)
+            caller = await self._continue_as(connection, fresh)
         return {"expires_at": seconds(caller.until), "expires_in": _remaining(caller)}
 
-    async def _go_on(self, connection: Connection, fresh: Identity) -> Caller:
+    async def _continue_as(self, connection: Connection, fresh: Identity) -> Caller:
         old = connection.identity
         moves = fresh.sid != old.sid
         if fresh.user != old.user or (moves and not (fresh.per_token and old.per_token)):
             raise Forbidden("the token is of another user or session")
-        # Where tokens name no login, the next one is of another session on the same device.
+        # If tokens do not identify the login, each has its own session on the same device.
         presence = self._presences.new_presence() if moves else None
         is_last = self._connections.count(old)[0] == 1
-        # As while connecting: logouts of the new session find the socket before the store is asked.
+        # As while connecting: first make the socket findable for logouts, then ask the store.
         connection.next_identity = fresh
         try:
             caller = await self._authority.register(
@@ -308,7 +309,7 @@ class Handlers:
 
 
 def _remaining(caller: Caller) -> float:
-    """Return for how many seconds the caller's token is good, by the store's clock."""
+    """Return for how many seconds the caller's token is valid, by the store's clock."""
     return max(0, caller.until - caller.state.now) / SECOND
 
 
@@ -344,5 +345,5 @@ def describe_refusal(error: HubError) -> dict[str, Any]:
 
 def describe_failure(error: HubError) -> dict[str, Any]:
     """Return the acknowledgement of an event that was refused."""
-    said = {"code": error.code, "title": error.title}
-    return {"ok": False, "error": {**said, "detail": error.detail} if error.detail else said}
+    body = {"code": error.code, "title": error.title}
+    return {"ok": False, "error": {**body, "detail": error.detail} if error.detail else body}

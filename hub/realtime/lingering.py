@@ -1,8 +1,8 @@
-"""Sockets whose CONNECT was refused: left open for a moment, so that the client stops by itself.
+"""Keeps sockets open for a moment after their CONNECT was refused, so that the client can close.
 
-A client that finds the transport closed while it still handles CONNECT_ERROR takes that for a
-failed network, and connects again without end. Older ones that close by themselves do so within the
-moment; the others are sent DISCONNECT after it, which all of them obey, and are closed.
+A client whose transport closes while it is still handling CONNECT_ERROR treats that as a network
+failure, and reconnects endlessly. Older clients close the transport themselves within the refusal
+delay. To the others DISCONNECT is sent after it, which all clients obey, and they are closed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hub.realtime.timer_wheel import Timer, TimerWheel
 
 SECONDS = 1.0
 MAX_LINGERING = 2000
-"""How many may wait; with one more, the time of the oldest is over."""
+"""How many may be kept open; one more closes the oldest."""
 
 
 class Refused(Protocol):
@@ -25,7 +25,7 @@ class Refused(Protocol):
 
 
 class Lingering:
-    """Those of this replica."""
+    """The refused sockets of this replica that are still open."""
 
     def __init__(self, timers: TimerWheel) -> None:
         self._timers = timers
@@ -38,7 +38,7 @@ class Lingering:
         return socket in self._waiting
 
     def add(self, socket: Refused) -> None:
-        """Leave a socket open for a moment."""
+        """Dismiss a socket after the refusal delay."""
         self.remove(socket)
         if len(self._waiting) >= MAX_LINGERING:
             self._dismiss(next(iter(self._waiting)))
@@ -47,7 +47,7 @@ class Lingering:
         self._timers.start(timer, SECONDS)
 
     def remove(self, socket: Refused) -> None:
-        """Forget a socket."""
+        """Remove a socket, if it is here, without dismissing it."""
         timer = self._waiting.pop(socket, None)
         if timer is not None:
             self._timers.stop(timer)

@@ -1,4 +1,4 @@
-"""Engine.IO over HTTP long-polling: requests that fetch packets, and requests that bring some."""
+"""Engine.IO over HTTP long-polling: GET requests fetch packets, POST requests deliver them."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from hub.realtime.session import Session
 
 
 class Losable(Protocol):
-    """An HTTP connection that says when it is lost (`hub.api.connection.Connection`)."""
+    """An HTTP connection that reports its loss (`hub.api.connection.Connection`)."""
 
     on_lost: Callable[[], None] | None
 
 
 def refuse(refusal: Refusal) -> web.Response:
-    """Return the answer to a request that the engine refuses."""
+    """Return the response to a request that the engine refuses."""
     return web.json_response(refusal.body(), status=400)
 
 
 def charge_request(session: Session) -> None:
-    """Count a request; a session that asks faster than its budget allows ends.
+    """Charge a request to the session's budget; closes the session if that is exhausted.
 
     Raises:
-        RateLimited: when it did; ``retry_after`` says how long a new session would wait.
+        RateLimited: if it was; ``retry_after`` is when the budget would have allowed the request.
     """
     if session.closing is not None:
         return
@@ -48,10 +48,10 @@ def charge_request(session: Session) -> None:
 
 
 async def fetch(request: web.Request, session: Session) -> web.StreamResponse:
-    """Answer a poll with what there is to be sent, as soon as there is something.
+    """Answer a poll with the packets to send, as soon as there are any.
 
     Raises:
-        ConnectionResetError: when the client aborted the poll.
+        ConnectionResetError: if the client aborted the poll.
     """
     if session.poll is not None:
         session.close(CloseReason.TRANSPORT_ERROR)
@@ -60,37 +60,37 @@ async def fetch(request: web.Request, session: Session) -> web.StreamResponse:
     if not session.protocol.outgoing and session.closing is None and session.probe is None:
         await _wait(request, session)
     if request.transport is None:
-        # The client is gone, and what was for it would be lost without a word.
+        # The client is gone, and packets in the answer would be lost without notice.
         session.close(CloseReason.TRANSPORT_CLOSED)
     if session.closing is not None and not session.is_carried:
         session.forget()
         if session.closing == GOING_AWAY and not session.protocol.outgoing:
-            # Clients take a close packet for final, and a session that is gone for a failure of
-            # the transport, after which they connect again.
+            # For clients a close packet is final, but an unknown session is a failure of the
+            # transport, after which they connect again.
             return refuse(Refusal.UNKNOWN_SESSION)
     return web.Response(text=join_payload(session.protocol.take_outgoing()))
 
 
 async def _wait(request: web.Request, session: Session) -> None:
     poll = session.poll = asyncio.get_running_loop().create_future()
-    # aiohttp tells a handler only when it writes, which may be at the next ping.
+    # aiohttp reports the loss only when the handler writes, which may be at the next ping.
     connection = cast("Losable", request.protocol)
     connection.on_lost = session.abandon
     try:
-        is_there = await poll
+        is_answered = await poll
     finally:
         connection.on_lost = None
         if session.poll is poll:
             session.poll = None
-    if not is_there:
+    if not is_answered:
         raise ConnectionResetError("the client aborted its poll")
 
 
 async def deliver(request: web.Request, session: Session, seconds: float) -> web.StreamResponse:
-    """Take the packets of a request's body, which has so many seconds to arrive.
+    """Take the packets in a request's body, which must arrive within so many seconds.
 
     Raises:
-        web.HTTPRequestEntityTooLarge: when it is larger than the application allows.
+        web.HTTPRequestEntityTooLarge: if it is larger than the application allows.
     """
     try:
         async with asyncio.timeout(seconds):

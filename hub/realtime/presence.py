@@ -1,9 +1,9 @@
-"""Keeps the registry's ``online`` right: which sessions hold sockets on this replica.
+"""Keeps ``online`` in the registry up to date: which sessions have sockets on this replica.
 
-The replica holds a lease, renewed every few seconds; when it is killed, the lease runs out and its
-sessions count as offline. A session whose last socket closes is reported at once, together with all
-that closed in the same moment; one that a logout took out of the registry need not be. A partition
-that cannot be written keeps none of the others waiting.
+The replica has a lease that is renewed every few seconds; if it is killed, the lease expires and
+its sessions count as offline. When the last socket of a session closes, its departure is reported
+at once, together with others of the same moment, unless a logout has removed the session from the
+registry. A partition that cannot be written to does not delay the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BATCH = 1000
 
 
 class Presences:
-    """The lease of this replica. A restart under the same name is another lease."""
+    """The lease of this replica, and its departures. A restarted replica has another lease."""
 
     def __init__(self, store: Store, connections: Connections, replica: str) -> None:
         self._store = store
@@ -39,31 +39,31 @@ class Presences:
         self._sequence = itertools.count(1)
         self._departures: dict[tuple[UserKey, str], Departure] = {}
         self._down: frozenset[int] = frozenset()
-        """The partitions that did not take the last renewal; departures wait for the next."""
+        """The partitions whose last renewal failed; their departures wait for the next."""
         self._has_departures = asyncio.Event()
         self._warnings = RepeatedWarnings()
 
     def new_presence(self) -> Presence:
-        """Return the presence of a socket that connects now."""
+        """Return the presence for a new registration."""
         return Presence(self.lease, next(self._sequence))
 
     def remove(self, connection: Connection) -> None:
-        """Note that a socket closed; `Connections` no longer holds it."""
+        """Record that a socket closed; it must have been removed from `Connections`."""
         identity, ended = connection.identity, connection.ended
         is_forgotten = ended is not None and ended.user is not None and ended.reason is not EXPIRED
         if not is_forgotten:
             self.remove_session(identity)
 
     def remove_session(self, identity: Identity) -> None:
-        """Note that a socket is no longer of this session, which others here may still hold."""
+        """Record that a socket left a session, which has departed unless others still hold it."""
         if not self._connections.holds(identity):
-            # A turn of its own: the newest visit may have been that of a socket which left before.
+            # A new number, since the newest registration may be that of a socket that left before.
             departure = Departure(identity.user, identity.sid, next(self._sequence))
             self._departures[identity.user, identity.sid] = departure
             self._has_departures.set()
 
     async def run(self) -> None:
-        """Renew in time, and report departures when there are any; ends by being cancelled."""
+        """Renew the lease, and report departures as they occur; runs until cancelled."""
         while True:
             try:
                 self._note_failures(await self._store.renew(self.lease))
@@ -101,7 +101,7 @@ class Presences:
         ]
 
     async def _report(self) -> None:
-        """Report departures; those that the store did not take are kept for later."""
+        """Report departures; those in partitions that failed are kept for later."""
         leaving = self._waiting()[:BATCH]
         if leaving:
             self._down |= (await self._store.renew(self.lease, leaving)).keys()

@@ -1,4 +1,4 @@
-"""What a replica reports of one logout: which sessions it held, and what became of each."""
+"""Collects what a replica reports about a logout: the sessions that it held, and their states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT_ONCE = 50
 
 
 class SocketOutcome(NamedTuple):
-    """Whose socket it was, what became of it, and what its client could not clear."""
+    """The identity of a socket, its final state, and what its client could not clear."""
 
     identity: Identity
     state: State
@@ -25,43 +25,43 @@ class SocketOutcome(NamedTuple):
 
 
 class Progress:
-    """The sockets of one logout on this replica, session by session.
+    """The sockets that one logout ends on this replica, by session.
 
-    A session is reported once all of its sockets here have ended. ``rest`` is the state of those
-    whose sockets left before they were notified.
+    A session is reported once all of its sockets here have ended. ``rest`` is the state of sessions
+    whose sockets closed before they were notified.
     """
 
-    def __init__(self, lease: str, heard: LogoutEvent, sockets: Sequence[Connection]) -> None:
+    def __init__(self, lease: str, event: LogoutEvent, sockets: Sequence[Connection]) -> None:
         self.rest = State.OFFLINE
         self._lease = lease
-        self._heard = heard
+        self._event = event
         self._left = Counter(self._key(connection.identity) for connection in sockets)
         self._outcomes: dict[str, list[SocketOutcome]] = {}
         self._sockets = sockets
 
     def _key(self, identity: Identity) -> str:
-        is_one = self._heard.logout.user is not None
+        is_one = self._event.logout.user is not None
         return identity.sid if is_one else session_key(identity.user, identity.sid)
 
     async def open(self) -> Report:
-        """Return the report that says which sessions there are."""
+        """Return the report that lists the sessions."""
         devices = {}
         for number, connection in enumerate(self._sockets):
             if number % AT_ONCE == 0:
-                # A name that was not made lately takes a while, and the sockets are being notified.
+                # A name that is not cached takes a while; do not delay the notifications.
                 await asyncio.sleep(0)
             devices[self._key(connection.identity)] = _device(connection)
-        return Report(self._lease, self._heard, opened=devices, done=False)
+        return Report(self._lease, self._event, opened=devices, done=False)
 
     def add(self, outcomes: Iterable[SocketOutcome]) -> None:
-        """Note what became of some sockets."""
+        """Add the outcomes of sockets that have ended."""
         for outcome in outcomes:
             key = self._key(outcome.identity)
             self._left[key] -= 1
             self._outcomes.setdefault(key, []).append(outcome)
 
     def report(self, *, done: bool) -> Report:
-        """Return the report of the sessions that are over and not reported; at last, of all."""
+        """Return a report on finished sessions not reported yet; if ``done``, on all others too."""
         left = [key for key, count in self._left.items() if count > 0]
         outcomes, self._outcomes = self._outcomes, {}
         if not done:
@@ -70,7 +70,7 @@ class Progress:
         rest = [(key, self.rest) for key in left] if done else []
         return Report(
             self._lease,
-            self._heard,
+            self._event,
             sessions=merge_sessions([*((key, state) for key, (_, state, _) in over), *rest]),
             failures=unite((key, failed) for key, (_, _, failed) in over),
             done=done,

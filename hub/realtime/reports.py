@@ -1,6 +1,6 @@
-"""Tells the store what this replica did for each logout, a little later and until it is taken.
+"""Sends this replica's reports on logouts to the store, in batches, until they are accepted.
 
-A report that comes again changes nothing, so one that the store may not have taken is sent again.
+Reports are idempotent, so one that may have failed is sent again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PAUSE = 0.5
 
 
 Key: TypeAlias = tuple[str, UserKey | None, int | None]
-"""A logout, its user (None: everyone), and in which partition it was heard."""
+"""A logout's id, its user (None: everyone), and the partition of its event."""
 
 
 class Reports:
-    """What waits to be reported. Reports of one logout that wait together become one."""
+    """The reports that wait to be sent. Waiting reports on the same logout are merged."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,7 +38,7 @@ class Reports:
         self._has_reports = asyncio.Event()
 
     def add(self, report: Report) -> None:
-        """Report soon."""
+        """Queue a report."""
         if len(self._waiting) >= MOST:
             log.warning("too many reports wait: the oldest is dropped")
             del self._waiting[next(iter(self._waiting))]
@@ -56,7 +56,7 @@ class Reports:
         self._has_reports.set()
 
     async def run(self) -> None:
-        """Report whenever there is something; ends by being cancelled."""
+        """Send reports as they are queued; runs until cancelled."""
         while True:
             await self._has_reports.wait()
             await asyncio.sleep(GATHER)
@@ -69,31 +69,31 @@ class Reports:
                 await asyncio.sleep(PAUSE)
 
     async def flush(self) -> None:
-        """Report all that waits.
+        """Send all queued reports.
 
-        A partition that does not take a report is not asked again, and keeps no other waiting.
+        After a failure, further reports to that partition are skipped; other partitions go on.
 
         Raises:
-            Unavailable: when the store did not take something; it waits on.
+            Unavailable: if any report failed; it stays queued.
         """
         self._drop_stale()
         down: dict[int | None, BaseException] = {}
         while left := self._left(down):
             batch = left[:BATCH]
-            ends = await asyncio.gather(
+            errors = await asyncio.gather(
                 *(self._store.report(report) for _, (report, _) in batch), return_exceptions=True
             )
-            for (key, taken), end in zip(batch, ends, strict=True):
-                if end is not None:
-                    down.setdefault(self._partition(taken[0]), end)
-                elif self._waiting.get(key) is taken:
+            for (key, sent), error in zip(batch, errors, strict=True):
+                if error is not None:
+                    down.setdefault(self._partition(sent[0]), error)
+                elif self._waiting.get(key) is sent:
                     del self._waiting[key]
-        for end in down.values():
-            raise end
+        for error in down.values():
+            raise error
         self._has_reports.clear()
 
     def _left(self, down: Collection[int | None]) -> list[tuple[Key, tuple[Report, float]]]:
-        """Return what waits, but for some partitions."""
+        """Return the queued reports, except those to partitions that are down."""
         items = self._waiting.items()
         return [one for one in items if self._partition(one[1][0]) not in down]
 
@@ -102,7 +102,7 @@ class Reports:
         return report.event.partition if user is None else self._store.partition_of(user)
 
     def _drop_stale(self) -> None:
-        # Nobody waits any more for what is so old.
+        # Receipts do not wait for reports this old.
         oldest = asyncio.get_running_loop().time() - PATIENCE / SECOND
         for key, (_, at) in list(self._waiting.items()):
             if at < oldest:

@@ -1,8 +1,8 @@
 """The Socket.IO server: one client in the namespace ``/`` on each Engine.IO session.
 
-How a CONNECT travels: `WebSocket` or `polling` hands a packet to the `Session`, which hands the
-message to a `Socket` here; its state machine (`hub.protocol.socketio`) says that it is a CONNECT,
-and the `Application` (`hub.realtime.handlers`) decides. The answer goes back the same way.
+The path of a CONNECT: `WebSocket` or `polling` passes a packet to the `Session`, which passes the
+message to a `Socket` here. Its state machine (`hub.protocol.socketio`) parses the CONNECT, and the
+`Application` (`hub.realtime.handlers`) decides. The answer takes the same path back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class ConnectRefused(Exception):
-    """CONNECT is refused; ``code`` and ``data`` are what CONNECT_ERROR says."""
+    """CONNECT is refused; ``code`` and ``data`` are the contents of CONNECT_ERROR."""
 
     def __init__(self, code: str, data: dict[str, Any]) -> None:
         super().__init__(code)
@@ -52,30 +52,30 @@ class ConnectRefused(Exception):
 
 
 class Application(Protocol):
-    """What decides about sockets, and answers their events."""
+    """Accepts or refuses sockets, and answers their events."""
 
     async def connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
-        """Return what the answer to CONNECT says beside the socket's id.
+        """Accept a socket, and return what the answer to CONNECT contains besides its id.
 
         Raises:
-            ConnectRefused: when the socket is not to be connected.
+            ConnectRefused: if the socket is refused.
         """
         ...
 
     async def answer(self, socket: Socket, event: str, args: list[Any]) -> Any:
-        """Return the acknowledgement of an event; raises nothing."""
+        """Handle an event, and return its acknowledgement; must not raise."""
         ...
 
     def disconnected(self, socket: Socket) -> None:
-        """Note that a socket is gone, for which `connect` was called."""
+        """Handle the end of a socket, once `connect` has finished if it was called."""
         ...
 
 
 class Socket:
     """One client of the replica.
 
-    ``client`` is what is known of it, ``source`` the key of its address (`address_key`), and
-    ``request`` the one that opened it, which is kept until CONNECT is answered.
+    ``client`` describes it, ``source`` is the key of its address (`address_key`), and ``request``
+    is the request that opened the session, kept until CONNECT is answered.
     """
 
     __slots__ = (
@@ -103,52 +103,52 @@ class Socket:
 
     @property
     def id(self) -> str:
-        """The socket's id, which is the engine's."""
+        """The socket's id: the id of its Engine.IO session."""
         return self.session.id
 
     @property
     def is_connected(self) -> bool:
-        """Whether CONNECT was accepted, and the socket is open."""
+        """Whether CONNECT was accepted and the socket is still open."""
         return self._protocol.state is State.CONNECTED and self.is_open
 
     @property
     def is_open(self) -> bool:
-        """Whether the session goes on."""
+        """Whether the session is not closing."""
         return self.session.closing is None
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits for a client that does not read, or does not poll."""
+        """Whether packets wait for the client to read or poll."""
         return self.session.has_unsent
 
     def send(self, packet: str, frame: bytes | None = None) -> None:
-        """Send a packet of the engine; ``frame`` is its WebSocket frame when that is at hand."""
+        """Send an Engine.IO packet; ``frame`` is its WebSocket frame, if already encoded."""
         self.session.send(packet, frame)
 
     # ---- How it ends ----
 
     def disconnect(self) -> None:
-        """End the socket for good: DISCONNECT, so that stock clients stay away, then the close."""
+        """Send DISCONNECT, after which stock clients do not reconnect, and close."""
         self.session.close(CloseReason.SERVER, last=MESSAGE + encode_disconnect())
 
     def dismiss(self) -> None:
-        """End a socket whose CONNECT was refused a moment ago."""
+        """Send DISCONNECT and close, after the refusal delay."""
         last = MESSAGE + encode_disconnect(self._refused_namespace)
         self.session.close(CloseReason.SERVER, last=last)
 
     def give_way(self) -> None:
-        """Close as a network that fails, so that the client connects again if it is one."""
+        """Close as by a network failure, so that a genuine client reconnects."""
         self.session.close(CloseReason.SERVER, GOING_AWAY)
 
     def close_for_policy(self) -> None:
-        """Close because the client does what it must not; what it was answered arrives before."""
+        """Close because the client broke a rule, after the answer that is being sent."""
         close = partial(self.session.close, CloseReason.SERVER, POLICY)
         asyncio.get_running_loop().call_soon(close)
 
-    # ---- What the session says (`hub.realtime.session.Receiver`) ----
+    # ---- The session's events (`hub.realtime.session.Receiver`) ----
 
     def on_message(self, text: str) -> None:
-        """Take a packet of Socket.IO."""
+        """Take a Socket.IO packet."""
         try:
             event = self._protocol.receive(text)
         except ProtocolError:
@@ -158,11 +158,11 @@ class Socket:
                 self._handle(event)
 
     def on_binary(self) -> None:
-        """Count a client that speaks msgpack."""
+        """Count a client that uses msgpack."""
         self._server.refusals.note("msgpack", self.source)
 
     def on_closed(self) -> None:
-        """Let go of the socket, at once unless the application is still being asked."""
+        """Release the socket; if the application is deciding on CONNECT, it is told later."""
         server, state = self._server, self._protocol.state
         if state is State.OPENED and server.engine.is_open:
             server.unconnected.give_up(self)
@@ -175,7 +175,7 @@ class Socket:
             server.application.disconnected(self)
 
     def _break_off(self) -> None:
-        # What cannot be parsed ends the connection, as in the reference server.
+        # A packet that cannot be parsed ends the connection, as in the reference server.
         self._server.refusals.note("packets", self.source)
         self.session.close(CloseReason.SERVER)
 
@@ -186,7 +186,7 @@ class Socket:
             case Emit():
                 self._server.spawn(self._answer(event))
             case Connect() if not self._server.engine.is_open:
-                # As a failure of the transport, after which clients connect elsewhere.
+                # For clients this is a failure of the transport, after which they retry elsewhere.
                 self.give_way()
             case Connect():
                 self._stop_awaiting_connect()
@@ -195,7 +195,7 @@ class Socket:
             case UnknownNamespace():
                 self._refuse_namespace(event)
             case Reconnect():
-                # It has another token, perhaps: it connects anew, and is heard.
+                # Perhaps it has a new token: let it reconnect to be considered again.
                 self.give_way()
             case _:
                 self.session.close(CloseReason.SERVER)
@@ -210,15 +210,15 @@ class Socket:
 
     async def _connect(self, auth: Any) -> None:
         try:
-            told = await self._server.application.connect(self, auth)
+            data = await self._server.application.connect(self, auth)
         except ConnectRefused as refused:
             refusal = {"message": refused.code, "data": refused.data}
             self.send(MESSAGE + self._protocol.refuse(refusal))
-            self._let_go()
+            self._release()
             return
-        answer = self._protocol.accept({"sid": self.id, **told})
+        answer = self._protocol.accept({"sid": self.id, **data})
         if not self.is_open:
-            self._let_go()
+            self._release()
             return
         self.request = None
         self.session.budget.trust()
@@ -232,7 +232,7 @@ class Socket:
         except ProtocolError:
             self._break_off()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self.request = None
         if self.is_open:
             self._server.lingering.add(self)
@@ -240,11 +240,11 @@ class Socket:
             self._server.application.disconnected(self)
 
     def _refuse_namespace(self, event: UnknownNamespace) -> None:
-        """Refuse it as the reference server does; the socket in ``/``, if there is one, goes on."""
+        """Refuse it as the reference server does; a socket in ``/`` stays connected."""
         self.send(MESSAGE + event.refusal)
         is_first = self._protocol.state is State.OPENED and self not in self._server.lingering
         if is_first and self._timer is not None:
-            # The moment is the time for a CONNECT to ``/`` now.
+            # From now on the refusal delay limits the time for a CONNECT to ``/``.
             self._server.timers.stop(self._timer)
             self._refused_namespace = event.namespace
             self._server.lingering.add(self)
@@ -260,8 +260,8 @@ class Socket:
 class Server:
     """All sockets of a replica.
 
-    ``connect_timeout`` is in seconds. ``read_client`` returns what a request says of who sent it.
-    ``is_open`` says whether sockets may be opened now.
+    ``connect_timeout`` is the time for CONNECT in seconds. ``read_client`` returns the client of a
+    request. ``engine`` are further arguments of `Engine`.
     """
 
     def __init__(
@@ -291,11 +291,11 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(self, app: web.Application) -> None:
-        """Serve the sockets."""
+        """Add the routes of the engine."""
         self.engine.attach(app)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do some work beside this, and keep hold of it until it is done."""
+        """Run some work in a task, which is referenced until it is done."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,7 +1,7 @@
-"""One Engine.IO session: the state machine of `hub.protocol.engineio`, and what carries it.
+"""One Engine.IO session: the state machine of `hub.protocol.engineio` with its connections.
 
-A session is carried by requests (`hub.realtime.polling`) or by a `WebSocket`, and for a moment by
-both, while it changes from one to the other. What it says goes to its `Receiver`.
+A session uses long-polling requests (`hub.realtime.polling`) or a `WebSocket`, and for a moment
+both, during an upgrade. Its messages go to its `Receiver`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
 
 
 class Receiver(Protocol):
-    """What hears a session."""
+    """Receives the messages of a session."""
 
     def on_message(self, text: str) -> None:
         """Take a message."""
         ...
 
     def on_binary(self) -> None:
-        """Note a binary message of a client that is not connected yet; the session ends."""
+        """Handle a binary message from a client that is not connected yet; the session ends."""
         ...
 
     def on_closed(self) -> None:
-        """Note that the session has ended; called once."""
+        """Handle the end of the session; called once."""
         ...
 
 
 class Session:
     """A session and its connections.
 
-    ``poll`` is the request that waits for something to be sent, with whether it is to be answered;
-    ``probe`` is the WebSocket that asks to take over. ``closing`` is the status code with which the
-    session is being closed. ``on_forgotten`` is called once nothing carries the session any more.
+    ``poll`` is the future of the waiting poll: True if it is to be answered, False if the client
+    aborted it. ``probe`` is the WebSocket that asks to take over. ``closing`` is the status code
+    with which the session is being closed, or None. ``on_forgotten`` is called once no connection
+    belongs to the session any more.
     """
 
     __slots__ = (
@@ -76,19 +77,19 @@ class Session:
 
     @property
     def id(self) -> str:
-        """The engine's id of the session, which ends in the replica's name."""
+        """The id of the Engine.IO session, which ends in the replica's name."""
         return self.protocol.id
 
     @property
     def has_unsent(self) -> bool:
-        """Whether something waits for the client to read it."""
+        """Whether packets wait for the client to read or poll."""
         unread = self.websocket is not None and self.websocket.has_unsent
         return unread or bool(self.protocol.outgoing)
 
-    # ---- What leaves ----
+    # ---- Sending ----
 
     def send(self, packet: str, frame: bytes | None = None) -> None:
-        """Send a packet; ``frame`` is its WebSocket frame when that is at hand."""
+        """Send a packet; ``frame`` is its WebSocket frame, if already encoded."""
         if self.closing is not None:
             return
         if self.websocket is not None:
@@ -107,17 +108,17 @@ class Session:
             self.close(self.protocol.close_reason)
 
     def answer_poll(self) -> None:
-        """Let the poll that waits be answered with what there is."""
+        """Have the waiting poll, if any, answered with the packets that there are."""
         if self.poll is not None and not self.poll.done():
             self.poll.set_result(True)
 
-    # ---- What arrives ----
+    # ---- Receiving ----
 
     def receive(self, packet: str) -> None:
         """Take a packet from the client.
 
         Raises:
-            ProtocolError: when it is none that a client may send.
+            ProtocolError: if clients may not send such a packet.
         """
         event = self.protocol.receive(packet)
         if isinstance(event, Message):
@@ -129,12 +130,12 @@ class Session:
             self._refuse_binary()
 
     def resume(self) -> None:
-        """Note that the client is there after all, whose poll was aborted."""
+        """Record a request of the client, which ends the wait after an aborted poll."""
         if self.closing is None and self.protocol.resume():
             self._timers.start(self, self.protocol.timer)
 
     def abandon(self) -> None:
-        """Note that the client aborted the poll that waits."""
+        """Record that the client aborted the waiting poll."""
         if self.poll is not None and not self.poll.done():
             self.poll.set_result(False)
             self.poll = None
@@ -150,7 +151,7 @@ class Session:
             self.protocol.outgoing += msgpack.PACKETS
         self.close(CloseReason.SERVER)
 
-    # ---- What a WebSocket says (`hub.realtime.websocket.Listener`) ----
+    # ---- Events of a WebSocket (`hub.realtime.websocket.Listener`) ----
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Take a packet from a WebSocket, the session's own or one that asks to take over."""
@@ -185,19 +186,19 @@ class Session:
             self._close_websocket(websocket, self.closing)
 
     def binary_refusal(self, websocket: WebSocket) -> bytes:
-        """Return what refuses a client that sends CONNECT in msgpack, in its own manner."""
+        """Return the refusal, in msgpack, for a client that sends CONNECT in msgpack."""
         if websocket is not self.websocket or self.budget.is_trusted:
             return b""
         self.receiver.on_binary()
         return msgpack.FRAMES
 
     def on_failure(self, websocket: WebSocket) -> None:
-        """End the session whose WebSocket broke the protocol; a failed probe ends nothing."""
+        """End the session if its WebSocket broke the protocol; a failed probe is ignored."""
         if websocket is self.websocket:
             self.close(CloseReason.TRANSPORT_ERROR)
 
     def on_close(self, websocket: WebSocket) -> None:
-        """Note that a WebSocket is gone."""
+        """Handle the loss of a WebSocket: that of a probe ends only the upgrade."""
         if websocket is self.probe:
             self.probe = None
             self.protocol.stop_probing()
@@ -208,7 +209,7 @@ class Session:
     # ---- The end ----
 
     def on_timer(self) -> None:
-        """Ping, or miss the answer to a ping, or cut what does not close by itself."""
+        """Send a ping, close after a missing pong, or cut a client that did not close in time."""
         if self.closing is not None:
             self.cut()
             return
@@ -217,10 +218,10 @@ class Session:
         self._flush()
 
     def close(self, reason: CloseReason, code: int = NORMAL, last: str = "") -> None:
-        """End the session: in order where the client goes along, by a cut where it does not.
+        """Close the session; a client that does not complete the close in time is cut.
 
-        ``last`` is a packet that leaves before the close, and with it. With the code `GOING_AWAY`
-        the client is to connect again.
+        ``last`` is a packet to send before the close. With the code `GOING_AWAY` the client is
+        expected to connect again.
         """
         if self.closing is not None:
             return
@@ -240,21 +241,21 @@ class Session:
             websocket.close(code, b"".join(encode_text(packet) for packet in packets))
 
     def cut(self) -> None:
-        """Cut whatever connection there is."""
+        """Cut all connections."""
         for websocket in (self.websocket, self.probe):
             if websocket is not None:
                 websocket.abort()
         self.forget()
 
     def forget(self) -> None:
-        """Note that nothing carries the session any more."""
+        """Forget the session, which has no connection any more."""
         self._timers.stop(self)
         self.answer_poll()
         self._on_forgotten(self)
 
     @property
     def is_carried(self) -> bool:
-        """Whether a WebSocket carries the session, or is about to."""
+        """Whether a WebSocket belongs to the session, or probes it."""
         return self.websocket is not None or self.probe is not None
 
     @property

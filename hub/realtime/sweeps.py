@@ -1,8 +1,8 @@
 """Checks sockets against the store, in case a logout was missed.
 
-Whatever the log could not tell for sure is made up for by a sweep of all sockets that it may be
-about. A slow sweep of all sockets runs always, so that even a bug heals; it should never find
-anything, and a counter says when it did.
+After a gap in a log, all sockets of its partition are swept. In addition, a slow sweep of all
+sockets runs all the time, as a safety net against bugs: it should never find anything, and a
+counter shows when it does.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ IN_FLIGHT = 2.0
 
 
 class Sweeper:
-    """Finds sockets of this replica that a logout has ended, and ends them.
+    """Finds sockets of this replica that a logout should have ended, and ends them.
 
-    ``partition_of`` returns a user's partition: each is checked for itself.
+    ``partition_of`` returns a user's partition: the result of a sweep is separate for each.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Sweeper:
         return [one for one in self._connections if self._partition(one) in wanted]
 
     async def sweep(self, connections: list[Connection], counts: Callable[[int], bool]) -> set[int]:
-        """Check some sockets, and return the partitions in which that could not be done.
+        """Check some sockets, and return the partitions in which that failed.
 
-        ``counts`` tells whether the sweep still counts in a partition; else it ends there.
+        ``counts`` returns whether the sweep still counts for a partition; otherwise it stops there.
         """
         failed: set[int] = set()
         for start in range(0, len(connections), BATCH):
@@ -66,7 +66,7 @@ class Sweeper:
         return failed
 
     async def sweep_slowly(self) -> None:
-        """Check all sockets again and again, a few at a time; ends by being cancelled."""
+        """Check all sockets repeatedly, a few at a time; runs until cancelled."""
         while True:
             connections = list(self._connections)
             pause = SLOW_ROUND / max(1, len(connections) / SLOW_BATCH)
@@ -77,35 +77,35 @@ class Sweeper:
                 await asyncio.sleep(SLOW_ROUND / 10)
 
     async def _check(self, connections: Iterable[Connection], cause: str) -> set[int]:
-        """Check some sockets, and end those that a logout had ended, each logout's together."""
-        doubtful = [connection for connection in connections if not _is_over(connection)]
-        ends = await asyncio.gather(
-            *(self._doubt(connection) for connection in doubtful), return_exceptions=True
+        """Check some sockets, and end those whose sessions have ended, together for each logout."""
+        checked = [connection for connection in connections if not _is_over(connection)]
+        results = await asyncio.gather(
+            *(self._find_logout(connection) for connection in checked), return_exceptions=True
         )
-        if cause == "slow" and any(isinstance(end, Logout) for end in ends):
-            # Most likely it is being heard at this very moment.
+        if cause == "slow" and any(isinstance(result, Logout) for result in results):
+            # Most likely the logout is just being received.
             await asyncio.sleep(IN_FLIGHT)
         failed: set[int] = set()
         found: dict[Logout, list[Connection]] = {}
-        for connection, end in zip(doubtful, ends, strict=True):
-            if isinstance(end, BaseException):
+        for connection, result in zip(checked, results, strict=True):
+            if isinstance(result, BaseException):
                 failed.add(self._partition(connection))
-                if not isinstance(end, HubError):
-                    log.error("a socket could not be checked", exc_info=end)
-            elif end is not None and not (connection.gone or connection.is_ended(end.at)):
-                found.setdefault(end, []).append(connection)
+                if not isinstance(result, HubError):
+                    log.error("a socket could not be checked", exc_info=result)
+            elif result is not None and not (connection.gone or connection.is_ended(result.at)):
+                found.setdefault(result, []).append(connection)
         for logout, ended in found.items():
             log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
             self._metrics.swept.labels(cause).inc(len(ended))
             self._delivery.end(ended, logout)
         return failed
 
-    async def _doubt(self, connection: Connection) -> Logout | None:
-        """Return the logout that ended the session of a socket, as the store knows it."""
+    async def _find_logout(self, connection: Connection) -> Logout | None:
+        """Return the logout that ended the session of a socket, according to the store, or None."""
         try:
             refusal = await self._authority.doubt(connection.identity)
         except Unreadable as error:
-            # One record that nobody can read must not keep the replica from following the rest.
+            # One unreadable record must not fail the whole sweep.
             log.error("a session cannot be judged", error=error.detail)
             return None
         return None if refusal is None else refusal.logout

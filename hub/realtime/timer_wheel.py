@@ -1,7 +1,7 @@
-"""One timer for all sockets: pings, time-outs and closes, a fraction of a second apart.
+"""One timer for all sockets, for pings, timeouts and closes.
 
-A timer handle for each socket costs memory and a heap operation; a wheel costs a set entry. What is
-started on it fires when its time is over, never early and at most one step late.
+A timer handle for each socket would cost memory and a heap operation; a timer wheel costs a set
+entry. Timers fire never early, and at most one step late.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ STEP = 0.25
 
 
 class Timed(Protocol):
-    """Something that waits on a wheel; ``due`` belongs to the wheel."""
+    """An object that can be started on a wheel; ``due`` belongs to the wheel."""
 
     due: int
 
     def on_timer(self) -> None:
-        """Do what was to be done."""
+        """Handle the timeout."""
         ...
 
 
 class Timer:
-    """Calls a function when its time is over."""
+    """A timer that calls a function."""
 
     __slots__ = ("_call", "due")
 
@@ -37,12 +37,12 @@ class Timer:
         self.due = 0
 
     def on_timer(self) -> None:
-        """Call it."""
+        """Call the function."""
         self._call()
 
 
 class TimerWheel:
-    """Fires what waits on it. ListLimiter only while something waits."""
+    """Calls `Timed.on_timer` of items when they are due; it turns only while there are any."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, set[Timed]] = {}
@@ -54,18 +54,18 @@ class TimerWheel:
         return sum(map(len, self._waiting.values()))
 
     def start(self, item: Timed, seconds: float) -> None:
-        """Let ``item`` wait for so many seconds; what it waited for before is forgotten."""
+        """Start a timer for ``item``, replacing the one that it has."""
         self.stop(item)
         now = asyncio.get_running_loop().time()
         if self._turning is None:
             self._tick = int(now / STEP)
             self._turn_later()
-        # A step counts once it is over; one that was turned already never comes again.
+        # An item fires at the end of its step; a step that the wheel has passed never recurs.
         item.due = max(int((now + seconds) / STEP), self._tick) + 1
         self._waiting.setdefault(item.due, set()).add(item)
 
     def stop(self, item: Timed) -> None:
-        """Let ``item`` wait for nothing."""
+        """Stop the timer of ``item``, if it has one."""
         waiting = self._waiting.get(item.due)
         if waiting is not None:
             waiting.discard(item)
@@ -78,14 +78,14 @@ class TimerWheel:
         self._turning = loop.call_at((self._tick + 1) * STEP, self._turn)
 
     def _turn(self) -> None:
-        # By the clock and not by counting, lest a wait of hours ends late by all small delays.
+        # By the clock instead of counting, so that small delays do not add up.
         reached = int(asyncio.get_running_loop().time() / STEP)
         while self._tick < reached:
             self._tick += 1
             for item in self._waiting.pop(self._tick, ()):
                 if item.due == self._tick:
                     self._fire(item)
-        # Not before: what is started meanwhile must not begin the wheel anew, past what is due.
+        # Only now: a timer started meanwhile must not restart the wheel and skip steps.
         self._turning = None
         if self._waiting:
             self._turn_later()

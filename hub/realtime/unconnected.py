@@ -1,10 +1,10 @@
-"""Sockets that have not sent CONNECT yet: how many, and which give way when they are too many.
+"""Limits the sockets that have not sent CONNECT yet, by closing the oldest if there are too many.
 
-Nobody knows yet whose they are, so they are counted by address; and since ten thousand people of
-one company may come back from one address at once, the newest are always let in. The oldest give
-way, once each has had a fair chance to send CONNECT: a second in which the loop turned. An address
-has room for as many more as it has connected sockets, and while good tokens come from it, it is
-left alone: there the time for CONNECT is bound enough.
+Their users are not known yet, so they are counted by address. Since ten thousand people of one
+company may reconnect from one address at once, new sockets are always accepted. The oldest are
+closed, once each has had a fair chance to send CONNECT: about a second in which the event loop ran.
+An address may have as many more as it has connected sockets, and while valid tokens come from it,
+it is not limited: there the time limit for CONNECT is enough.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hub.errors import RateLimited
 
 TICK = 0.25
 FAIR_TICKS = 5
-"""Ticks for which a socket is left alone. A tick that comes late counts as one."""
+"""Ticks for which a socket is not closed. A late tick counts as one."""
 
 TRUSTED_TICKS = 20
-"""Ticks for which an address is left alone after a good token came from it."""
+"""Ticks for which an address is not limited after a valid token came from it."""
 
 MAX_PER_TICK = 200
-"""How many give way at once, so that their ends hold up nobody."""
+"""How many are closed in one tick, so that the loop is not blocked."""
 
 
 class Waiting(Protocol):
@@ -35,16 +35,16 @@ class Waiting(Protocol):
     source: str
 
     def give_way(self) -> None:
-        """Close, so that the client connects again if it is one."""
+        """Close, so that a genuine client reconnects."""
         ...
 
 
 class Unconnected:
-    """Those of this replica, by address (`address_key`).
+    """The sockets of this replica without CONNECT, by address (`address_key`).
 
-    ``max_per_address`` and ``max_total`` are how many there may be. ``refused`` is the limit of
-    attempts of an address: a socket that never sends CONNECT is one, and an address that has spent
-    them has no room beyond the fair chance.
+    ``max_per_address`` and ``max_total`` limit them. ``refused`` limits the failed attempts of an
+    address: a socket that never sends CONNECT is one, and once an address has exceeded that limit,
+    its sockets only get the fair chance.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Unconnected:
         return (socket for sockets in list(self._by_address.values()) for socket in list(sockets))
 
     def make_room(self) -> None:
-        """See to it that one more can be added: the oldest of the fullest address gives way.
+        """Make room for one more by closing the oldest socket of the address that has the most.
 
-        One that had no fair chance yet does not, nor does one of an address from which good tokens
-        come; for their sake there may be twice as many.
+        It is not closed if it had no fair chance yet, or if valid tokens come from its address;
+        for these cases the limit is exceeded, up to twice its value.
 
         Raises:
-            RateLimited: when there are twice as many.
+            RateLimited: if twice the limit is reached.
         """
         if self._count < self._max_total:
             return
@@ -99,7 +99,7 @@ class Unconnected:
             self._tick_later()
 
     def remove(self, socket: Waiting) -> None:
-        """Note that CONNECT came, or that none needs to come any more."""
+        """Remove a socket, since CONNECT came or is no longer expected."""
         waiting = self._by_address.get(socket.source, {})
         if waiting.pop(socket, None) is None:
             return
@@ -108,7 +108,7 @@ class Unconnected:
             del self._by_address[socket.source]
 
     def give_up(self, socket: Waiting) -> None:
-        """Note that a socket is gone that never sent CONNECT."""
+        """Remove a socket that closed without CONNECT, and count that as a failed attempt."""
         if socket not in self._by_address.get(socket.source, {}):
             return
         self.remove(socket)
@@ -118,12 +118,12 @@ class Unconnected:
             self._crowded[socket.source] = None
 
     def note_connected(self, address: str) -> None:
-        """Note that a socket from an address was accepted."""
+        """Count a socket of an address that was accepted."""
         self._connected[address] += 1
         self._trusted_at[address] = self._ticks
 
     def note_gone(self, address: str) -> None:
-        """Note that such a socket is gone."""
+        """Count the end of an accepted socket."""
         self._connected[address] -= 1
         if not self._connected[address]:
             del self._connected[address], self._trusted_at[address]

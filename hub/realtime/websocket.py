@@ -1,7 +1,7 @@
-"""A WebSocket (RFC 6455) that costs little: a protocol on a transport that aiohttp let go of.
+"""A lightweight WebSocket (RFC 6455): a protocol on a transport that was taken over from aiohttp.
 
-Frames are taken apart by `hub.protocol.frames`, as fast as a `ReadBudget` allows. How a connection
-gets here is in `hub.realtime.takeover`.
+Frames are parsed by `hub.protocol.frames`, as fast as a `ReadBudget` allows. See
+`hub.realtime.takeover` for the takeover.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ from hub.realtime.read_budget import (
 from hub.realtime.timer_wheel import TimerWheel
 
 MAX_UNSENT = 256 * 1024
-"""Bytes that may wait for a client which does not read, before it is cut."""
+"""Bytes that may wait for a client that does not read, before it is cut."""
 
 FULL = 16 * 1024
-"""Bytes of those from which on its time to read runs (``write_seconds``)."""
+"""Unsent bytes at which the client's time to read (``write_seconds``) begins."""
 
 CLOSE_TIMEOUT = 1.0
 
 
 class Listener(Protocol):
-    """What hears of a WebSocket."""
+    """Receives the messages and the end of a WebSocket."""
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Take a text message."""
         ...
 
     def on_failure(self, websocket: WebSocket) -> None:
-        """Note that the client broke the protocol, and that a close frame said so."""
+        """Handle a protocol error of the client, for which a close frame was sent."""
         ...
 
     def binary_refusal(self, websocket: WebSocket) -> bytes:
-        """Return the frames for a client that sent a binary message, before it is closed."""
+        """Return frames to send before the close to a client that sent a binary message."""
         ...
 
     def on_close(self, websocket: WebSocket) -> None:
-        """Note that the connection is gone; told once."""
+        """Handle the loss of the connection; called once."""
         ...
 
 
 class Config(msgspec.Struct, frozen=True):
-    """What holds for all WebSockets of a server; sizes in bytes, times in seconds."""
+    """Settings of all WebSockets of a server; sizes in bytes, times in seconds."""
 
     timers: TimerWheel
     max_size: int
@@ -68,9 +68,8 @@ class Config(msgspec.Struct, frozen=True):
 class WebSocket(asyncio.Protocol):
     """One upgraded connection.
 
-    What the budget does not allow yet is not read from the connection.
-    Once a close has begun nothing is heard any more but the client's own close, and after a fault
-    not even that.
+    Reading is paused while the budget does not allow it. Once a close has begun, everything but the
+    client's close frame is ignored, and after a protocol error that too.
     """
 
     __slots__ = (
@@ -99,7 +98,7 @@ class WebSocket(asyncio.Protocol):
         self.due = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to read and write."""
+        """Start reading and writing."""
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
         self._transport.set_write_buffer_limits(high=FULL)  # type: ignore[union-attr]
@@ -107,7 +106,7 @@ class WebSocket(asyncio.Protocol):
     # ---- Reading ----
 
     def data_received(self, data: bytes) -> None:
-        """Take in what arrived, which may be many frames or a part of one."""
+        """Take received bytes, which may be many frames or a part of one."""
         if self._transport is None or (self._closing and self._is_paused):
             return
         self._frames.feed(data)
@@ -117,7 +116,7 @@ class WebSocket(asyncio.Protocol):
             self._read_frames()
 
     def _read_frames(self) -> None:
-        """Read frames while the budget lasts, and so many at once at most."""
+        """Read frames while the budget lasts, and at most `MAX_FRAMES_AT_ONCE`."""
         frames, budget = self._frames, self._budget
         now = asyncio.get_running_loop().time()
         try:
@@ -128,7 +127,7 @@ class WebSocket(asyncio.Protocol):
                         raise ProtocolError(POLICY, "a flood")
                     self._pause(wait)
                     return
-                # Asked for each frame: the one before may have been what makes it trusted.
+                # For each frame, since the previous one may have raised the limit.
                 frames.max_size = budget.message_limit(self._config.max_size)
                 frame = frames.next()
                 if frame is None:
@@ -145,7 +144,7 @@ class WebSocket(asyncio.Protocol):
         self._pause(0)
 
     def _pause(self, seconds: float) -> None:
-        """Read nothing for a while, or until the next turn of the loop."""
+        """Pause reading for some seconds, or (0) until the next iteration of the loop."""
         if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()  # type: ignore[union-attr]
@@ -174,7 +173,7 @@ class WebSocket(asyncio.Protocol):
             self._close_transport()
 
     def _read_close(self, size: int) -> None:
-        """Look for the client's close, in as little as a client sends that knows of ours."""
+        """Look for the client's close frame in the first `MAX_AFTER_CLOSE` bytes after ours."""
         self._close_allowance -= size
         try:
             while self._close_allowance > 0 and (frame := self._frames.next()) is not None:
@@ -193,22 +192,22 @@ class WebSocket(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _fail(self, code: int) -> None:
-        words = b""
+        last = b""
         if code == UNSUPPORTED and self._listener is not None:
-            words = self._listener.binary_refusal(self)
-        self.close(code, words)
+            last = self._listener.binary_refusal(self)
+        self.close(code, last)
         self._stop_reading()
         if self._listener is not None:
             self._listener.on_failure(self)
         self._close_transport()
 
     def _close_transport(self) -> None:
-        # Whatever was written is still sent; who does not take it is cut by `on_timer`.
+        # Written data is still sent; a client that does not read it is cut by `on_timer`.
         if self._transport is not None:
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the listener."""
+        """Notify the listener."""
         self._transport = None
         self._frames.drop()
         self._config.timers.stop(self)
@@ -219,7 +218,7 @@ class WebSocket(asyncio.Protocol):
     # ---- Writing ----
 
     def send(self, frame: bytes) -> None:
-        """Write an encoded frame; a client that lets too much wait is cut."""
+        """Write an encoded frame; a client with too much unsent data is cut."""
         transport = self._transport
         if transport is None or self._closing:
             return
@@ -228,13 +227,13 @@ class WebSocket(asyncio.Protocol):
             transport.abort()
 
     def pause_writing(self) -> None:
-        """Note that the client does not read: nor is it read from, and it has so long to go on."""
+        """Pause reading, since the client does not read, and start its time to do so."""
         self._is_full = True
         if not self._closing and self._transport is not None:
             self._pause(self._config.write_seconds)
 
     def resume_writing(self) -> None:
-        """Note that the client has read."""
+        """Resume reading, since the client has read."""
         self._is_full = False
         if not self._closing and self._transport is not None:
             self._config.timers.stop(self)
@@ -242,30 +241,30 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether the client has let something wait."""
+        """Whether written data waits for the client to read it."""
         return self._transport is not None and self._transport.get_write_buffer_size() > 0
 
     # ---- The end ----
 
     def on_timer(self) -> None:
-        """Go on reading, or cut a client that does not read or does not close."""
+        """Continue reading, or cut a client that does not read or does not close."""
         if self._closing or self._is_full:
             self.abort()
         else:
             self._read_on()
 
     def close(self, code: int, last: bytes = b"") -> None:
-        """Begin the closing handshake, after the frame ``last``; it has a second to end."""
+        """Begin the closing handshake, after the frames ``last``; cut after `CLOSE_TIMEOUT`."""
         if not self._closing and self._transport is not None:
             self._closing = True
             self._transport.write(last + encode_frame(Kind.CLOSE, code.to_bytes(2, "big")))
             self._config.timers.start(self, CLOSE_TIMEOUT)
 
     def hang_up(self) -> None:
-        """End the connection without a close frame, as a network that fails, once all is sent.
+        """Close the connection without a close frame, as a network failure, once all data is sent.
 
-        Every client connects again after that. Some, the Java client for one, do not react to a
-        close frame, and miss the connection only when no ping comes.
+        All clients reconnect after that. Some, such as the Java client, do not react to a close
+        frame, and notice the loss only when pings are missing.
         """
         if not self._closing and self._transport is not None:
             self._closing = True
@@ -274,6 +273,6 @@ class WebSocket(asyncio.Protocol):
             self._close_transport()
 
     def abort(self) -> None:
-        """Cut the connection at once, whatever still waits to be sent."""
+        """Cut the connection at once; unsent data is lost."""
         if self._transport is not None:
             self._transport.abort()

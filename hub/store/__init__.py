@@ -1,1 +1,1 @@
-"""Floor 2: where state lives. One port, `hub.store.base.Store`, and what implements it."""
+"""Floor 2: where state is kept. One port, `hub.store.base.Store`, and its implementations."""

@@ -1,6 +1,6 @@
-"""The copy of the audit logs in Redis: one stream of lines, of all replicas, as they were written.
+"""The copy of the audit logs in Redis: one stream with the lines of all replicas.
 
-It has a connection of its own, so that it neither holds up a logout nor ends with the store.
+It has its own connection, so that it neither delays logouts nor is closed with the store.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from hub.store.script import Script, raw
 from hub.store.topology import open_topology
 
 KEPT = 100_000
-"""Lines that are kept, about: the newest of all replicas."""
+"""How many lines are kept, approximately: the newest of all replicas."""
 
 PAGE = 500
 
 APPEND = Script("audit")
 READ = Script("audit_page")
-PART = 0
-"""The partition whose Redis holds the stream; it is no user's."""
+PARTITION = 0
+"""The partition on whose server the stream is kept; it does not belong to a user."""
 
 
 class AuditStream:
@@ -27,29 +27,29 @@ class AuditStream:
 
     def __init__(self, url: str) -> None:
         self._topology = open_topology(url)
-        self._key = Names(None, PART).audit
+        self._key = Names(None, PARTITION).audit
 
     async def append(self, lines: Sequence[bytes]) -> None:
-        """Append lines, each without its end.
+        """Append lines, each without its newline.
 
         Raises:
-            Unavailable: when Redis did not answer; any number of them may have been appended.
+            Unavailable: if Redis did not answer; any number of them may have been appended.
         """
         await self._topology.call(
-            PART, APPEND, [self._key], {"kept": KEPT, "lines": [raw(line) for line in lines]}
+            PARTITION, APPEND, [self._key], {"kept": KEPT, "lines": [raw(line) for line in lines]}
         )
 
     async def read(self) -> AsyncGenerator[bytes]:
-        """Yield each line that is kept, without its end, in the order of their coming.
+        """Yield each line that is kept, without its newline, oldest first.
 
-        A line may come more than once, as `append` says.
+        A line occurs more than once if it was appended again after an error.
 
         Raises:
-            Unavailable: when Redis does not answer.
+            Unavailable: if Redis does not answer.
         """
         start = "-"
         while page := await self._topology.call(
-            PART, READ, [self._key], {"start": start, "most": PAGE}
+            PARTITION, READ, [self._key], {"start": start, "most": PAGE}
         ):
             for _, (_, line) in page:
                 yield line

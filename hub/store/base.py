@@ -1,13 +1,13 @@
-"""The port through which the hub asks and changes what it knows.
+"""The port to the state that all replicas share.
 
-Every implementation passes the one suite in ``tests/contract``. What each method guarantees is
-said at the method; common to all of them:
+Every implementation passes the test suite in ``tests/contract``. Each method documents what it
+guarantees; these rules hold for all of them:
 
-- Times are the store's own, stamped where the change is made; no caller's clock is used.
-- A method either did what it says or raises. `Unavailable` means that the outcome is unknown:
-  a change may have been made. No method repeats a change on its own.
-- No method takes longer than `TIME_LIMIT` seconds, `follow` excepted.
-- Only `hub.core.revocation` draws conclusions; a store reports facts.
+- Times are by the store's clock, read where the change is made; no caller's clock is used.
+- A method either succeeds or raises. `Unavailable` means that the outcome is unknown: a change may
+  have been made. No method retries a change by itself.
+- No method takes longer than `TIME_LIMIT` seconds, except `follow`.
+- A store reports facts; only `hub.core.revocation` decides what follows from them.
 """
 
 from __future__ import annotations
@@ -32,42 +32,42 @@ from hub.core.model import (
 from hub.errors import InvalidRequest, RateLimited, Unavailable
 
 TIME_LIMIT = 1.0
-"""Seconds after which a store that did not answer counts as unavailable."""
+"""Seconds after which a store that has not answered counts as unavailable."""
 
 LEASE: Micros = 15 * SECOND
-"""How long a replica that does not renew its lease still counts as holding its sockets."""
+"""How long a replica's lease lasts unless it is renewed."""
 
 CHECK_INTERVAL = 1.0
-"""Seconds between two looks at the log itself, which find what the channel did not bring."""
+"""Seconds between two reads of the log, which find the logouts that the channel lost."""
 
 KEY_LIFETIME: Micros = 24 * 3600 * SECOND
 """How long an idempotency key is remembered."""
 
 RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
-"""How long after a logout its receipt can be read, unless a store was told otherwise."""
+"""How long after a logout its receipt can be read, by default."""
 
 
 class KeyReused(InvalidRequest):
-    """An idempotency key came again with another request."""
+    """An idempotency key was used before for another request."""
 
 
 class Unreadable(Unavailable):
-    """What the store holds is of another version, or damaged."""
+    """A record in the store is of another version, or damaged."""
 
 
 class Presence(msgspec.Struct, frozen=True):
-    """Where a session is held: the lease of a replica, and the order among its registrations."""
+    """Which replica holds a session: its lease, and a number that orders its registrations."""
 
     lease: str
     sequence: int
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """A session that shows itself, from which device and address; ``presence`` for a socket.
+    """A session to register, with its device and address; ``presence`` is set for a socket.
 
-    A device's name replaces an older one only when it was given (``named``), not made up.
-    ``replaces`` is the session per token from which this one of the same device goes on: its row
-    moves along, unless somebody else holds it.
+    The device's name replaces an older one only if the client gave it (``named``), not if it was
+    derived. ``replaces`` is the session per token that this one continues on the same device: it
+    takes over that session's row, unless another replica holds that session.
     """
 
     identity: Identity
@@ -79,7 +79,7 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """The last socket of a session left a replica; ``sequence`` is as in `Presence`."""
+    """A replica no longer holds a session; ``sequence`` is as in `Presence`."""
 
     user: UserKey
     sid: str
@@ -87,19 +87,19 @@ class Departure(msgspec.Struct, frozen=True):
 
 
 class Registry(msgspec.Struct, frozen=True):
-    """A user's registered sessions, and what there is to judge them by."""
+    """A user's registered sessions, and the facts to judge them by."""
 
     state: RevocationState
     sessions: tuple[Session, ...]
 
 
 class LogoutEvent(msgspec.Struct, frozen=True):
-    """A logout that was written, and which users it is about.
+    """A logout that was written, and which users it concerns.
 
-    A logout of everyone is written, and heard, for one partition after the other; ``partition``
-    says for which. ``leases`` are those that held sockets of its sessions when it was written, as
-    far as the registry knew; the reports of their replicas are pending. ``is_live`` unless it was
-    found in the log later.
+    A logout of everyone is written to each partition, and yields one event for each; ``partition``
+    says which. ``leases`` are those of the replicas that held sockets of its sessions when it was
+    written, according to the registry; their reports are pending. ``is_live`` if it came from the
+    channel, not from a later read of the log.
     """
 
     logout: Logout
@@ -110,38 +110,32 @@ class LogoutEvent(msgspec.Struct, frozen=True):
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Every logout that was written in these partitions until a moment ago has been yielded.
-
-    Or a `Gap` has told that it may not have been.
-    """
+    """Every logout written in these partitions until a moment ago was yielded, or a `Gap` was."""
 
     partitions: frozenset[int]
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Logouts may have been written in these partitions that are not yielded: check every socket.
-
-    That is, every socket of their users.
-    """
+    """Logouts in these partitions may have been missed: check every socket of their users."""
 
     reason: str
     partitions: frozenset[int]
 
 
 class Interrupted(msgspec.Struct, frozen=True):
-    """The logs of these partitions could not be read, and are tried again."""
+    """The logs of these partitions could not be read; reading is retried."""
 
     partitions: frozenset[int]
     reason: str
 
 
 class DataLoss(msgspec.Struct, frozen=True):
-    """The store lost what it knew of some users: logouts may be undone.
+    """The store lost data of this partition: logouts may be missing.
 
     Until a recovery, by `Store.recover` or by any logout of everyone, `Store.look` and
     `Store.register` raise `Unavailable` for the users of this partition; lists and receipts are
-    given out as they are. ``seen`` is what the store says instead, so that of several replicas
-    which notice only one recovers.
+    returned as they are. ``seen`` is the epoch after the loss, so that only one of the replicas
+    that detect it recovers.
     """
 
     partition: int
@@ -152,12 +146,12 @@ Event: TypeAlias = LogoutEvent | Confirmed | Gap | Interrupted | DataLoss
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a replica did for a logout: what became of each session.
+    """What a replica did for a logout: the state of each session that it held.
 
-    ``failures`` is what the clients of a session said that they could not clear. ``done`` when the
-    replica has no more to tell of it. For a logout of everyone sessions go by their
-    `hub.core.receipt.session_key`; ``opened`` says which there are, with the device of each, and
-    None in a report that does not say it. The same report again changes nothing.
+    ``failures`` is what the clients of a session reported that they could not clear. ``done`` if
+    this is the replica's last report. For a logout of everyone, the keys are those of
+    `hub.core.receipt.session_key`, and ``opened`` lists the sessions that the replica holds, with
+    their devices; None if a report does not list them. Reports are idempotent.
     """
 
     lease: str
@@ -171,8 +165,8 @@ class Report(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True):
     """A logout to write.
 
-    ``also`` is a session to end by name even if it never registered; ``must_exist`` asks for
-    `NotFound` instead when it is not registered. ``key`` is an idempotency key of its user.
+    ``also`` is a session to end by name even if it was never registered; with ``must_exist``,
+    `NotFound` is raised instead. ``key`` is an idempotency key of its user.
     """
 
     logout: Logout
@@ -182,7 +176,7 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A list of logouts, ``digest``, that takes an idempotency key; ``id`` is for all of them."""
+    """An idempotency key for a list of logouts, its digest, and the id for all of them."""
 
     key: str
     digest: str
@@ -190,7 +184,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Unsure(msgspec.Struct, frozen=True):
-    """The facts alone do not make sure that the caller's token is alive; nothing was changed."""
+    """Comparing times did not prove that the caller's token is alive; nothing was changed."""
 
 
 def too_many_logouts(wait: float) -> RateLimited:
@@ -202,142 +196,145 @@ class Store(Protocol):
     """State shared by all replicas. An asynchronous context manager: enter before use."""
 
     async def look(self, identity: Identity) -> RevocationState:
-        """Return what is known of a session, at one instant; changes nothing.
+        """Return what is known about a session at one instant; changes nothing.
 
-        Sees every `end` that returned before this call.
+        Reflects every `end` that returned before this call.
         """
         ...
 
     async def register(self, registration: Registration) -> RevocationState:
-        """Enter a session in the registry, or renew it, and return what `look` would.
+        """Register a session, or renew its registration, and return what `look` would.
 
-        Both happen at one instant. A session with a tombstone that the login behind its token does
-        not outlive, or whose token has expired, is not entered, nor is one that a cut-off ended
-        before it was ever seen. Entering proves nothing: the caller judges the state.
+        Both happen at one instant. A session is not registered if it has a tombstone that the
+        token's login does not outlive, if the token has expired, or if it is new and a cut-off
+        ended it. Registration proves nothing: the caller judges the returned state.
 
-        Where there is no place, sessions per token that nobody holds give way, a few at a time.
+        If the user has too many sessions, sessions per token that no replica holds are removed, a
+        few at a time.
 
         Raises:
-            RateLimited: when the user has as many sessions as a user may have, and none gives way.
+            RateLimited: if the user still has too many sessions.
         """
         ...
 
     async def sessions(self, user: UserKey) -> Registry:
         """Return a user's registered sessions that have not expired, oldest first.
 
-        Sees every `end` that returned before this call; one that happens meanwhile may be seen.
+        Reflects every `end` that returned before this call, and possibly those during it.
 
         Raises:
-            RateLimited: when too many lists of this user are asked for at once.
+            RateLimited: if too many lists of this user are requested at once.
         """
         ...
 
     async def end(self, command: Command, *, limited: bool = False) -> Receipt:
-        """Write a logout: when this returns, no `look` finds a session in its scope alive.
+        """Write a logout: once this returns, no `look` shows a session in its scope as alive.
 
-        At one instant: the sessions in scope are frozen into the receipt, get tombstones and
-        leave the registry; scopes ``all`` and ``others`` write a cut-off (never an older one than
-        there is, never a shorter-lived one, and with what `supersede` says of older ones); the
-        logout is appended to the log and published; its receipt is opened.
-        For everyone (``user`` None) the instant is one per partition, and the receipt names no
-        session; whatever the store had lost of earlier logouts matters no more.
+        At one instant, the sessions in scope are copied to the receipt, get tombstones and leave
+        the registry; scopes ``all`` and ``others`` write a cut-off, which is never older or
+        shorter-lived than the current one (`supersede` says what is kept of that); the logout is
+        appended to the log and published. A logout of everyone (``user`` None) does this at one
+        instant for each partition, its receipt names no sessions, and it is a recovery from any
+        data loss.
 
-        The same ``key`` of the same user again returns the first receipt, as ``repeated``, and
-        changes nothing. A ``limited`` logout counts against how often its user may log out.
+        If the same user has used the same ``key`` before, the first receipt is returned, as
+        ``repeated``, and nothing is changed. A ``limited`` logout counts towards the limit of how
+        often its user may log out.
 
         Raises:
-            NotFound: by ``must_exist``; nothing was changed.
-            KeyReused: when the key was used for another logout; nothing was changed.
-            RateLimited: when it is ``limited``, and there were too many; nothing was changed.
+            NotFound: because of ``must_exist``; nothing was changed.
+            KeyReused: if the key was used for another logout; nothing was changed.
+            RateLimited: if it is ``limited`` and over the limit; nothing was changed.
         """
         ...
 
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
-        """Write a logout that a user asks for, limited, if the facts make sure that it may.
+        """Write a logout that a user requests, limited, if the caller's token is surely alive.
 
-        That is when `is_surely_alive` is true of ``caller``, the token that asks, at the instant of
-        writing, and nothing may have been lost. `Unsure` does not say that the token is dead: look
-        and judge, then `end`. Raises as `end` does.
+        That is, if `is_surely_alive` holds for ``caller`` at the instant of writing, and the store
+        has not lost data. `Unsure` does not mean that the token is revoked: call `look`, judge the
+        state, then call `end`. Raises as `end` does.
         """
         ...
 
     async def recall(self, command: Command) -> Receipt | None:
-        """Return the receipt of an earlier request with the same key, and change nothing.
+        """Return the receipt of an earlier request with the same key, or None; changes nothing.
 
-        It is as `end` returned it first, but ``repeated``; None when there was no such request.
+        It is as `end` first returned it, but ``repeated``.
 
         Raises:
-            KeyReused: when the key was used for another logout.
+            KeyReused: if the key was used for another logout.
         """
         ...
 
     async def claim(self, claim: Claim) -> str:
-        """Take an idempotency key for a list of logouts, and return the id that they have.
+        """Claim an idempotency key for a list of logouts, and return the id for them.
 
-        It is the claim's own, or that of an earlier claim of the same list. A claimed key is apart
-        from the keys of the logouts themselves.
+        It is the claim's own id, or that of an earlier claim for the same list. Claimed keys are
+        separate from the keys of single logouts.
 
         Raises:
-            KeyReused: when the key was claimed for another list.
+            KeyReused: if the key was claimed for another list.
         """
         ...
 
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
-        """Make up for a loss: write a logout of everyone in that partition alone.
+        """Recover from a data loss: write a logout of everyone in that partition only.
 
-        None when another replica has done so; nothing was changed then.
+        Returns None if another replica has done so; nothing was changed then.
         """
         ...
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
-        """Renew a replica's lease everywhere, or note which sessions left it.
+        """Renew a replica's lease in every partition, or record departures.
 
-        With departures the lease is renewed where they are, and only there. A departure that was
-        overtaken by a later registration of the session is ignored. Since this is a small write to
-        every partition, it also tells whether the store can be written: returns the partitions in
-        which it may not have been, each with the reason.
+        With departures the lease is renewed only in their partitions. A departure is ignored if the
+        session was registered again later. Since this is a small write to every partition, it also
+        shows whether the store can be written to: returns the partitions in which it failed, each
+        with the reason.
 
         Raises:
-            Unavailable: when it may have been written in none.
+            Unavailable: if it failed in all of them.
         """
         ...
 
     async def report(self, report: Report) -> None:
-        """Enter in a logout's receipt what a replica did; nothing when there is no receipt."""
+        """Add a replica's report to a logout's receipt; does nothing if there is no receipt."""
         ...
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
-        """Return what is known of a logout, of one user or (None) of all whom it ended.
+        """Return the receipt of a logout, for one user or (None) for all of its users.
 
-        None when there is none, or none of this user. Of a logout of everyone the sessions are
-        counted, not named: `outcomes` names them.
+        Returns None if there is none, or none for this user. The sessions of a logout of everyone
+        are counted, not named: `outcomes` names them.
         """
         ...
 
     @property
     def partition_count(self) -> int:
-        """In how many partitions users are kept."""
+        """The number of partitions."""
         ...
 
     def partition_of(self, user: UserKey) -> int:
-        """Return which of them keeps a user."""
+        """Return the partition of a user."""
         ...
 
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
-        """Return the sessions of a logout in one partition, of all users, by user and session."""
+        """Return the sessions of a logout in one partition, ordered by user and session."""
         ...
 
     async def is_stuck(self) -> bool:
-        """Tell whether only a restart of this process can reach the store again."""
+        """Return whether this process must be restarted to reach the store again."""
         ...
 
     def follow(self) -> AsyncGenerator[Event]:
-        """Yield each logout once, in each partition in the order of writing, and what goes wrong.
+        """Yield each logout once, in the order of writing within a partition, and any problems.
 
-        A call goes on where the one before it ended; the first begins now, with a `Gap`.
-        `Confirmed` comes at least every `CHECK_INTERVAL` seconds for each partition with which all
-        is well, `Interrupted` for the others: none waits for another. One reader at a time.
+        A call continues where the previous one ended; the first begins at the logs' ends, with a
+        `Gap`. Each partition is `Confirmed` at least every `CHECK_INTERVAL` seconds, or else
+        `Interrupted`, independently of the others. Only one reader at a time.
 
-        Ends only by raising `Unavailable`, when no partition can be read.
+        Raises:
+            Unavailable: if no partition can be read; the generator never ends otherwise.
         """
         ...

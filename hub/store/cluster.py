@@ -1,10 +1,10 @@
-"""Redis Cluster: each partition is a slot, on a node that changes.
+"""Redis Cluster: each partition is in one slot, which can move between nodes.
 
-redis-py asks the nodes which of them serves which slot; a pipeline of ours leads to each. A node
-that does not serve a slot says so (MOVED, ASK), and then the script did not run; so it is sent
-again, once, to the node that was named. What could not be sent at all, for want of a connection, is
-sent to the node that has taken over. Nothing else is ever sent twice. Whatever fails, the nodes are
-asked again who serves what.
+redis-py reads from the nodes which of them serves which slot; each has a pipeline of ours. A node
+that does not serve a slot redirects (MOVED, ASK) without running the script, which is then sent
+again, once, to the node that it names. A call that could not be sent for lack of a connection is
+sent to the node that has taken over. Nothing else is ever sent twice. After any failure the slot
+map is read again.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from hub.store.script import Script, Values
 log = structlog.get_logger(__name__)
 
 ASK_LIMIT = TIME_LIMIT / 4
-"""Seconds that a node has to say who serves what, before the next one is asked."""
+"""Seconds in which a node must return its slot map, before the next one is asked."""
 
 LEARN_LIMIT = 5 * TIME_LIMIT
 LEARN_INTERVAL = 0.25
-"""Seconds between two questions who serves what, however many calls fail."""
+"""Seconds between two reads of the slot map, however many calls fail."""
 
 REDIRECTS = ("MOVED ", "ASK ")
 UNKNOWN = "no node of the store says who serves this"
 
 
 class Node(NamedTuple):
-    """Where a node listens."""
+    """The address of a node."""
 
     host: str
     port: int
 
 
 class SlotMap(NamedTuple):
-    """Which node serves each partition (None: no node does), and all nodes."""
+    """The node that serves each partition (None: no node does), and all nodes."""
 
     serving: list[Node | None]
     nodes: frozenset[Node]
 
 
 async def read_slot_map(servers: Servers, known: Iterable[Node] = ()) -> SlotMap:
-    """Ask the nodes, one after the other in any order, until one says who serves what.
+    """Return the slot map of the first node that answers; they are asked one after the other.
 
     Raises:
-        RedisClusterException, RedisError, OSError: when none does.
+        RedisClusterException, RedisError, OSError: if none does.
     """
     seeds = (parse_url(seed) for seed in servers.seeds)
     nodes = dict.fromkeys([Node(s["host"], s["port"]) for s in seeds])
@@ -125,7 +125,7 @@ class ClusterNodes:
             except TimeoutError:
                 raise Unavailable("the store did not answer in time") from None
             except Refused as second:
-                # What it names are the addresses of the store, which are nobody's business.
+                # Its text holds addresses of the store, which are not for the client.
                 if second.answer.startswith(REDIRECTS):
                     raise Unavailable("the store's partition is moving") from None
                 raise
@@ -133,7 +133,7 @@ class ClusterNodes:
     async def _elsewhere(
         self, partition: int, node: Node, error: Unavailable
     ) -> Callable[[Script, Sequence[Value], Values], Awaitable[Any]]:
-        """Return how to call again what surely did not run, or raise the error."""
+        """Return how to repeat a call that certainly did not run, or raise the error."""
         if isinstance(error, Unsent):
             await self._wait_until_learned()
             now = self._serving[partition]
@@ -150,7 +150,7 @@ class ClusterNodes:
         raise error
 
     async def command(self, *parts: Value) -> Any:
-        """Run a command on a node that is connected, each time another one."""
+        """Run a command on any node, connected ones first, in turn."""
         node = await self._any()
         try:
             return await self._pipeline(node).command(*parts)
@@ -159,20 +159,20 @@ class ClusterNodes:
             raise
 
     async def is_stuck(self) -> bool:
-        """Tell whether any pipeline is."""
+        """Return whether any pipeline is stuck."""
         return any([await pipeline.is_stuck() for pipeline in list(self._pipelines.values())])
 
     def generation(self, partition: int) -> object:
-        """Return what stands for the connection to the node that serves the partition."""
+        """Return a token for the current connection to the node that serves the partition."""
         node = self._serving[partition]
         return self._pipelines[node].generation if node in self._pipelines else None
 
     async def pool(self) -> ConnectionPool:
-        """Return what makes connections to a node: what is published on one, all hear of."""
+        """Return a pool for any node: what is published on one reaches them all."""
         return connection_pool(self._servers.at(*await self._any()))
 
     async def close(self) -> None:
-        """Close all pipelines, and make no other."""
+        """Close all pipelines, for good."""
         self._is_closed = True
         if self._learning is not None:
             self._learning.cancel()

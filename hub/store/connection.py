@@ -1,9 +1,9 @@
 """A raw connection to Redis: opened by redis-py, then read and written without it.
 
-redis-py knows addresses, TLS, logins and Sentinels. Its reading and writing, which costs more than
-the work on the path of a logout, is left out: the open transport is taken over, and hiredis parses
-replies as they arrive. What this reaches for inside redis-py is tested by
-``tests/store/test_connection.py``.
+redis-py handles addresses, TLS, logins and Sentinels. Its reading and writing costs more than all
+other work of a logout, so it is bypassed: the open transport is taken over, and hiredis parses
+replies as they arrive. ``tests/store/test_connection.py`` tests the internals of redis-py that this
+relies on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOTHING = object()
 
 
 def connection_options(seconds: float) -> dict[str, Any]:
-    """Return redis-py's options by which a connection waits so long, and repeats nothing."""
+    """Return options of redis-py for a time limit, and for no retries."""
     return {
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
@@ -37,12 +37,12 @@ def connection_options(seconds: float) -> dict[str, Any]:
 
 
 def connection_pool(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
-    """Return what makes connections to ``url``, each within the time limit and never again."""
+    """Return a pool for ``url`` with a time limit and without retries."""
     return ConnectionPool.from_url(url, **connection_options(seconds))
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return why Redis could not be used, in a few words that hold no secret."""
+    """Return a short reason why Redis could not be used, without secrets."""
     text = str(error)
     if isinstance(error, AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS")):
         wants = "required" in text or text.startswith("NOAUTH")
@@ -53,7 +53,7 @@ def describe_failure(error: BaseException) -> str:
 
 
 class RedisConnection(asyncio.Protocol):
-    """One connection: ``on_answer`` is called with each answer in its order, ``on_loss`` once."""
+    """One connection: ``on_answer`` is called with each answer in order, ``on_loss`` once."""
 
     def __init__(
         self, on_answer: Callable[[Any], None], on_loss: Callable[[RedisConnection], None]
@@ -68,7 +68,7 @@ class RedisConnection(asyncio.Protocol):
         """Connect and log in.
 
         Raises:
-            RedisError, OSError: when that fails, or takes longer than the time limit.
+            RedisError, OSError: if that fails, or takes longer than the time limit.
         """
         connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         try:
@@ -77,20 +77,20 @@ class RedisConnection(asyncio.Protocol):
             if writer is None or writer.transport.is_closing():
                 raise Lost("the connection was closed at once")
         except RuntimeError as error:
-            # uvloop's word for writing to a connection that was closed a moment ago.
+            # uvloop raises this on a write to a connection that was just closed.
             await connection.disconnect(nowait=True)
             raise Lost(str(error)) from error
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        # Kept, since it would close the transport when it is forgotten.
+        # Kept, since it closes the transport when it is garbage-collected.
         self._connection = connection
         self._transport = writer.transport
         writer.transport.set_protocol(self)
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """The host and port at the other end, as they were given; None when it is closed."""
+        """The peer's host and port, as configured; None if closed."""
         connection: Any = self._connection
         return None if connection is None else (connection.host, connection.port)
 
@@ -100,7 +100,7 @@ class RedisConnection(asyncio.Protocol):
             self._transport.write(packed)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on every answer that is complete."""
+        """Pass on every complete answer."""
         try:
             self._parser.feed(data)
             while self._transport and (answer := self._parser.gets()) is not NOTHING:
@@ -109,24 +109,24 @@ class RedisConnection(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell of the loss."""
+        """Report the loss."""
         if self._connection is not None:
             self._connection._reader = self._connection._writer = None
         self._connection = self._transport = None
         self._on_loss(self)
 
     def abort(self) -> None:
-        """Close at once; no answer comes any more."""
+        """Close at once; no more answers are passed on."""
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
 
 
 async def check_answers(pool: ConnectionPool) -> None:
-    """Return when Redis has answered over a connection made for this alone.
+    """Check that Redis answers over a new connection.
 
     Raises:
-        RedisError, OSError, RuntimeError: when it did not, or not in time.
+        RedisError, OSError, RuntimeError: if it does not, or not in time.
     """
     connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
     try:
@@ -139,10 +139,10 @@ async def check_answers(pool: ConnectionPool) -> None:
 
 
 def pack(*parts: str | bytes | int) -> bytes:
-    """Return a command in Redis' protocol.
+    """Encode a command in Redis' protocol.
 
     Raises:
-        UnicodeEncodeError: when a part is no text that UTF-8 can hold.
+        UnicodeEncodeError: if UTF-8 cannot encode a part.
     """
     packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]
     return packed

@@ -1,9 +1,9 @@
-"""How sure a logout must be before it is answered: on a disk, on other servers.
+"""How durable a logout must be before it is answered: on disk, on other servers.
 
-By default it is as sure as Redis is at that moment. Who asks for more pays with time: the write is
-waited for by WAITAOF (https://redis.io/docs/latest/commands/waitaof/) and WAIT
-(https://redis.io/docs/latest/commands/wait/), over the connection that wrote, since they speak of
-what was written over their own.
+By default it is as durable as Redis makes it at that moment. More costs time: WAITAOF
+(https://redis.io/docs/latest/commands/waitaof/) and WAIT
+(https://redis.io/docs/latest/commands/wait/) wait for the write. They must be sent over the
+connection that wrote, since they cover only its own writes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hub.store.connection import pack
 
 WAIT_MS = 2000
 PATIENCE = 4.0
-"""Seconds after which a call is given up where logouts wait for disks: an fsync comes each second,
-and those that came meanwhile wait behind it."""
+"""Time limit of calls in seconds if logouts wait for a disk, which is synced once a second; later
+calls wait behind them."""
 
 
 class Durability(msgspec.Struct, frozen=True):
-    """On the master's own disk or not, and on how many replicas."""
+    """Whether to wait for the master's disk, and for how many of its replicas."""
 
     local: bool = False
     replicas: int = 0
@@ -28,14 +28,14 @@ class Durability(msgspec.Struct, frozen=True):
         return self.local or self.replicas > 0
 
     def commands(self) -> list[tuple[bytes, tuple[int, ...]]]:
-        """Return what to ask, and the counts that it must be answered with at least."""
-        asked: list[tuple[bytes, tuple[int, ...]]] = []
+        """Return the commands that wait, each with the least counts that it must answer."""
+        commands: list[tuple[bytes, tuple[int, ...]]] = []
         if self.local:
-            asked.append((pack("WAITAOF", 1, 0, WAIT_MS), (1, 0)))
+            commands.append((pack("WAITAOF", 1, 0, WAIT_MS), (1, 0)))
         if self.replicas:
-            asked.append((pack("WAIT", self.replicas, WAIT_MS), (self.replicas,)))
-        return asked
+            commands.append((pack("WAIT", self.replicas, WAIT_MS), (self.replicas,)))
+        return commands
 
 
 NO_WAIT = Durability()
-"""As sure as Redis is by itself."""
+"""Wait for nothing."""

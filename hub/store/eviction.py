@@ -1,4 +1,4 @@
-"""Whether Redis forgets what it has no memory for, logouts among it."""
+"""Detects whether Redis evicts keys, which may be logouts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ SAFE_POLICIES = ("noeviction", "unknown")
 
 
 class Evictions:
-    """Asks the servers, one at a time, whether they may evict keys, and whether they did."""
+    """Asks the servers in turn whether they may evict keys, and whether they have done so."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._seen: dict[str, int] = {}
-        """How many keys each server had evicted, by its run's id, when it was last asked."""
+        """How many keys each server had evicted when it was last asked, by its ``run_id``."""
         self._server, self._count = "", 0
 
     async def check(self) -> bool:
-        """Tell whether a server has evicted keys since it was first asked.
+        """Return whether a server has evicted keys since it was first asked.
 
-        Call `forgive` once all is done that follows from that. A server that does not answer is
-        asked another time: whether the store can be reached is for others to tell.
+        Call `forgive` once this was dealt with. A server that does not answer is asked again later:
+        whether the store can be reached is not checked here.
 
         Raises:
-            Unavailable: when it may evict keys, which is no store for logouts, or does not say.
+            Unavailable: if its configuration allows evictions, or it refuses to answer.
         """
         try:
             info = await self._topology.command("INFO")
@@ -50,12 +50,12 @@ class Evictions:
         return self._count > before
 
     def forgive(self) -> None:
-        """Take what the server that was asked last has evicted for dealt with."""
+        """Count the evictions of the server that was asked last as dealt with."""
         self._seen[self._server] = self._count
 
 
 def read_policy(info: bytes) -> str:
-    """Return the maxmemory-policy that ``INFO`` tells, ``unknown`` when it does not."""
+    """Return the maxmemory-policy in the answer to ``INFO``, or ``unknown``."""
     return _read(info, b"maxmemory_policy") or "unknown"
 
 

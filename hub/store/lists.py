@@ -1,4 +1,4 @@
-"""Who may list sessions now: a list of a thousand is much work, and must not be in others' way."""
+"""Limits how many lists of sessions are read at once: a list of a thousand is a lot of work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Queue:
 
 
 class ListLimiter:
-    """Lets one list of a user be read at once, and `AT_ONCE` in all; the others wait."""
+    """Admits one list for each user at a time, and `AT_ONCE` in total; the others wait."""
 
     def __init__(self) -> None:
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -32,11 +32,13 @@ class ListLimiter:
 
     @contextlib.asynccontextmanager
     async def admit(self, user: UserKey) -> AsyncIterator[None]:
-        """Wait for a turn, which is as long as the context; both within `TIME_LIMIT`.
+        """Wait until a list of this user may be read, which the context must enclose.
+
+        Waiting and reading together must not take longer than `TIME_LIMIT`.
 
         Raises:
-            RateLimited: when too many lists of this user wait already.
-            Unavailable: when too many of all users do, or it takes too long.
+            RateLimited: if too many lists of this user are waiting already.
+            Unavailable: if too many of all users are, or it takes too long.
         """
         queue = self._queues.setdefault(user, _Queue())
         try:

@@ -1,4 +1,4 @@
-"""The embedded store: one process, nothing kept over a restart."""
+"""The embedded store: for a single process; a restart loses everything."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ ALL = frozenset({0})
 
 
 def system_clock() -> Micros:
-    """Return the time of this machine."""
+    """Return this machine's time."""
     return time.time_ns() // 1000
 
 
 class MemoryStore:
-    """A `hub.store.base.Store` in this process's memory, which says what each method is for.
+    """A `hub.store.base.Store` in this process's memory; see there for what each method does.
 
-    ``lifetime`` is how long a token may live, and so how long a logout must be remembered;
-    ``max_sessions`` how many sessions a user may have at once, ``pace`` how often a user may log
-    out, ``receipts`` how long receipts are kept.
+    ``lifetime`` is how long a token may live, and so how long a logout is kept; ``max_sessions``
+    how many sessions a user may have at once; ``pace`` how often a user may log out; ``receipts``
+    how long receipts are kept.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class MemoryStore:
         self._state.clear()
 
     async def look(self, identity: Identity) -> RevocationState:
-        """Return what is known of a session."""
+        """Return what is known about a session."""
         return self._state.revocation_state(identity.user, identity.sid, self._clock())
 
     async def register(self, registration: Registration) -> RevocationState:
-        """Enter a session in the registry, or renew it."""
+        """Register a session, or renew its registration."""
         return self._registry.register(registration, self._clock())
 
     async def sessions(self, user: UserKey) -> Registry:
@@ -108,7 +108,7 @@ class MemoryStore:
         return self._registry.sessions(user, self._clock())
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
-        """Renew the lease of this process, and note which sessions left it."""
+        """Renew the lease of this process, and record departures."""
         self._registry.renew(lease, departures, self._clock())
         return {}
 
@@ -117,7 +117,7 @@ class MemoryStore:
         return self._end(command, self._clock(), limited=limited)
 
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
-        """Write a logout that a user asks for, if the facts make sure that it may."""
+        """Write a logout that a user requests, if the caller's token is surely alive."""
         now = self._clock()
         if not is_surely_alive(caller, self._state.revocation_state(caller.user, caller.sid, now)):
             return Unsure()
@@ -128,7 +128,7 @@ class MemoryStore:
         return _recall(self._state.user(command.logout.user, self._clock()), command)
 
     async def claim(self, claim: Claim) -> str:
-        """Take an idempotency key for a list of logouts."""
+        """Claim an idempotency key for a list of logouts."""
         now = self._clock()
         everyones = self._state.user(None, now)
         if claim.key not in everyones.claims:
@@ -140,7 +140,7 @@ class MemoryStore:
         return first.id
 
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
-        """Return that there is no such loss: nothing is ever lost here."""
+        """Return None: memory has no data losses."""
         return None
 
     def _end(self, command: Command, now: Micros, *, limited: bool) -> Receipt:
@@ -197,25 +197,25 @@ class MemoryStore:
     def _publish(self, logout: Logout, user: User) -> None:
         kept = user.receipts[logout.id]
         leases = set(kept.pending).union(*(row.pending for row in kept.rows.values()))
-        heard = LogoutEvent(logout, partial(_concerns, logout), frozenset(leases))
+        event = LogoutEvent(logout, partial(_concerns, logout), frozenset(leases))
         for queue in self._followers:
-            queue.put_nowait(heard)
+            queue.put_nowait(event)
 
     async def report(self, report: Report) -> None:
-        """Enter in a receipt what this process did."""
+        """Add this process's report to a receipt."""
         self._receipts.report(report, self._clock())
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
-        """Return what is known of a logout."""
+        """Return the receipt of a logout."""
         return self._receipts.receipt(logout_id, user, self._clock())
 
     @property
     def partition_count(self) -> int:
-        """All users are together."""
+        """The number of partitions: one."""
         return 1
 
     def partition_of(self, user: UserKey) -> int:
-        """Return the one place for all."""
+        """Return the only partition."""
         return 0
 
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
@@ -223,11 +223,11 @@ class MemoryStore:
         return self._receipts.outcomes(logout_id, self._clock())
 
     async def is_stuck(self) -> bool:
-        """Tell that nothing can be."""
+        """Return False: there is no connection that could be stuck."""
         return False
 
     async def follow(self) -> AsyncGenerator[Event]:
-        """Yield each logout as it is written; nothing is ever lost here."""
+        """Yield each logout as it is written."""
         queue: asyncio.Queue[LogoutEvent] = asyncio.Queue()
         self._followers.add(queue)
         try:
@@ -235,8 +235,8 @@ class MemoryStore:
             while True:
                 yield Confirmed(ALL)
                 deadline = asyncio.get_running_loop().time() + CHECK_INTERVAL
-                while (heard := await _next(queue, deadline)) is not None:
-                    yield heard
+                while (event := await _next(queue, deadline)) is not None:
+                    yield event
         finally:
             self._followers.discard(queue)
 

@@ -1,4 +1,4 @@
-"""The receipts of the embedded store: opened, reported to, and read."""
+"""The receipts of the embedded store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.store.memory_state import KeptReceipt, MemoryState, User
 
 
 class MemoryReceipts:
-    """That part of `hub.store.base.Store`, at the instant ``now``.
+    """The methods of `hub.store.base.Store` for receipts, at the instant ``now``.
 
     ``lifetime`` is how long receipts are kept.
     """
@@ -23,7 +23,7 @@ class MemoryReceipts:
         self._lifetime = lifetime
 
     def open(self, logout: Logout, user: User, outcomes: Iterable[Outcome], now: Micros) -> None:
-        """Open the receipt of a logout that is just written, for the sessions that it ends."""
+        """Open the receipt of a logout that is being written, with the sessions that it ends."""
         alive = self._state.alive(now)
         rows = {
             one.sid: Row(
@@ -63,7 +63,7 @@ class MemoryReceipts:
             kept.pending.pop(report.lease, None)
 
     def receipt(self, logout_id: str, user: UserKey | None, now: Micros) -> Receipt | None:
-        """Return what is known of a logout."""
+        """Return the receipt of a logout."""
         self._state.forget(now)
         keys = list(self._state.users) if user is None else [user]
         users = [self._state.user(key, now) for key in keys]

@@ -1,4 +1,4 @@
-"""The registry of the embedded store: which sessions there are, and where they are held."""
+"""The registry of the embedded store: the sessions of each user, and who holds them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.store.memory_state import MemoryState, User
 
 
 class MemoryRegistry:
-    """That part of `hub.store.base.Store`, at the instant ``now``."""
+    """The methods of `hub.store.base.Store` for the registry, at the instant ``now``."""
 
     def __init__(self, state: MemoryState, lifetime: Micros, max_sessions: int) -> None:
         self._state = state
@@ -22,7 +22,7 @@ class MemoryRegistry:
         self._max_sessions = max_sessions
 
     def register(self, registration: Registration, now: Micros) -> RevocationState:
-        """Enter a session in the registry, or renew it."""
+        """Register a session, or renew its registration."""
         identity = registration.identity
         user = self._state.user(identity.user, now)
         tombstone = user.tombstone(identity.sid)
@@ -41,7 +41,7 @@ class MemoryRegistry:
         )
 
     def renew(self, lease: str, departures: Sequence[Departure], now: Micros) -> None:
-        """Renew the lease of this process, and note which sessions left it."""
+        """Renew the lease of this process, and record departures."""
         leases = self._state.leases
         leases[lease] = now
         for gone in departures:
@@ -75,7 +75,7 @@ class MemoryRegistry:
     def _make_room(self, user: User, now: Micros) -> None:
         if len(user.sessions) < self._max_sessions:
             return
-        # Sessions that a logout of everyone ended stand in the registry until then.
+        # Sessions that a logout of everyone ended stay registered until their place is needed.
         for session in list(user.sessions.values()):
             if not may_register(identify("", session), self._state.cutoffs(user)):
                 user.drop(session.sid)
@@ -102,7 +102,7 @@ class MemoryRegistry:
 
 
 def _entered(moved: Session | None, registration: Registration, now: Micros) -> Session:
-    """Return a session that shows itself first; ``moved`` is the one that it goes on from."""
+    """Return a newly registered session; ``moved`` is the session that it continues."""
     identity = registration.identity
     return Session(
         sid=identity.sid,

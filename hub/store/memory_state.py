@@ -1,4 +1,4 @@
-"""What the embedded store knows: facts about users, each until it expires, and leases."""
+"""The data of the embedded store: entries of users, each until it expires, and leases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub.store.base import LEASE, Claim
 
 @dataclass(slots=True)
 class KeptReceipt:
-    """A logout's receipt as it is reported to; ``pending`` as `hub.core.receipt.Tally.pending`."""
+    """A stored receipt; ``pending`` is as in `hub.core.receipt.Tally`."""
 
     logout: Logout
     rows: dict[str, Row]
@@ -25,7 +25,7 @@ class KeptReceipt:
 
 @dataclass(slots=True)
 class User:
-    """What is known of one user, or (under the key None) of everyone."""
+    """The entries of one user, or (under the key None) of everyone."""
 
     sessions: dict[str, Session] = field(default_factory=dict)
     holders: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class User:
     paid_until: float = 0.0
 
     def until(self, kind: str, name: str) -> Micros | None:
-        """Return when an entry expires; None when there is none."""
+        """Return when an entry expires; None if there is none."""
         match kind:
             case "session":
                 return self.sessions[name].expires_at if name in self.sessions else None
@@ -53,7 +53,7 @@ class User:
         return self.cutoffs_until if self.cutoffs else None
 
     def forget(self, kind: str, name: str) -> None:
-        """Drop an entry that has expired."""
+        """Remove an entry that has expired."""
         match kind:
             case "session":
                 self.drop(name)
@@ -69,7 +69,7 @@ class User:
                 self.cutoffs, self.cutoffs_until = (), 0
 
     def drop(self, sid: str) -> None:
-        """Take a session out of the registry."""
+        """Remove a session from the registry."""
         del self.sessions[sid]
         self.holders.pop(sid, None)
 
@@ -78,7 +78,7 @@ class User:
         return self.tombstones[sid][0] if sid in self.tombstones else None
 
     def is_empty(self) -> bool:
-        """Tell whether nothing is known any more."""
+        """Return whether there are no entries."""
         return not (
             self.sessions
             or self.tombstones
@@ -90,33 +90,33 @@ class User:
 
 
 class MemoryState:
-    """All users of whom something is known; ``leases`` says when each was last renewed."""
+    """All users that have entries; ``leases`` holds when each lease was last renewed."""
 
     def __init__(self) -> None:
         self.users: dict[UserKey | None, User] = {}
         self.leases: dict[str, Micros] = {}
-        # What expires next stands first, so that forgetting costs nothing while nothing expires.
+        # A heap by expiry, so that `forget` costs nothing while nothing expires.
         self._expiries: list[tuple[Micros, int, UserKey | None, str, str]] = []
         self._order = itertools.count()
 
     def clear(self) -> None:
-        """Forget all users."""
+        """Remove all users."""
         self.users.clear()
         self._expiries.clear()
 
     def user(self, key: UserKey | None, now: Micros) -> User:
-        """Return what is known of a user; who is not known is entered by `keep`."""
+        """Return a user; one without entries is stored only by `keep`."""
         self.forget(now)
         return self.users.get(key) or User()
 
     def keep(self, key: UserKey | None, user: User, kind: str, name: str) -> None:
-        """Remember a new entry of a user until it expires."""
+        """Store a user's new entry until it expires."""
         self.users[key] = user
         until = user.until(kind, name)
         heapq.heappush(self._expiries, (until or 0, next(self._order), key, kind, name))
 
     def forget(self, now: Micros) -> None:
-        """Forget what has expired."""
+        """Remove all entries that have expired."""
         while self._expiries and self._expiries[0][0] <= now:
             _, _, key, kind, name = heapq.heappop(self._expiries)
             user = self.users.get(key)
@@ -129,7 +129,7 @@ class MemoryState:
                 del self.users[key]
 
     def everyones(self) -> User:
-        """Return what is known of everyone."""
+        """Return the entries for everyone."""
         return self.users.get(None) or User()
 
     def cutoffs(self, user: User) -> tuple[Logout, ...]:
@@ -137,7 +137,7 @@ class MemoryState:
         return (*user.cutoffs, *self.everyones().cutoffs)
 
     def revocation_state(self, key: UserKey, sid: str, now: Micros) -> RevocationState:
-        """Return what is known of a session."""
+        """Return what is known about a session."""
         user = self.user(key, now)
         session = user.sessions.get(sid)
         return RevocationState(
@@ -148,7 +148,7 @@ class MemoryState:
         )
 
     def shown(self, user: User, session: Session, now: Micros) -> Session:
-        """Return a session as it is shown: online or not, and when it was last seen."""
+        """Return a session with ``online`` and ``last_seen_at`` set from its holders' leases."""
         renewals = [self.leases.get(lease, 0) for lease in user.holders.get(session.sid, {})]
         return msgspec.structs.replace(
             session,
@@ -157,5 +157,5 @@ class MemoryState:
         )
 
     def alive(self, now: Micros) -> frozenset[str]:
-        """Return the leases that have not run out."""
+        """Return the leases that have not expired."""
         return frozenset(lease for lease, at in self.leases.items() if now - at < LEASE)

@@ -1,27 +1,27 @@
-"""How a user's keys in Redis are called, and in which partition they are.
+"""The names of the keys in Redis, and the partition of each user.
 
-A user's keys, the partition's log and its channel share a hash tag, ``hub:{P}:…``, and so one slot
-of a Redis Cluster.
+All keys of a partition, including its log and its channel, share a hash tag, ``hub:{P}:…``, and so
+one slot of a Redis Cluster.
 
 ==============================  ========================================================
 ``hub:{P}:sessions:USER``       sorted set of session ids, by expiry
 ``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
 ``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
-``hub:{P}:floor:USER``          the newest logout that ended the session which the cut-off keeps
+``hub:{P}:floor:USER``          the kept cut-off: the newest that ended the session kept by that
 ``hub:{P}:everyone``            the newest logout of everyone
-``hub:{P}:pace:USER``           until when the user's own logouts are paid for
-``hub:{P}:message:ID``          the message of a logout, for those whom its tombstones refuse
+``hub:{P}:pace:USER``           rate limit of the user's own logouts: paid until
+``hub:{P}:message:ID``          the message of a logout, for tokens that its tombstones refuse
 ``hub:{P}:key:USER:KEY``        hash: what an idempotency key was used for, and the answer
 ``hub:{P}:claim:KEY``           hash: what an administrator's key for a list was used for
-``hub:{P}:per-token:USER``      sorted set of the session ids that are per token, by when seen
+``hub:{P}:per-token:USER``      sorted set of the ids of sessions per token, by when last seen
 ``hub:{P}:cleared:USER``        the cut-offs for which a full list of sessions was last cleared
-``hub:{P}:receipt:ID:USER``     hash: what became of each session that a logout ended
-``hub:{P}:rows:ID``             hash: what became of each session that a logout of everyone ended
-``hub:{P}:receipt:ID``          set of the users whom a logout ended
+``hub:{P}:receipt:ID:USER``     hash: the state of each session that a logout ended
+``hub:{P}:rows:ID``             hash: the state of each session that a logout of everyone ended
+``hub:{P}:receipt:ID``          set of the users that have a receipt of a logout
 ``hub:{P}:leases``              sorted set of the replicas, by when they last renewed
 ``hub:{P}:log``                 stream of logouts
-``hub:{P}:epoch``               since when the log is whole
+``hub:{P}:epoch``               the epoch of the log
 ``hub:{P}:logouts``             channel of logouts
 ``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
 ==============================  ========================================================
@@ -34,22 +34,22 @@ from zlib import crc32
 from hub.core.model import UserKey
 
 PARTITIONS = 16
-"""Fixed for good: another count would look for users in other places."""
+"""Must never change: users would be looked up in other partitions."""
 
 
 def partition_of(user: UserKey) -> int:
-    """Return the partition that holds a user."""
+    """Return the partition of a user."""
     return crc32(user.encode()) % PARTITIONS
 
 
 def claim_key(digest: str) -> tuple[int, str]:
-    """Return the partition and the key of an idempotency key that a list of logouts has taken."""
+    """Return the partition and the name of the key for a claimed idempotency key."""
     partition = crc32(digest.encode()) % PARTITIONS
     return partition, f"hub:{{{partition}}}:claim:{digest}"
 
 
 class Names:
-    """The names of the keys of one user, or of one partition."""
+    """The names of the keys of a user, or (``user`` None) of a partition."""
 
     def __init__(self, user: UserKey | None, partition: int = 0) -> None:
         self.partition = partition if user is None else partition_of(user)
@@ -80,9 +80,9 @@ class Names:
         return f"{self.receipts}{logout_id}:{self.user}"
 
     def rows(self, logout_id: str) -> str:
-        """Return the key of the sessions in a receipt of everyone."""
+        """Return the key of the rows of a receipt of everyone."""
         return f"{self._prefix}:rows:{logout_id}"
 
     def receipt_users(self, logout_id: str) -> str:
-        """Return the key of the set of users whom a logout ended."""
+        """Return the key of the set of users that have a receipt of a logout."""
         return f"{self.receipts}{logout_id}"

@@ -1,6 +1,6 @@
-"""The log of one partition: how far it was read, and what that proves.
+"""Reads the log of one partition and its channel, and detects data losses.
 
-What a reader concludes from an entry that should be there is said in `hub.core.position`.
+`hub.core.position` decides what follows from a missing entry.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MOST_WRITTEN = 1_000
 
 
 class PartitionLog:
-    """Reads one stream on, and takes what its channel brings; ``emit`` is called with each event.
+    """Reads one stream and takes the messages of its channel; calls ``emit`` with each event.
 
-    ``lifetime`` is how long entries are kept. ``gap`` is why logouts may have been missed, for who
-    tells of that and clears it; empty when none were.
+    ``lifetime`` is how long entries are kept. ``gap`` is the reason why logouts may have been
+    missed, or empty; whoever reports it resets it.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class PartitionLog:
         self._lifetime_ms = lifetime // 1000
         self._emit = emit
         self._position: Position | None = None
-        # The entries that are not known to stand in the log still: each that was heard or written,
-        # until another is known to stand right after it, or a look at the log has found it.
+        # The entries to look for in the log: each that was received or written, until it is known
+        # to have a successor, or a read of the log has found it.
         self._written: dict[str, None] = {}
         self._checked: object = None
         self._is_lost = False
 
     def trusted_epoch(self) -> str | None:
-        """Return the epoch in which answers are believed: "" is any, None is none.
+        """Return the epoch in which answers are trusted: "" means any, None means none.
 
-        Nothing is believed over a connection before the log was looked at over it: the Redis
-        behind it may have lost what the one before it had acknowledged. Who never read the log
-        cannot know, and believes.
+        Answers over a new connection are not trusted until the log was read over it: the Redis
+        behind it may have lost what the previous one had acknowledged. If the log was never read,
+        there is nothing to compare, and any epoch is trusted.
         """
         if self._position is None:
             return None if self._is_lost else ""
@@ -65,14 +65,14 @@ class PartitionLog:
         return self._position.epoch if is_sure and not self._is_lost else None
 
     def note_written(self, previous: str, entry: str) -> None:
-        """Remember that an entry was written, after which other one, unless it was read since."""
+        """Record that an entry was written after ``previous``, unless it was read already."""
         if self._position is None or order(entry) > order(self._position.entry):
             self._note(previous, entry)
 
     def take(self, data: bytes) -> bool:
         """Take a message of the channel.
 
-        Returns False when the log must be read: an entry is missing before it, or it says nothing.
+        Returns False if the log must be read: an entry before it is missing, or it is unreadable.
         """
         try:
             previous, entry, epoch, leases, record = data.split(b" ", 4)
@@ -80,7 +80,7 @@ class PartitionLog:
             if known is None or order(entry_id) <= order(known.entry):
                 return True
             if epoch.decode() != known.epoch.partition(" ")[0]:
-                # Said again after a loss of data; what is genuine is found in the log.
+                # Replayed after a data loss; if it is genuine, it is in the log.
                 return True
             if known.entry != previous.decode():
                 return False
@@ -89,16 +89,16 @@ class PartitionLog:
             log.warning("an unreadable message on the channel", error=str(error))
             return False
         self._advance(entry_id)
-        self._emit(_heard(logout, leases, self.number))
+        self._emit(_make_event(logout, leases, self.number))
         return True
 
     async def read_on(self) -> bool:
-        """Read the stream to its end, and tell whether it holds all that is known of it.
+        """Read the stream to its end, and return whether it has every entry that it should have.
 
-        Answers over the same connection are believed from now on.
+        Answers over the same connection are trusted from now on.
 
         Raises:
-            Unavailable, ConnectionError: when it cannot be read. What was read until then counts.
+            Unavailable, ConnectionError: if it cannot be read to its end. What was read counts.
         """
         for _ in range(TRIES):
             before = self._topology.generation(self.number)
@@ -110,7 +110,7 @@ class PartitionLog:
         raise ConnectionError("the connection to the store is lost again and again")
 
     async def mark_lost(self) -> None:
-        """Say in the store that it has lost some of this partition; the next look finds that."""
+        """Record in the store that it lost data of this partition; the next read detects that."""
         if self._position is not None:
             await self._mark_lost(self._position.epoch)
 
@@ -119,7 +119,7 @@ class PartitionLog:
         while len(entries) == PAGE:
             sought = list(self._written)
             seen, last, entries = await self._ask(sought)
-            # From here to the next question nothing waits: what counts as read was told.
+            # No await until the next read: what counts as read has been emitted.
             epoch = seen.epoch or ""
             match assess(self._position, seen):
                 case Verdict.RECOVER:
@@ -148,7 +148,7 @@ class PartitionLog:
             log.error("an unreadable logout in the log", error=str(error))
             self.gap = "an unreadable logout"
             return
-        self._emit(_heard(logout, row.get(b"leases", b"-"), self.number, is_live=False))
+        self._emit(_make_event(logout, row.get(b"leases", b"-"), self.number, is_live=False))
 
     async def _ask(self, sought: list[str]) -> tuple[Log, str, list[Any]]:
         known = self._position
@@ -177,33 +177,35 @@ class PartitionLog:
 
     async def _mark_lost(self, epoch: str) -> DataLoss:
         fresh = secrets.token_hex(8)
-        stands = await self._topology.call(
+        current = await self._topology.call(
             self.number, MARK_LOST, [self.names.epoch], {"known": epoch, "fresh": fresh}
         )
-        return DataLoss(self.number, stands.decode())
+        return DataLoss(self.number, current.decode())
 
     def _advance(self, entry: str) -> None:
-        """Note that the log was read up to and with this entry."""
+        """Record that the log was read up to and including this entry."""
         assert self._position is not None
         self._note(self._position.entry, entry)
         self._position = Position(self._position.epoch, entry)
 
     def _note(self, previous: str, entry: str) -> None:
-        """Note that this entry was written, and which one was the last before it."""
+        """Record that this entry was written directly after ``previous``."""
         self._written.pop(previous, None)
         self._written[entry] = None
         if len(self._written) > MOST_WRITTEN:
             del self._written[next(iter(self._written))]
 
     def _settle(self, sought: Iterable[str], last: str) -> None:
-        """Forget the entries that a look has sought; the log's last one stands for them now."""
+        """Replace the entries that a read looked for with the last entry of the log."""
         for entry in sought:
             self._written.pop(entry, None)
         if last != BEGINNING:
             self._written[last] = None
 
 
-def _heard(logout: Logout, leases: bytes, partition: int, *, is_live: bool = True) -> LogoutEvent:
+def _make_event(
+    logout: Logout, leases: bytes, partition: int, *, is_live: bool = True
+) -> LogoutEvent:
     pending = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
     return LogoutEvent(logout, _concerned(logout, partition), pending, partition, is_live)
 

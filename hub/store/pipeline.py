@@ -1,12 +1,12 @@
-"""A pipelined connection: scripts are called without waiting for the ones before.
+"""A pipelined connection: calls are sent without waiting for the answers to earlier ones.
 
-redis-py writes each command with a lock, a task and several timeouts of its own, and pipelines only
-what one caller has collected. Here all callers share one connection: what they call in the same
-turn of the event loop leaves in one write, and is answered in order. A hundred calls at once take
-an eighth of redis-py's CPU each, a call alone two fifths (``python -m benchmarks.pipelining``).
+redis-py uses a lock, a task and several timeouts for each command, and pipelines only the commands
+of one caller. Here all callers share one connection: calls made in the same iteration of the event
+loop leave in one write, and are answered in order. A hundred calls at once take an eighth of
+redis-py's CPU time each, a single call two fifths (``python -m benchmarks.pipelining``).
 
-The backlog is bounded. When the oldest call is not answered in time, everything that waits fails
-at once, instead of each call in its turn.
+The backlog is bounded. When the oldest call is not answered in time, all waiting calls fail at
+once, instead of one after the other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Value: TypeAlias = str | bytes | int
 
 BACKLOG = 20_000
 STUCK_AFTER = 60.0
-"""Seconds without an answer after which a pipeline is looked at."""
+"""Seconds of failure after which a pipeline may be stuck."""
 
 
 class Unsent(Unavailable):
@@ -64,9 +64,9 @@ class _Call:
 
 
 class Pipeline:
-    """Calls scripts on the Redis that ``pool`` makes connections to, over one of its own.
+    """Calls scripts over one connection, which it gets from ``pool``.
 
-    ``durability`` is what scripts that must last wait for.
+    ``durability`` is what scripts with ``must_last`` wait for.
     """
 
     def __init__(self, pool: ConnectionPool, durability: Durability = NO_WAIT) -> None:
@@ -86,24 +86,23 @@ class Pipeline:
         """Run a script and return its answer.
 
         Raises:
-            Unavailable: when Redis did not answer, or not in time; whether the script ran is then
-                unknown.
-            Unsent: when no connection could be made.
-            Refused: when Redis answered with an error.
+            Unavailable: if Redis did not answer, or not in time; the script may have run.
+            Unsent: if no connection could be made; the script did not run.
+            Refused: if Redis answered with an error.
         """
         rest = (len(keys), *keys, pack_values(values))
         answer = await self._send(pack(b"EVALSHA", script.sha, *rest))
         if isinstance(answer, ReplyError) and str(answer).startswith("NOSCRIPT"):
-            # A script that Redis does not know did not run, so sending its text is no repetition.
+            # A script that Redis does not know did not run, so it is not sent twice.
             answer = await self._send(pack(b"EVAL", script.text, *rest))
         return await self._finish(script, answer)
 
     async def call_asking(self, script: Script, keys: Sequence[Value], values: Values) -> Any:
-        """Run a script on keys that are just moving to this node (https://redis.io/docs: ASK).
+        """Run a script on keys that are being moved to this node (https://redis.io/docs: ASK).
 
         Raises as `call` does.
         """
-        # Both leave in one write, so that no other call comes between them.
+        # Both are sent in one write, so that no other call comes between them.
         asking = self._send(pack("ASKING"))
         answer = self._send(pack("EVAL", script.text, len(keys), *keys, pack_values(values)))
         answers = await asyncio.gather(asking, answer)
@@ -115,21 +114,21 @@ class Pipeline:
 
     @property
     def generation(self) -> object:
-        """What stands for the connection that calls travel over now."""
+        """A token for the current connection; another one after a reconnect."""
         return self._connection
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Where the connection leads to; None without one."""
+        """The host and port that it is connected to; None if it is not."""
         return None if self._connection is None else self._connection.address
 
     def drop_connection(self) -> None:
-        """Drop the connection, and refuse what was sent over it; the next call makes another."""
+        """Drop the connection and fail the calls on it; the next call opens another."""
         if self._connection is not None:
             self._connection.abort()
 
     async def is_stuck(self) -> bool:
-        """Tell whether this has failed for a minute and still fails, although Redis answers."""
+        """Return whether this has failed for `STUCK_AFTER` seconds although Redis answers."""
         now = asyncio.get_running_loop().time()
         if self._failing_since is None or now - self._failing_since < STUCK_AFTER:
             return False
@@ -153,7 +152,7 @@ class Pipeline:
                 try:
                     reply = self._check(await self._send(command))
                 except Unsent as error:
-                    # The question was not sent, but the script ran: it must not pass for unsent.
+                    # The wait was not sent, but the script has run: do not report it as unsent.
                     raise Unavailable(error.detail) from None
                 counts = reply if isinstance(reply, list) else [reply]
                 enough = all(n >= need for n, need in zip(counts, least, strict=True))
@@ -164,15 +163,15 @@ class Pipeline:
     def _check(self, answer: Any) -> Any:
         if isinstance(answer, ReplyError):
             if str(answer).startswith("READONLY"):
-                # It was demoted; the next connection asks anew who the master is.
+                # It was demoted; opening another connection looks the master up again.
                 self.drop_connection()
             raise Refused(str(answer))
         return answer
 
     async def close(self) -> None:
-        """Refuse what waits and what is called from now on, and close the connection.
+        """Fail all waiting and future calls, and close the connection.
 
-        A connection that is just being made is waited for: the loop may end right after this.
+        Waits for a connection that is being opened, since the loop may end right after this.
         """
         self._is_closed = True
         opening = self._opening
@@ -246,7 +245,7 @@ class Pipeline:
     def _on_loss(self, connection: RedisConnection) -> None:
         if connection is not self._connection:
             return
-        # What was not sent yet did not run, and is sent over the next connection.
+        # Calls that were not sent yet did not run, and are sent over the next connection.
         self._connection = None
         self._refuse(self._unanswered, "the store did not answer (the connection was lost)")
         if self._unsent:
@@ -264,7 +263,7 @@ class Pipeline:
             self._watching = loop.call_at(oldest.deadline, self._watch)
 
     def _give_up(self, why: str) -> None:
-        # A connection with a late answer in it is never used again.
+        # A late answer may still arrive over this connection, so it is not used again.
         if self._opening is not None:
             self._opening.cancel()
         if self._connection is not None:

@@ -1,14 +1,14 @@
-"""Reads the log of all partitions: live from their channels, and surely from their streams.
+"""Reads the logs of all partitions: live from their channels, and reliably from their streams.
 
-The channels are fast and may lose what is published; the streams lose nothing that Redis kept. So
-every stream is read on from where it was every `CHECK_INTERVAL` seconds, and what the channels
-bring is taken meanwhile (`hub.store.subscription`). What comes both ways is told apart by the
-entry's id, and what the channel left out by the id that should have gone before
+The channels are fast but may lose messages; the streams lose nothing that Redis kept. So every
+stream is read on from its position every `CHECK_INTERVAL` seconds, and messages of the channels
+are taken in between (`hub.store.subscription`). Entry ids show which entries arrived both ways; the
+id of the previous entry, which each message contains, shows what the channel lost
 (`hub.store.partition_log`).
 
-Each partition is read for itself, since each may be on a node of its own: one that does not answer
-holds up no other. While a stream is read, what the channel brings of that partition waits, so that
-each logout comes once and in its order.
+Partitions are read independently, since each may be on its own node: one that does not answer
+delays no other. While a stream is read, messages of that partition's channel are held, so that each
+logout is yielded once and in order.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from hub.store.subscription import Subscription
 from hub.store.topology import Topology
 
 MOST_WAITING = 20_000
-"""Messages that may wait; those that come then are found in the log."""
+"""Messages that may be queued; further ones are found in the log."""
 
 MOST_HELD = 1_000
-"""Messages of one partition that may wait while its log is read; the oldest give way."""
+"""Messages held for one partition while its log is read; the oldest are dropped."""
 
 LINGER = 0.05
-"""Seconds for which partitions that were read wait for the others, to be confirmed together."""
+"""Seconds for which partitions that were read wait for others, to be confirmed together."""
 
 POLICY_INTERVAL = 10.0
-"""Seconds between two looks at whether Redis has begun to forget what it has no memory for."""
+"""Seconds between two checks whether Redis evicts keys."""
 
 
 class LogReader:
-    """Where this process is in the log; ``topology`` is the one whose answers are to be believed.
+    """Follows the logs of all partitions, and says which answers over ``topology`` are trusted.
 
-    ``lifetime`` is how long entries are kept. What is on the channels is acted on only when ``key``
-    signed it; else ``on_forged`` is called.
+    ``lifetime`` is how long entries are kept. Messages of the channels must be signed with ``key``;
+    for any other message ``on_forged`` is called.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LogReader:
         self._topology = topology
         self._key = key
         self._on_forged = on_forged
-        # Events are of what counts as read, so they outlive the call that has not yielded them.
+        # What they report counts as read, so they are kept until yielded, by the next call perhaps.
         self._events: deque[Event] = deque()
         self._messages: deque[tuple[int, bytes]] = deque()
         self._logs = [
@@ -65,7 +65,7 @@ class LogReader:
         ]
         self._channels = {one.names.channel.encode(): one.number for one in self._logs}
         self._held: dict[int, deque[bytes]] = {}
-        """The partitions that are being read, and what came of each meanwhile."""
+        """The partitions that are being read, each with the messages that arrived meanwhile."""
         self._failures: dict[int, str] = {}
         self._wanted: set[int] = set()
         self._looks: set[asyncio.Task[None]] = set()
@@ -74,8 +74,8 @@ class LogReader:
         self._evictions = Evictions(topology)
         self._subscription = Subscription(topology, self._channels, self._keep, self._want_all)
 
-    def believes(self, number: int, epoch: str) -> bool:
-        """Tell whether an answer of this partition, which names its epoch, may be given out."""
+    def trusts(self, number: int, epoch: str) -> bool:
+        """Return whether to trust an answer of a partition that was given in this epoch."""
         trusted = self.trusted_epoch(number)
         if trusted == "":
             return not epoch.endswith(" lost")
@@ -84,15 +84,15 @@ class LogReader:
         return trusted == epoch
 
     def trusted_epoch(self, number: int) -> str | None:
-        """Return the epoch in which a partition is believed (`PartitionLog.trusted_epoch`)."""
+        """Return the epoch in which a partition is trusted; see `PartitionLog.trusted_epoch`."""
         return self._logs[number].trusted_epoch()
 
     def note_written(self, number: int, previous: str, entry: str) -> None:
-        """Remember that an entry was written, and after which other one."""
+        """Record that an entry was written after ``previous``."""
         self._logs[number].note_written(previous, entry)
 
     async def read(self) -> AsyncGenerator[Event]:
-        """Yield what is written; see `Store.follow`."""
+        """Yield logouts and problems; see `Store.follow`."""
         clock = asyncio.get_running_loop().time
         self._error = None
         self._failures.clear()
@@ -102,7 +102,7 @@ class LogReader:
             asyncio.create_task(self._watch_policy()),
         ]
         try:
-            # A channel that cannot be had does not keep from looking: the log is the sure path.
+            # The log is read without a subscription too: it is the reliable path.
             await self._subscription.wait(CHECK_INTERVAL / 4)
             next_look = clock()
             while True:
@@ -124,7 +124,7 @@ class LogReader:
             self._held.clear()
 
     async def _sleep(self, until: float) -> None:
-        """Return when there is something to do, or at a time of the loop."""
+        """Wait until there is something to do, or until this time of the loop."""
         alarm = asyncio.get_running_loop().call_at(until, self._wake.set)
         try:
             await self._wake.wait()
@@ -140,7 +140,7 @@ class LogReader:
     # ---- The channels ----
 
     def _keep(self, channel: bytes, data: bytes) -> None:
-        # Before it is kept: anybody who may publish can send much.
+        # Checked before it is queued: anybody who may publish could send a flood.
         opened = open_message(self._key, channel, data)
         if opened is None:
             self._on_forged()
@@ -157,7 +157,7 @@ class LogReader:
     # ---- The streams ----
 
     def _want(self, numbers: Iterable[int]) -> None:
-        """Have partitions looked at now, those that are not."""
+        """Have partitions read now, unless they are being read."""
         self._wanted.update(number for number in numbers if number not in self._held)
         self._wake.set()
 
@@ -180,7 +180,7 @@ class LogReader:
             self._wake.set()
 
     async def _look(self, numbers: Iterable[int]) -> None:
-        """Read some streams on, and conclude from those that are read without the others."""
+        """Read some streams, and conclude from each without waiting for all."""
         reading = {asyncio.create_task(self._logs[number].read_on()): number for number in numbers}
         left = set(reading)
         try:
@@ -192,7 +192,7 @@ class LogReader:
             await _end(left)
 
     def _conclude(self, done: dict[int, asyncio.Task[bool]]) -> None:
-        """Say of some partitions that all was heard, or why that cannot be said."""
+        """Emit the result for partitions that were read: confirmed, a gap or interrupted."""
         gaps: dict[str, set[int]] = {}
         failures: dict[str, set[int]] = {}
         whole: set[int] = set()
@@ -217,7 +217,7 @@ class LogReader:
         self._wake.set()
 
     def _describe(self, error: BaseException) -> str:
-        """Return why a partition cannot be read; a mistake of ours ends the call."""
+        """Return why a partition cannot be read; an unexpected error ends `read`."""
         match error:
             case Unavailable():
                 return error.detail
@@ -227,7 +227,7 @@ class LogReader:
                 self._error = error
         return "the hub failed"
 
-    # ---- Whether Redis forgets ----
+    # ---- Evictions ----
 
     async def _watch_policy(self) -> None:
         while True:
@@ -240,21 +240,21 @@ class LogReader:
                 return
 
     async def _refuse_eviction(self) -> None:
-        """A store that forgets logouts when its memory is full is no store to follow.
+        """Raise if Redis may evict keys; if it has evicted some, mark all partitions as lost.
 
-        One that has begun to has lost some, nobody knows of whom: that is told as a loss.
+        It is not known whose logouts were evicted.
         """
         if await self._evictions.check():
             marking = (partition.mark_lost() for partition in self._logs)
-            ends = await asyncio.gather(*marking, return_exceptions=True)
-            if not any(ends):  # else the others are marked another time
+            errors = await asyncio.gather(*marking, return_exceptions=True)
+            if not any(errors):  # else the others are marked at the next check
                 self._evictions.forgive()
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, and wait until they have ended.
+    """Cancel tasks and wait until they have ended.
 
-    A library may swallow a cancellation that comes at the wrong moment, so it is said again.
+    A library may swallow a cancellation that comes at the wrong moment, so it is repeated.
     """
     while tasks:
         for task in tasks:

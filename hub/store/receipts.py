@@ -1,4 +1,4 @@
-"""Receipts on Redis: what replicas report is entered, and what became of sessions is read."""
+"""Receipts on Redis: adds the reports of replicas, and reads the state of sessions."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ROWS = Script("rows")
 RECEIPT = Script("clock", "receipt")
 
 REPORTED_AT_ONCE = 500
-"""Sessions of everyone that are reported at once."""
+"""Sessions in one call, in reports on a logout of everyone."""
 
 
 class RedisReceipts:
-    """That part of `hub.store.base.Store`; long lists have a connection of their own, ``lists``."""
+    """The methods of `hub.store.base.Store` for receipts; long lists are read over ``lists``."""
 
     def __init__(self, calls: Topology, lists: Topology) -> None:
         self._calls = calls
         self._lists = lists
 
     async def report(self, report: Report) -> None:
-        """Enter in a receipt what a replica did."""
+        """Add a replica's report to a receipt."""
         logout, partition = report.event.logout, report.event.partition
         names = Names(logout.user, partition or 0)
         rows = [
@@ -56,7 +56,7 @@ class RedisReceipts:
     async def _report_everyone(
         self, report: Report, names: Names, rows: Sequence[Sequence[str]]
     ) -> None:
-        # In pages, so that nobody waits long for Redis behind a report of many sessions.
+        # In pages, so that a report of many sessions does not block Redis for long.
         opened = list((report.opened or {}).items())
         pages = range(0, max(len(opened), len(rows), 1), REPORTED_AT_ONCE)
         logout_id = report.event.logout.id
@@ -77,7 +77,7 @@ class RedisReceipts:
             )
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
-        """Return what is known of a logout."""
+        """Return the receipt of a logout."""
         places = [Names(user)] if user is not None else [Names(None, n) for n in range(PARTITIONS)]
         answers = await asyncio.gather(*(self._ask(names, logout_id, user) for names in places))
         return read_receipt(answers)
@@ -104,10 +104,10 @@ class RedisReceipts:
 
 
 def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
-    """Return the receipt that the partitions tell of, each with its time and its living leases.
+    """Return the receipt in the answers of ``receipt.lua`` for some partitions.
 
     Raises:
-        Unreadable: when what they hold is of another version, or damaged.
+        Unreadable: if a record is of another version, or damaged.
     """
     logouts: list[Logout] = []
     rows: list[Row] = []
@@ -131,10 +131,10 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
 
 
 def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]:
-    """Return the sessions in one partition's answer for a receipt, and those of everyone's rows.
+    """Return the sessions in one partition's answer for a receipt, and in the rows of everyone.
 
     Raises:
-        Unreadable: when what it holds is of another version, or damaged.
+        Unreadable: if a record is of another version, or damaged.
     """
     receipt = read_receipt([answer])
     if receipt is None:
@@ -142,9 +142,9 @@ def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]
     alive = frozenset(lease.decode() for lease in answer[1])
     with reading():
         rows = [_row(*pair) for pair in zip(flat[0::2], flat[1::2], strict=True)]
-    seen = [*receipt.sessions, *(view(row, alive) for row in rows)]
+    found = [*receipt.sessions, *(view(row, alive) for row in rows)]
     return [
-        msgspec.structs.replace(one, waiting=one.waiting and not receipt.complete) for one in seen
+        msgspec.structs.replace(one, waiting=one.waiting and not receipt.complete) for one in found
     ]
 
 

@@ -1,4 +1,4 @@
-"""What stands in Redis of sessions and logouts, read."""
+"""Decodes the sessions and logouts that are stored in Redis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub.store.base import LEASE, Unreadable
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Let what cannot be read be `Unreadable`: it is of another version, or damaged."""
+    """Raise `Unreadable` if a record in the context cannot be decoded."""
     try:
         yield
     except (Malformed, KeyError, ValueError) as error:
@@ -26,17 +26,17 @@ def read_logout(record: bytes) -> Logout:
     """Return the logout in a record.
 
     Raises:
-        Unreadable: when it is of another version, or damaged.
+        Unreadable: if it is of another version, or damaged.
     """
     with reading():
         return decode_logout(record)
 
 
 def read_revocation_state(sid: str, answer: Sequence[Any]) -> tuple[RevocationState, str]:
-    """Return what a script says of a session, and in which epoch.
+    """Return the revocation state in a script's answer, and its epoch.
 
     Raises:
-        Unreadable: when what it holds is of another version, or damaged.
+        Unreadable: if a record is of another version, or damaged.
     """
     now, tombstone, cutoffs, fields, renewals, epoch, message = answer
     state = RevocationState(
@@ -49,17 +49,17 @@ def read_revocation_state(sid: str, answer: Sequence[Any]) -> tuple[RevocationSt
 
 
 def read_sessions(now: bytes, rows: Sequence[Sequence[Any]]) -> list[Session]:
-    """Return the sessions in rows of a list.
+    """Return the sessions in the rows of a list.
 
     Raises:
-        Unreadable: when one is of another version, or damaged.
+        Unreadable: if one is of another version, or damaged.
     """
     at = int(now)
     return [_read_session(sid.decode(), fields, at, renewals) for sid, fields, renewals in rows]
 
 
 def _read_tombstone(record: bytes, message: bytes) -> Logout:
-    """Return the logout of a tombstone, with the message that stands beside it."""
+    """Return the logout of a tombstone, with its message, which is stored separately."""
     logout = read_logout(record)
     return msgspec.structs.replace(logout, message=message.decode()) if message else logout
 

@@ -1,8 +1,8 @@
 """The store on Redis (or Valkey): every change is one script on one partition.
 
-What is kept under which name is said in `hub.store.names`, how the log is read in
-`hub.store.reader`, how Redis is reached in `hub.store.topology`. What the store does is in
-`hub.store.redis_registry`, `hub.store.redis_logouts` and `hub.store.receipts`.
+See `hub.store.names` for the keys, `hub.store.reader` for reading the log, `hub.store.topology`
+for the connections, and `hub.store.redis_registry`, `hub.store.redis_logouts` and
+`hub.store.receipts` for the methods of the store.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from hub.store.topology import Topology, open_topology
 
 
 class RedisStore:
-    """A `hub.store.base.Store` on Redis, which says what each method is for.
+    """A `hub.store.base.Store` on Redis; see there for what each method does.
 
-    Logouts and receipts have connections of their own, and so have lists.
-    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the log
-    (by default as long), ``pace`` how often a user may log out,
-    ``receipts`` how long receipts are kept. ``bus_key`` signs what is
-    published, and must be the same at all replicas; ``on_forged`` is called for each message that
-    it did not sign.
+    Checks, logouts with receipts, and lists each have their own connections.
+
+    ``lifetime`` is how long a logout is kept, ``log_lifetime`` how long it is kept in the log (by
+    default the same), ``pace`` how often a user may log out, ``receipts`` how long receipts are
+    kept. ``bus_key`` signs the messages of the channels, and must be the same on all replicas;
+    ``on_forged`` is called for each message with a wrong signature.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class RedisStore:
         await self._lists.close()
 
     async def look(self, identity: Identity) -> RevocationState:
-        """Return what is known of a session."""
+        """Return what is known about a session."""
         return await self._registry.look(identity)
 
     async def register(self, registration: Registration) -> RevocationState:
-        """Enter a session in the registry, or renew it."""
+        """Register a session, or renew its registration."""
         return await self._registry.register(registration)
 
     async def sessions(self, user: UserKey) -> Registry:
@@ -110,7 +110,7 @@ class RedisStore:
         return await self._registry.sessions(user)
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
-        """Renew a replica's lease, or note which sessions left it."""
+        """Renew a replica's lease, or record departures."""
         return await self._registry.renew(lease, departures)
 
     async def end(self, command: Command, *, limited: bool = False) -> Receipt:
@@ -118,7 +118,7 @@ class RedisStore:
         return await self._writer.end(command, limited=limited)
 
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
-        """Write a logout that a user asks for, if the facts make sure that it may."""
+        """Write a logout that a user requests, if the caller's token is surely alive."""
         return await self._writer.end_own(command, caller)
 
     async def recall(self, command: Command) -> Receipt | None:
@@ -126,28 +126,28 @@ class RedisStore:
         return await self._writer.recall(command)
 
     async def claim(self, claim: Claim) -> str:
-        """Take an idempotency key for a list of logouts."""
+        """Claim an idempotency key for a list of logouts."""
         return await self._writer.claim(claim)
 
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
-        """Make up for a loss."""
+        """Recover from a data loss."""
         return await self._writer.recover(loss, logout)
 
     async def report(self, report: Report) -> None:
-        """Enter in a receipt what a replica did."""
+        """Add a replica's report to a receipt."""
         await self._receipts.report(report)
 
     async def receipt(self, logout_id: str, user: UserKey | None) -> Receipt | None:
-        """Return what is known of a logout."""
+        """Return the receipt of a logout."""
         return await self._receipts.receipt(logout_id, user)
 
     @property
     def partition_count(self) -> int:
-        """In how many partitions users are kept."""
+        """The number of partitions."""
         return PARTITIONS
 
     def partition_of(self, user: UserKey) -> int:
-        """Return which of them keeps a user."""
+        """Return the partition of a user."""
         return partition_of(user)
 
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
@@ -155,10 +155,10 @@ class RedisStore:
         return await self._receipts.outcomes(logout_id, partition)
 
     async def is_stuck(self) -> bool:
-        """Tell whether a connection fails that Redis would not refuse."""
-        routes = (self._checks, self._logouts, self._lists)
-        return any(await asyncio.gather(*(route.is_stuck() for route in routes)))
+        """Return whether any connection is stuck; see `Pipeline.is_stuck`."""
+        topologies = (self._checks, self._logouts, self._lists)
+        return any(await asyncio.gather(*(topology.is_stuck() for topology in topologies)))
 
     def follow(self) -> AsyncGenerator[Event]:
-        """Yield each logout as it is written, and what goes wrong."""
+        """Yield each logout as it is written, and any problems."""
         return self._reader.read()

@@ -1,4 +1,4 @@
-"""Logouts on Redis: written at one instant of a partition, and asked for again by their keys."""
+"""Writes logouts to Redis, and finds earlier ones by their idempotency keys."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ CLAIM = Script("claim", must_last=True)
 
 
 class RedisLogouts:
-    """That part of `hub.store.base.Store`.
+    """The methods of `hub.store.base.Store` for logouts.
 
-    ``lifetime`` is how long a logout is remembered, ``log_lifetime`` how long it stands in the
-    log, ``receipts`` how long its receipt is kept. ``pace`` is how often a user may log out.
+    ``lifetime`` is how long a logout is kept, ``log_lifetime`` how long it is kept in the log,
+    ``receipts`` how long its receipt is kept. ``pace`` is how often a user may log out.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RedisLogouts:
         return max(receipts, key=lambda receipt: receipt.logout.at)
 
     async def end_own(self, command: Command, caller: Identity) -> Receipt | Unsure:
-        """Write a logout that a user asks for, if the caller's token is surely alive."""
+        """Write a logout that a user requests, if the caller's token is surely alive."""
         names = Names(caller.user)
         trusted = self._reader.trusted_epoch(names.partition)
         if trusted is None:
@@ -92,7 +92,7 @@ class RedisLogouts:
         return Unsure() if answer[0] == b"unsure" else self._read(command, names, answer)
 
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
-        """Write a logout of everyone in the partition that lost what it knew."""
+        """Write a logout of everyone in the partition that lost data."""
         command, names = Command(logout), Names(None, loss.partition)
         answer = await self._end(command, names, {"lost_epoch": loss.seen})
         return None if answer[0] == b"recovered" else self._read(command, names, answer)
@@ -106,7 +106,7 @@ class RedisLogouts:
         return None if fingerprint is None else _read_known(command, fingerprint, answer)[0]
 
     async def claim(self, claim: Claim) -> str:
-        """Take an idempotency key for a list of logouts."""
+        """Claim an idempotency key for a list of logouts."""
         partition, key = claim_key(_digest(claim.key))
         digest, logout_id = await self._calls.call(
             partition,
@@ -183,7 +183,7 @@ class RedisLogouts:
 
 
 def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:
-    """Return the receipt in an answer, and the entry in the log with the one before it."""
+    """Return the receipt in an answer, and the ids of the previous and the new log entry."""
     _, at, text, entries, *rows = answer
     outcomes = (
         Outcome(sid.decode(), device.decode(), State.NOTIFIED if held == b"1" else State.OFFLINE)
@@ -194,7 +194,7 @@ def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:
 
 
 def _read_known(command: Command, fingerprint: bytes, answer: bytes) -> tuple[Receipt, list[str]]:
-    """Return what an idempotency key was answered with first, as `_read_done` does."""
+    """Return the first answer for an idempotency key, as `_read_done` does."""
     if fingerprint.decode() != _fingerprint(command.logout):
         raise KeyReused("the idempotency key was used for another logout")
     with reading():

@@ -1,4 +1,4 @@
-"""The registry on Redis: which sessions there are, where they are held, and what ended them."""
+"""The registry on Redis: the sessions of each user, who holds them, and what ended them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SESSIONS = Script("clock", "rules", "leases", "state", "sessions")
 RENEW = Script("clock", "renew")
 
 PAGE = 100
-"""Sessions that are read at once for a list."""
+"""Sessions read in one call for a list."""
 
 
 class RedisRegistry:
-    """That part of `hub.store.base.Store`; lists have a connection of their own, ``lists``.
+    """The methods of `hub.store.base.Store` for the registry; lists are read over ``lists``.
 
-    ``lifetime`` is how long a token may live. What ``reader`` does not believe is not given out.
+    ``lifetime`` is how long a token may live. Answers that ``reader`` does not trust are refused.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RedisRegistry:
         self._limiter = ListLimiter()
 
     async def look(self, identity: Identity) -> RevocationState:
-        """Return what is known of a session."""
+        """Return what is known about a session."""
         names = Names(identity.user)
         answer = await self._calls.call(
             names.partition,
@@ -65,7 +65,7 @@ class RedisRegistry:
         return self._read(names, identity, answer)
 
     async def register(self, registration: Registration) -> RevocationState:
-        """Enter a session in the registry, or renew it."""
+        """Register a session, or renew its registration."""
         identity, presence = registration.identity, registration.presence
         names = Names(identity.user)
         answer = await self._calls.call(
@@ -105,7 +105,7 @@ class RedisRegistry:
 
     def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> RevocationState:
         state, epoch = read_revocation_state(identity.sid, answer)
-        if not self._reader.believes(names.partition, epoch):
+        if not self._reader.trusts(names.partition, epoch):
             raise Unavailable("the store may have lost what it knew, and is being looked at")
         return state
 
@@ -114,8 +114,8 @@ class RedisRegistry:
         names, found = Names(user), list[Session]()
         async with self._limiter.admit(user):
             now, cutoffs, sids = await self._list(names, None)
-            # In pages, so that neither Redis nor this process is held up by a long list. What is
-            # ended meanwhile is left out, and the last page's cut-offs are the newest.
+            # In pages, so that a long list blocks neither Redis nor this process. Sessions that end
+            # meanwhile are left out, and the cut-offs of the last page are the newest.
             for start in range(0, len(sids), PAGE):
                 now, cutoffs, *page = await self._list(names, sids[start : start + PAGE])
                 found += read_sessions(now, page)
@@ -134,21 +134,21 @@ class RedisRegistry:
         return answer
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
-        """Renew a replica's lease in every partition, or note which sessions left it."""
+        """Renew a replica's lease in every partition, or record departures."""
         gone: dict[int, list[Departure]] = {}
         for departure in departures:
             gone.setdefault(partition_of(departure.user), []).append(departure)
         numbers = list(gone or range(PARTITIONS))
-        ends = await asyncio.gather(
+        errors = await asyncio.gather(
             *(self._renew(lease, number, gone.get(number, [])) for number in numbers),
             return_exceptions=True,
         )
         failed: dict[int, str] = {}
-        for number, end in zip(numbers, ends, strict=True):
-            if isinstance(end, Unavailable) and len(failed) < len(numbers) - 1:
-                failed[number] = end.detail
-            elif end is not None:
-                raise end
+        for number, error in zip(numbers, errors, strict=True):
+            if isinstance(error, Unavailable) and len(failed) < len(numbers) - 1:
+                failed[number] = error.detail
+            elif error is not None:
+                raise error
         return failed
 
     async def _renew(self, lease: str, number: int, gone: Sequence[Departure]) -> None:

@@ -1,4 +1,4 @@
-"""The Lua scripts of this package, each with the preludes that it needs."""
+"""The Lua scripts of this package, each with its preludes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, TypeAlias
 import msgspec
 
 Values: TypeAlias = Mapping[str, Any]
-"""What a script is called with, by name: texts, numbers, booleans, lists and mappings of them."""
+"""A script's values by name: strings, numbers, booleans, and lists and mappings of these."""
 
 _encoder = msgspec.msgpack.Encoder()
 
 
 class Script:
-    """The files of these names in ``lua/``, one after the other: preludes, and the script itself.
+    """The concatenation of some files in ``lua/``: preludes, then the script itself.
 
-    A script takes its values as one argument, which it unpacks by ``cmsgpack`` and reads by name;
-    one that is None is nil there. What ``must_last`` waits for its `hub.store.durability`.
+    A script gets its values as one argument, which it unpacks with ``cmsgpack``; None becomes nil.
+    A script that ``must_last`` is followed by the wait for durability (`hub.store.durability`).
     """
 
     def __init__(self, *names: str, must_last: bool = False) -> None:
@@ -29,19 +29,19 @@ class Script:
 
 
 def read_lua(name: str) -> str:
-    """Return the text of a file of ``lua/``."""
+    """Return the text of a file in ``lua/``."""
     return resources.files("hub.store").joinpath("lua", f"{name}.lua").read_text()
 
 
 def raw(data: bytes) -> msgspec.Raw:
-    """Return bytes as a value: cmsgpack knows no binary type, but its strings hold any bytes."""
+    """Return bytes as a value: cmsgpack has no binary type, but its strings hold any bytes."""
     return msgspec.Raw(b"\xdb" + len(data).to_bytes(4) + data)
 
 
 def pack_values(values: Values) -> bytes:
-    """Return a script's values as its one argument.
+    """Encode a script's values as its single argument.
 
     Raises:
-        UnicodeEncodeError: when a text is none that UTF-8 can hold.
+        UnicodeEncodeError: if UTF-8 cannot encode a string.
     """
     return _encoder.encode(values)

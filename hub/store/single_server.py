@@ -1,4 +1,4 @@
-"""One Redis server that keeps all partitions."""
+"""A single Redis server that has all partitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.store.script import Script, Values
 
 
 class SingleServer:
-    """A `hub.store.topology.Topology` of the server to which ``pool`` makes connections."""
+    """A `hub.store.topology.Topology` of the server that ``pool`` connects to."""
 
     def __init__(self, pool: ConnectionPool, durability: Durability = NO_WAIT) -> None:
         self._pool = pool
@@ -30,15 +30,15 @@ class SingleServer:
         return await self._pipeline.command(*parts)
 
     async def is_stuck(self) -> bool:
-        """Tell whether the pipeline is."""
+        """Return whether the pipeline is stuck."""
         return await self._pipeline.is_stuck()
 
     def generation(self, partition: int) -> object:
-        """Return what stands for the pipeline's connection."""
+        """Return a token for the pipeline's current connection."""
         return self._pipeline.generation
 
     async def pool(self) -> ConnectionPool:
-        """Return what makes connections."""
+        """Return the pool."""
         return self._pool
 
     async def close(self) -> None:

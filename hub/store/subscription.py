@@ -1,8 +1,8 @@
-"""Hears the channels of all partitions: the fast path of a logout, which may fail at any time.
+"""Subscribes to the channels of all partitions: the fast path of a logout, which may fail any time.
 
-A subscription is on one server. When that one dies, or falls silent, another subscription is made,
-on another node where there are several. Whoever hears nothing meanwhile loses nothing: the streams
-hold all that was published (`hub.store.reader`).
+A subscription is on one server. If that server dies or becomes silent, it is replaced, on another
+node if there are several. Nothing is lost meanwhile: the streams contain everything that was
+published (`hub.store.reader`).
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from hub.store.topology import Topology
 log = structlog.get_logger(__name__)
 
 SILENCE = 3 * CHECK_INTERVAL
-"""Seconds without hearing oneself after which a subscription counts as deaf."""
+"""Seconds without receiving its own messages after which a subscription counts as dead."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
 class Subscription:
-    """Subscribes to ``channels`` again and again, for as long as `run` runs.
+    """Keeps a subscription to ``channels`` for as long as `run` runs.
 
-    ``on_message`` is called with the channel and the payload of each message, ``on_open`` when a
-    subscription begins: what was published before it is in the streams alone.
+    ``on_message`` is called with the channel and the payload of each message, ``on_open`` whenever
+    a subscription begins: earlier messages are only in the streams.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Subscription:
         self._lost = asyncio.Event()
         self._opening: asyncio.Future[None] | None = None
         self._left = 0
-        self._heard_at = 0.0
+        self._probed_at = 0.0
         self._is_failing = False
 
     async def wait(self, seconds: float) -> None:
-        """Return when there is a subscription, or after so many seconds."""
+        """Wait for a subscription, at most this long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._opened.wait()
 
     async def run(self) -> None:
-        """Subscribe, and do so anew whenever that ends; ends by being cancelled."""
+        """Subscribe, again whenever the subscription ends; runs until cancelled."""
         self._opened.clear()
         pause = FIRST_PAUSE
         while True:
@@ -82,7 +82,7 @@ class Subscription:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _listen(self) -> None:
-        """Subscribe, and return when the subscription has ended."""
+        """Subscribe, and return once the subscription has ended."""
         clock = asyncio.get_running_loop().time
         self._lost.clear()
         self._left = 1 + len(self._channels)
@@ -95,25 +95,25 @@ class Subscription:
                 await self._opening
             self._opened.set()
             self._is_failing = False
-            self._heard_at = clock()
+            self._probed_at = clock()
             self._on_open()
-            while not self._lost.is_set() and clock() - self._heard_at <= SILENCE:
-                await self._say()
+            while not self._lost.is_set() and clock() - self._probed_at <= SILENCE:
+                await self._publish_probe()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CHECK_INTERVAL):
                         await self._lost.wait()
         finally:
             connection.abort()
 
-    async def _say(self) -> None:
-        """Publish to oneself: a connection that is dead without being closed raises nothing."""
+    async def _publish_probe(self) -> None:
+        """Publish to itself: a connection that is dead without being closed raises nothing."""
         with contextlib.suppress(Unavailable):
             await self._topology.command("PUBLISH", self._probe, "")
 
     def _take(self, pushed: Any) -> None:
         match pushed:
             case [b"message", self._probe, _]:
-                self._heard_at = asyncio.get_running_loop().time()
+                self._probed_at = asyncio.get_running_loop().time()
             case [b"message", bytes(channel), bytes(data)]:
                 self._on_message(channel, data)
             case [b"subscribe", _, _]:
@@ -121,7 +121,7 @@ class Subscription:
                 if not self._left and self._opening is not None and not self._opening.done():
                     self._opening.set_result(None)
             case _:
-                # A refusal, most likely.
+                # An error, most likely.
                 self._lose()
 
     def _lose(self) -> None:

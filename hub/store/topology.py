@@ -1,7 +1,7 @@
-"""Where the partitions are: on one server, on the master behind Sentinels, or on a cluster's nodes.
+"""The servers of Redis: a single server, the master behind Sentinels, or the nodes of a cluster.
 
-A topology calls a script on the server that keeps a partition. What differs between the three is
-how that server is found, and what is done when it changes.
+A topology calls scripts on the server that has a partition. The three kinds differ in how they find
+that server, and in what they do when it changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hub.store.single_server import SingleServer
 
 
 class Topology(Protocol):
-    """The servers of one Redis, with connections of their own; close it after use."""
+    """The servers of one Redis, and connections to them; close it after use."""
 
     async def call(
         self, partition: int, script: Script, keys: Sequence[Value], values: Values
@@ -35,15 +35,15 @@ class Topology(Protocol):
         ...
 
     async def is_stuck(self) -> bool:
-        """Tell whether a pipeline is, as `Pipeline.is_stuck` says."""
+        """Return whether a pipeline is stuck; see `Pipeline.is_stuck`."""
         ...
 
     def generation(self, partition: int) -> object:
-        """Return what stands for the connection over which the partition is reached now."""
+        """Return a token for the current connection to the partition's server."""
         ...
 
     async def pool(self) -> ConnectionPool:
-        """Return what makes connections over which every channel can be subscribed to."""
+        """Return a pool whose connections can subscribe to every channel."""
         ...
 
     async def close(self) -> None:
@@ -52,10 +52,10 @@ class Topology(Protocol):
 
 
 def open_topology(url: str, durability: Durability = NO_WAIT) -> Topology:
-    """Return the topology that an address names; ``durability`` is for scripts that must last.
+    """Return the topology for an address; ``durability`` is for scripts with ``must_last``.
 
     Raises:
-        ValueError: when this is no address of Redis.
+        ValueError: if it is not an address of Redis.
     """
     servers = read_servers(url)
     match servers.kind:

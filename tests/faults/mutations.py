@@ -47,7 +47,7 @@ AWAY = _options("node_stop", "node_kill", seconds=8, long_part=1.0)
 
 REPLAY = Edit(
     "store/partition_log.py",
-    'self._emit(_heard(logout, row.get(b"leases", b"-"), self.number, is_live=False))',
+    'self._emit(_make_event(logout, row.get(b"leases", b"-"), self.number, is_live=False))',
     'self.gap = "not replayed"',
 )
 
@@ -105,7 +105,7 @@ MUTANTS = (
                 "store/partition_log.py",
                 "        try:\n            previous, entry, epoch, leases, record",
                 '        if data.startswith(b"early "):\n'
-                '            self._emit(_heard(decode_logout(data[6:]), b"-", self.number))\n'
+                '            self._emit(_make_event(decode_logout(data[6:]), b"-", self.number))\n'
                 "            return True\n"
                 "        try:\n            previous, entry, epoch, leases, record",
             ),

@@ -1,4 +1,4 @@
--- Read copied lines of audit logs, the oldest first.
--- Values: start: from which entry on; most: entries to be given
+-- Read lines of the copy of the audit logs, oldest first.
+-- Values: start: the first entry; most: the number of entries at most
 local given = cmsgpack.unpack(ARGV[1])
 return redis.call('XRANGE', KEYS[1], given.start, '+', 'COUNT', given.most)

@@ -1,6 +1,6 @@
--- Take an idempotency key for a list of logouts, unless it is taken.
--- Values: fingerprint: of the list; id: of its logouts; key_ms: how long this is remembered
--- Answers {fingerprint, id} of the list that has the key now.
+-- Claim an idempotency key for a list of logouts, unless it is claimed already.
+-- Values: fingerprint: of the list; id: of its logouts; key_ms: how long the claim is kept
+-- Returns {fingerprint, id} of the list that has the key now.
 local given = cmsgpack.unpack(ARGV[1])
 local key = KEYS[1]
 local first = redis.call('HMGET', key, 'fingerprint', 'id')

@@ -1,24 +1,24 @@
--- Write a logout, at one instant.
+-- Write a logout atomically.
 -- Values:
---   logout, bare: the logout (JSON), with its message and without; message: or nil
+--   logout, bare: the logout (JSON) with and without its message; message: or nil
 --   user: or '' for everyone
---   only, kept_sid: the session that scope session ends, and that scope others keeps; or nil
+--   only, kept_sid: the session that scope session ends, and the one that scope others keeps; or nil
 --   also: a session to end by name, or nil; must_exist: whether that must be registered
---   cuts_off: whether a cut-off is written
---   fingerprint: of what an idempotency key is used for; nil without a key
---   caller: begun, nbf and exp (us) of the token that must surely be alive, and the epoch that is
---     believed, '' for any; or nil
---   pace: what one logout costs the user and how much may be had at once (us), or nil
---   lost_epoch: the epoch to recover from, or nil; fresh_epoch: the name for another
---   lease_time: how long a lease holds (us)
---   lifetime_ms, log_ms, receipt_ms, key_ms: how long things are kept
+--   cuts_off: whether to write a cut-off
+--   fingerprint: of the request with an idempotency key; nil without a key
+--   caller: begun, nbf and exp (us) of the token that must surely be alive, and the trusted epoch,
+--     '' for any; or nil
+--   pace: the user's rate limit: the cost of one logout and the window (us), or nil
+--   lost_epoch: the epoch to recover from, or nil; fresh_epoch: a name for a new one
+--   lease_time: how long a lease lasts (us)
+--   lifetime_ms, log_ms, receipt_ms, key_ms: how long entries are kept
 --   tombstone_prefix, session_prefix: of keys
---   channel, inner, outer: where it is published, and the two keys of the code
--- Answers {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; or, when nothing
--- was changed, {'known', fingerprint, the first answer (JSON)} of the idempotency key, {'missing'},
--- {'unsure'}, {'recovered'} by another replica, or {'limited', wait (us)}.
--- The first write is one that Redis refuses when its memory is full: a script that has begun to
--- write is let through, and would end sessions without a trace.
+--   channel, inner, outer: where it is published, and the two keys of the signature
+-- Returns {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; or, if nothing was
+-- changed, {'known', fingerprint, first answer (JSON)} for a used idempotency key, {'missing'},
+-- {'unsure'}, {'recovered'} if another replica has recovered, or {'limited', wait (us)}.
+-- The first write must be a command that Redis refuses when its memory is full: later commands of a
+-- script are not refused, and would delete sessions without writing the logout.
 local sessions, cutoff_key, kept_key, log, key, everyone_key, receipt, users, epoch_key, leases,
   callers_tombstone, paid_key, message_key, per_token = unpack(KEYS)
 local caller, pace, also = given.caller, given.pace, given.also
@@ -28,8 +28,8 @@ local cutoff, everyone = redis.call('GET', cutoff_key), redis.call('GET', everyo
 
 if caller then
   local is_ended = redis.call('EXISTS', callers_tombstone) == 1
-  local is_believed = not is_lost and (caller.epoch == '' or caller.epoch == epoch)
-  if not is_believed or not is_surely_alive(caller, now, is_ended, {cutoff, everyone}) then
+  local is_trusted = not is_lost and (caller.epoch == '' or caller.epoch == epoch)
+  if not is_trusted or not is_surely_alive(caller, now, is_ended, {cutoff, everyone}) then
     return {'unsure'}
   end
 end
@@ -51,16 +51,16 @@ if pace then
   redis.call('SET', paid_key, digits(ends), 'PX', digits(math.ceil((ends - now) / 1000)))
 end
 
--- Neither a cut-off nor a tombstone goes back, even when the server's clock does.
+-- The times of cut-offs and tombstones never go back, even if the server's clock does.
 local at = math.max(now, at_of(cutoff) + 1)
 if also then at = math.max(at, at_of(redis.call('GET', given.tombstone_prefix .. also)) + 1) end
 local record = digits(at) .. ' ' .. given.logout
 local answer = {'done', digits(at), given.logout, ''}
 
--- Whoever holds sockets of a session has yet to report to the receipt.
+-- The reports of the replicas that hold a session are pending.
 local since = now - given.lease_time
 local pending, rows = {}, {}
-local function await(names)
+local function add_pending(names)
   for _, name in ipairs(names) do pending[name] = true end
   return table.concat(names, ',')
 end
@@ -70,7 +70,7 @@ local function add(sid, device, names)
     table.insert(answer, value)
   end
   table.insert(rows, 's:' .. sid)
-  table.insert(rows, 'offline|' .. await(names) .. '|' .. device)
+  table.insert(rows, 'offline|' .. add_pending(names) .. '|' .. device)
 end
 
 local function end_sessions()
@@ -81,7 +81,7 @@ local function end_sessions()
       local session = given.session_prefix .. sid
       local fields = redis.call('HGETALL', session)
       local row = row_of(fields)
-      -- A session that a logout of everyone had ended is not ended again.
+      -- Skip a session that a logout of everyone has ended already.
       if tonumber(row.begun or 0) > at_of(everyone) or sid == also then
         add(sid, row.device or '', holders(fields, leases, since))
         is_named = is_named or sid == also
@@ -95,7 +95,7 @@ local function end_sessions()
 end
 
 local function write_tombstones()
-  -- The message stands once, however many sessions were ended.
+  -- The message is stored once for all tombstones.
   if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
   for i = 5, #answer, 3 do
     local tombstone = given.tombstone_prefix .. answer[i]
@@ -116,11 +116,11 @@ end
 
 local function open_everyones_receipt()
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', leases, digits(since), '+inf')) do
-    await({name})
+    add_pending({name})
     table.insert(rows, 'o:' .. name)
     table.insert(rows, '1')
   end
-  -- Before a logout of everyone nothing counts, so whatever was lost of it matters no more.
+  -- After a logout of everyone, earlier logouts no longer matter: this recovers from a data loss.
   if epoch == '' or is_lost then
     redis.call('SET', epoch_key, given.fresh_epoch .. ' mended')
   end
@@ -136,17 +136,17 @@ end
 local function publish()
   local names = {}
   for name in pairs(pending) do table.insert(names, name) end
-  local awaited = #names > 0 and table.concat(names, ',') or '-'
+  local pending_leases = #names > 0 and table.concat(names, ',') or '-'
   local oldest = digits(math.floor(now / 1000 - given.log_ms))
   local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
   local entry = redis.call(
-    'XADD', log, 'MINID', '~', oldest, '*', 'logout', record, 'leases', awaited
+    'XADD', log, 'MINID', '~', oldest, '*', 'logout', record, 'leases', pending_leases
   )
   local previous = last[1] and last[1][1] or '0-0'
   answer[4] = previous .. ' ' .. entry
-  -- As sign in hub/core/bus.py.
-  local known_as = string.match(epoch, '^%S+') or '-'
-  local message = table.concat({previous, entry, known_as, awaited, record}, ' ')
+  -- Signed as by sign() in hub/core/bus.py.
+  local epoch_name = string.match(epoch, '^%S+') or '-'
+  local message = table.concat({previous, entry, epoch_name, pending_leases, record}, ' ')
   local inner = redis.sha1hex(given.inner .. given.channel .. ' ' .. message)
   redis.call('PUBLISH', given.channel, redis.sha1hex(given.outer .. inner) .. ' ' .. message)
 end

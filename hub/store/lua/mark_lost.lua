@@ -1,6 +1,6 @@
--- Say in a partition that what it knew was lost, unless somebody changed the epoch meanwhile.
--- Values: known: the epoch that is no proof of anything; fresh: a name for another
--- Answers the epoch that now stands.
+-- Record a data loss in a partition, unless another replica has changed the epoch meanwhile.
+-- Values: known: the epoch in which the loss was found; fresh: a name for a new one
+-- Returns the current epoch.
 local given = cmsgpack.unpack(ARGV[1])
 local epoch = redis.call('GET', KEYS[1]) or ''
 if epoch ~= given.known or string.match(epoch, ' lost$') then return epoch end

@@ -1,10 +1,10 @@
--- Read a partition's log on from a position.
+-- Read a partition's log after a position.
 -- Values:
 --   known: the epoch that the reader knows, or ''; position: the last entry that it read
---   fresh: a name for another epoch; most: entries to be given; lifetime_ms: of an entry
+--   fresh: a name for a new epoch; most: the number of entries at most; lifetime_ms: of an entry
 --   sought: the entries that are known to have been written
--- Answers {epoch, last entry, are those all there, is each that is not past its time, {entries}}.
--- A reader that knows no epoch begins one where there is none.
+-- Returns {epoch, last entry, whether all sought entries exist, whether each that does not has
+-- expired, {entries}}. If there is no epoch and the reader knows none, a new one begins.
 local log, epoch_key = unpack(KEYS)
 local epoch = redis.call('GET', epoch_key)
 if not epoch and given.known == '' then

@@ -1,6 +1,6 @@
 -- Read the receipts of a logout in one partition.
--- Values: receipt_prefix; user: or nil for all; lease_time: how long a lease holds (us)
--- Answers {now, {leases that have not run out}, user, fields, ...}.
+-- Values: receipt_prefix: of keys; user: or nil for all; lease_time: how long a lease lasts (us)
+-- Returns {now, {leases that have not expired}, user, fields, ...}.
 local users, leases = unpack(KEYS)
 local since = '(' .. digits(now - given.lease_time)
 local answer = {stamp, redis.call('ZRANGEBYSCORE', leases, since, '+inf')}

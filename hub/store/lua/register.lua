@@ -1,16 +1,16 @@
--- Enter a session in the registry, and look at it, at one instant.
+-- Register a session and read its revocation state, atomically.
 -- Values:
---   sid, begun, exp, login_at: of the token; login_at is nil where it does not tell it
---   is_per_token: whether the token names no login; replaces: the session per token that this one
---     goes on from, or nil
+--   sid, begun, exp, login_at: of the token; login_at is nil if the token does not state it
+--   is_per_token: whether the token identifies no login; replaces: the session per token that this
+--     one continues, or nil
 --   device, is_named: the device's name, and whether it replaces an older one
 --   ip: its address
 --   lease, sequence: the replica that holds a socket, and the order among its registrations; or nil
---   most_sessions: that a user may have
+--   most_sessions: how many a user may have
 --   lifetime_ms: how long tokens may live
---   lease_time: how long a lease holds (us)
+--   lease_time: how long a lease lasts (us)
 --   message_prefix: of the keys of logouts' messages
--- Answers as state_of returns, or {'full'}.
+-- Returns the result of state_of, or {'full'}.
 local tombstone_key, session, sessions, cutoff, kept_cutoff, everyone, epoch, leases, cleared,
   per_token = unpack(KEYS)
 local sid, begun, replaces = given.sid, given.begun, given.replaces
@@ -30,14 +30,14 @@ local function has_room()
   return redis.call('ZCOUNT', sessions, '(' .. stamp, '+inf') < given.most_sessions
 end
 
--- Sessions that a logout of everyone ended stand in the registry until their place is needed.
--- They are looked for once after each logout, not at each try: that reads every session.
+-- Remove the sessions that a logout of everyone ended, which stay registered until their place is
+-- needed. This reads every session, so it is done once after each logout, not at each attempt.
 local function clear()
   local times = {}
   for _, record in ipairs(cutoffs) do table.insert(times, string.match(record, '^%d+')) end
   local cause = table.concat(times, ' ')
   if (redis.call('GET', cleared) or '') == cause then return end
-  -- First a write that Redis refuses when its memory is full.
+  -- The first write must be one that Redis refuses when its memory is full.
   redis.call('SET', cleared, cause, 'PX', given.lifetime_ms)
   for _, other in ipairs(redis.call('ZRANGE', sessions, 0, -1)) do
     local began = tonumber(redis.call('HGET', prefix .. other, 'begun') or 0)
@@ -48,9 +48,9 @@ local function clear()
   end
 end
 
--- The sessions per token that nobody holds give way, first the one that was seen longest ago. Those
--- that are held are passed over, and looked at last the next time.
-local function give_way()
+-- Remove sessions per token that no replica holds, least recently seen first. Sessions that are
+-- held are skipped, and tried last the next time.
+local function remove_unheld()
   for _, other in ipairs(redis.call('ZRANGE', per_token, 0, MOST_TRIED - 1)) do
     if has_room() then return end
     local names = holders(redis.call('HGETALL', prefix .. other), leases, since)
@@ -62,11 +62,11 @@ local function make_room()
   if has_room() then return true end
   clear()
   if has_room() then return true end
-  give_way()
+  remove_unheld()
   return has_room()
 end
 
--- The row of the same device's token before, which moves along unless somebody else holds it.
+-- Return the row of the session that this one continues, unless another replica holds that.
 local function find_moved()
   if not replaces or replaces == sid then return nil end
   local fields = redis.call('HGETALL', prefix .. replaces)
@@ -81,7 +81,7 @@ end
 local function enter(moved)
   local old = redis.call('HMGET', session, 'begun', 'expires_at')
   local expires = math.max(given.exp, tonumber(old[2] or 0))
-  -- First a write that Redis refuses when its memory is full, and then those that free some.
+  -- The first write must be one that Redis refuses when its memory is full.
   redis.call('HSETNX', session, 'created_at', moved and moved.created_at or stamp)
   redis.call('ZREMRANGEBYSCORE', sessions, '-inf', stamp)
   if moved then

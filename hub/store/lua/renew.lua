@@ -1,8 +1,8 @@
--- Renew a replica's lease in one partition, and note which sessions left it.
--- KEYS: leases, then the sessions that left
--- Values: lease: its name; lifetime_ms: how long to remember it; sequences: of each departure
+-- Renew a replica's lease in one partition, and record departures.
+-- KEYS: leases, then the sessions that the replica no longer holds
+-- Values: lease: its name; lifetime_ms: how long it is kept; sequences: of each departure
 local leases, field = KEYS[1], '@' .. given.lease
--- First the write that Redis refuses when its memory is full.
+-- The first write must be one that Redis refuses when its memory is full.
 redis.call('ZADD', leases, stamp, given.lease)
 redis.call('ZREMRANGEBYSCORE', leases, '-inf', digits(now - given.lifetime_ms * 1000))
 for i, sequence in ipairs(given.sequences) do

@@ -1,6 +1,7 @@
--- Enter in a logout's receipt what a replica did for it.
--- Values: lease: the replica's; is_done; rank: of each state; sessions: {sid, state, what failed}...
--- A row is 'state|leases that have yet to report|device'.
+-- Add a replica's report to a logout's receipt.
+-- Values: lease: the replica's; is_done: whether this is its last report; rank: of each state;
+--   sessions: {sid, state, what failed}...
+-- A row is 'state|leases whose reports are pending|device'.
 local given, receipt = cmsgpack.unpack(ARGV[1]), KEYS[1]
 if redis.call('EXISTS', receipt) == 0 then return 0 end
 local lease, rank = given.lease, given.rank

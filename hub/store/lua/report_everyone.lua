@@ -1,9 +1,10 @@
--- Enter in the receipt of a logout of everyone what a replica did for it.
--- Values: lease: the replica's; is_done; rank: of each state; says_all: whether it has now said
---   which sessions it holds; opened: {session, device}...; sessions: {session, state, what failed}...
--- A row is 'state|leases that have yet to report|what failed|device'. The receipt counts rows in
--- 'c:STATE:PENDING', and has 'o:LEASE' for each replica that has yet to report: 2 once it has said
--- which sessions it holds.
+-- Add a replica's report to the receipt of a logout of everyone.
+-- Values: lease: the replica's; is_done: whether this is its last report; rank: of each state;
+--   says_all: whether it has now reported all sessions that it holds; opened: {session, device}...;
+--   sessions: {session, state, what failed}...
+-- A row is 'state|leases whose reports are pending|what failed|device'. The receipt counts rows in
+-- 'c:STATE:PENDING', and has 'o:LEASE' for each replica whose report is pending: 2 once it has
+-- reported all sessions that it holds.
 local given = cmsgpack.unpack(ARGV[1])
 local receipt, rows = unpack(KEYS)
 if redis.call('EXISTS', receipt) == 0 then return 0 end

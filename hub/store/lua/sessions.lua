@@ -1,6 +1,6 @@
--- List a user's sessions that have not expired, or some of them in full.
--- Values: session_prefix; sids: the sessions to read, nil to be told their names
--- Answers {now, {cut-offs}, {sid, ...}}, or {now, {cut-offs}, {sid, fields, renewals}, ...}.
+-- List the ids of a user's sessions that have not expired, or read some sessions.
+-- Values: session_prefix: of keys; sids: the sessions to read, nil to list the ids
+-- Returns {now, {cut-offs}, {sid, ...}}, or {now, {cut-offs}, {sid, fields, renewals}, ...}.
 local sessions, cutoff, kept_cutoff, everyone, leases = unpack(KEYS)
 local answer = {stamp, read_cutoffs({cutoff, kept_cutoff, everyone})}
 if not given.sids then

@@ -1,4 +1,4 @@
--- Prelude: all that is known of a session at this instant.
+-- Prelude: the revocation state of a session.
 local function read_cutoffs(names)
   local cutoffs = {}
   for _, name in ipairs(names) do
@@ -9,7 +9,7 @@ local function read_cutoffs(names)
 end
 
 -- Returns {now, tombstone, {cut-offs}, the session's fields, renewals, epoch, the tombstone's
--- message}, with '' for what there is not.
+-- message}, with '' for those that do not exist.
 local function state_of(session, tombstone, cutoffs, leases, epoch)
   local fields = redis.call('HGETALL', session)
   local _, renewals = holders(fields, leases, now)
