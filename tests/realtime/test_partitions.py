@@ -238,7 +238,7 @@ async def test_a_loss_distrusts_its_own_partition_only(
 class ScriptedStore:
     """A store of sixteen partitions, of which a test says what happens."""
 
-    parts = PARTITIONS
+    partition_count = PARTITIONS
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from hub.realtime.delivery import spread_evenly
+from hub.realtime.delivery import LARGE, spread_evenly
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.site import ADMIN, running, settings, token
 
@@ -56,3 +56,26 @@ async def test_a_spread_is_kept_over_replicas_and_partitions(redis_url: str) -> 
     assert sum(age < SPREAD / 10 for age in ages) < 30
     assert 25 < sum(age < SPREAD / 2 for age in ages) < 75
     assert sum(age > 0.9 * SPREAD for age in ages) > 0
+
+
+async def test_the_sockets_of_a_large_logout_are_cut_together_and_all_acknowledged() -> None:
+    """However many they are, each is notified and cut, and the receipt says that each answered."""
+    count = 2 * LARGE
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(running(settings(notice_grace=30)))
+        sockets = []
+        for number in range(count):
+            raw = await stack.enter_async_context(raw_socket(hub))
+            await raw.connect(token(f"user-{number}", "s"))
+            sockets.append(raw)
+        body = {"everyone": True, "reason": "policy"}
+        ended = await hub.call("POST", "/admin/logout", ADMIN, json=body)
+        for raw in sockets:
+            frame = str(await raw.receive())
+            await raw.send(f"43{frame[2 : frame.index('[')]}[]")
+        for raw in sockets:
+            assert await raw.receive_all() == ["41"]
+        address = f"/logouts/{ended.body['id']}?wait=10"
+        receipt = await hub.call("GET", address, ADMIN)
+    assert receipt.body["complete"]
+    assert receipt.body["states"]["acknowledged"] == count

@@ -238,6 +238,16 @@ def client_of(clients: dict[str, Client], version: str, over: str, fate: str) ->
     return client
 
 
+def missed_disconnect(client: Client) -> bool:
+    """Tell whether a client saw the end of its transport before the DISCONNECT that came first.
+
+    python-socketio handles the two in threads of its own. On a busy machine the later one may win,
+    and then it connects again by itself, is refused, and goes on trying as it does anywhere.
+    """
+    reasons = [value["reason"] for value in client.all("disconnected")]
+    return bool(reasons) and reasons[0].startswith("transport")
+
+
 @pytest.mark.parametrize("over", TRANSPORTS)
 @pytest.mark.parametrize("version", [*JAVASCRIPT, *PYTHON, *JAVA])
 def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over: str) -> None:
@@ -248,6 +258,9 @@ def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over
         said = Counter(what for what, _ in client.diary)
         opened = seen.opened[client.name]
         story = f"{client.name} opened {opened}: {client.diary}"
+        if version in PYTHON and said["told"] and missed_disconnect(client):
+            assert said["refused"], story
+            continue
         assert (said["refused"], said["told"], said["connected"]) == expected, story
         assert fate == "stays" or opened <= MOST_OPENED, story
 
