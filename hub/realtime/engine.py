@@ -16,8 +16,8 @@ from hub.protocol.engineio import CloseReason, Config, Refusal, State, check_req
 from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.protocol.handshake import HandshakeError, answer_handshake
 from hub.realtime import websocket
+from hub.realtime.engine_session import EngineSession, Receiver
 from hub.realtime.polling import charge_request, deliver, fetch, refuse
-from hub.realtime.session import Receiver, Session
 from hub.realtime.takeover import take_over
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
@@ -26,7 +26,7 @@ PATH = "/socket.io/"
 READ_SECONDS = WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
-MakeReceiver: TypeAlias = Callable[[Session, web.Request], Receiver]
+MakeReceiver: TypeAlias = Callable[[EngineSession, web.Request], Receiver]
 """Returns the receiver for a session that a request opens."""
 
 
@@ -51,7 +51,7 @@ class Engine:
         is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self.config = config
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, EngineSession] = {}
         self.is_leaving = False
         self._timers = timers
         self._make_receiver = make_receiver
@@ -105,7 +105,7 @@ class Engine:
         state = State.POLLING if is_polling else State.WEBSOCKET
         protocol = engineio.Session(self._new_id(), self.config, state)
         receiver = partial(self._receive, request)
-        session = Session(protocol, self._timers, receiver, self._forget)
+        session = EngineSession(protocol, self._timers, receiver, self._forget)
         self.sessions[session.id] = session
         if is_polling:
             return web.Response(text=protocol.handshake())
@@ -118,10 +118,10 @@ class Engine:
             session.forget()
             raise
 
-    def _receive(self, request: web.Request, session: Session) -> Receiver:
+    def _receive(self, request: web.Request, session: EngineSession) -> Receiver:
         return self._make_receiver(session, request)
 
-    def _probe(self, request: web.Request, session: Session) -> web.StreamResponse:
+    def _probe(self, request: web.Request, session: EngineSession) -> web.StreamResponse:
         if session.is_carried or session.closing is not None:
             return refuse(Refusal.BAD_REQUEST)
         try:
@@ -136,7 +136,7 @@ class Engine:
     def _new_id(self) -> str:
         return f"{secrets.token_urlsafe(15)}.{self._replica}"
 
-    def _forget(self, session: Session) -> None:
+    def _forget(self, session: EngineSession) -> None:
         self.sessions.pop(session.id, None)
 
     # ---- The end ----

@@ -17,7 +17,7 @@ from hub.protocol.engineio import (
     split_payload,
 )
 from hub.protocol.frames import GOING_AWAY
-from hub.realtime.session import Session
+from hub.realtime.engine_session import EngineSession
 
 
 class Losable(Protocol):
@@ -31,7 +31,7 @@ def refuse(refusal: Refusal) -> web.Response:
     return web.json_response(refusal.body(), status=400)
 
 
-def charge_request(session: Session) -> None:
+def charge_request(session: EngineSession) -> None:
     """Charge a request to the session's budget; closes the session if that is exhausted.
 
     Raises:
@@ -47,7 +47,7 @@ def charge_request(session: Session) -> None:
     session.budget.charge(now, 0)
 
 
-async def fetch(request: web.Request, session: Session) -> web.StreamResponse:
+async def fetch(request: web.Request, session: EngineSession) -> web.StreamResponse:
     """Answer a poll with the packets to send, as soon as there are any.
 
     Raises:
@@ -71,7 +71,7 @@ async def fetch(request: web.Request, session: Session) -> web.StreamResponse:
     return web.Response(text=join_payload(session.protocol.take_outgoing()))
 
 
-async def _wait(request: web.Request, session: Session) -> None:
+async def _wait(request: web.Request, session: EngineSession) -> None:
     poll = session.poll = asyncio.get_running_loop().create_future()
     # aiohttp reports the loss only when the handler writes, which may be at the next ping.
     connection = cast("Losable", request.protocol)
@@ -86,7 +86,9 @@ async def _wait(request: web.Request, session: Session) -> None:
         raise ConnectionResetError("the client aborted its poll")
 
 
-async def deliver(request: web.Request, session: Session, seconds: float) -> web.StreamResponse:
+async def deliver(
+    request: web.Request, session: EngineSession, seconds: float
+) -> web.StreamResponse:
     """Take the packets in a request's body, which must arrive within so many seconds.
 
     Raises:

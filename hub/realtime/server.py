@@ -1,8 +1,8 @@
 """The Socket.IO server: one client in the namespace ``/`` on each Engine.IO session.
 
-The path of a CONNECT: `WebSocket` or `polling` passes a packet to the `Session`, which passes the
-message to a `Socket` here. Its state machine (`hub.protocol.socketio`) parses the CONNECT, and the
-`Application` (`hub.realtime.handlers`) decides. The answer takes the same path back.
+The path of a CONNECT: `WebSocket` or `polling` passes a packet to the `EngineSession`, which passes
+the message to a `Socket` here. Its state machine (`hub.protocol.socketio`) parses the CONNECT, and
+the `Application` (`hub.realtime.handlers`) decides. The answer takes the same path back.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from hub.protocol.socketio import (
 )
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.engine import DRAIN_STEP, Engine
+from hub.realtime.engine_session import EngineSession
 from hub.realtime.lingering import Lingering
-from hub.realtime.session import Session
 from hub.realtime.timer_wheel import Timer, TimerWheel
 from hub.realtime.unconnected import Unconnected
 
@@ -89,7 +89,7 @@ class Socket:
         "source",
     )
 
-    def __init__(self, server: Server, session: Session, request: web.Request) -> None:
+    def __init__(self, server: Server, session: EngineSession, request: web.Request) -> None:
         self._server = server
         self._protocol = socketio.Socket()
         self._refused_namespace = socketio.NAMESPACE
@@ -145,7 +145,7 @@ class Socket:
         close = partial(self.session.close, CloseReason.SERVER, POLICY)
         asyncio.get_running_loop().call_soon(close)
 
-    # ---- The session's events (`hub.realtime.session.Receiver`) ----
+    # ---- The session's events (`hub.realtime.engine_session.Receiver`) ----
 
     def on_message(self, text: str) -> None:
         """Take a Socket.IO packet."""

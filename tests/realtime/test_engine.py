@@ -18,7 +18,7 @@ from hub.api.connection import Runner
 from hub.protocol.engineio import ABANDONED_AFTER, MAX_PACKETS, MESSAGE, CloseReason, Config
 from hub.protocol.frames import NORMAL
 from hub.realtime import engine as engines
-from hub.realtime.session import Session
+from hub.realtime.engine_session import EngineSession
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import MAX_UNSENT
 from tests.patience import PATIENCE
@@ -100,7 +100,7 @@ def transport_of(websocket: aiohttp.ClientWebSocketResponse) -> Any:
 class Echo:
     """Sends every message back, and writes down the end."""
 
-    def __init__(self, session: Session, went: list[str]) -> None:
+    def __init__(self, session: EngineSession, went: list[str]) -> None:
         self.session = session
         self.went = went
 
@@ -124,7 +124,7 @@ async def engine() -> AsyncIterator[Engine]:
     came: list[str] = []
     went: list[str] = []
 
-    def echo(session: Session, request: web.Request) -> Echo:
+    def echo(session: EngineSession, request: web.Request) -> Echo:
         came.append(session.id)
         return Echo(session, went)
 

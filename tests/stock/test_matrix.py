@@ -20,7 +20,7 @@ from aiohttp import web
 from hub.protocol.engineio import CloseReason
 from hub.realtime import polling
 from hub.realtime.engine import Engine
-from hub.realtime.session import Session
+from hub.realtime.engine_session import EngineSession
 from tests.conftest import lacking
 from tests.patience import PATIENCE
 from tests.ports import free_port
@@ -104,7 +104,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Hub:
         hub.names.update(dict.fromkeys(set(self.sessions) - known, name))
         return answer
 
-    async def waiting(request: web.Request, session: Session) -> None:
+    async def waiting(request: web.Request, session: EngineSession) -> None:
         hub.polls[session.id] = request
         await wait(request, session)
 

@@ -34,7 +34,7 @@ class Receiver(Protocol):
         ...
 
 
-class Session:
+class EngineSession:
     """A session and its connections.
 
     ``poll`` is the future of the waiting poll: True if it is to be answered, False if the client
@@ -60,8 +60,8 @@ class Session:
         self,
         protocol: engineio.Session,
         timers: TimerWheel,
-        make_receiver: Callable[[Session], Receiver],
-        on_forgotten: Callable[[Session], None],
+        make_receiver: Callable[[EngineSession], Receiver],
+        on_forgotten: Callable[[EngineSession], None],
     ) -> None:
         self._on_forgotten = on_forgotten
         self._timers = timers
