@@ -79,6 +79,7 @@ class Socket:
     """
 
     __slots__ = (
+        "_is_counted",
         "_protocol",
         "_refused_namespace",
         "_server",
@@ -92,6 +93,7 @@ class Socket:
     def __init__(self, server: Server, session: EngineSession, request: web.Request) -> None:
         self._server = server
         self._protocol = socketio.Socket()
+        self._is_counted = False
         self._refused_namespace = socketio.NAMESPACE
         self.session = session
         self.request: web.Request | None = request
@@ -105,11 +107,6 @@ class Socket:
     def id(self) -> str:
         """The socket's id: the id of its Engine.IO session."""
         return self.session.id
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether CONNECT was accepted and the socket is still open."""
-        return self._protocol.state is State.CONNECTED and self.is_open
 
     @property
     def is_open(self) -> bool:
@@ -168,7 +165,7 @@ class Socket:
             server.unconnected.give_up(self)
         self._stop_awaiting_connect()
         server.lingering.remove(self)
-        if state is State.CONNECTED:
+        if self._is_counted:
             server.unconnected.note_gone(self.source)
         if state is not State.CONNECTING:
             self.request = None
@@ -222,6 +219,7 @@ class Socket:
             return
         self.request = None
         self.session.budget.trust()
+        self._is_counted = True
         self._server.unconnected.note_connected(self.source)
         self.send(MESSAGE + answer)
         try:

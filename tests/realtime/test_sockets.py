@@ -498,14 +498,34 @@ async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub:
     assert [frame[:3] for frame in frames] == ["40{", "430", "431", "432"]
 
 
-async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
-    """The transport ends as by a network that fails, so that the client connects elsewhere."""
+def engine_of(hub: Replica) -> Engine:
+    """Return the engine of a hub that runs in this process."""
     (route,) = [
         route
         for route in hub.app.router.routes()
         if route.method == "GET" and route.resource and route.resource.canonical == "/socket.io/"
     ]
     engine: Engine = route.handler.__self__  # type: ignore[attr-defined]
+    return engine
+
+
+@pytest.mark.parametrize("goodbye", ["41", None], ids=["DISCONNECT", "the transport alone"])
+async def test_a_socket_that_left_is_counted_no_more(hub: Replica, goodbye: str | None) -> None:
+    """However it leaves, nothing of it stays: no room for its address, and no socket."""
+    unconnected = engine_of(hub)._make_receiver.args[0].unconnected  # type: ignore[attr-defined]
+    async with raw_socket(hub) as raw:
+        await raw.connect(token("ada", "s1"))
+        assert unconnected._connected
+        if goodbye is not None:
+            await raw.send(goodbye)
+            assert await raw.receive_all() == []
+    await eventually(lambda: not unconnected._connected)
+    assert await metric(hub, "hub_sockets") == 0
+
+
+async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
+    """The transport ends as by a network that fails, so that the client connects elsewhere."""
+    engine = engine_of(hub)
     async with raw_socket(hub) as raw:
         engine._is_open = lambda: False
         await raw.send("40" + json.dumps({"token": token("ada", "s1")}))
