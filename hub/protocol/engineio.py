@@ -220,7 +220,6 @@ class Session:
             return PONG + "probe"
         if packet == UPGRADE and is_probed:
             self.state = State.WEBSOCKET
-            self.resume()
             return None
         self.stop_probing()
         raise ProtocolError("not the next step of an upgrade")

@@ -180,7 +180,7 @@ class EngineSession:
     def _upgrade(self, websocket: WebSocket) -> None:
         self.answer_poll()
         if self.closing is None:
-            self._timers.start(self, self.protocol.timer)
+            self.resume()
             self._flush()
         else:
             self._close_websocket(websocket, self.closing)

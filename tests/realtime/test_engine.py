@@ -19,7 +19,7 @@ from hub.protocol.engineio import ABANDONED_AFTER, MAX_PACKETS, MESSAGE, CloseRe
 from hub.protocol.frames import NORMAL
 from hub.realtime import engine as engines
 from hub.realtime.engine_session import EngineSession
-from hub.realtime.timer_wheel import TimerWheel
+from hub.realtime.timer_wheel import STEP, TimerWheel
 from hub.realtime.websocket import MAX_UNSENT
 from tests.patience import PATIENCE
 from tests.realtime.raw import eventually, is_reset
@@ -568,6 +568,18 @@ async def test_a_session_moves_from_polling_to_a_websocket(engine: Engine) -> No
         assert (await engine.post(sid, "4x"))[0] == 400
         assert engine.server.sessions[sid].transport == "websocket"
     await eventually(lambda: engine.went == ["transport close"])
+
+
+async def test_an_upgrade_does_not_put_off_the_next_ping(engine: Engine) -> None:
+    """Clients count from the handshake, and would take a late ping for a dead connection."""
+    engine.server.config = Config(ping_interval=60, ping_timeout=60)
+    sid = await engine.open()
+    due = engine.server.sessions[sid].due
+    await asyncio.sleep(2 * STEP)
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        await upgraded(engine, sid, websocket)
+        await eventually(lambda: engine.server.sessions[sid].transport == "websocket")
+        assert engine.server.sessions[sid].due == due
 
 
 async def test_what_was_sent_during_the_upgrade_arrives_after_it(engine: Engine) -> None:
