@@ -34,6 +34,22 @@ class Receiver(Protocol):
         ...
 
 
+class NoReceiver:
+    """Stands in for the receiver of a session that has ended."""
+
+    def on_message(self, text: str) -> None:
+        """Ignore a message."""
+
+    def on_binary(self) -> None:
+        """Ignore a binary message."""
+
+    def on_closed(self) -> None:
+        """Do nothing."""
+
+
+NO_RECEIVER = NoReceiver()
+
+
 class EngineSession:
     """A session and its connections.
 
@@ -72,7 +88,7 @@ class EngineSession:
         self.poll: asyncio.Future[bool] | None = None
         self.closing: int | None = None
         self.due = 0
-        self.receiver = make_receiver(self)
+        self.receiver: Receiver = make_receiver(self)
         timers.start(self, protocol.timer)
 
     @property
@@ -231,7 +247,9 @@ class EngineSession:
         if self.websocket is not None:
             self._close_websocket(self.websocket, code)
         self.answer_poll()
-        self.receiver.on_closed()
+        # Replaced, since the two refer to each other, and only the garbage collector would end it.
+        receiver, self.receiver = self.receiver, NO_RECEIVER
+        receiver.on_closed()
 
     def _close_websocket(self, websocket: WebSocket, code: int) -> None:
         if code == GOING_AWAY:

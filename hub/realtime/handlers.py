@@ -214,6 +214,7 @@ class Handlers:
             self._presences.remove(connection)
             if connection.expiry is not None:
                 self._timers.stop(connection.expiry)
+                connection.expiry = None  # which refers to the connection
         return connection
 
     def _expire_in_time(self, connection: Connection, caller: Caller) -> None:

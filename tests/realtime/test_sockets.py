@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import time
@@ -19,6 +20,7 @@ from hub.api.services import SERVICES
 from hub.core.model import Identity, Receipt, RevocationState
 from hub.realtime.engine import Engine
 from hub.realtime.lingering import SECONDS
+from hub.realtime.server import Socket
 from hub.store.base import Command, Registration, Unsure
 from hub.store.memory import MemoryStore
 from tests.contract.listener import listening
@@ -521,6 +523,24 @@ async def test_a_socket_that_left_is_counted_no_more(hub: Replica, goodbye: str 
             assert await raw.receive_all() == []
     await eventually(lambda: not unconnected._connected)
     assert await metric(hub, "hub_sockets") == 0
+
+
+def kept_sockets() -> int:
+    """Return how many sockets of hubs in this process are in memory."""
+    return sum(isinstance(kept, Socket) for kept in gc.get_objects())
+
+
+async def test_a_socket_that_left_is_freed_without_the_garbage_collector(hub: Replica) -> None:
+    """A storm of clients that come and go leaves no cycles behind for a collection to find."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with raw_socket(hub) as raw:
+            await raw.connect(token("ada", "s1"))
+            assert kept_sockets() == 1
+        await eventually(lambda: kept_sockets() == 0)
+    finally:
+        gc.enable()
 
 
 async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
