@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -32,11 +32,12 @@ from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
 from hub.settings import Settings, SettingsError
 from hub.storage import OpenStore, create_store, logout_lifetime
+from hub.store.cancellation import cancel
 
 log = structlog.get_logger(__name__)
 
 START_TIMEOUT = 2.0
-TRIES = 5
+STOP_TIMEOUT = 5.0
 KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
@@ -198,19 +199,12 @@ def _running(
                 async with asyncio.timeout(START_TIMEOUT):
                     await realtime.follower.wait_until_served()
             yield
-            await _cancel(tasks)
+            # A stop must not hang, whatever a task does.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await cancel(tasks)
 
     return run
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    # A library may swallow a cancellation that comes at the wrong moment, so it is repeated.
-    for _ in range(TRIES):
-        for task in tasks:
-            task.cancel()
-        _, left = await asyncio.wait(tasks, timeout=1)
-        if not left:
-            return
 
 
 def _closing(access: Access, realtime: Realtime) -> Callable[[web.Application], Awaitable[None]]:

@@ -23,6 +23,7 @@ from redis.exceptions import AskError, RedisClusterException, RedisError, SlotNo
 from hub.core.servers import Servers
 from hub.errors import Unavailable
 from hub.store.base import TIME_LIMIT
+from hub.store.cancellation import cancel
 from hub.store.connection import connection_options, connection_pool
 from hub.store.durability import NO_WAIT, PATIENCE, Durability
 from hub.store.names import PARTITIONS, Names
@@ -175,8 +176,7 @@ class ClusterNodes:
         """Close all pipelines, for good."""
         self._is_closed = True
         if self._learning is not None:
-            self._learning.cancel()
-            await asyncio.gather(self._learning, return_exceptions=True)
+            await cancel([self._learning])
         self._serving = [None] * PARTITIONS
         for pipeline in self._pipelines.values():
             await pipeline.close()

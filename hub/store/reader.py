@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -24,6 +23,7 @@ from hub.core.bus import BusKey, open_message
 from hub.core.model import Micros
 from hub.errors import Unavailable
 from hub.store.base import CHECK_INTERVAL, Confirmed, Event, Gap, Interrupted
+from hub.store.cancellation import cancel
 from hub.store.eviction import Evictions
 from hub.store.names import PARTITIONS
 from hub.store.partition_log import PartitionLog
@@ -119,7 +119,7 @@ class LogReader:
                 self._look_at_wanted()
                 await self._sleep(next_look)
         finally:
-            await _end({*tasks, *self._looks})
+            await cancel({*tasks, *self._looks})
             # Not by the looks: a task that is cancelled before its first step has no `finally`.
             self._held.clear()
 
@@ -130,6 +130,11 @@ class LogReader:
             await self._wake.wait()
         finally:
             alarm.cancel()
+
+    def _fail(self, error: Exception) -> None:
+        """Have `read` end by raising an error."""
+        self._error = error
+        self._wake.set()
 
     def _raise_failure(self) -> None:
         if self._error is not None:
@@ -176,8 +181,7 @@ class LogReader:
         self._looks.discard(look)
         error = None if look.cancelled() else look.exception()
         if isinstance(error, Exception):
-            self._error = error
-            self._wake.set()
+            self._fail(error)
 
     async def _look(self, numbers: Iterable[int]) -> None:
         """Read some streams, and conclude from each without waiting for all."""
@@ -189,7 +193,7 @@ class LogReader:
                 done, left = await asyncio.wait(left, timeout=LINGER)
                 self._conclude({reading[task]: task for task in done})
         finally:
-            await _end(left)
+            await cancel(left)
 
     def _conclude(self, done: dict[int, asyncio.Task[bool]]) -> None:
         """Emit the result for partitions that were read: confirmed, a gap or interrupted."""
@@ -224,7 +228,7 @@ class LogReader:
             case RedisError() | OSError():
                 return f"the log cannot be followed ({type(error).__name__})"
             case Exception():
-                self._error = error
+                self._fail(error)
         return "the hub failed"
 
     # ---- Evictions ----
@@ -235,8 +239,7 @@ class LogReader:
             try:
                 await self._refuse_eviction()
             except Exception as error:
-                self._error = error
-                self._wake.set()
+                self._fail(error)
                 return
 
     async def _refuse_eviction(self) -> None:
@@ -249,15 +252,3 @@ class LogReader:
             errors = await asyncio.gather(*marking, return_exceptions=True)
             if not any(errors):  # else the others are marked at the next check
                 self._evictions.forgive()
-
-
-async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended.
-
-    A library may swallow a cancellation that comes at the wrong moment, so it is repeated.
-    """
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        ended, tasks = await asyncio.wait(tasks, timeout=0.1)
-        await asyncio.gather(*ended, return_exceptions=True)  # what they raised does not matter

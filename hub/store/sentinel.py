@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from hub.core.servers import Servers
 from hub.store.base import TIME_LIMIT
+from hub.store.cancellation import cancel
 from hub.store.connection import connection_options, connection_pool
 from hub.store.durability import NO_WAIT, Durability
 from hub.store.single_server import SingleServer
@@ -74,8 +75,7 @@ class Sentinels:
     async def close(self) -> None:
         """Stop asking, and close the connections."""
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await cancel([self._watching])
         for client in self._clients:
             await client.aclose()
 
