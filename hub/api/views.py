@@ -123,7 +123,7 @@ class ReadyView(msgspec.Struct, frozen=True):
     """That this replica can do its work; ``unserved`` is left out when it serves every user."""
 
     status: str
-    unserved: list[UnservedView] | msgspec.UnsetType = msgspec.UNSET
+    unserved: list[UnservedView] | UnsetType = UNSET
 
 
 class ProblemView(msgspec.Struct, frozen=True):

@@ -11,9 +11,6 @@ import enum
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED = 1000, 1001, 1002, 1003
 NO_TEXT, POLICY, TOO_LARGE = 1007, 1008, 1009
 
-MOST_HEADER = 14
-"""Bytes of the longest header: two, eight of length, four of mask."""
-
 
 class Kind(enum.IntEnum):
     """The kinds of frames (section 5.2)."""

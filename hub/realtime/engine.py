@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from functools import partial
 from typing import TypeAlias
 
 from aiohttp import web
@@ -104,8 +103,12 @@ class Engine:
             return refuse(Refusal.BAD_REQUEST)
         state = State.POLLING if is_polling else State.WEBSOCKET
         protocol = engineio.Session(self._new_id(), self.config, state)
-        receiver = partial(self._receive, request)
-        session = EngineSession(protocol, self._timers, receiver, self._forget)
+        session = EngineSession(
+            protocol,
+            self._timers,
+            lambda session: self._make_receiver(session, request),
+            self._forget,
+        )
         self.sessions[session.id] = session
         if is_polling:
             return web.Response(text=protocol.handshake())
@@ -117,9 +120,6 @@ class Engine:
             session.close(CloseReason.TRANSPORT_CLOSED)
             session.forget()
             raise
-
-    def _receive(self, request: web.Request, session: EngineSession) -> Receiver:
-        return self._make_receiver(session, request)
 
     def _probe(self, request: web.Request, session: EngineSession) -> web.StreamResponse:
         if session.is_carried or session.closing is not None:
@@ -140,11 +140,6 @@ class Engine:
         self.sessions.pop(session.id, None)
 
     # ---- The end ----
-
-    def close_all(self) -> None:
-        """Close every session at once, so that clients connect elsewhere."""
-        for session in list(self.sessions.values()):
-            session.close(CloseReason.SERVER, GOING_AWAY)
 
     async def drain(self, spread: float = DRAIN_SPREAD) -> None:
         """Open no more sessions, close all, and wait until they are gone.
