@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from tests.patience import PATIENCE
-from tests.redis_server import Clustered, Guarded, RedisServer
+from tests.redis_server import Clustered, Guarded, RedisServer, started
 
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")  # an example that a busy machine held up is no failure
@@ -102,10 +102,8 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis server for the whole run."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
+    with started(RedisServer(tmp_path_factory.mktemp("redis"))) as server:
+        yield server
 
 
 @pytest.fixture
@@ -131,12 +129,8 @@ def redis_url(redis_server: RedisServer, unhurried: None) -> str:
 @pytest.fixture(scope="session")
 def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A master with its Sentinels, for the whole run."""
-    servers = Guarded(tmp_path_factory.mktemp("guarded"))
-    try:
-        servers.start()
+    with started(Guarded(tmp_path_factory.mktemp("guarded"))) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture
@@ -149,12 +143,8 @@ def sentinel_url(guarded_servers: Guarded, unhurried: None) -> str:
 @pytest.fixture(scope="session")
 def clustered_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster, for the whole run."""
-    servers = Clustered(tmp_path_factory.mktemp("clustered"))
-    try:
-        servers.start()
+    with started(Clustered(tmp_path_factory.mktemp("clustered"))) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture
@@ -167,10 +157,8 @@ def cluster_url(clustered_servers: Clustered, unhurried: None) -> str:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis server that a test may kill."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+    with started(RedisServer(tmp_path)) as server:
+        yield server
 
 
 def lacking(what: str) -> None:

@@ -11,9 +11,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hiredis
 import redis
@@ -326,6 +326,19 @@ class Clustered:
         """End all."""
         for node in self.nodes:
             node.kill()
+
+
+Servers = TypeVar("Servers", RedisServer, Guarded, Clustered)
+
+
+@contextlib.contextmanager
+def started(servers: Servers) -> Iterator[Servers]:
+    """Run servers inside the context; those that started are killed, also if others could not."""
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20) -> None:

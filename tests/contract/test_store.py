@@ -39,7 +39,7 @@ from hub.store.base import (
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 from tests.contract.listener import listening
-from tests.redis_server import Clustered, as_hub
+from tests.redis_server import Clustered, as_hub, started
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
@@ -58,13 +58,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster of which one node is dead, which serves none of the users of most tests here."""
-    servers = Clustered(tmp_path_factory.mktemp("crippled"))
-    try:
-        servers.start()
+    with started(Clustered(tmp_path_factory.mktemp("crippled"))) as servers:
         servers.masters[1].kill()
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture

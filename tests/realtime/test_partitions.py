@@ -22,7 +22,7 @@ from hub.realtime.sweeps import Sweeper
 from hub.store.base import Confirmed, DataLoss, Event, Gap, Interrupted
 from hub.store.names import PARTITIONS, Names, partition_of
 from tests.realtime.raw import RawSocket, eventually, raw_socket
-from tests.redis_server import Clustered, RedisServer
+from tests.redis_server import Clustered, RedisServer, started
 from tests.site import ADMIN, Replica, running, settings, token
 
 FENCE = 3.0
@@ -35,12 +35,8 @@ ALL = frozenset(range(PARTITIONS))
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster whose nodes may be stopped."""
-    servers = Clustered(tmp_path_factory.mktemp("nodes"))
-    try:
-        servers.start()
+    with started(Clustered(tmp_path_factory.mktemp("nodes"))) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from hub.store.script import Script
 from hub.store.topology import open_topology
 from tests.contract.listener import listening
 from tests.patience import PATIENCE
-from tests.redis_server import Clustered, RedisServer, slot_of, until
+from tests.redis_server import Clustered, RedisServer, slot_of, started, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
@@ -120,12 +120,8 @@ def cluster(clustered_servers: Clustered) -> Clustered:
 @pytest.fixture(scope="module")
 def doomed_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster for this file; use ``own_cluster``, which sees to it that all nodes run."""
-    servers = Clustered(tmp_path_factory.mktemp("own"), with_replica=True)
-    try:
-        servers.start()
+    with started(Clustered(tmp_path_factory.mktemp("own"), with_replica=True)) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture

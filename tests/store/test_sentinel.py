@@ -18,7 +18,7 @@ from hub.store.names import Names
 from hub.store.redis import RedisStore
 from tests.contract.listener import Listener, listening
 from tests.patience import PATIENCE
-from tests.redis_server import MASTER, Guarded, RedisServer, until
+from tests.redis_server import MASTER, Guarded, RedisServer, started, until
 
 LIFETIME = 3600 * SECOND
 SOON = 3.0
@@ -28,12 +28,8 @@ SOON = 3.0
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[Guarded]:
     """Servers that a test may kill."""
-    servers = Guarded(tmp_path)
-    try:
-        servers.start()
+    with started(Guarded(tmp_path)) as servers:
         yield servers
-    finally:
-        servers.kill()
 
 
 @pytest.fixture
