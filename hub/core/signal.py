@@ -1,0 +1,80 @@
+"""What others say about sessions here: values that every kind of signal is turned into.
+
+A signal arrives as a logout token, a security event or a request for token revocation. Reading one
+yields a `Signal`, which names whom it is about, and what is to be done; `hub.access.signals` does
+it. So each kind of message is read in one place, and all are carried out in another.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hub.core.model import Micros, Reason, UserKey
+
+
+class Channel(enum.StrEnum):
+    """How a signal reached the hub."""
+
+    BACKCHANNEL = "backchannel"
+    PUSH = "push"
+    POLL = "poll"
+    GLOBAL = "global"
+
+
+class Verdict(enum.StrEnum):
+    """What became of a signal that was accepted."""
+
+    ENDED = "ended"
+    NOBODY = "nobody"
+    """It was written, and met no session that the hub knows: one that shows up is refused."""
+    REPEATED = "repeated"
+    IGNORED = "ignored"
+    """It asks for nothing that the hub does: an unknown event, or a subject of somebody else."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Whom a signal is about: all sessions of a user, or with ``sid`` one session.
+
+    ``user`` is None if only the session is known. ``iss`` is the issuer entry's ``iss``.
+    """
+
+    iss: str
+    user: UserKey | None = None
+    sid: str | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who ended sessions and why, as the signal said; kept with the logout.
+
+    ``by`` is the sender's ``iss``, ``event`` a short name such as ``session-revoked``, ``title``
+    the sender's name for people (from the settings), ``at`` the time of the event.
+    """
+
+    by: str
+    event: str
+    title: str | None = None
+    at: Micros | None = None
+    initiating_entity: str | None = None
+    reason_admin: str | None = None
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One wish to end sessions.
+
+    ``id`` is unique among those of the same sender (``origin.by``): a signal that comes again does
+    nothing. ``before`` limits it to logins begun at or before that time; None means now.
+    ``message`` is for the person, ``profile`` for the page: how thoroughly to clear. ``issued_at``
+    is when the sender signed it.
+    """
+
+    channel: Channel
+    id: str
+    target: Target
+    origin: Origin
+    reason: Reason
+    issued_at: Micros
+    before: Micros | None = None
+    message: str | None = None
+    profile: str | None = None
