@@ -12,10 +12,12 @@ from aiohttp import web
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
+from hub.access.clients import Clients
 from hub.access.device import load_patterns
 from hub.access.issuers import Issuers
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.access.signer import Signer
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.openapi import hub_version
@@ -23,6 +25,7 @@ from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
 from hub.assembly import Access, Realtime, create_access, create_realtime
 from hub.core.model import Micros
+from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.issuers_file import load_entries
 from hub.metrics import Metrics
@@ -100,6 +103,7 @@ def _create_services(
         issuers=access.issuers,
         authority=access.authority,
         administrators=Administrators(settings.admin_credentials, admin_token),
+        clients=Clients(settings.client_secrets),
         logouts=access.logouts,
         metrics=metrics,
         limits=access.limits,
@@ -112,10 +116,18 @@ def _create_services(
         process=process,
         audit=access.audit,
         trusted=access.trusted,
+        signer=_create_signer(settings),
         client_js=read_client_js(),
         elements_js=read_elements_js(),
         admin_ports=set(),
     )
+
+
+def _create_signer(settings: Settings) -> Signer | None:
+    if settings.introspection_key is None or settings.public_url is None:
+        return None
+    key = load_signing_key(settings.introspection_key.get_secret_value())
+    return Signer(key, settings.public_url)
 
 
 @contextlib.asynccontextmanager
