@@ -27,7 +27,7 @@ from hub.assembly import Access, Realtime, create_access, create_realtime
 from hub.core.model import Micros
 from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
-from hub.issuers_file import load_entries
+from hub.issuers_file import load_issuers_file
 from hub.metrics import Metrics
 from hub.pages import read_client as read_client_js
 from hub.pages import read_elements as read_elements_js
@@ -60,16 +60,18 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         settings = suit_demo(settings)
     if settings.cookie_name is not None and not settings.allowed_origins:
         raise SettingsError("HUB_ALLOWED_ORIGINS: HUB_COOKIE_NAME needs an origin to be used from")
-    metrics, entries = Metrics(), load_entries(settings)
+    metrics, file = Metrics(), load_issuers_file(settings)
+    entries = file.entries
     store = create_store(settings, metrics, entries)
     process = ProcessCheck(store)
     access = create_access(settings, metrics, store, entries)
     realtime = create_realtime(settings, metrics, store, access)
 
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
-    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process)
+    clients = Clients(file.clients)
+    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
     app[RELOADS] = [
-        _reloading(settings, access.issuers, logout_lifetime(settings, entries)),
+        _reloading(settings, access.issuers, clients, logout_lifetime(settings, entries)),
         access.audit.reopen,
     ]
     app.on_response_prepare.append(add_headers)
@@ -94,6 +96,7 @@ def _create_services(
     access: Access,
     realtime: Realtime,
     process: ProcessCheck,
+    clients: Clients,
 ) -> Services:
     admin_token = settings.admin_token.get_secret_value() if settings.admin_token else None
     server, follower = realtime.server, realtime.follower
@@ -103,7 +106,7 @@ def _create_services(
         issuers=access.issuers,
         authority=access.authority,
         administrators=Administrators(settings.admin_credentials, admin_token),
-        clients=Clients(settings.client_secrets),
+        clients=clients,
         logouts=access.logouts,
         metrics=metrics,
         limits=access.limits,
@@ -161,13 +164,14 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
 
 
 def _reloading(
-    settings: Settings, issuers: Issuers, lifetime: Micros
+    settings: Settings, issuers: Issuers, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
     """Return what reads the issuers anew; a file that is not usable changes nothing."""
 
     async def reload() -> None:
         try:
-            entries = load_entries(settings)
+            file = load_issuers_file(settings)
+            entries = file.entries
             if logout_lifetime(settings, entries) > lifetime:
                 raise SettingsError(
                     "HUB_ISSUERS: max_lifetime is longer than logouts are remembered: restart"
@@ -175,6 +179,7 @@ def _reloading(
         except SettingsError as error:
             log.error("the issuers were not read again", error=str(error))
             return
+        clients.replace(file.clients)
         await issuers.replace(entries)
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
 

@@ -26,7 +26,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import RedisCluster
 
 from hub.core.claims import is_name
-from hub.core.clients import ClientSecret, read_clients
+from hub.core.clients import Client, check_clients, read_client_text
 from hub.core.issuers import ASYMMETRIC, check_address
 from hub.core.rate import Rate, read_rate
 from hub.core.rights import Credential, read_credentials
@@ -354,7 +354,7 @@ class Settings(BaseSettings):
         except ValueError as error:
             raise ValueError(f"HUB_ADMIN_TOKENS: {error}") from None
         try:
-            read_clients(self.clients)
+            check_clients(self.named_clients)
         except ValueError as error:
             raise ValueError(f"HUB_CLIENTS: {error}") from None
         if self.introspection_key is not None and self.public_url is None:
@@ -386,9 +386,9 @@ class Settings(BaseSettings):
         return read_credentials(self.admin_tokens)
 
     @property
-    def client_secrets(self) -> tuple[ClientSecret, ...]:
+    def named_clients(self) -> tuple[Client, ...]:
         """The clients of HUB_CLIENTS."""
-        return read_clients(self.clients)
+        return tuple(map(read_client_text, self.clients))
 
     @property
     def shared_secret(self) -> str | None:

@@ -9,14 +9,18 @@ import hmac
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_plus
 
-from hub.core.clients import ClientSecret
+from hub.core.clients import Client
 from hub.errors import InvalidClient, InvalidRequest
 
 
 class Clients:
     """The configured clients."""
 
-    def __init__(self, clients: Iterable[ClientSecret]) -> None:
+    def __init__(self, clients: Iterable[Client]) -> None:
+        self.replace(clients)
+
+    def replace(self, clients: Iterable[Client]) -> None:
+        """Replace the clients, which may be done while the hub runs."""
         self._clients = tuple((client, _hash(client.id)) for client in clients)
 
     def authenticate(self, authorization: str | None, form: Mapping[str, str]) -> str | None:
