@@ -91,7 +91,7 @@ class Session(msgspec.Struct, frozen=True):
 
     ``begun`` is the newest `Identity.begun` among the tokens that registered the session, and
     ``registered_at`` the time when that token was presented: together they prove that the session
-    is newer than a cut-off.
+    is newer than a cut-off. ``login_at`` is that token's, if it states one.
     """
 
     sid: str
@@ -104,6 +104,22 @@ class Session(msgspec.Struct, frozen=True):
     begun: Micros
     online: bool = False
     per_token: bool = False
+    login_at: Micros | None = None
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who ended sessions and why, as a signal said; kept with the logout.
+
+    ``by`` is the sender's ``iss``, ``event`` a short name such as ``session-revoked``, ``title``
+    the sender's name for people (from the settings), ``at`` the time of the event.
+    """
+
+    by: str
+    event: str
+    title: str | None = None
+    at: Micros | None = None
+    initiating_entity: str | None = None
+    reason_admin: str | None = None
 
 
 class Logout(msgspec.Struct, frozen=True):
@@ -111,7 +127,8 @@ class Logout(msgspec.Struct, frozen=True):
 
     ``sid`` is the session that scope ``session`` ends, or the one that scope ``others`` keeps.
     Sockets are notified over ``spread`` seconds, but the sessions end at once. ``at`` is 0 until
-    the store has set it.
+    the store has set it. ``before`` limits the logout to logins begun at or before that time.
+    ``profile`` says how thoroughly a page is to clear. ``origin`` is set if a signal asked for it.
     """
 
     id: str
@@ -122,6 +139,14 @@ class Logout(msgspec.Struct, frozen=True):
     message: str | None = None
     spread: int = 0
     at: Micros = 0
+    before: Micros | None = None
+    profile: str | None = None
+    origin: Origin | None = None
+
+    @property
+    def horizon(self) -> Micros:
+        """The time at or before which a login must have begun for this logout to end it."""
+        return self.at if self.before is None else self.before
 
 
 class RevocationState(msgspec.Struct, frozen=True):

@@ -9,6 +9,9 @@ which sessions have presented tokens, when, and how new those were. `judge` uses
    ends logins up to its instant: a later login may continue under the same session id.
 2. Otherwise the newest cut-off that did not keep the session counts: the token is revoked if it
    began at that instant or before.
+
+   A logout that reports something that happened earlier (`Logout.before`) counts as of that time,
+   its *horizon*, so that it does not end a login that has begun since.
 3. A token that is not revoked may still be expired or not valid yet, by the store's clock.
 
 A token begins when its login began, if it states that, or else when it was issued: see
@@ -55,13 +58,13 @@ def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
     if tombstone is not None and not outlives(identity, tombstone):
         return _refuse(identity, tombstone, now) or TokenRevoked(logout=tombstone)
     cutoff = newest_cutoff(identity.sid, state.cutoffs)
-    if cutoff is not None and identity.begun <= cutoff.at:
+    if cutoff is not None and identity.begun <= cutoff.horizon:
         if (refusal := _refuse(identity, cutoff, now)) is not None:
             return refusal
         # With a known login time, the registration may be that of another login.
         if identity.login_at is not None or not _is_newer(state.session, cutoff):
             # When a token issued in whole seconds will be newer than the cut-off.
-            wait = max(0, (cutoff.at // SECOND + 1) * SECOND - now)
+            wait = max(0, (cutoff.horizon // SECOND + 1) * SECOND - now)
             why = "get a token that is issued later"
             return TokenTooOld(why, logout=cutoff, retry_after=wait / SECOND)
     if identity.exp + identity.leeway <= now:
@@ -76,14 +79,14 @@ def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
 
 def outlives(identity: Identity, tombstone: Logout) -> bool:
     """Return whether a token belongs to a login that began after its session id was ended."""
-    return identity.login_at is not None and identity.login_at > tombstone.at
+    return identity.login_at is not None and identity.login_at > tombstone.horizon
 
 
 def _refuse(identity: Identity, logout: Logout, now: Micros) -> Unauthorized | None:
     """Return why a token that began no later than a logout is revoked; None if it may be newer."""
     if identity.login_at is not None and identity.iat > logout.at:
         return LoginRequired(logout=logout, max_age=max(0, now - logout.at) // SECOND)
-    if issued_until(identity.begun) < logout.at:
+    if issued_until(identity.begun) < logout.horizon:
         return TokenRevoked(logout=logout)
     return None
 
@@ -102,11 +105,12 @@ def apply_leeway(identity: Identity) -> Identity:
 
 def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:
     """Return the newest of the cut-offs that did not keep the session ``sid``."""
-    return max((cut for cut in cutoffs if ends(cut, sid)), key=lambda cut: cut.at, default=None)
+    ended_by = (cutoff for cutoff in cutoffs if ends(cutoff, sid))
+    return max(ended_by, key=lambda cutoff: cutoff.horizon, default=None)
 
 
 def _is_newer(session: Session | None, cutoff: Logout) -> bool:
-    return session is not None and min(session.registered_at, session.begun) > cutoff.at
+    return session is not None and min(session.registered_at, session.begun) > cutoff.horizon
 
 
 def alive_until(state: RevocationState) -> Micros:
@@ -120,14 +124,16 @@ def alive_until(state: RevocationState) -> Micros:
 
 
 def supersede(cutoff: Logout, older: Sequence[Logout]) -> tuple[Logout, ...]:
-    """Return the cut-offs to store when ``cutoff`` is written: itself, and the kept cut-off if any.
+    """Return the cut-offs to store when ``cutoff`` is written: the newest, and the kept one if any.
 
-    A cut-off that keeps a session says nothing about it, so the newest one that ended that session
-    is stored too; otherwise keeping a session could revive it.
+    The newest is that with the latest horizon, usually ``cutoff`` itself. One that keeps a session
+    says nothing about it, so the newest one that ended that session is stored too; otherwise
+    keeping a session could revive it.
     """
-    kept_sid = cutoff.sid if cutoff.scope is Scope.OTHERS else None
-    kept_cutoff = None if kept_sid is None else newest_cutoff(kept_sid, older)
-    return (cutoff,) if kept_cutoff is None else (cutoff, kept_cutoff)
+    newest, *others = sorted((cutoff, *older), key=lambda one: one.horizon, reverse=True)
+    kept_sid = newest.sid if newest.scope is Scope.OTHERS else None
+    kept_cutoff = None if kept_sid is None else newest_cutoff(kept_sid, others)
+    return (newest,) if kept_cutoff is None else (newest, kept_cutoff)
 
 
 def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
@@ -137,7 +143,7 @@ def may_register(identity: Identity, cutoffs: Iterable[Logout]) -> bool:
     token is accepted.
     """
     cutoff = newest_cutoff(identity.sid, cutoffs)
-    return cutoff is None or identity.begun > cutoff.at
+    return cutoff is None or identity.begun > cutoff.horizon
 
 
 def is_surely_alive(identity: Identity, state: RevocationState) -> bool:
@@ -146,7 +152,7 @@ def is_surely_alive(identity: Identity, state: RevocationState) -> bool:
     ``identity`` is as `apply_leeway` returns it. A store uses this rule where it cannot call
     `judge`: within an atomic change. `judge` accepts every token that this accepts.
     """
-    is_newer = all(identity.begun > cutoff.at for cutoff in state.cutoffs)
+    is_newer = all(identity.begun > cutoff.horizon for cutoff in state.cutoffs)
     is_ended = state.tombstone is not None
     return is_newer and not is_ended and identity.nbf <= state.now < identity.exp
 
@@ -165,6 +171,31 @@ def ends(logout: Logout, sid: str) -> bool:
             return sid != logout.sid
         case Scope.SESSION:
             return sid == logout.sid
+
+
+def ends_registered(logout: Logout, session: Session) -> bool:
+    """Return whether ``logout`` ends a registered session of its scope, by when that began.
+
+    A session whose login time is unknown began when it was first seen, or when its newest token was
+    issued, whichever was earlier; one that is ended by name is ended whenever it began.
+    """
+    if logout.before is None:
+        return True
+    if session.login_at is not None:
+        return session.login_at <= logout.before
+    is_named = logout.scope is Scope.SESSION
+    return is_named or min(session.begun, session.created_at) <= logout.before
+
+
+def surely_ends(logout: Logout, identity: Identity) -> bool:
+    """Return whether ``logout`` ends every session of its scope that has a token of ``identity``.
+
+    If not, the registry decides (`ends_registered`), which knows when the session was first seen.
+    """
+    if logout.before is None:
+        return True
+    is_named = logout.scope is Scope.SESSION and identity.login_at is None
+    return is_named or identity.begun <= logout.before
 
 
 def identify(user: str, session: Session, leeway: Micros = 0) -> Identity:

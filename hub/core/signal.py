@@ -11,7 +11,7 @@ import enum
 
 import msgspec
 
-from hub.core.model import Micros, Reason, UserKey
+from hub.core.model import Micros, Origin, Reason, UserKey
 
 
 class Channel(enum.StrEnum):
@@ -43,21 +43,6 @@ class Target(msgspec.Struct, frozen=True):
     iss: str
     user: UserKey | None = None
     sid: str | None = None
-
-
-class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who ended sessions and why, as the signal said; kept with the logout.
-
-    ``by`` is the sender's ``iss``, ``event`` a short name such as ``session-revoked``, ``title``
-    the sender's name for people (from the settings), ``at`` the time of the event.
-    """
-
-    by: str
-    event: str
-    title: str | None = None
-    at: Micros | None = None
-    initiating_entity: str | None = None
-    reason_admin: str | None = None
 
 
 class Signal(msgspec.Struct, frozen=True):

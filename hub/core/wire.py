@@ -1,14 +1,15 @@
 """Encodes and decodes logouts for the store and its channels.
 
-A logout is written as ``<at> <json>``: the store puts the time in front of the JSON text, so that
-no time is part of the JSON, whose numbers the store's scripts cannot keep exact.
+A logout is written as ``<at> <json>``: the store puts the time in front of the JSON text, which
+its scripts never encode anew, since they cannot keep numbers exact. They read ``before`` by its
+digits.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from hub.core.model import Logout, Reason, Scope
+from hub.core.model import Logout, Micros, Origin, Reason, Scope
 
 VERSION = 1
 MAX_DIGITS = 17
@@ -29,6 +30,9 @@ class _LogoutRecord(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     sid: str | None = None
     message: str | None = None
     spread: int = 0
+    before: Micros | None = None
+    profile: str | None = None
+    origin: Origin | None = None
 
 
 _records = msgspec.json.Decoder(_LogoutRecord)
@@ -46,6 +50,9 @@ def encode_logout(logout: Logout) -> bytes:
             sid=logout.sid,
             message=logout.message,
             spread=logout.spread,
+            before=logout.before,
+            profile=logout.profile,
+            origin=logout.origin,
         )
     )
 
@@ -79,4 +86,7 @@ def decode_logout(data: bytes) -> Logout:
         message=record.message,
         spread=record.spread,
         at=at,
+        before=record.before,
+        profile=record.profile,
+        origin=record.origin,
     )

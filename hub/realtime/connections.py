@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
-from hub.core.revocation import ends
+from hub.core.revocation import ends, surely_ends
 from hub.realtime.server import Socket
 from hub.realtime.timer_wheel import Timer
 from hub.store.base import LogoutEvent
@@ -134,10 +134,25 @@ class Connections:
         """Return the sockets that a logout ends, except those that were ended already.
 
         A socket whose session was found alive after the logout belongs to a newer login, which a
-        logout that was received late must not end.
+        logout that was received late must not end. Those of `doubtful` are left out.
         """
         at = event.logout.at
-        return [connection for connection in self._in_scope(event) if connection.alive_at < at]
+        return [
+            connection
+            for connection in self._in_scope(event)
+            if connection.alive_at < at and surely_ends(event.logout, connection.identity)
+        ]
+
+    def doubtful(self, event: LogoutEvent) -> list[Connection]:
+        """Return the sockets of which only the store knows whether a logout ends them.
+
+        Their tokens were issued since what the logout reports, and may continue an older session.
+        """
+        return [
+            connection
+            for connection in self._in_scope(event)
+            if not surely_ends(event.logout, connection.identity)
+        ]
 
     def has_survivors(self, event: LogoutEvent) -> bool:
         """Return whether `ended_by` leaves out sockets in a logout's scope as newer logins."""

@@ -76,13 +76,15 @@ class Delivery:
         self._rounds: set[asyncio.Task[None]] = set()
         self._stops = asyncio.Event()
 
-    def deliver(self, event: LogoutEvent) -> int:
-        """Begin to end the sockets in scope, and return how many there are.
+    def deliver(self, event: LogoutEvent, found: Sequence[Connection] = ()) -> int:
+        """Begin to end the sockets in scope and those ``found``, and return how many there are.
 
         They count as ended at once: their further requests are refused, and so is a socket that is
         connecting.
         """
+        at = event.logout.at
         ended = self._connections.ended_by(event)
+        ended += [one for one in found if not (one.gone or one.is_ended(at))]
         if ended:
             self._begin(ended, event.logout, event)
         elif self._lease in event.leases:

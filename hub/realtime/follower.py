@@ -142,7 +142,7 @@ class Follower:
             case LogoutEvent():
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
-                self._delivery.deliver(event)
+                self._deliver(event)
                 if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: a sweep asks the store.
                     self._advance([event.partition or 0], Event.GAP)
@@ -155,6 +155,20 @@ class Follower:
             case DataLoss():
                 self._losses[event.partition] = event
                 self._advance([event.partition], Event.LOSS)
+
+    def _deliver(self, event: LogoutEvent) -> None:
+        doubtful = self._connections.doubtful(event)
+        if doubtful:
+            self._spawn(self._deliver_checked(event, doubtful))
+        else:
+            self._delivery.deliver(event)
+
+    async def _deliver_checked(self, event: LogoutEvent, doubtful: list[Connection]) -> None:
+        """Deliver an event once the store has said which of these sockets it ends."""
+        found, failed = await self._sweeper.find_ended(doubtful)
+        self._delivery.deliver(event, found)
+        if failed:
+            self._advance([event.partition or 0], Event.GAP)
 
     def _interrupt(self, partitions: Iterable[int], reason: str) -> None:
         numbers = sorted(partitions)

@@ -8,7 +8,7 @@ counter shows when it does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -75,6 +75,16 @@ class Sweeper:
                 await self._check(connections[start : start + SLOW_BATCH], "slow")
             if not connections:
                 await asyncio.sleep(SLOW_ROUND / 10)
+
+    async def find_ended(
+        self, connections: Sequence[Connection]
+    ) -> tuple[list[Connection], list[Connection]]:
+        """Return those of some sockets whose sessions have ended, and those that failed to tell."""
+        results = await asyncio.gather(*map(self._find_logout, connections), return_exceptions=True)
+        found = list(zip(connections, results, strict=True))
+        ended = [connection for connection, result in found if isinstance(result, Logout)]
+        failed = [connection for connection, result in found if isinstance(result, BaseException)]
+        return ended, failed
 
     async def _check(self, connections: Iterable[Connection], cause: str) -> set[int]:
         """Check some sockets, and end those whose sessions have ended, together for each logout."""

@@ -233,7 +233,9 @@ class Store(Protocol):
         At one instant, the sessions in scope are copied to the receipt, get tombstones and leave
         the registry; scopes ``all`` and ``others`` write a cut-off, which is never older or
         shorter-lived than the current one (`supersede` says what is kept of that); the logout is
-        appended to the log and published. A logout of everyone (``user`` None) does this at one
+        appended to the log and published. With `Logout.before`, only sessions begun by then are in
+        scope (`ends_registered`), and no cut-off or tombstone replaces one with a later horizon. A
+        logout of everyone (``user`` None) does this at one
         instant for each partition, its receipt names no sessions, and it is a recovery from any
         data loss.
 
@@ -254,6 +256,19 @@ class Store(Protocol):
         That is, if `is_surely_alive` holds for ``caller`` at the instant of writing, and the store
         has not lost data. `Unsure` does not mean that the token is revoked: call `look`, judge the
         state, then call `end`. Raises as `end` does.
+        """
+        ...
+
+    async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
+        """Refuse a session of an issuer whose user is not known, and return who has registered it.
+
+        ``logout`` is without a user, of scope ``session``, with ``before``. Once this returns,
+        nobody's session with this id is alive for `look` and `register`, by the same rule as after
+        `end`; a later ``before`` replaces an earlier one. Sessions that are registered are not
+        ended by this: end those of the users that are returned.
+
+        Raises:
+            Unavailable: if it failed in any partition; repeating it is safe.
         """
         ...
 

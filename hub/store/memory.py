@@ -23,9 +23,18 @@ from hub.core.model import (
     Scope,
     State,
     UserKey,
+    split_user_key,
+    user_key,
 )
 from hub.core.rate import Rate, take
-from hub.core.revocation import ends, identify, is_surely_alive, may_register, supersede
+from hub.core.revocation import (
+    ends,
+    ends_registered,
+    identify,
+    is_surely_alive,
+    may_register,
+    supersede,
+)
 from hub.errors import NotFound
 from hub.store.base import (
     CHECK_INTERVAL,
@@ -139,6 +148,25 @@ class MemoryStore:
             raise KeyReused("the idempotency key was used for another list")
         return first.id
 
+    async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
+        """Write a tombstone for a session whose user is not known."""
+        now, sid = self._clock(), logout.sid or ""
+        everyones, name = self._state.user(None, now), user_key(iss, sid)
+        old = everyones.tombstone(name)
+        if old is None or old.horizon < logout.horizon:
+            at = now if old is None else max(now, old.at + 1)
+            written = msgspec.structs.replace(logout, at=at)
+            everyones.tombstones[name] = (written, now + self._lifetime)
+            self._state.keep(None, everyones, "tombstone", name)
+        users = self._state.users.items()
+        return tuple(
+            sorted(
+                key
+                for key, user in users
+                if key is not None and sid in user.sessions and split_user_key(key)[0] == iss
+            )
+        )
+
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Return None: memory has no data losses."""
         return None
@@ -165,7 +193,11 @@ class MemoryStore:
         before = (*user.cutoffs, *([] if named is None else [named]))
         at = max([now, *(logout.at + 1 for logout in before)])
         logout = msgspec.structs.replace(command.logout, at=at)
-        victims = [session for session in user.sessions.values() if ends(logout, session.sid)]
+        victims = [
+            session
+            for session in user.sessions.values()
+            if ends(logout, session.sid) and ends_registered(logout, session)
+        ]
         everyones = self._state.everyones().cutoffs
         outcomes = [
             Outcome(one.sid, one.device, State.NOTIFIED if one.online else State.OFFLINE)
@@ -173,12 +205,13 @@ class MemoryStore:
             # A session that a logout of everyone had ended is not ended again.
             if may_register(identify("", one), everyones) or one.sid == command.also
         ]
-        if command.also is not None and command.also not in user.sessions:
+        if command.also is not None and command.also not in {one.sid for one in victims}:
             outcomes.append(Outcome(command.also, "", State.OFFLINE))
         for outcome in outcomes:
-            is_new = outcome.sid not in user.tombstones
-            user.tombstones[outcome.sid] = (logout, now + self._lifetime)
-            if is_new:
+            old = user.tombstone(outcome.sid)
+            if old is None or old.horizon < logout.horizon:
+                user.tombstones[outcome.sid] = (logout, now + self._lifetime)
+            if old is None:
                 self._state.keep(logout.user, user, "tombstone", outcome.sid)
         self._receipts.open(logout, user, outcomes, now)
         for session in victims:

@@ -25,7 +25,7 @@ class MemoryRegistry:
         """Register a session, or renew its registration."""
         identity = registration.identity
         user = self._state.user(identity.user, now)
-        tombstone = user.tombstone(identity.sid)
+        tombstone = self._state.tombstone(identity.user, user, identity.sid)
         is_over = tombstone is not None and not outlives(identity, tombstone)
         if not is_over and identity.exp > now:
             self._enter(user, registration, now)
@@ -114,6 +114,7 @@ def _entered(moved: Session | None, registration: Registration, now: Micros) -> 
         registered_at=now,
         begun=identity.begun,
         per_token=identity.per_token,
+        login_at=identity.login_at,
     )
 
 
@@ -128,4 +129,5 @@ def _renewed(old: Session, registration: Registration, now: Micros) -> Session:
         expires_at=max(old.expires_at, identity.exp),
         registered_at=now if newest else old.registered_at,
         begun=identity.begun if newest else old.begun,
+        login_at=identity.login_at if newest else old.login_at,
     )

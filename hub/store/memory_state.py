@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from hub.core.model import Logout, Micros, Receipt, RevocationState, Session, UserKey
+from hub.core.model import (
+    Logout,
+    Micros,
+    Receipt,
+    RevocationState,
+    Session,
+    UserKey,
+    split_user_key,
+    user_key,
+)
 from hub.core.receipt import Row
 from hub.store.base import LEASE, Claim
 
@@ -142,10 +151,16 @@ class MemoryState:
         session = user.sessions.get(sid)
         return RevocationState(
             now=now,
-            tombstone=user.tombstone(sid),
+            tombstone=self.tombstone(key, user, sid),
             session=None if session is None else self.shown(user, session, now),
             cutoffs=self.cutoffs(user),
         )
+
+    def tombstone(self, key: UserKey, user: User, sid: str) -> Logout | None:
+        """Return the tombstone of a session: its user's, or that of a refusal of anybody's."""
+        refusal = self.everyones().tombstone(user_key(split_user_key(key)[0], sid))
+        found = [one for one in (user.tombstone(sid), refusal) if one is not None]
+        return max(found, key=lambda logout: logout.horizon, default=None)
 
     def shown(self, user: User, session: Session, now: Micros) -> Session:
         """Return a session with ``online`` and ``last_seen_at`` set from its holders' leases."""

@@ -9,6 +9,8 @@ one slot of a Redis Cluster.
 ``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
 ``hub:{P}:floor:USER``          the kept cut-off: the newest that ended the session kept by that
+``hub:{P}:refused:ISS:SID``     the tombstone of a session of an issuer, whoever its user is
+``hub:{P}:users:ISS:SID``       set of the users who have registered that session
 ``hub:{P}:everyone``            the newest logout of everyone
 ``hub:{P}:pace:USER``           rate limit of the user's own logouts: paid until
 ``hub:{P}:message:ID``          the message of a logout, for tokens that its tombstones refuse
@@ -29,6 +31,7 @@ one slot of a Redis Cluster.
 
 from __future__ import annotations
 
+from urllib.parse import quote
 from zlib import crc32
 
 from hub.core.model import UserKey
@@ -49,9 +52,12 @@ def claim_key(digest: str) -> tuple[int, str]:
 
 
 class Names:
-    """The names of the keys of a user, or (``user`` None) of a partition."""
+    """The names of the keys of a user, or (``user`` None) of a partition.
 
-    def __init__(self, user: UserKey | None, partition: int = 0) -> None:
+    ``iss`` names the issuer whose sessions are meant; that of a user is known.
+    """
+
+    def __init__(self, user: UserKey | None, partition: int = 0, iss: str = "") -> None:
         self.partition = partition if user is None else partition_of(user)
         prefix = f"hub:{{{self.partition}}}"
         self._prefix = prefix
@@ -59,6 +65,9 @@ class Names:
         self.sessions = f"{prefix}:sessions:{self.user}"
         self.session = f"{prefix}:session:{self.user}:"
         self.tombstone = f"{prefix}:dead:{self.user}:"
+        issuer = quote(iss, safe="") if user is None else user.partition("|")[0]
+        self.refusal = f"{prefix}:refused:{issuer}:"
+        self.registered = f"{prefix}:users:{issuer}:"
         self.cutoff = f"{prefix}:cutoff:{self.user}"
         self.pace = f"{prefix}:pace:{self.user}"
         self.messages = f"{prefix}:message:"

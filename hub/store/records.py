@@ -79,4 +79,5 @@ def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[byte
             begun=int(row[b"begun"]),
             online=any(now - at < LEASE for at in renewals),
             per_token=b"per_token" in row,
+            login_at=int(row[b"login_at"]) if b"login_at" in row else None,
         )

@@ -121,6 +121,10 @@ class RedisStore:
         """Write a logout that a user requests, if the caller's token is surely alive."""
         return await self._writer.end_own(command, caller)
 
+    async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
+        """Refuse a session whose user is not known."""
+        return await self._writer.refuse_session(iss, logout)
+
     async def recall(self, command: Command) -> Receipt | None:
         """Return the receipt of an earlier request with the same key."""
         return await self._writer.recall(command)

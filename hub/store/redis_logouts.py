@@ -11,7 +11,17 @@ from typing import Any
 import msgspec
 
 from hub.core.bus import BusKey
-from hub.core.model import SECOND, Identity, Logout, Micros, Outcome, Receipt, Scope, State
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Outcome,
+    Receipt,
+    Scope,
+    State,
+    UserKey,
+)
 from hub.core.rate import Rate
 from hub.core.wire import encode_logout
 from hub.errors import NotFound
@@ -32,6 +42,7 @@ from hub.store.script import Script
 from hub.store.topology import Topology
 
 END = Script("clock", "rules", "leases", "end", must_last=True)
+REFUSE = Script("clock", "rules", "refuse", must_last=True)
 RECALL = Script("recall")
 CLAIM = Script("claim", must_last=True)
 
@@ -88,7 +99,8 @@ class RedisLogouts:
             return Unsure()
         token = {"begun": caller.begun, "nbf": caller.nbf, "exp": caller.exp, "epoch": trusted}
         more = {"caller": token, "pace": self._pace}
-        answer = await self._end(command, names, more, names.tombstone + caller.sid)
+        ended = (names.tombstone + caller.sid, names.refusal + caller.sid)
+        answer = await self._end(command, names, more, ended)
         return Unsure() if answer[0] == b"unsure" else self._read(command, names, answer)
 
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
@@ -118,14 +130,42 @@ class RedisLogouts:
             raise KeyReused("the idempotency key was used for another list")
         return str(logout_id, "utf-8")
 
+    async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
+        """Write a tombstone for a session whose user is not known."""
+        bare = msgspec.structs.replace(logout, message=None)
+        values = {
+            "bare": encode_logout(bare).decode(),
+            "message": logout.message or None,
+            "before": logout.before,
+            "lifetime_ms": self._fixed["lifetime_ms"],
+        }
+        everywhere = [Names(None, number, iss) for number in range(PARTITIONS)]
+        found = await asyncio.gather(
+            *(
+                self._calls.call(
+                    names.partition,
+                    REFUSE,
+                    [
+                        names.refusal + (logout.sid or ""),
+                        names.registered + (logout.sid or ""),
+                        names.messages + logout.id,
+                    ],
+                    values,
+                )
+                for names in everywhere
+            )
+        )
+        return tuple(sorted(user.decode() for users in found for user in users))
+
     async def _end(
         self,
         command: Command,
         names: Names,
         more: Mapping[str, Any],
-        callers_tombstone: str | None = None,
+        callers_ended: tuple[str, str] | None = None,
     ) -> Sequence[Any]:
         logout = command.logout
+        unused = (names.tombstone, names.refusal)
         bare = msgspec.structs.replace(logout, message=None)
         answer: Sequence[Any] = await self._calls.call(
             names.partition,
@@ -141,10 +181,11 @@ class RedisLogouts:
                 names.receipt_users(logout.id),
                 names.epoch,
                 names.leases,
-                callers_tombstone or names.tombstone,
+                (callers_ended or unused)[0],
                 names.pace,
                 names.messages + logout.id,
                 names.per_token,
+                (callers_ended or unused)[1],
             ],
             {
                 **self._fixed,
@@ -156,6 +197,7 @@ class RedisLogouts:
                 "kept_sid": logout.sid if logout.scope is Scope.OTHERS else None,
                 "also": command.also,
                 "must_exist": command.must_exist,
+                "before": logout.before,
                 "cuts_off": logout.scope is not Scope.SESSION,
                 "fingerprint": None if command.key is None else _fingerprint(logout),
                 "fresh_epoch": secrets.token_hex(8),

@@ -55,6 +55,7 @@ class RedisRegistry:
             LOOK,
             [
                 names.tombstone + identity.sid,
+                names.refusal + identity.sid,
                 names.session + identity.sid,
                 *names.cutoffs,
                 names.epoch,
@@ -73,6 +74,8 @@ class RedisRegistry:
             REGISTER,
             [
                 names.tombstone + identity.sid,
+                names.refusal + identity.sid,
+                names.registered + identity.sid,
                 names.session + identity.sid,
                 names.sessions,
                 *names.cutoffs,
@@ -82,6 +85,7 @@ class RedisRegistry:
                 names.per_token,
             ],
             {
+                "user": identity.user,
                 "sid": identity.sid,
                 "begun": identity.begun,
                 "exp": identity.exp,

@@ -38,6 +38,8 @@ REFRESHED = [0, SECOND, 100 * SECOND]
 users, sids, replicas = st.sampled_from(USERS), st.sampled_from(SIDS), st.sampled_from([0, 1])
 scopes = st.sampled_from(list(Scope))
 keys = st.sampled_from([None, None, "k1", "k2"])
+reported = st.sampled_from([None, None, 0, 31 * SECOND])
+"""How long before a logout that happened which it reports; between any two of `AGES`."""
 
 
 class Replicas(RuleBasedStateMachine):
@@ -173,17 +175,45 @@ class Replicas(RuleBasedStateMachine):
         ]
         assert shown[0] == shown[1]
 
-    @rule(replica=replicas, user=users, scope=scopes, sid=sids, key=keys, must=st.booleans())
+    @rule(
+        replica=replicas,
+        user=users,
+        scope=scopes,
+        sid=sids,
+        key=keys,
+        must=st.booleans(),
+        since=reported,
+    )
     def log_out(
-        self, replica: int, user: str, scope: Scope, sid: str, key: str | None, must: bool
+        self,
+        replica: int,
+        user: str,
+        scope: Scope,
+        sid: str,
+        key: str | None,
+        must: bool,
+        since: int | None,
     ) -> None:
-        """A user's sessions are ended."""
+        """A user's sessions are ended, perhaps because of something that happened before."""
         kept = None if scope is Scope.ALL else sid
         also = sid if scope is Scope.SESSION else None
         name = f"n{next(self.numbers)}"
-        logout = Logout(name, user, scope, Reason.USER, sid=kept)
+        before = None if since is None else time.time_ns() // 1000 - since
+        logout = Logout(name, user, scope, Reason.USER, sid=kept, before=before)
         command = Command(logout, also=also, must_exist=must and also is not None, key=key)
         self._end_both(replica, command)
+
+    @rule(replica=replicas, sid=sids, since=st.sampled_from([0, 31 * SECOND]))
+    def refuse_session(self, replica: int, sid: str, since: int) -> None:
+        """A session is refused, and then ended for each of its users."""
+        before = time.time_ns() // 1000 - since
+        name = f"n{next(self.numbers)}"
+        logout = Logout(name, None, Scope.SESSION, Reason.POLICY, sid=sid, before=before)
+        real, model = self._both(replica, "refuse_session", "", logout)
+        assert set(model) <= set(real)  # a user may have registered it and left since
+        for user in real:
+            mine = msgspec.structs.replace(logout, id=f"n{next(self.numbers)}", user=user)
+            self._end_both(replica, Command(mine, also=sid))
 
     @precondition(lambda self: len(self.written) % 4 == 3)
     @rule(replica=replicas)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -36,53 +35,10 @@ from hub.store.base import (
     Store,
     Unsure,
 )
-from hub.store.memory import MemoryStore
-from hub.store.redis import RedisStore
 from tests.contract.listener import listening
-from tests.redis_server import Clustered, as_hub, started
 
 LIFETIME = 3600 * SECOND
 ADA = user_key("https://id.example", "ada")
-
-
-STORES = ["memory", "redis", "sentinel", "cluster", "crippled"]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test on each store; without all partitions only those that can do without."""
-    if "store" in metafunc.fixturenames:
-        needs_all = metafunc.definition.get_closest_marker("all_partitions")
-        metafunc.parametrize("store", STORES[: -1 if needs_all else None], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
-    """A cluster of which one node is dead, which serves none of the users of most tests here."""
-    with started(Clustered(tmp_path_factory.mktemp("crippled"))) as servers:
-        servers.masters[1].kill()
-        yield servers
-
-
-@pytest.fixture
-def crippled_url(crippled_servers: Clustered, unhurried: None) -> str:
-    """The address of that cluster, with nothing on the other nodes."""
-    for node in (crippled_servers.masters[0], crippled_servers.masters[2]):
-        node.run("FLUSHALL")
-        node.run("SCRIPT", "FLUSH")
-    return crippled_servers.url
-
-
-@pytest.fixture
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    """Each store, empty, with room for five sessions a user; Redis as its shipped user may."""
-    made: MemoryStore | RedisStore
-    if request.param == "memory":
-        made = MemoryStore(lifetime=LIFETIME, max_sessions=5)
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-        made = RedisStore(as_hub(url), lifetime=LIFETIME, max_sessions=5)
-    async with made:
-        yield made
 
 
 def now() -> Micros:

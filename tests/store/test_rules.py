@@ -17,11 +17,13 @@ from hub.core.model import (
     Reason,
     RevocationState,
     Scope,
+    Session,
     user_key,
 )
 from hub.core.rate import Rate, take
 from hub.core.revocation import (
     apply_leeway,
+    ends_registered,
     is_surely_alive,
     judge,
     may_register,
@@ -52,7 +54,16 @@ def logouts(draw: st.DrawFn, scopes: tuple[Scope, ...] = (Scope.ALL, Scope.OTHER
     """Return a logout of Ada that was written."""
     scope = draw(st.sampled_from(scopes))
     sid = None if scope is Scope.ALL else draw(sids)
-    return Logout("id", ADA, scope, Reason.USER, sid, draw(st.none() | sids), at=draw(times))
+    return Logout(
+        "id",
+        ADA,
+        scope,
+        Reason.USER,
+        sid,
+        draw(st.none() | sids | st.just('"before":1')),
+        at=draw(times),
+        before=draw(st.none() | times),
+    )
 
 
 @st.composite
@@ -132,17 +143,33 @@ def test_which_cutoffs_are_kept(lua: Lua, history: list[Logout]) -> None:
     kept: str | bool = False
     for step, made in enumerate(history):
         logout = msgspec.structs.replace(made, at=T + step)
-        kept_sid = logout.sid if logout.scope is Scope.OTHERS else None
         answer = lua.ask(
-            "supersede(given.kept_sid, given.cutoff, given.kept)",
-            kept_sid=kept_sid,
+            "{supersede(given.record, given.cutoff, given.kept)}",
+            record=record(logout),
             cutoff=cutoff,
             kept=kept,
         )
-        cutoff, kept = record(logout), answer.decode() if answer else False
+        cutoff, kept = (one.decode() if one else False for one in answer)
         rule = supersede(logout, rule)
         found = [one for one in (cutoff, kept) if not isinstance(one, bool)]
         assert [decode_logout(one.encode()) for one in found] == [*rule]
+
+
+@often
+@given(logout=logouts((Scope.ALL, Scope.SESSION)), begun=times, seen=times, login=st.none() | times)
+def test_which_registered_session_ends(
+    lua: Lua, logout: Logout, begun: Micros, seen: Micros, login: Micros | None
+) -> None:
+    """As `ends_registered` says."""
+    session = Session("a", "", "", seen, seen, seen, seen, begun, login_at=login)
+    row = {"begun": str(begun), "created_at": str(seen), "login_at": login and str(login)}
+    found = lua.ask(
+        "ends_registered(given.before, given.is_named, given.row)",
+        before=logout.before,
+        is_named=logout.scope is Scope.SESSION,
+        row={name: value for name, value in row.items() if value is not None},
+    )
+    assert (found == 1) is ends_registered(logout, session)
 
 
 @often

@@ -5,6 +5,7 @@
 --   only, kept_sid: the session that scope session ends, and the one that scope others keeps; or nil
 --   also: a session to end by name, or nil; must_exist: whether that must be registered
 --   cuts_off: whether to write a cut-off
+--   before: end only logins begun at or before this time (us), or nil
 --   fingerprint: of the request with an idempotency key; nil without a key
 --   caller: begun, nbf and exp (us) of the token that must surely be alive, and the trusted epoch,
 --     '' for any; or nil
@@ -20,14 +21,14 @@
 -- The first write must be a command that Redis refuses when its memory is full: later commands of a
 -- script are not refused, and would delete sessions without writing the logout.
 local sessions, cutoff_key, kept_key, log, key, everyone_key, receipt, users, epoch_key, leases,
-  callers_tombstone, paid_key, message_key, per_token = unpack(KEYS)
+  callers_tombstone, paid_key, message_key, per_token, callers_refusal = unpack(KEYS)
 local caller, pace, also = given.caller, given.pace, given.also
 local epoch = redis.call('GET', epoch_key) or ''
 local is_lost = string.match(epoch, ' lost$')
 local cutoff, everyone = redis.call('GET', cutoff_key), redis.call('GET', everyone_key)
 
 if caller then
-  local is_ended = redis.call('EXISTS', callers_tombstone) == 1
+  local is_ended = redis.call('EXISTS', callers_tombstone, callers_refusal) > 0
   local is_trusted = not is_lost and (caller.epoch == '' or caller.epoch == epoch)
   if not is_trusted or not is_surely_alive(caller, now, is_ended, {cutoff, everyone}) then
     return {'unsure'}
@@ -73,45 +74,53 @@ local function add(sid, device, names)
   table.insert(rows, 'offline|' .. add_pending(names) .. '|' .. device)
 end
 
+local function in_scope(sid)
+  return sid ~= given.kept_sid and (not given.only or sid == given.only)
+end
+
+-- Return whether it was added to the answer: a logout of everyone may have ended it already.
+local function end_session(sid, fields, row)
+  local is_alive = tonumber(row.begun or 0) > at_of(everyone) or sid == also
+  if is_alive then add(sid, row.device or '', holders(fields, leases, since)) end
+  redis.call('DEL', given.session_prefix .. sid)
+  redis.call('ZREM', sessions, sid)
+  if row.per_token then redis.call('ZREM', per_token, sid) end
+  return is_alive
+end
+
 local function end_sessions()
-  local is_named = false
+  local is_added = false
   redis.call('ZREMRANGEBYSCORE', sessions, '-inf', stamp)
   for _, sid in ipairs(redis.call('ZRANGE', sessions, 0, -1)) do
-    if sid ~= given.kept_sid and (not given.only or sid == given.only) then
-      local session = given.session_prefix .. sid
-      local fields = redis.call('HGETALL', session)
-      local row = row_of(fields)
-      -- Skip a session that a logout of everyone has ended already.
-      if tonumber(row.begun or 0) > at_of(everyone) or sid == also then
-        add(sid, row.device or '', holders(fields, leases, since))
-        is_named = is_named or sid == also
-      end
-      redis.call('DEL', session)
-      redis.call('ZREM', sessions, sid)
-      if row.per_token then redis.call('ZREM', per_token, sid) end
+    local fields = in_scope(sid) and redis.call('HGETALL', given.session_prefix .. sid)
+    local row = fields and row_of(fields)
+    if row and ends_registered(given.before, given.only ~= nil, row) then
+      is_added = end_session(sid, fields, row) and sid == also or is_added
     end
   end
-  if also and not is_named then add(also, '', {}) end
+  if also and not is_added then add(also, '', {}) end
 end
 
 local function write_tombstones()
   -- The message is stored once for all tombstones.
   if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
   for i = 5, #answer, 3 do
-    local tombstone = given.tombstone_prefix .. answer[i]
-    redis.call('SET', tombstone, digits(at) .. ' ' .. given.bare, 'PX', given.lifetime_ms)
+    local name, tombstone = given.tombstone_prefix .. answer[i], digits(at) .. ' ' .. given.bare
+    if horizon_of(redis.call('GET', name)) < horizon_of(tombstone) then
+      redis.call('SET', name, tombstone, 'PX', given.lifetime_ms)
+    end
   end
 end
 
 local function write_cutoff()
   local left = math.max(given.lifetime_ms, redis.call('PTTL', cutoff_key))
-  local kept = supersede(given.kept_sid, cutoff, redis.call('GET', kept_key))
+  local newest, kept = supersede(record, cutoff, redis.call('GET', kept_key))
   if kept then
     redis.call('SET', kept_key, kept, 'PX', left)
   else
     redis.call('DEL', kept_key)
   end
-  redis.call('SET', cutoff_key, record, 'PX', left)
+  redis.call('SET', cutoff_key, newest, 'PX', left)
 end
 
 local function open_everyones_receipt()

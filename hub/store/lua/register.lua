@@ -3,6 +3,7 @@
 --   sid, begun, exp, login_at: of the token; login_at is nil if the token does not state it
 --   is_per_token: whether the token identifies no login; replaces: the session per token that this
 --     one continues, or nil
+--   user: the user
 --   device, is_named: the device's name, and whether it replaces an older one
 --   ip: its address
 --   lease, sequence: the replica that holds a socket, and the order among its registrations; or nil
@@ -11,12 +12,12 @@
 --   lease_time: how long a lease lasts (us)
 --   message_prefix: of the keys of logouts' messages
 -- Returns the result of state_of, or {'full'}.
-local tombstone_key, session, sessions, cutoff, kept_cutoff, everyone, epoch, leases, cleared,
-  per_token = unpack(KEYS)
+local tombstone_key, refusal, users, session, sessions, cutoff, kept_cutoff, everyone, epoch, leases,
+  cleared, per_token = unpack(KEYS)
 local sid, begun, replaces = given.sid, given.begun, given.replaces
 local since = now - given.lease_time
 local prefix = string.sub(session, 1, #session - #sid)
-local tombstone = redis.call('GET', tombstone_key)
+local tombstone = read_tombstone(tombstone_key, refusal)
 local cutoffs = read_cutoffs({cutoff, kept_cutoff, everyone})
 local MOST_TRIED = 20
 
@@ -94,6 +95,11 @@ local function enter(moved)
   )
   if not old[1] or begun > tonumber(old[1]) then
     redis.call('HSET', session, 'begun', digits(begun), 'registered_at', stamp)
+    if given.login_at then redis.call('HSET', session, 'login_at', digits(given.login_at)) end
+  end
+  if not old[1] then
+    redis.call('SADD', users, given.user)
+    redis.call('PEXPIRE', users, given.lifetime_ms)
   end
   if given.is_per_token then
     local too_old = digits(now - given.lifetime_ms * 1000)

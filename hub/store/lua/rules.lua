@@ -6,6 +6,12 @@ local function at_of(record)
   return record and tonumber(string.match(record, '^%d+')) or -1
 end
 
+-- Logout.horizon in hub/core/model.py.
+local function horizon_of(record)
+  local before = record and string.match(record, '"before":(%d+)')
+  return before and tonumber(before) or at_of(record)
+end
+
 local function logout_of(record)
   return cjson.decode(string.match(record, '^%d+ (.*)$'))
 end
@@ -17,29 +23,48 @@ end
 
 -- outlives in hub/core/revocation.py; login_at is nil if the token does not state it.
 local function outlives(login_at, tombstone)
-  return login_at ~= nil and login_at > at_of(tombstone)
+  return login_at ~= nil and login_at > horizon_of(tombstone)
 end
 
 -- may_register in hub/core/revocation.py.
 local function may_register(sid, begun, cutoffs)
   for _, record in ipairs(cutoffs) do
-    if begun <= at_of(record) and not keeps(record, sid) then return false end
+    if begun <= horizon_of(record) and not keeps(record, sid) then return false end
   end
   return true
 end
 
--- supersede in hub/core/revocation.py: the kept cut-off to store with a new cut-off that keeps the
--- session `kept_sid`, or none (nil); `cutoff` and `kept` are the two records so far.
-local function supersede(kept_sid, cutoff, kept)
-  if not kept_sid then return false end
-  if cutoff and not keeps(cutoff, kept_sid) then return cutoff end
-  return kept
+-- supersede in hub/core/revocation.py: the two records to store when `record` is written, where
+-- `cutoff` and `kept` (or false) are those so far; the second may be false.
+local function supersede(record, cutoff, kept)
+  local all = {record}
+  for _, older in ipairs({cutoff, kept}) do
+    if older then table.insert(all, older) end
+  end
+  local newest = record
+  for _, one in ipairs(all) do
+    if horizon_of(one) > horizon_of(newest) then newest = one end
+  end
+  local logout, ended = logout_of(newest), false
+  if logout.scope ~= 'others' then return newest, false end
+  for _, one in ipairs(all) do
+    local is_other = one ~= newest and not keeps(one, logout.sid)
+    if is_other and horizon_of(one) > horizon_of(ended) then ended = one end
+  end
+  return newest, ended
+end
+
+-- ends_registered in hub/core/revocation.py, for the row of a session.
+local function ends_registered(before, is_named, row)
+  if not before then return true end
+  if row.login_at then return tonumber(row.login_at) <= before end
+  return is_named or math.min(tonumber(row.begun or 0), tonumber(row.created_at or 0)) <= before
 end
 
 -- is_surely_alive in hub/core/revocation.py.
 local function is_surely_alive(caller, now, tombstone, cutoffs)
   for _, record in ipairs(cutoffs) do
-    if caller.begun <= at_of(record) then return false end
+    if caller.begun <= horizon_of(record) then return false end
   end
   return not tombstone and caller.nbf <= now and now < caller.exp
 end

@@ -8,6 +8,12 @@ local function read_cutoffs(names)
   return cutoffs
 end
 
+-- Return the tombstone of a session: its user's, or that of a refusal whoever its user is.
+local function read_tombstone(name, refusal)
+  local own, anybodys = redis.call('GET', name), redis.call('GET', refusal)
+  return horizon_of(anybodys) > horizon_of(own) and anybodys or own
+end
+
 -- Returns {now, tombstone, {cut-offs}, the session's fields, renewals, epoch, the tombstone's
 -- message}, with '' for those that do not exist.
 local function state_of(session, tombstone, cutoffs, leases, epoch)

@@ -1,0 +1,147 @@
+"""What a store does with logouts of which it is told late, or without a user."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hub.core.model import SECOND, Logout, Micros, Origin, Reason, Scope, user_key
+from hub.core.revocation import judge
+from hub.store.base import Command, Registration, Store
+from tests.contract.test_store import alive, identity, login, logout, now, registration
+
+EVE = user_key("https://id.example", "eve")
+OTHER = user_key("https://other.example", "ada")
+ISS = "https://id.example"
+
+
+def reported(at: Micros, scope: Scope = Scope.ALL, sid: str | None = None) -> Logout:
+    """Return a logout because of something that happened at a time."""
+    return msgspec.structs.replace(logout(scope, sid), before=at)
+
+
+def refusal(sid: str, at: Micros) -> Logout:
+    """Return a logout of a session, whoever its user is."""
+    return msgspec.structs.replace(logout(Scope.SESSION, sid, None), before=at)
+
+
+async def test_a_late_logout_ends_the_logins_of_before_only(store: Store) -> None:
+    """A login that began since what it reports lives on; each that began by then is dead."""
+    happened = now() - 60 * SECOND
+    await store.register(login("old", happened - SECOND))
+    await store.register(login("same", happened))
+    await store.register(login("new", happened + SECOND))
+    receipt = await store.end(Command(reported(happened)))
+    assert {one.sid for one in receipt.sessions} == {"old", "same"}
+    assert not await alive(store, login("old", happened - SECOND).identity)
+    assert not await alive(store, login("unseen", happened - SECOND).identity)
+    assert await alive(store, login("new", happened + SECOND).identity)
+    assert await alive(store, identity("unseen, new", iat=happened + SECOND))
+
+
+async def test_a_session_that_was_refreshed_since_is_as_old_as_when_it_was_first_seen(
+    store: Store,
+) -> None:
+    """Where tokens do not tell when the login began, the registry does."""
+    first = identity("refreshed", iat=now() - 2 * SECOND)
+    await store.register(Registration(first, "device", ""))
+    happened = now()
+    newer = identity("refreshed", iat=happened + SECOND // 2)
+    await store.register(Registration(newer, "device", ""))
+    receipt = await store.end(Command(reported(happened)))
+    assert [one.sid for one in receipt.sessions] == ["refreshed"]
+    assert not await alive(store, newer)
+
+
+async def test_a_late_logout_never_shortens_a_newer_one(store: Store) -> None:
+    """Neither a cut-off nor a tombstone is replaced by one that reaches less far."""
+    await store.end(Command(logout()))
+    await store.end(Command(logout(Scope.SESSION, "a"), also="a"))
+    happened = now() - 60 * SECOND
+    await store.end(Command(reported(happened)))
+    await store.end(Command(reported(happened, Scope.SESSION, "a"), also="a"))
+    assert not await alive(store, identity("b", iat=happened + SECOND))
+    assert not await alive(store, login("a", happened + SECOND).identity)
+
+
+async def test_a_late_logout_ends_what_a_newer_one_kept(store: Store) -> None:
+    """A session that ended the others is dead all the same when it began before."""
+    happened = now() - 60 * SECOND
+    kept = identity("kept", iat=happened - SECOND)
+    await store.end(Command(logout(Scope.OTHERS, "kept")))
+    assert await alive(store, kept)
+    await store.end(Command(reported(happened)))
+    assert not await alive(store, kept)
+    assert await alive(store, identity("kept", iat=happened + SECOND))
+
+
+async def test_a_late_logout_of_a_session_spares_a_later_login_under_its_id(store: Store) -> None:
+    """Where tokens tell when the login began; otherwise the id is dead for good."""
+    happened = now() - 60 * SECOND
+    later = login("a", happened + SECOND)
+    await store.register(later)
+    receipt = await store.end(Command(reported(happened, Scope.SESSION, "a"), also="a"))
+    assert await alive(store, later.identity)
+    assert [one.sid for one in receipt.sessions] == ["a"]
+    assert len((await store.sessions(later.identity.user)).sessions) == 1
+    assert not await alive(store, login("a", happened).identity)
+    assert not await alive(store, identity("a", iat=happened + SECOND))
+
+
+async def test_what_a_logout_came_from_is_kept(store: Store) -> None:
+    """The origin, profile and message are in the answer, and in what a dead token is told."""
+    origin = Origin(ISS, "session-revoked", "your company", 5, "policy", 'said "before":1')
+    asked = msgspec.structs.replace(
+        reported(now(), Scope.SESSION, "a"), origin=origin, profile="lost", message="hello"
+    )
+    receipt = await store.end(Command(asked, also="a"))
+    assert receipt.logout.origin == origin
+    verdict = judge(identity("a"), await store.look(identity("a")))
+    assert verdict is not None
+    assert verdict.logout == msgspec.structs.replace(asked, at=receipt.logout.at)
+
+
+@pytest.mark.all_partitions
+async def test_a_refused_session_is_dead_whoever_its_user_is(store: Store) -> None:
+    """Of that issuer; and it cannot be registered."""
+    assert await store.refuse_session(ISS, refusal("a", now())) == ()
+    for user in (registration("a").identity.user, EVE):
+        who = identity("a", user)
+        assert not await alive(store, who)
+        await store.register(Registration(who, "device", ""))
+        assert (await store.sessions(user)).sessions == ()
+    assert await alive(store, identity("b"))
+    assert await alive(store, identity("a", OTHER))
+
+
+@pytest.mark.all_partitions
+async def test_who_has_registered_a_refused_session_is_told(store: Store) -> None:
+    """Each user of that issuer with a session of that name, and nobody else."""
+    await store.register(registration("a"))
+    await store.register(registration("a", EVE))
+    await store.register(registration("a", OTHER))
+    await store.register(registration("b"))
+    found = await store.refuse_session(ISS, refusal("a", now()))
+    assert found == (registration("a").identity.user, EVE)
+
+
+@pytest.mark.all_partitions
+async def test_a_refusal_spares_later_logins_and_is_never_shortened(store: Store) -> None:
+    """By the login time, as a tombstone does."""
+    happened = now() - 60 * SECOND
+    await store.refuse_session(ISS, refusal("a", happened))
+    await store.refuse_session(ISS, refusal("a", happened - 60 * SECOND))
+    assert not await alive(store, login("a", happened).identity)
+    assert await alive(store, login("a", happened + SECOND).identity)
+    await store.refuse_session(ISS, refusal("a", happened + 2 * SECOND))
+    assert not await alive(store, login("a", happened + SECOND).identity)
+
+
+@pytest.mark.all_partitions
+async def test_the_store_is_unsure_of_a_caller_whose_session_is_refused(store: Store) -> None:
+    """So it does not write that caller's logout."""
+    await store.refuse_session(ISS, refusal("a", now()))
+    asked = logout(Scope.SESSION, "a")
+    caller = identity("a", iat=now() - 5 * SECOND)
+    assert type(await store.end_own(Command(asked, also="a"), caller)).__name__ == "Unsure"
+    assert Reason.USER is asked.reason
