@@ -46,7 +46,8 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
       const replaced = await isReplaced;
       const lost = await safely(() => {
         const wanted = typeof profile === "function" ? profile(notification) : profile;
-        return wanted ? wanted === "lost" : notification.reason === "suspicious";
+        const asked = /** @type {string} */ (wanted || notification.profile || notification.reason);
+        return /^(lost|susp)/.test(asked); // all words that may be there are ours
       }, true);
       // What is our own is no secret: logouts that are owed, and when the page was led to its login.
       /** @param {any} name */

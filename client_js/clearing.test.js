@@ -80,6 +80,7 @@ test("an ordinary logout clears all but what is kept, and leaves the app's worke
 /** @type {[string, Options, import("./frames.js").LogoutNotification][]} */
 const LOST = [
   ["a suspicious logout", {}, { reason: "suspicious" }],
+  ["a notification that says so", {}, { reason: "admin", profile: "lost" }],
   ["a page that always says so", { profile: "lost" }, { reason: "user" }],
   ["a page that says so by the notification", { profile: byScope }, { scope: "all" }],
 ];

@@ -2,13 +2,15 @@
  * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
- *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
- *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
+ *   sid?: string | null, at?: number, by?: string, profile?: string, pending?: boolean,
+ *   reauthenticate?: boolean}}
+ *   LogoutNotification why the session ended, as far as known; `by` is the issuer that said so,
+ *   `profile` how much it wants cleared; `pending` when the hub has not heard
  *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
  * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
  */
 
-const MEMBERS = "id scope reason message sid at pending reauthenticate".split(" ");
+const MEMBERS = "at by id profile scope reason message sid pending reauthenticate".split(" ");
 
 /** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none

@@ -2,8 +2,10 @@
  * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
- *   sid?: string | null, at?: number, pending?: boolean, reauthenticate?: boolean}}
- *   LogoutNotification why the session ended, as far as known; `pending` when the hub has not heard
+ *   sid?: string | null, at?: number, by?: string, profile?: string, pending?: boolean,
+ *   reauthenticate?: boolean}}
+ *   LogoutNotification why the session ended, as far as known; `by` is the issuer that said so,
+ *   `profile` how much it wants cleared; `pending` when the hub has not heard
  *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
  * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
  */
@@ -14,6 +16,8 @@ export type LogoutNotification = {
     message?: string | null;
     sid?: string | null;
     at?: number;
+    by?: string;
+    profile?: string;
     pending?: boolean;
     reauthenticate?: boolean;
 };

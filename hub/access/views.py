@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, State, seconds
 
 
 class LogoutView(msgspec.Struct, frozen=True):
-    """A logout, as ``logoutNotification`` and refusals show it; ``at`` is NumericDate seconds."""
+    """A logout, as ``logoutNotification`` and refusals show it; ``at`` is NumericDate seconds.
+
+    ``by`` is the issuer whose signal asked for it, ``profile`` how thoroughly a page is to clear;
+    both are left out where there is none.
+    """
 
     id: str
     scope: Scope
@@ -18,6 +23,8 @@ class LogoutView(msgspec.Struct, frozen=True):
     message: str | None
     sid: str | None
     at: float
+    by: str | UnsetType = UNSET
+    profile: str | UnsetType = UNSET
 
 
 class OutcomeView(msgspec.Struct, frozen=True):
@@ -53,6 +60,8 @@ def view_logout(logout: Logout) -> LogoutView:
         message=logout.message,
         sid=logout.sid,
         at=seconds(logout.at),
+        by=UNSET if logout.origin is None else logout.origin.by,
+        profile=logout.profile or UNSET,
     )
 
 

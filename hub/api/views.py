@@ -143,6 +143,8 @@ class ProblemView(msgspec.Struct, frozen=True):
     reason: Reason | UnsetType = UNSET
     message: str | UnsetType | None = UNSET
     at: float | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    profile: str | UnsetType = UNSET
     reauthenticate: Literal[True] | UnsetType = UNSET
     retryable: Literal[True] | UnsetType = UNSET
 
@@ -240,6 +242,8 @@ def view_problem(error: HubError, status: int) -> ProblemView:
         reason=UNSET if logout is None else logout.reason,
         message=UNSET if logout is None else logout.message,
         at=UNSET if logout is None else logout.at,
+        by=UNSET if logout is None else logout.by,
+        profile=UNSET if logout is None else logout.profile,
         reauthenticate=True if isinstance(error, LoginRequired) else UNSET,
         retryable=True if error.retryable else UNSET,
     )
