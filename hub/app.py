@@ -12,10 +12,12 @@ from aiohttp import web
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
+from hub.access.clients import Clients
 from hub.access.device import load_patterns
 from hub.access.issuers import Issuers
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.access.signer import Signer
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.openapi import hub_version
@@ -23,8 +25,9 @@ from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
 from hub.assembly import Access, Realtime, create_access, create_realtime
 from hub.core.model import Micros
+from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
-from hub.issuers_file import load_entries
+from hub.issuers_file import load_issuers_file
 from hub.metrics import Metrics
 from hub.pages import read_client as read_client_js
 from hub.pages import read_elements as read_elements_js
@@ -57,16 +60,18 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
         settings = suit_demo(settings)
     if settings.cookie_name is not None and not settings.allowed_origins:
         raise SettingsError("HUB_ALLOWED_ORIGINS: HUB_COOKIE_NAME needs an origin to be used from")
-    metrics, entries = Metrics(), load_entries(settings)
+    metrics, file = Metrics(), load_issuers_file(settings)
+    entries = file.entries
     store = create_store(settings, metrics, entries)
     process = ProcessCheck(store)
     access = create_access(settings, metrics, store, entries)
     realtime = create_realtime(settings, metrics, store, access)
 
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
-    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process)
+    clients = Clients(file.clients)
+    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
     app[RELOADS] = [
-        _reloading(settings, access.issuers, logout_lifetime(settings, entries)),
+        _reloading(settings, access.issuers, clients, logout_lifetime(settings, entries)),
         access.audit.reopen,
     ]
     app.on_response_prepare.append(add_headers)
@@ -91,6 +96,7 @@ def _create_services(
     access: Access,
     realtime: Realtime,
     process: ProcessCheck,
+    clients: Clients,
 ) -> Services:
     admin_token = settings.admin_token.get_secret_value() if settings.admin_token else None
     server, follower = realtime.server, realtime.follower
@@ -100,6 +106,7 @@ def _create_services(
         issuers=access.issuers,
         authority=access.authority,
         administrators=Administrators(settings.admin_credentials, admin_token),
+        clients=clients,
         logouts=access.logouts,
         metrics=metrics,
         limits=access.limits,
@@ -112,10 +119,18 @@ def _create_services(
         process=process,
         audit=access.audit,
         trusted=access.trusted,
+        signer=_create_signer(settings),
         client_js=read_client_js(),
         elements_js=read_elements_js(),
         admin_ports=set(),
     )
+
+
+def _create_signer(settings: Settings) -> Signer | None:
+    if settings.introspection_key is None or settings.public_url is None:
+        return None
+    key = load_signing_key(settings.introspection_key.get_secret_value())
+    return Signer(key, settings.public_url)
 
 
 @contextlib.asynccontextmanager
@@ -149,13 +164,14 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
 
 
 def _reloading(
-    settings: Settings, issuers: Issuers, lifetime: Micros
+    settings: Settings, issuers: Issuers, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
     """Return what reads the issuers anew; a file that is not usable changes nothing."""
 
     async def reload() -> None:
         try:
-            entries = load_entries(settings)
+            file = load_issuers_file(settings)
+            entries = file.entries
             if logout_lifetime(settings, entries) > lifetime:
                 raise SettingsError(
                     "HUB_ISSUERS: max_lifetime is longer than logouts are remembered: restart"
@@ -163,6 +179,7 @@ def _reloading(
         except SettingsError as error:
             log.error("the issuers were not read again", error=str(error))
             return
+        clients.replace(file.clients)
         await issuers.replace(entries)
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
 

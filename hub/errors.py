@@ -89,6 +89,12 @@ class TokenNotYetValid(Unauthorized):
     code, title, retryable = "token_not_yet_valid", "The token is not valid yet", True
 
 
+class InvalidClient(Unauthorized):
+    """A client of the OAuth endpoints is unknown, or its secret is wrong (RFC 6749 section 5.2)."""
+
+    code, title = "invalid_client", "The client is not authenticated"
+
+
 class LoginRequired(TokenRevoked):
     """A logout ended the login behind the token, which a refresh cannot change: log in anew.
 

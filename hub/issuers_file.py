@@ -1,12 +1,15 @@
 """The issuers that the settings name: one by variables, or several by the file HUB_ISSUERS.
 
-Only the file names transmitters of security events and clients, too.
+Only the file names transmitters of security events. Clients are named by it and by HUB_CLIENTS.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from hub.core.clients import check_clients
 from hub.core.issuers import Entry, IssuersError, KeySource, Source, make_entry
 from hub.core.issuers_document import IssuersFile, read_document
 from hub.settings import Settings, SettingsError
@@ -35,6 +38,16 @@ def load_issuers_file(settings: Settings) -> IssuersFile:
     Raises:
         SettingsError: in one line that names the variable, or the file, the table and the member.
     """
+    file = _load_file(settings)
+    clients = (*settings.named_clients, *file.clients)
+    try:
+        check_clients(clients)
+    except ValueError as error:
+        raise SettingsError(f"HUB_CLIENTS: {error}") from None
+    return msgspec.structs.replace(file, clients=clients)
+
+
+def _load_file(settings: Settings) -> IssuersFile:
     if settings.issuers is None:
         return IssuersFile((_single_entry(settings),))
     try:

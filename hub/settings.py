@@ -26,10 +26,12 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.cluster import RedisCluster
 
 from hub.core.claims import is_name
+from hub.core.clients import Client, check_clients, read_client_text
 from hub.core.issuers import ASYMMETRIC, check_address
 from hub.core.rate import Rate, read_rate
 from hub.core.rights import Credential, read_credentials
 from hub.core.servers import Kind, kind_of, read_servers
+from hub.core.signing import load_signing_key
 from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
@@ -104,6 +106,25 @@ def _pem(value: str) -> str:
             raise ValueError("neither a public key in PEM nor a file that holds one") from None
     suiting_algorithms(value)
     return value
+
+
+def _private_pem(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.lstrip().startswith("-----BEGIN"):
+        try:
+            text = Path(text).read_text()
+        except (OSError, ValueError):
+            raise ValueError("neither a private key in PEM nor a file that holds one") from None
+    load_signing_key(text)
+    return SecretStr(text)
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    is_plain = not parts.query and not parts.fragment and not parts.username and value.isascii()
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise ValueError("not an address like https://hub.example")
+    return value.rstrip("/")
 
 
 def _secret(value: SecretStr) -> SecretStr:
@@ -207,6 +228,16 @@ class Settings(BaseSettings):
     admin_tokens: Texts = Field(
         (), description="more of them, as NAME:SHA256HEX:SCOPE+SCOPE; see logout-hub admin-token"
     )
+    clients: Texts = Field(
+        (), description="clients that may introspect and revoke tokens, as ID:SHA256HEX"
+    )
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+        None, description="address of this hub as others reach it, and its name in what it signs"
+    )
+    introspection_key: Annotated[SecretStr, AfterValidator(_private_pem)] | None = Field(
+        None,
+        description="private key in PEM, or a file that holds it, to sign introspections with",
+    )
     bus_secret: SecretStr | None = Field(
         None,
         description="secret that signs what replicas publish; unset: derived from the admin token "
@@ -280,6 +311,9 @@ class Settings(BaseSettings):
     limit_logouts: Limit = Field(Rate(1, 30), description="logouts per user, over all replicas")
     limit_admin: Limit = Field(Rate(50, 50), description="admin calls per credential")
     limit_calls: Limit = Field(Rate(50, 200), description="HTTP calls per session, except /verify")
+    limit_clients: Limit = Field(
+        Rate(1000, 2000), description="introspections and revocations per client"
+    )
     limit_read_seconds: float = Field(
         10, gt=0, le=300, description="time for the headers, and for the body, of a request"
     )
@@ -319,6 +353,12 @@ class Settings(BaseSettings):
             read_credentials(self.admin_tokens)
         except ValueError as error:
             raise ValueError(f"HUB_ADMIN_TOKENS: {error}") from None
+        try:
+            check_clients(self.named_clients)
+        except ValueError as error:
+            raise ValueError(f"HUB_CLIENTS: {error}") from None
+        if self.introspection_key is not None and self.public_url is None:
+            raise ValueError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
         if self.bus_secret is not None and len(self.bus_secret.get_secret_value()) < 16:
             raise ValueError("HUB_BUS_SECRET must have at least 16 characters")
         if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:
@@ -346,6 +386,11 @@ class Settings(BaseSettings):
         return read_credentials(self.admin_tokens)
 
     @property
+    def named_clients(self) -> tuple[Client, ...]:
+        """The clients of HUB_CLIENTS."""
+        return tuple(map(read_client_text, self.clients))
+
+    @property
     def shared_secret(self) -> str | None:
         """A secret that only replicas share, to derive keys from; None if none is set."""
         secrets_ = (self.bus_secret, self.admin_token, self.jwt_secret)
@@ -354,7 +399,7 @@ class Settings(BaseSettings):
     def describe_given(self) -> dict[str, str]:
         """Return what was set, by name; for secrets and credentials only that they are set."""
         hidden = {name for name, _, _, secret in describe_settings() if secret}
-        hidden |= {"HUB_ADMIN_TOKENS", "HUB_JWT_PUBLIC_KEY"}
+        hidden |= {"HUB_ADMIN_TOKENS", "HUB_CLIENTS", "HUB_JWT_PUBLIC_KEY"}
         names = {PREFIX + field.upper(): field for field in sorted(self.model_fields_set)}
         return {
             name: "set" if name in hidden else _show(getattr(self, field))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
 from hub.access.minting import mint_token
@@ -33,6 +38,19 @@ window.hub = createLogoutHub({
 window.hub.on("state", (state) => window.diary.push([state, null]));
 window.hub.on("error", (error) => window.diary.push(["refused", error]));
 </script>"""
+
+
+@cache
+def signing_key(kind: str = "P-256") -> str:
+    """Return a private key in PEM for hubs in tests to sign with: P-256, RSA or Ed25519."""
+    makers: dict[str, Callable[[], ec.EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey]]
+    makers = {
+        "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "RSA": lambda: generate_private_key(65537, 2048),
+        "Ed25519": Ed25519PrivateKey.generate,
+    }
+    pem = makers[kind]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode()
 
 
 def settings(**changes: Any) -> Settings:

@@ -98,11 +98,17 @@ class Limits:
     """The limits that HTTP and sockets share, with one account of refusals."""
 
     def __init__(
-        self, refusals: Refusals, refused: Rate | None, calls: Rate | None, admin: Rate | None
+        self,
+        refusals: Refusals,
+        refused: Rate | None,
+        calls: Rate | None,
+        admin: Rate | None,
+        clients: Rate | None = None,
     ) -> None:
         self.refused = Limiter("refused", refused, refusals)
         self.calls = Limiter("calls", calls, refusals)
         self.admin = Limiter("admin", admin, refusals)
+        self.clients = Limiter("clients", clients, refusals)
         self._held = 0
 
     def note_refused(self, ip: str) -> None:

@@ -59,9 +59,11 @@ class Logouts:
         return await self._account_for(receipt, by, address)
 
     async def write_own(
-        self, caller: Identity, command: Command, address: str | None = None
+        self, caller: Identity, command: Command, address: str | None = None, by: str = "user"
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
+
+        ``by`` names whoever sent the session's token, if it was not its user.
 
         Usually the store can decide that itself, which saves a round trip.
 
@@ -78,7 +80,7 @@ class Logouts:
         except RateLimited:
             self._refusals.note("logouts", caller.user)
             raise
-        return await self._account_for(answer, "user", address)
+        return await self._account_for(answer, by, address)
 
     async def recall(self, command: Command) -> Receipt | None:
         """Return the receipt of an earlier request with the same key; raises as `Store.recall`."""

@@ -63,7 +63,7 @@ async def admit(request: web.Request) -> Caller:
     Raises as `Authority.admit` and `read_token` do, and `RateLimited`.
     """
     caller = await admit_uncounted(request)
-    _count(request, caller.identity)
+    count_call(request, caller.identity)
     return caller
 
 
@@ -75,11 +75,11 @@ async def admit_uncounted(request: web.Request) -> Caller:
 async def identify(request: web.Request) -> Identity:
     """Return whose token was sent, whether its session is alive or not, and count the call."""
     identity = await request.app[SERVICES].authority.identify(read_token(request))
-    _count(request, identity)
+    count_call(request, identity)
     return identity
 
 
-def _count(request: web.Request, identity: Identity) -> None:
+def count_call(request: web.Request, identity: Identity) -> None:
     """Count a call of a session towards its limit.
 
     Raises:
@@ -144,19 +144,33 @@ async def is_admin(request: web.Request, *rights: Right) -> bool:
 
 
 async def _find_administrator(request: web.Request) -> Administrator | None:
+    administrator = await find_administrator(request, read_token(request))
+    if administrator is not None:
+        # For the audit log, whatever becomes of the call.
+        request[ADMINISTRATOR] = administrator.name
+        request.app[SERVICES].limits.admin.take(administrator.name)
+    return administrator
+
+
+async def find_administrator(request: web.Request, token: str) -> Administrator | None:
+    """Return the administrator whose credential or JWT a token is, without counting the call.
+
+    None for anybody else's JWT whose session is alive; that call is counted.
+
+    Raises:
+        TokenInvalid: when it is neither.
+        Unauthorized, Unavailable: as `Authority.admit` does.
+    """
     services = request.app[SERVICES]
-    administrator = services.administrators.find(read_token(request))
+    administrator = services.administrators.find(token)
+    if administrator is not None:
+        return administrator
+    if token.count(".") != JWT_DOTS:
+        raise TokenInvalid("neither a credential of this hub's for administrators, nor a JWT")
+    caller = await services.authority.admit(token)
+    administrator = administrator_of(caller)
     if administrator is None:
-        if read_token(request).count(".") != JWT_DOTS:
-            raise TokenInvalid("neither a credential of this hub's for administrators, nor a JWT")
-        caller = await admit_uncounted(request)
-        administrator = administrator_of(caller)
-        if administrator is None:
-            _count(request, caller.identity)
-            return None
-    # For the audit log, whatever becomes of the call.
-    request[ADMINISTRATOR] = administrator.name
-    services.limits.admin.take(administrator.name)
+        count_call(request, caller.identity)
     return administrator
 
 

@@ -15,11 +15,12 @@ from hub.access.client import read_client
 from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
 from hub.api.credentials import ADMINISTRATOR, read_ip
-from hub.api.problem import problem
+from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.errors import (
     Forbidden,
     HubError,
+    InvalidClient,
     InvalidRequest,
     NotFound,
     OriginNotAllowed,
@@ -36,7 +37,13 @@ log = structlog.get_logger(__name__)
 LISTENERS = web.AppKey("listeners", dict[str, str])
 """Which listener serves a path: ``public`` (the default), ``admin`` or ``both``."""
 
+OAUTH_PATHS = web.AppKey("oauth_paths", frozenset[str])
+"""The paths whose errors have the form that OAuth gives them."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+GUESSES = (TokenMissing, TokenInvalid, InvalidClient)
+"""Errors of credentials that were never good."""
 
 REQUEST_TIMEOUT = 15.0
 SOCKETS_PATH = "/socket.io/"
@@ -108,6 +115,15 @@ def _note_refusal(request: web.Request, error: HubError) -> None:
         audit.refused(error.code, address_key(read_ip(request)))
 
 
+def _explain(
+    request: web.Request, error: HubError, status: int | None = None
+) -> web.StreamResponse:
+    """Return the answer to an error, in the form that this path has."""
+    resource = request.match_info.route.resource
+    is_oauth = resource is not None and resource.canonical in request.app[OAUTH_PATHS]
+    return (oauth_error if is_oauth else problem)(error, status)
+
+
 def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     """Answer bad credentials; an address that keeps sending them gets 429 and is disconnected.
 
@@ -116,22 +132,22 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     behalf of everybody, also of people who have yet to log in, and takes anything but 401 for a
     failure.
     """
-    is_counted = isinstance(error, TokenMissing | TokenInvalid) and request.path != VERIFY_PATH
+    is_counted = isinstance(error, GUESSES) and request.path != VERIFY_PATH
     if not is_counted:
-        return problem(error)
+        return _explain(request, error)
     services = request.app[SERVICES]
     client = read_client(request.headers, request.remote, services.trusted)
     try:
         services.limits.note_refused(client.ip)
     except RateLimited as limited:
-        answer = problem(limited)
+        answer = _explain(request, limited)
         answer.force_close()
         return answer
-    return problem(error)
+    return _explain(request, error)
 
 
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as problem details, an unexpected one as ``unavailable``."""
+    """Answer every error, an unexpected one as ``unavailable``."""
     try:
         return await handler(request)
     except Unauthorized as error:
@@ -140,33 +156,37 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except HubError as error:
         if isinstance(error, Forbidden | OriginNotAllowed):
             _note_refusal(request, error)
-        return problem(error)
+        return _explain(request, error)
     except TimeoutError:
-        answer = problem(InvalidRequest("the request took too long"), 408)
+        answer = _explain(request, InvalidRequest("the request took too long"), 408)
         answer.force_close()  # the rest of the request may still be on its way
         return answer
     except web.HTTPRequestEntityTooLarge:
-        return problem(PayloadTooLarge())
+        return _explain(request, PayloadTooLarge())
     except web.HTTPMethodNotAllowed as error:
-        answer = problem(InvalidRequest(f"{request.method} is not for this resource"), 405)
+        answer = _explain(
+            request, InvalidRequest(f"{request.method} is not for this resource"), 405
+        )
         answer.headers["Allow"] = error.headers["Allow"]
         return answer
     except web.HTTPNotFound:
-        return problem(NotFound("there is nothing at this address"))
+        return _explain(request, NotFound("there is nothing at this address"))
     except web.HTTPException as error:
         if error.status < 400:
             raise
         kind = Forbidden if error.status == 403 else InvalidRequest
-        return problem(kind(error.reason), error.status)
+        return _explain(request, kind(error.reason), error.status)
     except (BadHttpMessage, web.RequestPayloadError) as error:
-        answer = problem(InvalidRequest(f"the body cannot be read ({type(error).__name__})"))
+        answer = _explain(
+            request, InvalidRequest(f"the body cannot be read ({type(error).__name__})")
+        )
         answer.force_close()  # where the next request begins is unknown
         return answer
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception:
         log.exception("a request could not be answered", path=request.path)
-        return problem(Unavailable("the hub failed"))
+        return _explain(request, Unavailable("the hub failed"))
 
 
 def _is_preflight(request: web.Request) -> bool:

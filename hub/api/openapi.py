@@ -12,10 +12,12 @@ from aiohttp import web
 
 from hub.access.requests import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
 from hub.api.answers import Answer, declared
+from hub.api.form import FORM
 from hub.api.problem import CONTENT_TYPE as PROBLEM
+from hub.api.problem import OAUTH_CONTENT_TYPE
 from hub.api.route import Route
 from hub.api.rules import RULES
-from hub.api.views import ProblemView
+from hub.api.views import OAuthErrorView, ProblemView
 from hub.core.model import State
 
 DOCUMENT = web.AppKey("openapi", bytes)
@@ -86,7 +88,10 @@ def describe(routes: Sequence[Route]) -> bytes:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic"},
+            },
         },
     }
     return msgspec.json.encode(document)
@@ -102,7 +107,7 @@ def hub_version() -> str:
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """Return the schema of each type that these routes take or answer, and what those refer to."""
-    types: list[Any] = [ProblemView]
+    types: list[Any] = [ProblemView, OAuthErrorView]
     for route in routes:
         types += [body for bodies in declared(route.handler).values() for body in bodies]
         types += [] if route.body is None else [route.body]
@@ -124,9 +129,12 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.secured:
-        operation["security"] = [{"bearer": []}]
+        operation["security"] = [
+            {} if scheme == "none" else {scheme: []} for scheme in route.schemes
+        ]
     if route.body is not None:
-        content = {"application/json": {"schema": schema_of[route.body]}}
+        media_type = FORM if route.is_oauth else "application/json"
+        content = {media_type: {"schema": schema_of[route.body]}}
         required = any(field.required for field in msgspec.structs.fields(route.body))
         operation["requestBody"] = {"content": content, "required": required}
     return operation
@@ -150,22 +158,24 @@ def _answers(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for kind, bodies in declared(route.handler).items():
         meaning = route.summary if kind.status == 200 else (kind.__doc__ or "")
-        response: dict[str, Any] = {"description": meaning}
+        response = responses.setdefault(str(kind.status), {"description": meaning})
         schemas = [schema_of[body] for body in bodies] or [kind.schema]
         if kind.content_type:
             media_type = kind.content_type.partition(";")[0]
             schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-            response["content"] = {media_type: {"schema": schema}}
-        responses[str(kind.status)] = response
+            response.setdefault("content", {})[media_type] = {"schema": schema}
     return responses
 
 
 def _problems(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
+    media_type, view = PROBLEM, schema_of[ProblemView]
+    if route.is_oauth:
+        media_type, view = OAUTH_CONTENT_TYPE, schema_of[OAuthErrorView]
     for error in route.errors:
         codes = [other.code for other in route.errors if other.status == error.status]
         responses[str(error.status)] = {
             "description": ", ".join(codes),
-            "content": {PROBLEM: {"schema": schema_of[ProblemView]}},
+            "content": {media_type: {"schema": view}},
         }
     return responses

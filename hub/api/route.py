@@ -13,9 +13,10 @@ from hub.errors import HubError
 class Route(msgspec.Struct, frozen=True):
     """One call: its address, summary, body and errors.
 
-    What it answers is in the annotation of its handler. ``waits`` says that it takes ``?wait=``,
-    for the receipt; ``query`` are other parameters. ``on`` is the listener that serves it, where
-    operators have a listener of their own.
+    What it answers is in the annotation of its handler. ``schemes`` are the ways to authenticate.
+    ``is_oauth`` says that its body is a form, and its errors are those of RFC 6749. ``waits`` says
+    that it takes ``?wait=``, for the receipt; ``query`` are other parameters. ``on`` is the
+    listener that serves it, where operators have a listener of their own.
     """
 
     method: str
@@ -23,6 +24,8 @@ class Route(msgspec.Struct, frozen=True):
     handler: Handler
     summary: str
     secured: bool = True
+    schemes: tuple[str, ...] = ("bearer",)
+    is_oauth: bool = False
     body: Any = None
     errors: tuple[type[HubError], ...] = ()
     waits: bool = False

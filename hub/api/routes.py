@@ -5,12 +5,26 @@ from __future__ import annotations
 from aiohttp import web
 
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
-from hub.api import admin, client, health, logout, openapi, receipts, session, sessions, verify
+from hub.api import (
+    admin,
+    client,
+    health,
+    introspect,
+    logout,
+    openapi,
+    receipts,
+    revoke,
+    session,
+    sessions,
+    verify,
+    well_known,
+)
 from hub.api.answers import answering
-from hub.api.middleware import LISTENERS
+from hub.api.middleware import LISTENERS, OAUTH_PATHS
 from hub.api.route import Route
 from hub.errors import (
     Forbidden,
+    InvalidClient,
     InvalidRequest,
     LoginRequired,
     NotFound,
@@ -58,6 +72,17 @@ ROUTES = (
           body=AdminLogoutRequest, errors=(*ADMIN, PayloadTooLarge), waits=True, on="admin"),
     Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
           errors=(*READ, Forbidden, NotFound), on="admin"),
+    Route("POST", "/revoke", revoke.post_revoke, "Token revocation (RFC 7009)",
+          body=revoke.RevocationForm, is_oauth=True, schemes=("none", "basic"),
+          errors=(InvalidRequest, InvalidClient, PayloadTooLarge, RateLimited, Unavailable)),
+    Route("POST", "/introspect", introspect.post_introspect, "Token introspection (RFC 7662)",
+          body=introspect.IntrospectionForm, is_oauth=True, schemes=("basic", "bearer"),
+          errors=(*TOKEN, InvalidRequest, InvalidClient, Forbidden, PayloadTooLarge, RateLimited),
+          on="both"),
+    Route("GET", "/.well-known/logout-hub", well_known.get_hub,
+          "What this hub receives, and where", secured=False, on="both"),
+    Route("GET", well_known.KEYS_PATH, well_known.get_keys,
+          "The keys that signed answers are verified with", secured=False, on="both"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False,
           errors=(Unavailable,), on="both"),
     Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
@@ -75,6 +100,7 @@ def add_routes(app: web.Application) -> None:
     """Serve every route."""
     app[openapi.DOCUMENT] = openapi.describe(ROUTES)
     app[LISTENERS] = {str(route.path): str(route.on) for route in ROUTES}
+    app[OAUTH_PATHS] = frozenset(route.path for route in ROUTES if route.is_oauth)
     for route in ROUTES:
         handler = answering(route.handler)
         if route.method == "GET":

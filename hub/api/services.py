@@ -9,11 +9,13 @@ from aiohttp import web
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
 from hub.access.authority import Authority
+from hub.access.clients import Clients
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.access.signer import Signer
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -29,6 +31,7 @@ class Services:
     issuers: Issuers
     authority: Authority
     administrators: Administrators
+    clients: Clients
     logouts: Logouts
     metrics: Metrics
     limits: Limits
@@ -37,6 +40,9 @@ class Services:
     audit: Audit
     trusted: tuple[Network, ...]
     """Proxies whose ``X-Forwarded-For`` is believed."""
+
+    signer: Signer | None
+    """Signs introspections, with HUB_INTROSPECTION_KEY."""
 
     client_js: str
     elements_js: str

@@ -149,6 +149,13 @@ class ProblemView(msgspec.Struct, frozen=True):
     retryable: Literal[True] | UnsetType = UNSET
 
 
+class OAuthErrorView(msgspec.Struct, frozen=True):
+    """An error of an OAuth endpoint (RFC 6749 section 5.2)."""
+
+    error: str
+    error_description: str
+
+
 def view_many(receipt: Receipt) -> ManyReceiptView:
     """Return the view of a receipt of several users, or of everyone."""
     logout = receipt.logout

@@ -1,15 +1,20 @@
-"""The ``[[client]]`` tables: programs that may revoke and introspect tokens."""
+"""Programs that may revoke and introspect tokens: ``[[client]]`` tables, and HUB_CLIENTS."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 
+from hub.core.rights import DIGEST
 from hub.core.tables import Text, check_names, check_title, convert
 
 MIN_SECRET_LENGTH = 16
+ID = re.compile(r"[ -~]{1,256}")
+"""Of a client in HUB_CLIENTS (RFC 6749 appendix A.1); it may contain colons."""
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -48,3 +53,28 @@ def read_client(table: Any) -> Client:
     else:
         digest = bytes.fromhex(members.secret_sha256 or "")
     return Client(members.id, digest, members.title)
+
+
+def read_client_text(text: str) -> Client:
+    """Return the client in a text ``ID:SHA256HEX``.
+
+    Raises:
+        ValueError: if it is malformed; the message does not repeat it, since it may hold a secret.
+    """
+    name, _, digest = text.rpartition(":")
+    if not ID.fullmatch(name) or not DIGEST.fullmatch(digest.lower()):
+        raise ValueError("not of the form ID:SHA256HEX")
+    return Client(name, bytes.fromhex(digest))
+
+
+def check_clients(clients: Iterable[Client]) -> None:
+    """Check that each client has an id of its own.
+
+    Raises:
+        ValueError: if two have the same; names it.
+    """
+    seen: set[str] = set()
+    for client in clients:
+        if client.id in seen:
+            raise ValueError(f"the client {client.id} stands twice")
+        seen.add(client.id)

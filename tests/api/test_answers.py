@@ -10,13 +10,14 @@ import jsonschema_rs
 import msgspec
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from hub.api.answers import Answer, NoContent, NotModified, Ok, Text, answering, declared
 from hub.api.openapi import describe
 from hub.api.routes import ROUTES
 from hub.api.rules import RULES
 from hub.api.views import StatusView
-from tests.site import ADMIN, Replica, running, settings, token
+from tests.site import ADMIN, Replica, running, settings, signing_key, token
 
 DOCUMENT = json.loads(describe(ROUTES))
 ADA = "ada"
@@ -31,8 +32,10 @@ class Case(NamedTuple):
     by: str | None = ADA
     body: dict[str, Any] | None = None
     headers: dict[str, str] | None = None
+    form: dict[str, str] | None = None
 
 
+SIGNED = {"Accept": "application/token-introspection+jwt"}
 ONE = {"user": "bob", "reason": "admin", "message": "Bye"}
 CASES = [
     Case("POST /logout", "/logout", body={"scope": "others", "message": "Bye"}),
@@ -67,6 +70,17 @@ CASES = [
     ),
     Case("POST /admin/logout", "/admin/logout", 403, body=ONE),
     Case("GET /admin/users/{user}/sessions", "/admin/users/ada/sessions", by=ADMIN),
+    Case("POST /revoke", "/revoke", by=None, form={"token": "{ada}"}),
+    Case("POST /revoke", "/revoke", 400, by=None, form={"token_type_hint": "access_token"}),
+    Case("POST /revoke", "/revoke", 401, form={"token": "{ada}"}),
+    Case("POST /introspect", "/introspect", by=ADMIN, form={"token": "{ada}"}),
+    Case("POST /introspect", "/introspect", by=ADMIN, form={"token": "none"}),
+    Case("POST /introspect", "/introspect", by=ADMIN, form={"token": "{ada}"}, headers=SIGNED),
+    Case("POST /introspect", "/introspect", 400, by=ADMIN, form={"other": "x"}),
+    Case("POST /introspect", "/introspect", 401, by=None, form={"token": "{ada}"}),
+    Case("POST /introspect", "/introspect", 403, form={"token": "{ada}"}),
+    Case("GET /.well-known/logout-hub", "/.well-known/logout-hub"),
+    Case("GET /.well-known/jwks.json", "/.well-known/jwks.json"),
     Case("GET /healthz", "/healthz"),
     Case("GET /readyz", "/readyz"),
     Case("GET /metrics", "/metrics"),
@@ -81,7 +95,12 @@ CASES = [
 @pytest.fixture
 async def hub() -> AsyncIterator[Replica]:
     """A hub where ada and bob have sessions, and eve is logged out."""
-    given = settings(cookie_name="hub_token", allowed_origins=("https://a.test",))
+    given = settings(
+        cookie_name="hub_token",
+        allowed_origins=("https://a.test",),
+        public_url="https://hub.test",
+        introspection_key=SecretStr(signing_key()),
+    )
     async with running(given) as it:
         for who, sid in ((ADA, "s1"), (ADA, "s2"), ("bob", "s3"), ("eve", "s4")):
             await it.call("GET", "/session", token(who, sid))
@@ -142,11 +161,13 @@ async def test_an_answer_is_what_the_document_declares(hub: Replica, case: Case)
         await hub.call("POST", "/logout", eve, json={"message": "Bye"})
     tokens = {ADA: token(ADA, "s1"), "eve": eve, "per token": token(ADA), ADMIN: ADMIN}
     headers = {name: await fill_in(hub, value) for name, value in (case.headers or {}).items()}
+    form = case.form and {name: value.format(ada=tokens[ADA]) for name, value in case.form.items()}
     answer = await hub.call(
         case.route.split()[0],
         await fill_in(hub, case.path),
         None if case.by is None else tokens[case.by],
         json=case.body,
+        data=form,
         headers=headers,
     )
     assert answer.status == case.status

@@ -1,0 +1,120 @@
+"""``POST /introspect``: is a token alive, and whose is it (RFC 7662, signed: RFC 9701)?"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from hub.api.answers import Ok, Text
+from hub.api.form import read_form
+from hub.api.oauth import require_reader
+from hub.api.services import SERVICES
+from hub.core.model import SECOND, Identity
+from hub.core.tokens import read_claims
+from hub.errors import InvalidRequest, Unauthorized
+
+SIGNED = "application/token-introspection+jwt"
+CLIENT_CLAIMS = ("client_id", "azp", "cid")
+NAME_CLAIMS = ("username", "preferred_username")
+
+
+class IntrospectionForm(msgspec.Struct, frozen=True):
+    """The form of an introspection. Other parameters are ignored."""
+
+    token: str
+    token_type_hint: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
+    client_secret: str | UnsetType = UNSET
+
+
+class InactiveView(msgspec.Struct, frozen=True):
+    """That a token is not alive; why, or whether it ever was, is not said."""
+
+    active: Literal[False] = False
+
+
+class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that is alive, with what it says (RFC 7662 section 2.2, RFC 9470 section 6.2)."""
+
+    active: Literal[True] = True
+    sub: str
+    sid: str
+    exp: int
+    iat: int
+    token_type: Literal["Bearer", "DPoP"]
+    iss: str | UnsetType = UNSET
+    aud: str | list[str] | UnsetType = UNSET
+    nbf: int | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
+    username: str | UnsetType = UNSET
+    jti: str | UnsetType = UNSET
+    auth_time: int | UnsetType = UNSET
+    acr: str | UnsetType = UNSET
+    cnf: dict[str, Any] | UnsetType = UNSET
+
+
+class SignedIntrospection(Text, frozen=True):
+    """200 with the same as a signed JWT (RFC 9701 section 5)."""
+
+    content_type = SIGNED
+
+
+async def post_introspect(
+    request: web.Request,
+) -> Ok[ActiveView | InactiveView] | SignedIntrospection:
+    """Say whether a token is alive. The store is asked each time, as ``/verify`` does."""
+    form = await read_form(request)
+    reader = await require_reader(request, form)
+    if (token := form.get("token")) is None:
+        raise InvalidRequest("token is missing")
+    view = await _introspect(request, token)
+    signer = request.app[SERVICES].signer
+    headers = {"Vary": "Accept"}
+    if signer is None or SIGNED not in request.headers.get("Accept", "").lower():
+        return Ok(view, headers=headers)
+    claims = {"aud": reader, "token_introspection": msgspec.to_builtins(view)}
+    return SignedIntrospection(signer.sign("token-introspection+jwt", claims), headers=headers)
+
+
+async def _introspect(request: web.Request, token: str) -> ActiveView | InactiveView:
+    try:
+        caller = await request.app[SERVICES].authority.admit(token)
+    except Unauthorized:
+        return InactiveView()
+    return view_active(caller.identity, read_claims(token))
+
+
+def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
+    """Return what a token says whose claims were verified."""
+    bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
+    return ActiveView(
+        sub=_text(claims, "sub") or identity.sub,
+        sid=identity.sid,
+        exp=identity.exp // SECOND,
+        iat=identity.iat // SECOND,
+        token_type="DPoP" if "jkt" in bound else "Bearer",
+        iss=identity.iss or UNSET,
+        aud=_audience(claims.get("aud")),
+        nbf=identity.nbf // SECOND or UNSET,
+        scope=" ".join(identity.scopes) or UNSET,
+        client_id=_text(claims, *CLIENT_CLAIMS) or UNSET,
+        username=_text(claims, *NAME_CLAIMS) or UNSET,
+        jti=_text(claims, "jti") or UNSET,
+        auth_time=UNSET if identity.login_at is None else identity.login_at // SECOND,
+        acr=_text(claims, "acr") or UNSET,
+        cnf=bound or UNSET,
+    )
+
+
+def _text(claims: dict[str, Any], *names: str) -> str | None:
+    found = (claims.get(name) for name in names)
+    return next((value for value in found if isinstance(value, str) and value), None)
+
+
+def _audience(value: Any) -> str | list[str] | UnsetType:
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return value if is_list or isinstance(value, str) else UNSET

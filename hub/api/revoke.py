@@ -1,0 +1,78 @@
+"""``POST /revoke``: whoever holds a token ends its session (RFC 7009)."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from hub.access.requests import LogoutRequest, own_logout
+from hub.api.answers import Answer
+from hub.api.credentials import count_call, read_ip
+from hub.api.form import read_form
+from hub.api.oauth import find_client
+from hub.api.services import SERVICES
+from hub.core.model import Identity, Scope
+from hub.errors import (
+    InvalidRequest,
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    TokenTooOld,
+    Unauthorized,
+    Unavailable,
+)
+
+DEAD = (TokenExpired, TokenRevoked, TokenTooOld)
+"""Why a token is refused that will never be accepted again."""
+
+
+class RevocationForm(msgspec.Struct, frozen=True):
+    """The form of a revocation. Other parameters are ignored."""
+
+    token: str
+    token_type_hint: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
+    client_secret: str | UnsetType = UNSET
+
+
+class Revoked(Answer, frozen=True):
+    """200 with an empty body: the token is not accepted, whatever it was."""
+
+
+async def post_revoke(request: web.Request) -> Revoked:
+    """End the session of a token, as ``POST /logout`` with scope ``session`` does.
+
+    A token that nobody accepts needs no write. Any other answer than 503 and 429 promises that the
+    token is dead from now on.
+    """
+    form = await read_form(request)
+    client = find_client(request, form)
+    if (token := form.get("token")) is None:
+        raise InvalidRequest("token is missing")
+    services = request.app[SERVICES]
+    try:
+        identity = await services.authority.identify(token)
+    except TokenInvalid:
+        if client is None:
+            # Nobody is told whether a guess was right, yet guessing has its limit.
+            services.limits.note_refused(read_ip(request))
+        return Revoked()
+    if client is None:
+        count_call(request, identity)
+    await _end(request, identity, "user" if client is None else f"client:{client}")
+    return Revoked()
+
+
+async def _end(request: web.Request, identity: Identity, by: str) -> None:
+    command = own_logout(identity, LogoutRequest(scope=Scope.SESSION))
+    try:
+        await request.app[SERVICES].logouts.write_own(identity, command, read_ip(request), by)
+    except DEAD:
+        return
+    except Unauthorized as error:
+        # Success would be a lie: it is accepted later.
+        raise Unavailable(
+            "the token is not valid yet, and cannot be revoked before it is",
+            retry_after=error.retry_after,
+        ) from None

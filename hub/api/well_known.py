@@ -1,0 +1,69 @@
+"""``/.well-known/…``: what this hub receives and where, and the key that it signs with."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from hub.api.answers import Ok
+from hub.api.services import SERVICES
+
+KEYS_PATH = "/.well-known/jwks.json"
+CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+class HubView(msgspec.Struct, frozen=True, kw_only=True):
+    """What this hub serves. Members that RFC 8414 has are called as there.
+
+    An address is a path, or with HUB_PUBLIC_URL a URL.
+    """
+
+    issuer: str | UnsetType = UNSET
+    jwks_uri: str | UnsetType = UNSET
+    revocation_endpoint: str
+    revocation_endpoint_auth_methods_supported: list[str]
+    introspection_endpoint: str
+    introspection_endpoint_auth_methods_supported: list[str]
+    introspection_signing_alg_values_supported: list[str] | UnsetType = UNSET
+    verify: str
+    sockets: str
+    client: str
+    elements: str
+    openapi: str
+
+
+class KeySetView(msgspec.Struct, frozen=True):
+    """The public keys of this hub, as a JWK Set (RFC 7517); empty if it signs nothing."""
+
+    keys: list[dict[str, str]]
+
+
+async def get_hub(request: web.Request) -> Ok[HubView]:
+    """Say what this hub receives and where."""
+    services = request.app[SERVICES]
+    signer, base = services.signer, services.settings.public_url or ""
+    return Ok(
+        HubView(
+            issuer=base or UNSET,
+            jwks_uri=UNSET if signer is None else base + KEYS_PATH,
+            revocation_endpoint=f"{base}/revoke",
+            revocation_endpoint_auth_methods_supported=["none", *CLIENT_METHODS],
+            introspection_endpoint=f"{base}/introspect",
+            introspection_endpoint_auth_methods_supported=["Bearer", *CLIENT_METHODS],
+            introspection_signing_alg_values_supported=(
+                UNSET if signer is None else [signer.algorithm]
+            ),
+            verify=f"{base}/verify",
+            sockets=f"{base}/socket.io/",
+            client=f"{base}/client.js",
+            elements=f"{base}/elements.js",
+            openapi=f"{base}/openapi.json",
+        )
+    )
+
+
+async def get_keys(request: web.Request) -> Ok[KeySetView]:
+    """Return the keys that signed answers are verified with."""
+    signer = request.app[SERVICES].signer
+    return Ok(KeySetView([] if signer is None else [signer.jwk]))
