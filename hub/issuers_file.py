@@ -1,10 +1,14 @@
-"""The issuers that the settings name: one by variables, or several by the file HUB_ISSUERS."""
+"""The issuers that the settings name: one by variables, or several by the file HUB_ISSUERS.
+
+Only the file names transmitters of security events and clients, too.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hub.core.issuers import Entry, IssuersError, KeySource, Source, make_entry, read_entries
+from hub.core.issuers import Entry, IssuersError, KeySource, Source, make_entry
+from hub.core.issuers_document import IssuersFile, read_document
 from hub.settings import Settings, SettingsError
 
 VARIABLES = {
@@ -21,18 +25,23 @@ MAX_FILE_BYTES = 1_000_000
 
 
 def load_entries(settings: Settings) -> tuple[Entry, ...]:
-    """Return the issuer entries of the settings; a file is read again at each call.
+    """Return the issuer entries of the settings; see `load_issuers_file`."""
+    return load_issuers_file(settings).entries
+
+
+def load_issuers_file(settings: Settings) -> IssuersFile:
+    """Return the issuers, transmitters and clients; a file is read again at each call.
 
     Raises:
-        SettingsError: in one line that names the variable, or the file, the entry and the member.
+        SettingsError: in one line that names the variable, or the file, the table and the member.
     """
     if settings.issuers is None:
-        return (_single_entry(settings),)
+        return IssuersFile((_single_entry(settings),))
     try:
         data = Path(settings.issuers).read_bytes()
         if len(data) > MAX_FILE_BYTES:
             raise IssuersError(f"larger than {MAX_FILE_BYTES} bytes")
-        return read_entries(
+        return read_document(
             data.decode(), max_lifetime=settings.token_max_lifetime, leeway=settings.jwt_leeway
         )
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.core.claims import first_claim
-from hub.core.issuers import read_entries
+from hub.core.issuers_document import read_entries
 from tests.shapes import SHAPES, claims_at, issuers_file
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "token-shapes.md"

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from hub.access.issuers import Issuers
-from hub.core.issuers import Entry, read_entries
+from hub.core.issuers import Entry
+from hub.core.issuers_document import read_entries
 from hub.core.model import Identity
 from hub.core.presets import PRESETS
 from tests.realtime.raw import raw_socket

@@ -12,7 +12,10 @@ from hub.core.tokens import AUTH_TIME, SESSION_CLAIMS
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """Defaults of one provider. ``jwks_path`` is appended to ``iss`` if it has no discovery."""
+    """Defaults of one provider. ``jwks_path`` is appended to ``iss`` if it has no discovery.
+
+    ``require_exp`` is false for a provider whose logout tokens have no ``exp``.
+    """
 
     title: str
     user: tuple[str, ...] = ("sub",)
@@ -22,6 +25,7 @@ class Preset(msgspec.Struct, frozen=True):
     algorithms: tuple[str, ...] = ()
     jwks_path: str | None = None
     uses_secret: bool = False
+    require_exp: bool = True
 
 
 USUAL = Preset("any other")
@@ -56,6 +60,7 @@ PRESETS: dict[str, Preset] = {
         session=("sid", "ext.sid", AUTH_TIME, "ext.auth_time"),
         login_time=(AUTH_TIME, "ext.auth_time"),
         audience_claims=("aud", "client_id"),
+        require_exp=False,
     ),
     "better-auth": Preset(
         "Better Auth",

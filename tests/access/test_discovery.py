@@ -16,7 +16,7 @@ from aiohttp import web
 from hub.access import keys as keys_module
 from hub.access.issuers import Issuers
 from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys
-from hub.core.issuers import read_entries
+from hub.core.issuers_document import read_entries
 from hub.errors import TokenInvalid, Unavailable
 from tests.access.test_keys import CLAIMS, EC, RSA, Clock, certificate, named, published
 

@@ -8,10 +8,11 @@ from hub.core.issuers import (
     ASYMMETRIC,
     Entry,
     IssuersError,
+    LogoutRules,
     Source,
-    read_entries,
     resolve_issuer,
 )
+from hub.core.issuers_document import read_entries
 from hub.core.model import SECOND
 from hub.core.presets import PRESETS
 from hub.errors import InvalidRequest
@@ -90,6 +91,30 @@ def test_a_preset_is_defaults_and_no_more(name: str) -> None:
     assert own.rules.login_time == preset.login_time
 
 
+def test_logout_tokens_have_members_of_their_own() -> None:
+    """Without the id of a client they are off, whatever the audience of access tokens is."""
+    (off,) = read(issuer())
+    assert off.logout == LogoutRules(audience=(), user=None, require_exp=True)
+    (entry,) = read(
+        issuer(
+            'logout_audience = "shop-web"',
+            'logout_user = "uid"',
+            "require_exp = false",
+            'title = "your company’s sign-in"',
+        )
+    )
+    assert entry.logout == LogoutRules(("shop-web",), "uid", require_exp=False)
+    assert entry.title == "your company’s sign-in"
+
+
+def test_a_preset_knows_whether_logout_tokens_expire() -> None:
+    """Hydra's do not; an entry that says otherwise is right."""
+    (hydra,) = read(issuer('preset = "hydra"'))
+    assert not hydra.logout.require_exp
+    (own,) = read(issuer('preset = "hydra"', "require_exp = true"))
+    assert own.logout.require_exp
+
+
 def test_a_secret_does_not_show() -> None:
     """Neither the entry nor its keys print it."""
     (entry,) = read(issuer(f'secret = "{SECRET}"'))
@@ -137,6 +162,11 @@ def test_a_key_set_and_a_secret_may_be_of_one_issuer() -> None:
         (issuer(f'secret = "{SECRET}"', 'algorithms = ["RS256"]'), ["does not suit"]),
         (issuer("max_lifetime = 0"), ["max_lifetime"]),
         (issuer("leeway = 301"), ["leeway"]),
+        (issuer('logout_audience = "*"'), ["logout_audience", "cannot be any"]),
+        (issuer('title = ""'), ["title"]),
+        (issuer(f'title = "{"x" * 101}"'), ["title", "100"]),
+        (issuer('title = "a\\u0007"'), ["title", "controls"]),
+        (issuer('require_exp = "no"'), ["require_exp"]),
         ('[[issuer]]\niss = "https://id.example"', ["audience", "required"]),
         ('[[issuer]]\niss = "http://id.example"\naudience = "x"', ["discovery", "https"]),
         (issuer() + "\n" + issuer(), ["https://id.example", "RS256"]),

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.access.issuers import Issuers, make_keys
-from hub.core.issuers import Entry, read_entries
+from hub.core.issuers import Entry
+from hub.core.issuers_document import read_entries
 from hub.core.model import SECOND
 from hub.core.presets import PRESETS
 from hub.errors import HubError, TokenInvalid, Unavailable
