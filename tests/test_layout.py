@@ -61,6 +61,7 @@ CORE_MAY_IMPORT = {
     "base64",
     "binascii",
     "collections",
+    "contextlib",
     "cryptography",
     "enum",
     "functools",

@@ -177,12 +177,21 @@ def read_header(token: str) -> Header:
             uses an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
             another kind (``typ``).
     """
-    header = open_header(token)
-    if not {"crit", "b64"}.isdisjoint(header):
-        raise TokenInvalid("critical extensions are not supported")
-    if not is_token_type(header.get("typ", "JWT")):
+    members = open_header(token)
+    if not is_token_type(members.get("typ", "JWT")):
         raise TokenInvalid("a token of another kind (typ)")
-    algorithm, kid = header.get("alg"), header.get("kid")
+    return read_alg_and_kid(members)
+
+
+def read_alg_and_kid(members: dict[str, Any]) -> Header:
+    """Return what helps to find the key, from all members of a token's header.
+
+    Raises:
+        TokenInvalid: if a member is malformed, or is an extension (``crit``, ``b64``).
+    """
+    if not {"crit", "b64"}.isdisjoint(members):
+        raise TokenInvalid("critical extensions are not supported")
+    algorithm, kid = members.get("alg"), members.get("kid")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise TokenInvalid("signed with an algorithm that is not allowed here")
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAX_NAME_LENGTH):
@@ -294,13 +303,17 @@ def check_parties(claims: dict[str, Any], rules: Rules) -> None:
     if rules.audience is None:
         return
     for claim in rules.audience_claims:
-        if not set(rules.audience).isdisjoint(_audiences(claim, find_claim(claims, claim))):
+        if not set(rules.audience).isdisjoint(read_audiences(claim, find_claim(claims, claim))):
             return
     raise TokenInvalid(f"the token is for another audience ({', '.join(rules.audience_claims)})")
 
 
-def _audiences(claim: str, given: Any) -> list[str]:
-    """Return the audiences in a claim: one string, or a list (RFC 7519 section 4.1.3)."""
+def read_audiences(claim: str, given: Any) -> list[str]:
+    """Return the audiences in a claim: one string, or a list (RFC 7519 section 4.1.3).
+
+    Raises:
+        TokenInvalid: if it is neither.
+    """
     names = [given] if isinstance(given, str) else given
     if names is None:
         return []

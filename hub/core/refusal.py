@@ -1,0 +1,71 @@
+"""Why a signal is refused: a closed set of reasons, with the words that each protocol has for them.
+
+A refused signal is answered with 400: a logout token with OAuth's error ``invalid_request`` (OpenID
+Connect Back-Channel Logout 1.0 section 2.8), a security event with an ``err`` of RFC 8935.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator
+
+from hub.errors import InvalidRequest, TokenInvalid
+
+
+class Refusal(enum.StrEnum):
+    """Why a signal is refused, for metrics and logs."""
+
+    MALFORMED = "malformed"
+    TYPE = "type"
+    SIGNATURE = "signature"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    EVENT = "event"
+    SUBJECT = "subject"
+    EXPIRED = "expired"
+    FUTURE = "future"
+    NONCE = "nonce"
+    OFF = "off"
+    """The settings do not ask for signals of this sender."""
+    AUTHORIZATION = "authorization"
+    """The sender of a push did not show that it is the transmitter."""
+    STATE = "state"
+    """A verification event answers a question that was not asked."""
+
+
+SET_ERRORS = {
+    Refusal.SIGNATURE: "invalid_key",
+    Refusal.ISSUER: "invalid_issuer",
+    Refusal.AUDIENCE: "invalid_audience",
+    Refusal.AUTHORIZATION: "authentication_failed",
+    Refusal.OFF: "access_denied",
+    Refusal.STATE: "invalid_state",
+}
+"""Values of ``err`` (RFC 8935 section 2.4; the last one of SSF 1.0 section 8.1.4.1)."""
+
+
+class SignalRefused(InvalidRequest):
+    """A logout token or a security event is not taken; ``reason`` says why, for programs."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+    @property
+    def err(self) -> str:
+        """The ``err`` of an answer to a push or of a poll (RFC 8935 section 2.3)."""
+        return SET_ERRORS.get(self.reason, "invalid_request")
+
+
+@contextlib.contextmanager
+def refusing(reason: Refusal) -> Iterator[None]:
+    """Turn an invalid token that is met inside into a refused signal.
+
+    Raises:
+        SignalRefused: with this reason, if `TokenInvalid` is raised inside.
+    """
+    try:
+        yield
+    except TokenInvalid as error:
+        raise SignalRefused(reason, error.detail) from None
