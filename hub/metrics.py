@@ -120,6 +120,12 @@ class Metrics:
             ["issuer", "login"],
             registry=self.registry,
         )
+        self.polls = Counter(
+            "hub_polls",
+            "Polls of transmitters of security events by this replica",
+            ["result"],
+            registry=self.registry,
+        )
         self.requests = Counter(
             "hub_requests",
             "HTTP requests, by route and status",
