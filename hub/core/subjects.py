@@ -1,0 +1,282 @@
+"""Subject identifiers (RFC 9493, SSF 1.0 section 3): whom an event or a request is about.
+
+A subject is read first (`read_subject`), whoever it may be of, and then looked for among the users
+of one issuer entry (`resolve_subject`, `resolve_for`). Values are compared as they stand: two
+spellings of an email address are two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from hub.core.claims import is_name
+from hub.core.issuers import Entry, find_entry
+from hub.core.model import user_key
+from hub.core.refusal import Refusal, SignalRefused
+from hub.core.signal import Target
+from hub.core.transmitters import FORMATS, Transmitter, usual_formats
+from hub.errors import InvalidRequest
+
+MAX_TEXT_LENGTH = 2048
+MAX_ALIASES = 20
+
+COMPLEX = "complex"
+ALIASES = "aliases"
+ISS_SUB = "iss_sub"
+JWT_ID = "jwt_id"
+
+MEMBERS: dict[str, tuple[str, ...]] = {
+    "account": ("uri",),
+    "email": ("email",),
+    ISS_SUB: ("sub", "iss"),
+    "opaque": ("id",),
+    "phone_number": ("phone_number",),
+    "did": ("url",),
+    "uri": ("uri",),
+    JWT_ID: ("jti", "iss"),
+    "saml_assertion_id": ("assertion_id", "issuer"),
+}
+"""The required members of each format, the identifier first, then whose it is."""
+
+COMPLEX_MEMBERS = ("user", "session", "device", "application", "tenant", "org_unit", "group")
+
+SCHEMES = {"account": "acct:", "did": "did:"}
+
+OLD_TYPE = "subject_type"
+"""What ``format`` was called in drafts, as Google's events still have it."""
+
+ID_TOKEN_CLAIMS = "id_token_claims"  # noqa: S105 - the name of a format
+OLD_FORMATS = {"phone": "phone_number"}
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    """A simple identifier; ``id`` is None in a format that the hub does not know.
+
+    ``iss`` is whose it is, if the format says that.
+    """
+
+    format: str
+    id: str | None = None
+    iss: str | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Whom something is about: the ``user`` or the ``session``, or both if it is complex.
+
+    Each is given by one identifier, or by several that mean the same. ``narrowed`` if a session was
+    named, understood or not. ``old`` if the subject is in a form of a draft.
+    """
+
+    user: tuple[Identifier, ...] = ()
+    session: tuple[Identifier, ...] = ()
+    narrowed: bool = False
+    old: bool = False
+
+
+def read_subject(value: Any) -> Subject:
+    """Return the subject in a member such as ``sub_id``.
+
+    A format that nobody has heard of is no mistake: it names nobody here.
+
+    Raises:
+        SignalRefused: if it is none, or lacks a member; ``reason`` is `Refusal.SUBJECT`.
+    """
+    members = _object(value)
+    if members.get("format") == COMPLEX or _is_untyped_complex(members):
+        return _read_complex(members)
+    identifiers = _read_simple(members, nested=False)
+    old = "format" not in members
+    if [one.format for one in identifiers] == [JWT_ID]:
+        return Subject(session=identifiers, narrowed=True, old=old)
+    return Subject(user=identifiers, old=old)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SignalRefused(Refusal.SUBJECT, "the subject is not an object")
+    return value
+
+
+def _is_untyped_complex(members: dict[str, Any]) -> bool:
+    """Return whether a subject without a format is complex all the same, as in drafts."""
+    typed = "format" in members or OLD_TYPE in members
+    return not typed and any(isinstance(members.get(name), dict) for name in ("user", "session"))
+
+
+def _read_complex(members: dict[str, Any]) -> Subject:
+    """Return a complex subject (SSF 1.0 section 3.3).
+
+    All of it is one principal. A device, a tenant or a group says nothing about users here, but is
+    checked like the others; unknown parts are ignored.
+    """
+    if members.keys() <= {"format"}:
+        raise SignalRefused(Refusal.SUBJECT, "the complex subject names nothing")
+    given = {name: _object(members[name]) for name in COMPLEX_MEMBERS if name in members}
+    parts = {name: _read_simple(part, nested=False) for name, part in given.items()}
+    return Subject(
+        user=parts.get("user", ()),
+        session=parts.get("session", ()),
+        narrowed="session" in parts,
+        old=not all("format" in part for part in (members, *given.values())),
+    )
+
+
+def _read_simple(members: dict[str, Any], *, nested: bool) -> tuple[Identifier, ...]:
+    kind = _read_format(members)
+    if kind == ALIASES:
+        return _read_aliases(members, nested=nested)
+    if kind == COMPLEX:
+        raise SignalRefused(Refusal.SUBJECT, "a complex subject within a subject")
+    if kind == ID_TOKEN_CLAIMS and "format" not in members:
+        return _read_id_token_claims(members)
+    return (_read_identifier(kind, members),)
+
+
+def _read_format(members: dict[str, Any]) -> str:
+    """Return the format of an identifier, by its present name if it has an old one."""
+    if "format" in members:
+        return _text(members, "format")
+    if OLD_TYPE not in members:
+        raise SignalRefused(Refusal.SUBJECT, "the subject has no format")
+    kind = _text(members, OLD_TYPE).replace("-", "_")
+    return OLD_FORMATS.get(kind, kind)
+
+
+def _read_identifier(kind: str, members: dict[str, Any]) -> Identifier:
+    required = MEMBERS.get(kind)
+    if required is None:
+        return Identifier(kind)
+    if kind == "phone_number" and OLD_TYPE in members and "phone" in members:
+        required = ("phone",)
+    name, *whose = (_text(members, member) for member in required)
+    scheme = SCHEMES.get(kind, "")
+    if not name.startswith(scheme):
+        raise SignalRefused(Refusal.SUBJECT, f"the {required[0]} of the subject is no {scheme} URI")
+    shown = name.removeprefix(scheme) if kind == "account" else name
+    return Identifier(kind, shown, whose[0] if whose else None)
+
+
+def _read_aliases(members: dict[str, Any], *, nested: bool) -> tuple[Identifier, ...]:
+    """Return all identifiers of a subject with several (RFC 9493 section 3.2.8)."""
+    given = members.get("identifiers")
+    if nested or not isinstance(given, list) or not 0 < len(given) <= MAX_ALIASES:
+        raise SignalRefused(
+            Refusal.SUBJECT, f"aliases are a list of 1 to {MAX_ALIASES} other identifiers"
+        )
+    return tuple(
+        identifier for one in given for identifier in _read_simple(_object(one), nested=True)
+    )
+
+
+def _read_id_token_claims(members: dict[str, Any]) -> tuple[Identifier, ...]:
+    """Return the identifiers of a subject by claims of an ID token, a format of a draft."""
+    found = [
+        _read_identifier(kind, members)
+        for kind in (ISS_SUB, "email", "phone_number")
+        if MEMBERS[kind][0] in members
+    ]
+    if not found:
+        raise SignalRefused(Refusal.SUBJECT, "the subject has no sub, email or phone_number")
+    return tuple(found)
+
+
+def _text(members: dict[str, Any], member: str) -> str:
+    value = members.get(member)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_LENGTH:
+        raise SignalRefused(
+            Refusal.SUBJECT,
+            f"the {member} of the subject is not a string of 1 to {MAX_TEXT_LENGTH}",
+        )
+    if not all(is_name(value[at : at + 256]) for at in range(0, len(value), 256)):
+        raise SignalRefused(
+            Refusal.SUBJECT,
+            f"the {member} of the subject holds a control or an unassigned character",
+        )
+    return value
+
+
+def resolve_subject(subject: Subject, transmitter: Transmitter, entry: Entry) -> Target | None:
+    """Return whom a transmitter means among the users of its entry, or None if it is nobody's."""
+    own = (transmitter.iss,)
+    return resolve_for(subject, entry, formats=transmitter.subjects, own=own)
+
+
+def resolve_for(
+    subject: Subject,
+    entry: Entry,
+    *,
+    formats: Collection[str] | None = None,
+    own: Collection[str] = (),
+) -> Target | None:
+    """Return which user or session of an entry a subject means, or None.
+
+    ``formats`` are those whose id is a user's name there; the usual ones if it is None. Identifiers
+    with an ``iss`` count if that is the entry's, an alias or one of ``own``.
+
+    A session that is named but not understood means nobody: to end all sessions of the user
+    instead would end others.
+    """
+    iss = entry.rules.issuer or ""
+    ours = {iss, *entry.rules.aliases, *own}
+    accepted = usual_formats(entry) if formats is None else formats
+    if subject.user and all(_is_foreign(one, ours) for one in subject.user):
+        return None
+    user = next(_names(subject.user, accepted, ours), None)
+    sid = next(_names(subject.session, None, ours), None)
+    if (subject.narrowed and sid is None) or (user is None and sid is None):
+        return None
+    return Target(iss, None if user is None else user_key(iss, user), sid)
+
+
+def _is_foreign(identifier: Identifier, ours: Collection[str]) -> bool:
+    return identifier.iss is not None and identifier.iss not in ours
+
+
+def _names(
+    identifiers: Sequence[Identifier], formats: Collection[str] | None, ours: Collection[str]
+) -> Iterator[str]:
+    """Return the ids of those identifiers that are ours, of these formats if they are given."""
+    for one in identifiers:
+        if one.id is None or _is_foreign(one, ours) or not is_name(one.id):
+            continue
+        if formats is None or one.format in formats:
+            yield one.id
+
+
+def choose_entry(
+    subject: Subject, entries: Sequence[Entry], iss: str | None = None
+) -> Entry | None:
+    """Return the entry whose user a caller means, who may name it by ``iss``; None if nobody's.
+
+    Otherwise the subject's own ``iss`` says it, or there is only one.
+
+    Raises:
+        InvalidRequest: if there are several and none is named.
+    """
+    if iss is not None:
+        return find_entry(entries, iss)
+    named = [one.iss for one in (*subject.user, *subject.session) if one.iss is not None]
+    if named:
+        return next(filter(None, (find_entry(entries, name) for name in named)), None)
+    if len({entry.rules.issuer for entry in entries}) > 1:
+        raise InvalidRequest("iss is needed, there are several issuers")
+    return entries[0]
+
+
+def resolve_sub_id(value: Any, entries: Sequence[Entry], iss: str | None = None) -> Target | None:
+    """Return whom a caller with a right over all users names by ``sub_id``, or None.
+
+    The usual formats of the entry go first, but any other one that may name a user is taken for the
+    user's name as well: the caller chose it for this hub.
+
+    Raises:
+        InvalidRequest: if it is no subject, or it cannot be told whose it is.
+    """
+    subject = read_subject(value)
+    entry = choose_entry(subject, entries, iss)
+    if entry is None:
+        return None
+    return resolve_for(subject, entry) or resolve_for(subject, entry, formats=FORMATS)
