@@ -45,9 +45,10 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
     async clear(notification, isReplaced) {
       const replaced = await isReplaced;
       const lost = await safely(() => {
+        /** @type {any} */
         const wanted = typeof profile === "function" ? profile(notification) : profile;
-        const asked = /** @type {string} */ (wanted || notification.profile || notification.reason);
-        return /^(lost|susp)/.test(asked); // all words that may be there are ours
+        // All words that may be there are ours.
+        return /^(lost|susp)/.test(wanted || notification.profile || notification.reason);
       }, true);
       // What is our own is no secret: logouts that are owed, and when the page was led to its login.
       /** @param {any} name */

@@ -108,6 +108,7 @@ def _create_services(
         administrators=Administrators(settings.admin_credentials, admin_token),
         clients=clients,
         logouts=access.logouts,
+        signals=access.signals,
         metrics=metrics,
         limits=access.limits,
         readiness=Readiness(

@@ -15,6 +15,7 @@ from hub.access.completion import Completions
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
+from hub.access.signals import Signals
 from hub.core.address import Network
 from hub.core.issuers import Entry
 from hub.metrics import Metrics
@@ -48,6 +49,7 @@ class Access:
     audit: Audit
     completions: Completions
     logouts: Logouts
+    signals: Signals
     trusted: tuple[Network, ...]
 
 
@@ -61,20 +63,23 @@ def create_access(
     """
     issuers, refusals = Issuers(entries, metrics), Refusals(metrics)
     completions, audit = Completions(store), _open_audit(settings, metrics)
+    logouts = Logouts(store, metrics, completions, audit, refusals)
+    limits = Limits(
+        refusals,
+        settings.limit_refused,
+        settings.limit_calls,
+        settings.limit_admin,
+        settings.limit_clients,
+    )
     return Access(
         issuers=issuers,
         authority=Authority(store, issuers),
         refusals=refusals,
-        limits=Limits(
-            refusals,
-            settings.limit_refused,
-            settings.limit_calls,
-            settings.limit_admin,
-            settings.limit_clients,
-        ),
+        limits=limits,
         audit=audit,
         completions=completions,
-        logouts=Logouts(store, metrics, completions, audit, refusals),
+        logouts=logouts,
+        signals=Signals(store, logouts, completions, limits, metrics, audit),
         trusted=tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies),
     )
 

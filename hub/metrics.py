@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 FRESH = 1.0
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+AGES = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
 
 
 class Metrics:
@@ -118,6 +119,32 @@ class Metrics:
             "hub_tokens",
             "Tokens verified, by issuer entry and by whether they named their login",
             ["issuer", "login"],
+            registry=self.registry,
+        )
+        self.signals = Counter(
+            "hub_signals",
+            "Signals of others that were accepted, by how they came, their sender and their effect",
+            ["channel", "sender", "verdict"],
+            registry=self.registry,
+        )
+        self.signals_refused = Counter(
+            "hub_signals_refused",
+            "Signals of others that were refused, by how they came and why",
+            ["channel", "reason"],
+            registry=self.registry,
+        )
+        self.signal_age = Histogram(
+            "hub_signal_age_seconds",
+            "From the time that a signal was signed to its arrival",
+            ["channel", "sender"],
+            buckets=AGES,
+            registry=self.registry,
+        )
+        self.signal_acknowledged = Histogram(
+            "hub_signal_acknowledged_seconds",
+            "From a signal's arrival until the receipt of its logout was complete",
+            ["channel", "sender"],
+            buckets=SECONDS,
             registry=self.registry,
         )
         self.requests = Counter(

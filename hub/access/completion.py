@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 import structlog
 
@@ -17,7 +18,7 @@ log = structlog.get_logger(__name__)
 MOST = 200
 """How many logouts are watched at once; for more, the log says only that they were written."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 USERS_A_SECOND = 2000
 """A receipt of many users takes a while to read, so it is read less often."""
 
@@ -29,14 +30,14 @@ class Completions:
         self._store = store
         self._waiting: set[asyncio.Task[None]] = set()
 
-    def watch(self, receipt: Receipt) -> None:
-        """Log when this logout is complete."""
+    def watch(self, receipt: Receipt, then: Callable[[], None] | None = None) -> None:
+        """Log when this logout is complete, and call ``then``."""
         if len(self._waiting) < MOST:
-            task = asyncio.create_task(self._watch(receipt))
+            task = asyncio.create_task(self._watch(receipt, then))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 
-    async def _watch(self, receipt: Receipt) -> None:
+    async def _watch(self, receipt: Receipt, then: Callable[[], None] | None) -> None:
         logout = receipt.logout
         loop = asyncio.get_running_loop()
         began, pause = loop.time(), FIRST_PAUSE
@@ -52,6 +53,8 @@ class Completions:
         if known is None:
             log.warning("the receipt of a logout is gone", id=logout.id)
             return
+        if then is not None:
+            then()
         counts = count_states(known)
         log.info(
             "logout complete",

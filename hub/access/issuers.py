@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
 from hub.access.keys import JwksKeys, Keys, StaticKeys
 from hub.core.issuers import Entry, KeySource, Source, resolve_issuer
+from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity
+from hub.core.refusal import Refusal, SignalRefused, refusing
+from hub.core.signal import Signal
 from hub.core.tokens import (
     Header,
     check_signature,
@@ -98,22 +103,38 @@ class Issuers:
         """
         header = read_header(token)
         entry = self.find(header, read_claims(token).get("iss"))
-        claims = None
-        for key in await self._keys[entry.keys].find(header):
-            try:
-                claims = check_signature(token, key, entry.rules)
-            except TokenInvalid as error:
-                refusal = error
-            else:
-                break
-        if claims is None:
-            raise refusal
+        claims = await self._check_signature(token, header, entry)
         identity = identify(claims, token, entry.rules)
         login = "unnamed" if identity.per_token else "named"
         self._metrics.tokens.labels(issuer=entry.name, login=login).inc()
         if identity.per_token:
             self._warn_once(entry)
         return identity
+
+    async def verify_logout_token(self, token: str) -> Signal:
+        """Return what a logout token asks for.
+
+        Raises:
+            SignalRefused: when it is malformed, forged, or not for this hub.
+            Unavailable: when the keys cannot be had.
+        """
+        header = read_logout_header(token)
+        with refusing(Refusal.MALFORMED):
+            iss = read_claims(token).get("iss")
+        if not any(entry.rules.is_of(iss) for entry in self._entries):
+            raise SignalRefused(Refusal.ISSUER, "the token is of another issuer (iss)")
+        with refusing(Refusal.SIGNATURE):
+            entry = self.find(header, iss)
+            claims = await self._check_signature(token, header, entry)
+        return read_logout_token(claims, entry, time.time_ns() // 1000)
+
+    async def _check_signature(self, token: str, header: Header, entry: Entry) -> dict[str, Any]:
+        for key in await self._keys[entry.keys].find(header):
+            try:
+                return check_signature(token, key, entry.rules)
+            except TokenInvalid as error:
+                refusal = error
+        raise refusal
 
     def find(self, header: Header, iss: object) -> Entry:
         """Return the entry that a token with this header and ``iss`` belongs to.

@@ -14,7 +14,17 @@ from hub.access.audit import Audit
 from hub.access.completion import Completions
 from hub.access.limits import Refusals
 from hub.access.requests import new_id
-from hub.core.model import Identity, Logout, Outcome, Reason, Receipt, Scope, State, UserKey
+from hub.core.model import (
+    Identity,
+    Logout,
+    Outcome,
+    Reason,
+    Receipt,
+    Scope,
+    State,
+    UserKey,
+    seconds,
+)
 from hub.core.receipt import count_states
 from hub.core.revocation import apply_leeway, judge
 from hub.errors import NotFound, RateLimited, Unavailable
@@ -116,6 +126,7 @@ class Logouts:
             reason=logout.reason.value,
             sessions=sessions,
             by=by,
+            **_describe_origin(logout),
         )
         if self._audit is not None:
             self._audit.note(
@@ -128,6 +139,7 @@ class Logouts:
                 sid=logout.sid,
                 reason=logout.reason.value,
                 sessions=sessions,
+                **_describe_origin(logout),
             )
 
     async def _count(self, receipt: Receipt) -> Receipt:
@@ -230,6 +242,21 @@ class Logouts:
             newest = max(new, key=lambda receipt: receipt.logout.at)
             self._completions.watch(msgspec.structs.replace(newest, users=len(receipts)))
         return receipts
+
+
+def _describe_origin(logout: Logout) -> dict[str, str | float]:
+    """Return what a signal said about a logout; nothing if no signal asked for it."""
+    origin = logout.origin
+    if origin is None:
+        return {}
+    facts = {
+        "sender": origin.by,
+        "signal": origin.event,
+        "event_timestamp": None if origin.at is None else seconds(origin.at),
+        "initiating_entity": origin.initiating_entity,
+        "reason_admin": origin.reason_admin,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
 
 
 def _rename(command: Command, logout_id: str) -> Command:

@@ -7,6 +7,7 @@ from aiohttp import web
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
 from hub.api import (
     admin,
+    backchannel,
     client,
     health,
     introspect,
@@ -72,6 +73,9 @@ ROUTES = (
           body=AdminLogoutRequest, errors=(*ADMIN, PayloadTooLarge), waits=True, on="admin"),
     Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
           errors=(*READ, Forbidden, NotFound), on="admin"),
+    Route("POST", "/backchannel-logout", backchannel.post_backchannel_logout,
+          "OpenID Connect Back-Channel Logout", body=backchannel.LogoutTokenForm, is_oauth=True,
+          secured=False, errors=(InvalidRequest, PayloadTooLarge, RateLimited, Unavailable)),
     Route("POST", "/revoke", revoke.post_revoke, "Token revocation (RFC 7009)",
           body=revoke.RevocationForm, is_oauth=True, schemes=("none", "basic"),
           errors=(InvalidRequest, InvalidClient, PayloadTooLarge, RateLimited, Unavailable)),

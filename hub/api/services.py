@@ -15,6 +15,7 @@ from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.access.signals import Signals
 from hub.access.signer import Signer
 from hub.core.address import Network
 from hub.metrics import Metrics
@@ -33,6 +34,7 @@ class Services:
     administrators: Administrators
     clients: Clients
     logouts: Logouts
+    signals: Signals
     metrics: Metrics
     limits: Limits
     readiness: Readiness

@@ -10,9 +10,9 @@ from typing import Any
 
 from hub.core.claims import find_claim, read_id
 from hub.core.issuers import Entry
-from hub.core.model import SECOND, Micros, Reason, user_key
+from hub.core.model import SECOND, Micros, Origin, Reason, user_key
 from hub.core.refusal import Refusal, SignalRefused, refusing
-from hub.core.signal import Channel, Origin, Signal, Target
+from hub.core.signal import Channel, Signal, Target
 from hub.core.signed_signal import (
     check_audience,
     end_of_second,

@@ -289,6 +289,6 @@ def _recall(user: User, command: Command) -> Receipt | None:
     if command.key is None or command.key not in user.keys:
         return None
     first, receipt, _ = user.keys[command.key]
-    if msgspec.structs.replace(command.logout, id=first.id) != first:
+    if msgspec.structs.replace(command.logout, id=first.id, before=first.before) != first:
         raise KeyReused("the idempotency key was used for another logout")
     return msgspec.structs.replace(receipt, repeated=True)

@@ -254,5 +254,5 @@ def _digest(text: str) -> str:
 
 
 def _fingerprint(logout: Logout) -> str:
-    same = msgspec.structs.replace(logout, id="")
+    same = msgspec.structs.replace(logout, id="", before=None)
     return hashlib.sha256(encode_logout(same)).hexdigest()

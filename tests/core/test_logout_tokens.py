@@ -9,9 +9,9 @@ import pytest
 
 from hub.core.issuers import Entry, KeySource, LogoutRules, Source
 from hub.core.logout_tokens import read_logout_header, read_logout_token
-from hub.core.model import SECOND, Reason, user_key
+from hub.core.model import SECOND, Origin, Reason, user_key
 from hub.core.refusal import Refusal, SignalRefused, refusing
-from hub.core.signal import Channel, Origin, Signal, Target
+from hub.core.signal import Channel, Signal, Target
 from hub.core.tokens import Rules, check_signature, read_claims
 from tests.signals_table import (
     CLIENT,

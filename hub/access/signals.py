@@ -1,0 +1,154 @@
+"""Carries out what others say about sessions: one place for every kind of signal.
+
+A signal is done when it is written. One that comes again is known by its id, which the store
+remembers together with the logout; it is never remembered before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import msgspec
+import structlog
+
+from hub.access.audit import Audit
+from hub.access.completion import Completions
+from hub.access.limits import Limits
+from hub.access.logouts import Logouts
+from hub.access.requests import new_id
+from hub.core.model import SECOND, Logout, Receipt, Scope, UserKey
+from hub.core.refusal import SignalRefused
+from hub.core.signal import Channel, Signal, Verdict
+from hub.core.signed_signal import end_of_second
+from hub.metrics import Metrics
+from hub.store.base import Command, Store
+
+log = structlog.get_logger(__name__)
+
+SAID_EVERY = 1.0
+"""Seconds between two lines in the log about refused signals."""
+
+
+class Signals:
+    """Ends sessions because a signal says so, and accounts for all signals."""
+
+    def __init__(
+        self,
+        store: Store,
+        logouts: Logouts,
+        completions: Completions,
+        limits: Limits,
+        metrics: Metrics,
+        audit: Audit,
+    ) -> None:
+        self._store = store
+        self._logouts = logouts
+        self._completions = completions
+        self._limits = limits
+        self._metrics = metrics
+        self._audit = audit
+        self._unsaid: Counter[str] = Counter()
+        self._said_at = float("-inf")
+
+    async def take(self, signal: Signal | None, channel: Channel, by: str) -> Verdict:
+        """Do what a signal of the sender ``by`` asks for, once; None asks for nothing.
+
+        Raises:
+            Unavailable: if it may not have been written; it may come again.
+            KeyReused: if its id was used for something else.
+        """
+        if signal is None:
+            return self._account_for(channel, by, Verdict.IGNORED)
+        self._metrics.signal_age.labels(channel, by).observe(_age(signal))
+        shared = new_id()
+        users = await self._find_users(signal, shared)
+        receipts = [
+            await self._logouts.write(_command(signal, user, shared), f"signal:{channel}")
+            for user in users
+        ]
+        verdict = _judge(receipts)
+        if verdict is Verdict.ENDED:
+            self._watch(signal, receipts)
+        self._audit.note(
+            "signal",
+            id=signal.id,
+            channel=channel,
+            by=by,
+            signal=signal.origin.event,
+            verdict=verdict,
+            logout=next((receipt.logout.id for receipt in receipts), None),
+        )
+        return self._account_for(channel, by, verdict)
+
+    async def _find_users(self, signal: Signal, shared: str) -> tuple[UserKey, ...]:
+        """Return whose sessions end; a session whose user is not named is refused to everybody."""
+        target = signal.target
+        if target.user is not None:
+            return (target.user,)
+        before = signal.before or end_of_second(signal.issued_at, time.time_ns() // 1000)
+        logout = msgspec.structs.replace(_command(signal, None, shared).logout, before=before)
+        return await self._store.refuse_session(target.iss, logout)
+
+    def _account_for(self, channel: Channel, by: str, verdict: Verdict) -> Verdict:
+        self._metrics.signals.labels(channel, by, verdict).inc()
+        return verdict
+
+    def _watch(self, signal: Signal, receipts: list[Receipt]) -> None:
+        """Measure the time until the last device has acknowledged."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        seconds = self._metrics.signal_acknowledged.labels(signal.channel, signal.origin.by)
+        for receipt in receipts:
+            self._completions.watch(receipt, lambda: seconds.observe(loop.time() - began))
+
+    def refuse(self, channel: Channel, error: SignalRefused, address: str | None) -> None:
+        """Account for a signal that is refused; the log gets a line a second at most.
+
+        ``address`` is the sender's, if it called the hub.
+
+        Raises:
+            RateLimited: if too many of this address were refused.
+        """
+        self._metrics.signals_refused.labels(channel, error.reason).inc()
+        self._unsaid[f"{channel}: {error.detail}"] += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= SAID_EVERY:
+            self._said_at = now
+            (text, _), *_ = self._unsaid.most_common(1)
+            log.warning("a signal was refused", error=text, refused=self._unsaid.total())
+            self._unsaid.clear()
+        if address is not None:
+            self._limits.note_refused(address)
+
+
+def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:
+    sid = signal.target.sid
+    return Command(
+        Logout(
+            id=shared,
+            user=user,
+            scope=Scope.ALL if sid is None else Scope.SESSION,
+            reason=signal.reason,
+            sid=sid,
+            message=signal.message,
+            before=signal.before,
+            profile=signal.profile,
+            origin=signal.origin,
+        ),
+        also=sid,
+        key=f"signal:{signal.origin.by}:{signal.id}",
+    )
+
+
+def _judge(receipts: list[Receipt]) -> Verdict:
+    if receipts and all(receipt.repeated for receipt in receipts):
+        return Verdict.REPEATED
+    # A session without a device was ended by its id alone: the hub had never seen it.
+    is_known = any(outcome.device for receipt in receipts for outcome in receipt.sessions)
+    return Verdict.ENDED if is_known else Verdict.NOBODY
+
+
+def _age(signal: Signal) -> float:
+    return max(0.0, time.time() - signal.issued_at / SECOND)
