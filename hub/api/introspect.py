@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -24,7 +24,7 @@ NAME_CLAIMS = ("username", "preferred_username")
 class IntrospectionForm(msgspec.Struct, frozen=True):
     """The form of an introspection. Other parameters are ignored."""
 
-    token: str
+    token: Annotated[str, msgspec.Meta(min_length=1)]
     token_type_hint: str | UnsetType = UNSET
     client_id: str | UnsetType = UNSET
     client_secret: str | UnsetType = UNSET

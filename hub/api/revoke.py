@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
@@ -30,7 +32,7 @@ DEAD = (TokenExpired, TokenRevoked, TokenTooOld)
 class RevocationForm(msgspec.Struct, frozen=True):
     """The form of a revocation. Other parameters are ignored."""
 
-    token: str
+    token: Annotated[str, msgspec.Meta(min_length=1)]
     token_type_hint: str | UnsetType = UNSET
     client_id: str | UnsetType = UNSET
     client_secret: str | UnsetType = UNSET
