@@ -11,9 +11,8 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from hub.access.administrators import make_credential
 from hub.core.rate import Rate
-from hub.core.rights import Right
+from hub.core.rights import Right, make_credential
 from tests.oauth import (
     BANK,
     BANK_SECRET,
