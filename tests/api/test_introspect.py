@@ -11,8 +11,9 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
+from hub.access.minting import make_credential
 from hub.core.rate import Rate
-from hub.core.rights import Right, make_credential
+from hub.core.rights import Right
 from tests.oauth import (
     BANK,
     BANK_SECRET,
