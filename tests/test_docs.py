@@ -14,6 +14,8 @@ import pytest
 
 from hub.api.routes import ROUTES
 from hub.cli import main
+from hub.core import clients, issuers_table, transmitters
+from hub.core.event_types import APPLE, CAEP, EVENT_TYPES, OAUTH, RISC, SSF, Ends, EventType
 from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
 from hub.core.revocation import judge
 from hub.core.tokens import ALGORITHMS
@@ -130,6 +132,39 @@ def is_route(path: str) -> bool:
     """Tell whether a path is served."""
     patterns = [re.sub(r"{\w+}", "[^/]+", route.path) for route in ROUTES]
     return path in DEMO_PATHS or any(re.fullmatch(pattern, path) for pattern in patterns)
+
+
+SOURCES = {CAEP: "CAEP", RISC: "RISC", SSF: "SSF", OAUTH: "Google", APPLE: "Apple"}
+
+
+def cells(kind: EventType) -> list[str]:
+    """Return what the table of events says of one: from whom, and what it does."""
+    reaction, condition = kind.reaction, kind.condition
+    only_if = ""
+    if condition is not None:
+        is_or_not = "is" if condition.holds else "is not"
+        only_if = f"`{condition.member}` {is_or_not} `{condition.value}`"
+    reason = "" if reaction.ends is Ends.NOTHING else f"`{reaction.reason}`"
+    source = SOURCES[kind.uris[0].removesuffix(kind.name)]
+    return [source, f"`{reaction.ends}`", reason, only_if]
+
+
+def test_every_security_event_is_documented_and_no_other() -> None:
+    """With what it does, and when."""
+    told = table(read("signals.md"), "event")
+    assert told == {kind.name: cells(kind) for kind in EVENT_TYPES}
+
+
+def test_every_member_of_the_issuers_file_is_documented_and_no_other() -> None:
+    """Those of each table, on the page that describes it."""
+    tables = {
+        "issuer": (sections(read("tokens.md"))["Several issuers"], issuers_table.Table),
+        "transmitter": (sections(read("signals.md"))["Transmitters"], transmitters.Table),
+        "client": (sections(read("signals.md"))["Clients"], clients.Table),
+    }
+    for text, form in tables.values():
+        told = {name for cell in table(text, "member") for name in re.findall(r"\w+", cell)}
+        assert told == set(form.__struct_fields__)
 
 
 def test_every_route_is_documented_and_no_other() -> None:

@@ -28,7 +28,9 @@ class Client(msgspec.Struct, frozen=True):
         return f"Client({self.id})"
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    """The members of a table, as they stand in the file."""
+
     id: Text
     secret: Annotated[str, msgspec.Meta(min_length=MIN_SECRET_LENGTH, max_length=1024)] | None = (
         None
@@ -43,7 +45,7 @@ def read_client(table: Any) -> Client:
     Raises:
         ValueError: if the table is not valid; names the member, never its secret.
     """
-    members = convert(table, _Table)
+    members = convert(table, Table)
     check_names("id", members.id)
     check_title(members.title)
     if (members.secret is None) == (members.secret_sha256 is None):

@@ -74,6 +74,10 @@ class EventType(msgspec.Struct, frozen=True):
     reaction: Reaction
     condition: Condition | None = None
 
+    def applies(self, members: dict[str, Any]) -> bool:
+        """Return whether an event of this kind with these members is one that does something."""
+        return self.condition is None or self.condition.applies(members)
+
 
 _LOG = Reaction(Ends.NOTHING)
 _SESSION = Reaction(Ends.SESSION)

@@ -12,7 +12,9 @@ from hub.core.tables import Text, Texts, as_texts, check_names, check_title, con
 from hub.core.transmitters import read_formats
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    """The members of a table, as they stand in the file."""
+
     iss: Text | None = None
     aliases: list[Text] = []
     preset: str | None = None
@@ -44,7 +46,7 @@ def read_entry(table: Any, *, max_lifetime: float, leeway: float) -> Entry:
     Raises:
         ValueError: if the table is not valid; names the member.
     """
-    members = convert(table, _Table)
+    members = convert(table, Table)
     if members.preset is not None and members.preset not in PRESETS:
         raise ValueError(f"preset: {members.preset} is not one of {', '.join(PRESETS)}")
     preset = USUAL if members.preset is None else PRESETS[members.preset]
@@ -73,7 +75,7 @@ def read_entry(table: Any, *, max_lifetime: float, leeway: float) -> Entry:
     )
 
 
-def _logout_rules(members: _Table, preset: Preset) -> LogoutRules:
+def _logout_rules(members: Table, preset: Preset) -> LogoutRules:
     if ANY in as_texts(members.logout_audience):
         raise ValueError("logout_audience: names clients, and cannot be any")
     return LogoutRules(
@@ -83,7 +85,7 @@ def _logout_rules(members: _Table, preset: Preset) -> LogoutRules:
     )
 
 
-def _revocation_rules(members: _Table) -> RevocationRules:
+def _revocation_rules(members: Table) -> RevocationRules:
     audience = as_texts(members.revocation_audience)
     if ANY in audience:
         raise ValueError("revocation_audience: names this hub, and cannot be any")
@@ -100,7 +102,7 @@ def _revocation_rules(members: _Table) -> RevocationRules:
     )
 
 
-def _key_source(members: _Table, preset: Preset) -> KeySource:
+def _key_source(members: Table, preset: Preset) -> KeySource:
     given = {
         Source.DISCOVERY: as_texts(members.iss) if members.discovery else (),
         Source.JWKS_URL: as_texts(members.jwks_url),

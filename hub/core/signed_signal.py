@@ -48,10 +48,10 @@ def read_iss(claims: dict[str, Any], rules: Rules) -> str:
     Raises:
         SignalRefused: if it is missing, or of somebody else.
     """
-    iss = _read_required(claims, "iss")
-    if not rules.is_of(iss):
+    iss = claims.get("iss")
+    if iss is None or not rules.is_of(iss):
         raise SignalRefused(Refusal.ISSUER, "of another issuer (iss)")
-    return rules.issuer or iss
+    return rules.issuer or _read_required(claims, "iss")
 
 
 def _read_required(claims: dict[str, Any], claim: str) -> str:

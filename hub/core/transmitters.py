@@ -88,7 +88,9 @@ class Transmitter(msgspec.Struct, frozen=True):
         return f"Transmitter({self.iss}, {self.delivery.value})"
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    """The members of a table, as they stand in the file."""
+
     iss: Text
     aud: Text | Texts
     delivery: Delivery
@@ -115,7 +117,7 @@ def read_transmitter(table: Any, entries: Sequence[Entry], *, leeway: float) -> 
     Raises:
         ValueError: if the table is not valid; names the member, never a secret.
     """
-    members = convert(table, _Table)
+    members = convert(table, Table)
     check_names("iss", members.iss)
     check_title(members.title)
     _check_addresses(members)
@@ -168,7 +170,7 @@ def read_formats(member: str, given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
-def _find_owner(members: _Table, entries: Sequence[Entry]) -> Entry:
+def _find_owner(members: Table, entries: Sequence[Entry]) -> Entry:
     """Return the entry whose users the transmitter knows."""
     if members.issuer is not None:
         if (named := find_entry(entries, members.issuer)) is None:
@@ -181,7 +183,7 @@ def _find_owner(members: _Table, entries: Sequence[Entry]) -> Entry:
     raise ValueError("issuer: is needed, there are several issuers, and none has this iss")
 
 
-def _check_addresses(members: _Table) -> None:
+def _check_addresses(members: Table) -> None:
     if members.jwks_url is None or members.delivery is Delivery.POLL:
         # Whatever it is derived from is what stands in the file.
         member = "iss" if members.configuration_url is None else "configuration_url"
@@ -191,7 +193,7 @@ def _check_addresses(members: _Table) -> None:
             check_address(member, url)
 
 
-def _check_header(members: _Table) -> None:
+def _check_header(members: Table) -> None:
     given = members.authorization
     if given is None:
         return
@@ -203,7 +205,7 @@ def _check_header(members: _Table) -> None:
         )
 
 
-def _read_access(members: _Table) -> Access:
+def _read_access(members: Table) -> Access:
     credentials = {
         name: getattr(members, name) for name in ("client_id", "client_secret", "token_url")
     }

@@ -1,0 +1,70 @@
+"""What is to be done about a security event: the usual reaction, or that of the transmitter."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.event_types import STREAM_EVENTS, Ends, Reaction
+from hub.core.issuers import Entry
+from hub.core.model import Micros, Origin
+from hub.core.security_events import SecurityEvent
+from hub.core.signal import Channel, Signal, Target
+from hub.core.signed_signal import end_of_second
+from hub.core.subjects import resolve_subject
+from hub.core.transmitters import Delivery, Transmitter
+
+NOTHING = Reaction(Ends.NOTHING)
+
+CHANNELS = {Delivery.PUSH: Channel.PUSH, Delivery.POLL: Channel.POLL}
+
+
+def find_reaction(event: SecurityEvent, transmitter: Transmitter) -> Reaction:
+    """Return what an event does, if it is about somebody here."""
+    kind = event.kind
+    if kind is not None and (kind.name in STREAM_EVENTS or not kind.applies(event.members)):
+        return NOTHING
+    usual = NOTHING if kind is None else kind.reaction
+    return transmitter.reactions.get(event.name, usual)
+
+
+def react(
+    event: SecurityEvent, transmitter: Transmitter, entry: Entry, now: Micros
+) -> Signal | None:
+    """Return what an event asks for among the users of the transmitter's entry.
+
+    None if it does nothing: by its kind, or since it is about nobody here.
+    """
+    reaction = find_reaction(event, transmitter)
+    if reaction.ends is Ends.NOTHING or event.subject is None:
+        return None
+    target = resolve_subject(event.subject, transmitter, entry)
+    if target is None:
+        return None
+    return Signal(
+        channel=CHANNELS[transmitter.delivery],
+        id=event.jti,
+        target=_widen(target) if reaction.ends is Ends.USER else target,
+        origin=Origin(
+            by=event.iss,
+            event=event.name,
+            title=transmitter.title,
+            at=event.at,
+            initiating_entity=event.initiating_entity,
+            reason_admin=event.reason_admin,
+        ),
+        reason=reaction.reason,
+        issued_at=event.issued_at,
+        before=_read_before(event, now),
+        message=event.reason_user,
+        profile=reaction.profile,
+    )
+
+
+def _widen(target: Target) -> Target:
+    """Return all sessions of a target's user; the session alone, if the user is not known."""
+    return target if target.user is None else msgspec.structs.replace(target, sid=None)
+
+
+def _read_before(event: SecurityEvent, now: Micros) -> Micros:
+    """Return up to when logins were begun that an event ends: when it happened, never later."""
+    return end_of_second(event.issued_at if event.at is None else event.at, now)

@@ -1,0 +1,233 @@
+"""Reads security event tokens (RFC 8417) as Shared Signals sends them (SSF 1.0 section 4).
+
+The form is checked before the signature (`read_set_header`), the claims after it (`read_set`). Old
+forms that mean one thing only are accepted, and told in `SecurityEvent.old_forms`; those that
+could be other tokens, only from a transmitter with ``legacy``.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import msgspec
+
+from hub.core.claims import UNNAMEABLE, read_date, read_members
+from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, EventType
+from hub.core.model import Micros
+from hub.core.refusal import Refusal, SignalRefused, refusing
+from hub.core.signed_signal import (
+    check_audience,
+    read_expiry,
+    read_iss,
+    read_issued_at,
+    read_jti,
+    read_signal_header,
+)
+from hub.core.subjects import ISS_SUB, Subject, read_subject
+from hub.core.tokens import Header
+from hub.core.transmitters import Transmitter
+
+SET_TYPES = frozenset({"secevent+jwt"})
+LEGACY_TYPES: frozenset[str | None] = SET_TYPES | {None, "jwt"}
+
+INITIATORS = frozenset({"admin", "user", "policy", "system"})
+MAX_REASON_LENGTH = 500
+MAX_STATE_LENGTH = 1024
+MAX_URI_LENGTH = 512
+
+
+class SecurityEvent(msgspec.Struct, frozen=True):
+    """One event of a verified token.
+
+    ``kind`` is None for an event that the hub does not know. ``members`` are those of the event,
+    with their types checked where the hub uses them. ``at`` is when it happened, if that is said.
+    ``state`` is the answer of a verification event. ``old_forms`` says what is written as in a
+    draft, for the log.
+    """
+
+    iss: str
+    jti: str
+    issued_at: Micros
+    uri: str
+    kind: EventType | None
+    members: dict[str, Any]
+    subject: Subject | None = None
+    at: Micros | None = None
+    initiating_entity: str | None = None
+    reason_admin: str | None = None
+    reason_user: str | None = None
+    state: str | None = None
+    old_forms: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The short name of a known event, or the URI of another one."""
+        return self.uri if self.kind is None else self.kind.name
+
+
+def read_set_header(token: str, transmitter: Transmitter) -> Header:
+    """Return the header of an event token, so that its key can be looked up.
+
+    Raises:
+        SignalRefused: if it is not typed as an event (SSF 1.0 section 4.1.1); see also
+            `read_signal_header`.
+    """
+    return read_signal_header(token, LEGACY_TYPES if transmitter.legacy else SET_TYPES)
+
+
+def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> SecurityEvent:
+    """Return the event in the verified claims of a token of a transmitter.
+
+    Raises:
+        SignalRefused: if it is not a valid event token for this hub; ``detail`` names the claim.
+    """
+    rules = transmitter.rules
+    iss = read_iss(claims, rules)
+    check_audience(claims, rules.audience or ())
+    if claims.get("nonce") is not None:
+        raise SignalRefused(Refusal.NONCE, "has a nonce, as an ID token does")
+    old = _check_other_tokens_claims(claims, transmitter, now)
+    uri, members, told = _read_event(claims.get("events"), iss)
+    kind = BY_URI.get(uri)
+    subject, written = _read_subject(claims, kind, members)
+    return SecurityEvent(
+        iss=iss,
+        jti=read_jti(claims),
+        issued_at=read_issued_at(claims, rules, now),
+        uri=uri,
+        kind=kind,
+        members=_check_texts(members, kind),
+        subject=subject,
+        at=_read_time(claims, members),
+        initiating_entity=_read_initiator(members),
+        reason_admin=_read_reason(members, "reason_admin"),
+        reason_user=_read_reason(members, "reason_user"),
+        state=_optional_text(members, "state", MAX_STATE_LENGTH),
+        old_forms=(*old, *told, *written),
+    )
+
+
+def _check_other_tokens_claims(
+    claims: dict[str, Any], transmitter: Transmitter, now: Micros
+) -> list[str]:
+    """Check ``sub`` and ``exp``, which must not be in an event (SSF 1.0 section 4.1.3)."""
+    present = [claim for claim in ("sub", "exp") if claims.get(claim) is not None]
+    if present and not transmitter.legacy:
+        raise SignalRefused(Refusal.TYPE, f"an event has no {present[0]} (SSF 1.0)")
+    read_expiry(claims, transmitter.rules, now)
+    return [f"has {claim}" for claim in present]
+
+
+def _read_event(events: Any, iss: str) -> tuple[str, dict[str, Any], list[str]]:
+    """Return the URI and the members of the only event, and in what old form it is written."""
+    old = []
+    if isinstance(events, str):
+        events, old = _decode(events), ["events is text"]
+        if isinstance(events.get("type"), str):
+            return _read_apples(events, iss, old)
+    if not isinstance(events, dict):
+        raise SignalRefused(Refusal.EVENT, "the claim events is not an object")
+    if len(events) != 1:
+        raise SignalRefused(Refusal.EVENT, f"the claim events has {len(events)} events, not one")
+    ((uri, members),) = events.items()
+    if not isinstance(members, dict):
+        raise SignalRefused(Refusal.EVENT, "the event is not an object")
+    return _check_uri(uri), members, old
+
+
+def _check_uri(uri: str) -> str:
+    if not 0 < len(uri) <= MAX_URI_LENGTH or not uri.isprintable():
+        raise SignalRefused(
+            Refusal.EVENT, f"the event is not named by 1 to {MAX_URI_LENGTH} characters"
+        )
+    return uri
+
+
+def _read_apples(
+    event: dict[str, Any], iss: str, old: list[str]
+) -> tuple[str, dict[str, Any], list[str]]:
+    """Return an event as Apple writes it: flat, with its time in milliseconds."""
+    members = {name: value for name, value in event.items() if name not in ("type", "event_time")}
+    if "sub" in members:
+        members["subject"] = {"format": ISS_SUB, "iss": iss, "sub": members.pop("sub")}
+    at = event.get("event_time")
+    if at is not None:
+        if isinstance(at, bool) or not isinstance(at, int | float):
+            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is not a number")
+        members["event_timestamp"] = at / 1000
+    return _check_uri(APPLE + event["type"]), members, [*old, "the event is flat"]
+
+
+def _decode(text: str) -> dict[str, Any]:
+    with refusing(Refusal.EVENT):
+        return read_members(text.encode(errors="replace"))
+
+
+def _read_subject(
+    claims: dict[str, Any], kind: EventType | None, members: dict[str, Any]
+) -> tuple[Subject | None, list[str]]:
+    """Return whom an event is about, and in what old form that is written.
+
+    Events of drafts have their subject inside; ``sub_id`` goes first (SSF 1.0 section 3.1.1).
+    """
+    given, old = claims.get("sub_id"), []
+    if given is None and (given := members.get("subject")) is not None:
+        old = ["the subject is in the event"]
+    elif given is None and claims.get("sub") is not None:
+        given = {"format": ISS_SUB, "iss": claims["iss"], "sub": claims["sub"]}
+    if given is None:
+        if kind is None or kind.name in STREAM_EVENTS:
+            return None, []
+        raise SignalRefused(Refusal.SUBJECT, "has no sub_id")
+    subject = read_subject(given)
+    return subject, [*old, "the subject has no format"] if subject.old else old
+
+
+def _check_texts(members: dict[str, Any], kind: EventType | None) -> dict[str, Any]:
+    """Check the member by which it is decided whether a known event does something."""
+    if kind is not None and kind.condition is not None:
+        _optional_text(members, kind.condition.member, MAX_REASON_LENGTH)
+    return members
+
+
+def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> Micros | None:
+    """Return when an event happened (CAEP 1.0 section 2, RFC 8417 section 2.2)."""
+    for owner, name in ((members, "event_timestamp"), (claims, "toe")):
+        if owner.get(name) is not None:
+            with refusing(Refusal.MALFORMED):
+                return read_date(name, owner[name])
+    return None
+
+
+def _read_initiator(members: dict[str, Any]) -> str | None:
+    """Return who started it; None for a word that CAEP 1.0 section 2 does not have."""
+    given = _optional_text(members, "initiating_entity", MAX_REASON_LENGTH)
+    return given if given in INITIATORS else None
+
+
+def _read_reason(members: dict[str, Any], member: str) -> str | None:
+    """Return a reason in English, else in the first language; drafts had it as text."""
+    given = members.get(member)
+    if isinstance(given, dict):
+        texts = list(given.items())
+        if not all(isinstance(text, str) for _, text in texts):
+            raise SignalRefused(Refusal.MALFORMED, f"{member} is not an object of texts")
+        # English first, then any English such as en-GB; the order is otherwise kept.
+        texts.sort(key=lambda one: (one[0].lower() != "en", not one[0].lower().startswith("en-")))
+        given = texts[0][1] if texts else None
+    if given is not None and not isinstance(given, str):
+        raise SignalRefused(Refusal.MALFORMED, f"{member} is not an object of texts")
+    return None if given is None else _for_people(given)
+
+
+def _for_people(text: str) -> str | None:
+    shown = "".join(" " if unicodedata.category(char) in UNNAMEABLE else char for char in text)
+    return " ".join(shown.split())[:MAX_REASON_LENGTH] or None
+
+
+def _optional_text(members: dict[str, Any], member: str, most: int) -> str | None:
+    value = members.get(member)
+    if value is None or (isinstance(value, str) and len(value) <= most):
+        return value
+    raise SignalRefused(Refusal.MALFORMED, f"the {member} of the event is not a short text")
