@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     ]
     app.on_response_prepare.append(add_headers)
     add_routes(app)
-    add_pages(app, settings, access.authority)
+    add_pages(app, settings, access.authority, access.issuers.find_title)
     realtime.server.attach(app)
     if demo:
         add_demo(app, settings, access.authority)

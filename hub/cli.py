@@ -40,6 +40,7 @@ from hub.inspection.command import inspect
 from hub.log import configure_logs
 from hub.probing.command import probe
 from hub.settings import Settings, SettingsError, load_settings
+from hub.streaming.command import streams
 
 reloading: set[asyncio.Future[None]] = set()
 """Tasks that SIGHUP started, referenced until they are done."""
@@ -62,6 +63,7 @@ main.add_command(commands.watch)
 main.add_command(inspect)
 main.add_command(probe)
 main.add_command(audit)
+main.add_command(streams)
 
 
 @main.command()

@@ -177,7 +177,7 @@ async def _examine_keys(name: str, entry: Entry, http: aiohttp.ClientSession, ss
     try:
         if entry.keys.kind is Source.DISCOVERY:
             url = await discover(http, url, ssl)
-        keys = await fetch_keys(http, url, discovers=False, ssl=ssl)
+        keys = await fetch_keys(http, url, ssl=ssl)
     except FETCH_FAILURES as error:
         text = str(error) or type(error).__name__
         return Finding(f"keys {name}", "bad", text if url in text else f"{url}: {text}")

@@ -36,6 +36,7 @@ FLOORS: dict[str, set[str]] = {
     "commands": EDGE | {"storage", "console", "issuers_file"},
     "auditing": {"console", "core", "store", "errors"},
     "probing": EDGE | {"console"},
+    "streaming": EDGE | {"storage", "console", "issuers_file"},
     "inspection": EDGE | {"issuers_file", "console"},
     "cli": EDGE
     | {
@@ -44,6 +45,7 @@ FLOORS: dict[str, set[str]] = {
         "auditing",
         "inspection",
         "probing",
+        "streaming",
         "issuers_file",
         "doctor",
         "console",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -21,7 +21,7 @@ from hub.errors import TokenInvalid, Unavailable
 
 log = structlog.get_logger(__name__)
 
-MAX_KEY_SET_BYTES = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 FETCH_TIMEOUT = 2.0
 KEY_SET_LIFETIME = 3600.0
 COOL_DOWN = 30.0
@@ -36,6 +36,11 @@ SUITING = {
     "Ed448": ("EdDSA",),
 }
 """The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037)."""
+
+
+Locate: TypeAlias = Callable[[aiohttp.ClientSession, str, Any], Awaitable[str]]
+"""Returns the address of a key set, given what it is found by and the TLS to use; may raise what
+`fetch_keys` may."""
 
 
 class Keys(Protocol):
@@ -78,16 +83,24 @@ class StaticKeys:
 class JwksKeys:
     """The published keys of an issuer (RFC 7517).
 
-    ``url`` is the address of the key set, or with ``discovers`` the issuer, whose metadata has it.
+    ``url`` is the address of the key set; with ``discovers`` it is the issuer, and with ``locate``
+    it is whatever that function finds the address by.
     The set is fetched when first needed and then hourly, one request at a time. An unknown ``kid``
     makes it fetch again, but only after a cool-down, so that made-up ones cost nothing. While
     fetching fails, the last keys stay in use. Call `aclose` in the end.
     """
 
-    def __init__(self, url: str, *, discovers: bool = False, ssl: Any = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        discovers: bool = False,
+        locate: Locate | None = None,
+        ssl: Any = True,
+    ) -> None:
         self._fetched = 0
         self._url = url
-        self._discovers = discovers
+        self._locate = discover if discovers else locate
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
         self._tried_at = float("-inf")
@@ -147,9 +160,7 @@ class JwksKeys:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT))
         try:
-            self._keys = await fetch_keys(
-                self._http, self._url, discovers=self._discovers, ssl=self._ssl
-            )
+            self._keys = await fetch_keys(self._http, self._url, self._locate, self._ssl)
             self._fetched += 1
         except FETCH_FAILURES as error:
             log.warning(
@@ -157,20 +168,24 @@ class JwksKeys:
             )
 
 
+class TooLarge(ValueError):
+    """An answer is larger than the hub reads."""
+
+
 FETCH_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
 """What `fetch_keys` may raise."""
 
 
 async def fetch_keys(
-    http: aiohttp.ClientSession, url: str, *, discovers: bool, ssl: Any = True
+    http: aiohttp.ClientSession, url: str, locate: Locate | None = None, ssl: Any = True
 ) -> list[jwt.PyJWK]:
-    """Return the keys of the set at ``url``; with ``discovers``, of the issuer ``url``.
+    """Return the keys of the set at ``url``, or at the address that ``locate`` finds by it.
 
     Raises:
         ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
     """
-    if discovers:
-        url = await discover(http, url, ssl)
+    if locate is not None:
+        url = await locate(http, url, ssl)
     keys, passed_over = read_key_set(await fetch_bytes(http, url, ssl))
     if passed_over:
         log.warning("weak keys of an issuer are passed over", issuer=url, because=passed_over)
@@ -224,11 +239,20 @@ async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) ->
     async with http.get(url, allow_redirects=False, ssl=ssl, raise_for_status=True) as answer:
         if answer.status != 200:
             raise ValueError(f"answered {answer.status}")
-        body = await answer.content.read(MAX_KEY_SET_BYTES + 1)
-        while len(body) <= MAX_KEY_SET_BYTES and not answer.content.at_eof():
-            body += await answer.content.read(MAX_KEY_SET_BYTES + 1 - len(body))
-    if len(body) > MAX_KEY_SET_BYTES:
-        raise ValueError("larger than 1 MB")
+        return await read_body(answer)
+
+
+async def read_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer: at most 1 MB.
+
+    Raises:
+        ClientError, TimeoutError, OSError, TooLarge: when that fails.
+    """
+    body = await answer.content.read(MAX_BODY_BYTES + 1)
+    while len(body) <= MAX_BODY_BYTES and not answer.content.at_eof():
+        body += await answer.content.read(MAX_BODY_BYTES + 1 - len(body))
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge("larger than 1 MB")
     return body
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hub.core.model import Logout, Outcome, Reason, Receipt, Scope, State, seconds
+from hub.core.model import Logout, Origin, Outcome, Reason, Receipt, Scope, State, seconds
 
 
 class LogoutView(msgspec.Struct, frozen=True):
@@ -39,8 +39,21 @@ class OutcomeView(msgspec.Struct, frozen=True):
     failed: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
+class OriginView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a signal said about a logout, for administrators (CAEP 1.0 section 2).
+
+    ``by`` is its sender's ``iss``, ``event_timestamp`` is in NumericDate seconds.
+    """
+
+    by: str
+    event: str
+    event_timestamp: float | None = None
+    initiating_entity: str | None = None
+    reason_admin: str | None = None
+
+
 class ReceiptView(msgspec.Struct, frozen=True):
-    """A logout that was written, and the sessions that it ended."""
+    """A logout that was written, and the sessions that it ended; ``origin`` if a signal asked."""
 
     id: str
     scope: Scope
@@ -49,6 +62,7 @@ class ReceiptView(msgspec.Struct, frozen=True):
     message: str | None
     sessions: list[OutcomeView]
     complete: bool
+    origin: OriginView | UnsetType = UNSET
 
 
 def view_logout(logout: Logout) -> LogoutView:
@@ -65,9 +79,10 @@ def view_logout(logout: Logout) -> LogoutView:
     )
 
 
-def view_receipt(receipt: Receipt) -> ReceiptView:
-    """Return a receipt of one user as clients see it."""
+def view_receipt(receipt: Receipt, *, for_admin: bool = False) -> ReceiptView:
+    """Return a receipt of one user as clients see it, or as administrators do."""
     logout = receipt.logout
+    origin = logout.origin if for_admin else None
     return ReceiptView(
         id=logout.id,
         scope=logout.scope,
@@ -76,6 +91,17 @@ def view_receipt(receipt: Receipt) -> ReceiptView:
         message=logout.message,
         sessions=[_view_outcome(outcome) for outcome in receipt.sessions],
         complete=receipt.complete,
+        origin=UNSET if origin is None else _view_origin(origin),
+    )
+
+
+def _view_origin(origin: Origin) -> OriginView:
+    return OriginView(
+        by=origin.by,
+        event=origin.event,
+        event_timestamp=None if origin.at is None else seconds(origin.at),
+        initiating_entity=origin.initiating_entity,
+        reason_admin=origin.reason_admin,
     )
 
 

@@ -30,7 +30,9 @@ async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
         user = caller.user
     _check_id(logout_id)
     receipt = await request.app[SERVICES].logouts.read(logout_id, user, wait)
-    return Ok(view_receipt(receipt) if receipt.users == 1 else view_many(receipt))
+    if receipt.users != 1:
+        return Ok(view_many(receipt))
+    return Ok(view_receipt(receipt, for_admin=user is None))
 
 
 async def get_sessions(request: web.Request) -> Ok[EndedPageView]:

@@ -8,8 +8,8 @@ const WORDS = {
 
 const hub = createLogoutHub({
   /** Without a network there is no other page to be had, and the elements say what is to come. */
-  onLogout({ reason = "user", pending }) {
-    const query = new URLSearchParams({ reason });
+  onLogout({ reason = "user", by, pending }) {
+    const query = new URLSearchParams(by ? { reason, by } : { reason });
     const lang = new URLSearchParams(location.search).get("lang");
     if (lang) query.set("lang", lang);
     if (!pending) location.replace(`/signed-out?${query}`);

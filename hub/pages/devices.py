@@ -8,7 +8,7 @@ from aiohttp import web
 
 from hub.access.authority import Authority
 from hub.access.client import read_cookie
-from hub.core.model import Reason
+from hub.core.model import Logout, Reason
 from hub.errors import NotFound, TokenExpired, TokenRevoked, Unauthorized, Unavailable
 from hub.pages.documents import Handler, asked_language, choose_language, document
 from hub.settings import Settings
@@ -32,9 +32,9 @@ def listing(settings: Settings, authority: Authority) -> Handler:
         try:
             await authority.admit(read_cookie(request.headers, settings.cookie_name) or "")
         except TokenRevoked as refusal:
-            return _explain(refusal.logout.reason if refusal.logout else Reason.USER, request)
+            return _explain(request, refusal.logout)
         except TokenExpired:
-            return _explain(Reason.EXPIRED, request)
+            return _explain(request, None, Reason.EXPIRED)
         except Unauthorized:
             return document(FILE, case="nobody", login_url=settings.login_url, lang=lang)
         except Unavailable:
@@ -47,8 +47,12 @@ def listing(settings: Settings, authority: Authority) -> Handler:
     return get_devices
 
 
-def _explain(reason: Reason, request: web.Request) -> web.Response:
-    query = {"reason": reason.value}
+def _explain(
+    request: web.Request, logout: Logout | None, reason: Reason = Reason.USER
+) -> web.Response:
+    query = {"reason": reason.value if logout is None else logout.reason.value}
+    if logout is not None and logout.origin is not None:
+        query["by"] = logout.origin.by
     if (lang := asked_language(request)) is not None:
         query["lang"] = lang
     where = "/signed-out?" + urlencode(query)

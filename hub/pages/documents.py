@@ -26,6 +26,7 @@ HEADERS = {
 }
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
+ENDED_BY = {"en": "Ended by", "de": "Beendet durch"}
 LOG_IN = {"en": "Log in", "de": "Anmelden"}
 """The text of the login link by language; the first language is the default."""
 
@@ -46,15 +47,25 @@ def cases(name: str) -> tuple[str, ...]:
 
 
 def document(
-    name: str, *, case: str = "", login_url: str | None = None, lang: str = "en"
+    name: str,
+    *,
+    case: str = "",
+    login_url: str | None = None,
+    lang: str = "en",
+    ended_by: str | None = None,
 ) -> web.Response:
     """Return a document as an answer, with the section of ``case`` and no other.
 
-    Without ``login_url`` it has no link to log in. ``lang`` is one of `LOG_IN`.
+    Without ``login_url`` it has no link to log in. ``lang`` is one of `LOG_IN`. ``ended_by`` is who
+    ended the session, for the section that names them.
     """
     file = name if lang == "en" else name.replace(".html", f".{lang}.html")
     text = _CASE.sub(lambda found: found[0] if found[1] == case else "", read_page(file))
-    parts = {"head": read_page("head.html").strip(), "login": _login_link(login_url, lang)}
+    parts = {
+        "head": read_page("head.html").strip(),
+        "login": _login_link(login_url, lang),
+        "ended_by": _ended_by(ended_by, lang),
+    }
     page = answer(file, Template(text).safe_substitute(parts))
     page.headers["Content-Language"] = lang
     page.headers["Vary"] = "Accept-Language"
@@ -106,6 +117,10 @@ def serving(name: str) -> Handler:
         return answer(name)
 
     return get_file
+
+
+def _ended_by(name: str | None, lang: str) -> str:
+    return f"<p>{ENDED_BY[lang]}: <strong>{html.escape(name)}</strong>.</p>" if name else ""
 
 
 def _login_link(url: str | None, lang: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from hub.access.authority import Authority
@@ -11,9 +13,14 @@ from hub.pages.signed_out import explaining
 from hub.settings import Settings
 
 
-def add_pages(app: web.Application, settings: Settings, authority: Authority) -> None:
-    """Serve the pages."""
+def add_pages(
+    app: web.Application,
+    settings: Settings,
+    authority: Authority,
+    find_title: Callable[[str | None], str | None],
+) -> None:
+    """Serve the pages; ``find_title`` is as in `explaining`."""
     app.router.add_get("/devices", listing(settings, authority))
     app.router.add_get("/devices.js", serving("devices.js"))
-    app.router.add_get("/signed-out", explaining(settings))
+    app.router.add_get("/signed-out", explaining(settings, find_title))
     app.router.add_get("/pages.css", serving("pages.css"))

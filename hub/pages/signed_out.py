@@ -1,10 +1,12 @@
 """``GET /signed-out``: why was I logged out, and what now?
 
-Rendered by the server, so that it needs no script. The address only selects one of the texts; no
-part of it is shown.
+Rendered by the server, so that it needs no script. The address only selects one of the texts, and
+with ``by`` whom of the settings to name; no part of it is shown.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -15,13 +17,17 @@ FILE = "signed-out.html"
 GENERAL = "general"
 
 
-def explaining(settings: Settings) -> Handler:
-    """Return the handler of the page."""
+def explaining(settings: Settings, find_title: Callable[[str | None], str | None]) -> Handler:
+    """Return the handler of the page.
+
+    ``find_title`` returns the name, for people, of whoever may end sessions by a signal.
+    """
 
     async def get_signed_out(request: web.Request) -> web.Response:
         reason = request.query.get("reason", GENERAL)
         case = reason if reason in cases(FILE) else GENERAL
         lang = choose_language(request)
-        return document(FILE, case=case, login_url=settings.login_url, lang=lang)
+        ended_by = find_title(request.query.get("by") or None)
+        return document(FILE, case=case, login_url=settings.login_url, lang=lang, ended_by=ended_by)
 
     return get_signed_out

@@ -46,6 +46,9 @@ KEY_LIFETIME: Micros = 24 * 3600 * SECOND
 RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
 """How long after a logout its receipt can be read, by default."""
 
+NOTES_LIFETIME: Micros = 30 * 24 * 3600 * SECOND
+"""How long notes are kept after the last of them."""
+
 
 class KeyReused(InvalidRequest):
     """An idempotency key was used before for another request."""
@@ -181,6 +184,14 @@ class Claim(msgspec.Struct, frozen=True):
     key: str
     digest: str
     id: str
+
+
+class Note(msgspec.Struct, frozen=True):
+    """The newest note of a kind: its text, when it was made, and how many there were so far."""
+
+    text: str
+    at: Micros
+    times: int = 1
 
 
 class Unsure(msgspec.Struct, frozen=True):
@@ -336,6 +347,29 @@ class Store(Protocol):
 
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
         """Return the sessions of a logout in one partition, ordered by user and session."""
+        ...
+
+    async def hold(self, name: str, holder: str, seconds: float) -> bool:
+        """Take a hold or renew it, for so many seconds; return whether the holder has it now.
+
+        A hold is for what one replica alone should do. Nobody else has it until it is released or
+        lapses.
+        """
+        ...
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give up a hold; does nothing if somebody else has it, or nobody."""
+        ...
+
+    async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
+        """Keep a note of a kind about something, in place of the last one of that kind.
+
+        It counts as ``times`` notes. Notes are for operators: nothing is decided by them.
+        """
+        ...
+
+    async def notes(self, name: str) -> Mapping[str, Note]:
+        """Return the notes about something, by kind."""
         ...
 
     async def is_stuck(self) -> bool:

@@ -49,12 +49,14 @@ from hub.store.base import (
     Gap,
     KeyReused,
     LogoutEvent,
+    Note,
     Registration,
     Registry,
     Report,
     Unsure,
     too_many_logouts,
 )
+from hub.store.memory_notes import MemoryNotes
 from hub.store.memory_receipts import MemoryReceipts
 from hub.store.memory_registry import MemoryRegistry
 from hub.store.memory_state import MemoryState, User
@@ -91,6 +93,7 @@ class MemoryStore:
         self._state = MemoryState()
         self._registry = MemoryRegistry(self._state, lifetime, max_sessions)
         self._receipts = MemoryReceipts(self._state, receipts)
+        self._notes = MemoryNotes()
         self._followers: set[asyncio.Queue[LogoutEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -254,6 +257,22 @@ class MemoryStore:
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
         """Return the sessions of a logout."""
         return self._receipts.outcomes(logout_id, self._clock())
+
+    async def hold(self, name: str, holder: str, seconds: float) -> bool:
+        """Take a hold or renew it."""
+        return self._notes.hold(name, holder, round(seconds * SECOND), self._clock())
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give up a hold."""
+        self._notes.release(name, holder)
+
+    async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
+        """Keep a note about something."""
+        self._notes.note(name, kind, text, times, self._clock())
+
+    async def notes(self, name: str) -> Mapping[str, Note]:
+        """Return the notes about something."""
+        return self._notes.notes(name, self._clock())
 
     async def is_stuck(self) -> bool:
         """Return False: there is no connection that could be stuck."""

@@ -26,6 +26,8 @@ one slot of a Redis Cluster.
 ``hub:{P}:epoch``               the epoch of the log
 ``hub:{P}:logouts``             channel of logouts
 ``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
+``hub:{P}:hold:NAME``           which replica alone does something, such as polling a transmitter
+``hub:{P}:notes:NAME``          hash: what is known of something, such as a transmitter's stream
 ==============================  ========================================================
 """
 
@@ -49,6 +51,21 @@ def claim_key(digest: str) -> tuple[int, str]:
     """Return the partition and the name of the key for a claimed idempotency key."""
     partition = crc32(digest.encode()) % PARTITIONS
     return partition, f"hub:{{{partition}}}:claim:{digest}"
+
+
+def hold_key(name: str) -> tuple[int, str]:
+    """Return the partition and the name of the key for a hold."""
+    return _key("hold", name)
+
+
+def notes_key(name: str) -> tuple[int, str]:
+    """Return the partition and the name of the key for the notes about something."""
+    return _key("notes", name)
+
+
+def _key(kind: str, name: str) -> tuple[int, str]:
+    partition = crc32(name.encode()) % PARTITIONS
+    return partition, f"hub:{{{partition}}}:{kind}:{quote(name, safe='')}"
 
 
 class Names:

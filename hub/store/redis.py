@@ -1,8 +1,8 @@
 """The store on Redis (or Valkey): every change is one script on one partition.
 
 See `hub.store.names` for the keys, `hub.store.reader` for reading the log, `hub.store.topology`
-for the connections, and `hub.store.redis_registry`, `hub.store.redis_logouts` and
-`hub.store.receipts` for the methods of the store.
+for the connections, and `hub.store.redis_registry`, `hub.store.redis_logouts`,
+`hub.store.receipts` and `hub.store.redis_notes` for the methods of the store.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hub.store.base import (
     DataLoss,
     Departure,
     Event,
+    Note,
     Registration,
     Registry,
     Report,
@@ -32,6 +33,7 @@ from hub.store.names import PARTITIONS, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import RedisReceipts
 from hub.store.redis_logouts import RedisLogouts
+from hub.store.redis_notes import RedisNotes
 from hub.store.redis_registry import RedisRegistry
 from hub.store.topology import Topology, open_topology
 
@@ -83,6 +85,7 @@ class RedisStore:
             pace=pace,
         )
         self._receipts = RedisReceipts(self._logouts, self._lists)
+        self._notes = RedisNotes(self._logouts)
 
     async def __aenter__(self) -> Self:
         return self
@@ -157,6 +160,22 @@ class RedisStore:
     async def outcomes(self, logout_id: str, partition: int) -> list[Outcome]:
         """Return the sessions of a logout in one partition."""
         return await self._receipts.outcomes(logout_id, partition)
+
+    async def hold(self, name: str, holder: str, seconds: float) -> bool:
+        """Take a hold or renew it."""
+        return await self._notes.hold(name, holder, seconds)
+
+    async def release(self, name: str, holder: str) -> None:
+        """Give up a hold."""
+        await self._notes.release(name, holder)
+
+    async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
+        """Keep a note about something."""
+        await self._notes.note(name, kind, text, times=times)
+
+    async def notes(self, name: str) -> Mapping[str, Note]:
+        """Return the notes about something."""
+        return await self._notes.notes(name)
 
     async def is_stuck(self) -> bool:
         """Return whether any connection is stuck; see `Pipeline.is_stuck`."""

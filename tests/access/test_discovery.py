@@ -15,7 +15,7 @@ from aiohttp import web
 
 from hub.access import keys as keys_module
 from hub.access.issuers import Issuers
-from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_KEY_SET_BYTES, JwksKeys
+from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys
 from hub.core.issuers_document import read_entries
 from hub.errors import TokenInvalid, Unavailable
 from tests.access.test_keys import CLAIMS, EC, RSA, Clock, certificate, named, published
@@ -265,7 +265,7 @@ async def test_no_redirect_is_followed(
         b"{}",
         b"[" * 100_000,
         b'{"a":' * 100_000,
-        b" " * (MAX_KEY_SET_BYTES + 1),
+        b" " * (MAX_BODY_BYTES + 1),
     ],
     ids=[
         "empty",
@@ -295,7 +295,7 @@ async def test_metadata_of_another_form_is_none(
 async def test_metadata_is_at_most_a_megabyte(issuer: Site, contexts: Contexts) -> None:
     """The largest that is read is taken; one byte more is not."""
     text = json.dumps({"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}).encode()
-    issuer.pages[OPENID] = text + b" " * (MAX_KEY_SET_BYTES - len(text))
+    issuer.pages[OPENID] = text + b" " * (MAX_BODY_BYTES - len(text))
     async with keys_of(issuer.url, contexts) as keys:
         assert (await keys.find(named()))[0].key_id == "rsa-1"
     issuer.pages[OPENID] += b" "

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import keys as keys_module
-from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_KEY_SET_BYTES, JwksKeys, StaticKeys
+from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys, StaticKeys
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
@@ -377,10 +377,10 @@ async def test_a_key_set_is_at_most_a_megabyte(
     issuer: Issuer, keys: JwksKeys, clock: Clock
 ) -> None:
     """The largest that is read is taken; one byte more is not."""
-    issuer.says(key_set_of(MAX_KEY_SET_BYTES + 1))
+    issuer.says(key_set_of(MAX_BODY_BYTES + 1))
     with pytest.raises(Unavailable):
         await keys.find(named())
-    issuer.says(key_set_of(MAX_KEY_SET_BYTES))
+    issuer.says(key_set_of(MAX_BODY_BYTES))
     clock.offset += COOL_DOWN + 1
     assert (await keys.find(named()))[0].key_id == "rsa-1"
 
@@ -394,7 +394,7 @@ async def test_an_endless_key_set_is_left(issuer: Issuer, keys: JwksKeys) -> Non
         answer = web.StreamResponse()
         await answer.prepare(request)
         with contextlib.suppress(ConnectionError):
-            while sent < 100 * MAX_KEY_SET_BYTES and request.transport is not None:
+            while sent < 100 * MAX_BODY_BYTES and request.transport is not None:
                 await answer.write(b" " * 65536)
                 await asyncio.sleep(0)
                 sent += 65536
@@ -404,7 +404,7 @@ async def test_an_endless_key_set_is_left(issuer: Issuer, keys: JwksKeys) -> Non
     with pytest.raises(Unavailable):
         await keys.find(named())
     await asyncio.sleep(0.05)
-    assert sent < 20 * MAX_KEY_SET_BYTES
+    assert sent < 20 * MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -25,7 +25,7 @@ from tests.signals_site import (
     send_token,
 )
 from tests.signals_table import LOGOUT_TOKENS, Case, Sender, logout_token
-from tests.site import Answer, Replica, running
+from tests.site import ADMIN, Answer, Replica, running
 
 SENDER = Sender()
 WEB, PHONE, OTHERS = ("ada", "s-1"), ("ada", "s-2"), ("eve", "s-3")
@@ -123,6 +123,23 @@ async def test_a_dead_session_says_who_ended_it(hub: Replica) -> None:
     answer = await hub.call("GET", "/session", token)
     assert (answer.code, answer.body["reason"]) == ("token_revoked", "identity_provider")
     assert answer.body["by"] == SENDER.iss
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_receipt_says_whose_signal_it_was_to_administrators_only(hub: Replica) -> None:
+    """With the time of the event."""
+    token = access_token(SENDER, "hedy", "receipt")
+    await hub.call("GET", "/session", token)
+    claims = {"iat": int(time.time()) - 1}
+    await send_logout(hub, SENDER, Case("", None, claims=claims), sub="hedy", sid="receipt")
+    ended = await hub.call("GET", "/session", token)
+    address = f"/logouts/{ended.body['id']}"
+    receipt = (await hub.call("GET", address, ADMIN)).body
+    assert receipt["origin"] == {
+        "by": SENDER.iss, "event": "backchannel-logout", "event_timestamp": claims["iat"],
+    }  # fmt: skip
+    assert [one["sid"] for one in receipt["sessions"]] == ["receipt"]
+    assert "origin" not in (await hub.call("GET", address, token)).body
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -855,3 +855,42 @@ async def test_odd_session_ids_stay_apart(store: Store) -> None:
         await store.register(registration(name))
     await store.end(Command(logout(Scope.SESSION, "a:b"), also="a:b", must_exist=True))
     assert [s.sid for s in (await store.sessions(ADA)).sessions] == names[1:]
+
+
+@pytest.mark.all_partitions
+async def test_one_holder_at_a_time_has_a_hold(store: Store) -> None:
+    """Who has it may renew it; others get it once it is released, and only its holder may do so."""
+    assert await store.hold("poll https://tr.example/a b", "one", 60)
+    assert await store.hold("poll https://tr.example/a b", "one", 60)
+    assert not await store.hold("poll https://tr.example/a b", "two", 60)
+    assert await store.hold("another", "two", 60)
+    await store.release("poll https://tr.example/a b", "two")
+    assert not await store.hold("poll https://tr.example/a b", "two", 60)
+    await store.release("poll https://tr.example/a b", "one")
+    assert await store.hold("poll https://tr.example/a b", "two", 60)
+    assert not await store.hold("poll https://tr.example/a b", "one", 60)
+
+
+@pytest.mark.all_partitions
+async def test_a_hold_lapses_unless_it_is_renewed(store: Store) -> None:
+    """When its holder is gone, somebody else gets it."""
+    assert await store.hold("h", "one", 0.2)
+    await asyncio.sleep(0.5)
+    assert await store.hold("h", "two", 60)
+    assert not await store.hold("h", "one", 60)
+
+
+@pytest.mark.all_partitions
+async def test_the_newest_note_of_each_kind_is_kept_and_counted(store: Store) -> None:
+    """Notes about one thing are apart from those about another, and timed by the store."""
+    assert await store.notes("https://tr.example") == {}
+    await store.note("https://tr.example", "heard", "0.1")
+    await store.note("https://tr.example", "heard", "0.2", times=3)
+    await store.note("https://tr.example", "status", "paused: für heute")
+    await store.note("https://other.example", "heard", "9")
+    notes = await store.notes("https://tr.example")
+    assert {kind: (note.text, note.times) for kind, note in notes.items()} == {
+        "heard": ("0.2", 4),
+        "status": ("paused: für heute", 1),
+    }
+    assert all(abs(note.at - now()) < 60 * SECOND for note in notes.values())

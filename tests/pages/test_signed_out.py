@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from hub.core.model import Reason
 from hub.pages.documents import LOG_IN, cases, read_page
 from hub.pages.signed_out import FILE, GENERAL
+from tests.signals_site import issuer_settings
+from tests.signals_table import Sender
 from tests.site import Answer, Replica, running, settings
 
 ORIGIN = "https://hub.example"
@@ -139,3 +142,21 @@ def test_a_document_is_the_same_in_each_language(name: str, lang: str) -> None:
 
     assert bare(f"{name}.{lang}.html") == bare(f"{name}.html")
     assert cases(f"{name}.{lang}.html") == cases(f"{name}.html")
+
+
+@pytest.mark.parametrize("lang", LOG_IN)
+async def test_it_names_the_identity_provider_that_ended_the_session(
+    tmp_path: Path, lang: str
+) -> None:
+    """By the title of the settings: of the issuer in the address, or the only one that there is."""
+    sender = Sender()
+    members = 'title = "your <company>"\n'
+    async with issuer_settings(tmp_path, sender, members) as given, running(given) as hub:
+        why = f"/signed-out?lang={lang}&reason="
+        for by in ("", "&by=", f"&by={sender.iss}"):
+            answer = await hub.call("GET", f"{why}identity_provider{by}")
+            assert "your &lt;company&gt;" in answer.body
+        for other in ("identity_provider&by=https://other.example", "user"):
+            answer = await hub.call("GET", why + other)
+            assert "company&gt;" not in answer.body
+            assert "$" not in answer.body

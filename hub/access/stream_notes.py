@@ -1,0 +1,134 @@
+"""What operators see of each transmitter's stream, noted in the store by whichever replica saw it.
+
+Notes must not cost what events cost: each replica writes those of a stream at most once a second,
+and only the newest of each kind, with how many there were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from hub.access.repeated_warnings import RepeatedWarnings
+from hub.access.transmitters import name_of
+from hub.core.model import SECOND, Micros
+from hub.core.transmitters import Transmitter
+from hub.errors import Unavailable
+from hub.store.base import Note, Store
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 1.0
+"""Seconds between two writes of a replica."""
+
+MAX_TEXT = 500
+
+
+class Kind(enum.StrEnum):
+    """What a note is about, and what its text is."""
+
+    HEARD = "heard"
+    """An event was accepted: how many seconds ago it had been signed."""
+    REFUSED = "refused"
+    """An event was refused: why."""
+    ASKED = "asked"
+    """A verification was asked for: its state."""
+    VERIFIED = "verified"
+    """A verification came that was asked for, or that the transmitter sends of itself: its state,
+    which is empty in the second case."""
+    UNEXPECTED = "unexpected"
+    """A verification came with a state that was not asked for."""
+    STATUS = "status"
+    """The transmitter changed the stream's status: the status, and why."""
+    POLLED = "polled"
+    """A poll was answered: the replica."""
+    FAILED = "failed"
+    """A poll failed: why."""
+
+
+class StreamNotes:
+    """Makes notes about streams. Run `run` in the background, or notes stay unwritten."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._unwritten: dict[tuple[str, Kind], Note] = {}
+        self._wake = asyncio.Event()
+        self._warnings = RepeatedWarnings()
+
+    # ---- What happened ----
+
+    def heard(self, transmitter: Transmitter, issued_at: Micros) -> None:
+        """Note that an event was accepted, which was signed at a time."""
+        age = max(0.0, time.time() - issued_at / SECOND)
+        self.note(transmitter, Kind.HEARD, f"{age:.3f}")
+
+    def refused(self, transmitter: Transmitter, err: str, description: str) -> None:
+        """Note that an event was refused."""
+        self.note(transmitter, Kind.REFUSED, f"{err}: {description}")
+
+    def updated(self, transmitter: Transmitter, status: str, reason: str | None = None) -> None:
+        """Note that the transmitter changed its stream's status (``stream-updated``)."""
+        self.note(transmitter, Kind.STATUS, f"{status}: {reason}" if reason else status)
+
+    async def verified(self, transmitter: Transmitter, state: str | None) -> bool:
+        """Note a verification event, and return whether its state is as expected.
+
+        A transmitter may send one of itself, without a state (SSF 1.0 section 8.1.4).
+
+        Raises:
+            Unavailable: if the expected state could not be read, or the note not be written.
+        """
+        name = name_of(transmitter)
+        asked = (await self._store.notes(name)).get(Kind.ASKED)
+        is_expected = state is None or (asked is not None and asked.text == state)
+        kind = Kind.VERIFIED if is_expected else Kind.UNEXPECTED
+        await self._store.note(name, kind, (state or "")[:MAX_TEXT])
+        return is_expected
+
+    async def ask(self, transmitter: Transmitter, state: str) -> None:
+        """Note the state that a verification is asked for with, before it is asked for.
+
+        Raises:
+            Unavailable: if it may not have been written.
+        """
+        await self._store.note(name_of(transmitter), Kind.ASKED, state)
+
+    async def read(self, transmitter: Transmitter) -> Mapping[str, Note]:
+        """Return what is known of a stream, by `Kind`.
+
+        Raises:
+            Unavailable: if the store does not answer.
+        """
+        return await self._store.notes(name_of(transmitter))
+
+    # ---- Writing ----
+
+    def note(self, transmitter: Transmitter, kind: Kind, text: str) -> None:
+        """Make a note, which is written soon."""
+        key = name_of(transmitter), kind
+        before = self._unwritten.get(key)
+        times = 1 if before is None else before.times + 1
+        self._unwritten[key] = Note(text[:MAX_TEXT], 0, times)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write notes, until cancelled."""
+        while True:
+            await self._wake.wait()
+            await self.write()
+            await asyncio.sleep(INTERVAL)
+
+    async def write(self) -> None:
+        """Write what is unwritten now; what the store does not take is dropped."""
+        self._wake.clear()
+        unwritten, self._unwritten = self._unwritten, {}
+        for (name, kind), note in unwritten.items():
+            try:
+                await self._store.note(name, kind, note.text, times=note.times)
+            except Unavailable as error:
+                if self._warnings.is_due(error.detail):
+                    log.warning("a note about a stream was not written", error=error.detail)

@@ -1,0 +1,185 @@
+"""Polls one transmitter (RFC 8936): takes its events, and acknowledges those that are written.
+
+An event that the store did not take is neither acknowledged nor refused: it is tried again here,
+and the transmitter keeps it until it is acknowledged, by whichever replica polls then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import structlog
+
+from hub.access.repeated_warnings import RepeatedWarnings
+from hub.access.stream_notes import Kind, StreamNotes
+from hub.access.transmitter import Poll, TransmitterClient
+from hub.access.transmitter_calls import TransmitterFailed, check_url
+from hub.core.refusal import SignalRefused
+from hub.core.transmitters import Transmitter
+from hub.errors import HubError
+from hub.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST = 50
+"""Events that are asked for at once, and that may wait for the store."""
+
+MAX_TOKEN = 64 * 1024
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LONGEST_WAIT = 5.0
+"""Seconds between two tries to write what the store did not take."""
+
+LONGEST_RETRY_AFTER = 3600.0
+
+Take: TypeAlias = Callable[[Transmitter, str], Awaitable[object]]
+"""Verifies an event and carries it out; returns once it is written.
+
+Raises `SignalRefused` if the event is refused. Any `HubError` that is ``retryable`` says that it
+may not have been written, and any other that it never will be.
+"""
+
+
+class StreamPoller:
+    """Polls a transmitter's stream; ``replica`` is our name for operators."""
+
+    def __init__(
+        self,
+        client: TransmitterClient,
+        take: Take,
+        notes: StreamNotes,
+        metrics: Metrics,
+        replica: str,
+    ) -> None:
+        self._client = client
+        self._take = take
+        self._notes = notes
+        self._metrics = metrics
+        self._replica = replica
+        self._warnings = RepeatedWarnings()
+        self._endpoint: str | None = None
+        self._most = MOST
+        self._may_wait = True
+        """Whether the transmitter may wait for events before it answers."""
+        self._acknowledged: dict[str, None] = {}
+        self._refused: dict[str, Mapping[str, str]] = {}
+        self._waiting: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        failures = unwritten = 0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                has_more = await self._poll()
+            except TransmitterFailed as error:
+                failures += 1
+                self._fail(error)
+                wanted = min(error.retry_after or 0.0, LONGEST_RETRY_AFTER)
+                await asyncio.sleep(max(backoff(failures), wanted))
+                continue
+            self._succeed(after_failures=failures > 0)
+            failures = 0
+            unwritten = unwritten + 1 if self._waiting else 0
+            if self._waiting:
+                await asyncio.sleep(min(backoff(unwritten), LONGEST_WAIT))
+            elif not has_more:
+                interval = self._client.transmitter.poll_interval
+                elapsed = asyncio.get_running_loop().time() - began
+                await asyncio.sleep(max(0.0, interval - elapsed))
+
+    async def _poll(self) -> bool:
+        """Poll once, and return whether there were new events."""
+        await self._take_all(dict(self._waiting))
+        if self._endpoint is None:
+            self._endpoint = await self._find_endpoint()
+        acknowledged, refused = list(self._acknowledged), dict(self._refused)
+        room = max(0, self._most - len(self._waiting))
+        is_busy = bool(self._waiting) or not self._may_wait
+        answer = await self._client.poll(self._endpoint, Poll(room, is_busy, acknowledged, refused))
+        # The transmitter knows of these now, and might send them again all the same.
+        for jti in acknowledged:
+            del self._acknowledged[jti]
+        for jti in refused:
+            del self._refused[jti]
+        known = {*acknowledged, *refused, *self._waiting}
+        await self._take_all(answer.sets)
+        return not answer.sets.keys() <= known
+
+    async def _find_endpoint(self) -> str:
+        iss = self._client.transmitter.iss
+        found = [one for one in await self._client.streams() if one.delivery.is_poll]
+        if not found:
+            raise TransmitterFailed(f"{iss} has no stream for polls: run logout-hub streams create")
+        if len(found) > 1:
+            log.warning("a transmitter has several streams: one is polled", iss=iss, n=len(found))
+        endpoint = found[0].delivery.endpoint_url or ""
+        check_url("the stream's endpoint_url", endpoint)
+        return endpoint
+
+    # ---- Events ----
+
+    async def _take_all(self, tokens: Mapping[str, Any]) -> None:
+        for jti, token in tokens.items():
+            if not isinstance(token, str) or len(token) > MAX_TOKEN:
+                self._refuse(jti, "invalid_request", "not a token of at most 64 KiB")
+            else:
+                await self._take_one(jti, token)
+
+    async def _take_one(self, jti: str, token: str) -> None:
+        try:
+            await self._take(self._client.transmitter, token)
+        except SignalRefused as error:
+            self._refuse(jti, error.err, error.detail)
+        except HubError as error:
+            if error.retryable:
+                self._wait(jti, token, error.detail or error.title)
+            else:
+                self._refuse(jti, "invalid_request", error.detail or error.title)
+        except Exception as error:
+            if self._warnings.is_due(f"{type(error)}"):
+                log.exception("an event could not be taken", iss=self._client.transmitter.iss)
+            self._wait(jti, token, type(error).__name__)
+        else:
+            self._waiting.pop(jti, None)
+            self._acknowledged[jti] = None
+
+    def _refuse(self, jti: str, err: str, description: str) -> None:
+        self._waiting.pop(jti, None)
+        self._refused[jti] = {"err": err, "description": description}
+
+    def _wait(self, jti: str, token: str, why: str) -> None:
+        self._waiting[jti] = token
+        if self._warnings.is_due(why):
+            log.warning("an event was not written", iss=self._client.transmitter.iss, error=why)
+
+    # ---- What became of a poll ----
+
+    def _fail(self, error: TransmitterFailed) -> None:
+        transmitter = self._client.transmitter
+        self._metrics.polls.labels("failed").inc()
+        self._notes.note(transmitter, Kind.FAILED, str(error))
+        if self._warnings.is_due(str(error)):
+            log.warning("a transmitter could not be polled", iss=transmitter.iss, error=str(error))
+        if error.is_late and self._endpoint is not None:
+            self._may_wait = False  # it may wait for longer than we do
+        if error.is_large:
+            self._most = max(1, self._most // 2)
+        if error.status is not None and error.status < 500 and error.status != 429:
+            self._endpoint = None  # the stream may be another one by now
+
+    def _succeed(self, *, after_failures: bool) -> None:
+        transmitter = self._client.transmitter
+        self._metrics.polls.labels("answered").inc()
+        self._notes.note(transmitter, Kind.POLLED, self._replica)
+        if after_failures:
+            log.info("a transmitter is polled again", iss=transmitter.iss)
+            self._warnings.forget()
+
+
+def backoff(attempt: int) -> float:
+    """Return how many seconds to pause after the failure of this number in a row, from 1."""
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempt - 1, 10))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - a jitter

@@ -1,0 +1,56 @@
+"""The configured transmitters with their clients, which may be replaced while the hub runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from hub.access.transmitter import TransmitterClient
+from hub.core.transmitters import Transmitter
+
+
+def name_of(transmitter: Transmitter) -> str:
+    """Return the name by which a transmitter's stream is held and noted in the store.
+
+    Two transmitters with one ``iss`` differ in ``aud``.
+    """
+    return f"{transmitter.iss}|{(transmitter.rules.audience or ('',))[0]}"
+
+
+class Transmitters:
+    """The transmitters of the settings. Call `aclose` in the end."""
+
+    def __init__(self, transmitters: Sequence[Transmitter] = ()) -> None:
+        self._clients = {name_of(one): TransmitterClient(one) for one in transmitters}
+        self._replaced = asyncio.Event()
+
+    @property
+    def clients(self) -> tuple[TransmitterClient, ...]:
+        """A client for each, in the order of the settings."""
+        return tuple(self._clients.values())
+
+    def client(self, transmitter: Transmitter) -> TransmitterClient | None:
+        """Return the client of a transmitter; None if it is not configured any more."""
+        return self._clients.get(name_of(transmitter))
+
+    async def replace(self, transmitters: Sequence[Transmitter]) -> None:
+        """Replace the transmitters; those that are the same keep their clients."""
+        old, self._clients = self._clients, {}
+        for one in transmitters:
+            name = name_of(one)
+            kept = old[name].transmitter == one if name in old else False
+            self._clients[name] = old.pop(name) if kept else TransmitterClient(one)
+        replaced, self._replaced = self._replaced, asyncio.Event()
+        replaced.set()
+        for client in old.values():
+            await client.aclose()
+
+    @property
+    def replaced(self) -> asyncio.Event:
+        """Is set by the next `replace`, which makes another one."""
+        return self._replaced
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.aclose()

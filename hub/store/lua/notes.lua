@@ -1,0 +1,2 @@
+-- Read all notes.
+return redis.call('HGETALL', KEYS[1])

@@ -1,0 +1,44 @@
+"""Holds and notes of the embedded store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hub.core.model import Micros
+from hub.store.base import NOTES_LIFETIME, Note
+
+
+class MemoryNotes:
+    """The holds and notes of this process; ``now`` is the store's time."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, tuple[str, Micros]] = {}
+        self._notes: dict[str, dict[str, Note]] = {}
+
+    def hold(self, name: str, holder: str, lifetime: Micros, now: Micros) -> bool:
+        """Take a hold or renew it, and return whether the holder has it."""
+        other, until = self._holders.get(name, (holder, now))
+        if other != holder and until > now:
+            return False
+        self._holders[name] = (holder, now + lifetime)
+        return True
+
+    def release(self, name: str, holder: str) -> None:
+        """Give up a hold."""
+        if self._holders.get(name, ("", 0))[0] == holder:
+            del self._holders[name]
+
+    def note(self, name: str, kind: str, text: str, times: int, now: Micros) -> None:
+        """Keep a note about something."""
+        kept = self._current(name, now)
+        before = kept[kind].times if kind in kept else 0
+        self._notes[name] = {**kept, kind: Note(text, now, before + times)}
+
+    def notes(self, name: str, now: Micros) -> Mapping[str, Note]:
+        """Return the notes about something."""
+        return dict(self._current(name, now))
+
+    def _current(self, name: str, now: Micros) -> dict[str, Note]:
+        kept = self._notes.get(name, {})
+        newest = max((note.at for note in kept.values()), default=now)
+        return kept if now - newest < NOTES_LIFETIME else {}

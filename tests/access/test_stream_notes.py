@@ -1,0 +1,87 @@
+"""What is noted about streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub.access.stream_notes import Kind, StreamNotes
+from hub.core.model import SECOND
+from hub.core.tokens import Rules
+from hub.core.transmitters import Delivery, Transmitter
+from hub.errors import Unavailable
+from hub.store.memory import MemoryStore
+
+
+def transmitter(aud: str = "a") -> Transmitter:
+    """Return the settings of a transmitter."""
+    rules = Rules(
+        algorithms=("RS256",), max_lifetime=0, issuer="https://tr.example", audience=(aud,)
+    )
+    return Transmitter(
+        rules=rules,
+        configuration_url="https://tr.example/c",
+        delivery=Delivery.PUSH,
+        issuer="i",
+        subjects=("opaque",),
+    )
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[MemoryStore]:
+    """An embedded store."""
+    async with MemoryStore(lifetime=3600 * SECOND) as made:
+        yield made
+
+
+async def test_many_notes_are_written_at_once(store: MemoryStore) -> None:
+    """The newest of each kind, with how many there were, for each transmitter on its own."""
+    notes = StreamNotes(store)
+    now = round(time.time() * SECOND)
+    for age in (30, 20, 10):
+        notes.heard(transmitter(), now - age * SECOND)
+    notes.refused(transmitter(), "invalid_key", "x" * 2000)
+    notes.updated(transmitter("b"), "paused", "maintenance")
+    assert await notes.read(transmitter()) == {}
+    await notes.write()
+    found = await notes.read(transmitter())
+    assert {kind: note.times for kind, note in found.items()} == {Kind.HEARD: 3, Kind.REFUSED: 1}
+    assert 10 <= float(found[Kind.HEARD].text) < 20
+    assert len(found[Kind.REFUSED].text) == 500
+    assert (await notes.read(transmitter("b")))[Kind.STATUS].text == "paused: maintenance"
+
+
+async def test_a_verification_is_expected_when_it_was_asked_for(store: MemoryStore) -> None:
+    """Another replica may have asked; one without a state is the transmitter's own."""
+    asked, got = StreamNotes(store), StreamNotes(store)
+    assert not await got.verified(transmitter(), "s")
+    assert Kind.UNEXPECTED in await got.read(transmitter())
+    await asked.ask(transmitter(), "s")
+    assert not await got.verified(transmitter(), "t")
+    assert not await got.verified(transmitter("b"), "s")
+    assert Kind.VERIFIED not in await got.read(transmitter())
+    assert await got.verified(transmitter(), "s")
+    assert (await got.read(transmitter()))[Kind.VERIFIED].text == "s"
+    assert await got.verified(transmitter(), None)
+    assert (await got.read(transmitter()))[Kind.VERIFIED].text == ""
+
+
+async def test_a_store_that_is_down_loses_notes_and_no_more(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is raised for them, except where a verification is answered with success."""
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise Unavailable("down")
+
+    notes = StreamNotes(store)
+    notes.updated(transmitter(), "paused")
+    monkeypatch.setattr(store, "note", refuse)
+    await notes.write()
+    with pytest.raises(Unavailable):
+        await notes.verified(transmitter(), None)
+    monkeypatch.undo()
+    await notes.write()
+    assert await notes.read(transmitter()) == {}
