@@ -20,7 +20,6 @@ from hub.access.readiness import Readiness
 from hub.access.signer import Signer
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
-from hub.api.openapi import hub_version
 from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
 from hub.assembly import Access, Realtime, create_access, create_realtime
@@ -36,6 +35,7 @@ from hub.pages.routes import add_pages
 from hub.settings import Settings, SettingsError
 from hub.storage import OpenStore, create_store, logout_lifetime
 from hub.store.cancellation import cancel
+from hub.version import hub_version
 
 log = structlog.get_logger(__name__)
 

@@ -1,34 +1,32 @@
-"""The commands for administrators: end sessions, list them, and watch logouts."""
+"""The commands that call a hub as an administrator: end sessions, and list them."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import sys
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote, urlencode
 
+import aiohttp
 import click
 
-from hub.access.logouts import Logouts
 from hub.access.requests import MAX_PAGE, MAX_SPREAD, MAX_USERS
-from hub.access.views import as_payload, view_logout
-from hub.console import BadSetting, as_json, at_url, call, of_issuer, run, settings_or_stop
-from hub.core.model import Logout, Reason, Scope, State, split_user_key
-from hub.core.receipt import count_states
-from hub.errors import NotFound, Unavailable
-from hub.issuers_file import load_entries
-from hub.metrics import Metrics
-from hub.settings import Settings
-from hub.storage import create_store
-from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
+from hub.console import (
+    BadSetting,
+    as_json,
+    at_url,
+    complete_address,
+    of_issuer,
+    operators_address,
+    run,
+    settings_or_stop,
+    summarize,
+)
+from hub.core.model import Reason, Scope, State
 
-WATCH_PATIENCE = 90.0
-WATCHED = 1000
+TIMEOUT = aiohttp.ClientTimeout(total=30)
 POLL = 2
 
 
@@ -111,7 +109,7 @@ async def _log_out(
     elif names:
         starts = range(0, len(names), MAX_USERS)
         whom = [{"users": names[start : start + MAX_USERS]} for start in starts]
-    answers = [await call("POST", "/admin/logout", url, {**body, **who}) for who in whom]
+    answers = [await _call("POST", "/admin/logout", url, {**body, **who}) for who in whom]
     if not wait:
         return answers
     done = [await _await_receipt(answer, url, quiet=quiet) for answer in answers]
@@ -128,7 +126,7 @@ async def _await_receipt(answer: Any, url: str | None, *, quiet: bool) -> Any:
     length = max(1, sum(_count(answer).values()))
     with click.progressbar(length=length, label="notified", hidden=quiet, file=sys.stderr) as bar:
         while not answer["complete"]:
-            answer = await call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
+            answer = await _call("GET", f"/logouts/{answer['id']}?wait={POLL}", url)
             counts = _count(answer)
             # A replica may be late to report how many sessions it holds.
             bar.length = max(bar.length or 1, sum(counts.values()))
@@ -158,12 +156,8 @@ def _show_one(user: str, answer: Any) -> None:
 def _show_many(answer: Any) -> None:
     who = "everyone is" if answer["everyone"] else f"{answer['users']} users are"
     more = "" if answer["complete"] else " so far"
-    counts = _summarize(answer["states"]) or "none"
+    counts = summarize(answer["states"]) or "none"
     click.echo(f"{who} logged out; sessions{more}: {counts}  {answer['id']}")
-
-
-def _summarize(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 @click.command()
@@ -199,7 +193,7 @@ def receipt(logout_id: str, state: str | None, url: str | None, as_json: bool) -
 async def _read_all(path: str, query: dict[str, str], url: str | None) -> list[Any]:
     found, given = [], {**query, "limit": str(MAX_PAGE)}
     while True:
-        page = await call("GET", f"{path}?{urlencode(given)}", url)
+        page = await _call("GET", f"{path}?{urlencode(given)}", url)
         found += page["sessions"]
         if page["next"] is None:
             return found
@@ -214,7 +208,7 @@ async def _read_all(path: str, query: dict[str, str], url: str | None) -> list[A
 def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None:
     """List where USER is logged in. Needs HUB_ADMIN_TOKEN."""
     path = f"/admin/users/{quote(user, safe='')}/sessions"
-    answer = run(call("GET", path + (f"?iss={quote(iss, safe='')}" if iss else ""), url))
+    answer = run(_call("GET", path + (f"?iss={quote(iss, safe='')}" if iss else ""), url))
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -227,78 +221,24 @@ def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None
         click.echo(f"{session['sid']}  {place}")
 
 
-@click.command()
-@as_json
-def watch(as_json: bool) -> None:
-    """Follow logouts as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
+async def _call(method: str, path: str, url: str | None, body: Any = None) -> Any:
+    """Call a hub as an administrator and return the body; stops the command on a refusal."""
     settings = settings_or_stop()
-    if settings.redis_url is None:
-        raise BadSetting("HUB_REDIS_URL is not set: the embedded store cannot be watched")
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            run(_watch(settings, as_json=as_json))
-        except Unavailable as error:
-            raise click.ClickException(error.detail) from None
-
-
-async def _watch(settings: Settings, *, as_json: bool) -> None:
-    entries = load_entries(settings) if settings.has_key else ()
-    async with create_store(settings, Metrics(), entries) as store:
-        seen: deque[str] = deque(maxlen=WATCHED)
-        shown: set[asyncio.Task[None]] = set()
-        lost: set[int] = set()
-        unheard: set[int] = set()
-        is_watching = False
-        logouts = Logouts(store, Metrics())
-        async for event in store.follow():
-            match event:
-                case Gap() if not is_watching:
-                    is_watching = True
-                    click.echo("watching logouts", err=True)
-                case Confirmed(partitions):
-                    lost -= partitions
-                    if again := unheard & partitions:
-                        unheard -= again
-                        click.echo(f"watching partitions {_list(again)} again", err=True)
-                case Interrupted(partitions, reason) if (
-                    not unheard.issuperset(partitions) and len(partitions) < store.partition_count
-                ):
-                    unheard |= partitions
-                    told = f"partitions {_list(partitions)} cannot be watched: {reason}"
-                    click.secho(told, fg="yellow", err=True)
-                case DataLoss(part) if part not in lost:
-                    if not lost:
-                        click.secho("the store lost what it knew", fg="red", err=True)
-                    lost.add(part)
-                case LogoutEvent(logout) if logout.id not in seen:
-                    # A logout of several users, or of everyone, is in the log of each partition.
-                    seen.append(logout.id)
-                    task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
-                    shown.add(task)
-                    task.add_done_callback(shown.discard)
-
-
-def _list(partitions: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(partitions)))
-
-
-async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
-    iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
-    payload = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
-    when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
-    who = "everyone" if sub is None else sub
-    sid = f" {logout.sid}" if logout.sid else ""
-    line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
-    click.echo(json.dumps(payload) if as_json else line)
-    patience = logout.spread + WATCH_PATIENCE
-    with contextlib.suppress(NotFound, Unavailable):
-        receipt = await logouts.read(logout.id, None, patience)
-        counts = {state.value: count for state, count in count_states(receipt).items()}
-        if as_json:
-            known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
-            click.echo(json.dumps(known))
-        else:
-            summary = _summarize(counts) or "no sessions"
-            end = "" if receipt.complete else " (not complete)"
-            whose = f"{receipt.users} users" if receipt.users > 1 else who
-            click.echo(f"{'':15}{whose}: {summary}{end}  {logout.id}")
+    if settings.admin_token is None:
+        raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
+    base = complete_address(url or operators_address(settings))
+    headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as http,
+            http.request(method, base + path, json=body) as answer,
+        ):
+            answered = await answer.json(content_type=None)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
+    if answer.status != 200:
+        detail = answered.get("detail", answered) if isinstance(answered, dict) else answered
+        if answer.status == 401:
+            detail = f"HUB_ADMIN_TOKEN is not the one of the hub at {base} ({detail})"
+        raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
+    return answered

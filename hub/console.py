@@ -1,4 +1,4 @@
-"""What the commands share: settings, options, calls to a hub, and how they report failures."""
+"""What the commands share: settings, options, and how they report failures."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, TypeVar
 
-import aiohttp
 import click
 
 from hub.settings import Settings, SettingsError, describe_settings, load_settings
 
 Result = TypeVar("Result")
 
-TIMEOUT = aiohttp.ClientTimeout(total=30)
 MAX_READ = 100_000
 
 
@@ -98,24 +96,6 @@ def complete_address(url: str) -> str:
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
-async def call(method: str, path: str, url: str | None, body: Any = None) -> Any:
-    """Call a hub as an administrator and return the body; stops the command on a refusal."""
-    settings = settings_or_stop()
-    if settings.admin_token is None:
-        raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
-    base = complete_address(url or operators_address(settings))
-    headers = {"Authorization": f"Bearer {settings.admin_token.get_secret_value()}"}
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as http,
-            http.request(method, base + path, json=body) as answer,
-        ):
-            answered = await answer.json(content_type=None)
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
-    if answer.status != 200:
-        detail = answered.get("detail", answered) if isinstance(answered, dict) else answered
-        if answer.status == 401:
-            detail = f"HUB_ADMIN_TOKEN is not the one of the hub at {base} ({detail})"
-        raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
-    return answered
+def summarize(counts: dict[str, int]) -> str:
+    """Return how many sessions are in each state, for people; empty without any."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))

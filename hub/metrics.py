@@ -145,6 +145,8 @@ class Metrics:
             "From a signal's arrival until the receipt of its logout was complete",
             ["channel", "sender"],
             buckets=SECONDS,
+            registry=self.registry,
+        )
         self.polls = Counter(
             "hub_polls",
             "Polls of transmitters of security events by this replica",

@@ -22,8 +22,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from redis.asyncio import ConnectionPool
-from redis.asyncio.cluster import RedisCluster
 
 from hub.core.claims import is_name
 from hub.core.clients import Client, check_clients, read_client_text
@@ -84,6 +82,10 @@ def _fetched(value: str) -> str:
 
 
 def _redis(value: SecretStr) -> SecretStr:
+    # Imported where there is a Redis: commands that need none start without it.
+    from redis.asyncio import ConnectionPool
+    from redis.asyncio.cluster import RedisCluster
+
     url = value.get_secret_value()
     try:
         servers = read_servers(url)

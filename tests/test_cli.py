@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.access.minting import mint_token
-from hub.cli import main
+from hub.cli import COMMANDS, load_command, main
 from hub.core.model import Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
@@ -33,7 +33,6 @@ from tests.redis_server import RedisServer
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["serve", "token", "logout", "sessions", "watch", "inspect", "doctor", "probe"]
 KEYED = {"HUB_JWT_SECRET": SECRET}
 
 
@@ -130,6 +129,35 @@ def test_the_help_names_every_command() -> None:
         for name in COMMANDS:
             assert f"  {name} " in ended.out
     assert at_once().code == 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    """The list is written apart from the commands, which are loaded when they are used."""
+    assert COMMANDS[name][1] == load_command(name).get_short_help_str(limit=1000)
+
+
+@pytest.mark.parametrize(
+    ("args", "spared"),
+    [
+        (["--help"], ["aiohttp", "pydantic", "structlog"]),
+        (["token", "ada"], ["aiohttp", "redis", "ua_parser", "hub.app"]),
+        (["sessions", "--help"], ["redis", "ua_parser", "hub.app"]),
+        (["serve", "--help"], ["socketio"]),
+    ],
+    ids=lambda given: given[0],
+)
+def test_a_command_starts_without_what_others_need(args: list[str], spared: list[str]) -> None:
+    """What it does not use is not even imported."""
+    told = (
+        "import sys; from hub.cli import main; main(standalone_mode=False)"
+        "; sys.exit(' '.join(sys.modules))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", told, *args],
+        cwd=ROOT, env=environment(KEYED), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not set(spared) & set(ended.stderr.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from hub.api.routes import ROUTES
-from hub.cli import main
+from hub.cli import COMMANDS, load_command
 from hub.core import clients, issuers_table, transmitters
 from hub.core.event_types import APPLE, CAEP, EVENT_TYPES, OAUTH, RISC, SSF, Ends, EventType
 from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
@@ -252,11 +252,12 @@ def test_every_socket_event_is_documented() -> None:
 def test_every_command_and_option_is_documented() -> None:
     """The command line page has each command with its options; those of serve are the settings."""
     told = sections(read("cli.md"))
-    assert set(told) == {f"`logout-hub {name}`" for name in main.commands}
+    assert set(told) == {f"`logout-hub {name}`" for name in COMMANDS}
     settings = {
         "--" + n.removeprefix("HUB_").lower().replace("_", "-") for n, *_ in describe_settings()
     }
-    for name, command in main.commands.items():
+    for name in COMMANDS:
+        command = load_command(name)
         below = command.commands.values() if isinstance(command, click.Group) else ()
         parameters = [p for each in (command, *below) for p in each.params]
         options = {p.opts[0] for p in parameters if isinstance(p, click.Option)}
@@ -368,7 +369,7 @@ def test_snippets_name_routes_and_commands_that_exist(page: Path) -> None:
             path = urlsplit(address).path or "/"
             assert is_route(path), f"{address} is not served"
     for command in re.findall(r"(?:logout-hub|python -m hub) ([a-z]+)", text):
-        assert command in main.commands, f"logout-hub {command} is not a command"
+        assert command in COMMANDS, f"logout-hub {command} is not a command"
 
 
 def test_the_readme_shows_the_two_commands() -> None:

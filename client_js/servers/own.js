@@ -17,7 +17,7 @@ const PYTHON = process.env.PYTHON ?? (existsSync(VENV) ? VENV : "python3");
 
 /** What the hub needs and this machine has not, if anything. */
 export function lacksOwn() {
-  const { status } = spawnSync(PYTHON, ["-c", "import hub.cli"], { cwd: ROOT });
+  const { status } = spawnSync(PYTHON, ["-c", "import hub.serving"], { cwd: ROOT });
   return status === 0 ? "" : `${PYTHON} cannot run the hub: name one that can in PYTHON`;
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 
 import msgspec
@@ -14,7 +13,6 @@ from hub.core.rights import ADMIN, EVERY_RIGHT, Credential, Right
 
 SUPPORT_SCOPE = "hub:support"
 SUPPORT_RIGHTS = frozenset({Right.LOGOUT, Right.READ})
-TOKEN_BYTES = 32
 
 
 class Administrator(msgspec.Struct, frozen=True):
@@ -57,10 +55,3 @@ def administrator_of(caller: Caller) -> Administrator | None:
     if SUPPORT_SCOPE in caller.identity.scopes:
         return Administrator(name, SUPPORT_RIGHTS, one_user=True)
     return None
-
-
-def make_credential(name: str, rights: Iterable[Right]) -> tuple[str, str]:
-    """Return a new token, and its entry for HUB_ADMIN_TOKENS."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    return token, f"{name}:{digest}:{'+'.join(rights)}"

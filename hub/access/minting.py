@@ -1,11 +1,15 @@
-"""Signs tokens for development and the demo; in production the issuer does that."""
+"""Makes tokens: an administrator's, and for development and the demo a user's."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
+from collections.abc import Iterable
 
 import jwt
+
+TOKEN_BYTES = 32
 
 
 def mint_token(
@@ -20,6 +24,8 @@ def mint_token(
     scope: str | None = None,
 ) -> str:
     """Return a token of ``user`` for the session ``sid``, by default a new one.
+
+    In production the issuer signs tokens.
 
     ``lifetime`` is in seconds. ``iat`` has a fraction, so that a login right after a logout can be
     distinguished from one before it.
@@ -36,3 +42,10 @@ def mint_token(
     }
     present = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(present, secret, algorithm=algorithm)
+
+
+def make_credential(name: str, rights: Iterable[str]) -> tuple[str, str]:
+    """Return a new token, and its entry for HUB_ADMIN_TOKENS."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return token, f"{name}:{digest}:{'+'.join(rights)}"

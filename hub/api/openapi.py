@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from hub.api.route import Route
 from hub.api.rules import RULES
 from hub.api.views import OAuthErrorView, ProblemView
 from hub.core.model import State
+from hub.version import hub_version
 
 DOCUMENT = web.AppKey("openapi", bytes)
 
@@ -95,14 +95,6 @@ def describe(routes: Sequence[Route]) -> bytes:
         },
     }
     return msgspec.json.encode(document)
-
-
-def hub_version() -> str:
-    """Return the version of the installed distribution."""
-    try:
-        return version("logout-hub")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ import jwt
 import pytest
 from pydantic import SecretStr
 
-from hub.access.administrators import make_credential
+from hub.access.minting import make_credential
 from hub.core.rate import Rate
 from hub.core.rights import Right
 from tests.oauth import (

@@ -10,7 +10,8 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from hub.access.administrators import Administrator, Administrators, make_credential
+from hub.access.administrators import Administrator, Administrators
+from hub.access.minting import make_credential
 from hub.cli import main
 from hub.core.rate import Rate
 from hub.core.rights import EVERY_RIGHT, Right, read_credential

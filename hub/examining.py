@@ -1,0 +1,36 @@
+"""The command ``doctor``: prints what was found, and what to fix."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hub.console import as_json, complete_address, run
+from hub.doctor import Finding, examine
+from hub.settings import SettingsError, load_settings
+
+
+@click.command()
+@click.option("--url", metavar="URL", help="A running hub to check from outside.")
+@as_json
+def doctor(url: str | None, as_json: bool) -> None:
+    """Check settings, issuers, store and clock, and say what to fix.
+
+    With --url it also checks a running hub from outside: whether it answers, and whether its tokens
+    name their logins. Exits with 1 when anything is bad.
+    """
+    try:
+        running = None if url is None else complete_address(url)
+        findings = run(examine(load_settings(), running))
+    except SettingsError as error:
+        findings = [Finding("settings", "bad", str(error))]
+    if as_json:
+        click.echo(json.dumps([finding.describe() for finding in findings]))
+    else:
+        colours = {"good": "green", "fair": "yellow", "bad": "red"}
+        for finding in findings:
+            level = click.style(f"{finding.level:<5}", fg=colours[finding.level])
+            click.echo(f"{level} {finding.check}: {finding.detail}")
+    if any(finding.level == "bad" for finding in findings):
+        raise SystemExit(1)

@@ -1,0 +1,104 @@
+"""The command ``watch``: follows logouts in the store, and prints them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import click
+
+from hub.access.logouts import Logouts
+from hub.access.views import as_payload, view_logout
+from hub.console import BadSetting, as_json, run, settings_or_stop, summarize
+from hub.core.model import Logout, split_user_key
+from hub.core.receipt import count_states
+from hub.errors import NotFound, Unavailable
+from hub.issuers_file import load_entries
+from hub.metrics import Metrics
+from hub.settings import Settings
+from hub.storage import create_store
+from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
+
+WATCH_PATIENCE = 90.0
+WATCHED = 1000
+
+
+@click.command()
+@as_json
+def watch(as_json: bool) -> None:
+    """Follow logouts as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
+    settings = settings_or_stop()
+    if settings.redis_url is None:
+        raise BadSetting("HUB_REDIS_URL is not set: the embedded store cannot be watched")
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            run(_watch(settings, as_json=as_json))
+        except Unavailable as error:
+            raise click.ClickException(error.detail) from None
+
+
+async def _watch(settings: Settings, *, as_json: bool) -> None:
+    entries = load_entries(settings) if settings.has_key else ()
+    async with create_store(settings, Metrics(), entries) as store:
+        seen: deque[str] = deque(maxlen=WATCHED)
+        shown: set[asyncio.Task[None]] = set()
+        lost: set[int] = set()
+        unheard: set[int] = set()
+        is_watching = False
+        logouts = Logouts(store, Metrics())
+        async for event in store.follow():
+            match event:
+                case Gap() if not is_watching:
+                    is_watching = True
+                    click.echo("watching logouts", err=True)
+                case Confirmed(partitions):
+                    lost -= partitions
+                    if again := unheard & partitions:
+                        unheard -= again
+                        click.echo(f"watching partitions {_list(again)} again", err=True)
+                case Interrupted(partitions, reason) if (
+                    not unheard.issuperset(partitions) and len(partitions) < store.partition_count
+                ):
+                    unheard |= partitions
+                    told = f"partitions {_list(partitions)} cannot be watched: {reason}"
+                    click.secho(told, fg="yellow", err=True)
+                case DataLoss(part) if part not in lost:
+                    if not lost:
+                        click.secho("the store lost what it knew", fg="red", err=True)
+                    lost.add(part)
+                case LogoutEvent(logout) if logout.id not in seen:
+                    # A logout of several users, or of everyone, is in the log of each partition.
+                    seen.append(logout.id)
+                    task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
+                    shown.add(task)
+                    task.add_done_callback(shown.discard)
+
+
+def _list(partitions: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(partitions)))
+
+
+async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
+    iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
+    payload = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
+    when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
+    who = "everyone" if sub is None else sub
+    sid = f" {logout.sid}" if logout.sid else ""
+    line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
+    click.echo(json.dumps(payload) if as_json else line)
+    patience = logout.spread + WATCH_PATIENCE
+    with contextlib.suppress(NotFound, Unavailable):
+        receipt = await logouts.read(logout.id, None, patience)
+        counts = {state.value: count for state, count in count_states(receipt).items()}
+        if as_json:
+            known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
+            click.echo(json.dumps(known))
+        else:
+            summary = summarize(counts) or "no sessions"
+            end = "" if receipt.complete else " (not complete)"
+            whose = f"{receipt.users} users" if receipt.users > 1 else who
+            click.echo(f"{'':15}{whose}: {summary}{end}  {logout.id}")
