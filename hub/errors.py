@@ -44,6 +44,12 @@ class PayloadTooLarge(InvalidRequest):
     code, title, status = "payload_too_large", "The body is too large", 413
 
 
+class SubjectUnresolved(InvalidRequest):
+    """A subject is well-formed, and names nobody whose sessions could be ended."""
+
+    code, title, status = "subject_unresolved", "The subject names nobody here", 422
+
+
 class Unauthorized(HubError):
     """The base of all errors of credentials: answered with 401."""
 

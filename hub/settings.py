@@ -359,8 +359,6 @@ class Settings(BaseSettings):
             check_clients(self.named_clients)
         except ValueError as error:
             raise ValueError(f"HUB_CLIENTS: {error}") from None
-        if self.introspection_key is not None and self.public_url is None:
-            raise ValueError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
         if self.bus_secret is not None and len(self.bus_secret.get_secret_value()) < 16:
             raise ValueError("HUB_BUS_SECRET must have at least 16 characters")
         if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:

@@ -14,6 +14,7 @@ from hub.core.rate import Rate
 from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
+from tests.site import signing_key
 
 SECRET = "sesame-" * 10
 
@@ -70,6 +71,8 @@ def test_a_replica_has_a_name_of_its_own() -> None:
 
 
 # One good text for each setting, as an operator writes it, and what it means.
+SIGNING_KEY = signing_key()
+
 GOOD: dict[str, tuple[str, Any]] = {
     "HUB_REDIS_URL": ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
     "HUB_HOST": ("::1", "::1"),
@@ -99,6 +102,12 @@ GOOD: dict[str, tuple[str, Any]] = {
         f"ops:{'a' * 64}:logout+read, bi:{'b' * 64}:feed",
         (f"ops:{'a' * 64}:logout+read", f"bi:{'b' * 64}:feed"),
     ),
+    "HUB_CLIENTS": (
+        f"https://api.example:{'a' * 64}, bank:{'b' * 64}",
+        (f"https://api.example:{'a' * 64}", f"bank:{'b' * 64}"),
+    ),
+    "HUB_PUBLIC_URL": ("https://hub.example/", "https://hub.example"),
+    "HUB_INTROSPECTION_KEY": (SIGNING_KEY, SIGNING_KEY),
     "HUB_BUS_SECRET": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
     "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
     "HUB_ADMIN_PORT": ("9090", 9090),
@@ -123,6 +132,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_LIMIT_LOGOUTS": ("2/5", Rate(2, 5)),
     "HUB_LIMIT_ADMIN": ("off", None),
     "HUB_LIMIT_CALLS": ("5/5", Rate(5, 5)),
+    "HUB_LIMIT_CLIENTS": ("off", None),
     "HUB_LIMIT_READ_SECONDS": ("2", 2.0),
     "HUB_LIMIT_WRITE_SECONDS": ("2.5", 2.5),
 }
@@ -416,6 +426,7 @@ SECRETS = {
     "HUB_JWT_SECRET_PREVIOUS": SECRET,
     "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
     "HUB_BUS_SECRET": "sesame-sesame-sesame",
+    "HUB_INTROSPECTION_KEY": SIGNING_KEY,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from hub.access.keys import JwksKeys, Keys, StaticKeys
+from hub.core.global_revocation import Assertion, read_assertion, read_assertion_header
 from hub.core.issuers import Entry, KeySource, Source, resolve_issuer
 from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity
@@ -123,15 +124,23 @@ class Issuers:
             SignalRefused: when it is malformed, forged, or not for this hub.
             Unavailable: when the keys cannot be had.
         """
-        header = read_logout_header(token)
+        claims, entry = await self._open_signal(token, read_logout_header(token))
+        return read_logout_token(claims, entry, time.time_ns() // 1000)
+
+    async def verify_assertion(self, token: str) -> tuple[Entry, Assertion]:
+        """Return which issuer asks for global token revocation; raises as `verify_logout_token`."""
+        claims, entry = await self._open_signal(token, read_assertion_header(token))
+        return entry, read_assertion(claims, entry, time.time_ns() // 1000)
+
+    async def _open_signal(self, token: str, header: Header) -> tuple[dict[str, Any], Entry]:
+        """Return the claims of a signal whose signature is that of an entry."""
         with refusing(Refusal.MALFORMED):
             iss = read_claims(token).get("iss")
         if not any(entry.rules.is_of(iss) for entry in self._entries):
             raise SignalRefused(Refusal.ISSUER, "the token is of another issuer (iss)")
         with refusing(Refusal.SIGNATURE):
             entry = self.find(header, iss)
-            claims = await self._check_signature(token, header, entry)
-        return read_logout_token(claims, entry, time.time_ns() // 1000)
+            return await self._check_signature(token, header, entry), entry
 
     async def _check_signature(self, token: str, header: Header, entry: Entry) -> dict[str, Any]:
         for key in await self._keys[entry.keys].find(header):

@@ -12,9 +12,22 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hub.core.model import Identity, Logout, Message, Reason, Scope, Sid, State, UserKey, user_key
+from hub.core.model import (
+    Identity,
+    Logout,
+    Message,
+    Reason,
+    Scope,
+    Sid,
+    State,
+    UserKey,
+    split_user_key,
+    user_key,
+)
+from hub.core.signal import Target
 from hub.core.strict_json import Repeated, find_repeated
-from hub.errors import InvalidRequest
+from hub.core.subjects import read_subject
+from hub.errors import InvalidRequest, SubjectUnresolved
 from hub.store.base import Claim, Command
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -48,7 +61,11 @@ class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 
 class AdminLogoutRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """An administrator's logout of one user, of several, or of everyone."""
+    """An administrator's logout of one user, of several, or of everyone.
+
+    ``sub_id`` names one user, or one session of theirs, as RFC 9493 has it; `name_user` puts
+    ``user`` in its place.
+    """
 
     reason: Reason
     user: Name | None = None
@@ -59,6 +76,7 @@ class AdminLogoutRequest(msgspec.Struct, forbid_unknown_fields=True):
     scope: Scope | UnsetType = UNSET
     message: Message | None = None
     spread_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_SPREAD)] = 0
+    sub_id: dict[str, Any] | UnsetType | None = UNSET
 
 
 def read_request(kind: type[Request], body: bytes) -> Request:
@@ -153,8 +171,9 @@ def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None)
     Raises:
         InvalidRequest: if the users, sessions and scope are missing or do not match.
     """
-    if sum((request.user is not None, request.users is not None, request.everyone)) != 1:
-        raise InvalidRequest("name one of user, users, or everyone: true")
+    check_named(request)
+    if _has_sub_id(request):
+        raise InvalidRequest("sub_id was not resolved")
     names = [request.user] if request.user is not None else request.users
     sid, scope = _which(request)
     if sid is not None and request.user is None:
@@ -181,6 +200,55 @@ def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None)
         )
         for user in (users or [None])
     ]
+
+
+def check_named(request: AdminLogoutRequest) -> None:
+    """Check that a logout says whom it ends in one way.
+
+    Raises:
+        InvalidRequest: if it does not.
+    """
+    ways = (
+        request.user is not None,
+        request.users is not None,
+        request.everyone,
+        _has_sub_id(request),
+    )
+    if sum(ways) != 1:
+        raise InvalidRequest("name one of user, sub_id, users, or everyone: true")
+
+
+def _has_sub_id(request: AdminLogoutRequest) -> bool:
+    return not isinstance(request.sub_id, UnsetType) and request.sub_id is not None
+
+
+def name_user(request: AdminLogoutRequest, target: Target) -> AdminLogoutRequest:
+    """Return a logout with the user, and the session if there is one, that its ``sub_id`` means.
+
+    Raises:
+        SubjectUnresolved: if it means no user.
+        InvalidRequest: if the session is named in two ways.
+    """
+    if target.user is None:
+        raise SubjectUnresolved("sub_id names a session, and not whose it is")
+    if target.sid is not None and not isinstance(request.sid, UnsetType):
+        raise InvalidRequest("sid: the session is named by sub_id already")
+    return msgspec.structs.replace(
+        request,
+        sub_id=UNSET,
+        user=split_user_key(target.user)[1],
+        iss=target.iss,
+        sid=request.sid if target.sid is None else target.sid,
+    )
+
+
+def unresolved(value: Any) -> InvalidRequest:
+    """Return why a subject that was read names nobody."""
+    subject = read_subject(value)
+    identifiers = (*subject.user, *subject.session)
+    if identifiers and all(one.id is None for one in identifiers):
+        return InvalidRequest(_shorten(f"the format {identifiers[0].format} is not supported"))
+    return SubjectUnresolved("the subject names no user of this hub's issuers")
 
 
 def admin_claim(request: AdminLogoutRequest, key: str | None) -> Claim | None:

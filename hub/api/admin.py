@@ -7,13 +7,17 @@ from collections.abc import Sequence
 
 import msgspec
 from aiohttp import web
+from msgspec import UnsetType
 
 from hub.access.requests import (
     AdminLogoutRequest,
     admin_claim,
     admin_logouts,
+    check_named,
+    name_user,
     read_request,
     read_wait,
+    unresolved,
 )
 from hub.api.answers import Ok
 from hub.api.body import read_body
@@ -29,6 +33,7 @@ from hub.api.views import (
 from hub.core.claims import is_name
 from hub.core.model import Receipt, split_user_key, user_key
 from hub.core.rights import Right
+from hub.core.subjects import resolve_sub_id
 from hub.errors import Forbidden, HubError, NotFound
 
 MOST_NAMED = 10
@@ -42,14 +47,15 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
     administrator = await require_admin(request, Right.LOGOUT)
     services = request.app[SERVICES]
     # A long list of users is only read once the caller is known to be an administrator.
-    asked = read_request(AdminLogoutRequest, await read_body(request, MAX_BODY))
+    given = read_request(AdminLogoutRequest, await read_body(request, MAX_BODY))
+    asked = _resolve(services, given)
     if administrator.one_user and asked.user is None:
         raise Forbidden("the scope hub:support is for one user at a time")
     key, wait = idempotency_key(request), read_wait(request.query.get("wait"))
     iss, warning = ("", None) if asked.everyone else services.issuers.resolve(asked.iss)
     commands = admin_logouts(asked, iss, key)
     receipts = await services.logouts.write_all(
-        commands, admin_claim(asked, key), administrator.name, read_ip(request)
+        commands, admin_claim(given, key), administrator.name, read_ip(request)
     )
     # The newest logout stands for all, as it does when the receipt is read later.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
@@ -64,6 +70,22 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
     warnings = [warning] if warning else []
     warnings += await _find_mistakes(services, asked, iss, receipts)
     return Ok(view_for_admin(receipt, warnings, is_one=asked.user is not None))
+
+
+def _resolve(services: Services, given: AdminLogoutRequest) -> AdminLogoutRequest:
+    """Return a logout with the user that its ``sub_id`` means, if it has one.
+
+    Raises:
+        SubjectUnresolved: when that is nobody.
+        InvalidRequest: when it is no subject, or it cannot be told whose it is.
+    """
+    check_named(given)
+    if isinstance(given.sub_id, UnsetType) or given.sub_id is None:
+        return given
+    target = resolve_sub_id(given.sub_id, services.issuers.entries, given.iss)
+    if target is None:
+        raise unresolved(given.sub_id)
+    return name_user(given, target)
 
 
 async def _find_mistakes(

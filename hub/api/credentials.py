@@ -174,6 +174,13 @@ async def find_administrator(request: web.Request, token: str) -> Administrator 
     return administrator
 
 
+def is_for_operators(request: web.Request) -> bool:
+    """Tell whether a request came by the listener for operators, or there is only one listener."""
+    ports = request.app[SERVICES].admin_ports
+    name = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return not ports or (name is not None and name[1] in ports)
+
+
 def idempotency_key(request: web.Request) -> str | None:
     """Return the ``Idempotency-Key`` header.
 

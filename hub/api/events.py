@@ -53,13 +53,28 @@ class SenderRefused(EventRefused, frozen=True):
     status = 401
 
 
+class _Payload(msgspec.Struct, forbid_unknown_fields=True):
+    """The body as Apple sends it ("Processing changes for Sign in with Apple accounts")."""
+
+    payload: str
+
+
+def _read_token(content_type: str, body: bytes) -> str:
+    if content_type == EVENT_TYPE:
+        return body.decode("ascii", "replace").strip()
+    try:
+        if content_type == "application/json":
+            return msgspec.json.decode(body, type=_Payload).payload
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        pass
+    raise SignalRefused(Refusal.MALFORMED, f"the body is not {EVENT_TYPE}")
+
+
 async def post_event(request: web.Request) -> Accepted | EventRefused | SenderRefused:
     """Take an event: it is answered once what it asks for is written."""
     body = await read_body(request, MAX_EVENT)
     try:
-        if request.content_type != EVENT_TYPE:
-            raise SignalRefused(Refusal.MALFORMED, f"the body is not {EVENT_TYPE}")
-        token = body.decode("ascii", "replace").strip()
+        token = _read_token(request.content_type, body)
         await request.app[SERVICES].events.take_push(
             token, request.headers.get("Authorization"), read_ip(request)
         )

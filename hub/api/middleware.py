@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from hub.access.client import read_client
 from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
-from hub.api.credentials import ADMINISTRATOR, read_ip
+from hub.api.credentials import ADMINISTRATOR, is_for_operators, read_ip
 from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.errors import (
@@ -95,14 +95,11 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
 
 def _is_on_other_listener(request: web.Request) -> bool:
     """Tell whether a resource is served on the other listener only."""
-    ports = request.app[SERVICES].admin_ports
-    if not ports:
+    if not request.app[SERVICES].admin_ports:
         return False
     resource = request.match_info.route.resource
     on = request.app[LISTENERS].get("" if resource is None else resource.canonical, "public")
-    name = None if request.transport is None else request.transport.get_extra_info("sockname")
-    is_admin = name is not None and name[1] in ports
-    return on == ("public" if is_admin else "admin")
+    return on == ("public" if is_for_operators(request) else "admin")
 
 
 async def _find_nothing(request: web.Request) -> web.StreamResponse:

@@ -10,11 +10,14 @@ from typing import Any
 
 NOT_GIVEN: dict[str, Any] = {"type": "null"}
 WITHOUT_SID: dict[str, Any] = {"sid": False, "scope": {"const": "all"}}
-ONE_USER: dict[str, Any] = {
-    "user": {"type": "string"},
+NAMED: dict[str, Any] = {
+    "user": NOT_GIVEN,
+    "sub_id": NOT_GIVEN,
     "users": NOT_GIVEN,
     "everyone": {"const": False},
 }
+ONE_USER: dict[str, Any] = {**NAMED, "user": {"type": "string"}}
+ONE_SUBJECT: dict[str, Any] = {**NAMED, "sub_id": {"type": "object"}}
 
 RULES: dict[str, dict[str, Any]] = {
     "LogoutRequest": {
@@ -30,20 +33,19 @@ RULES: dict[str, dict[str, Any]] = {
                 "required": ["user", "sid"],
                 "properties": {**ONE_USER, "scope": {"enum": ["session", "others"]}},
             },
+            {"required": ["sub_id"], "properties": {**ONE_SUBJECT, **WITHOUT_SID}},
+            {
+                "required": ["sub_id", "sid"],
+                "properties": {**ONE_SUBJECT, "scope": {"enum": ["session", "others"]}},
+            },
             {
                 "required": ["users"],
-                "properties": {
-                    "user": NOT_GIVEN,
-                    "users": {"type": "array"},
-                    "everyone": {"const": False},
-                    **WITHOUT_SID,
-                },
+                "properties": {**NAMED, "users": {"type": "array"}, **WITHOUT_SID},
             },
             {
                 "required": ["everyone"],
                 "properties": {
-                    "user": NOT_GIVEN,
-                    "users": NOT_GIVEN,
+                    **NAMED,
                     "everyone": {"const": True},
                     "iss": NOT_GIVEN,
                     **WITHOUT_SID,

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from hub.api.answers import Ok
 from hub.api.services import SERVICES
+from hub.core.global_revocation import ASSERTION_TYPE
 
 KEYS_PATH = "/.well-known/jwks.json"
 CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
@@ -16,7 +17,8 @@ CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
 class HubView(msgspec.Struct, frozen=True, kw_only=True):
     """What this hub serves. Members that RFC 8414 has are called as there.
 
-    An address is a path, or with HUB_PUBLIC_URL a URL.
+    An address is a path, or with HUB_PUBLIC_URL a URL. Members that end in ``_issuers`` name those
+    of whom that is taken.
     """
 
     issuer: str | UnsetType = UNSET
@@ -26,6 +28,11 @@ class HubView(msgspec.Struct, frozen=True, kw_only=True):
     introspection_endpoint: str
     introspection_endpoint_auth_methods_supported: list[str]
     introspection_signing_alg_values_supported: list[str] | UnsetType = UNSET
+    global_token_revocation_endpoint: str
+    global_token_revocation_endpoint_auth_methods_supported: list[str]
+    global_token_revocation_issuers: list[str]
+    backchannel_logout_endpoint: str
+    backchannel_logout_issuers: list[str]
     verify: str
     sockets: str
     client: str
@@ -43,6 +50,7 @@ async def get_hub(request: web.Request) -> Ok[HubView]:
     """Say what this hub receives and where."""
     services = request.app[SERVICES]
     signer, base = services.signer, services.settings.public_url or ""
+    entries = services.issuers.entries
     return Ok(
         HubView(
             issuer=base or UNSET,
@@ -54,6 +62,13 @@ async def get_hub(request: web.Request) -> Ok[HubView]:
             introspection_signing_alg_values_supported=(
                 UNSET if signer is None else [signer.algorithm]
             ),
+            global_token_revocation_endpoint=f"{base}/global-token-revocation",
+            global_token_revocation_endpoint_auth_methods_supported=["Bearer", ASSERTION_TYPE],
+            global_token_revocation_issuers=[
+                entry.name for entry in entries if entry.revocation.audience
+            ],
+            backchannel_logout_endpoint=f"{base}/backchannel-logout",
+            backchannel_logout_issuers=[entry.name for entry in entries if entry.logout.audience],
             verify=f"{base}/verify",
             sockets=f"{base}/socket.io/",
             client=f"{base}/client.js",

@@ -73,6 +73,24 @@ class LogoutRules(msgspec.Struct, frozen=True):
 NO_LOGOUT_TOKENS = LogoutRules()
 
 
+class RevocationRules(msgspec.Struct, frozen=True):
+    """What requests for global token revocation by an issuer must satisfy.
+
+    One of ``audience`` must be in the ``aud`` of its assertions; without any, it may not ask.
+    ``users`` is the ``iss`` of the entry whose users it names, if that is not its own;
+    ``subjects`` are the formats whose id is a user's name there, if not the usual ones.
+    ``requires_user`` if a user of whom no session is known is an error, for users of this entry.
+    """
+
+    audience: tuple[str, ...] = ()
+    users: str | None = None
+    subjects: tuple[str, ...] = ()
+    requires_user: bool = False
+
+
+NO_REVOCATION = RevocationRules()
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One issuer: what its tokens must be, and where its keys come from.
 
@@ -84,6 +102,7 @@ class Entry(msgspec.Struct, frozen=True):
     preset: str | None = None
     logout: LogoutRules = NO_LOGOUT_TOKENS
     title: str | None = None
+    revocation: RevocationRules = NO_REVOCATION
 
     @property
     def name(self) -> str:
@@ -105,6 +124,7 @@ def make_entry(
     lifetime_setting: str = "HUB_TOKEN_MAX_LIFETIME",
     logout: LogoutRules = NO_LOGOUT_TOKENS,
     title: str | None = None,
+    revocation: RevocationRules = NO_REVOCATION,
 ) -> Entry:
     """Return an entry whose members are consistent; times are in seconds.
 
@@ -128,7 +148,7 @@ def make_entry(
         lifetime_setting=lifetime_setting,
         **(claims or {}),
     )
-    return Entry(rules, keys, preset, logout, title)
+    return Entry(rules, keys, preset, logout, title, revocation)
 
 
 def pin_algorithms(algorithms: tuple[str, ...], keys: KeySource) -> tuple[str, ...]:
@@ -200,6 +220,9 @@ def check_entries(entries: Sequence[Entry]) -> None:
             if (iss, algorithm) in taken:
                 raise IssuersError(f"{iss}: two entries take its {algorithm} tokens")
             taken.add((iss, algorithm))
+    for entry in entries:
+        if (users := entry.revocation.users) is not None and find_entry(entries, users) is None:
+            raise IssuersError(f"revocation_users: no [[issuer]] is {users}")
 
 
 def find_entry(entries: Sequence[Entry], iss: str) -> Entry | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hub.core.issuers import ANY, Entry, KeySource, LogoutRules, Source, make_entry
+from hub.core.issuers import ANY, Entry, KeySource, LogoutRules, RevocationRules, Source, make_entry
 from hub.core.presets import PRESETS, USUAL, Preset
 from hub.core.tables import Text, Texts, as_texts, check_names, check_title, convert
+from hub.core.transmitters import read_formats
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,6 +33,10 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     logout_audience: Text | Texts | None = None
     logout_user: Text | None = None
     require_exp: bool | None = None
+    revocation_audience: Text | Texts | None = None
+    revocation_users: Text | None = None
+    revocation_subjects: Text | Texts | None = None
+    unknown_user: Literal["accept", "error"] = "accept"
     title: Text | None = None
 
 
@@ -65,6 +70,7 @@ def read_entry(table: Any, *, max_lifetime: float, leeway: float) -> Entry:
         leeway=leeway if members.leeway is None else members.leeway,
         lifetime_setting="max_lifetime" if members.max_lifetime else "HUB_TOKEN_MAX_LIFETIME",
         logout=_logout_rules(members, preset),
+        revocation=_revocation_rules(members),
         title=members.title,
     )
 
@@ -76,6 +82,23 @@ def _logout_rules(members: Table, preset: Preset) -> LogoutRules:
         audience=as_texts(members.logout_audience),
         user=members.logout_user,
         require_exp=preset.require_exp if members.require_exp is None else members.require_exp,
+    )
+
+
+def _revocation_rules(members: Table) -> RevocationRules:
+    audience = as_texts(members.revocation_audience)
+    if ANY in audience:
+        raise ValueError("revocation_audience: names this hub, and cannot be any")
+    for name in ("revocation_users", "revocation_subjects"):
+        if getattr(members, name) is not None and not audience:
+            raise ValueError(f"{name}: does nothing without revocation_audience")
+    if audience and members.iss is None:
+        raise ValueError("revocation_audience: iss is missing; only who has a name may ask")
+    return RevocationRules(
+        audience=audience,
+        users=members.revocation_users,
+        subjects=read_formats("revocation_subjects", as_texts(members.revocation_subjects)),
+        requires_user=members.unknown_user == "error",
     )
 
 

@@ -251,16 +251,16 @@ def choose_entry(
 ) -> Entry | None:
     """Return the entry whose user a caller means, who may name it by ``iss``; None if nobody's.
 
-    Otherwise the subject's own ``iss`` says it, or there is only one.
+    Otherwise the subject's own ``iss`` says it, or there is only one. If the only entry accepts any
+    issuer, every name refers to it.
 
     Raises:
         InvalidRequest: if there are several and none is named.
     """
-    if iss is not None:
-        return find_entry(entries, iss)
-    named = [one.iss for one in (*subject.user, *subject.session) if one.iss is not None]
+    named = list(_issuers(subject)) if iss is None else [iss]
     if named:
-        return next(filter(None, (find_entry(entries, name) for name in named)), None)
+        others = entries[0] if _takes_any(entries) else None
+        return next(filter(None, (find_entry(entries, name) for name in named)), others)
     if len({entry.rules.issuer for entry in entries}) > 1:
         raise InvalidRequest("iss is needed, there are several issuers")
     return entries[0]
@@ -279,4 +279,16 @@ def resolve_sub_id(value: Any, entries: Sequence[Entry], iss: str | None = None)
     entry = choose_entry(subject, entries, iss)
     if entry is None:
         return None
-    return resolve_for(subject, entry) or resolve_for(subject, entry, formats=FORMATS)
+    own = tuple(_issuers(subject)) if _takes_any(entries) else ()
+    return resolve_for(subject, entry, own=own) or resolve_for(
+        subject, entry, formats=FORMATS, own=own
+    )
+
+
+def _issuers(subject: Subject) -> Iterator[str]:
+    """Return whose the identifiers of a subject are, as far as they say."""
+    return (one.iss for one in (*subject.user, *subject.session) if one.iss is not None)
+
+
+def _takes_any(entries: Sequence[Entry]) -> bool:
+    return all(entry.rules.issuer is None for entry in entries)

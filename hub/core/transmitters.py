@@ -136,7 +136,7 @@ def read_transmitter(table: Any, entries: Sequence[Entry], *, leeway: float) -> 
         configuration_url=members.configuration_url or locate_configuration(members.iss),
         delivery=members.delivery,
         issuer=entry.rules.issuer or "",
-        subjects=_formats(as_texts(members.subjects)) or usual_formats(entry),
+        subjects=read_formats("subjects", as_texts(members.subjects)) or usual_formats(entry),
         jwks_url=members.jwks_url,
         title=members.title,
         authorization=members.authorization,
@@ -158,10 +158,15 @@ def usual_formats(entry: Entry) -> tuple[str, ...]:
     return USUAL_FORMATS.get(entry.rules.user[0], ("iss_sub", "opaque"))
 
 
-def _formats(given: tuple[str, ...]) -> tuple[str, ...]:
+def read_formats(member: str, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the formats of a subject in a member.
+
+    Raises:
+        ValueError: if one may not name a user; names the member.
+    """
     for name in given:
         if name not in FORMATS:
-            raise ValueError(f"subjects: {name} is not one of {', '.join(FORMATS)}")
+            raise ValueError(f"{member}: {name} is not one of {', '.join(FORMATS)}")
     return given
 
 

@@ -8,8 +8,10 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from hub.access.clients import Clients
+from hub.app import create_app
 from hub.core.clients import read_client_text
 from hub.errors import InvalidClient, InvalidRequest
+from hub.settings import SettingsError
 from tests.oauth import BANK, BANK_SECRET, CLIENTS, SHOP, SHOP_SECRET, basic, entry
 from tests.site import settings, signing_key
 
@@ -134,14 +136,21 @@ def test_an_id_stands_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"introspection_key": SecretStr(signing_key())}, "needs HUB_PUBLIC_URL"),
         ({"introspection_key": SecretStr("-----BEGIN x"), "public_url": "https://h.test"}, "PEM"),
         ({"introspection_key": SecretStr("/nowhere"), "public_url": "https://h.test"}, "PEM"),
         ({"public_url": "hub.test"}, "not an address"),
         ({"public_url": "https://hub.test/?x"}, "not an address"),
     ],
 )
-def test_a_key_needs_a_name_to_sign_in(changes: dict[str, object], named: str) -> None:
-    """What cannot be signed with, or not be named, stops the start."""
+def test_a_key_or_address_that_is_none_stops_the_start(
+    changes: dict[str, object], named: str
+) -> None:
+    """In one line that names the setting and not the key."""
     with pytest.raises(ValidationError, match=named):
         settings(**changes)
+
+
+def test_a_key_needs_a_name_to_sign_in() -> None:
+    """A signature in nobody's name proves nothing."""
+    with pytest.raises(SettingsError, match="HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL"):
+        create_app(settings(introspection_key=SecretStr(signing_key())))

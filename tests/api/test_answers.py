@@ -69,6 +69,12 @@ CASES = [
         "POST /admin/logout", "/admin/logout", by=ADMIN, body={"everyone": True, "reason": "policy"}
     ),
     Case("POST /admin/logout", "/admin/logout", 403, body=ONE),
+    Case(
+        "POST /admin/logout",
+        "/admin/logout",
+        by=ADMIN,
+        body={"sub_id": {"format": "opaque", "id": "bob"}, "reason": "admin"},
+    ),
     Case("GET /admin/users/{user}/sessions", "/admin/users/ada/sessions", by=ADMIN),
     Case("POST /revoke", "/revoke", by=None, form={"token": "{ada}"}),
     Case("POST /revoke", "/revoke", 400, by=None, form={"token_type_hint": "access_token"}),
@@ -79,6 +85,20 @@ CASES = [
     Case("POST /introspect", "/introspect", 400, by=ADMIN, form={"other": "x"}),
     Case("POST /introspect", "/introspect", 401, by=None, form={"token": "{ada}"}),
     Case("POST /introspect", "/introspect", 403, form={"token": "{ada}"}),
+    Case(
+        "POST /global-token-revocation",
+        "/global-token-revocation",
+        204,
+        by=ADMIN,
+        body={"sub_id": {"format": "opaque", "id": "ada"}},
+    ),
+    Case(
+        "POST /global-token-revocation",
+        "/global-token-revocation",
+        422,
+        by=ADMIN,
+        body={"sub_id": {"format": "complex", "tenant": {"format": "opaque", "id": "ada"}}},
+    ),
     Case("GET /.well-known/logout-hub", "/.well-known/logout-hub"),
     Case("GET /.well-known/jwks.json", "/.well-known/jwks.json"),
     Case("GET /healthz", "/healthz"),

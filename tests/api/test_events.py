@@ -177,6 +177,30 @@ async def test_some_events_end_nothing(hub: Replica, uri: str, members: dict[str
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{{"payload": "{token}"}}', 202),
+        ('{{"payload": "{token}", "more": 1}}', 400),
+        ('{{"payload": ["{token}"]}}', 400),
+        ('"{token}"', 400),
+        ("{token}", 400),
+        ("[" * 60_000, 400),
+    ],
+)
+async def test_an_event_may_come_in_json_as_apple_sends_it(
+    hub: Replica, body: str, status: int
+) -> None:
+    """Any other JSON is refused."""
+    twin = {"sub_id": subject("apple", "a")}
+    token = event_token(Case("", None), SENDER, time.time(), **twin)
+    headers = {"Content-Type": "application/json", "Authorization": HEADER}
+    sent = body.format(token=token) if "{" in body else body
+    answer = await hub.call("POST", "/events", data=sent.encode(), headers=headers)
+    assert answer.status == status
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_event_from_before_the_newest_login_does_not_end_that(hub: Replica) -> None:
     """Events come late and out of order; one that is older changes nothing that a newer one did."""
     now = time.time()

@@ -14,6 +14,8 @@ from hub.access.requests import (
     AdminLogoutRequest,
     LogoutRequest,
     admin_logouts,
+    check_named,
+    name_user,
     own_logout,
     read_request,
     read_wait,
@@ -21,11 +23,13 @@ from hub.access.requests import (
 from hub.api.openapi import describe
 from hub.api.routes import ROUTES
 from hub.core.model import Identity, user_key
+from hub.core.signal import Target
 from hub.errors import InvalidRequest
 
 DOCUMENT = json.loads(describe(ROUTES))
 CALLER = Identity(user=user_key("", "ada"), sub="ada", iss="", sid="s", iat=0, exp=1)
 ABSENT = object()
+ADA = Target(iss="", user=CALLER.user)
 
 OWN: dict[str, list[Any]] = {
     "sid": [ABSENT, "s", None],
@@ -34,6 +38,7 @@ OWN: dict[str, list[Any]] = {
 ADMIN: dict[str, list[Any]] = {
     **OWN,
     "user": [ABSENT, "ada", None],
+    "sub_id": [ABSENT, {"format": "opaque", "id": "ada"}, None],
     "users": [ABSENT, ["ada", "bob"], None],
     "everyone": [ABSENT, True, False],
     "iss": [ABSENT, "https://id.example", None],
@@ -62,7 +67,9 @@ def is_taken(kind: Any, body: dict[str, Any]) -> bool:
         if isinstance(request, LogoutRequest):
             own_logout(CALLER, request)
         else:
-            admin_logouts(request, "")
+            check_named(request)
+            is_subject = isinstance(request.sub_id, dict)
+            admin_logouts(name_user(request, ADA) if is_subject else request, "")
     except InvalidRequest:
         return False
     return True

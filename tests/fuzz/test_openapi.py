@@ -63,6 +63,8 @@ def _amend(case: Any) -> None:
             case.body.pop("client_secret", None)  # beside a header, it would be a second way
             # A list would stand there several times.
             assume(all(isinstance(value, str) for value in case.body.values()))
+        # What a subject must be is the concern of RFC 9493.
+        assume(not isinstance(case.body.get("sub_id"), dict))
         # To JSON Schema 60.0 is an integer.
         assume(not isinstance(case.body.get("spread_seconds"), float))
 
