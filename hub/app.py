@@ -14,7 +14,7 @@ from hub.access.administrators import Administrators
 from hub.access.audit import Audit
 from hub.access.clients import Clients
 from hub.access.device import load_patterns
-from hub.access.issuers import Issuers
+from hub.access.polling_streams import PollingStreams
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
 from hub.access.signer import Signer
@@ -22,7 +22,7 @@ from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
-from hub.assembly import Access, Realtime, create_access, create_realtime
+from hub.assembly import Access, Realtime, create_access, create_polling, create_realtime
 from hub.core.model import Micros
 from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
@@ -64,24 +64,25 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     entries = file.entries
     store = create_store(settings, metrics, entries)
     process = ProcessCheck(store)
-    access = create_access(settings, metrics, store, entries)
+    access = create_access(settings, metrics, store, file)
     realtime = create_realtime(settings, metrics, store, access)
+    polling = create_polling(settings, metrics, store, access)
 
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
     clients = Clients(file.clients)
     app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
     app[RELOADS] = [
-        _reloading(settings, access.issuers, clients, logout_lifetime(settings, entries)),
+        _reloading(settings, access, clients, logout_lifetime(settings, entries)),
         access.audit.reopen,
     ]
     app.on_response_prepare.append(add_headers)
     add_routes(app)
-    add_pages(app, settings, access.authority, access.issuers.find_title)
+    add_pages(app, settings, access.authority, access.find_title)
     realtime.server.attach(app)
     if demo:
         add_demo(app, settings, access.authority)
     app.cleanup_ctx.append(_auditing(access.audit, settings))
-    app.cleanup_ctx.append(_running(store, access, realtime, process))
+    app.cleanup_ctx.append(_running(store, access, realtime, process, polling))
     app.on_shutdown.append(_closing(access, realtime))
     return app
 
@@ -109,6 +110,7 @@ def _create_services(
         clients=clients,
         logouts=access.logouts,
         signals=access.signals,
+        events=access.events,
         metrics=metrics,
         limits=access.limits,
         readiness=Readiness(
@@ -167,7 +169,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
 
 
 def _reloading(
-    settings: Settings, issuers: Issuers, clients: Clients, lifetime: Micros
+    settings: Settings, access: Access, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
     """Return what reads the issuers anew; a file that is not usable changes nothing."""
 
@@ -183,7 +185,8 @@ def _reloading(
             log.error("the issuers were not read again", error=str(error))
             return
         clients.replace(file.clients)
-        await issuers.replace(entries)
+        await access.issuers.replace(entries)
+        await access.transmitters.replace(file.transmitters)
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
 
     return reload
@@ -203,7 +206,11 @@ def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], A
 
 
 def _running(
-    store: OpenStore, access: Access, realtime: Realtime, process: ProcessCheck
+    store: OpenStore,
+    access: Access,
+    realtime: Realtime,
+    process: ProcessCheck,
+    polling: PollingStreams,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return what connects the store and runs the background tasks while the hub serves."""
 
@@ -211,7 +218,16 @@ def _running(
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(store)
             stack.push_async_callback(access.issuers.aclose)
-            background = (realtime.follower, realtime.presences, realtime.reports, process)
+            stack.push_async_callback(access.transmitters.aclose)
+            stack.push_async_callback(polling.aclose)
+            background = (
+                realtime.follower,
+                realtime.presences,
+                realtime.reports,
+                process,
+                polling,
+                access.notes,
+            )
             tasks = [asyncio.create_task(one.run()) for one in background]
             await asyncio.to_thread(load_patterns)
             # A hub whose store is down starts all the same, and turns ready when it is back.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -15,9 +14,13 @@ from hub.access.completion import Completions
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
+from hub.access.polling_streams import PollingStreams
+from hub.access.security_events import SecurityEvents
 from hub.access.signals import Signals
+from hub.access.stream_notes import StreamNotes
+from hub.access.transmitters import Transmitters
 from hub.core.address import Network
-from hub.core.issuers import Entry
+from hub.core.issuers_document import IssuersFile
 from hub.metrics import Metrics
 from hub.protocol.engineio import Config
 from hub.realtime.acknowledgements import Acknowledgements
@@ -50,18 +53,27 @@ class Access:
     completions: Completions
     logouts: Logouts
     signals: Signals
+    transmitters: Transmitters
+    notes: StreamNotes
+    events: SecurityEvents
     trusted: tuple[Network, ...]
 
+    def find_title(self, by: str | None) -> str | None:
+        """Return the name, for people, of the issuer or transmitter ``by``.
 
-def create_access(
-    settings: Settings, metrics: Metrics, store: Store, entries: Sequence[Entry]
-) -> Access:
+        Without ``by`` it is the only name that there is. None if it is not clear whose is meant.
+        """
+        titles = self.issuers.titles(by) | self.transmitters.titles(by)
+        return titles.pop() if len(titles) == 1 else None
+
+
+def create_access(settings: Settings, metrics: Metrics, store: Store, file: IssuersFile) -> Access:
     """Return what decides about calls.
 
     Raises:
         SettingsError: when the audit log cannot be written.
     """
-    issuers, refusals = Issuers(entries, metrics), Refusals(metrics)
+    issuers, refusals = Issuers(file.entries, metrics), Refusals(metrics)
     completions, audit = Completions(store), _open_audit(settings, metrics)
     logouts = Logouts(store, metrics, completions, audit, refusals)
     limits = Limits(
@@ -71,6 +83,8 @@ def create_access(
         settings.limit_admin,
         settings.limit_clients,
     )
+    signals = Signals(store, logouts, completions, limits, metrics, audit)
+    transmitters, notes = Transmitters(file.transmitters), StreamNotes(store)
     return Access(
         issuers=issuers,
         authority=Authority(store, issuers),
@@ -79,8 +93,25 @@ def create_access(
         audit=audit,
         completions=completions,
         logouts=logouts,
-        signals=Signals(store, logouts, completions, limits, metrics, audit),
+        signals=signals,
+        transmitters=transmitters,
+        notes=notes,
+        events=SecurityEvents(issuers, transmitters, signals, notes),
         trusted=tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies),
+    )
+
+
+def create_polling(
+    settings: Settings, metrics: Metrics, store: Store, access: Access
+) -> PollingStreams:
+    """Return what polls transmitters, not yet running."""
+    return PollingStreams(
+        store,
+        access.transmitters,
+        access.events.take,
+        access.notes,
+        metrics,
+        settings.replica,
     )
 
 

@@ -66,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was loaded and collected, which stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own settings out of the tests."""
@@ -82,6 +88,8 @@ def logs() -> Iterator[None]:
     config = structlog.get_config()
     processors = list(config["processors"])
     yield
+    if structlog.get_config() == {**config, "processors": processors}:
+        return
     for logger, handlers, level in before:
         logger.handlers[:] = handlers
         logger.setLevel(level)

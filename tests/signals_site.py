@@ -26,7 +26,8 @@ async def issuer_settings(
 ) -> AsyncIterator[Settings]:
     """Serve a sender's keys, and yield settings for a hub with an entry for it.
 
-    ``members`` are lines of the entry, ``more`` are other tables of the file.
+    ``members`` are lines of the entry, ``more`` are other tables of the file, which may hold
+    ``{jwks}``, where the keys are.
     """
 
     async def get_keys(request: web.Request) -> web.Response:
@@ -38,7 +39,7 @@ async def issuer_settings(
         file = folder / "issuers.toml"
         file.write_text(
             f'[[issuer]]\niss = "{sender.iss}"\njwks_url = "{server.make_url("/jwks")}"\n'
-            f'audience = "{API}"\n{members}\n{more}'
+            f'audience = "{API}"\n{members}\n{more.format(jwks=server.make_url("/jwks"))}'
         )
         yield settings(issuers=str(file), jwt_secret=None, **changes)
 

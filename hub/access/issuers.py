@@ -95,14 +95,10 @@ class Issuers:
         names = dict.fromkeys(entry.rules.issuer or "" for entry in self._entries)
         return [name for name in names if name != iss]
 
-    def find_title(self, by: str | None) -> str | None:
-        """Return the name, for people, of the issuer ``by``; None means the only one with a name.
-
-        None is returned if it has no name, or if it is not clear whose is meant.
-        """
-        entries = [entry for entry in self._entries if by is None or entry.rules.is_of(by)]
-        titles = {entry.title for entry in entries if entry.title is not None}
-        return titles.pop() if len(titles) == 1 else None
+    def titles(self, by: str | None) -> set[str]:
+        """Return the names, for people, of the issuer ``by``, or of all."""
+        entries = (entry for entry in self._entries if by is None or entry.rules.is_of(by))
+        return {entry.title for entry in entries if entry.title is not None}
 
     async def verify(self, token: str) -> Identity:
         """Return whose token this is, without asking whether its session is alive.

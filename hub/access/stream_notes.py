@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import structlog
 
 from hub.access.repeated_warnings import RepeatedWarnings
+from hub.access.transmitter import has_access
 from hub.access.transmitters import name_of
 from hub.core.model import SECOND, Micros
 from hub.core.transmitters import Transmitter
@@ -38,8 +39,8 @@ class Kind(enum.StrEnum):
     ASKED = "asked"
     """A verification was asked for: its state."""
     VERIFIED = "verified"
-    """A verification came that was asked for, or that the transmitter sends of itself: its state,
-    which is empty in the second case."""
+    """A verification came as expected: its state, which is empty if the transmitter sent it of
+    itself."""
     UNEXPECTED = "unexpected"
     """A verification came with a state that was not asked for."""
     STATUS = "status"
@@ -77,14 +78,17 @@ class StreamNotes:
     async def verified(self, transmitter: Transmitter, state: str | None) -> bool:
         """Note a verification event, and return whether its state is as expected.
 
-        A transmitter may send one of itself, without a state (SSF 1.0 section 8.1.4).
+        A transmitter may send one of itself, without a state (SSF 1.0 section 8.1.4). If its API
+        is not called from here, others may have asked for any state.
 
         Raises:
             Unavailable: if the expected state could not be read, or the note not be written.
         """
         name = name_of(transmitter)
-        asked = (await self._store.notes(name)).get(Kind.ASKED)
-        is_expected = state is None or (asked is not None and asked.text == state)
+        is_expected = state is None or not has_access(transmitter)
+        if not is_expected:
+            asked = (await self._store.notes(name)).get(Kind.ASKED)
+            is_expected = asked is not None and asked.text == state
         kind = Kind.VERIFIED if is_expected else Kind.UNEXPECTED
         await self._store.note(name, kind, (state or "")[:MAX_TEXT])
         return is_expected

@@ -16,7 +16,7 @@ import structlog
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.stream_notes import Kind, StreamNotes
 from hub.access.transmitter import Poll, TransmitterClient
-from hub.access.transmitter_calls import TransmitterFailed, check_url
+from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.refusal import SignalRefused
 from hub.core.transmitters import Transmitter
 from hub.errors import HubError
@@ -116,7 +116,7 @@ class StreamPoller:
         if len(found) > 1:
             log.warning("a transmitter has several streams: one is polled", iss=iss, n=len(found))
         endpoint = found[0].delivery.endpoint_url or ""
-        check_url("the stream's endpoint_url", endpoint)
+        self._client.check_endpoint("the stream's endpoint_url", endpoint)
         return endpoint
 
     # ---- Events ----

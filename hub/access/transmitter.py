@@ -186,13 +186,30 @@ class TransmitterClient:
             raise TransmitterFailed(
                 f"{self.transmitter.iss} has no {member}: its streams are set up elsewhere"
             )
-        check_url(member, url)
+        self.check_endpoint(member, url)
         return url
+
+    def check_endpoint(self, what: str, url: str) -> None:
+        """Check that a URL which the transmitter names may be called.
+
+        Only a transmitter on loopback may name others there.
+
+        Raises:
+            TransmitterFailed: if it may not.
+        """
+        check_url(what, url)
+        if url.startswith("http:") and not self.transmitter.configuration_url.startswith("http:"):
+            raise TransmitterFailed(f"{what} is {url!r}: not https, as the configuration is")
 
     def _check(self, stream: Stream) -> Stream:
         if stream.iss not in (None, self.transmitter.iss):
             raise TransmitterFailed(f"stream {stream.stream_id} is of {stream.iss}")
         return stream
+
+
+def has_access(transmitter: Transmitter) -> bool:
+    """Return whether the settings let the hub call a transmitter's API."""
+    return transmitter.access.token is not None or transmitter.access.client_id is not None
 
 
 def make_keys(transmitter: Transmitter, *, ssl: Any = True) -> JwksKeys:

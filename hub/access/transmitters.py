@@ -33,6 +33,11 @@ class Transmitters:
         """Return the client of a transmitter; None if it is not configured any more."""
         return self._clients.get(name_of(transmitter))
 
+    def titles(self, by: str | None) -> set[str]:
+        """Return the names, for people, of the transmitter ``by``, or of all."""
+        named = (client.transmitter for client in self._clients.values())
+        return {one.title for one in named if one.title is not None and by in (None, one.iss)}
+
     async def replace(self, transmitters: Sequence[Transmitter]) -> None:
         """Replace the transmitters; those that are the same keep their clients."""
         old, self._clients = self._clients, {}

@@ -129,6 +129,9 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         content = {media_type: {"schema": schema_of[route.body]}}
         required = any(field.required for field in msgspec.structs.fields(route.body))
         operation["requestBody"] = {"content": content, "required": required}
+    if route.consumes is not None:
+        content = {route.consumes: {"schema": {"type": "string"}}}
+        operation["requestBody"] = {"content": content, "required": True}
     return operation
 
 

@@ -14,9 +14,10 @@ class Route(msgspec.Struct, frozen=True):
     """One call: its address, summary, body and errors.
 
     What it answers is in the annotation of its handler. ``schemes`` are the ways to authenticate.
-    ``is_oauth`` says that its body is a form, and its errors are those of RFC 6749. ``waits`` says
-    that it takes ``?wait=``, for the receipt; ``query`` are other parameters. ``on`` is the
-    listener that serves it, where operators have a listener of their own.
+    ``consumes`` is the media type of a body that is a text. ``is_oauth`` says that its body is a
+    form, and its errors are those of RFC 6749. ``waits`` says that it takes ``?wait=``, for the
+    receipt; ``query`` are other parameters. ``on`` is the listener that serves it, where operators
+    have a listener of their own.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Route(msgspec.Struct, frozen=True):
     schemes: tuple[str, ...] = ("bearer",)
     is_oauth: bool = False
     body: Any = None
+    consumes: str | None = None
     errors: tuple[type[HubError], ...] = ()
     waits: bool = False
     query: tuple[dict[str, Any], ...] = ()

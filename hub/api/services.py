@@ -15,6 +15,7 @@ from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.access.security_events import SecurityEvents
 from hub.access.signals import Signals
 from hub.access.signer import Signer
 from hub.core.address import Network
@@ -35,6 +36,7 @@ class Services:
     clients: Clients
     logouts: Logouts
     signals: Signals
+    events: SecurityEvents
     metrics: Metrics
     limits: Limits
     readiness: Readiness

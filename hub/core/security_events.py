@@ -8,6 +8,7 @@ could be other tokens, only from a transmitter with ``legacy``.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from hub.core.signed_signal import (
     read_signal_header,
 )
 from hub.core.subjects import ISS_SUB, Subject, read_subject
-from hub.core.tokens import Header
+from hub.core.tokens import Header, open_header, read_audiences, read_claims
 from hub.core.transmitters import Transmitter
 
 SET_TYPES = frozenset({"secevent+jwt"})
@@ -64,6 +65,28 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     def name(self) -> str:
         """The short name of a known event, or the URI of another one."""
         return self.uri if self.kind is None else self.kind.name
+
+
+def find_transmitter(token: str, transmitters: Iterable[Transmitter]) -> Transmitter:
+    """Return the transmitter that a token says it is from, so that it can be verified.
+
+    Those with the same ``iss`` are told by ``aud``. Nothing else of the token is looked at.
+
+    Raises:
+        SignalRefused: if it is malformed, or of none of them.
+    """
+    with refusing(Refusal.MALFORMED):
+        open_header(token)
+        claims = read_claims(token)
+    named = [one for one in transmitters if one.rules.is_of(claims.get("iss"))]
+    if not named:
+        raise SignalRefused(Refusal.ISSUER, "of another issuer (iss)")
+    with refusing(Refusal.MALFORMED):
+        given = read_audiences("aud", claims.get("aud"))
+    for one in named:
+        if not set(one.rules.audience or ()).isdisjoint(given):
+            return one
+    raise SignalRefused(Refusal.AUDIENCE, "for another audience (aud)")
 
 
 def read_set_header(token: str, transmitter: Transmitter) -> Header:

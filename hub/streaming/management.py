@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from hub.access.stream_notes import Kind, StreamNotes
-from hub.access.transmitter import POLL, PUSH, Status, Stream, StreamStatus, TransmitterClient
+from hub.access.transmitter import (
+    POLL,
+    PUSH,
+    Status,
+    Stream,
+    StreamStatus,
+    TransmitterClient,
+    has_access,
+)
 from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.event_types import EVENT_TYPES, STREAM_EVENTS
 from hub.core.transmitters import Delivery, Transmitter
@@ -61,10 +69,9 @@ class Management:
         Raises:
             Unavailable: if the store does not answer.
         """
-        access = self._transmitter.access
         overview = Overview(
             self._transmitter,
-            is_managed=access.token is not None or access.client_id is not None,
+            is_managed=has_access(self._transmitter),
             notes=None if self._notes is None else await self._notes.read(self._transmitter),
         )
         if overview.is_managed:

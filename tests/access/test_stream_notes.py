@@ -10,13 +10,13 @@ import pytest
 from hub.access.stream_notes import Kind, StreamNotes
 from hub.core.model import SECOND
 from hub.core.tokens import Rules
-from hub.core.transmitters import Delivery, Transmitter
+from hub.core.transmitters import Access, Delivery, Transmitter
 from hub.errors import Unavailable
 from hub.store.memory import MemoryStore
 
 
-def transmitter(aud: str = "a") -> Transmitter:
-    """Return the settings of a transmitter."""
+def transmitter(aud: str = "a", *, has_access: bool = True) -> Transmitter:
+    """Return the settings of a transmitter, whose API is called from here or not."""
     rules = Rules(
         algorithms=("RS256",), max_lifetime=0, issuer="https://tr.example", audience=(aud,)
     )
@@ -26,6 +26,7 @@ def transmitter(aud: str = "a") -> Transmitter:
         delivery=Delivery.PUSH,
         issuer="i",
         subjects=("opaque",),
+        access=Access(token="t") if has_access else Access(),
     )
 
 
@@ -66,6 +67,13 @@ async def test_a_verification_is_expected_when_it_was_asked_for(store: MemorySto
     assert (await got.read(transmitter()))[Kind.VERIFIED].text == "s"
     assert await got.verified(transmitter(), None)
     assert (await got.read(transmitter()))[Kind.VERIFIED].text == ""
+
+
+async def test_others_may_ask_for_verifications_where_the_hub_does_not(store: MemoryStore) -> None:
+    """Any state is as expected from a transmitter whose API is not called from here."""
+    notes = StreamNotes(store)
+    assert await notes.verified(transmitter(has_access=False), "anything")
+    assert (await notes.read(transmitter()))[Kind.VERIFIED].text == "anything"
 
 
 async def test_a_store_that_is_down_loses_notes_and_no_more(

@@ -187,6 +187,14 @@ async def test_endpoints_without_tls_are_not_called(plain: Transmitter) -> None:
             await client.streams()
 
 
+def test_a_remote_transmitter_names_no_endpoint_on_this_machine() -> None:
+    """Else it could have the hub call what only this machine may."""
+    remote = client_of(Transmitter(), configuration_url="https://tr.example/configuration")
+    remote.check_endpoint("status_endpoint", "https://tr.example/status")
+    with pytest.raises(TransmitterFailed, match="not https"):
+        remote.check_endpoint("status_endpoint", "http://127.0.0.1:8080/status")
+
+
 async def test_a_stream_of_another_issuer_is_refused(plain: Transmitter) -> None:
     """Its configuration must name the transmitter (SSF 1.0 section 8.1.1.2)."""
     async with contextlib.aclosing(client_of(plain)) as client:

@@ -13,9 +13,9 @@ from hub.core.issuers_document import IssuersFile, read_document
 from hub.core.model import SECOND, Origin, Reason, user_key
 from hub.core.reactions import react
 from hub.core.refusal import Refusal, SignalRefused, refusing
-from hub.core.security_events import SecurityEvent, read_set, read_set_header
+from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
 from hub.core.signal import Channel, Signal, Target
-from hub.core.tokens import check_signature, read_claims
+from hub.core.tokens import check_signature
 from tests.signals_table import (
     CLIENT,
     ISSUER,
@@ -59,12 +59,8 @@ FILE = settings()
 
 def take(token: str, file: IssuersFile = FILE) -> SecurityEvent:
     """Take a token all the way to its event, as the hub does."""
-    (transmitter,) = file.transmitters
+    transmitter = find_transmitter(token, file.transmitters)
     header = read_set_header(token, transmitter)
-    with refusing(Refusal.MALFORMED):
-        iss = read_claims(token).get("iss")
-    if iss != transmitter.iss:
-        raise SignalRefused(Refusal.ISSUER, "of another issuer (iss)")
     with refusing(Refusal.SIGNATURE):
         if header.alg not in transmitter.rules.algorithms:
             raise SignalRefused(Refusal.SIGNATURE, "an algorithm that is not pinned")
@@ -133,6 +129,15 @@ def test_an_event_says_what_is_to_be_done() -> None:
         before=1_799_999_000_250_000,
         message="Too old.",
     )
+
+
+def test_two_transmitters_of_one_name_are_told_by_whom_they_send_to() -> None:
+    """As two streams of one transmitter are."""
+    second = f'[[transmitter]]\niss = "{ISSUER}"\naud = "other"\ndelivery = "push"'
+    file = settings(second)
+    for aud, place in ((CLIENT, 0), ("other", 1), (["x", "other"], 1)):
+        token = event_token(Case("", None, claims={"aud": aud}), SENDER, NOW)
+        assert find_transmitter(token, file.transmitters) is file.transmitters[place]
 
 
 def test_what_is_polled_says_so() -> None:

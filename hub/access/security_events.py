@@ -1,0 +1,127 @@
+"""Takes the security events of the configured transmitters, however they are delivered."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from hub.access.issuers import Issuers
+from hub.access.repeated_warnings import RepeatedWarnings
+from hub.access.signals import Signals
+from hub.access.stream_notes import StreamNotes
+from hub.access.transmitters import Transmitters
+from hub.core.event_types import STREAM_UPDATED, VERIFICATION
+from hub.core.issuers import find_entry
+from hub.core.reactions import CHANNELS, react
+from hub.core.refusal import Refusal, SignalRefused, refusing
+from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
+from hub.core.signal import Channel
+from hub.core.tokens import check_signature
+from hub.core.transmitters import Delivery, Transmitter
+
+log = structlog.get_logger(__name__)
+
+MAX_STATUS = 200
+"""Characters of a stream's status that are noted."""
+
+
+class SecurityEvents:
+    """Verifies events, and has done what they ask for."""
+
+    def __init__(
+        self, issuers: Issuers, transmitters: Transmitters, signals: Signals, notes: StreamNotes
+    ) -> None:
+        self._issuers = issuers
+        self._transmitters = transmitters
+        self._signals = signals
+        self._notes = notes
+        self._warnings = RepeatedWarnings()
+
+    async def take_push(self, token: str, authorization: str | None, address: str) -> None:
+        """Take a pushed event; ``authorization`` is the header of that name.
+
+        Raises:
+            SignalRefused: if it is not valid, or not of a transmitter that pushes.
+            RateLimited: if too many of this ``address`` were refused.
+            Unavailable: if it may not have been written.
+        """
+        pushing = [
+            client.transmitter
+            for client in self._transmitters.clients
+            if client.transmitter.delivery is Delivery.PUSH
+        ]
+        try:
+            transmitter = find_transmitter(token, pushing)
+            _check_authorization(transmitter, authorization)
+        except SignalRefused as error:
+            self._signals.refuse(Channel.PUSH, error, address)
+            raise
+        await self._take(transmitter, token, address)
+
+    async def take(self, transmitter: Transmitter, token: str) -> None:
+        """Take an event that was polled; raises as `take_push` does."""
+        await self._take(transmitter, token, None)
+
+    async def _take(self, transmitter: Transmitter, token: str, address: str | None) -> None:
+        channel = CHANNELS[transmitter.delivery]
+        try:
+            event = read_set(await self._verify(transmitter, token), transmitter, _now())
+            await self._carry_out(event, transmitter, channel)
+        except SignalRefused as error:
+            self._notes.refused(transmitter, error.err, error.detail)
+            self._signals.refuse(channel, error, address)
+            raise
+        self._notes.heard(transmitter, event.issued_at)
+
+    async def _verify(self, transmitter: Transmitter, token: str) -> dict[str, Any]:
+        client = self._transmitters.client(transmitter)
+        if client is None:
+            raise SignalRefused(Refusal.OFF, "the transmitter is not configured any more")
+        header = read_set_header(token, transmitter)
+        with refusing(Refusal.SIGNATURE):
+            if header.alg not in transmitter.rules.algorithms:
+                raise SignalRefused(
+                    Refusal.SIGNATURE, "signed with an algorithm that is not pinned"
+                )
+            (key,) = await client.keys.find(header)
+            return check_signature(token, key, transmitter.rules)
+
+    async def _carry_out(
+        self, event: SecurityEvent, transmitter: Transmitter, channel: Channel
+    ) -> None:
+        if event.old_forms and self._warnings.is_due(f"{event.iss} {event.old_forms}"):
+            log.warning("a transmitter sends old forms", iss=event.iss, forms=event.old_forms)
+        if event.name == STREAM_UPDATED:
+            self._notes.updated(transmitter, *_read_status(event.members))
+        elif event.name == VERIFICATION and not await self._notes.verified(
+            transmitter, event.state
+        ):
+            raise SignalRefused(Refusal.STATE, "the state is not the one that was asked for")
+        entry = find_entry(self._issuers.entries, transmitter.issuer)
+        signal = None if entry is None else react(event, transmitter, entry, _now())
+        if signal is None:
+            log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
+        await self._signals.take(signal, channel, event.iss)
+
+
+def _check_authorization(transmitter: Transmitter, given: str | None) -> None:
+    """Check the header that the transmitter was told to send (SSF 1.0 section 6.1.1)."""
+    wanted = transmitter.authorization
+    if wanted is None:
+        return
+    if not hmac.compare_digest(wanted.encode(), (given or "").encode(errors="surrogateescape")):
+        raise SignalRefused(Refusal.AUTHORIZATION, "Authorization is not that of the stream")
+
+
+def _read_status(members: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the new status of a stream and the reason (SSF 1.0 section 8.1.5)."""
+    status, reason = members.get("status"), members.get("reason")
+    return str(status)[:MAX_STATUS], None if reason is None else str(reason)[:MAX_STATUS]
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
