@@ -263,15 +263,3 @@ async def test_clients_stand_in_the_issuers_file_too(tmp_path: Path) -> None:
         mine = token("ada", "s1")
         for headers in (basic(BANK, BANK_SECRET), basic(SHOP, SHOP_SECRET)):
             assert (await introspect(hub, mine, headers=headers)).body["active"] is True
-
-
-async def test_the_hub_says_what_it_serves(hub: Replica) -> None:
-    """Paths, not addresses, as long as it does not know its own; and no secret."""
-    answer = await hub.call("GET", "/.well-known/logout-hub")
-    assert answer.status == 200
-    assert answer.body["revocation_endpoint"] == "/revoke"
-    assert answer.body["introspection_endpoint"] == "/introspect"
-    assert "issuer" not in answer.body
-    assert SECRET not in str(answer.body)
-    for name in ("verify", "client", "elements", "openapi"):
-        assert (await hub.call("GET", answer.body[name])).status in (200, 401)
