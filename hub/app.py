@@ -111,6 +111,7 @@ def _create_services(
         logouts=access.logouts,
         signals=access.signals,
         events=access.events,
+        transmitters=access.transmitters,
         metrics=metrics,
         limits=access.limits,
         readiness=Readiness(
