@@ -18,6 +18,7 @@ from hub.access.readiness import Readiness
 from hub.access.security_events import SecurityEvents
 from hub.access.signals import Signals
 from hub.access.signer import Signer
+from hub.access.transmitters import Transmitters
 from hub.core.address import Network
 from hub.metrics import Metrics
 from hub.settings import Settings
@@ -37,6 +38,7 @@ class Services:
     logouts: Logouts
     signals: Signals
     events: SecurityEvents
+    transmitters: Transmitters
     metrics: Metrics
     limits: Limits
     readiness: Readiness

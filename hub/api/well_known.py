@@ -9,9 +9,17 @@ from msgspec import UNSET, UnsetType
 from hub.api.answers import Ok
 from hub.api.services import SERVICES
 from hub.core.global_revocation import ASSERTION_TYPE
+from hub.core.transmitters import Delivery
 
 KEYS_PATH = "/.well-known/jwks.json"
 CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+class TransmitterView(msgspec.Struct, frozen=True):
+    """Somebody whose security events are taken, and how they come."""
+
+    iss: str
+    delivery: Delivery
 
 
 class HubView(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +41,8 @@ class HubView(msgspec.Struct, frozen=True, kw_only=True):
     global_token_revocation_issuers: list[str]
     backchannel_logout_endpoint: str
     backchannel_logout_issuers: list[str]
+    events_endpoint: str
+    transmitters: list[TransmitterView]
     verify: str
     sockets: str
     client: str
@@ -69,6 +79,11 @@ async def get_hub(request: web.Request) -> Ok[HubView]:
             ],
             backchannel_logout_endpoint=f"{base}/backchannel-logout",
             backchannel_logout_issuers=[entry.name for entry in entries if entry.logout.audience],
+            events_endpoint=f"{base}/events",
+            transmitters=[
+                TransmitterView(client.transmitter.iss, client.transmitter.delivery)
+                for client in services.transmitters.clients
+            ],
             verify=f"{base}/verify",
             sockets=f"{base}/socket.io/",
             client=f"{base}/client.js",

@@ -127,7 +127,7 @@ BAD: dict[str, dict[str, Any]] = {
     "another audience": {"aud": "https://other.test"},
     "the audience of access tokens": {"aud": "api"},
     "expired": {"iat": NOW - 900, "exp": NOW - 600},
-    "from the future": {"iat": NOW + 600, "exp": NOW + 900},
+    "from the future": {"iat": NOW + 9000, "exp": NOW + 9300},
     "without exp": {"exp": None},
     "long-lived": {"exp": NOW + 90_000},
     "without jti": {"jti": None},
