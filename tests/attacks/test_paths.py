@@ -7,14 +7,15 @@ its length alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from hub.api.connection import MAX_SLASHES, _screening
-from tests.attacks.apart import hub_apart
+from tests.attacks.apart import Apart, hub_apart
 
 LONGEST = 7900
 
@@ -46,14 +47,20 @@ async def test_slashes_in_a_query_or_in_a_name_do_not_count() -> None:
     assert found == [204, 204]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hub() -> AsyncIterator[Apart]:
+    """A hub in a process of its own, for the whole file."""
+    async with hub_apart() as made:
+        yield made
+
+
 @pytest.mark.parametrize("path", ["/" * LONGEST, "/healthz" + "/a" * 3900, "/%2e%2e" * 1100])
-async def test_a_long_path_is_refused_as_any_other(path: str) -> None:
+async def test_a_long_path_is_refused_as_any_other(hub: Apart, path: str) -> None:
     """A stranger's path of slashes gets the usual 404, and the hub goes on."""
-    async with hub_apart() as hub:
-        request = f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
-        answer = await hub.exchange(request.encode())
-        head = answer.partition(b"\r\n\r\n")[0].lower()
-        assert head.startswith(b"http/1.1 404")
-        assert b"application/problem+json" in head
-        assert b"cache-control: no-store" in head
-        assert await hub.is_well()
+    request = f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
+    answer = await hub.exchange(request.encode())
+    head = answer.partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"http/1.1 404")
+    assert b"application/problem+json" in head
+    assert b"cache-control: no-store" in head
+    assert await hub.is_well()

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.attacks.apart import Apart, hub_apart
 from tests.patience import PATIENCE
@@ -26,9 +27,9 @@ POST = (
 )
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub() -> AsyncIterator[Apart]:
-    """A hub of little patience."""
+    """A hub of little patience, for the whole file."""
     async with hub_apart(HUB_LIMIT_READ_SECONDS="1", HUB_LIMIT_WRITE_SECONDS="1") as made:
         yield made
 

@@ -34,6 +34,7 @@ class Firefox:
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         self._websocket = websocket
         self._numbers = itertools.count(1)
+        self._visitors: list[str] = []
 
     async def command(self, method: str, **params: Any) -> Any:
         """Return what a command gives; one at a time.
@@ -56,7 +57,14 @@ class Firefox:
 
     async def visitor(self) -> str:
         """Return a container that shares no storage with others."""
-        return str((await self.command("browser.createUserContext"))["userContext"])
+        made = await self.command("browser.createUserContext")
+        self._visitors.append(made["userContext"])
+        return self._visitors[-1]
+
+    async def close_visitors(self) -> None:
+        """Close the tabs of all visitors, and forget what they stored."""
+        while self._visitors:
+            await self.command("browser.removeUserContext", userContext=self._visitors.pop())
 
     async def tab(self, visitor: str) -> FirefoxTab:
         """Open a tab."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,11 +21,18 @@ CONNECTED = "window.hub?.state === 'connected'"
 DIARY = "() => { window.tell = (what) => { window.name += `${what} `; }; }"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def browser(tmp_path: Path) -> AsyncIterator[Firefox]:
-    """A real Firefox."""
-    async with firefox(tmp_path) as running_browser:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Firefox]:
+    """A real Firefox, whose start costs more than a test."""
+    async with firefox(tmp_path_factory.mktemp("firefox")) as running_browser:
         yield running_browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(shared_browser: Firefox) -> AsyncIterator[Firefox]:
+    """A Firefox without tabs of earlier visitors."""
+    yield shared_browser
+    await shared_browser.close_visitors()
 
 
 async def enter(browser: Firefox, visitor: str, shop: Shop, user: str | None = None) -> FirefoxTab:

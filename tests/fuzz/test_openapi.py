@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.checks import ignored_auth
 
 from hub.api.form import FORM
 from hub.api.openapi import describe
@@ -36,6 +33,8 @@ def hub() -> Iterator[FuzzedHub]:
 
 def operation_of(hub: FuzzedHub, name: str) -> Any:
     """Return an operation of the description."""
+    import schemathesis  # slow to import, and every worker imports every file of tests
+
     schema = schemathesis.openapi.from_dict(DOCUMENT)
     schema.config.update(base_url=f"http://127.0.0.1:{hub.port}")
     method, path = name.split()
@@ -72,6 +71,9 @@ def _amend(case: Any) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_api_is_as_it_is_described(hub: FuzzedHub, name: str) -> None:
     """Answers are of the described form, and what the description forbids is refused."""
+    from schemathesis import GenerationMode
+    from schemathesis.checks import ignored_auth
+
     operation = operation_of(hub, name)
     allowed = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     forbidden = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)

@@ -8,9 +8,6 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
-from werkzeug.serving import make_server
-
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 
@@ -18,6 +15,8 @@ from tests.realtime.raw import eventually
 @contextlib.asynccontextmanager
 async def served_asgi(app: Any, port: int | None = None) -> AsyncIterator[str]:
     """Serve an ASGI app; the context is entered with its address."""
+    import uvicorn  # slow to import, and every worker imports every file of tests
+
     port = port or free_port()
     config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="none")
     server = uvicorn.Server(config)
@@ -33,6 +32,8 @@ async def served_asgi(app: Any, port: int | None = None) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def served_wsgi(app: Any) -> AsyncIterator[str]:
     """Serve a WSGI app in a thread; the context is entered with its address."""
+    from werkzeug.serving import make_server
+
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -8,10 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import django.conf
-import django.core.handlers.wsgi
-import django.http
-import django.urls
 import pytest
 
 from tests.ports import free_port
@@ -107,6 +103,12 @@ async def test_flask_sessions_end_with_the_logins(hub: Replica) -> None:
 
 async def test_django_sessions_end_with_the_logins(hub: Replica) -> None:
     """The middleware, over Django's sessions in signed cookies."""
+    # Slow to import, and every worker imports every file of tests.
+    import django.conf
+    import django.core.handlers.wsgi
+    import django.http
+    import django.urls
+
     recipe = run_python(PAGE, about="from django")
 
     def log_in(request: Any) -> Any:
