@@ -221,6 +221,7 @@ def _running(
             stack.push_async_callback(access.issuers.aclose)
             stack.push_async_callback(access.transmitters.aclose)
             stack.push_async_callback(polling.aclose)
+            stack.push_async_callback(access.notes.write)
             background = (
                 realtime.follower,
                 realtime.presences,

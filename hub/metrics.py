@@ -15,157 +15,132 @@ class Metrics:
     def __init__(self) -> None:
         self._rendered, self._rendered_at = b"", float("-inf")
         self.registry = CollectorRegistry()
-        self.sockets = Gauge(
-            "hub_sockets", "Accepted sockets of this replica", registry=self.registry
-        )
-        self.connects = Counter(
+        self._add_sockets()
+        self._add_logouts()
+        self._add_signals()
+        self._add_calls()
+
+    def _add_sockets(self) -> None:
+        self.sockets = self._gauge("hub_sockets", "Accepted sockets of this replica")
+        self.connects = self._counter(
             "hub_connects",
             "Sockets that asked to connect, by the code of the answer (ok when accepted)",
-            ["code"],
-            registry=self.registry,
+            "code",
         )
-        self.logouts = Counter(
-            "hub_logouts",
-            "Logouts that this replica wrote",
-            ["scope", "reason"],
-            registry=self.registry,
+        self.notices = self._counter(
+            "hub_notices", "Sockets that were told of a logout, by what became of it", "state"
         )
-        self.notices = Counter(
-            "hub_notices",
-            "Sockets that were told of a logout, by what became of it",
-            ["state"],
-            registry=self.registry,
-        )
-        self.acknowledged_seconds = Histogram(
+        self.acknowledged_seconds = self._histogram(
             "hub_acknowledged_seconds",
             "From a logout's arrival at this replica to a socket's acknowledgement",
-            buckets=SECONDS,
-            registry=self.registry,
         )
-        self.last_acknowledged_seconds = Histogram(
+        self.last_acknowledged_seconds = self._histogram(
             "hub_last_acknowledged_seconds",
             "From a logout's arrival at this replica until all its sockets had acknowledged",
-            buckets=SECONDS,
-            registry=self.registry,
         )
-        self.last_cut_seconds = Histogram(
+        self.last_cut_seconds = self._histogram(
             "hub_last_cut_seconds",
             "From a logout's arrival at this replica until its last socket was cut",
-            buckets=SECONDS,
-            registry=self.registry,
         )
-        self.heard = Counter(
-            "hub_heard", "Logouts that this replica read from the log", registry=self.registry
-        )
-        self.forged = Counter(
-            "hub_forged",
-            "Messages on the channel that no replica had signed, which were ignored",
-            registry=self.registry,
-        )
-        self.replayed = Counter(
-            "hub_replayed",
-            "Logouts that this replica found in the log and had not heard live",
-            registry=self.registry,
-        )
-        self.position_age = Gauge(
-            "hub_position_age_seconds",
-            "Since the store last confirmed that every logout was heard, in each partition",
-            registry=self.registry,
-        )
-        self.fences = Counter(
-            "hub_fences",
-            "Times that this replica closed sockets for want of that confirmation",
-            registry=self.registry,
-        )
-        self.partitions = Gauge(
-            "hub_partitions",
-            "Partitions by how this replica follows them",
-            ["state"],
-            registry=self.registry,
-        )
-        self.losses = Counter(
-            "hub_losses",
-            "Times that the store was found to have lost what it knew",
-            registry=self.registry,
-        )
-        self.swept = Counter(
+        self.swept = self._counter(
             "hub_swept",
             "Sockets that a sweep found ended, by its cause (slow should never find any)",
-            ["cause"],
-            registry=self.registry,
+            "cause",
         )
-        self.following = Gauge(
+
+    def _add_logouts(self) -> None:
+        self.logouts = self._counter(
+            "hub_logouts", "Logouts that this replica wrote", "scope", "reason"
+        )
+        self.heard = self._counter("hub_heard", "Logouts that this replica read from the log")
+        self.forged = self._counter(
+            "hub_forged", "Messages on the channel that no replica had signed, which were ignored"
+        )
+        self.replayed = self._counter(
+            "hub_replayed", "Logouts that this replica found in the log and had not heard live"
+        )
+        self.position_age = self._gauge(
+            "hub_position_age_seconds",
+            "Since the store last confirmed that every logout was heard, in each partition",
+        )
+        self.following = self._gauge(
             "hub_following",
             "1 while this replica hears of logouts in at least half of the partitions",
-            registry=self.registry,
         )
-        self.audit_lost = Counter(
-            "hub_audit_lost",
-            "Events that found no room in the audit log",
-            registry=self.registry,
+        self.partitions = self._gauge(
+            "hub_partitions", "Partitions by how this replica follows them", "state"
         )
-        self.audit_uncopied = Counter(
-            "hub_audit_uncopied",
-            "Lines of the audit log that were not copied to the store",
-            registry=self.registry,
+        self.fences = self._counter(
+            "hub_fences", "Times that this replica closed sockets for want of that confirmation"
         )
-        self.limited = Counter(
-            "hub_limited",
-            "Refused since a limit was reached, by the limit",
-            ["kind"],
-            registry=self.registry,
+        self.losses = self._counter(
+            "hub_losses", "Times that the store was found to have lost what it knew"
         )
-        self.tokens = Counter(
-            "hub_tokens",
-            "Tokens verified, by issuer entry and by whether they named their login",
-            ["issuer", "login"],
-            registry=self.registry,
-        )
-        self.signals = Counter(
+
+    def _add_signals(self) -> None:
+        self.signals = self._counter(
             "hub_signals",
             "Signals of others that were accepted, by how they came, their sender and their effect",
-            ["channel", "sender", "verdict"],
-            registry=self.registry,
+            "channel",
+            "sender",
+            "verdict",
         )
-        self.signals_refused = Counter(
+        self.signals_refused = self._counter(
             "hub_signals_refused",
             "Signals of others that were refused, by how they came and why",
-            ["channel", "reason"],
-            registry=self.registry,
+            "channel",
+            "reason",
         )
-        self.signal_age = Histogram(
+        self.signal_age = self._histogram(
             "hub_signal_age_seconds",
             "From the time that a signal was signed to its arrival",
-            ["channel", "sender"],
+            "channel",
+            "sender",
             buckets=AGES,
-            registry=self.registry,
         )
-        self.signal_acknowledged = Histogram(
+        self.signal_acknowledged = self._histogram(
             "hub_signal_acknowledged_seconds",
             "From a signal's arrival until the receipt of its logout was complete",
-            ["channel", "sender"],
-            buckets=SECONDS,
-            registry=self.registry,
+            "channel",
+            "sender",
         )
-        self.polls = Counter(
-            "hub_polls",
-            "Polls of transmitters of security events by this replica",
-            ["result"],
-            registry=self.registry,
+        self.polls = self._counter(
+            "hub_polls", "Polls of transmitters of security events by this replica", "result"
         )
-        self.requests = Counter(
-            "hub_requests",
-            "HTTP requests, by route and status",
-            ["method", "route", "status"],
-            registry=self.registry,
+
+    def _add_calls(self) -> None:
+        self.requests = self._counter(
+            "hub_requests", "HTTP requests, by route and status", "method", "route", "status"
         )
-        self.request_seconds = Histogram(
-            "hub_request_seconds",
-            "Time to answer an HTTP request",
-            ["method", "route"],
-            buckets=SECONDS,
-            registry=self.registry,
+        self.request_seconds = self._histogram(
+            "hub_request_seconds", "Time to answer an HTTP request", "method", "route"
         )
+        self.tokens = self._counter(
+            "hub_tokens",
+            "Tokens verified, by issuer entry and by whether they named their login",
+            "issuer",
+            "login",
+        )
+        self.limited = self._counter(
+            "hub_limited", "Refused since a limit was reached, by the limit", "kind"
+        )
+        self.audit_lost = self._counter(
+            "hub_audit_lost", "Events that found no room in the audit log"
+        )
+        self.audit_uncopied = self._counter(
+            "hub_audit_uncopied", "Lines of the audit log that were not copied to the store"
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, *labels: str, buckets: tuple[float, ...] = SECONDS
+    ) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
     def render(self, now: float) -> bytes:
         """Return all of them in Prometheus' text format 0.0.4, as they were a second ago at most.

@@ -38,6 +38,18 @@ SUITING = {
 """The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037)."""
 
 
+class KeyUnknown(TokenInvalid):
+    """A token is signed with a key that its issuer does not publish.
+
+    ``is_certain`` if the keys were fetched just now, or the key is published for something else;
+    otherwise it may be a new one.
+    """
+
+    def __init__(self, *, is_certain: bool) -> None:
+        super().__init__("signed with a key that the issuer does not publish")
+        self.is_certain = is_certain
+
+
 Locate: TypeAlias = Callable[[aiohttp.ClientSession, str, Any], Awaitable[str]]
 """Returns the address of a key set, given what it is found by and the TLS to use; may raise what
 `fetch_keys` may."""
@@ -123,7 +135,7 @@ class JwksKeys:
 
     async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
         """Return the key with the header's ``kid``; without one, the only key for its ``alg``."""
-        key = self._search(header)
+        key, fetched = self._search(header), self._fetched
         age = time.monotonic() - self._tried_at
         if age > self._patience(found=key is not None):
             await self._refresh()
@@ -132,7 +144,8 @@ class JwksKeys:
             return (key,)
         if not self._keys:
             raise Unavailable("the issuer's keys could not be fetched")
-        raise TokenInvalid("signed with a key that the issuer does not publish")
+        is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
+        raise KeyUnknown(is_certain=is_known or self._fetched > fetched)
 
     def _search(self, header: Header) -> jwt.PyJWK | None:
         suiting = [key for key in self._keys if key.algorithm_name == header.alg]

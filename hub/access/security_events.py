@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from hub.access.issuers import Issuers
+from hub.access.keys import COOL_DOWN, KeyUnknown
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.signals import Signals
 from hub.access.stream_notes import StreamNotes
+from hub.access.transmitter import TransmitterClient
 from hub.access.transmitters import Transmitters
 from hub.core.event_types import STREAM_UPDATED, VERIFICATION
 from hub.core.issuers import find_entry
@@ -20,8 +22,9 @@ from hub.core.reactions import CHANNELS, react
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
 from hub.core.signal import Channel
-from hub.core.tokens import check_signature
+from hub.core.tokens import Header, check_signature
 from hub.core.transmitters import Delivery, Transmitter
+from hub.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +90,7 @@ class SecurityEvents:
                 raise SignalRefused(
                     Refusal.SIGNATURE, "signed with an algorithm that is not pinned"
                 )
-            (key,) = await client.keys.find(header)
+            (key,) = await _find_key(client, header)
             return check_signature(token, key, transmitter.rules)
 
     async def _carry_out(
@@ -106,6 +109,22 @@ class SecurityEvents:
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
         await self._signals.take(signal, channel, event.iss)
+
+
+async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
+    """Return the key that an event is signed with.
+
+    A refusal is final, and would lose the first events after a change of keys. So nothing is
+    refused before the keys were fetched again, except what may come from strangers.
+    """
+    try:
+        return await client.keys.find(header)
+    except KeyUnknown as error:
+        transmitter = client.transmitter
+        is_its_own = transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
+        if is_its_own and not error.is_certain:
+            raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
+        raise
 
 
 def _check_authorization(transmitter: Transmitter, given: str | None) -> None:

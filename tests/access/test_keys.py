@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import keys as keys_module
-from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys, StaticKeys
+from hub.access.keys import (
+    COOL_DOWN,
+    KEY_SET_LIFETIME,
+    MAX_BODY_BYTES,
+    JwksKeys,
+    KeyUnknown,
+    StaticKeys,
+)
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
@@ -246,8 +253,14 @@ async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Cl
     answers = await asyncio.gather(
         *(keys.find(named(f"made-up-{number}")) for number in range(50)), return_exceptions=True
     )
-    assert {type(answer) for answer in answers} == {TokenInvalid}
+    assert all(isinstance(answer, KeyUnknown) and answer.is_certain for answer in answers)
     assert issuer.requests == 2
+    with pytest.raises(KeyUnknown) as caught:
+        await keys.find(named("made-up"))
+    assert not caught.value.is_certain
+    with pytest.raises(KeyUnknown) as caught:
+        await keys.find(named(alg="ES256"))
+    assert caught.value.is_certain
     assert (await keys.find(named()))[0].key_id == "rsa-1"
     assert issuer.requests == 2
 

@@ -37,6 +37,7 @@ jwks_url = "{{jwks}}"
 delivery = "push"
 title = "the device manager"
 authorization = "{HEADER}"
+token = "of its API, without which anybody may have asked for a verification"
 """
 
 

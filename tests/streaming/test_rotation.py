@@ -1,0 +1,80 @@
+"""A transmitter changes its keys while a hub polls it, or gets its pushes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.access import keys as keys_module
+from tests.site import SECRET, Replica, running, settings
+from tests.ssf_transmitter import POLL, PUSH, Stream, Transmitter
+
+HEADER = "Bearer 0123456789abcdef"
+
+
+@contextlib.asynccontextmanager
+async def receiving(
+    folder: Path, served: Transmitter, *lines: str, method: str = POLL
+) -> AsyncIterator[tuple[Replica, Stream]]:
+    """Run a hub inside the context, to which a transmitter sends as these lines say."""
+    file = folder / "issuers.toml"
+    named = [f'iss = "{served.iss}"', f'aud = "{served.aud}"', *lines]
+    file.write_text("\n".join([f'[[issuer]]\nsecret = "{SECRET}"\n[[transmitter]]', *named]))
+    stream = Stream("s", {}, [])
+    served.streams["s"] = stream
+    async with running(settings(issuers=str(file), jwt_secret=None)) as hub:
+        delivery = {"method": method, "endpoint_url": f"{hub.url}/events"}
+        if method == PUSH:
+            delivery["authorization_header"] = HEADER
+        served._change(stream, {"delivery": delivery}, replaces=True)
+        yield hub, stream
+
+
+async def emit(served: Transmitter) -> str:
+    """Send an event about somebody, and return its ``jti``."""
+    return await served.emit(sub_id={"format": "iss_sub", "iss": served.iss, "sub": "ada"})
+
+
+async def test_polled_events_wait_until_new_keys_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are neither acknowledged nor refused while the keys may not be fetched again."""
+    monkeypatch.setattr(keys_module, "COOL_DOWN", 3600.0)
+    async with Transmitter().serve() as served:
+        lines = ('delivery = "poll"', f'token = "{served.bearer}"', "poll_interval = 1")
+        async with receiving(tmp_path, served, *lines) as (_, stream):
+            first = await emit(served)
+            await served.wait_until(lambda: first in stream.acknowledged)
+            served.rotate_keys()
+            second = await emit(served)
+            polls = len(served.polls)
+            await served.wait_until(lambda: len(served.polls) > polls + 1)
+            assert (stream.errors, second in stream.acknowledged) == ({}, False)
+            monkeypatch.setattr(keys_module, "COOL_DOWN", 0.0)
+            await served.wait_until(lambda: second in stream.acknowledged)
+            forger = Transmitter()
+            forger.iss = served.iss
+            await served.enqueue(stream, "forged", forger.sign(forger.claims("e", {})))
+            await served.wait_until(lambda: "forged" in stream.errors)
+    assert stream.errors["forged"]["err"] == "invalid_key"
+
+
+@pytest.mark.parametrize("has_header", [True, False])
+async def test_pushed_events_come_again_when_they_can_only_be_the_transmitters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_header: bool
+) -> None:
+    """With the stream's header an unknown key is 503 for now; without it, strangers get a 400."""
+    monkeypatch.setattr(keys_module, "COOL_DOWN", 3600.0)
+    async with Transmitter().serve() as served:
+        lines = ['delivery = "push"', *([f'authorization = "{HEADER}"'] if has_header else [])]
+        async with receiving(tmp_path, served, *lines, method=PUSH) as (_, stream):
+            await emit(served)
+            assert await served.push(stream) == [202]
+            served.rotate_keys()
+            await emit(served)
+            assert await served.push(stream) == [503 if has_header else 400]
+            monkeypatch.setattr(keys_module, "COOL_DOWN", 0.0)
+            assert await served.push(stream) == ([202] if has_header else [])
