@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from hub.access.minting import make_credential
+from hub.app import RELOADS
 from hub.core.rate import Rate
 from hub.core.rights import Right
 from tests.oauth import (
@@ -252,7 +253,7 @@ async def test_without_a_key_the_answer_is_plain(hub: Replica) -> None:
 
 
 async def test_clients_stand_in_the_issuers_file_too(tmp_path: Path) -> None:
-    """Those of the file and those of HUB_CLIENTS are the same to the hub."""
+    """Those of the file and those of HUB_CLIENTS are the same to the hub; the file is reread."""
     file = tmp_path / "issuers.toml"
     _, _, digest = entry(BANK, BANK_SECRET).rpartition(":")
     file.write_text(
@@ -263,3 +264,8 @@ async def test_clients_stand_in_the_issuers_file_too(tmp_path: Path) -> None:
         mine = token("ada", "s1")
         for headers in (basic(BANK, BANK_SECRET), basic(SHOP, SHOP_SECRET)):
             assert (await introspect(hub, mine, headers=headers)).body["active"] is True
+        file.write_text(f'[[issuer]]\nsecret = "{SECRET}"\n')
+        for reload in hub.app[RELOADS]:
+            await reload()
+        assert (await introspect(hub, mine)).status == 401
+        assert (await introspect(hub, mine, headers=basic(SHOP, SHOP_SECRET))).status == 200

@@ -11,7 +11,7 @@ from hub.settings import load_settings
 from tests.site import ADMIN, Replica, running, settings, token
 
 OPERATORS = ("/metrics", "/readyz", "/admin/users/ada/sessions")
-BOTH = ("/healthz", "/openapi.json")
+BOTH = ("/healthz", "/openapi.json", "/.well-known/logout-hub", "/.well-known/jwks.json")
 PUBLIC = ("/session", "/verify", "/client.js", "/signed-out", "/socket.io/?EIO=4&transport=polling")
 
 

@@ -1,4 +1,4 @@
-"""The one oracle: HTTP, the socket and ``/verify`` say the same of a token, and the hub is well."""
+"""The one oracle: all ways in say the same of a token, introspection too, and the hub is well."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import os
 import socket
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote_plus
 
+from hub.api.form import FORM
 from tests.fuzz.hub import FuzzedHub
-from tests.site import token
+from tests.site import ADMIN, token
 
 KEY = base64.b64encode(b"a fuzzer's key!!").decode()
 OPENED = {200, 204}
@@ -39,13 +41,17 @@ class Response:
 
 
 def request(
-    method: str, path: str, headers: list[tuple[bytes, bytes]] | None = None, body: bytes = b""
+    method: str,
+    path: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    body: bytes = b"",
+    content_type: bytes = b"application/json",
 ) -> bytes:
     """Return a request, whatever its headers are; its connection ends after it."""
     lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: hub", b"Connection: close"]
     lines += [name + b": " + value for name, value in headers or []]
     if body:
-        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
+        lines += [b"Content-Type: " + content_type, b"Content-Length: %d" % len(body)]
     return b"\r\n".join([*lines, b"", body])
 
 
@@ -168,12 +174,24 @@ def verdicts(hub: FuzzedHub, text: str) -> dict[str, str]:
     }
 
 
+def is_active(hub: FuzzedHub, text: str) -> bool:
+    """Return what introspection says of a token."""
+    body = b"token=" + quote_plus(text, errors="replace").encode()
+    sent = request("POST", "/introspect", bearer(ADMIN), body, FORM.encode())
+    response = read_response(hub.exchange(sent))
+    assert response.status == 200, response
+    told = json.loads(response.body)
+    assert told["active"] or told == {"active": False}
+    return bool(told["active"])
+
+
 def check_same(hub: FuzzedHub, text: str) -> str:
     """Return the verdict on a token, on which all ways in must agree."""
     found = verdicts(hub, text)
     assert len(set(found.values())) == 1, found
     (verdict,) = set(found.values())
     assert verdict not in ("closed", "unavailable"), found
+    assert text == "" or is_active(hub, text) is (verdict == "ok")
     return verdict
 
 

@@ -64,13 +64,20 @@ def paths(draw: st.DrawFn) -> str:
     return path + (query or draw(st.sampled_from(["", "?", "?%00", "?state=x&x[]=1", "?iss=%ff"])))
 
 
+OTHER_ERRORS = ({"error", "error_description"}, {"err", "description"})
+"""Members of an error as OAuth has it (RFC 6749), and as a transmitter expects it (RFC 8935)."""
+
+
 def check(answer: Response, method: str) -> None:
-    """Hold an answer to what every answer has: no 5xx, a problem where it refuses, no-store."""
+    """Hold an answer to what every answer has: no 5xx, an error where it refuses, no-store."""
     assert answer.status < 500, answer
     if answer.status >= 400:
-        assert answer.headers["content-type"] == "application/problem+json", answer
+        media_type = answer.headers["content-type"]
+        assert media_type in ("application/problem+json", "application/json"), answer
         if method != "HEAD":
-            assert json.loads(answer.body)["status"] == answer.status
+            body = json.loads(answer.body)
+            is_problem = media_type == "application/problem+json"
+            assert body["status"] == answer.status if is_problem else set(body) in OTHER_ERRORS
     if answer.status not in (200, 304):
         assert answer.headers["cache-control"] == "no-store", answer
 
