@@ -26,6 +26,7 @@ LONG = (
     "tests/e2e/test_elements.py",
     "tests/deploy/test_failover.py",
     "tests/contract/test_store.py",
+    "tests/providers/test_backchannel_logout.py",
     "tests/attacks/test_flooded_sockets.py",
     "tests/deploy/test_probe.py",
     "tests/realtime/test_engine.py",
