@@ -43,6 +43,7 @@ LONG = (
     "tests/store/test_pipeline.py",
     "tests/e2e/test_everywhere.py",
     "tests/e2e/test_refresh.py",
+    "tests/e2e/test_signals.py",
     "tests/deploy/test_verify.py",
     "tests/e2e/test_firefox.py",
     "tests/e2e/test_polling_fallback.py",
