@@ -120,7 +120,9 @@ def serving(name: str) -> Handler:
 
 
 def _ended_by(name: str | None, lang: str) -> str:
-    return f"<p>{ENDED_BY[lang]}: <strong>{html.escape(name)}</strong>.</p>" if name else ""
+    if not name:
+        return ""
+    return f'<p class="ended-by">{ENDED_BY[lang]}: <strong>{html.escape(name)}</strong>.</p>'
 
 
 def _login_link(url: str | None, lang: str) -> str:

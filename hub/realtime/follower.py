@@ -164,11 +164,15 @@ class Follower:
             self._delivery.deliver(event)
 
     async def _deliver_checked(self, event: LogoutEvent, doubtful: list[Connection]) -> None:
-        """Deliver an event once the store has said which of these sockets it ends."""
+        """Deliver an event once the store has said which of these sockets it ends.
+
+        Those of which it could not tell are closed as by a network failure: whoever comes back is
+        judged anew, so that the receipt is right to call their sessions offline.
+        """
         found, failed = await self._sweeper.find_ended(doubtful)
+        for connection in failed:
+            connection.socket.give_way()
         self._delivery.deliver(event, found)
-        if failed:
-            self._advance([event.partition or 0], Event.GAP)
 
     def _interrupt(self, partitions: Iterable[int], reason: str) -> None:
         numbers = sorted(partitions)

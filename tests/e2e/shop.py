@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -51,13 +51,19 @@ KEPT = {
 NOTHING: dict[str, Any] = {**{kind: [] for kind in KEPT}, "workers": 0}
 
 
+def sign(user: str, sid: str, lifetime: float = 600) -> str:
+    """Return a token of somebody who logged in at the shop."""
+    return token(user, sid, lifetime=lifetime)
+
+
 class Shop:
-    """The app's server: who is logged in, and the tokens it gave them."""
+    """The app's server: who is logged in, and the tokens it gave them; ``sign`` makes them."""
 
     def __init__(self) -> None:
         self.url = ""
         self.hub = ""
         self.lifetime = 600.0
+        self.sign: Callable[[str, str, float], str] = sign
         self.diary = Diary()
         self.gives_tokens = asyncio.Event()
         self.gives_tokens.set()
@@ -86,7 +92,7 @@ class Shop:
         answer = web.Response(status=303, headers={"Location": "/private"})
         answer.set_cookie("seat", seat, httponly=True, max_age=A_DAY)
         # Cookies know no ports: the hub beside the shop gets this one.
-        answer.set_cookie(COOKIE, token(user, sid), httponly=True, max_age=A_DAY)
+        answer.set_cookie(COOKIE, self.sign(user, sid, 600), httponly=True, max_age=A_DAY)
         return answer
 
     async def _get_token(self, request: web.Request) -> web.Response:
@@ -97,7 +103,7 @@ class Shop:
         if self.fails:
             self.fails -= 1
             raise web.HTTPServiceUnavailable
-        given = token(*seat, lifetime=self.lifetime)
+        given = self.sign(*seat, self.lifetime)
         self.diary.write("token", given)
         return web.Response(text=given)
 

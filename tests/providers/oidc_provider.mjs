@@ -1,6 +1,6 @@
 // A real OpenID provider on loopback, with two clients, for tests. Prints its issuer as a line of
 // JSON. Who is asked to log in is whoever `login_hint` names, and nobody is asked to consent: the
-// people in these tests have no hands.
+// people in these tests have no hands. `/told` lists what became of each logout token it has sent.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
@@ -8,7 +8,7 @@ import Provider from "oidc-provider";
 // Node 20.10 has no URL.parse yet, which the library uses.
 URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 
-const { clients, resource, namesLogin } = JSON.parse(process.argv[2]);
+const { clients, resource, namesLogin, receiver, namesSession } = JSON.parse(process.argv[2]);
 
 /** @param {any} kind @param {any} options @param {string} alg */
 const newKey = (kind, options, alg) => ({
@@ -31,8 +31,8 @@ const server = createServer().listen(0, "127.0.0.1", () => {
       redirect_uris: [`http://127.0.0.1/${id}`],
       grant_types: ["authorization_code", "refresh_token"],
       // These two give each client's tokens the id of its own login: sid.
-      backchannel_logout_uri: `http://127.0.0.1/${id}/logout`,
-      backchannel_logout_session_required: true,
+      backchannel_logout_uri: receiver,
+      backchannel_logout_session_required: namesSession,
       id_token_signed_response_alg: algorithm,
     })),
     jwks: {
@@ -42,6 +42,8 @@ const server = createServer().listen(0, "127.0.0.1", () => {
       ],
     },
     cookies: { keys: [randomBytes(16).toString("hex")] },
+    // Its own dispatcher lets no request go to loopback.
+    fetch: (url, { dispatcher: _, ...options }) => fetch(url, options),
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
@@ -85,8 +87,17 @@ const server = createServer().listen(0, "127.0.0.1", () => {
       Session: 3600,
     },
   });
+  /** @type {{outcome: string, client: string, sid?: string, error?: string}[]} */
+  const told = [];
+  provider.on("backchannel.success", (_ctx, { clientId }, _accountId, sid) => {
+    told.push({ outcome: "success", client: clientId, sid });
+  });
+  provider.on("backchannel.error", (_ctx, error, { clientId }, _accountId, sid) => {
+    told.push({ outcome: "error", client: clientId, sid, error: error.message });
+  });
   const answer = provider.callback();
   server.on("request", async (request, response) => {
+    if (request.url === "/told") return response.end(JSON.stringify(told));
     if (!request.url?.startsWith("/interaction/")) return answer(request, response);
     const { params } = await provider.interactionDetails(request, response);
     const login = { accountId: String(params.login_hint) };

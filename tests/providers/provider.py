@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,9 @@ CLIENTS = {"web": "RS256", "phone": "ES256"}
 """The clients of the provider, with what their tokens are signed by."""
 
 RESOURCE = "https://shop.example/api"
+
+NOBODY = "http://127.0.0.1/nobody"
+"""Where logout tokens go if no test receives them."""
 
 
 class Browser:
@@ -59,6 +63,24 @@ class Browser:
             tokens.client, grant_type="refresh_token", refresh_token=tokens.refresh
         )
 
+    async def log_out(self, tokens: Tokens, *, everywhere: bool = True) -> None:
+        """Go to the provider's logout page from a client, and press a button there.
+
+        One is for the whole login, the other for this client only. It returns once the provider has
+        an answer to each logout token, or has given up.
+        """
+        url = f"{self._issuer}/session/end"
+        async with self._http.get(url, params={"id_token_hint": tokens.id_token}) as page:
+            (xsrf,) = re.findall(r'name="xsrf" value="([^"]+)"', await page.text())
+        form = {"xsrf": xsrf} | ({"logout": "yes"} if everywhere else {})
+        async with self._http.post(f"{url}/confirm", data=form, allow_redirects=False) as answer:
+            assert answer.status == 303, await answer.text()
+
+    async def told(self) -> list[dict[str, str]]:
+        """Return what the provider says of each logout token: its outcome, client, sid, error."""
+        async with self._http.get(f"{self._issuer}/told") as answer:
+            return list(json.loads(await answer.text()))
+
     async def _ask_for_tokens(self, client: str, **form: str) -> Tokens:
         form["resource"] = RESOURCE
         url = f"{self._issuer}/token"
@@ -95,12 +117,24 @@ class Provider:
 
 
 @contextlib.contextmanager
-def running_provider(*, names_login: bool = True) -> Iterator[Provider]:
-    """Run a provider for the length of the context; its tokens name the login, or do not."""
+def running_provider(
+    *, names_login: bool = True, receiver: str = NOBODY, names_session: bool = True
+) -> Iterator[Provider]:
+    """Run a provider for the length of the context.
+
+    Its tokens name the login, or do not. It sends logout tokens to ``receiver``, which name the
+    session, or only the user.
+    """
     node = shutil.which("node")
     if node is None or not (HERE.parents[1] / "node_modules" / "oidc-provider").is_dir():
         lacking("Node with the packages of package.json")
-    options = {"clients": CLIENTS, "resource": RESOURCE, "namesLogin": names_login}
+    options = {
+        "clients": CLIENTS,
+        "resource": RESOURCE,
+        "namesLogin": names_login,
+        "receiver": receiver,
+        "namesSession": names_session,
+    }
     with subprocess.Popen(
         [str(node), str(HERE / "oidc_provider.mjs"), json.dumps(options)],
         stdout=subprocess.PIPE,

@@ -19,6 +19,8 @@ function onLogout({ reason, message, pending }) {
 
 function loginUrl() {
   if (asked.has("stay")) return undefined;
+  if (asked.has("explain"))
+    return ({ reason, by = "" }) => `${url}/signed-out?${new URLSearchParams({ reason, by })}`;
   if (asked.get("sso")) return ({ reauthenticate }) => `/sso?reauthenticate=${reauthenticate}`;
   return asked.has("sso") ? "/sso" : "/login";
 }
