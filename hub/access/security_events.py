@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from hub.access.transmitter import TransmitterClient
 from hub.access.transmitters import Transmitters
 from hub.core.event_types import STREAM_UPDATED, VERIFICATION
 from hub.core.issuers import find_entry
+from hub.core.model import Micros
 from hub.core.reactions import CHANNELS, react
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
@@ -72,8 +72,10 @@ class SecurityEvents:
     async def _take(self, transmitter: Transmitter, token: str, address: str | None) -> None:
         channel = CHANNELS[transmitter.delivery]
         try:
-            event = read_set(await self._verify(transmitter, token), transmitter, _now())
-            await self._carry_out(event, transmitter, channel)
+            claims = await self._verify(transmitter, token)
+            now = await self._signals.now()
+            event = read_set(claims, transmitter, now)
+            await self._carry_out(event, transmitter, channel, now)
         except SignalRefused as error:
             self._notes.refused(transmitter, error.err, error.detail)
             self._signals.refuse(channel, error, address)
@@ -94,7 +96,7 @@ class SecurityEvents:
             return check_signature(token, key, transmitter.rules)
 
     async def _carry_out(
-        self, event: SecurityEvent, transmitter: Transmitter, channel: Channel
+        self, event: SecurityEvent, transmitter: Transmitter, channel: Channel, now: Micros
     ) -> None:
         if event.old_forms and self._warnings.is_due(f"{event.iss} {event.old_forms}"):
             log.warning("a transmitter sends old forms", iss=event.iss, forms=event.old_forms)
@@ -105,7 +107,7 @@ class SecurityEvents:
         ):
             raise SignalRefused(Refusal.STATE, "the state is not the one that was asked for")
         entry = find_entry(self._issuers.entries, transmitter.issuer)
-        signal = None if entry is None else react(event, transmitter, entry, _now())
+        signal = None if entry is None else react(event, transmitter, entry, now)
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
         await self._signals.take(signal, channel, event.iss)
@@ -140,7 +142,3 @@ def _read_status(members: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return the new status of a stream and the reason (SSF 1.0 section 8.1.5)."""
     status, reason = members.get("status"), members.get("reason")
     return str(status)[:MAX_STATUS], None if reason is None else str(reason)[:MAX_STATUS]
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
