@@ -119,8 +119,8 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "identity.begun <= cutoff.at:",
-                "identity.begun < cutoff.at:",
+                "identity.begun <= cutoff.horizon:",
+                "identity.begun < cutoff.horizon:",
             ),
         ),
     ),
@@ -145,7 +145,7 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "return identity.login_at is not None and identity.login_at > tombstone.at",
+                "return identity.login_at is not None and identity.login_at > tombstone.horizon",
                 "return False",
             ),
         ),
