@@ -70,14 +70,16 @@ class SecurityEvents:
         await self._take(transmitter, token, None)
 
     async def _take(self, transmitter: Transmitter, token: str, address: str | None) -> None:
-        channel = CHANNELS[transmitter.delivery]
+        channel, claims = CHANNELS[transmitter.delivery], None
         try:
             claims = await self._verify(transmitter, token)
             now = await self._signals.now()
             event = read_set(claims, transmitter, now)
             await self._carry_out(event, transmitter, channel, now)
         except SignalRefused as error:
-            self._notes.refused(transmitter, error.err, error.detail)
+            # What a stranger sends is no news of the transmitter, and not worth a write.
+            if claims is not None or _is_its_own(transmitter):
+                self._notes.refused(transmitter, error.err, error.detail)
             self._signals.refuse(channel, error, address)
             raise
         self._notes.heard(transmitter, event.issued_at)
@@ -122,11 +124,14 @@ async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
     try:
         return await client.keys.find(header)
     except KeyUnknown as error:
-        transmitter = client.transmitter
-        is_its_own = transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
-        if is_its_own and not error.is_certain:
+        if _is_its_own(client.transmitter) and not error.is_certain:
             raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         raise
+
+
+def _is_its_own(transmitter: Transmitter) -> bool:
+    """Return whether an event is from its transmitter for sure, whoever has signed it."""
+    return transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
 
 
 def _check_authorization(transmitter: Transmitter, given: str | None) -> None:
