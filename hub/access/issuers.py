@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -12,7 +11,7 @@ from hub.access.keys import JwksKeys, Keys, StaticKeys
 from hub.core.global_revocation import Assertion, read_assertion, read_assertion_header
 from hub.core.issuers import Entry, KeySource, Source, resolve_issuer
 from hub.core.logout_tokens import read_logout_header, read_logout_token
-from hub.core.model import Identity
+from hub.core.model import Identity, Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Signal
 from hub.core.tokens import (
@@ -28,6 +27,9 @@ from hub.errors import TokenInvalid
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+Clock: TypeAlias = Callable[[], Awaitable[Micros]]
+"""Returns the time that a signal is judged by; asked once its signature is verified."""
 
 
 def make_keys(source: KeySource) -> StaticKeys | JwksKeys:
@@ -117,20 +119,20 @@ class Issuers:
             self._warn_once(entry)
         return identity
 
-    async def verify_logout_token(self, token: str) -> Signal:
+    async def verify_logout_token(self, token: str, clock: Clock) -> Signal:
         """Return what a logout token asks for.
 
         Raises:
             SignalRefused: when it is malformed, forged, or not for this hub.
-            Unavailable: when the keys cannot be had.
+            Unavailable: when the keys or the time cannot be had.
         """
         claims, entry = await self._open_signal(token, read_logout_header(token))
-        return read_logout_token(claims, entry, time.time_ns() // 1000)
+        return read_logout_token(claims, entry, await clock())
 
-    async def verify_assertion(self, token: str) -> tuple[Entry, Assertion]:
+    async def verify_assertion(self, token: str, clock: Clock) -> tuple[Entry, Assertion]:
         """Return which issuer asks for global token revocation; raises as `verify_logout_token`."""
         claims, entry = await self._open_signal(token, read_assertion_header(token))
-        return entry, read_assertion(claims, entry, time.time_ns() // 1000)
+        return entry, read_assertion(claims, entry, await clock())
 
     async def _open_signal(self, token: str, header: Header) -> tuple[dict[str, Any], Entry]:
         """Return the claims of a signal whose signature is that of an entry."""

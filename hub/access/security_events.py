@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from hub.access.transmitter import TransmitterClient
 from hub.access.transmitters import Transmitters
 from hub.core.event_types import STREAM_UPDATED, VERIFICATION
 from hub.core.issuers import find_entry
+from hub.core.model import Micros
 from hub.core.reactions import CHANNELS, react
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
@@ -70,12 +70,16 @@ class SecurityEvents:
         await self._take(transmitter, token, None)
 
     async def _take(self, transmitter: Transmitter, token: str, address: str | None) -> None:
-        channel = CHANNELS[transmitter.delivery]
+        channel, claims = CHANNELS[transmitter.delivery], None
         try:
-            event = read_set(await self._verify(transmitter, token), transmitter, _now())
-            await self._carry_out(event, transmitter, channel)
+            claims = await self._verify(transmitter, token)
+            now = await self._signals.now()
+            event = read_set(claims, transmitter, now)
+            await self._carry_out(event, transmitter, channel, now)
         except SignalRefused as error:
-            self._notes.refused(transmitter, error.err, error.detail)
+            # What a stranger sends is no news of the transmitter, and not worth a write.
+            if claims is not None or _is_its_own(transmitter):
+                self._notes.refused(transmitter, error.err, error.detail)
             self._signals.refuse(channel, error, address)
             raise
         self._notes.heard(transmitter, event.issued_at)
@@ -94,7 +98,7 @@ class SecurityEvents:
             return check_signature(token, key, transmitter.rules)
 
     async def _carry_out(
-        self, event: SecurityEvent, transmitter: Transmitter, channel: Channel
+        self, event: SecurityEvent, transmitter: Transmitter, channel: Channel, now: Micros
     ) -> None:
         if event.old_forms and self._warnings.is_due(f"{event.iss} {event.old_forms}"):
             log.warning("a transmitter sends old forms", iss=event.iss, forms=event.old_forms)
@@ -105,7 +109,7 @@ class SecurityEvents:
         ):
             raise SignalRefused(Refusal.STATE, "the state is not the one that was asked for")
         entry = find_entry(self._issuers.entries, transmitter.issuer)
-        signal = None if entry is None else react(event, transmitter, entry, _now())
+        signal = None if entry is None else react(event, transmitter, entry, now)
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
         await self._signals.take(signal, channel, event.iss)
@@ -120,11 +124,14 @@ async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
     try:
         return await client.keys.find(header)
     except KeyUnknown as error:
-        transmitter = client.transmitter
-        is_its_own = transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
-        if is_its_own and not error.is_certain:
+        if _is_its_own(client.transmitter) and not error.is_certain:
             raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         raise
+
+
+def _is_its_own(transmitter: Transmitter) -> bool:
+    """Return whether an event is from its transmitter for sure, whoever has signed it."""
+    return transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
 
 
 def _check_authorization(transmitter: Transmitter, given: str | None) -> None:
@@ -140,7 +147,3 @@ def _read_status(members: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return the new status of a stream and the reason (SSF 1.0 section 8.1.5)."""
     status, reason = members.get("status"), members.get("reason")
     return str(status)[:MAX_STATUS], None if reason is None else str(reason)[:MAX_STATUS]
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

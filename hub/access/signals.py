@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections import Counter
 
-import msgspec
 import structlog
 
 from hub.access.audit import Audit
@@ -18,10 +17,9 @@ from hub.access.completion import Completions
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.requests import new_id
-from hub.core.model import SECOND, Logout, Receipt, Scope, UserKey
+from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey
 from hub.core.refusal import SignalRefused
 from hub.core.signal import Channel, Signal, Verdict
-from hub.core.signed_signal import end_of_second
 from hub.metrics import Metrics
 from hub.store.base import Command, Store
 
@@ -87,9 +85,15 @@ class Signals:
         target = signal.target
         if target.user is not None:
             return (target.user,)
-        before = signal.before or end_of_second(signal.issued_at, time.time_ns() // 1000)
-        logout = msgspec.structs.replace(_command(signal, None, shared).logout, before=before)
-        return await self._store.refuse_session(target.iss, logout)
+        return await self._store.refuse_session(target.iss, _command(signal, None, shared).logout)
+
+    async def now(self) -> Micros:
+        """Return the time that signals are judged by: the store's, as that of tokens.
+
+        Raises:
+            Unavailable: if the store does not answer.
+        """
+        return await self._store.now()
 
     def _account_for(self, channel: Channel, by: str, verdict: Verdict) -> Verdict:
         self._metrics.signals.labels(channel, by, verdict).inc()

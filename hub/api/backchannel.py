@@ -31,7 +31,7 @@ async def post_backchannel_logout(request: web.Request) -> LoggedOut:
         raise InvalidRequest("logout_token is missing")
     services = request.app[SERVICES]
     try:
-        signal = await services.issuers.verify_logout_token(token)
+        signal = await services.issuers.verify_logout_token(token, services.signals.now)
     except SignalRefused as error:
         services.signals.refuse(Channel.BACKCHANNEL, error, read_ip(request))
         raise

@@ -62,7 +62,7 @@ def _is_assertion(token: str) -> bool:
 async def _revoke_for_issuer(request: web.Request, token: str) -> None:
     services = request.app[SERVICES]
     try:
-        sender, assertion = await services.issuers.verify_assertion(token)
+        sender, assertion = await services.issuers.verify_assertion(token, services.signals.now)
     except SignalRefused as error:
         services.signals.refuse(Channel.GLOBAL, error, None)
         # For the caller these are bad credentials, and count as such.

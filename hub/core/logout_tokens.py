@@ -64,6 +64,7 @@ def read_logout_token(claims: dict[str, Any], entry: Entry, now: Micros) -> Sign
     issued_at = read_issued_at(claims, rules, now)
     _check_lifetime(claims, entry, issued_at, now)
     target = _read_target(claims, entry)
+    is_of_one_login = target.sid is not None and target.user is not None
     return Signal(
         channel=Channel.BACKCHANNEL,
         id=read_jti(claims),
@@ -71,7 +72,7 @@ def read_logout_token(claims: dict[str, Any], entry: Entry, now: Micros) -> Sign
         origin=Origin(by=iss, event=EVENT_NAME, title=entry.title, at=issued_at),
         reason=Reason.IDENTITY_PROVIDER,
         issued_at=issued_at,
-        before=end_of_second(issued_at, now) if target.sid is None else None,
+        before=None if is_of_one_login else end_of_second(issued_at, now),
     )
 
 

@@ -49,9 +49,9 @@ class Signal(msgspec.Struct, frozen=True):
     """One wish to end sessions.
 
     ``id`` is unique among those of the same sender (``origin.by``): a signal that comes again does
-    nothing. ``before`` limits it to logins begun at or before that time; None means now.
-    ``message`` is for the person, ``profile`` for the page: how thoroughly to clear. ``issued_at``
-    is when the sender signed it.
+    nothing. ``before`` limits it to logins begun at or before that time; without it, which only
+    a known user's signal may be, it is as of when it is written. ``message`` is for the person,
+    ``profile`` for the page: how thoroughly to clear. ``issued_at`` is when the sender signed it.
     """
 
     channel: Channel

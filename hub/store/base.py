@@ -206,6 +206,10 @@ def too_many_logouts(wait: float) -> RateLimited:
 class Store(Protocol):
     """State shared by all replicas. An asynchronous context manager: enter before use."""
 
+    async def now(self) -> Micros:
+        """Return the store's time, which dates logouts, whatever this machine's clock says."""
+        ...
+
     async def look(self, identity: Identity) -> RevocationState:
         """Return what is known about a session at one instant; changes nothing.
 

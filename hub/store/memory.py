@@ -107,6 +107,10 @@ class MemoryStore:
     ) -> None:
         self._state.clear()
 
+    async def now(self) -> Micros:
+        """Return the store's time."""
+        return self._clock()
+
     async def look(self, identity: Identity) -> RevocationState:
         """Return what is known about a session."""
         return self._state.revocation_state(identity.user, identity.sid, self._clock())

@@ -13,7 +13,16 @@ from types import TracebackType
 from typing import Self
 
 from hub.core.bus import BusKey, derive_key
-from hub.core.model import Identity, Logout, Micros, Outcome, Receipt, RevocationState, UserKey
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Outcome,
+    Receipt,
+    RevocationState,
+    UserKey,
+)
 from hub.core.rate import Rate
 from hub.store.base import (
     RECEIPT_LIFETIME,
@@ -99,6 +108,11 @@ class RedisStore:
         await self._checks.close()
         await self._logouts.close()
         await self._lists.close()
+
+    async def now(self) -> Micros:
+        """Return the store's time."""
+        whole, micros = await self._checks.command("TIME")
+        return int(whole) * SECOND + int(micros)
 
     async def look(self, identity: Identity) -> RevocationState:
         """Return what is known about a session."""

@@ -11,7 +11,7 @@ import aiohttp
 from tests.faults.cluster import Replica
 from tests.faults.history import Attempt, Call, Check, History, Logout, Token
 from tests.faults.orders import request_of
-from tests.faults.tokens import sign
+from tests.faults.tokens import sign, sign_signal
 
 
 class Caller:
@@ -29,19 +29,22 @@ class Caller:
         bearer: str = "",
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
+        data: Any = None,
     ) -> tuple[Call, Any]:
         sent = {**(headers or {}), **({"Authorization": f"Bearer {bearer}"} if bearer else {})}
         began = time.monotonic()
         status, answer, retry, detail = None, None, False, ""
         try:
             async with self._http.request(
-                method, replica.url + path, json=body, headers=sent
+                method, replica.url + path, json=body, data=data, headers=sent
             ) as got:
                 raw = await got.read()
                 status, retry = got.status, "Retry-After" in got.headers
                 answer = json.loads(raw) if raw else None
                 if status >= 400 and isinstance(answer, dict):
-                    detail = f"{answer.get('code')}: {answer.get('detail')}"
+                    code = answer.get("code") or answer.get("error") or answer.get("err")
+                    why = answer.get("detail") or answer.get("error_description")
+                    detail = f"{code}: {why or answer.get('description')}"
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             status, detail = None, type(error).__name__
         what = f"{method} {path}"
@@ -72,11 +75,31 @@ class Caller:
         method, path, bearer, body = request_of(logout, token)
         key = {"Idempotency-Key": logout.key}
         call, answer = await self._call(replica, method, path, bearer, body, key)
-        attempt.end, attempt.detail = call.end, f"{call.status} {call.detail}"
         if call.status == 200:
-            attempt.outcome, attempt.id, attempt.at = "ok", answer["id"], answer["at"]
-        elif call.detail == "ClientConnectorError":
-            attempt.outcome = "failed"
-        elif call.status in (400, 401, 403, 404):
-            attempt.outcome = "refused"
-        return attempt
+            attempt.id, attempt.at = answer["id"], answer["at"]
+        return _conclude(attempt, call)
+
+    async def send(self, replica: Replica, signal: Logout) -> Attempt:
+        """Send a logout token or an event once, as `log_out` asks for a logout."""
+        attempt = Attempt(replica.name, time.monotonic())
+        signal.attempts.append(attempt)
+        token = sign_signal(signal, round(signal.start + self._history.epoch, 6))
+        if signal.how.endswith("event"):
+            headers = {"Content-Type": "application/secevent+jwt"}
+            call, _ = await self._call(replica, "POST", "/events", headers=headers, data=token)
+        else:
+            form = {"logout_token": token}
+            call, _ = await self._call(replica, "POST", "/backchannel-logout", data=form)
+        return _conclude(attempt, call)
+
+
+def _conclude(attempt: Attempt, call: Call) -> Attempt:
+    """Write down what became of an attempt, by its call."""
+    attempt.end, attempt.detail = call.end, f"{call.status} {call.detail}"
+    if call.status in (200, 202):
+        attempt.outcome = "ok"
+    elif call.detail == "ClientConnectorError":
+        attempt.outcome = "failed"
+    elif call.status in (400, 401, 403, 404):
+        attempt.outcome = "refused"
+    return attempt

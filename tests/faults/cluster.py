@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.faults.proxy import Proxy
+from tests.faults.tokens import issuers_file, key_set
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.redis_server import Clustered, RedisServer
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = Path(__file__).with_name("skewed.py")
-SECRET = "a secret of the fault runs, long enough for HS256"
 ADMIN = "an admin token of the fault runs"
 GRACE = 1.0
 
@@ -46,6 +48,7 @@ class Replica:
         folder: Path,
         code: Path,
         fence: float | None,
+        issuers: Path,
     ):
         self.name = name
         self.port = free_port()
@@ -56,6 +59,7 @@ class Replica:
         self._skew = folder / f"{name}.skew"
         self._code = code
         self._fence = fence
+        self._issuers = issuers
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -66,7 +70,7 @@ class Replica:
             "PYTHONPATH": str(self._code),
             "SKEW_FILE": str(self._skew),
             "HUB_REDIS_URL": self._address,
-            "HUB_JWT_SECRET": SECRET,
+            "HUB_ISSUERS": str(self._issuers),
             "HUB_ADMIN_TOKEN": ADMIN,
             "HUB_PORT": str(self.port),
             "HUB_REPLICA": self.name,
@@ -164,6 +168,19 @@ def _complaint(said: dict[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
+async def _serve_keys() -> AsyncIterator[str]:
+    """Publish the issuer's keys for the length of the context; return where."""
+
+    async def get_keys(request: web.Request) -> web.Response:
+        return web.json_response(key_set())
+
+    app = web.Application()
+    app.router.add_get("/jwks", get_keys)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/jwks"))
+
+
+@contextlib.asynccontextmanager
 async def running(
     count: int, code: Path = ROOT, fence: float | None = None, *, on_cluster: bool = False
 ) -> AsyncIterator[Cluster]:
@@ -183,13 +200,15 @@ async def running(
         http = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
         )
+        issuers = folder / "issuers.toml"
+        issuers.write_text(issuers_file(await stack.enter_async_context(_serve_keys())))
         replicas = []
         for number in range(count):
             link, address = None, redis.url
             if isinstance(redis, RedisServer):
                 link = await stack.enter_async_context(Proxy(redis.port))
                 address = f"redis://127.0.0.1:{link.port}/0"
-            replica = Replica(f"r{number}", address, link, folder, code, fence)
+            replica = Replica(f"r{number}", address, link, folder, code, fence, issuers)
             stack.push_async_callback(replica.end)
             await replica.start()
             replicas.append(replica)

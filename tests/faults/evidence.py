@@ -18,6 +18,8 @@ import msgspec
 
 from tests.faults.history import NEVER, Fault, History, Logout, Notice, Socket, Token
 
+SIGNAL = "identity_provider"
+"""The reason of a logout that a signal asked for, and of no other here."""
 HARMLESS = {"clock"}
 """Faults that must have no effect at all."""
 LONGEST_FAULT = 120.0
@@ -44,6 +46,12 @@ class Proof(msgspec.Struct, frozen=True):
             return False
         if self.logout.named == token.sid and token.login is None:
             return True
+        if self.logout.happened is not None:
+            # What a signal says of a second is cut off at the time when it comes.
+            until = min(self.logout.reaches, self.asked)
+            # A session may have been refreshed since, which saves tokens of that very second.
+            is_last = token.latest == until and token.login is not None
+            return token.latest < until or is_last
         if token.latest < self.asked:
             return True
         return self.at is not None and token.latest <= self.at
@@ -94,8 +102,17 @@ class Evidence:
                 if notice.reason != "expired" and (user, notice.id) not in told:
                     told.add((user, notice.id))
                     said = Logout(notice.id, "notice", (user,), notice.scope, notice.sid)
-                    proof = Proof(said, notice.time, 0.0, notice.at, socket)
+                    asked = 0.0
+                    if notice.reason == SIGNAL:
+                        said.happened, asked = self._reported(user, notice)
+                    proof = Proof(said, notice.time, asked, notice.at, socket)
                     self._proofs[user].append(proof)
+
+    def _reported(self, user: str, notice: Notice) -> tuple[float | None, float]:
+        """Return the earliest time that a notice's signal may state, and when it may have come."""
+        about = [one for one in self.by_user[user] if self.may_be(notice, one)]
+        times = [one.happened for one in about if one.happened is not None]
+        return min(times, default=None), min((one.start for one in about), default=0) + self._epoch
 
     def proof_of(self, logout: Logout) -> Proof | None:
         """Return what the answer to a logout proves, if it has one."""
@@ -129,13 +146,18 @@ class Evidence:
             if logout.start <= end and logout.may_have_happened and not logout.spares(token.sid):
                 until = self._last_instant(logout)
                 named = logout.named == token.sid and not tells
-                if until >= start - LONGEST_SOCKET and (named or born <= until):
+                reaches = min(until, logout.reaches - self._epoch)
+                if until >= start - LONGEST_SOCKET and (named or born <= reaches):
                     yield logout
 
     def may_be(self, notice: Notice, logout: Logout) -> bool:
         """Tell whether a notice may speak of this logout."""
         if (notice.scope, notice.sid) != (logout.scope, logout.sid):
             return False
+        if logout.is_signal or notice.reason == SIGNAL:
+            # Its answer does not say the id.
+            is_asked = logout.is_signal and logout.start <= notice.time
+            return is_asked and notice.reason == SIGNAL
         answer = logout.answer
         if answer is not None and answer.id == notice.id:
             return True

@@ -14,8 +14,15 @@ from hub.store.names import partition_of
 
 SECOND = 1.0
 MICROSECOND = 1e-6
+ISSUER = "https://id.example"
+"""Whose users all are."""
 NEVER = 1e12
 """A time that does not come; finite, so that JSON can hold it."""
+
+
+def latest(at: float) -> float:
+    """Return the last instant that a stated time may mean; a whole second stands for all of it."""
+    return round(at + SECOND - MICROSECOND, 6) if at == int(at) else at
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -40,7 +47,7 @@ class Token(msgspec.Struct, frozen=True):
 
         See "The same second" in docs/reference/tokens.md.
         """
-        return self.begun + SECOND - MICROSECOND if self.begun == int(self.begun) else self.begun
+        return latest(self.begun)
 
 
 class Attempt(msgspec.Struct):
@@ -64,6 +71,10 @@ class Logout(msgspec.Struct):
 
     ``users`` is None for everyone. ``sid`` is the session to end (scope session) or to keep
     (scope others); ``caller`` is the session that asked, which scope all ends by name.
+
+    A signal is one, too: ``key`` is its ``jti``, and it is answered without an id or a time.
+    ``happened`` is when that was which it reports (Unix seconds): later logins are none of its
+    business.
     """
 
     key: str
@@ -72,7 +83,21 @@ class Logout(msgspec.Struct):
     scope: str
     sid: str | None = None
     caller: str | None = None
+    happened: float | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the issuer says so, by a logout token or an event."""
+        return self.how.startswith("signal")
+
+    @property
+    def reaches(self) -> float:
+        """The last instant at which a login may have begun that it ends; the stated second's end.
+
+        In Unix seconds; `NEVER` where no time is stated.
+        """
+        return NEVER if self.happened is None else latest(self.happened)
 
     @property
     def start(self) -> float:
@@ -193,7 +218,7 @@ class Fault(msgspec.Struct):
     def touches(self, replica: str, user: str | None = None) -> bool:
         """Tell whether a replica feels it, in what it does for a user if one is named."""
         if self.partitions is not None and user is not None:
-            return partition_of(user_key("", user)) in self.partitions
+            return partition_of(user_key(ISSUER, user)) in self.partitions
         return self.target in (None, replica)
 
 

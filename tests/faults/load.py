@@ -33,6 +33,10 @@ MOST_AT_ONCE = 200
 """Logouts under way at once; more are not begun."""
 LONGEST_LIFE = 25.0
 """Seconds that a socket stays; one that reads nothing is given up by the hub after 45."""
+TWICE = 0.25
+"""The part of the signals that reach two replicas at the same moment."""
+LATE = 0.4
+"""The part of the signals that come once more, seconds after they were answered."""
 REPEATS = 25
 """How often a logout whose outcome is unknown is asked for again."""
 WHOLE_SECONDS = 0.2
@@ -233,6 +237,7 @@ class Load:
             [other.name for other in others],
             [token.sid for token in before],
             device.check.token.sid if device is not None else None,
+            time.time(),
         )
         if logout is None:
             return
@@ -243,6 +248,9 @@ class Load:
         if answer is not None:
             self._dead.extend(token for token in before if not logout.spares(token.sid))
             await self._look_behind(logout, before, answer)
+        if logout.is_signal and not self._stopping and self._random.random() < LATE:
+            await asyncio.sleep(self._random.uniform(0.5, 4.0))
+            await self._caller.send(self._replica(), logout)
 
     async def _carry_out(self, logout: Logout, device: Device | None) -> None:
         """Ask for a logout until its outcome is known; then, sometimes, once more."""
@@ -257,10 +265,18 @@ class Load:
     async def _ask(
         self, logout: Logout, device: Device | None, *, is_first: bool = False
     ) -> Attempt:
+        if logout.is_signal:
+            return await self._send(logout, twice=is_first and self._random.random() < TWICE)
         if is_first and device is not None and logout.how.startswith("socket"):
             return await log_out_over(logout, device, own_body(logout))
         token = None if device is None else device.check.token
         return await self._caller.log_out(self._replica(), logout, token)
+
+    async def _send(self, signal: Logout, *, twice: bool) -> Attempt:
+        """Send a signal to a replica, or to two at once; return an attempt that was answered."""
+        chosen = self._random.sample(self._replicas, 2 if twice else 1)
+        attempts = await asyncio.gather(*(self._caller.send(one, signal) for one in chosen))
+        return min(attempts, key=lambda attempt: attempt.outcome != "ok")
 
     async def _look_behind(self, logout: Logout, before: list[Token], answer: Attempt) -> None:
         """Show the tokens that a logout ended at once, and two that were issued in its instant."""
@@ -273,12 +289,27 @@ class Load:
             for token in before
             if token.login is not None
         ]
-        if logout.is_of_one and logout.scope != "session":
-            assert answer.at is not None
-            assert logout.users is not None
-            self._sids += 1
-            for offset in (0.0, MICROSECOND):
-                sid = f"{logout.users[0]}-{self._sids}-twin-{offset:.6f}"
-                token = Token(logout.users[0], sid, round(answer.at + offset, 6))
-                work.append(self._caller.check(self._replica(), "verify", token))
+        twins = self._twins(logout, answer)
+        work += [self._caller.check(self._replica(), "verify", token) for token in twins]
         await asyncio.gather(*work)
+
+    def _twins(self, logout: Logout, answer: Attempt) -> list[Token]:
+        """Return a token of the last instant that a logout ends, and one of the next."""
+        at = answer.at if logout.happened is None else logout.reaches
+        if at is None or logout.users is None or not logout.is_of_one or at > time.time():
+            return []
+        (user,) = logout.users
+        twins = []
+        for offset in (0.0, MICROSECOND):
+            self._sids += 1
+            begun = round(at + offset, 6)
+            sid = f"{user}-{self._sids}-twin-{offset:.6f}"
+            if logout.scope != "session":
+                twins.append(Token(user, sid, begun))
+            elif logout.happened is not None and logout.sid is not None:
+                twins.append(Token(user, logout.sid, begun, begun))
+        if logout.happened is not None and logout.happened < at:
+            # Of the very second that is stated: it may mean the end of that.
+            sid = logout.sid or f"{user}-{self._sids}-twin-whole"
+            twins.append(Token(user, sid, logout.happened, logout.happened))
+        return twins

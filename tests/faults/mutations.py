@@ -41,6 +41,7 @@ UNEVEN = _options("link_uneven", seconds=12, long_part=1.0, rate=30, people=30, 
 DEAF = _options(
     "link_deaf", "pubsub_kill", seconds=12, rest=6, rate=30, people=30, told=2.5, cut_in_trouble=8
 )
+SIGNALS = _options("redis_kill", "link_mute", "link_hole", seconds=12, rate=30)
 CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
 
 AWAY = _options("node_stop", "node_kill", seconds=8, long_part=1.0)
@@ -119,8 +120,8 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "identity.begun <= cutoff.at:",
-                "identity.begun < cutoff.at:",
+                "identity.begun <= cutoff.horizon:",
+                "identity.begun < cutoff.horizon:",
             ),
         ),
     ),
@@ -145,7 +146,7 @@ MUTANTS = (
         (
             Edit(
                 "core/revocation.py",
-                "return identity.login_at is not None and identity.login_at > tombstone.at",
+                "return identity.login_at is not None and identity.login_at > tombstone.horizon",
                 "return False",
             ),
         ),
@@ -256,6 +257,88 @@ MUTANTS = (
         ("P4",),
         CALM,
         (Edit("store/lua/end.lua", "  if first[1] then", "  if false then"),),
+    ),
+    Mutant(
+        "remembered too early",
+        "the id of a signal is remembered before its logout is written",
+        ("P1",),
+        SIGNALS,
+        (
+            Edit(
+                "access/signals.py",
+                "        shared = new_id()\n",
+                "        shared = new_id()\n"
+                "        seen: set[str] = self.__dict__.setdefault('seen', set())\n"
+                "        if signal.id in seen:\n"
+                "            return self._account_for(channel, by, Verdict.REPEATED)\n"
+                "        seen.add(signal.id)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "forgotten",
+        "the id of a signal is not remembered: what comes again is done again",
+        ("P3",),
+        replace(CALM, seconds=12),
+        (
+            Edit(
+                "access/signals.py",
+                'key=f"signal:{signal.origin.by}:{signal.id}",',
+                "key=None,",
+            ),
+        ),
+    ),
+    Mutant(
+        "as of now",
+        "a signal ends logins that have begun since what it reports",
+        ("P3",),
+        CALM,
+        (
+            Edit(
+                "core/reactions.py",
+                "return end_of_second(event.issued_at if event.at is None else event.at, now)",
+                "return now",
+            ),
+        ),
+    ),
+    Mutant(
+        "to the second",
+        "a time in whole seconds that a signal states is taken for the second's first instant",
+        ("P1",),
+        CALM,
+        (
+            Edit(
+                "core/signed_signal.py",
+                "return min(now, at if at % SECOND else at + SECOND - 1)",
+                "return min(now, at)",
+            ),
+        ),
+    ),
+    Mutant(
+        "one partition",
+        "a session whose user is not named is refused in one partition only",
+        ("P1",),
+        CALM,
+        (
+            Edit(
+                "store/redis_logouts.py",
+                "[Names(None, number, iss) for number in range(PARTITIONS)]",
+                "[Names(None, number, iss) for number in range(1)]",
+            ),
+        ),
+    ),
+    Mutant(
+        "own time",
+        "a replica judges signals by its own clock",
+        ("P4",),
+        _options("clock", seconds=12),
+        (
+            Edit(
+                "access/signals.py",
+                "        return await self._store.now()",
+                "        return time.time_ns() // 1000",
+            ),
+        ),
     ),
     Mutant(
         "own clock",

@@ -23,23 +23,42 @@ KINDS = {
     "admin others": 3,
     "admin users": 5,
     "admin everyone": 0.6,
+    "signal sid": 8,
+    "signal sub": 7,
+    "signal sub and sid": 6,
+    "signal user event": 8,
+    "signal user session event": 6,
+    "signal session event": 5,
 }
 """How often each is asked for: by whom or over what, and what for."""
+LATE = 3.0
+"""Seconds after which a signal is sent, at the most, of what it reports."""
+WHOLE_SECONDS = 0.4
+"""The part of the signals that state a time without a fraction."""
 
 
 def choose(
-    chance: random.Random, user: str, others: list[str], sids: list[str], own: str | None
+    chance: random.Random,
+    user: str,
+    others: list[str],
+    sids: list[str],
+    own: str | None,
+    now: float,
 ) -> Logout | None:
     """Return a logout of a user with these sessions; None when it cannot be asked for now.
 
     ``own`` is the session of the device that asks, None when none is connected; then only an
-    administrator can. ``others`` are users whom a logout of several ends as well.
+    administrator can, and the issuer. ``others`` are users whom a logout of several ends as well.
+    ``now`` is the Unix time.
     """
     kind = chance.choices([*KINDS], [*KINDS.values()])[0]
     key = f"key-{chance.getrandbits(80):x}"
     how, _, what = kind.partition(" ")
-    if not sids or (own is None and how != "admin"):
+    if not sids or (own is None and how not in ("admin", "signal")):
         return None
+    if how == "signal":
+        happened = _happened(chance, kind, now)
+        return _signal(key, kind, user, chance.choice(sids), happened)
     if how == "admin":
         return _admin_logout(key, kind, what, user, others, chance.choice(sids))
     if what == "all":
@@ -48,6 +67,22 @@ def choose(
         return Logout(key, kind, (user,), "others", own, own)
     ended = chance.choice(sids) if what == "named session" or how == "delete" else own
     return Logout(key, kind, (user,), "session", ended, own)
+
+
+def _happened(chance: random.Random, kind: str, now: float) -> float:
+    """Return the time that a signal states; that of a logout token is when it is issued."""
+    at = now - (chance.uniform(0.0, LATE) if kind.endswith("event") else 0.0)
+    return float(int(at)) if chance.random() < WHOLE_SECONDS else round(at, 6)
+
+
+def _signal(key: str, kind: str, user: str, sid: str, happened: float) -> Logout:
+    match kind:
+        case "signal sub" | "signal user event":
+            return Logout(key, kind, (user,), "all", happened=happened)
+        case "signal sub and sid":
+            # It ends its session as of when it is written, as an administrator does.
+            return Logout(key, kind, (user,), "session", sid)
+    return Logout(key, kind, (user,), "session", sid, happened=happened)
 
 
 def _admin_logout(key: str, kind: str, what: str, user: str, others: list[str], sid: str) -> Logout:

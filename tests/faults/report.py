@@ -22,6 +22,7 @@ def report(outcome: Outcome) -> str:
         f"seed {options.seed}, {outcome.took:.0f} s",
         f"logouts       {outcome.logouts} answered ok"
         + "".join(f", {count} {name}" for name, count in sorted(ends.items()) if name != "ok"),
+        f"signals       {_signals(history)}",
         f"operations    {len(history.checks)} checks and connects, {len(history.calls)} calls, "
         f"{len(history.sockets)} sockets accepted, "
         f"{sum(len(socket.notices) for socket in history.sockets)} notices",
@@ -51,6 +52,14 @@ def _outcome(logout: Logout) -> str:
     if logout.answer is not None:
         return "ok"
     return "unknown" if logout.may_have_happened else "refused"
+
+
+def _signals(history: History) -> str:
+    answered = [one for one in history.logouts if one.is_signal and one.answer is not None]
+    kinds = Counter(one.how.removeprefix("signal ") for one in answered)
+    again = sum(len(one.attempts) > 1 for one in answered)
+    listed = "".join(f", {kind} {count}" for kind, count in sorted(kinds.items()))
+    return f"{len(answered)} of these, {again} sent more than once{listed}"
 
 
 def _times(name: str, values: list[float]) -> str:

@@ -396,6 +396,119 @@ def test_a_logout_says_when_it_was() -> None:
     assert broken(logouts=[made]) == ["P4"]
 
 
+# ---- Signals ----
+
+
+def signal(
+    scope: str = "all",
+    sid: str | None = None,
+    happened: float | None = EPOCH + 8.5,
+    how: str = "signal user event",
+    outcome: str = "ok",
+) -> Logout:
+    """Return a signal that came at 10; it is answered without an id or a time."""
+    made = Logout("jti", how, ("ada",), scope, sid, happened=happened)
+    made.attempts.append(Attempt("r0", 10.0, 10.1, outcome))
+    return made
+
+
+OLD = Token("ada", "old", EPOCH + 8.4)
+SAME_SECOND = Token("ada", "same", EPOCH + 8, EPOCH + 8)
+
+
+@pytest.mark.parametrize(
+    ("made", "token"),
+    [
+        (signal(), OLD),
+        (signal(), Token("ada", "last", EPOCH + 8.5, EPOCH + 8.5)),
+        (signal(happened=EPOCH + 8), Token("ada", "last", EPOCH + 8.99)),
+        (signal(happened=EPOCH + 8), SAME_SECOND),
+        (signal("session", "a1"), ADA),
+        (signal("session", "a1"), REFRESHED),
+        (signal("session", "a1"), Token("ada", "a1", EPOCH + 20)),
+        (signal("session", "a1", None, "signal sub and sid"), REFRESHED),
+    ],
+    ids=[
+        "before", "the-very-instant", "the-second", "both-whole", "session", "refreshed",
+        "named-again", "no-time",
+    ],
+)  # fmt: skip
+def test_a_token_that_a_signal_ended_is_not_accepted(made: Logout, token: Token) -> None:
+    """Once it was answered, what had begun by the time that it states is dead."""
+    assert broken(logouts=[made], checks=[check(token, 30)]) == ["P1"]
+    assert not broken(logouts=[made], checks=[check(token, 30, "token_revoked")])
+
+
+@pytest.mark.parametrize(
+    ("made", "token"),
+    [
+        (signal(), Token("ada", "later", EPOCH + 8.500001)),
+        (signal(happened=EPOCH + 8), Token("ada", "later", EPOCH + 9, EPOCH + 9)),
+        (signal("session", "a1"), Token("ada", "a1", EPOCH + 9.5, EPOCH + 9.5)),
+        (signal("session", "a1"), PHONE),
+        (signal(), Token("bob", "b", EPOCH + 2.5)),
+    ],
+    ids=["login", "the-next-second", "login-again", "sibling", "other-user"],
+)
+def test_who_a_signal_is_not_about_lives_on(made: Logout, token: Token) -> None:
+    """A login since what it reports, though that was before it came; a sibling; everybody else."""
+    assert not broken(logouts=[made], checks=[check(token, 30)])
+    assert broken(logouts=[made], checks=[check(token, 30, "token_revoked")]) == ["P3"]
+
+
+@pytest.mark.parametrize(
+    ("made", "token"),
+    [
+        (signal(outcome="unknown"), OLD),
+        (signal(), Token("ada", "whole", EPOCH + 8)),
+        (signal(happened=EPOCH + 10), Token("ada", "meanwhile", EPOCH + 10.05)),
+        (signal("session", "a1", None, "signal sub and sid"), AGAIN),
+    ],
+    ids=["unknown", "begun-in-the-same-second", "the-second-it-came-in", "later-by-name"],
+)
+def test_what_a_signal_leaves_open_may_be_either(made: Logout, token: Token) -> None:
+    """What is not known, or within the second."""
+    assert not broken(logouts=[made], checks=[check(token, 30)])
+
+
+def test_a_signal_that_comes_again_ends_no_newer_login() -> None:
+    """The first answer is the last instant at which it may have ended anything."""
+    made = signal("session", "a1", None, "signal sub and sid")
+    made.attempts.append(Attempt("r1", 25.0, 25.1, "ok"))
+    assert broken(logouts=[made], checks=[check(AGAIN, 26, "token_revoked")]) == ["P3"]
+
+
+def told_by_signal(token: Token = OLD, id_: str = "id") -> Socket:
+    """Return a socket that was told of a signal, and cut."""
+    made = socket(token)
+    made.notices = [Notice(10.1, id_, "identity_provider", "all", None, EPOCH + 10.05)]
+    return made
+
+
+def test_a_socket_is_told_of_a_signal_once_and_by_one_id() -> None:
+    """Its notice names no signal, so a second id shows that it was written twice."""
+    assert not broken(logouts=[signal()], sockets=[told_by_signal(), told_by_signal(ADA)])
+    twice = [told_by_signal(), told_by_signal(ADA, "another")]
+    assert broken(logouts=[signal()], sockets=twice) == ["P4"]
+    later = told_by_signal(Token("ada", "later", EPOCH + 9))
+    assert broken(logouts=[signal()], sockets=[later]) == ["P3"]
+    assert broken(logouts=[logout()], sockets=[told_by_signal()]) == ["P3"]
+
+
+def test_a_notice_of_a_signal_proves_what_the_signal_states() -> None:
+    """Not what had begun by the time at which it was written."""
+    made, told = [signal(outcome="unknown")], [told_by_signal()]
+    later = Token("ada", "later", EPOCH + 9)
+    assert broken(logouts=made, sockets=told, checks=[check(ADA, 10.5)]) == ["P1"]
+    assert not broken(logouts=made, sockets=told, checks=[check(later, 10.5)])
+
+
+def test_a_signal_is_refused_by_a_fault_of_the_hub_only() -> None:
+    """What the issuer has signed is good, so 400 is never right."""
+    assert broken(calls=[Call("POST /events", "r0", 10, 10.1, 400)]) == ["P4"]
+    assert not broken(calls=[Call("POST /events", "r0", 10, 10.1, 202)])
+
+
 # ---- P5 ----
 
 HOLE = Fault("link_hole", "r0", 10.0, 18.0)
