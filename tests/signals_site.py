@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hub.settings import Settings
+from tests.api.test_answers import check_answer
 from tests.signals_table import CLIENT, TWIN, Case, Sender, logout_token
 from tests.site import Answer, Replica, settings
 
@@ -61,7 +62,9 @@ async def send_logout(hub: Replica, sender: Sender, case: Case = TWIN, **twin: A
 
 async def send_token(hub: Replica, token: str) -> Answer:
     """Send a logout token."""
-    return await hub.call("POST", "/backchannel-logout", data={"logout_token": token})
+    answer = await hub.call("POST", "/backchannel-logout", data={"logout_token": token})
+    check_answer("POST /backchannel-logout", answer)
+    return answer
 
 
 async def is_alive(hub: Replica, token: str) -> bool:

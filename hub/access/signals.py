@@ -18,10 +18,10 @@ from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.requests import new_id
 from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey
-from hub.core.refusal import SignalRefused
+from hub.core.refusal import Refusal, SignalRefused
 from hub.core.signal import Channel, Signal, Verdict
 from hub.metrics import Metrics
-from hub.store.base import Command, Store
+from hub.store.base import Command, KeyReused, Store
 
 log = structlog.get_logger(__name__)
 
@@ -55,17 +55,20 @@ class Signals:
 
         Raises:
             Unavailable: if it may not have been written; it may come again.
-            KeyReused: if its id was used for something else.
+            SignalRefused: if its id was used for something else.
         """
         if signal is None:
             return self._account_for(channel, by, Verdict.IGNORED)
         self._metrics.signal_age.labels(channel, by).observe(_age(signal))
         shared = new_id()
         users = await self._find_users(signal, shared)
-        receipts = [
-            await self._logouts.write(_command(signal, user, shared), f"signal:{channel}")
-            for user in users
-        ]
+        try:
+            receipts = [
+                await self._logouts.write(_command(signal, user, shared), f"signal:{channel}")
+                for user in users
+            ]
+        except KeyReused:
+            raise SignalRefused(Refusal.REUSED, "the jti was used for another logout") from None
         verdict = _judge(receipts)
         if verdict is Verdict.ENDED:
             self._watch(signal, receipts)

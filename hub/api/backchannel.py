@@ -32,8 +32,8 @@ async def post_backchannel_logout(request: web.Request) -> LoggedOut:
     services = request.app[SERVICES]
     try:
         signal = await services.issuers.verify_logout_token(token, services.signals.now)
+        await services.signals.take(signal, Channel.BACKCHANNEL, signal.origin.by)
     except SignalRefused as error:
         services.signals.refuse(Channel.BACKCHANNEL, error, read_ip(request))
         raise
-    await services.signals.take(signal, Channel.BACKCHANNEL, signal.origin.by)
     return LoggedOut()

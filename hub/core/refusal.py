@@ -26,6 +26,7 @@ class Refusal(enum.StrEnum):
     EXPIRED = "expired"
     FUTURE = "future"
     NONCE = "nonce"
+    REUSED = "reused"
     OFF = "off"
     """The settings do not ask for signals of this sender."""
     AUTHORIZATION = "authorization"

@@ -177,6 +177,17 @@ async def test_the_same_token_again_is_answered_alike_and_does_nothing(hub: Repl
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_an_id_names_one_logout_only(hub: Replica) -> None:
+    """Another logout with the same jti is refused, and ends nothing."""
+    token = access_token(SENDER, "jti", "second")
+    assert (await send_logout(hub, SENDER, sub="jti", sid="first", jti="used once")).status == 200
+    answer = await send_logout(hub, SENDER, sub="jti", sid="second", jti="used once")
+    assert (answer.status, answer.body["error"]) == (400, "invalid_request")
+    assert "jti" in answer.body["error_description"]
+    assert await is_alive(hub, token)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("data", "headers"),
     [

@@ -15,6 +15,7 @@ from hub.api.events import EVENT_TYPE
 from hub.core.event_types import CAEP, RISC
 from hub.core.refusal import SET_ERRORS
 from tests import ssf_transmitter
+from tests.api.test_answers import check_answer
 from tests.redis_server import RedisServer
 from tests.signals_site import access_token, is_alive, issuer_settings
 from tests.signals_table import (
@@ -63,7 +64,9 @@ def subject(user: str, sid: str | None = None) -> dict[str, Any]:
 async def push(hub: Replica, token: str, **headers: str) -> Answer:
     """Push an event as the transmitter does."""
     given = {"Content-Type": EVENT_TYPE, "Authorization": HEADER, **headers}
-    return await hub.call("POST", "/events", data=token.encode(), headers=given)
+    answer = await hub.call("POST", "/events", data=token.encode(), headers=given)
+    check_answer("POST /events", answer)
+    return answer
 
 
 async def send(hub: Replica, uri: str, about: dict[str, Any], **members: Any) -> Answer:
