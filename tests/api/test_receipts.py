@@ -384,12 +384,12 @@ async def test_the_total_is_known_from_the_start_on_two_replicas(redis_url: str)
 
 @pytest.mark.parametrize("body", [{"everyone": True}, {"users": ["ada", "eve"]}, {"user": "ada"}])
 async def test_the_log_says_when_a_logout_is_complete(
-    hub: Replica, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    patient_hub: Replica, body: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Once, with how many sessions ended and what became of them."""
-    async with raw_socket(hub) as raw:
+    async with raw_socket(patient_hub) as raw:
         await raw.connect(token("ada", "a"))
-        await hub.call("POST", "/admin/logout", ADMIN, json={**body, "reason": "policy"})
+        await patient_hub.call("POST", "/admin/logout", ADMIN, json={**body, "reason": "policy"})
         await acknowledge(raw)
         out = ""
         async with asyncio.timeout(PATIENCE):

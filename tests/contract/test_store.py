@@ -621,7 +621,7 @@ async def test_following_begins_with_a_gap_and_is_confirmed_again_and_again(stor
     async with listening(store) as listener:
         await listener.confirmed()
         assert isinstance(listener.events[0], Gap)
-        assert listener.count(Gap) == 1
+        assert set(listener.gaps.values()) == {1}  # a node that answers later has a gap of its own
         assert listener.heard == []
 
 
