@@ -229,6 +229,7 @@ def _running(
                 process,
                 polling,
                 access.notes,
+                access.records,
             )
             tasks = [asyncio.create_task(one.run()) for one in background]
             await asyncio.to_thread(load_patterns)

@@ -16,6 +16,7 @@ from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.polling_streams import PollingStreams
 from hub.access.security_events import SecurityEvents
+from hub.access.signal_log import SignalLog
 from hub.access.signals import Signals
 from hub.access.stream_notes import StreamNotes
 from hub.access.transmitters import Transmitters
@@ -53,6 +54,7 @@ class Access:
     completions: Completions
     logouts: Logouts
     signals: Signals
+    records: SignalLog
     transmitters: Transmitters
     notes: StreamNotes
     events: SecurityEvents
@@ -83,7 +85,8 @@ def create_access(settings: Settings, metrics: Metrics, store: Store, file: Issu
         settings.limit_admin,
         settings.limit_clients,
     )
-    signals = Signals(store, logouts, completions, limits, metrics, audit)
+    records = SignalLog(store)
+    signals = Signals(store, logouts, completions, limits, metrics, audit, records)
     transmitters, notes = Transmitters(file.transmitters), StreamNotes(store)
     return Access(
         issuers=issuers,
@@ -94,6 +97,7 @@ def create_access(settings: Settings, metrics: Metrics, store: Store, file: Issu
         completions=completions,
         logouts=logouts,
         signals=signals,
+        records=records,
         transmitters=transmitters,
         notes=notes,
         events=SecurityEvents(issuers, transmitters, signals, notes),

@@ -38,7 +38,7 @@ COMMANDS = {
         "Set up the event streams of HUB_ISSUERS' transmitters, and show what came.",
     ),
     "token": ("hub.minting", "Print a token of USER, signed with HUB_JWT_SECRET."),
-    "watch": ("hub.watching", "Follow logouts as they happen."),
+    "watch": ("hub.watching", "Follow logouts and signals as they happen."),
 }
 """Each command: the module that it is in, and what the list of commands says about it."""
 

@@ -1,4 +1,4 @@
-"""The command ``watch``: follows logouts in the store, and prints them."""
+"""The command ``watch``: follows logouts and signals in the store, and prints them."""
 
 from __future__ import annotations
 
@@ -8,29 +8,36 @@ import json
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from hub.access.logouts import Logouts
-from hub.access.views import as_payload, view_logout
+from hub.access.views import as_payload, view_logout, view_origin
 from hub.console import BadSetting, as_json, run, settings_or_stop, summarize
-from hub.core.model import Logout, split_user_key
+from hub.core.model import Logout, Micros, seconds, split_user_key
 from hub.core.receipt import count_states
+from hub.core.signal import SignalRecord
 from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
+from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Store
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
+SIGNALS_EVERY = 1.0
+"""Seconds between two looks for signals."""
+
+FAILURES = 3
+"""Looks that fail in a row until that is said: without any store the command ends by then."""
 
 
 @click.command()
 @as_json
 def watch(as_json: bool) -> None:
-    """Follow logouts as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
+    """Follow logouts and signals as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
     settings = settings_or_stop()
     if settings.redis_url is None:
         raise BadSetting("HUB_REDIS_URL is not set: the embedded store cannot be watched")
@@ -45,11 +52,14 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
     entries = load_entries(settings) if settings.has_key else ()
     async with create_store(settings, Metrics(), entries) as store:
         seen: deque[str] = deque(maxlen=WATCHED)
-        shown: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Task[None]] = set()
         lost: set[int] = set()
         unheard: set[int] = set()
         is_watching = False
         logouts = Logouts(store, Metrics())
+        signals = SignalFollower(store, as_json=as_json)
+        await signals.look()
+        tasks.add(asyncio.create_task(signals.run()))
         async for event in store.follow():
             match event:
                 case Gap() if not is_watching:
@@ -74,8 +84,66 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     # A logout of several users, or of everyone, is in the log of each partition.
                     seen.append(logout.id)
                     task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
-                    shown.add(task)
-                    task.add_done_callback(shown.discard)
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+
+
+class SignalFollower:
+    """Prints what became of signals, from the first `look` on."""
+
+    def __init__(self, store: Store, *, as_json: bool) -> None:
+        self._store = store
+        self._as_json = as_json
+        self._place: str | None = None
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(SIGNALS_EVERY)
+            await self.look()
+
+    async def look(self) -> None:
+        """Print what has been recorded since the last look; the first finds out where to begin."""
+        try:
+            self._place, records = await self._store.signals(self._place)
+        except Unavailable as error:
+            self._failures += 1
+            if self._failures == FAILURES:
+                click.secho(f"signals cannot be watched: {error.detail}", fg="yellow", err=True)
+            return
+        if self._failures >= FAILURES:
+            click.echo("watching signals again", err=True)
+        self._failures = 0
+        for record in records:
+            click.echo(json.dumps(_as_object(record)) if self._as_json else _as_line(record))
+
+
+def _as_object(record: SignalRecord) -> dict[str, Any]:
+    if record.verdict is None:
+        became = {"signal": "refused", "error": record.error, "times": record.times}
+    else:
+        became = {
+            "signal": record.verdict.value,
+            "by": record.by,
+            "event": record.event,
+            "signal_id": record.id,
+            "logout": record.logout,
+        }
+    return {**became, "channel": record.channel.value, "at": seconds(record.at)}
+
+
+def _as_line(record: SignalRecord) -> str:
+    start = f"{_clock(record.at)}  signal by {record.channel}"
+    if record.verdict is None:
+        times = f" {record.times} times" if record.times > 1 else ""
+        return f"{start}  refused{times}: {record.error}"
+    parts = (start, record.event, f"from {record.by}", record.verdict, record.logout)
+    return "  ".join(part for part in parts if part)
+
+
+def _clock(at: Micros) -> str:
+    return datetime.fromtimestamp(at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _list(partitions: Iterable[int]) -> str:
@@ -85,10 +153,12 @@ def _list(partitions: Iterable[int]) -> str:
 async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
     iss, sub = split_user_key(logout.user) if logout.user is not None else ("", None)
     payload = {"user": sub, "iss": iss, **as_payload(view_logout(logout))}
-    when = datetime.fromtimestamp(logout.at / 1e6, UTC).strftime("%H:%M:%S.%f")[:-3]
     who = "everyone" if sub is None else sub
     sid = f" {logout.sid}" if logout.sid else ""
-    line = f"{when}Z  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
+    line = f"{_clock(logout.at)}  {who}  {logout.scope}{sid}  {logout.reason}  {logout.id}"
+    if (origin := logout.origin) is not None:
+        payload["origin"] = as_payload(view_origin(origin))
+        line += f"  ({origin.event} by {origin.by})"
     click.echo(json.dumps(payload) if as_json else line)
     patience = logout.spread + WATCH_PATIENCE
     with contextlib.suppress(NotFound, Unavailable):

@@ -30,7 +30,10 @@ from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
+from tests.signals_site import access_token, issuer_settings, send_logout, send_token
+from tests.signals_table import Sender
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
+from tests.ssf_transmitter import PUSH, Stream, Transmitter
 
 ROOT = Path(__file__).parent.parent
 KEYED = {"HUB_JWT_SECRET": SECRET}
@@ -582,6 +585,58 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
             _, err = await people.communicate()
         assert people.returncode == 0
         assert "Traceback" not in err.decode()
+
+
+async def test_watch_shows_what_became_of_signals(redis_url: str, tmp_path: Path) -> None:
+    """Who asked for a logout, by what; and signals that ended nothing, or were refused."""
+    sender, transmitter = Sender(), Transmitter()
+    table = (
+        '[[transmitter]]\niss = "{iss}"\naud = "{aud}"\nissuer = "{issuer}"\ndelivery = "push"\n'
+    )
+    async with (
+        transmitter.serve(),
+        issuer_settings(
+            tmp_path,
+            sender,
+            more=table.format(iss=transmitter.iss, aud=transmitter.aud, issuer=sender.iss),
+            redis_url=redis_url,
+        ) as given,
+        running(given) as hub,
+        started("watch", "--json", HUB_REDIS_URL=redis_url) as programs,
+        started("watch", HUB_REDIS_URL=redis_url) as people,
+    ):
+        for process in (programs, people):
+            await line_with(process.stderr, "watching logouts")
+        await hub.call("GET", "/session", access_token(sender, "ada", "s-1"))
+        assert (await send_logout(hub, sender, sub="ada", sid="s-1")).status == 200
+        ended = await hub.call("GET", "/session", access_token(sender, "ada", "s-1"))
+        logout_id = ended.body["id"]
+        # The logout, its receipt and the signal; which is first is not said.
+        objects = [json.loads(await line_with(programs.stdout, logout_id)) for _ in range(3)]
+        (logout,) = (one for one in objects if "origin" in one)
+        assert (logout["origin"]["by"], logout["by"]) == (sender.iss, sender.iss)
+        assert logout["origin"]["event"] == "backchannel-logout"
+        (record,) = (one for one in objects if "signal" in one)
+        assert (record["signal"], record["channel"]) == ("ended", "backchannel")
+        assert (record["logout"], record["by"]) == (logout_id, sender.iss)
+        lines = "".join([await line_with(people.stdout, logout_id) for _ in range(3)])
+        assert f"{logout_id}  (backchannel-logout by {sender.iss})\n" in lines
+        by = f"signal by backchannel  backchannel-logout  from {sender.iss}"
+        assert f"{by}  ended  {logout_id}\n" in lines
+
+        assert (await send_token(hub, "nonsense")).status == 400
+        refused = json.loads(await line_with(programs.stdout, "refused"))
+        assert (refused["channel"], refused["times"]) == ("backchannel", 1)
+        assert refused["error"] in await line_with(people.stdout, "refused: ")
+
+        stream = Stream("s", {"method": PUSH, "endpoint_url": f"{hub.url}/events"}, [])
+        transmitter.streams["s"] = stream
+        await transmitter.emit("https://odd.example/event", {})
+        assert await transmitter.push(stream) == [202]
+        ignored = json.loads(await line_with(programs.stdout, "ignored"))
+        assert (ignored["by"], ignored["event"]) == (transmitter.iss, "https://odd.example/event")
+        by = f"signal by push  https://odd.example/event  from {transmitter.iss}"
+        assert f"{by}  ignored\n" in await line_with(people.stdout, "ignored")
 
 
 async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:

@@ -112,7 +112,7 @@ class SecurityEvents:
         signal = None if entry is None else react(event, transmitter, entry, now)
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
-        await self._signals.take(signal, channel, event.iss)
+        await self._signals.take(signal, channel, event.iss, event.name)
 
 
 async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:

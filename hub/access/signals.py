@@ -17,9 +17,10 @@ from hub.access.completion import Completions
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.requests import new_id
+from hub.access.signal_log import SignalLog
 from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey
 from hub.core.refusal import Refusal, SignalRefused
-from hub.core.signal import Channel, Signal, Verdict
+from hub.core.signal import Channel, Signal, SignalRecord, Verdict
 from hub.metrics import Metrics
 from hub.store.base import Command, KeyReused, Store
 
@@ -40,6 +41,7 @@ class Signals:
         limits: Limits,
         metrics: Metrics,
         audit: Audit,
+        records: SignalLog,
     ) -> None:
         self._store = store
         self._logouts = logouts
@@ -47,18 +49,24 @@ class Signals:
         self._limits = limits
         self._metrics = metrics
         self._audit = audit
+        self._records = records
         self._unsaid: Counter[str] = Counter()
         self._said_at = float("-inf")
 
-    async def take(self, signal: Signal | None, channel: Channel, by: str) -> Verdict:
+    async def take(
+        self, signal: Signal | None, channel: Channel, by: str, event: str | None = None
+    ) -> Verdict:
         """Do what a signal of the sender ``by`` asks for, once; None asks for nothing.
+
+        ``event`` is what such a one reported, if that is known.
 
         Raises:
             Unavailable: if it may not have been written; it may come again.
             SignalRefused: if its id was used for something else.
         """
         if signal is None:
-            return self._account_for(channel, by, Verdict.IGNORED)
+            self._account_for(SignalRecord(channel, Verdict.IGNORED, by, event))
+            return Verdict.IGNORED
         self._metrics.signal_age.labels(channel, by).observe(_age(signal))
         shared = new_id()
         users = await self._find_users(signal, shared)
@@ -72,16 +80,18 @@ class Signals:
         verdict = _judge(receipts)
         if verdict is Verdict.ENDED:
             self._watch(signal, receipts)
+        event, logout = signal.origin.event, next((one.logout.id for one in receipts), None)
         self._audit.note(
             "signal",
             id=signal.id,
             channel=channel,
             by=by,
-            signal=signal.origin.event,
+            signal=event,
             verdict=verdict,
-            logout=next((receipt.logout.id for receipt in receipts), None),
+            logout=logout,
         )
-        return self._account_for(channel, by, verdict)
+        self._account_for(SignalRecord(channel, verdict, by, event, signal.id, logout))
+        return verdict
 
     async def _find_users(self, signal: Signal, shared: str) -> tuple[UserKey, ...]:
         """Return whose sessions end; a session whose user is not named is refused to everybody."""
@@ -98,9 +108,9 @@ class Signals:
         """
         return await self._store.now()
 
-    def _account_for(self, channel: Channel, by: str, verdict: Verdict) -> Verdict:
-        self._metrics.signals.labels(channel, by, verdict).inc()
-        return verdict
+    def _account_for(self, record: SignalRecord) -> None:
+        self._metrics.signals.labels(record.channel, record.by, record.verdict).inc()
+        self._records.add(record)
 
     def _watch(self, signal: Signal, receipts: list[Receipt]) -> None:
         """Measure the time until the last device has acknowledged."""
@@ -119,6 +129,7 @@ class Signals:
             RateLimited: if too many of this address were refused.
         """
         self._metrics.signals_refused.labels(channel, error.reason).inc()
+        self._records.add_refused(channel, error.detail)
         self._unsaid[f"{channel}: {error.detail}"] += 1
         now = asyncio.get_running_loop().time()
         if now - self._said_at >= SAID_EVERY:

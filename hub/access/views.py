@@ -91,11 +91,12 @@ def view_receipt(receipt: Receipt, *, for_admin: bool = False) -> ReceiptView:
         message=logout.message,
         sessions=[_view_outcome(outcome) for outcome in receipt.sessions],
         complete=receipt.complete,
-        origin=UNSET if origin is None else _view_origin(origin),
+        origin=UNSET if origin is None else view_origin(origin),
     )
 
 
-def _view_origin(origin: Origin) -> OriginView:
+def view_origin(origin: Origin) -> OriginView:
+    """Return what a signal said about a logout as administrators see it."""
     return OriginView(
         by=origin.by,
         event=origin.event,
@@ -111,7 +112,7 @@ def _view_outcome(outcome: Outcome) -> OutcomeView:
     )
 
 
-def as_payload(view: LogoutView | ReceiptView) -> dict[str, Any]:
+def as_payload(view: LogoutView | ReceiptView | OriginView) -> dict[str, Any]:
     """Return a view as the payload of a Socket.IO packet, which is encoded with what is around."""
     payload: dict[str, Any] = msgspec.to_builtins(view)
     return payload

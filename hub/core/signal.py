@@ -34,6 +34,26 @@ class Verdict(enum.StrEnum):
     """It asks for nothing that the hub does: an unknown event, or a subject of somebody else."""
 
 
+class SignalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a signal, for operators; without a verdict, of some that were refused.
+
+    ``by`` and ``event`` are as in `Origin`, ``id`` is the signal's, and ``logout`` that of the
+    logout that it asked for. Those that were refused since the last record share one: ``times``
+    says how many there were, and ``error`` why most of them were. ``at`` is 0 until the store has
+    set it.
+    """
+
+    channel: Channel
+    verdict: Verdict | None = None
+    by: str | None = None
+    event: str | None = None
+    id: str | None = None
+    logout: str | None = None
+    error: str | None = None
+    times: int = 1
+    at: Micros = 0
+
+
 class Target(msgspec.Struct, frozen=True):
     """Whom a signal is about: all sessions of a user, or with ``sid`` one session.
 

@@ -16,8 +16,8 @@ KEPT = 100_000
 
 PAGE = 500
 
-APPEND = Script("audit")
-READ = Script("audit_page")
+APPEND = Script("append")
+READ = Script("page")
 PARTITION = 0
 """The partition on whose server the stream is kept; it does not belong to a user."""
 

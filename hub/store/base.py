@@ -29,6 +29,7 @@ from hub.core.model import (
     State,
     UserKey,
 )
+from hub.core.signal import SignalRecord
 from hub.errors import InvalidRequest, RateLimited, Unavailable
 
 TIME_LIMIT = 1.0
@@ -48,6 +49,13 @@ RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
 
 NOTES_LIFETIME: Micros = 30 * 24 * 3600 * SECOND
 """How long notes are kept after the last of them."""
+
+
+SIGNALS_KEPT = 10_000
+"""How many records of signals are kept, approximately: the newest of all replicas."""
+
+SIGNALS_PAGE = 500
+"""How many records of signals are read at once."""
 
 
 class KeyReused(InvalidRequest):
@@ -374,6 +382,18 @@ class Store(Protocol):
 
     async def notes(self, name: str) -> Mapping[str, Note]:
         """Return the notes about something, by kind."""
+        ...
+
+    async def add_signals(self, records: Sequence[SignalRecord]) -> None:
+        """Keep some records of signals. They are for operators: nothing is decided by them."""
+        ...
+
+    async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:
+        """Return the records of signals after a place, oldest first, and the place of the last.
+
+        At most `SIGNALS_PAGE` are returned, and none without a place, but that of the newest. What
+        cannot be read is left out.
+        """
         ...
 
     async def is_stuck(self) -> bool:

@@ -35,6 +35,7 @@ from hub.core.revocation import (
     may_register,
     supersede,
 )
+from hub.core.signal import SignalRecord
 from hub.errors import NotFound
 from hub.store.base import (
     CHECK_INTERVAL,
@@ -277,6 +278,14 @@ class MemoryStore:
     async def notes(self, name: str) -> Mapping[str, Note]:
         """Return the notes about something."""
         return self._notes.notes(name, self._clock())
+
+    async def add_signals(self, records: Sequence[SignalRecord]) -> None:
+        """Keep some records of signals."""
+        self._notes.add_signals(records, self._clock())
+
+    async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:
+        """Return the records of signals that follow a place."""
+        return self._notes.signals(after)
 
     async def is_stuck(self) -> bool:
         """Return False: there is no connection that could be stuck."""

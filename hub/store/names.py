@@ -26,6 +26,7 @@ one slot of a Redis Cluster.
 ``hub:{P}:epoch``               the epoch of the log
 ``hub:{P}:logouts``             channel of logouts
 ``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
+``hub:{0}:signals``             stream: what became of signals, of all replicas
 ``hub:{P}:hold:NAME``           which replica alone does something, such as polling a transmitter
 ``hub:{P}:notes:NAME``          hash: what is known of something, such as a transmitter's stream
 ==============================  ========================================================
@@ -100,6 +101,7 @@ class Names:
         self.channel = f"{prefix}:logouts"
         self.receipts = f"{prefix}:receipt:"
         self.audit = f"{prefix}:audit"
+        self.signals = f"{prefix}:signals"
 
     def receipt(self, logout_id: str) -> str:
         """Return the key of a logout's receipt for this user."""

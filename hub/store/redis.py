@@ -24,6 +24,7 @@ from hub.core.model import (
     UserKey,
 )
 from hub.core.rate import Rate
+from hub.core.signal import SignalRecord
 from hub.store.base import (
     RECEIPT_LIFETIME,
     Claim,
@@ -190,6 +191,14 @@ class RedisStore:
     async def notes(self, name: str) -> Mapping[str, Note]:
         """Return the notes about something."""
         return await self._notes.notes(name)
+
+    async def add_signals(self, records: Sequence[SignalRecord]) -> None:
+        """Keep some records of signals."""
+        await self._notes.add_signals(records)
+
+    async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:
+        """Return the records of signals that follow a place."""
+        return await self._notes.signals(after)
 
     async def is_stuck(self) -> bool:
         """Return whether any connection is stuck; see `Pipeline.is_stuck`."""

@@ -1,26 +1,42 @@
-"""Holds and notes on Redis."""
+"""Holds, notes and records of signals on Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 
-from hub.store.base import NOTES_LIFETIME, Note
-from hub.store.names import hold_key, notes_key
+import msgspec
+
+from hub.core.signal import SignalRecord
+from hub.store.base import NOTES_LIFETIME, SIGNALS_KEPT, SIGNALS_PAGE, Note
+from hub.store.names import Names, hold_key, notes_key
 from hub.store.records import reading
-from hub.store.script import Script
+from hub.store.script import Script, raw
 from hub.store.topology import Topology
 
 HOLD = Script("hold")
 LET_GO = Script("let_go")
 NOTE = Script("clock", "note")
 NOTES = Script("notes")
+APPEND = Script("append")
+PAGE = Script("page")
+NEWEST = Script("newest")
+
+START = "0-0"
+"""Before the first entry of a stream."""
+
+PARTITION = 0
+"""The partition on whose server the records of signals are kept; they do not belong to a user."""
+
+_records = msgspec.json.Decoder(SignalRecord)
 
 
 class RedisNotes:
-    """The methods of `hub.store.base.Store` for holds and notes."""
+    """The methods of `hub.store.base.Store` for holds, notes and records of signals."""
 
     def __init__(self, calls: Topology) -> None:
         self._calls = calls
+        self._signals = Names(None, PARTITION).signals
 
     async def hold(self, name: str, holder: str, seconds: float) -> bool:
         """Take a hold or renew it."""
@@ -58,3 +74,23 @@ class RedisNotes:
                 )
                 for kind in kinds
             }
+
+    async def add_signals(self, records: Sequence[SignalRecord]) -> None:
+        """Keep some records of signals."""
+        lines = [raw(msgspec.json.encode(record)) for record in records]
+        values = {"kept": SIGNALS_KEPT, "lines": lines}
+        await self._calls.call(PARTITION, APPEND, [self._signals], values)
+
+    async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:
+        """Return the records of signals that follow a place."""
+        if after is None:
+            newest = await self._calls.call(PARTITION, NEWEST, [self._signals], {})
+            return (newest[0][0].decode() if newest else START), ()
+        values = {"start": f"({after}", "most": SIGNALS_PAGE}
+        page = await self._calls.call(PARTITION, PAGE, [self._signals], values)
+        records = []
+        for entry, (_, line) in page:
+            with contextlib.suppress(msgspec.DecodeError):
+                at = int(entry.partition(b"-")[0]) * 1000
+                records.append(msgspec.structs.replace(_records.decode(line), at=at))
+        return (page[-1][0].decode() if page else after), records

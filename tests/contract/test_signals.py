@@ -7,7 +7,8 @@ import pytest
 
 from hub.core.model import SECOND, Logout, Micros, Origin, Reason, Scope, user_key
 from hub.core.revocation import judge
-from hub.store.base import Command, Registration, Store
+from hub.core.signal import Channel, SignalRecord, Verdict
+from hub.store.base import SIGNALS_KEPT, SIGNALS_PAGE, Command, Registration, Store
 from tests.contract.test_store import alive, identity, login, logout, now, registration
 
 EVE = user_key("https://id.example", "eve")
@@ -145,3 +146,55 @@ async def test_the_store_is_unsure_of_a_caller_whose_session_is_refused(store: S
     caller = identity("a", iat=now() - 5 * SECOND)
     assert type(await store.end_own(Command(asked, also="a"), caller)).__name__ == "Unsure"
     assert Reason.USER is asked.reason
+
+
+ENDED = SignalRecord(
+    Channel.PUSH, Verdict.ENDED, "https://tr.example", "session-revoked", "jti-1", "logout-1"
+)
+REFUSED = SignalRecord(Channel.BACKCHANNEL, error="für niemanden (aud)", times=3)
+
+
+async def test_records_of_signals_are_read_on_from_a_place(store: Store) -> None:
+    """In their order, with the store's time; without a place there are none but those to come."""
+    assert (await store.signals())[1] == ()
+    await store.add_signals([ENDED])
+    place, records = await store.signals()
+    assert records == ()
+    await store.add_signals([REFUSED, ENDED])
+    await store.add_signals([REFUSED])
+    after, records = await store.signals(place)
+    assert [msgspec.structs.replace(one, at=0) for one in records] == [REFUSED, ENDED, REFUSED]
+    assert all(abs(one.at - now()) < 60 * SECOND for one in records)
+    assert await store.signals(after) == (after, [])
+    await store.add_signals([ENDED])
+    assert [one.logout for one in (await store.signals(after))[1]] == ["logout-1"]
+
+
+async def test_a_place_before_all_records_yields_all(store: Store) -> None:
+    """Whoever began while there were none yet misses nothing."""
+    place, _ = await store.signals()
+    await store.add_signals([ENDED])
+    assert len((await store.signals(place))[1]) == 1
+
+
+async def test_many_records_of_signals_are_read_in_pages(store: Store) -> None:
+    """Each of them once."""
+    place, _ = await store.signals()
+    await store.add_signals([SignalRecord(Channel.POLL, times=n) for n in range(SIGNALS_PAGE + 1)])
+    found: list[int] = []
+    for _ in range(3):
+        place, records = await store.signals(place)
+        assert len(records) <= SIGNALS_PAGE
+        found += [one.times for one in records]
+    assert found == [*range(SIGNALS_PAGE + 1)]
+
+
+async def test_only_the_newest_records_of_signals_are_kept(store: Store) -> None:
+    """A flood takes only so much room; whoever reads late goes on with what is left."""
+    place, _ = await store.signals()
+    for start in range(0, SIGNALS_KEPT + 2000, 1000):
+        await store.add_signals(
+            [SignalRecord(Channel.POLL, times=n) for n in range(start, start + 1000)]
+        )
+    _, (oldest, *_) = await store.signals(place)
+    assert 1000 < oldest.times <= 2000

@@ -1,4 +1,4 @@
--- Append lines of an audit log to the copy.
+-- Append lines to a stream, of which only the newest are kept.
 -- Values: kept: how many lines to keep, approximately; lines
 local given = cmsgpack.unpack(ARGV[1])
 for _, line in ipairs(given.lines) do
