@@ -26,6 +26,7 @@ LONG = (
     "tests/contract/test_store.py",
     "tests/providers/test_backchannel_logout.py",
     "tests/attacks/test_flooded_sockets.py",
+    "tests/attacks/test_signal_floods.py",
     "tests/deploy/test_probe.py",
     "tests/realtime/test_engine.py",
     "tests/store/test_reader.py",

@@ -3,8 +3,8 @@
 redis-py reads from the nodes which of them serves which slot; each has a pipeline of ours. A node
 that does not serve a slot redirects (MOVED, ASK) without running the script, which is then sent
 again, once, to the node that it names. A call that could not be sent for lack of a connection is
-sent to the node that has taken over. Nothing else is ever sent twice. After any failure the slot
-map is read again.
+sent to the node that has taken over. No other script is ever sent twice. After any failure
+the slot map is read again.
 """
 
 from __future__ import annotations
@@ -151,13 +151,17 @@ class ClusterNodes:
         raise error
 
     async def command(self, *parts: Value) -> Any:
-        """Run a command on any node, connected ones first, in turn."""
-        node = await self._any()
+        """Run a command on any node, connected ones first, in turn.
+
+        If that node does not answer, the next one is asked: such commands may run twice.
+        """
         try:
-            return await self._pipeline(node).command(*parts)
+            return await self._pipeline(await self._any()).command(*parts)
+        except Refused:
+            raise
         except Unavailable:
             self._learn()
-            raise
+            return await self._pipeline(await self._any()).command(*parts)
 
     async def is_stuck(self) -> bool:
         """Return whether any pipeline is stuck."""

@@ -26,6 +26,13 @@ def refusal(sid: str, at: Micros) -> Logout:
     return msgspec.structs.replace(logout(Scope.SESSION, sid, None), before=at)
 
 
+async def test_the_time_is_that_of_logouts(store: Store) -> None:
+    """So what is compared with it is compared by one clock."""
+    before = await store.now()
+    receipt = await store.end(Command(logout()))
+    assert before <= receipt.logout.at <= await store.now()
+
+
 async def test_a_late_logout_ends_the_logins_of_before_only(store: Store) -> None:
     """A login that began since what it reports lives on; each that began by then is dead."""
     happened = now() - 60 * SECOND

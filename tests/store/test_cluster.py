@@ -237,6 +237,18 @@ async def test_who_serves_what_is_asked_of_whoever_lives(
     await asyncio.to_thread(own_cluster.wait)
 
 
+async def test_any_node_tells_the_time(own_cluster: Clustered) -> None:
+    """A node that hangs is passed over: signals about users of the others need the time, too."""
+    async with RedisStore(own_cluster.url, lifetime=LIFETIME) as store:
+        await store.now()
+        own_cluster.masters[1].pause()
+        try:
+            told = [await store.now() for _ in own_cluster.masters]
+        finally:
+            own_cluster.masters[1].resume()
+    assert told == sorted(told)
+
+
 async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clustered) -> None:
     """What it served is unavailable, the rest is answered; once it is back, everything is."""
     doomed = own_cluster.masters[1]
