@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
@@ -16,6 +17,7 @@ from hub.access.device import load_patterns
 from hub.access.issuers import Issuers
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
+from hub.api.arrival import OpenWebSocket
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.openapi import hub_version
@@ -42,6 +44,9 @@ KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
+OPEN_WEBSOCKET: web.AppKey[OpenWebSocket] = web.AppKey("open_websocket")
+"""Opens a WebSocket before the application is asked (`hub.api.arrival`)."""
+
 RELOADS = web.AppKey("reloads", list[Callable[[], Awaitable[None]]])
 """What is done when the operator has changed a file (SIGHUP), each on its own."""
 
@@ -65,6 +70,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
 
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
     app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process)
+    app[OPEN_WEBSOCKET] = _opening(app[SERVICES].admin_ports, realtime.server.engine.open_directly)
     app[RELOADS] = [
         _reloading(settings, access.issuers, logout_lifetime(settings, entries)),
         access.audit.reopen,
@@ -118,6 +124,17 @@ def _create_services(
     )
 
 
+def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
+    """Return what opens WebSockets, except on the listener for operators."""
+
+    def open_public(message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+        if admin_ports and transport.get_extra_info("sockname")[1] in admin_ports:
+            return False
+        return open_websocket(message, transport)
+
+    return open_public
+
+
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens.
@@ -132,6 +149,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         max_field_size=MAX_HEADER,
+        open_websocket=app[OPEN_WEBSOCKET],
     )
     await runner.setup()
     try:

@@ -6,8 +6,6 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.client import Client, read_client
@@ -22,6 +20,7 @@ from hub.protocol.engineio import Config
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
+from hub.realtime.engine import Opening
 from hub.realtime.follower import Follower
 from hub.realtime.handlers import Admission, Handlers
 from hub.realtime.presence import Presences
@@ -146,8 +145,8 @@ def _create_server(
     timers: TimerWheel,
     follower: Follower,
 ) -> Server:
-    def read(request: web.Request) -> Client:
-        return read_client(request.headers, request.remote, access.trusted)
+    def read(opening: Opening) -> Client:
+        return read_client(opening.headers, opening.peer, access.trusted)
 
     return Server(
         Config(transports=settings.transports, max_payload=settings.max_body),
