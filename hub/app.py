@@ -128,9 +128,9 @@ def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSoc
     """Return what opens WebSockets, except on the listener for operators."""
 
     def open_public(message: RawRequestMessage, transport: asyncio.Transport) -> bool:
-        if admin_ports and transport.get_extra_info("sockname")[1] in admin_ports:
-            return False
-        return open_websocket(message, transport)
+        name = transport.get_extra_info("sockname") if admin_ports else None
+        is_admin = name is not None and name[1] in admin_ports
+        return not is_admin and open_websocket(message, transport)
 
     return open_public
 

@@ -20,7 +20,7 @@ from hub import commands
 from hub import doctor as doctor_module
 from hub.access.administrators import make_credential
 from hub.access.minting import mint_token
-from hub.api.connection import allow_many_files
+from hub.api.open_files import allow_many_files
 from hub.api.openapi import hub_version
 from hub.api.services import SERVICES
 from hub.app import RELOADS, create_app

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -107,7 +108,8 @@ def read_upgrade(data: bytes, limits: dict[str, Any]) -> RawRequestMessage | Non
     if len(data) > MAX_UPGRADE:
         return None
     loop = asyncio.get_running_loop()
-    parser = HttpRequestParser(None, loop, MAX_UPGRADE, auto_decompress=False, **limits)
+    protocol = BaseProtocol(loop)  # of a body, which would not be small enough to pause it
+    parser = HttpRequestParser(protocol, loop, MAX_UPGRADE, auto_decompress=False, **limits)
     try:
         messages, is_upgraded, rest = parser.feed_data(data)
     except HttpProcessingError:

@@ -9,9 +9,7 @@ what it could not parse. This uses internals of aiohttp, which are covered by
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,11 +18,9 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_server import Server
 
 from hub.api.arrival import Arrival, Arrivals, OpenWebSocket, decline
+from hub.api.open_files import most_files
 from hub.api.problem import problem
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
-
-if sys.platform != "win32":
-    import resource
 
 SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
@@ -301,22 +297,6 @@ class Runner(web.AppRunner):
         self._sweeping.cancel()
         await asyncio.gather(self._sweeping, return_exceptions=True)
         await super()._cleanup_server()
-
-
-def most_files() -> int:
-    """Return how many file descriptors this process may have open."""
-    if sys.platform == "win32":
-        return 8192
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-def allow_many_files() -> None:
-    """Raise the soft limit of file descriptors to the hard one."""
-    if sys.platform != "win32":
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(OSError, ValueError):  # macOS takes no infinity
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _sweep_on(listener: Listener) -> None:

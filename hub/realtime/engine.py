@@ -133,20 +133,17 @@ class Engine:
         the answer is False.
         """
         query = message.url.query
-        if (
-            query.get("transport") != "websocket"
-            or "sid" in query
-            or check_request(self.config, query, message.method) is not None
-            or not self.is_open
-            or not self._has_room()
-        ):
+        is_new = query.get("transport") == "websocket" and "sid" not in query
+        refusal = check_request(self.config, query, message.method)
+        if not is_new or refusal is not None or not self.is_open or not self._has_room():
             return False
         try:
             greeting = answer_handshake(message.method, message.version, message.headers)
         except HandshakeError:
             return False
-        peer = transport.get_extra_info("peername")
-        session, websocket = self._start_websocket(Opening(message.headers, query, peer[0]))
+        name = transport.get_extra_info("peername")
+        opening = Opening(message.headers, query, None if name is None else name[0])
+        session, websocket = self._start_websocket(opening)
         transport.set_protocol(websocket)
         websocket.connection_made(transport)
         transport.write(greeting + encode_text(session.protocol.handshake()))
