@@ -100,7 +100,7 @@ class Realtime:
 
 def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: Access) -> Realtime:
     """Return what serves sockets and follows the log, not yet running."""
-    connections, timers = Connections(), TimerWheel()
+    connections, timers = Connections(store.partition_of), TimerWheel()
     reports, acknowledgements = Reports(store), Acknowledgements()
     presences = Presences(store, connections, settings.replica)
     delivery = Delivery(
