@@ -119,10 +119,13 @@ class Connections:
         connection = self._by_id.pop(connection_id, None)
         if connection is not None:
             user = connection.identity.user
-            mine = self._of_user(user)
-            del mine[connection_id]
-            if not mine:
-                del self._by_partition[self._partition_of(user)][user]
+            partition = self._partition_of(user)
+            users = self._by_partition[partition]
+            del users[user][connection_id]
+            if not users[user]:
+                del users[user]
+            if not users:
+                del self._by_partition[partition]
             self._uncount(connection.identity)
             connection.close()
         return connection

@@ -18,8 +18,9 @@ _encoder = msgspec.msgpack.Encoder()
 class Script:
     """The concatenation of some files in ``lua/``: preludes, then the script itself.
 
-    A script gets its values as one argument, which it unpacks with ``cmsgpack``; those that are None are left
-    out, and nil there.
+    A script gets its values as one argument, which it unpacks with ``cmsgpack``. Those that are
+    None are left out, and nil in the script.
+
     A script that ``must_last`` is followed by the wait for durability (`hub.store.durability`).
     """
 
