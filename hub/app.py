@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 from hub.access.administrators import Administrators
 from hub.access.audit import Audit
@@ -18,6 +19,7 @@ from hub.access.polling_streams import PollingStreams
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
 from hub.access.signer import Signer
+from hub.api.arrival import OpenWebSocket
 from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.routes import add_routes
@@ -45,6 +47,9 @@ KEEPALIVE = 75.0
 SHUTDOWN_TIMEOUT = 3.0
 MAX_HEADER = 2 * MAX_TOKEN_BYTES
 
+OPEN_WEBSOCKET: web.AppKey[OpenWebSocket] = web.AppKey("open_websocket")
+"""Opens a WebSocket before the application is asked (`hub.api.arrival`)."""
+
 RELOADS = web.AppKey("reloads", list[Callable[[], Awaitable[None]]])
 """What is done when the operator has changed a file (SIGHUP), each on its own."""
 
@@ -71,6 +76,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
     clients = Clients(file.clients)
     app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
+    app[OPEN_WEBSOCKET] = _opening(app[SERVICES].admin_ports, realtime.server.engine.open_directly)
     app[RELOADS] = [
         _reloading(settings, access, clients, logout_lifetime(settings, entries)),
         access.audit.reopen,
@@ -139,6 +145,17 @@ def _create_signer(settings: Settings) -> Signer | None:
     return Signer(key, settings.public_url)
 
 
+def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
+    """Return what opens WebSockets, except on the listener for operators."""
+
+    def open_public(message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+        name = transport.get_extra_info("sockname") if admin_ports else None
+        is_admin = name is not None and name[1] in admin_ports
+        return not is_admin and open_websocket(message, transport)
+
+    return open_public
+
+
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens.
@@ -153,6 +170,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=SHUTDOWN_TIMEOUT,
         max_field_size=MAX_HEADER,
+        open_websocket=app[OPEN_WEBSOCKET],
     )
     await runner.setup()
     try:

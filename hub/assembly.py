@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from aiohttp import web
-
 from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.client import Client, read_client
@@ -27,6 +25,7 @@ from hub.protocol.engineio import Config
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connections
 from hub.realtime.delivery import Delivery
+from hub.realtime.engine import Opening
 from hub.realtime.follower import Follower
 from hub.realtime.handlers import Admission, Handlers
 from hub.realtime.presence import Presences
@@ -147,7 +146,7 @@ class Realtime:
 
 def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: Access) -> Realtime:
     """Return what serves sockets and follows the log, not yet running."""
-    connections, timers = Connections(), TimerWheel()
+    connections, timers = Connections(store.partition_of), TimerWheel()
     reports, acknowledgements = Reports(store), Acknowledgements()
     presences = Presences(store, connections, settings.replica)
     delivery = Delivery(
@@ -192,8 +191,8 @@ def _create_server(
     timers: TimerWheel,
     follower: Follower,
 ) -> Server:
-    def read(request: web.Request) -> Client:
-        return read_client(request.headers, request.remote, access.trusted)
+    def read(opening: Opening) -> Client:
+        return read_client(opening.headers, opening.peer, access.trusted)
 
     return Server(
         Config(transports=settings.transports, max_payload=settings.max_body),

@@ -15,7 +15,7 @@ import click
 import structlog
 from aiohttp import web
 
-from hub.api.connection import allow_many_files
+from hub.api.open_files import allow_many_files
 from hub.api.services import SERVICES
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app

@@ -85,18 +85,25 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     Raises:
         InvalidRequest: if it is not valid; names the member.
     """
+    request = _decode(kind, body or b"{}")
     try:
-        request = msgspec.json.decode(body or b"{}", type=kind)
         repeated = find_repeated(body or b"{}")
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+    except (RecursionError, ValueError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
     if repeated is not None:
         raise InvalidRequest(_shorten(f"the member {repeated} stands twice"))
     return request
 
 
+def _decode(kind: type[Request], body: bytes) -> Request:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise InvalidRequest(_shorten(str(error))) from None
+
+
 def convert_request(kind: type[Request], value: Any) -> Request:
-    """Return the request in a value that was decoded from JSON.
+    """Return the request in a value that `hub.core.strict_json` has decoded.
 
     Raises:
         InvalidRequest: if it is not valid; names the member.
@@ -105,7 +112,7 @@ def convert_request(kind: type[Request], value: Any) -> Request:
         body = msgspec.json.encode(value, enc_hook=_refuse_repeated)
     except (UnicodeEncodeError, RecursionError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
-    return read_request(kind, body)
+    return _decode(kind, body)
 
 
 def _refuse_repeated(value: Any) -> Any:

@@ -9,9 +9,7 @@ what it could not parse. This uses internals of aiohttp, which are covered by
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,17 +17,18 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_server import Server
 
+from hub.api.arrival import Arrival, Arrivals, OpenWebSocket, decline
+from hub.api.open_files import most_files
 from hub.api.problem import problem
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
-
-if sys.platform != "win32":
-    import resource
 
 SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
 MAX_LINE = 8190
 MAX_SLASHES = 32
 """In a path; far more than any resource has. aiohttp's router does one look-up for each."""
+
+PARSER_LIMITS = ("max_line_size", "max_headers", "max_field_size")
 
 PATIENCE = 6
 """A client may take this many times ``write_seconds`` to read everything."""
@@ -48,11 +47,11 @@ class Connection(RequestHandler):
 
     __slots__ = ("_broken", "behind_since", "on_lost", "since", "unread", "unread_since")
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, manager: Server, since: float, **options: Any) -> None:
+        super().__init__(manager, **options)
         self._broken = False
         self.on_lost: Callable[[], None] | None = None
-        self.since: float | None = self._loop.time()
+        self.since: float | None = since
         self.unread = 0
         self.unread_since: float | None = None
         self.behind_since: float | None = None
@@ -168,7 +167,10 @@ async def _refuse(error: HubError, status: int) -> web.StreamResponse:
 
 
 class Listener(Server):
-    """Creates a `Connection` for each accepted transport, and aborts those that take too long.
+    """Watches over the accepted connections, and aborts those that take too long.
+
+    A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless
+    that opens a WebSocket.
 
     ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
     read some of what it was sent. Beyond ``most`` connections, sockets not counted, idle ones are
@@ -182,28 +184,44 @@ class Listener(Server):
     _room = 0
     """How many more are accepted before idle ones are closed again."""
 
-    def __call__(self) -> Connection:
+    def __init__(self, *args: Any, open_websocket: OpenWebSocket = decline, **options: Any) -> None:
+        super().__init__(*args, **options)
+        limits = {name: options[name] for name in PARSER_LIMITS if name in options}
+        self._arrivals = Arrivals(open_websocket, self._make_connection, limits)
+
+    def __call__(self) -> Arrival:  # type: ignore[override]
         """Return the protocol of a connection that was accepted."""
         if self._room:
             self._room -= 1
-        elif len(self._connections) >= self.most:
+        elif len(self._connections) + len(self._arrivals) >= self.most:
             self._room = self.most // 10
             self._make_room(self._room)
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Arrival(self._arrivals, self._loop.time())
+
+    def _make_connection(self, since: float) -> Connection:
+        return Connection(self, since, loop=self._loop, **self._kwargs)
 
     def _make_room(self, count: int) -> None:
-        """Close this many idle connections, oldest first."""
-        waiting = (
+        """Close this many idle connections: those that have sent nothing first, then the oldest."""
+        idle = (
             transport
             for connection, transport in list(self._connections.items())
             if isinstance(connection, Connection) and connection.is_idle
         )
-        for transport in itertools.islice(waiting, count):
+        for transport in itertools.islice(itertools.chain(self._arrivals, idle), count):
             transport.close()
+
+    def pre_shutdown(self) -> None:
+        """Close the idle connections."""
+        for transport in self._arrivals:
+            transport.close()
+        super().pre_shutdown()
 
     def sweep(self) -> None:
         """Abort the connections that have taken too long."""
         now = self._loop.time()
+        for transport in self._arrivals.late(now - self.read_seconds):
+            transport.abort()
         for connection, transport in list(self._connections.items()):
             assert isinstance(connection, Connection)
             is_late = (
@@ -233,12 +251,21 @@ class Listener(Server):
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with the connections of this module; times are in seconds."""
+    """aiohttp's runner, with the connections of this module; times are in seconds.
 
-    __slots__ = ("_read_seconds", "_sweeping", "_write_seconds")
+    ``open_websocket`` may take over upgrades before the application sees them.
+    """
+
+    __slots__ = ("_open_websocket", "_read_seconds", "_sweeping", "_write_seconds")
 
     def __init__(
-        self, app: web.Application, *, read_seconds: float, write_seconds: float, **options: Any
+        self,
+        app: web.Application,
+        *,
+        read_seconds: float,
+        write_seconds: float,
+        open_websocket: OpenWebSocket = decline,
+        **options: Any,
     ) -> None:
         super().__init__(
             app,
@@ -248,6 +275,7 @@ class Runner(web.AppRunner):
             lingering_time=LINGER,
             **options,
         )
+        self._open_websocket = open_websocket
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
 
@@ -257,6 +285,7 @@ class Runner(web.AppRunner):
             _screening(made.request_handler),
             request_factory=made.request_factory,
             loop=made._loop,
+            open_websocket=self._open_websocket,
             **made._kwargs,
         )
         listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
@@ -268,22 +297,6 @@ class Runner(web.AppRunner):
         self._sweeping.cancel()
         await asyncio.gather(self._sweeping, return_exceptions=True)
         await super()._cleanup_server()
-
-
-def most_files() -> int:
-    """Return how many file descriptors this process may have open."""
-    if sys.platform == "win32":
-        return 8192
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
-
-
-def allow_many_files() -> None:
-    """Raise the soft limit of file descriptors to the hard one."""
-    if sys.platform != "win32":
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(OSError, ValueError):  # macOS takes no infinity
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _sweep_on(listener: Listener) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
@@ -72,11 +73,15 @@ class Connection:
 
 
 class Connections:
-    """All sockets of this replica, by id, user and session."""
+    """All sockets of this replica, by id, user and session.
 
-    def __init__(self) -> None:
+    Users are grouped by partition, in which a logout of everyone is received.
+    """
+
+    def __init__(self, partition_of: Callable[[UserKey], int]) -> None:
+        self._partition_of = partition_of
         self._by_id: dict[str, Connection] = {}
-        self._by_user: dict[UserKey, dict[str, Connection]] = {}
+        self._by_partition: dict[int, dict[UserKey, dict[str, Connection]]] = {}
         self._by_session: Counter[tuple[UserKey, str]] = Counter()
 
     def __len__(self) -> int:
@@ -93,7 +98,8 @@ class Connections:
         """Add a connection; from now on logouts find it."""
         self._by_id[connection.id] = connection
         identity = connection.identity
-        self._by_user.setdefault(identity.user, {})[connection.id] = connection
+        users = self._by_partition.setdefault(self._partition_of(identity.user), {})
+        users.setdefault(identity.user, {})[connection.id] = connection
         self._by_session[identity.user, identity.sid] += 1
 
     def move(self, connection: Connection, identity: Identity) -> None:
@@ -113,10 +119,13 @@ class Connections:
         connection = self._by_id.pop(connection_id, None)
         if connection is not None:
             user = connection.identity.user
-            mine = self._by_user[user]
-            del mine[connection_id]
-            if not mine:
-                del self._by_user[user]
+            partition = self._partition_of(user)
+            users = self._by_partition[partition]
+            del users[user][connection_id]
+            if not users[user]:
+                del users[user]
+            if not users:
+                del self._by_partition[partition]
             self._uncount(connection.identity)
             connection.close()
         return connection
@@ -127,8 +136,11 @@ class Connections:
 
     def count(self, identity: Identity) -> tuple[int, int]:
         """Return the number of sockets of this session, and of its user."""
-        mine = self._by_user.get(identity.user, {})
-        return self._by_session[identity.user, identity.sid], len(mine)
+        mine = len(self._of_user(identity.user))
+        return self._by_session[identity.user, identity.sid], mine
+
+    def _of_user(self, user: UserKey) -> dict[str, Connection]:
+        return self._by_partition.get(self._partition_of(user), {}).get(user, {})
 
     def ended_by(self, event: LogoutEvent) -> list[Connection]:
         """Return the sockets that a logout ends, except those that were ended already.
@@ -161,13 +173,21 @@ class Connections:
 
     def _in_scope(self, event: LogoutEvent) -> list[Connection]:
         logout = event.logout
-        mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})
         return [
             connection
-            for connection in mine.values()
+            for connection in self._candidates(logout.user, event.partition)
             if not connection.is_ended(logout.at)
             and event.concerns(connection.identity.user)
             and (
                 ends(logout, connection.identity.sid) or ends(logout, connection.next_identity.sid)
             )
         ]
+
+    def _candidates(self, user: UserKey | None, partition: int | None) -> Iterable[Connection]:
+        """Return the sockets of a user, or of everyone in a partition, or (None) of everyone."""
+        if user is not None:
+            return self._of_user(user).values()
+        if partition is None:
+            return self._by_id.values()
+        users = self._by_partition.get(partition, {})
+        return chain.from_iterable(sockets.values() for sockets in users.values())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from multidict import CIMultiDictProxy
 
 from hub.errors import Unavailable
 from hub.protocol import engineio
@@ -25,7 +27,16 @@ PATH = "/socket.io/"
 READ_SECONDS = WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
-MakeReceiver: TypeAlias = Callable[[EngineSession, web.Request], Receiver]
+
+class Opening(NamedTuple):
+    """The request that opens a session; ``peer`` is the address of its connection."""
+
+    headers: CIMultiDictProxy[str]
+    query: Mapping[str, str]
+    peer: str | None
+
+
+MakeReceiver: TypeAlias = Callable[[EngineSession, Opening], Receiver]
 """Returns the receiver for a session that a request opens."""
 
 
@@ -47,6 +58,7 @@ class Engine:
         read_seconds: float = READ_SECONDS,
         write_seconds: float = WRITE_SECONDS,
         make_room: Callable[[], None] = lambda: None,
+        has_room: Callable[[], bool] = lambda: True,
         is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self.config = config
@@ -58,6 +70,7 @@ class Engine:
         self._read_seconds = read_seconds
         self._websockets = websocket.Config(timers, config.max_payload, write_seconds)
         self._make_room = make_room
+        self._has_room = has_room
         self._is_open = is_open
 
     def attach(self, app: web.Application) -> None:
@@ -96,30 +109,60 @@ class Engine:
             # For clients this is a failure of the transport, after which they retry elsewhere.
             raise Unavailable("this replica takes no sockets now")
         self._make_room()
-        is_polling = request.query["transport"] == "polling"
+        opening = Opening(request.headers, request.query, request.remote)
+        if opening.query["transport"] == "polling":
+            session = self._start(State.POLLING, opening)
+            return web.Response(text=session.protocol.handshake())
         try:
-            greeting = b"" if is_polling else _answer_handshake(request)
+            greeting = _answer_handshake(request)
         except HandshakeError:
             return refuse(Refusal.BAD_REQUEST)
-        state = State.POLLING if is_polling else State.WEBSOCKET
-        protocol = engineio.Session(self._new_id(), self.config, state)
-        session = EngineSession(
-            protocol,
-            self._timers,
-            lambda session: self._make_receiver(session, request),
-            self._forget,
-        )
-        self.sessions[session.id] = session
-        if is_polling:
-            return web.Response(text=protocol.handshake())
-        session.websocket = WebSocket(session, self._websockets, session.budget)
-        greeting += encode_text(protocol.handshake())
+        session, websocket = self._start_websocket(opening)
+        greeting += encode_text(session.protocol.handshake())
         try:
-            return take_over(request, session.websocket, greeting)
+            return take_over(request, websocket, greeting)
         except ConnectionResetError:
             session.close(CloseReason.TRANSPORT_CLOSED)
             session.forget()
             raise
+
+    def open_directly(self, message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+        """Open a session for an upgrade that was the first request of its connection.
+
+        Does what `handle_request` would do, if that would accept it; otherwise nothing is done, and
+        the answer is False.
+        """
+        query = message.url.query
+        is_new = query.get("transport") == "websocket" and "sid" not in query
+        refusal = check_request(self.config, query, message.method)
+        if not is_new or refusal is not None or not self.is_open or not self._has_room():
+            return False
+        try:
+            greeting = answer_handshake(message.method, message.version, message.headers)
+        except HandshakeError:
+            return False
+        name = transport.get_extra_info("peername")
+        opening = Opening(message.headers, query, None if name is None else name[0])
+        session, websocket = self._start_websocket(opening)
+        transport.set_protocol(websocket)
+        websocket.connection_made(transport)
+        transport.write(greeting + encode_text(session.protocol.handshake()))
+        return True
+
+    def _start(self, state: State, opening: Opening) -> EngineSession:
+        session = EngineSession(
+            engineio.Session(self._new_id(), self.config, state),
+            self._timers,
+            lambda session: self._make_receiver(session, opening),
+            self._forget,
+        )
+        self.sessions[session.id] = session
+        return session
+
+    def _start_websocket(self, opening: Opening) -> tuple[EngineSession, WebSocket]:
+        session = self._start(State.WEBSOCKET, opening)
+        session.websocket = WebSocket(session, self._websockets, session.budget)
+        return session, session.websocket
 
     def _probe(self, request: web.Request, session: EngineSession) -> web.StreamResponse:
         if session.is_carried or session.closing is not None:
@@ -161,5 +204,4 @@ class Engine:
 
 
 def _answer_handshake(request: web.Request) -> bytes:
-    version = request.version
-    return answer_handshake(request.method, (version.major, version.minor), request.headers)
+    return answer_handshake(request.method, request.version, request.headers)

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
@@ -44,6 +43,7 @@ from hub.errors import (
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
+from hub.realtime.engine import Opening
 from hub.realtime.presence import Presences
 from hub.realtime.server import ConnectRefused, Socket
 from hub.realtime.timer_wheel import Timer, TimerWheel
@@ -159,10 +159,10 @@ class Handlers:
             raise RateLimited("too many sockets of the user", retry_after=RETRY_AFTER)
 
     async def _connect(self, socket: Socket, auth: Any) -> dict[str, Any]:
-        request = socket.request
-        assert request is not None
+        opening = socket.opening
+        assert opening is not None
         given = convert_request(ConnectAuth, {} if auth is None else auth)
-        identity = await self._authority.identify(self._credential(request, given))
+        identity = await self._authority.identify(self._credential(opening, given))
         if not self._is_served(identity.user):
             raise Unavailable("logouts of this user are not heard now")
         self._count_sockets(identity)
@@ -185,21 +185,19 @@ class Handlers:
         connection.identity = caller.identity
         self._expire_in_time(connection, caller)
 
-    def _credential(self, request: web.Request, given: ConnectAuth) -> str:
-        refuse_query_token(request.query)
+    def _credential(self, opening: Opening, given: ConnectAuth) -> str:
+        refuse_query_token(opening.query)
         if given.token:
             return given.token
         name = self._admission.cookie_name
-        cookie = read_cookie(request.headers, name) if name else None
+        cookie = read_cookie(opening.headers, name) if name else None
         if not cookie:
             raise TokenMissing()
         # Polling begins with a GET, and browsers send no Origin with a same-origin GET.
-        is_own = "Origin" not in request.headers and (
-            request.headers.get("Sec-Fetch-Site") == "same-origin"
-        )
-        origin = request.headers.get("Origin", "").lower()
-        if not is_own and origin not in self._admission.allowed_origins:
-            raise OriginNotAllowed(request.headers.get("Origin"))
+        origin = opening.headers.get("Origin")
+        is_own = origin is None and opening.headers.get("Sec-Fetch-Site") == "same-origin"
+        if not is_own and (origin or "").lower() not in self._admission.allowed_origins:
+            raise OriginNotAllowed(origin)
         return cookie
 
     def disconnected(self, socket: Socket) -> None:

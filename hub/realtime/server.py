@@ -33,7 +33,7 @@ from hub.protocol.socketio import (
     encode_disconnect,
 )
 from hub.realtime.acknowledgements import Acknowledgements
-from hub.realtime.engine import DRAIN_STEP, Engine
+from hub.realtime.engine import DRAIN_STEP, Engine, Opening
 from hub.realtime.engine_session import EngineSession
 from hub.realtime.lingering import Lingering
 from hub.realtime.timer_wheel import Timer, TimerWheel
@@ -74,7 +74,7 @@ class Application(Protocol):
 class Socket:
     """One client of the replica.
 
-    ``client`` describes it, ``source`` is the key of its address (`address_key`), and ``request``
+    ``client`` describes it, ``source`` is the key of its address (`address_key`), and ``opening``
     is the request that opened the session, kept until CONNECT is answered.
     """
 
@@ -85,19 +85,19 @@ class Socket:
         "_server",
         "_timer",
         "client",
-        "request",
+        "opening",
         "session",
         "source",
     )
 
-    def __init__(self, server: Server, session: EngineSession, request: web.Request) -> None:
+    def __init__(self, server: Server, session: EngineSession, opening: Opening) -> None:
         self._server = server
         self._protocol = socketio.Socket()
         self._is_counted = False
         self._refused_namespace = socketio.NAMESPACE
         self.session = session
-        self.request: web.Request | None = request
-        self.client = server.read_client(request)
+        self.opening: Opening | None = opening
+        self.client = server.read_client(opening)
         self.source = address_key(self.client.ip)
         self._timer: Timer | None = Timer(self.give_way)
         server.timers.start(self._timer, server.connect_timeout)
@@ -168,7 +168,7 @@ class Socket:
         if self._is_counted:
             server.unconnected.note_gone(self.source)
         if state is not State.CONNECTING:
-            self.request = None
+            self.opening = None
             server.application.disconnected(self)
 
     def _break_off(self) -> None:
@@ -217,7 +217,7 @@ class Socket:
         if not self.is_open:
             self._release()
             return
-        self.request = None
+        self.opening = None
         self.session.budget.trust()
         self._is_counted = True
         self._server.unconnected.note_connected(self.source)
@@ -231,7 +231,7 @@ class Socket:
             self._break_off()
 
     def _release(self) -> None:
-        self.request = None
+        self.opening = None
         if self.is_open:
             self._server.lingering.add(self)
         else:
@@ -272,7 +272,7 @@ class Server:
         refusals: Refusals,
         *,
         connect_timeout: float,
-        read_client: Callable[[web.Request], Client],
+        read_client: Callable[[Opening], Client],
         **engine: Any,
     ) -> None:
         self.application = application
@@ -284,7 +284,12 @@ class Server:
         self.read_client = read_client
         self.lingering = Lingering(timers)
         self.engine = Engine(
-            config, timers, partial(Socket, self), make_room=unconnected.make_room, **engine
+            config,
+            timers,
+            partial(Socket, self),
+            make_room=unconnected.make_room,
+            has_room=lambda: unconnected.has_room,
+            **engine,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 

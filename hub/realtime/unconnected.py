@@ -68,6 +68,11 @@ class Unconnected:
     def __iter__(self) -> Iterator[Waiting]:
         return (socket for sockets in list(self._by_address.values()) for socket in list(sockets))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more needs no room to be made."""
+        return self._count < self._max_total
+
     def make_room(self) -> None:
         """Make room for one more by closing the oldest socket of the address that has the most.
 
@@ -77,7 +82,7 @@ class Unconnected:
         Raises:
             RateLimited: if twice the limit is reached.
         """
-        if self._count < self._max_total:
+        if self.has_room:
             return
         address = max(self._by_address, key=lambda key: len(self._by_address[key]))
         oldest, born = next(iter(self._by_address[address].items()))

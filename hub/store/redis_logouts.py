@@ -166,7 +166,6 @@ class RedisLogouts:
     ) -> Sequence[Any]:
         logout = command.logout
         unused = (names.tombstone, names.refusal)
-        bare = msgspec.structs.replace(logout, message=None)
         answer: Sequence[Any] = await self._calls.call(
             names.partition,
             END,
@@ -190,7 +189,7 @@ class RedisLogouts:
             {
                 **self._fixed,
                 "logout": encode_logout(logout).decode(),
-                "bare": encode_logout(bare).decode(),
+                "bare": _encode_bare(logout) if logout.message else None,
                 "message": logout.message or None,
                 "user": names.user,
                 "only": logout.sid if logout.scope is Scope.SESSION else None,
@@ -222,6 +221,10 @@ class RedisLogouts:
                 receipt, written = _read_done(answer)
         self._reader.note_written(names.partition, *written)
         return receipt
+
+
+def _encode_bare(logout: Logout) -> str:
+    return encode_logout(msgspec.structs.replace(logout, message=None)).decode()
 
 
 def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:

@@ -18,7 +18,9 @@ _encoder = msgspec.msgpack.Encoder()
 class Script:
     """The concatenation of some files in ``lua/``: preludes, then the script itself.
 
-    A script gets its values as one argument, which it unpacks with ``cmsgpack``; None becomes nil.
+    A script gets its values as one argument, which it unpacks with ``cmsgpack``. Those that are
+    None are left out, and nil in the script.
+
     A script that ``must_last`` is followed by the wait for durability (`hub.store.durability`).
     """
 
@@ -39,9 +41,9 @@ def raw(data: bytes) -> msgspec.Raw:
 
 
 def pack_values(values: Values) -> bytes:
-    """Encode a script's values as its single argument.
+    """Encode a script's values as its single argument, without those that are None.
 
     Raises:
         UnicodeEncodeError: if UTF-8 cannot encode a string.
     """
-    return _encoder.encode(values)
+    return _encoder.encode({name: value for name, value in values.items() if value is not None})

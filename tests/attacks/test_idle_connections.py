@@ -13,7 +13,8 @@ import sys
 
 import pytest
 
-from hub.api.connection import Listener, allow_many_files, most_files
+from hub.api.connection import Listener
+from hub.api.open_files import allow_many_files, most_files
 from tests.realtime.raw import eventually, raw_socket
 from tests.site import Replica, running, settings, token
 
@@ -64,7 +65,7 @@ def test_the_bound_is_a_share_of_the_files_that_may_be_open() -> None:
     """A process that may open few keeps most of them for its sockets."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (400, 800));"
-        "from hub.api.connection import allow_many_files, most_files;"
+        "from hub.api.open_files import allow_many_files, most_files;"
         "before = most_files(); allow_many_files(); print(before, most_files())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -124,7 +124,7 @@ async def engine() -> AsyncIterator[Engine]:
     came: list[str] = []
     went: list[str] = []
 
-    def echo(session: EngineSession, request: web.Request) -> Echo:
+    def echo(session: EngineSession, opening: engines.Opening) -> Echo:
         came.append(session.id)
         return Echo(session, went)
 

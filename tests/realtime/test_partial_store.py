@@ -78,7 +78,7 @@ async def test_departures_are_told_where_they_can_be(
 ) -> None:
     """Those of a partition that is down come with a later renewal, and keep no others."""
     monkeypatch.setattr("hub.realtime.presence.LEASE", 600_000)
-    presences = Presences(store, Connections(), "r")
+    presences = Presences(store, Connections(store.partition_of), "r")
     leave(presences, AWAY, "a1")
     leave(presences, HERE, "h1")
     await run(presences.run(), lambda: store.left == ["h1"])

@@ -279,7 +279,7 @@ class Stage:
         self.store = ScriptedStore()
         self.metrics = Metrics()
         self.closed: list[int] = []
-        connections = Connections()
+        connections = Connections(partition_of)
         for number in range(PARTITIONS):
             user = user_key("", next(users_of(frozenset({number}))))
             identity = Identity(user, "", "", "s", iat=0, exp=1)

@@ -11,15 +11,14 @@ import contextlib
 import shutil
 import signal
 from collections import Counter
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from hub.protocol.engineio import CloseReason
+from hub.protocol.engineio import CloseReason, State
 from hub.realtime import polling
-from hub.realtime.engine import Engine
+from hub.realtime.engine import Engine, Opening
 from hub.realtime.engine_session import EngineSession
 from tests.conftest import lacking
 from tests.patience import PATIENCE
@@ -93,22 +92,21 @@ class Hub:
 def watched(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """Watch the engines of hubs in this process."""
     hub = Hub()
-    make, wait = Engine._open, polling._wait
+    start, wait = Engine._start, polling._wait
 
-    def opening(self: Engine, request: web.Request) -> Any:
-        known = set(self.sessions)
-        answer = make(self, request)
+    def starting(self: Engine, state: State, opening: Opening) -> EngineSession:
+        session = start(self, state, opening)
         hub.engine = self
-        name = request.query.get("client", "")
+        name = opening.query.get("client", "")
         hub.opened[name] += 1
-        hub.names.update(dict.fromkeys(set(self.sessions) - known, name))
-        return answer
+        hub.names[session.id] = name
+        return session
 
     async def waiting(request: web.Request, session: EngineSession) -> None:
         hub.polls[session.id] = request
         await wait(request, session)
 
-    monkeypatch.setattr(Engine, "_open", opening)
+    monkeypatch.setattr(Engine, "_start", starting)
     monkeypatch.setattr(polling, "_wait", waiting)
     return hub
 

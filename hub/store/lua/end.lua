@@ -1,6 +1,6 @@
 -- Write a logout atomically.
 -- Values:
---   logout, bare: the logout (JSON) with and without its message; message: or nil
+--   logout: the logout (JSON); message: its message, and bare: the logout without it; or nil
 --   user: or '' for everyone
 --   only, kept_sid: the session that scope session ends, and the one that scope others keeps; or nil
 --   also: a session to end by name, or nil; must_exist: whether that must be registered
@@ -105,7 +105,8 @@ local function write_tombstones()
   -- The message is stored once for all tombstones.
   if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
   for i = 5, #answer, 3 do
-    local name, tombstone = given.tombstone_prefix .. answer[i], digits(at) .. ' ' .. given.bare
+    local name = given.tombstone_prefix .. answer[i]
+    local tombstone = digits(at) .. ' ' .. (given.bare or given.logout)
     if horizon_of(redis.call('GET', name)) < horizon_of(tombstone) then
       redis.call('SET', name, tombstone, 'PX', given.lifetime_ms)
     end

@@ -1,0 +1,120 @@
+"""Connections that have sent nothing yet, and the short way for a WebSocket that comes first.
+
+Nearly all connections open a WebSocket with their first packet, and most of what a connect costs is
+what aiohttp does for any request: a handler, two tasks, a request, a route, a response. An upgrade
+that arrived whole is therefore parsed here, by aiohttp's parser, and offered to whoever opens
+WebSockets. Everything else, and what is declined, goes to aiohttp as if it had just arrived; so
+nothing is refused here. See ``docs/decisions/0034-connects.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser, RawRequestMessage
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
+
+OPENING = b"GET /socket.io/?"
+"""How the request for a WebSocket begins."""
+
+MAX_UPGRADE = 2**16
+"""Bytes of an upgrade that is read here; with cookies and a token it has a few thousand."""
+
+OpenWebSocket: TypeAlias = Callable[[RawRequestMessage, asyncio.Transport], bool]
+"""Takes an upgrade's connection over, or returns False and has changed nothing."""
+
+
+def decline(message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+    """Leave every request to aiohttp."""
+    return False
+
+
+class Arrivals:
+    """The connections of a listener that have sent nothing yet, oldest first.
+
+    ``open_websocket`` is offered the upgrades. ``make_handler`` returns aiohttp's handler for
+    everything else; the loop's time when the connection was accepted is its argument. ``limits``
+    are those of aiohttp's parser.
+    """
+
+    def __init__(
+        self,
+        open_websocket: OpenWebSocket,
+        make_handler: Callable[[float], asyncio.Protocol],
+        limits: dict[str, Any],
+    ) -> None:
+        self.open_websocket = open_websocket
+        self.make_handler = make_handler
+        self.limits = limits
+        self._waiting: dict[Arrival, asyncio.Transport] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[asyncio.Transport]:
+        return iter(list(self._waiting.values()))
+
+    def add(self, arrival: Arrival, transport: asyncio.Transport) -> None:
+        """Add a connection."""
+        self._waiting[arrival] = transport
+
+    def take(self, arrival: Arrival) -> asyncio.Transport | None:
+        """Remove a connection, and return its transport."""
+        return self._waiting.pop(arrival, None)
+
+    def late(self, since: float) -> list[asyncio.Transport]:
+        """Return the connections that were accepted before ``since``."""
+        return [transport for arrival, transport in self._waiting.items() if arrival.since < since]
+
+
+class Arrival(asyncio.Protocol):
+    """One connection until its first bytes; it was accepted at ``since``."""
+
+    __slots__ = ("_arrivals", "since")
+
+    def __init__(self, arrivals: Arrivals, since: float) -> None:
+        self._arrivals = arrivals
+        self.since = since
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first bytes."""
+        self._arrivals.add(self, transport)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """Open a WebSocket, or hand the connection to aiohttp."""
+        arrivals = self._arrivals
+        transport = arrivals.take(self)
+        if transport is None or transport.is_closing():
+            return
+        upgrade = read_upgrade(data, arrivals.limits) if data.startswith(OPENING) else None
+        if upgrade is not None and arrivals.open_websocket(upgrade, transport):
+            return
+        handler = arrivals.make_handler(self.since)
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._arrivals.take(self)
+
+
+def read_upgrade(data: bytes, limits: dict[str, Any]) -> RawRequestMessage | None:
+    """Return the request in ``data``, if it is one whole upgrade and nothing else."""
+    if len(data) > MAX_UPGRADE:
+        return None
+    loop = asyncio.get_running_loop()
+    protocol = BaseProtocol(loop)  # of a body, which would not be small enough to pause it
+    parser = HttpRequestParser(protocol, loop, MAX_UPGRADE, auto_decompress=False, **limits)
+    try:
+        messages, is_upgraded, rest = parser.feed_data(data)
+    except HttpProcessingError:
+        return None
+    if not is_upgraded or rest or len(messages) != 1:
+        return None
+    message, body = messages[0]
+    return message if body is EMPTY_PAYLOAD and "Expect" not in message.headers else None
