@@ -167,12 +167,19 @@ class Follower:
         """Deliver an event once the store has said which of these sockets it ends.
 
         Those of which it could not tell are closed as by a network failure: whoever comes back is
-        judged anew, so that the receipt is right to call their sessions offline.
+        judged anew, so that the receipt is right to call their sessions offline. Another logout may
+        have ended a socket by then: it is told of that one.
         """
         found, failed = await self._sweeper.find_ended(doubtful)
         for connection in failed:
             connection.socket.give_way()
-        self._delivery.deliver(event, found)
+        mine = []
+        for connection, logout in found:
+            if logout.id == event.logout.id:
+                mine.append(connection)
+            elif not (connection.gone or connection.is_ended(logout.at)):
+                self._delivery.end([connection], logout)
+        self._delivery.deliver(event, mine)
 
     def _interrupt(self, partitions: Iterable[int], reason: str) -> None:
         numbers = sorted(partitions)

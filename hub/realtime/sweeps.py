@@ -78,11 +78,14 @@ class Sweeper:
 
     async def find_ended(
         self, connections: Sequence[Connection]
-    ) -> tuple[list[Connection], list[Connection]]:
-        """Return those of some sockets whose sessions have ended, and those that failed to tell."""
+    ) -> tuple[list[tuple[Connection, Logout]], list[Connection]]:
+        """Return those of some sockets whose sessions have ended, each with the logout that did.
+
+        And those of which the store could not tell.
+        """
         results = await asyncio.gather(*map(self._find_logout, connections), return_exceptions=True)
         found = list(zip(connections, results, strict=True))
-        ended = [connection for connection, result in found if isinstance(result, Logout)]
+        ended = [(connection, result) for connection, result in found if isinstance(result, Logout)]
         failed = [connection for connection, result in found if isinstance(result, BaseException)]
         return ended, failed
 

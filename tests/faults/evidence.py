@@ -146,7 +146,7 @@ class Evidence:
             if logout.start <= end and logout.may_have_happened and not logout.spares(token.sid):
                 until = self._last_instant(logout)
                 named = logout.named == token.sid and not tells
-                reaches = min(until, logout.reaches - self._epoch)
+                reaches = until if logout.happened is None else logout.reaches - self._epoch
                 if until >= start - LONGEST_SOCKET and (named or born <= reaches):
                     yield logout
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from hub.core.model import user_key
+from hub.access.authority import Authority
+from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
+from hub.errors import TokenRevoked
 from hub.store.names import partition_of
 from tests.api.test_backchannel import once_available
 from tests.api.test_events import push, subject
@@ -122,6 +124,25 @@ async def test_a_signal_that_comes_again_ends_no_newer_login(
         assert not await is_alive(one, old)
         await raw.send('420["nonsense"]')
         assert "not_found" in str(await raw.receive())
+
+
+async def test_a_socket_that_another_logout_has_ended_by_then_is_told_of_that(
+    tmp_path: Path, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is asked whether an event ends a later login, and may name a newer logout."""
+    now = time.time()
+    newer = Logout("newer", user_key(ISSUER, "ada"), Scope.ALL, Reason.USER, at=int(now * SECOND))
+
+    async def doubt(self: Authority, identity: Identity) -> TokenRevoked:
+        return TokenRevoked(logout=newer)
+
+    async with replicas(tmp_path, own_redis.url) as (hub, other), raw_socket(hub) as raw:
+        await raw.connect(access_token(SENDER, iat=now - 5))
+        monkeypatch.setattr(Authority, "doubt", doubt)
+        assert (await push(other, revoked(now - 10))).status == 202
+        (frame, *_) = await raw.receive_all()
+        assert '"id":"newer"' in frame
+        assert '"reason":"user"' in frame
 
 
 async def test_events_that_overtake_each_other_end_what_the_newest_ends(
