@@ -12,7 +12,8 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import click
 
-from hub.access.requests import MAX_PAGE, MAX_SPREAD, MAX_USERS
+from hub.access.parameters import MAX_PAGE
+from hub.access.requests import MAX_SPREAD, MAX_USERS
 from hub.console import (
     BadSetting,
     as_json,

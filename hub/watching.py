@@ -23,7 +23,8 @@ from hub.issuers_file import load_entries
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
-from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Store
+from hub.store.base import Store
+from hub.store.values import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000

@@ -12,7 +12,8 @@ from hub.access.issuers import Issuers
 from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.core.revocation import judge, living
 from hub.errors import Unauthorized
-from hub.store.base import Presence, Registration, Store
+from hub.store.base import Store
+from hub.store.values import Presence, Registration
 
 MOST_VERIFIED = 50_000
 ADMIN_SCOPE = "hub:admin"

@@ -29,7 +29,8 @@ from hub.core.receipt import count_states
 from hub.core.revocation import apply_leeway, judge
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Claim, Command, DataLoss, Store, Unsure
+from hub.store.base import Store
+from hub.store.values import Claim, Command, DataLoss, Unsure
 
 log = structlog.get_logger(__name__)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import math
-import re
 import secrets
 from typing import Annotated, Any, TypeVar
 
@@ -19,7 +16,6 @@ from hub.core.model import (
     Reason,
     Scope,
     Sid,
-    State,
     UserKey,
     split_user_key,
     user_key,
@@ -28,7 +24,7 @@ from hub.core.signal import Target
 from hub.core.strict_json import Repeated, find_repeated
 from hub.core.subjects import read_subject
 from hub.errors import InvalidRequest, SubjectUnresolved
-from hub.store.base import Claim, Command
+from hub.store.values import Claim, Command
 
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -37,13 +33,6 @@ Request = TypeVar("Request")
 MAX_USERS = 10_000
 MAX_DETAIL = 200
 MAX_SPREAD = 3600
-MAX_WAIT = 10.0
-MAX_PAGE, USUAL_PAGE = 1000, 100
-"""Sessions on a page: at most, and by default."""
-
-MAX_PLACE = 4096
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-"""A number as in JSON; Python's ``float`` also accepts ``1_0`` and the digits of any script."""
 
 
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -268,64 +257,3 @@ def admin_claim(request: AdminLogoutRequest, key: str | None) -> Claim | None:
         return None
     digest = hashlib.sha256(msgspec.json.encode(request)).hexdigest()
     return Claim(f"admin:{key}", digest, new_id())
-
-
-def read_place(text: str | None) -> tuple[int, UserKey, str] | None:
-    """Return the place in a list from ``?after=``, as encoded by `write_place`.
-
-    Raises:
-        InvalidRequest: if it is malformed.
-    """
-    if text is None:
-        return None
-    try:
-        if len(text) > MAX_PLACE:
-            raise ValueError("too long")
-        packed = base64.urlsafe_b64decode(text.encode("ascii"))
-        return msgspec.json.decode(packed, type=tuple[int, UserKey, str])
-    except (ValueError, msgspec.DecodeError):
-        raise InvalidRequest("after is not the next of another page") from None
-
-
-def write_place(place: tuple[int, UserKey, str] | None) -> str | None:
-    """Encode a place in a list for use in a URL."""
-    return None if place is None else base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
-
-
-def read_page(text: str | None) -> int:
-    """Return the page size from ``?limit=``.
-
-    Raises:
-        InvalidRequest: if it is not a number from 1 to `MAX_PAGE`.
-    """
-    if text is None:
-        return USUAL_PAGE
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= number <= MAX_PAGE:
-        raise InvalidRequest(f"limit is a number from 1 to {MAX_PAGE}")
-    return number
-
-
-def read_state(text: str | None) -> State | None:
-    """Return the state from ``?state=``, or None.
-
-    Raises:
-        InvalidRequest: if there is no such state.
-    """
-    if text is not None and text not in list(State):
-        raise InvalidRequest(f"state is one of {', '.join(State)}")
-    return None if text is None else State(text)
-
-
-def read_wait(text: str | None) -> float:
-    """Return the seconds from ``?wait=``, at most `MAX_WAIT`.
-
-    Raises:
-        InvalidRequest: if it is not a number of seconds.
-    """
-    if text is None:
-        return 0.0
-    seconds = float(text) if NUMBER.fullmatch(text) else -1.0
-    if not 0 <= seconds < math.inf:
-        raise InvalidRequest("wait is a number of seconds")
-    return min(seconds, MAX_WAIT)

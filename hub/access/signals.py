@@ -22,7 +22,8 @@ from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey
 from hub.core.refusal import Refusal, SignalRefused
 from hub.core.signal import Channel, Signal, SignalRecord, Verdict
 from hub.metrics import Metrics
-from hub.store.base import Command, KeyReused, Store
+from hub.store.base import Store
+from hub.store.values import Command, KeyReused
 
 log = structlog.get_logger(__name__)
 

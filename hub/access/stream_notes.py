@@ -19,7 +19,8 @@ from hub.access.transmitters import name_of
 from hub.core.model import SECOND, Micros
 from hub.core.transmitters import Transmitter
 from hub.errors import Unavailable
-from hub.store.base import Note, Store
+from hub.store.base import Store
+from hub.store.values import Note
 
 log = structlog.get_logger(__name__)
 

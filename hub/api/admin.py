@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UnsetType
 
+from hub.access.parameters import read_wait
 from hub.access.requests import (
     AdminLogoutRequest,
     admin_claim,
@@ -16,7 +17,6 @@ from hub.access.requests import (
     check_named,
     name_user,
     read_request,
-    read_wait,
     unresolved,
 )
 from hub.api.answers import Ok

@@ -6,7 +6,8 @@ from http.cookies import SimpleCookie
 
 from aiohttp import web
 
-from hub.access.requests import LogoutRequest, own_logout, read_request, read_wait
+from hub.access.parameters import read_wait
+from hub.access.requests import LogoutRequest, own_logout, read_request
 from hub.access.views import ReceiptView, view_receipt
 from hub.api.answers import Ok
 from hub.api.body import read_body

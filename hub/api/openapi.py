@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hub.access.requests import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
+from hub.access.parameters import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
 from hub.api.answers import Answer, declared
 from hub.api.form import FORM
 from hub.api.problem import CONTENT_TYPE as PROBLEM

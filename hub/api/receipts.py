@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from hub.access.requests import read_page, read_place, read_state, read_wait, write_place
+from hub.access.parameters import read_page, read_place, read_state, read_wait, write_place
 from hub.access.views import ReceiptView, view_receipt
 from hub.api.answers import Ok
 from hub.api.credentials import admit_or_repeat, is_admin, require_admin

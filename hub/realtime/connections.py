@@ -12,7 +12,7 @@ from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends, surely_ends
 from hub.realtime.server import Socket
 from hub.realtime.timer_wheel import Timer
-from hub.store.base import LogoutEvent
+from hub.store.values import LogoutEvent
 
 
 class Connection:
@@ -160,6 +160,8 @@ class Connections:
 
         Their tokens were issued since what the logout reports, and may continue an older session.
         """
+        if event.logout.before is None:
+            return []
         return [
             connection
             for connection in self._in_scope(event)

@@ -18,7 +18,7 @@ from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.progress import Progress, SocketOutcome
 from hub.realtime.reports import Reports
-from hub.store.base import LogoutEvent, Report
+from hub.store.values import LogoutEvent, Report
 
 log = structlog.get_logger(__name__)
 

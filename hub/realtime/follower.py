@@ -29,8 +29,9 @@ from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.sweeps import Sweeper
-from hub.store import base
-from hub.store.base import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Store
+from hub.store import values
+from hub.store.base import Store
+from hub.store.values import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +138,7 @@ class Follower:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _take(self, event: base.Event) -> None:
+    def _take(self, event: values.Event) -> None:
         match event:
             case LogoutEvent():
                 self._metrics.heard.inc()

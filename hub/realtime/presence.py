@@ -20,7 +20,8 @@ from hub.access.repeated_warnings import RepeatedWarnings
 from hub.core.model import SECOND, Identity, Reason, UserKey
 from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
-from hub.store.base import LEASE, Departure, Presence, Store
+from hub.store.base import LEASE, Store
+from hub.store.values import Departure, Presence
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from hub.access.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, State
 from hub.core.receipt import merge_sessions, session_key, unite
 from hub.realtime.connections import Connection
-from hub.store.base import LogoutEvent, Report
+from hub.store.values import LogoutEvent, Report
 
 AT_ONCE = 50
 

@@ -15,7 +15,8 @@ import structlog
 from hub.core.model import SECOND, UserKey
 from hub.core.receipt import PATIENCE, merge_sessions, unite
 from hub.errors import Unavailable
-from hub.store.base import Report, Store
+from hub.store.base import Store
+from hub.store.values import Report
 
 log = structlog.get_logger(__name__)
 

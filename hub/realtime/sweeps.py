@@ -18,7 +18,7 @@ from hub.errors import HubError
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.store.base import Unreadable
+from hub.store.values import Unreadable
 
 log = structlog.get_logger(__name__)
 

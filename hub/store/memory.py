@@ -37,10 +37,12 @@ from hub.core.revocation import (
 )
 from hub.core.signal import SignalRecord
 from hub.errors import NotFound
-from hub.store.base import (
-    CHECK_INTERVAL,
-    KEY_LIFETIME,
-    RECEIPT_LIFETIME,
+from hub.store.base import CHECK_INTERVAL, KEY_LIFETIME, RECEIPT_LIFETIME
+from hub.store.memory_notes import MemoryNotes
+from hub.store.memory_receipts import MemoryReceipts
+from hub.store.memory_registry import MemoryRegistry
+from hub.store.memory_state import MemoryState, User
+from hub.store.values import (
     Claim,
     Command,
     Confirmed,
@@ -57,10 +59,6 @@ from hub.store.base import (
     Unsure,
     too_many_logouts,
 )
-from hub.store.memory_notes import MemoryNotes
-from hub.store.memory_receipts import MemoryReceipts
-from hub.store.memory_registry import MemoryRegistry
-from hub.store.memory_state import MemoryState, User
 
 ALL = frozenset({0})
 """The one partition."""

@@ -9,7 +9,8 @@ import msgspec
 
 from hub.core.model import Micros
 from hub.core.signal import SignalRecord
-from hub.store.base import NOTES_LIFETIME, SIGNALS_KEPT, SIGNALS_PAGE, Note
+from hub.store.base import NOTES_LIFETIME, SIGNALS_KEPT, SIGNALS_PAGE
+from hub.store.values import Note
 
 
 class MemoryNotes:

@@ -8,8 +8,8 @@ import msgspec
 
 from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, UserKey
 from hub.core.receipt import Row, Tally, merge, settle, split_session_key, view
-from hub.store.base import Report
 from hub.store.memory_state import KeptReceipt, MemoryState, User
+from hub.store.values import Report
 
 
 class MemoryReceipts:

@@ -9,8 +9,8 @@ import msgspec
 from hub.core.model import Micros, RevocationState, Session, UserKey
 from hub.core.revocation import identify, may_register, outlives
 from hub.errors import RateLimited
-from hub.store.base import Departure, Registration, Registry
 from hub.store.memory_state import MemoryState, User
+from hub.store.values import Departure, Registration, Registry
 
 
 class MemoryRegistry:

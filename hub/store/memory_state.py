@@ -19,7 +19,8 @@ from hub.core.model import (
     user_key,
 )
 from hub.core.receipt import Row
-from hub.store.base import LEASE, Claim
+from hub.store.base import LEASE
+from hub.store.values import Claim
 
 
 @dataclass(slots=True)

@@ -14,10 +14,10 @@ import structlog
 from hub.core.model import Logout, Micros, Position, UserKey
 from hub.core.position import BEGINNING, Log, Verdict, assess, order
 from hub.core.wire import Malformed, decode_logout
-from hub.store.base import DataLoss, Event, LogoutEvent
 from hub.store.names import Names, partition_of
 from hub.store.script import Script
 from hub.store.topology import Topology
+from hub.store.values import DataLoss, Event, LogoutEvent
 
 log = structlog.get_logger(__name__)
 

@@ -22,13 +22,14 @@ from redis.exceptions import RedisError
 from hub.core.bus import BusKey, open_message
 from hub.core.model import Micros
 from hub.errors import Unavailable
-from hub.store.base import CHECK_INTERVAL, Confirmed, Event, Gap, Interrupted
+from hub.store.base import CHECK_INTERVAL
 from hub.store.cancellation import cancel
 from hub.store.eviction import Evictions
 from hub.store.names import PARTITIONS
 from hub.store.partition_log import PartitionLog
 from hub.store.subscription import Subscription
 from hub.store.topology import Topology
+from hub.store.values import Confirmed, Event, Gap, Interrupted
 
 MOST_WAITING = 20_000
 """Messages that may be queued; further ones are found in the log."""

@@ -11,11 +11,12 @@ import msgspec
 from hub.core.model import Logout, Micros, Outcome, Receipt, State, UserKey
 from hub.core.receipt import RANK, Row, Tally, settle, split_session_key, unite, view
 from hub.core.wire import decode_logout
-from hub.store.base import LEASE, Report
+from hub.store.base import LEASE
 from hub.store.names import PARTITIONS, Names
 from hub.store.records import reading
 from hub.store.script import Script
 from hub.store.topology import Topology
+from hub.store.values import Report
 
 Fields = dict[bytes, bytes]
 

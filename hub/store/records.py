@@ -10,7 +10,8 @@ import msgspec
 
 from hub.core.model import Logout, Micros, RevocationState, Session
 from hub.core.wire import Malformed, decode_logout
-from hub.store.base import LEASE, Unreadable
+from hub.store.base import LEASE
+from hub.store.values import Unreadable
 
 
 @contextlib.contextmanager

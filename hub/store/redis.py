@@ -25,8 +25,16 @@ from hub.core.model import (
 )
 from hub.core.rate import Rate
 from hub.core.signal import SignalRecord
-from hub.store.base import (
-    RECEIPT_LIFETIME,
+from hub.store.base import RECEIPT_LIFETIME
+from hub.store.durability import NO_WAIT, Durability
+from hub.store.names import PARTITIONS, partition_of
+from hub.store.reader import LogReader
+from hub.store.receipts import RedisReceipts
+from hub.store.redis_logouts import RedisLogouts
+from hub.store.redis_notes import RedisNotes
+from hub.store.redis_registry import RedisRegistry
+from hub.store.topology import Topology, open_topology
+from hub.store.values import (
     Claim,
     Command,
     DataLoss,
@@ -38,14 +46,6 @@ from hub.store.base import (
     Report,
     Unsure,
 )
-from hub.store.durability import NO_WAIT, Durability
-from hub.store.names import PARTITIONS, partition_of
-from hub.store.reader import LogReader
-from hub.store.receipts import RedisReceipts
-from hub.store.redis_logouts import RedisLogouts
-from hub.store.redis_notes import RedisNotes
-from hub.store.redis_registry import RedisRegistry
-from hub.store.topology import Topology, open_topology
 
 
 class RedisStore:

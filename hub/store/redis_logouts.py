@@ -25,21 +25,13 @@ from hub.core.model import (
 from hub.core.rate import Rate
 from hub.core.wire import encode_logout
 from hub.errors import NotFound
-from hub.store.base import (
-    KEY_LIFETIME,
-    LEASE,
-    Claim,
-    Command,
-    DataLoss,
-    KeyReused,
-    Unsure,
-    too_many_logouts,
-)
+from hub.store.base import KEY_LIFETIME, LEASE
 from hub.store.names import PARTITIONS, Names, claim_key
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, reading
 from hub.store.script import Script
 from hub.store.topology import Topology
+from hub.store.values import Claim, Command, DataLoss, KeyReused, Unsure, too_many_logouts
 
 END = Script("clock", "rules", "leases", "end", must_last=True)
 REFUSE = Script("clock", "rules", "refuse", must_last=True)

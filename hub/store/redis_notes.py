@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from hub.core.signal import SignalRecord
-from hub.store.base import NOTES_LIFETIME, SIGNALS_KEPT, SIGNALS_PAGE, Note
+from hub.store.base import NOTES_LIFETIME, SIGNALS_KEPT, SIGNALS_PAGE
 from hub.store.names import Names, hold_key, notes_key
 from hub.store.records import reading
 from hub.store.script import Script, raw
 from hub.store.topology import Topology
+from hub.store.values import Note
 
 HOLD = Script("hold")
 LET_GO = Script("let_go")

@@ -8,13 +8,14 @@ from typing import Any
 
 from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.errors import RateLimited, Unavailable
-from hub.store.base import LEASE, Departure, Registration, Registry
+from hub.store.base import LEASE
 from hub.store.lists import ListLimiter
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, read_revocation_state, read_sessions
 from hub.store.script import Script
 from hub.store.topology import Topology
+from hub.store.values import Departure, Registration, Registry
 
 LOOK = Script("clock", "rules", "leases", "state", "look")
 REGISTER = Script("clock", "rules", "leases", "state", "register")

@@ -22,7 +22,8 @@ from hub.issuers_file import load_issuers_file
 from hub.metrics import Metrics
 from hub.settings import Settings, SettingsError
 from hub.storage import create_store
-from hub.store.base import Note, Store
+from hub.store.base import Store
+from hub.store.values import Note
 from hub.streaming.management import Management, Overview, describe
 
 Result = TypeVar("Result")

@@ -22,7 +22,8 @@ from hub.access.transmitter import (
 from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.event_types import EVENT_TYPES, STREAM_EVENTS
 from hub.core.transmitters import Delivery, Transmitter
-from hub.store.base import Note, Store
+from hub.store.base import Store
+from hub.store.values import Note
 
 EVENTS = tuple(
     kind.uris[0]

@@ -21,8 +21,8 @@ from hub.errors import (
     TokenTooOld,
     Unavailable,
 )
-from hub.store.base import Command, Presence
 from hub.store.memory import MemoryStore, system_clock
+from hub.store.values import Command, Presence
 
 SECRET = "a secret for tests that is long enough"
 ADA = user_key("", "ada")

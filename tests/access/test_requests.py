@@ -21,7 +21,7 @@ from hub.access.requests import (
 from hub.core.model import Identity, Reason, Scope, user_key
 from hub.core.revocation import ends
 from hub.errors import InvalidRequest
-from hub.store.base import Command
+from hub.store.values import Command
 
 ADA = user_key("https://id.example", "ada")
 CALLER = Identity(user=ADA, sub="ada", iss="https://id.example", sid="mine", iat=1, exp=2)

@@ -10,6 +10,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
+from hub.access.parameters import read_wait
 from hub.access.requests import (
     AdminLogoutRequest,
     LogoutRequest,
@@ -18,7 +19,6 @@ from hub.access.requests import (
     name_user,
     own_logout,
     read_request,
-    read_wait,
 )
 from hub.api.openapi import describe
 from hub.api.routes import ROUTES

@@ -15,7 +15,7 @@ import pytest
 from hub.api.services import SERVICES
 from hub.core.model import Receipt
 from hub.errors import Unavailable
-from hub.store.base import Command
+from hub.store.values import Command
 from tests.patience import PATIENCE
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.redis_server import RedisServer

@@ -16,9 +16,9 @@ from hub.core.bus import BusKey, derive_key, open_message, sign
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, DataLoss, Gap
 from hub.store.names import Names
 from hub.store.redis import RedisStore
+from hub.store.values import Command, Confirmed, DataLoss, Gap
 from tests.contract.listener import Listener, listening
 from tests.redis_server import RedisServer
 

@@ -12,10 +12,10 @@ import pytest
 
 from hub.core.model import Scope
 from hub.errors import RateLimited
-from hub.store.base import Command
 from hub.store.lists import MOST_OF_USER
 from hub.store.redis import RedisStore
 from hub.store.redis_registry import PAGE
+from hub.store.values import Command
 from tests.contract.listener import listening
 from tests.contract.test_store import ADA, LIFETIME, identity, logout, registration
 from tests.redis_server import RedisServer

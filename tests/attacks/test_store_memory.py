@@ -20,10 +20,11 @@ from hub.core.rate import Rate
 from hub.core.revocation import judge
 from hub.errors import RateLimited, TokenRevoked, Unavailable
 from hub.metrics import Metrics
-from hub.store.base import Command, Registration, Store
+from hub.store.base import Store
 from hub.store.memory import MemoryStore
 from hub.store.names import Names
 from hub.store.redis import RedisStore
+from hub.store.values import Command, Registration
 from tests.redis_server import RedisServer
 
 LIFETIME = 3600 * SECOND

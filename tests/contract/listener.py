@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from hub.errors import Unavailable
-from hub.store.base import Confirmed, Event, Gap, Interrupted, LogoutEvent, Store
+from hub.store.base import Store
+from hub.store.values import Confirmed, Event, Gap, Interrupted, LogoutEvent
 from tests.patience import PATIENCE
 
 

@@ -22,9 +22,10 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.revocation import judge, living
 from hub.errors import NotFound, RateLimited
 from hub.store import reader as reader_module
-from hub.store.base import Command, KeyReused, Registration, Store
+from hub.store.base import Store
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
+from hub.store.values import Command, KeyReused, Registration
 from tests.contract.listener import Listener
 
 LIFETIME = 3600 * SECOND

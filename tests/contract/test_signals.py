@@ -8,7 +8,8 @@ import pytest
 from hub.core.model import SECOND, Logout, Micros, Origin, Reason, Scope, user_key
 from hub.core.revocation import judge
 from hub.core.signal import Channel, SignalRecord, Verdict
-from hub.store.base import SIGNALS_KEPT, SIGNALS_PAGE, Command, Registration, Store
+from hub.store.base import SIGNALS_KEPT, SIGNALS_PAGE, Store
+from hub.store.values import Command, Registration
 from tests.contract.test_store import alive, identity, login, logout, now, registration
 
 EVE = user_key("https://id.example", "eve")

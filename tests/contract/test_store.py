@@ -22,7 +22,8 @@ from hub.core.model import (
 from hub.core.receipt import session_key
 from hub.core.revocation import judge
 from hub.errors import LoginRequired, NotFound, RateLimited, TokenRevoked
-from hub.store.base import (
+from hub.store.base import Store
+from hub.store.values import (
     Claim,
     Command,
     Departure,
@@ -32,7 +33,6 @@ from hub.store.base import (
     Presence,
     Registration,
     Report,
-    Store,
     Unsure,
 )
 from tests.contract.listener import listening

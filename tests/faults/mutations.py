@@ -206,8 +206,8 @@ MUTANTS = (
         (
             Edit(
                 "realtime/connections.py",
-                "mine = self._by_id if logout.user is None else self._by_user.get(logout.user, {})",
-                "mine = self._by_id",
+                "return self._of_user(user).values()",
+                "return self._by_id.values()",
             ),
             Edit(
                 "store/partition_log.py",

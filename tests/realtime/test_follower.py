@@ -15,9 +15,9 @@ from hub.core.audit import read_entry
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
 from hub.realtime.delivery import Delivery
-from hub.store.base import Command, LogoutEvent
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
+from hub.store.values import Command, LogoutEvent
 from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
 from tests.site import ADMIN, Replica, running, settings, token

@@ -13,8 +13,8 @@ import pytest
 
 from hub.api.services import SERVICES
 from hub.core.model import RevocationState
-from hub.store.base import Registration
 from hub.store.memory import MemoryStore
+from hub.store.values import Registration
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 

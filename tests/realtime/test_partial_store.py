@@ -15,7 +15,7 @@ from hub.errors import Unavailable
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.presence import Presences
 from hub.realtime.reports import BATCH, Reports
-from hub.store.base import Departure, LogoutEvent, Report
+from hub.store.values import Departure, LogoutEvent, Report
 from tests.realtime.raw import eventually
 
 HERE, AWAY = "1", "2"

@@ -19,8 +19,8 @@ from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
 from hub.realtime.follower import Follower
 from hub.realtime.sweeps import Sweeper
-from hub.store.base import Confirmed, DataLoss, Event, Gap, Interrupted
 from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.values import Confirmed, DataLoss, Event, Gap, Interrupted
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.redis_server import Clustered, RedisServer, started
 from tests.site import ADMIN, Replica, running, settings, token

@@ -21,8 +21,8 @@ from hub.core.model import Identity, Receipt, RevocationState
 from hub.realtime.engine import Engine
 from hub.realtime.lingering import SECONDS
 from hub.realtime.server import Socket
-from hub.store.base import Command, Registration, Unsure
 from hub.store.memory import MemoryStore
+from hub.store.values import Command, Registration, Unsure
 from tests.contract.listener import listening
 from tests.e2e.people import python_client
 from tests.realtime.raw import RawSocket, eventually, is_reset, raw_socket

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from hub.core.rate import Rate
-from hub.store.base import Command
 from hub.store.durability import Durability
 from hub.store.redis import RedisStore
+from hub.store.values import Command
 from tests.contract import test_store as contract
 from tests.contract.listener import listening
 from tests.redis_server import PASSWORD, RULES, RedisServer, as_hub

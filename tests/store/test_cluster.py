@@ -13,12 +13,12 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.revocation import judge
 from hub.core.servers import read_servers
 from hub.errors import Unavailable
-from hub.store.base import Command, DataLoss, Departure, Interrupted, Registration
 from hub.store.cluster import Node, read_slot_map
 from hub.store.names import PARTITIONS, Names
 from hub.store.redis import RedisStore
 from hub.store.script import Script
 from hub.store.topology import open_topology
+from hub.store.values import Command, DataLoss, Departure, Interrupted, Registration
 from tests.contract.listener import listening
 from tests.patience import PATIENCE
 from tests.redis_server import Clustered, RedisServer, slot_of, started, until

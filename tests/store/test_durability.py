@@ -11,9 +11,9 @@ import pytest
 
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
-from hub.store.base import Command
 from hub.store.durability import Durability
 from hub.store.redis import RedisStore
+from hub.store.values import Command
 from tests.redis_server import RedisServer
 from tests.site import running, settings, token
 

@@ -11,13 +11,13 @@ from hub.access.requests import new_id
 from hub.core.bus import derive_key
 from hub.core.model import Logout, Reason, Scope
 from hub.errors import Unavailable
-from hub.store.base import Command
 from hub.store.connection import pack
 from hub.store.names import PARTITIONS
 from hub.store.reader import LogReader
 from hub.store.redis_logouts import RedisLogouts
 from hub.store.script import Script, Values, pack_values
 from hub.store.topology import Topology
+from hub.store.values import Command
 
 ONE_READ = 16 * 1024
 """Bytes that Redis reads from a connection in one turn of its event loop (PROTO_IOBUF_LEN)."""

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
-from hub.store.base import Command, DataLoss, Gap, Unsure
 from hub.store.names import Names
 from hub.store.redis import RedisStore
+from hub.store.values import Command, DataLoss, Gap, Unsure
 from tests.contract.listener import listening
 from tests.redis_server import RedisServer
 

@@ -10,16 +10,9 @@ import pytest
 from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, user_key
 from hub.core.revocation import judge
 from hub.errors import NotFound, TokenRevoked
-from hub.store.base import (
-    KEY_LIFETIME,
-    LEASE,
-    Command,
-    Departure,
-    KeyReused,
-    Presence,
-    Registration,
-)
+from hub.store.base import KEY_LIFETIME, LEASE
 from hub.store.memory import MemoryStore
+from hub.store.values import Command, Departure, KeyReused, Presence, Registration
 from tests.contract.listener import listening
 
 T = 1_700_000_000 * SECOND

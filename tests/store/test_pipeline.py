@@ -13,11 +13,11 @@ import uvloop
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store import pipeline as pipeline_module
-from hub.store.base import Command, Registration
 from hub.store.connection import connection_pool
 from hub.store.pipeline import Pipeline, Unsent
 from hub.store.redis import RedisStore
 from hub.store.script import Script
+from hub.store.values import Command, Registration
 from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
 

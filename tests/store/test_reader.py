@@ -16,10 +16,18 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, use
 from hub.core.wire import encode_logout
 from hub.errors import Unavailable
 from hub.store import reader as reader_module
-from hub.store.base import Command, Confirmed, DataLoss, Gap, Interrupted, LogoutEvent, Registration
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE, Subscription
+from hub.store.values import (
+    Command,
+    Confirmed,
+    DataLoss,
+    Gap,
+    Interrupted,
+    LogoutEvent,
+    Registration,
+)
 from tests.contract.listener import Listener, listening
 from tests.faults.proxy import Proxy
 from tests.patience import PATIENCE

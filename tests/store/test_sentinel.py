@@ -13,9 +13,9 @@ import pytest
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.revocation import judge
 from hub.errors import Unavailable
-from hub.store.base import Command, DataLoss, Registration
 from hub.store.names import Names
 from hub.store.redis import RedisStore
+from hub.store.values import Command, DataLoss, Registration
 from tests.contract.listener import Listener, listening
 from tests.patience import PATIENCE
 from tests.redis_server import MASTER, Guarded, RedisServer, started, until
