@@ -49,6 +49,7 @@ LONG = (
     "tests/e2e/test_whose_session.py",
     "tests/store/test_cluster.py",
     "tests/realtime/test_partitions.py",
+    "tests/realtime/test_signals.py",
     "tests/faults/test_short_run.py",
     "tests/realtime/test_engine.py",
     "tests/e2e/test_firefox.py",

@@ -249,8 +249,7 @@ class Load:
             self._dead.extend(token for token in before if not logout.spares(token.sid))
             await self._look_behind(logout, before, answer)
         if logout.is_signal and not self._stopping and self._random.random() < LATE:
-            await asyncio.sleep(self._random.uniform(0.5, 4.0))
-            await self._caller.send(self._replica(), logout)
+            await self._send_again(logout)
 
     async def _carry_out(self, logout: Logout, device: Device | None) -> None:
         """Ask for a logout until its outcome is known; then, sometimes, once more."""
@@ -277,6 +276,16 @@ class Load:
         chosen = self._random.sample(self._replicas, 2 if twice else 1)
         attempts = await asyncio.gather(*(self._caller.send(one, signal) for one in chosen))
         return min(attempts, key=lambda attempt: attempt.outcome != "ok")
+
+    async def _send_again(self, signal: Logout) -> None:
+        """Send a signal once more some seconds later, and show a login that has begun since."""
+        assert signal.users is not None
+        await asyncio.sleep(self._random.uniform(0.5, 4.0))
+        (user,), begun = signal.users, round(time.time(), 6)
+        self._sids += 1
+        newer = Token(user, signal.sid or f"{user}-{self._sids}-newer", begun, begun)
+        await self._caller.send(self._replica(), signal)
+        await self._caller.check(self._replica(), "verify", newer)
 
     async def _look_behind(self, logout: Logout, before: list[Token], answer: Attempt) -> None:
         """Show the tokens that a logout ended at once, and two that were issued in its instant."""

@@ -52,6 +52,12 @@ REPLAY = Edit(
     'self.gap = "not replayed"',
 )
 
+OWN_TIME = Edit(
+    "access/signals.py",
+    "        return await self._store.now()",
+    "        return time.time_ns() // 1000",
+)
+
 MUTANTS = (
     Mutant(
         "unjudged",
@@ -206,8 +212,13 @@ MUTANTS = (
         (
             Edit(
                 "realtime/connections.py",
+<<<<<<< HEAD
                 "return self._of_user(user).values()",
                 "return self._by_id.values()",
+=======
+                "self._candidates(logout.user, event.partition)",
+                "self._candidates(None, None)",
+>>>>>>> w-chaos
             ),
             Edit(
                 "store/partition_log.py",
@@ -270,16 +281,18 @@ MUTANTS = (
                 "        shared = new_id()\n"
                 "        seen: set[str] = self.__dict__.setdefault('seen', set())\n"
                 "        if signal.id in seen:\n"
-                "            return self._account_for(channel, by, Verdict.REPEATED)\n"
+                "            return Verdict.REPEATED\n"
                 "        seen.add(signal.id)\n",
             ),
         ),
+        # A store that cannot be written to does not tell the time either.
+        beside=(OWN_TIME,),
     ),
     Mutant(
         "forgotten",
         "the id of a signal is not remembered: what comes again is done again",
         ("P3",),
-        replace(CALM, seconds=12),
+        CALM,
         (
             Edit(
                 "access/signals.py",
@@ -332,13 +345,7 @@ MUTANTS = (
         "a replica judges signals by its own clock",
         ("P4",),
         _options("clock", seconds=12),
-        (
-            Edit(
-                "access/signals.py",
-                "        return await self._store.now()",
-                "        return time.time_ns() // 1000",
-            ),
-        ),
+        (OWN_TIME,),
     ),
     Mutant(
         "own clock",

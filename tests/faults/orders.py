@@ -25,7 +25,7 @@ KINDS = {
     "admin everyone": 0.6,
     "signal sid": 8,
     "signal sub": 7,
-    "signal sub and sid": 6,
+    "signal sub and sid": 8,
     "signal user event": 8,
     "signal user session event": 6,
     "signal session event": 5,
