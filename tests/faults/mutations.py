@@ -212,13 +212,8 @@ MUTANTS = (
         (
             Edit(
                 "realtime/connections.py",
-<<<<<<< HEAD
-                "return self._of_user(user).values()",
-                "return self._by_id.values()",
-=======
                 "self._candidates(logout.user, event.partition)",
                 "self._candidates(None, None)",
->>>>>>> w-chaos
             ),
             Edit(
                 "store/partition_log.py",
