@@ -80,8 +80,8 @@ LONG = (
     "tests/attacks/test_garbage.py",
     "tests/attacks/test_demo.py",
 )
-"""Files of more than ten seconds, longest first. They are begun first, so that no process has one left to do
-when the others are done; nothing else depends on it."""
+"""Files of more than ten seconds, longest first. They are begun first, so that no process has one
+left to do when the others are done; nothing else depends on it."""
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,6 +13,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jwt
@@ -36,7 +37,11 @@ class Sender:
 
     def __init__(self, iss: str = ISSUER) -> None:
         self.iss = iss
-        self.keys: dict[str, Any] = {
+
+    @cached_property
+    def keys(self) -> dict[str, Any]:
+        """The private keys by algorithm, made when they are first used."""
+        return {
             "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
             "ES256": ec.generate_private_key(ec.SECP256R1()),
         }

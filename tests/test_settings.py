@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 
 from hub.app import create_app
 from hub.core.rate import Rate
 from hub.core.tokens import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
+from tests.keys import RSA
 from tests.site import signing_key
 
 SECRET = "sesame-" * 10
@@ -27,7 +28,6 @@ def pem(private: Any) -> str:
     return text.decode()
 
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PRIVATE_PEM = RSA.private_bytes(
     serialization.Encoding.PEM,
     serialization.PrivateFormat.PKCS8,

@@ -18,7 +18,8 @@ from hub.access.issuers import Issuers
 from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys
 from hub.core.issuers_document import read_entries
 from hub.errors import TokenInvalid, Unavailable
-from tests.access.test_keys import CLAIMS, EC, RSA, Clock, certificate, named, published
+from tests.access.test_keys import CLAIMS, EC, Clock, certificate, named, published
+from tests.keys import RSA
 
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"

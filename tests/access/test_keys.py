@@ -34,11 +34,11 @@ from hub.access.keys import (
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
+from tests.keys import RSA
 
 RULES = Rules(("RS256", "ES256", "EdDSA"), max_lifetime=3600 * SECOND)
 CLAIMS = {"sub": "ada", "iat": 1_700_000_000, "exp": 1_700_000_600}
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 CODECS: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}

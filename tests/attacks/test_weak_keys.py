@@ -26,9 +26,10 @@ from hub.core.tokens import Header, load_public_key
 from hub.errors import Unavailable
 from hub.issuers_file import load_entries
 from hub.settings import SettingsError, load_settings
+from tests.keys import RSA
 from tests.site import settings
 
-GOOD = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+GOOD = RSA
 N = GOOD.public_key().public_numbers().n
 SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()  # noqa: S505
 FIRST_PRIMES = [n for n in range(2, 702) if all(n % d for d in range(2, math.isqrt(n) + 1))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jwt
@@ -27,7 +28,12 @@ from tests.signals_table import (
 NOW = 1_800_000_000.5
 MICROS = 1_800_000_000_500_000
 SENDER = Sender()
-JWKS = jwt.PyJWKSet.from_dict(SENDER.jwks())
+
+
+@cache
+def jwks() -> jwt.PyJWKSet:
+    """Return the sender's key set."""
+    return jwt.PyJWKSet.from_dict(SENDER.jwks())
 
 
 def entry(claim: str = "sub", *, leeway: int = 0, **logout: Any) -> Entry:
@@ -57,7 +63,7 @@ def take(token: str, of: Entry = ENTRY) -> Signal:
     with refusing(Refusal.SIGNATURE):
         if header.alg not in of.rules.algorithms:
             raise SignalRefused(Refusal.SIGNATURE, "an algorithm that is not pinned")
-        claims = check_signature(token, JWKS[header.alg], of.rules)
+        claims = check_signature(token, jwks()[header.alg], of.rules)
     return read_logout_token(claims, of, MICROS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import jwt
@@ -32,7 +33,14 @@ from tests.signals_table import (
 NOW = 1_800_000_000.5
 MICROS = 1_800_000_000_500_000
 SENDER = Sender()
-JWKS = jwt.PyJWKSet.from_dict(SENDER.jwks())
+
+
+@cache
+def jwks() -> jwt.PyJWKSet:
+    """Return the sender's key set."""
+    return jwt.PyJWKSet.from_dict(SENDER.jwks())
+
+
 USER = {"format": "iss_sub", "iss": ISSUER, "sub": "ada"}
 ADA = Target(ISSUER, user_key(ISSUER, "ada"))
 SESSION = Target(ISSUER, user_key(ISSUER, "ada"), "s-1")
@@ -64,7 +72,7 @@ def take(token: str, file: IssuersFile = FILE) -> SecurityEvent:
     with refusing(Refusal.SIGNATURE):
         if header.alg not in transmitter.rules.algorithms:
             raise SignalRefused(Refusal.SIGNATURE, "an algorithm that is not pinned")
-        claims = check_signature(token, JWKS[header.alg], transmitter.rules)
+        claims = check_signature(token, jwks()[header.alg], transmitter.rules)
     return read_set(claims, transmitter, MICROS)
 
 

@@ -12,7 +12,7 @@ import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from hub.core.claims import MAX_DATE, is_name
 from hub.core.model import SECOND, Identity, user_key
 from hub.core.tokens import MAX_TOKEN_BYTES, Rules, read_header, verify
 from hub.errors import TokenInvalid
+from tests.keys import RSA
 
 SECRET = "a secret for tests, long enough for the longest hash: 64 bytes.." * 2
 RULES = Rules(algorithms=("HS256",), max_lifetime=3600 * SECOND)
@@ -110,7 +111,6 @@ def pem(private: Any) -> str:
     return text.decode()
 
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ASYMMETRIC = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 )  # fmt: skip

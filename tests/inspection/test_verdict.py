@@ -9,7 +9,6 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,12 +22,12 @@ from hub.inspection.recognition import recognize
 from hub.inspection.subject import Check
 from hub.inspection.verdict import Inspection, choose, inspect
 from tests.core.test_tokens import CLAIMS, IAT, encode, sign
+from tests.keys import RSA
 
 SECRET = "a secret for tests, long enough for the longest hash: 64 bytes.." * 2
 """The one that `sign` signs with."""
 
 OTHER_SECRET = "another secret for tests, which is as long as it has to be"
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PUBLIC = RSA.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 ).decode()  # fmt: skip
