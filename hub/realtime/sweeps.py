@@ -84,34 +84,32 @@ class Sweeper:
         And those of which the store could not tell.
         """
         results = await asyncio.gather(*map(self._find_logout, connections), return_exceptions=True)
-        found = list(zip(connections, results, strict=True))
-        ended = [(connection, result) for connection, result in found if isinstance(result, Logout)]
-        failed = [connection for connection, result in found if isinstance(result, BaseException)]
+        ended: list[tuple[Connection, Logout]] = []
+        failed: list[Connection] = []
+        for connection, result in zip(connections, results, strict=True):
+            if isinstance(result, Logout):
+                ended.append((connection, result))
+            elif isinstance(result, BaseException):
+                failed.append(connection)
+                if not isinstance(result, HubError):
+                    log.error("a socket could not be checked", exc_info=result)
         return ended, failed
 
     async def _check(self, connections: Iterable[Connection], cause: str) -> set[int]:
         """Check some sockets, and end those whose sessions have ended, together for each logout."""
-        checked = [connection for connection in connections if not _is_over(connection)]
-        results = await asyncio.gather(
-            *(self._find_logout(connection) for connection in checked), return_exceptions=True
-        )
-        if cause == "slow" and any(isinstance(result, Logout) for result in results):
+        ended, failed = await self.find_ended([one for one in connections if not _is_over(one)])
+        if cause == "slow" and ended:
             # Most likely the logout is just being received.
             await asyncio.sleep(IN_FLIGHT)
-        failed: set[int] = set()
         found: dict[Logout, list[Connection]] = {}
-        for connection, result in zip(checked, results, strict=True):
-            if isinstance(result, BaseException):
-                failed.add(self._partition(connection))
-                if not isinstance(result, HubError):
-                    log.error("a socket could not be checked", exc_info=result)
-            elif result is not None and not (connection.gone or connection.is_ended(result.at)):
-                found.setdefault(result, []).append(connection)
-        for logout, ended in found.items():
+        for connection, logout in ended:
+            if not (connection.gone or connection.is_ended(logout.at)):
+                found.setdefault(logout, []).append(connection)
+        for logout, sockets in found.items():
             log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
-            self._metrics.swept.labels(cause).inc(len(ended))
-            self._delivery.end(ended, logout)
-        return failed
+            self._metrics.swept.labels(cause).inc(len(sockets))
+            self._delivery.end(sockets, logout)
+        return {self._partition(connection) for connection in failed}
 
     async def _find_logout(self, connection: Connection) -> Logout | None:
         """Return the logout that ended the session of a socket, according to the store, or None."""

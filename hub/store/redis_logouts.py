@@ -124,9 +124,8 @@ class RedisLogouts:
 
     async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
         """Write a tombstone for a session whose user is not known."""
-        bare = msgspec.structs.replace(logout, message=None)
         values = {
-            "bare": encode_logout(bare).decode(),
+            "bare": _encode_bare(logout),
             "message": logout.message or None,
             "before": logout.before,
             "lifetime_ms": self._fixed["lifetime_ms"],
