@@ -183,6 +183,13 @@ class Transmitter:
         await self.enqueue(stream, claims["jti"], self.sign(claims))
         stream.status, stream.reason = status, reason
 
+    def open_polled(self) -> Stream:
+        """Open a stream for polls, as a receiver that asks for one gets it."""
+        stream = Stream("s", {}, [])
+        self._change(stream, {"delivery": {"method": POLL}}, replaces=True)
+        self.streams[stream.id] = stream
+        return stream
+
     async def wait_until(self, is_so: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until something is so of what it has got."""
         async with asyncio.timeout(seconds), self._changed:

@@ -21,7 +21,7 @@ from hub.store.redis import RedisStore
 from tests.access.stream_support import Taker, credentials, settings_for
 from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
-from tests.ssf_transmitter import POLL, Stream, Transmitter, failing, huge, silent
+from tests.ssf_transmitter import Stream, Transmitter, failing, huge, silent
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,7 @@ async def served() -> AsyncIterator[Transmitter]:
     """A running transmitter with a stream for polls."""
     async with Transmitter().serve() as transmitter:
         transmitter.long_poll = 1.0
-        made = Stream("s", {}, [])
-        transmitter._change(made, {"delivery": {"method": POLL}}, replaces=True)
-        transmitter.streams["s"] = made
+        transmitter.open_polled()
         yield transmitter
 
 

@@ -287,9 +287,7 @@ async def test_what_a_transmitter_says_is_heard_by_poll_and_by_push(tmp_path: Pa
     """From one written apart from the hub: a session ends, and the event is acknowledged."""
     served = ssf_transmitter.Transmitter()
     async with served.serve():
-        stream = ssf_transmitter.Stream("s", {"method": ssf_transmitter.POLL}, [])
-        stream.delivery["endpoint_url"] = f"{served.iss}/poll/{stream.id}"
-        served.streams[stream.id] = stream
+        stream = served.open_polled()
         table = POLLED.format(iss=served.iss, issuer=ISSUER, bearer=served.bearer)
         async with issuer_settings(tmp_path, SENDER, "", table) as given, running(given) as hub:
             token = await seen(hub, "ada", "s-1")

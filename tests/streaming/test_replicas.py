@@ -20,7 +20,7 @@ from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.site import SECRET, token
-from tests.ssf_transmitter import POLL, Stream, Transmitter
+from tests.ssf_transmitter import Transmitter
 from tests.test_cli import spawn
 
 
@@ -68,9 +68,7 @@ async def served() -> AsyncIterator[Transmitter]:
     """A running transmitter with a stream for polls."""
     async with Transmitter().serve() as transmitter:
         transmitter.long_poll = 2.0
-        stream = Stream("s", {}, [])
-        transmitter._change(stream, {"delivery": {"method": POLL}}, replaces=True)
-        transmitter.streams["s"] = stream
+        transmitter.open_polled()
         yield transmitter
 
 
