@@ -11,6 +11,7 @@ from hub.core.model import (
     Identity,
     Logout,
     Micros,
+    Position,
     RevocationState,
     Session,
     State,
@@ -71,7 +72,10 @@ class LogoutEvent(msgspec.Struct, frozen=True):
     A logout of everyone is written to each partition, and yields one event for each; ``partition``
     says which. ``leases`` are those of the replicas that held sockets of its sessions when it was
     written, according to the registry; their reports are pending. ``is_live`` if it came from the
-    channel, not from a later read of the log.
+    channel, not from a later read of the log. ``entry`` is its id in the log of the partition, and
+    ``sessions`` are the registered sessions that it ended, besides the one that it names.
+    ``issuer`` is set if it refuses the session ``logout.sid`` of that issuer, whoever its user is:
+    it then concerns nobody's sockets.
     """
 
     logout: Logout
@@ -79,12 +83,31 @@ class LogoutEvent(msgspec.Struct, frozen=True):
     leases: frozenset[str] = frozenset()
     partition: int | None = None
     is_live: bool = True
+    entry: str = ""
+    sessions: tuple[str, ...] = ()
+    issuer: str | None = None
 
 
 class Confirmed(msgspec.Struct, frozen=True):
-    """Every logout written in these partitions until a moment ago was yielded, or a `Gap` was."""
+    """Every logout written in these partitions until ``as_of`` was yielded, or a `Gap` was.
+
+    ``as_of`` is a time of the running loop's clock.
+    """
 
     partitions: frozenset[int]
+    as_of: float = 0.0
+
+
+class History(msgspec.Struct, frozen=True):
+    """A page of the log of a partition, oldest first.
+
+    ``position`` is that of its last entry, or of where reading began. ``is_end`` if there was no
+    entry after it.
+    """
+
+    events: tuple[LogoutEvent, ...]
+    position: Position
+    is_end: bool
 
 
 class Gap(msgspec.Struct, frozen=True):

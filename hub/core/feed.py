@@ -1,0 +1,100 @@
+"""What the feed for guards says: the revocations in force, then each logout, then confirmations.
+
+The feed is a stream of server-sent events (https://html.spec.whatwg.org/multipage/
+server-sent-events.html) whose data is JSON:
+
+``snapshot``   some of the revocations that are in force: `Snapshot`
+``ready``      everything that was in force when the response began has been sent: `Ready`
+``logout``     a logout that was just written: `Revocation`; the event's id is the log's position
+``confirmed``  everything written until a moment ago has been sent: `Confirmation`
+``reset``      the feed cannot continue from the given position: `Reset`; everything follows anew
+
+Revocations only ever add up: applying one twice, or in another order, leads to the same verdicts.
+So snapshots and logouts may overlap.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.core.model import SECOND, Micros, Reason, Scope, user_key
+
+
+class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A logout as guards see it; times are NumericDate seconds.
+
+    ``iss`` and ``user`` name the user as in `hub.core.model.user_key`. ``user`` is None if the
+    logout ends the sessions of everyone in ``partition``, or, with scope ``session``, the session
+    ``sid`` of that issuer whoever its user is. ``sessions`` are further session ids that the logout
+    ended, since they were registered. In a snapshot, ``id`` and texts may be left out.
+    """
+
+    scope: Scope
+    reason: Reason
+    at: float
+    iss: str = ""
+    user: str | None = None
+    sid: str | None = None
+    sessions: tuple[str, ...] = ()
+    before: float | None = None
+    partition: int | None = None
+    id: str = ""
+    message: str | None = None
+    by: str | None = None
+    profile: str | None = None
+
+    @property
+    def user_key(self) -> str | None:
+        """The key of the user, or None."""
+        return None if self.user is None else user_key(self.iss, self.user)
+
+    @property
+    def horizon(self) -> Micros:
+        """The time at or before which a login must have begun for this logout to end it."""
+        return micros(self.at if self.before is None else self.before)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Some revocations in force: for each user the newest cut-offs, for each session the last."""
+
+    revocations: tuple[Revocation, ...]
+
+
+class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that was written until ``elapsed`` seconds into this response has been sent.
+
+    ``elapsed`` is measured by the replica's monotonic clock from when it received the request. A
+    guard that sent the request at its own monotonic time T therefore has everything that was
+    written until T + ``elapsed``, however late the event arrives. ``late`` lists the partitions of
+    which only less is sure, each with its own ``elapsed`` (negative: until before the request).
+    ``at`` is the store's time at ``elapsed``.
+    """
+
+    at: float
+    elapsed: float
+    late: dict[int, float] = {}
+
+
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The end of the snapshots, and a confirmation.
+
+    A user's partition is ``crc32(user_key(iss, user)) % partitions``. ``lifetime`` is for how many
+    seconds revocations are remembered: nobody can vouch for a login that began before that.
+    """
+
+    at: float
+    elapsed: float
+    partitions: int
+    lifetime: int
+    late: dict[int, float] = {}
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """Why the feed cannot continue from the given position."""
+
+    reason: str
+
+
+def micros(at: float) -> Micros:
+    """Return a time in NumericDate seconds as `Micros`; exact for times of the store."""
+    return round(at * SECOND)
