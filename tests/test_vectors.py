@@ -1,0 +1,26 @@
+"""The vectors that guards in every language are held to are what the rules of the hub say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.vectors.files import FILES, load, render
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.name))
+def test_the_vectors_are_what_the_rules_say(path: Path) -> None:
+    """Each file holds what ``python -m tests.vectors`` would write."""
+    assert path.read_text(encoding="ascii") == render(FILES[path]())
+
+
+def test_verdicts_of_every_kind_are_among_the_vectors() -> None:
+    """Acceptance and each error that `judge` has, each often."""
+    codes = [case["code"] for vector in load("judge") for case in vector["judged"]]
+    assert len(codes) >= 1500
+    for code in (
+        None, "token_revoked", "token_too_old", "login_required", "token_expired",
+        "token_not_yet_valid", "token_invalid",
+    ):  # fmt: skip
+        assert codes.count(code) >= 30
