@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shapes import SHAPES
 from tests.vectors.files import FILES, load, render
 
 
@@ -24,3 +25,15 @@ def test_verdicts_of_every_kind_are_among_the_vectors() -> None:
         "token_not_yet_valid", "token_invalid",
     ):  # fmt: skip
         assert codes.count(code) >= 30
+
+
+def test_tokens_that_are_valid_and_that_are_not_are_among_the_vectors() -> None:
+    """Each often, and those of every real issuer are valid."""
+    tokens = [one for vector in load("tokens") for one in vector["tokens"]]
+    valid = sum("identity" in one for one in tokens)
+    assert valid >= 300
+    assert len(tokens) - valid >= 300
+    real = {shape["name"] for shape in SHAPES}
+    for vector in load("tokens"):
+        if vector["about"] in real:
+            assert all("identity" in one for one in vector["tokens"]), vector["about"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import judged
+from tests.vectors import claims, forms, issuers, judged
 
 HERE = Path(__file__).parent
 
 FILES: dict[Path, Callable[[], Iterable[dict[str, Any]]]] = {
     HERE / "judge.json": judged.vectors,
+    HERE / "tokens.json": lambda: chain(claims.vectors(), forms.vectors(), issuers.vectors()),
 }
 
 

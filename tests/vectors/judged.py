@@ -105,8 +105,8 @@ def _situations() -> Iterator[tuple[str, list[Revocation], list[tuple[str, str, 
     here = partition_of(ISS, "ada")
     stranger = next(f"u{n}" for n in itertools.count() if partition_of(ISS, f"u{n}") != here)
     there = partition_of(ISS, stranger)
-    others = {"scope": Scope.OTHERS, "sid": "a"}
-    session = {"scope": Scope.SESSION, "sid": "a"}
+    others: dict[str, Any] = {"scope": Scope.OTHERS, "sid": "a"}
+    session: dict[str, Any] = {"scope": Scope.SESSION, "sid": "a"}
     yield "nothing was revoked", [], [a]
     yield "all sessions", [revoked(half)], [a]
     yield "all sessions, at a whole second", [revoked(T)], [a]
