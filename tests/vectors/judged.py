@@ -66,7 +66,7 @@ def _vector(about: str, revocations: Sequence[Revocation], cases: Iterable[Case]
         {**case, **expected}
         for case in cases
         # Of two logouts with the same horizon, the rules do not say which is told.
-        if (expected := _expect(forward, case)) == _expect(forward[::-1], case)
+        if (expected := expect(forward, case)) == expect(forward[::-1], case)
     ]
     return {
         "about": about,
@@ -76,7 +76,7 @@ def _vector(about: str, revocations: Sequence[Revocation], cases: Iterable[Case]
     }
 
 
-def _expect(revocations: Sequence[Revocation], case: Case) -> dict[str, Any]:
+def expect(revocations: Sequence[Revocation], case: Case) -> dict[str, Any]:
     """Return what `judge` says of a case, as members of a vector."""
     names = {name: case[name] for name in ("iss", "user", "sid", "now")}
     state = gather(revocations, partitions=PARTITIONS, **names)
