@@ -37,3 +37,11 @@ def test_tokens_that_are_valid_and_that_are_not_are_among_the_vectors() -> None:
     for vector in load("tokens"):
         if vector["about"] in real:
             assert all("identity" in one for one in vector["tokens"]), vector["about"]
+
+
+def test_the_feed_is_among_the_vectors() -> None:
+    """Streams, and what is known in the end, over one connection and over several."""
+    vectors = load("feed")
+    assert len(vectors) >= 50
+    assert any(len(vector["connections"]) > 1 for vector in vectors)
+    assert sum(len(vector.get("judged", ())) for vector in vectors) >= 200

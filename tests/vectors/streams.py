@@ -124,10 +124,8 @@ def _feeds() -> Iterator[tuple[str, list[Response]]]:
     yield "a partition that is late from the start", [(10.0, _ready(late=late))]
     caught_up = _confirmed(2.5, late) + _confirmed(3.5)
     yield "a partition that caught up", [(10.0, first + caught_up)]
-    yield (
-        "a partition that was known better",
-        [(10.0, first + _confirmed(5.0) + _confirmed(6.0, late))],
-    )
+    known_better = _confirmed(5.0) + _confirmed(6.0, late)
+    yield "a partition that was known better", [(10.0, first + known_better)]
     everyones = _logout("p1", everyone(ADA, T + 9 * SECOND))
     yield "everyone in a partition", [(10.0, first + everyones)]
     there = everyone((ADA + 1) % PARTITIONS, T + 9 * SECOND)
@@ -202,10 +200,12 @@ def _conclude(responses: Sequence[Response]) -> dict[str, Any]:
                 case "reset":
                     anew = []
             place = event["id"]
+    if known[0] is None:
+        return {"known_until": None}
     concluded = {
+        "known_until": known,
         "partitions": PARTITIONS,
         "judged": [{**case, **expect(facts, case)} for case in _cases()],
-        "known_until": None if known[0] is None else known,
     }
     return concluded | ({} if anew is not None else {"last_event_id": place})
 
