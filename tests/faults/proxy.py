@@ -1,4 +1,4 @@
-"""A TCP proxy between one replica and Redis that can be cut, held, slowed, or made to lose.
+"""A TCP proxy before Redis or a replica that can be cut, held, slowed, or made to lose.
 
 What is held is sent on later, as TCP does after a network that was away for a while.
 """
@@ -14,7 +14,7 @@ CHUNK = 65536
 
 
 class Proxy:
-    """Forwards connections to ``target`` on loopback. Its switches may be set at any time.
+    """Forwards connections to ``target`` on loopback. It, and switches, may be set at any time.
 
     ``cut``: connections are reset and new ones are closed at once. ``held_up``, ``held_down``:
     nothing passes to Redis, or from it. ``delay``: seconds that each chunk waits on its way;
@@ -30,7 +30,7 @@ class Proxy:
         self.delay = 0.0
         self.uneven = False
         self.deaf = False
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
@@ -76,7 +76,7 @@ class Proxy:
         try:
             if self.cut:
                 return
-            far, forth = await asyncio.open_connection("127.0.0.1", self._target)
+            far, forth = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers.add(forth)
             link = _Link(self)
             async with asyncio.TaskGroup() as both:

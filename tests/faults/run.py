@@ -16,6 +16,7 @@ from tests.faults.caller import Caller
 from tests.faults.checker import Checker, Limits, Measured, Violation
 from tests.faults.cluster import GRACE, ROOT, Cluster, running
 from tests.faults.devices import PATIENCE
+from tests.faults.guards import MAX_STALENESS
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.schedule import KINDS, NODE, Mix, Trouble, plan
@@ -74,6 +75,7 @@ class Options:
             fence=self.fence or None,
             margin=margin,
             recovery=self.recovery,
+            staleness=MAX_STALENESS,
         )
 
     def mix(self) -> Mix:
@@ -115,7 +117,7 @@ async def run(options: Options) -> Outcome:
         aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         caller = Caller(history, http)
-        load = Load(cluster.replicas, history, caller, options.seed, options.people)
+        load = Load(cluster, history, caller, options.seed, options.people)
         trouble = Trouble(cluster, history, http)
         await _play(options, cluster, load, trouble)
         complaints = cluster.complaints()

@@ -1,0 +1,67 @@
+"""A guard in a process of its own, which answers what it is asked: ``python witness.py``.
+
+Each line of the standard input is ``[number, kind, …]``: a ``token``, or an app's own ``session``
+(user, sid, when it began). Each line of the output is ``[number, start, end, result]``, by this
+process's own monotonic clock, which all processes of the machine share. Its wall clock can be set,
+as that of a replica: see `tests.faults.skewed`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from hub.guard import SyncGuard
+
+from hub.core.issuers_document import read_entries
+from hub.errors import HubError
+from tests.faults import skewed  # noqa: F401 - it makes the clock one that can be set
+from tests.faults.history import ISSUER
+
+ASKING = 8
+"""Checks under way at once: one may wait for the hub."""
+
+_printing = threading.Lock()
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    text = Path(os.environ["ISSUERS"]).read_text(encoding="utf-8")
+    guard = SyncGuard(
+        os.environ["HUB"],
+        token=os.environ["GUARD_TOKEN"],
+        issuers=read_entries(text, max_lifetime=86400, leeway=0),
+        max_staleness=float(os.environ["MAX_STALENESS"]),
+        on_stale=os.environ["ON_STALE"],
+    )
+    with guard, ThreadPoolExecutor(ASKING) as pool:
+        for line in sys.stdin:
+            pool.submit(_answer, guard, *json.loads(line))
+
+
+def _answer(guard: SyncGuard, number: int, kind: str, *given: Any) -> None:
+    start = time.monotonic()
+    try:
+        if kind == "token":
+            guard.check(*given)
+        else:
+            guard.check_session(*given, issuer=ISSUER)
+        result = "accepted"
+    except HubError as error:
+        result = error.code
+    except Exception as error:
+        result = f"failed: {error!r}"
+    line = json.dumps([number, start, time.monotonic(), result])
+    with _printing:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
