@@ -42,7 +42,7 @@ REPLICA = {
 GUARD = {
     "guard_cut": "a guard's connections to its replica are reset, and new ones too",
     "guard_hole": "nothing passes between a guard and its replica; nothing is closed",
-    "guard_slow": "what a replica tells a guard arrives seconds late, in order",
+    "guard_slow": "what a replica tells a guard arrives later and later, up to some seconds",
     "guard_switch": "a guard's connections are reset, and lead to another replica then",
     "guard_stop": "a guard is stopped (SIGSTOP) and goes on",
     "guard_clock": "a guard's wall clock is an hour or a day off",
@@ -55,8 +55,8 @@ LONG = {*STORE, *LINK, *NODE, "guard_cut", "guard_hole", "guard_stop"} - {"pubsu
 """Faults of which some last longer than the fence."""
 HAND_OVER = 0.5
 """Seconds that a killed or stopped server is away at the least."""
-SLOWNESS = 4.0
-"""Seconds by which a slow guard hears late; more than its knowledge may be old."""
+LAGS = range(1, 9)
+"""Seconds by which a guard hears late, one after the other; at last its knowledge is too old."""
 OFFSETS = (3600, -3600, 86400, -86400)
 """By how many seconds a clock is off."""
 
@@ -254,7 +254,9 @@ class Trouble:
             case "guard_hole":
                 guard.link.set(held_up=True, held_down=True)
             case "guard_slow":
-                guard.link.set(delay=SLOWNESS)
+                for lag in LAGS:
+                    guard.link.set(lag=lag)
+                    await asyncio.sleep(1.0)
             case "guard_switch":
                 replicas = self._cluster.replicas
                 guard.link.target = replicas[int(len(replicas) * planned.amount)].port
@@ -268,8 +270,7 @@ class Trouble:
                 fault.detail = f"{offset:+d} s"
                 guard.set_clock(offset)
         try:
-            is_slow = planned.kind == "guard_slow"
-            await asyncio.sleep(max(planned.lasts, 2 * SLOWNESS if is_slow else HAND_OVER))
+            await asyncio.sleep(max(planned.lasts, HAND_OVER))
         finally:
             match planned.kind:
                 case "guard_stop":

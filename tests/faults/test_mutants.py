@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.mutants import mutate
-from tests.faults.mutations import MUTANTS, Edit, Mutant
+from tests.faults.mutations import MISREADERS, MUTANTS, Edit, Misreader, Mutant
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutant", [*MUTANTS, *MISREADERS], ids=lambda mutant: mutant.name)
+def test_a_mutant_can_be_made(mutant: Mutant | Misreader, tmp_path: Path) -> None:
     """Each edit finds its text exactly once, and leaves Python that can be read."""
-    mutate(tmp_path, (*mutant.beside, *mutant.edits))
+    beside = mutant.beside if isinstance(mutant, Mutant) else ()
+    mutate(tmp_path, (*beside, *mutant.edits))
     for edit in mutant.edits:
         text = (tmp_path / "hub" / edit.file).read_text(encoding="utf-8")
         assert edit.new in text

@@ -15,12 +15,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-from hub.guard import SyncGuard
+from typing import Any, cast
 
 from hub.core.issuers_document import read_entries
 from hub.errors import HubError
+from hub.guard import SyncGuard
+from hub.guard.options import OnStale
 from tests.faults import skewed  # noqa: F401 - it makes the clock one that can be set
 from tests.faults.history import ISSUER
 
@@ -38,7 +38,7 @@ def main() -> None:
         token=os.environ["GUARD_TOKEN"],
         issuers=read_entries(text, max_lifetime=86400, leeway=0),
         max_staleness=float(os.environ["MAX_STALENESS"]),
-        on_stale=os.environ["ON_STALE"],
+        on_stale=cast(OnStale, os.environ["ON_STALE"]),
     )
     with guard, ThreadPoolExecutor(ASKING) as pool:
         for line in sys.stdin:
@@ -51,7 +51,8 @@ def _answer(guard: SyncGuard, number: int, kind: str, *given: Any) -> None:
         if kind == "token":
             guard.check(*given)
         else:
-            guard.check_session(*given, issuer=ISSUER)
+            user, sid, begun = given
+            guard.check_session(user, sid, begun, issuer=ISSUER)
         result = "accepted"
     except HubError as error:
         result = error.code
