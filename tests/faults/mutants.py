@@ -33,14 +33,19 @@ TRIES = 3
 
 
 def mutate(folder: Path, edits: Iterable[Edit]) -> None:
-    """Copy ``hub/`` and what it reads to a folder, with these edits.
+    """Copy ``hub/`` and what it reads to a folder, with these edits; raises as `apply`."""
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+    for name in ("hub", "client_js"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    apply(folder, edits)
+
+
+def apply(folder: Path, edits: Iterable[Edit]) -> None:
+    """Edit the copies of files in a folder.
 
     Raises:
         ValueError: when an edit's old text does not stand in its file exactly once.
     """
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    for name in ("hub", "client_js"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for edit in edits:
         file = folder / "hub" / edit.file
         text = file.read_text(encoding="utf-8")

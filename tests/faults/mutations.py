@@ -457,8 +457,8 @@ MISREADERS = (
         (
             Edit(
                 "guard/revocations.py",
-                "        if names.user_session in self._sessions or begun <= self.everyones_horizon:\n",
-                "        if begun <= self.everyones_horizon:\n",
+                "if names.user_session in self._sessions or begun",
+                "if begun",
             ),
         ),
     ),
@@ -503,8 +503,8 @@ MISREADERS = (
         (
             Edit(
                 "guard/revocations.py",
-                "horizon = at if revocation.before is None else _bounded(micros(revocation.before))",
-                "horizon = at",
+                "horizon = at if revocation.before is None else",
+                "horizon = at or",
             ),
         ),
     ),
