@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(name, STORES[: -1 if needs_all else None], indirect=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster of which one node is dead, which serves none of the users of most tests here."""
     with started(Clustered(tmp_path_factory.mktemp("crippled"))) as servers:
