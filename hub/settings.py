@@ -323,6 +323,13 @@ class Settings(BaseSettings):
         10, gt=0, le=300, description="time for a client to read what it was sent"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+    ) -> tuple[Any, ...]:
+        """Return where settings are read from: what is given, and the environment."""
+        return named["init_settings"], named["env_settings"]
+
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
         sources = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]

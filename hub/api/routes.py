@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from aiohttp import web
 
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
@@ -112,7 +114,7 @@ ROUTES = (
 
 def add_routes(app: web.Application) -> None:
     """Serve every route."""
-    app[openapi.DOCUMENT] = openapi.describe(ROUTES)
+    app[openapi.DOCUMENT] = _describe()
     app[LISTENERS] = {str(route.path): str(route.on) for route in ROUTES}
     app[OAUTH_PATHS] = frozenset(route.path for route in ROUTES if route.is_oauth)
     for route in ROUTES:
@@ -121,3 +123,8 @@ def add_routes(app: web.Application) -> None:
             app.router.add_get(route.path, handler)  # answers HEAD as well
         else:
             app.router.add_route(route.method, route.path, handler)
+
+
+@cache
+def _describe() -> bytes:
+    return openapi.describe(ROUTES)
