@@ -76,7 +76,7 @@ async def test_no_message_is_longer_than_readers_take(
             size = len(next_message(channel))
             for more, is_whole in ((0, True), (1, False)):
                 filler = "y" * (MAX_MESSAGE_BYTES - size - len(',""') + more)
-                others = [sid.replace("x", "z" if is_whole else "w") for sid in others]
+                others = [sid.replace("x", "z" if is_whole else "w") for sid in sids]
                 await register(store, *others, filler)
                 await end(store)
                 length = len(next_message(channel))
