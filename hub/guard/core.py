@@ -205,9 +205,12 @@ class Core:
         freshness, revocations = knowledge.freshness, knowledge.revocations
         if now - freshness.until > self._max_staleness or freshness.late:
             return None
-        begun, lifetime = round(logged_in_at * SECOND), revocations.lifetime
+        lifetime = revocations.lifetime
         age = now + freshness.latest - logged_in_at  # type: ignore[operator]
-        if not 0 <= age < lifetime / SECOND - MARGIN or not revocations.surely_spare(names, begun):
+        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
+            return None
+        begun = round(logged_in_at * SECOND)
+        if not revocations.surely_spare(names, begun):
             return None
         return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
 
