@@ -260,9 +260,11 @@ class Core:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         identity = yield from self.verifier.verifying(token, self._require_flights())
         self._renew_known()
-        known = Known(identity, Names(identity.user, identity.sid))
         with self._lock:
-            self._known[token] = known
+            known = self._known.get(token)
+            if known is not None:
+                return known
+            known = self._known[token] = Known(identity, Names(identity.user, identity.sid))
             self._known_bytes += len(token)
             while len(self._known) > MOST_KNOWN or self._known_bytes > MOST_KNOWN_BYTES:
                 oldest = next(iter(self._known))
