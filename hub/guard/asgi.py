@@ -11,11 +11,10 @@ from typing import Any, TypeAlias
 
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.asgi_streams import Message, Receive, Response, Send, Socket
+from hub.guard.asgi_streams import App, Message, Receive, Response, Send, Socket
 from hub.guard.refusals import ENDED, SAFE_METHODS, Answer, Gate, Visit
 
 Scope: TypeAlias = Any
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Login: TypeAlias = tuple[str, str, float]
 """A user, the id of a session, and when its login began, by `Guard.now`."""
 
@@ -85,11 +84,9 @@ class GuardMiddleware:
             return await self.app(scope, receive, send)  # nothing to watch, or it is watched
         scope[IDENTITY] = identity
         if kind == "websocket":
-            socket = Socket(self._guard, identity, receive, send)
-            socket.watch()
-            return await socket.run(self.app, scope)
+            return await Socket(self._guard, identity, send).run(self.app, scope, receive)
         if self._cut_streams:
-            return await Response(self._guard, identity, receive, send).run(self.app, scope)
+            return await Response(self._guard, identity, send).run(self.app, scope, receive)
         return await self.app(scope, receive, send)
 
     async def _identify(self, scope: Scope) -> Identity | None:

@@ -21,6 +21,7 @@ from hub.guard.refusals import ENDED
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
 class SessionEnded(ConnectionError):
@@ -30,21 +31,20 @@ class SessionEnded(ConnectionError):
 class Stream:
     """What may outlast a session: the common part of `Response` and `Socket`."""
 
-    def __init__(self, guard: Any, identity: Identity, receive: Receive, send: Send) -> None:
+    _end: Revocation | None = None
+    _watching: asyncio.Task[None] | None = None
+    _is_cancelled = False
+
+    def __init__(self, guard: Any, identity: Identity, send: Send) -> None:
         self._guard = guard
         self._identity = identity
-        self._server_receive = receive
-        self._server_send = send
-        self._app = asyncio.current_task()
-        self._end: asyncio.Future[Revocation] | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._receiving: asyncio.Future[Message] | None = None
-        self._is_cancelled = False
+        self._send = send
 
-    async def run(self, app: Callable[..., Awaitable[None]], scope: Any) -> None:
+    async def run(self, app: App, scope: Any, receive: Receive) -> None:
         """Run the app until it is done, or was told that its client is gone."""
+        self._app = asyncio.current_task()
         try:
-            await app(scope, self.receive, self.send)
+            await app(scope, receive, self.send)
         except asyncio.CancelledError:
             if not self._is_cancelled or self._app is None or self._app.uncancel() > 0:
                 raise
@@ -52,28 +52,21 @@ class Stream:
             if not _is_for_want_of_client(error):
                 raise
         finally:
-            for task in (self._watching, self._receiving):
-                if task is not None:
-                    task.cancel()
+            if self._watching is not None:
+                self._watching.cancel()
 
-    async def receive(self) -> Message:
-        """Return the next message for the app."""
-        raise NotImplementedError
-
-    async def send(self, message: Message) -> None:
-        """Take a message from the app.
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message of the app. What the server returns is returned, as that costs less.
 
         Raises:
             SessionEnded: when the session is over.
         """
-        raise NotImplementedError
+        if self._end is not None:
+            raise SessionEnded("the session has ended")
+        return self._send(message)
 
     async def cut(self, revocation: Revocation) -> None:
-        """Tell the server to cut the client."""
-        raise NotImplementedError
-
-    def disconnect(self, revocation: Revocation) -> Message:
-        """Return what the app is told."""
+        """Tell the server to cut the client, and the app that it is gone."""
         raise NotImplementedError
 
     def watch(self) -> None:
@@ -81,34 +74,11 @@ class Stream:
         if self._watching is None:
             self._watching = asyncio.create_task(self._cut_at_the_end())
 
-    def check(self) -> None:
-        """Raise `SessionEnded` when the session is over."""
-        if self._end is not None and self._end.done():
-            raise SessionEnded("the session has ended")
-
-    async def receive_until_end(self) -> Message:
-        """Return the server's next message, or a disconnect once the session is over."""
-        end = self._future()
-        if self._receiving is None:
-            self._receiving = asyncio.ensure_future(self._server_receive())
-        receiving = self._receiving  # if the app gives up waiting, the next call goes on with it
-        await asyncio.wait((receiving, end), return_when=asyncio.FIRST_COMPLETED)
-        if end.done():
-            return self.disconnect(end.result())
-        self._receiving = None
-        return receiving.result()
-
-    def _future(self) -> asyncio.Future[Revocation]:
-        if self._end is None:
-            self._end = asyncio.get_running_loop().create_future()
-        return self._end
-
     async def _cut_at_the_end(self) -> None:
         who = self._identity
         began = seconds(who.begun)
         async with self._guard.watch(who.sub, who.sid, who.iss, began) as watch:
-            revocation = await watch.ended()
-        self._future().set_result(revocation)
+            self._end = revocation = await watch.ended()
         with contextlib.suppress(OSError, RuntimeError):  # the client or the app was faster
             await self.cut(revocation)
         await asyncio.sleep(refusals.GRACE)
@@ -120,60 +90,74 @@ class Stream:
 class Response(Stream):
     """An HTTP response. It is watched if its length is not known in advance.
 
-    A response with a ``Content-Length`` ends by itself, and is left alone.
+    A response with a ``Content-Length`` ends by itself, and is left alone. Servers tell an app that
+    waits for it when a response has ended, by a disconnect.
     """
 
-    _is_read = False
-
-    async def receive(self) -> Message:
-        """Return a part of the request's body, or a disconnect."""
-        if self._is_read:
-            return await self.receive_until_end()
-        message = await self._server_receive()
-        self._is_read = not message.get("more_body", False)
-        return message
-
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""
-        if self._end is not None:
-            self.check()
         if message["type"] == "http.response.start" and _is_stream(message):
             self.watch()
-        await self._server_send(message)
+        return super().send(message)
 
     async def cut(self, revocation: Revocation) -> None:
         """End the body here."""
-        await self._server_send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    def disconnect(self, revocation: Revocation) -> Message:
-        """Return what the app is told."""
-        return {"type": "http.disconnect"}
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Socket(Stream):
     """A WebSocket."""
 
-    async def receive(self) -> Message:
-        """Return the next message, or a disconnect."""
-        return await self.receive_until_end()
+    def __init__(self, guard: Any, identity: Identity, send: Send) -> None:
+        super().__init__(guard, identity, send)
+        self._ended: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
-    async def send(self, message: Message) -> None:
-        """Send a message."""
-        self.check()
-        await self._server_send(message)
+    async def run(self, app: App, scope: Any, receive: Receive) -> None:
+        """Run the app, watching the session from the beginning."""
+        inbox = Inbox(receive, self._ended)
+        self.watch()
+        try:
+            await super().run(app, scope, inbox.receive)
+        finally:
+            inbox.close()
 
     async def cut(self, revocation: Revocation) -> None:
         """Close it; the close's reason is that of the logout."""
-        reason = revocation.reason.value
-        await self._server_send({"type": "websocket.close", "code": ENDED, "reason": reason})
+        close = {"code": ENDED, "reason": revocation.reason.value}
+        self._ended.set_result({"type": "websocket.disconnect", **close})
+        await self._send({"type": "websocket.close", **close})
 
-    def disconnect(self, revocation: Revocation) -> Message:
-        """Return what the app is told."""
-        return {"type": "websocket.disconnect", "code": ENDED, "reason": revocation.reason.value}
+
+class Inbox:
+    """What an app receives: the server's messages, and then the disconnect that ``ended`` has."""
+
+    def __init__(self, receive: Receive, ended: asyncio.Future[Message]) -> None:
+        self._receive = receive
+        self._ended = ended
+        self._receiving: asyncio.Future[Message] | None = None
+
+    async def receive(self) -> Message:
+        """Return the next message."""
+        if self._receiving is None:
+            self._receiving = asyncio.ensure_future(self._receive())
+        receiving = self._receiving  # if the app gives up waiting, the next call goes on with it
+        await asyncio.wait((receiving, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            return self._ended.result()
+        self._receiving = None
+        return receiving.result()
+
+    def close(self) -> None:
+        """Stop waiting for the server."""
+        if self._receiving is not None:
+            self._receiving.cancel()
 
 
 def _is_stream(start: Message) -> bool:
-    return all(name.lower() != b"content-length" for name, _ in start.get("headers", ()))
+    for name, _ in start.get("headers", ()):  # noqa: SIM110 - every response pays for it
+        if name.lower() == b"content-length":
+            return False
+    return True
 
 
 def _is_for_want_of_client(error: BaseException | None) -> bool:

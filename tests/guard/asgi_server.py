@@ -23,6 +23,8 @@ class Client:
 
     async def _send(self, message: Message) -> None:
         self.sent.put_nowait(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.given.put_nowait({"type": "http.disconnect"})
 
     async def next(self) -> Message:
         """Return the next message that the server is sent."""
