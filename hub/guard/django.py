@@ -6,7 +6,7 @@ to the settings::
     HUB_GUARD = {"url": "https://hub.example", "token": ..., "secret": ..., "admin_token": ...}
 
 These four and other arguments of `hub.guard.SyncGuard` (``max_staleness``, ``on_stale``, …) make
-the guard. Besides, there may be
+the guard; without ``url``, the environment does (`SyncGuard.from_environ`). Besides, there may be
 
 ``exempt``     paths where sessions are not judged: ``/health``, or ``/static/*``
 ``login_url``  where a browser is sent whose session was ended; others get 401 as problem details.
@@ -66,7 +66,7 @@ def options() -> dict[str, Any]:
     """
     given: dict[str, Any] | None = getattr(settings, "HUB_GUARD", None)
     if given is None:
-        raise ImproperlyConfigured('HUB_GUARD is missing: {"url": …, "token": …, "secret": …}')
+        raise ImproperlyConfigured("HUB_GUARD is missing: see hub.guard.django")
     return given
 
 
@@ -74,7 +74,7 @@ def options() -> dict[str, Any]:
 def get_guard() -> SyncGuard:
     """Return the guard of this process, which is started by the first call."""
     given = {name: value for name, value in options().items() if name not in OWN_OPTIONS}
-    guard = SyncGuard(given.pop("url", None), **given)
+    guard = SyncGuard(**given) if "url" in given else SyncGuard.from_environ(**given)
     guard.start()
     return guard
 

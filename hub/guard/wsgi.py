@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -109,8 +110,9 @@ class Stream:
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
         began = seconds(identity.begun)
-        self._watch = guard.watch(identity.sub, identity.sid, identity.iss, began)
-        self._watch.on_end(self._end)
+        self._watching = contextlib.ExitStack()
+        watch = guard.watch(identity.sub, identity.sid, identity.iss, began)
+        self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:
         self._ended.set()
@@ -132,7 +134,7 @@ class Stream:
 
     def close(self) -> None:
         """Stop watching, and tell the app that its parts are not wanted any more."""
-        self._watch.cancel()
+        self._watching.close()
         close = getattr(self._parts, "close", None)
         if close is not None:
             close()

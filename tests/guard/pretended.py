@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Self
 
 from hub.core.feed import Revocation
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
@@ -20,13 +21,16 @@ class PretendedWatch:
         self._guard, self._sid = guard, sid
         self._calls: list[Callable[[Revocation], None]] = []
 
+    def __enter__(self) -> Self:
+        self._guard.watches.append((self._sid, self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._guard.watches.remove((self._sid, self))
+
     def on_end(self, call: Callable[[Revocation], None]) -> None:
         """Call this when the session ends."""
         self._calls.append(call)
-
-    def cancel(self) -> None:
-        """Stop watching."""
-        self._guard.watches.remove((self._sid, self))
 
     def end(self, revocation: Revocation) -> None:
         """Tell that the session has ended."""
@@ -71,9 +75,7 @@ class PretendedSyncGuard:
         self, user: str, sid: str, issuer: str | None = None, logged_in_at: float | None = None
     ) -> PretendedWatch:
         """Watch a session."""
-        watch = PretendedWatch(self, sid)
-        self.watches.append((sid, watch))
-        return watch
+        return PretendedWatch(self, sid)
 
     def end(self, sid: str) -> None:
         """End a session, as a logout does."""
@@ -119,12 +121,9 @@ class PretendedGuard:
     ) -> AsyncIterator[Ending]:
         """Watch a session."""
         ending = Ending()
-        watch = self.sync.watch(user, sid, issuer, logged_in_at)
-        watch.on_end(ending.future.set_result)
-        try:
+        with self.sync.watch(user, sid, issuer, logged_in_at) as watch:
+            watch.on_end(ending.future.set_result)
             yield ending
-        finally:
-            watch.cancel()
 
     def end(self, sid: str) -> None:
         """End a session, as a logout does."""
