@@ -35,7 +35,7 @@ from hub.pages import read_elements as read_elements_js
 from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
 from hub.settings import Settings, SettingsError
-from hub.storage import OpenStore, create_store, logout_lifetime
+from hub.storage import OpenStore, create_store, token_lifetime
 from hub.store.cancellation import cancel
 from hub.version import hub_version
 
@@ -78,7 +78,7 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
     app[OPEN_WEBSOCKET] = _opening(app[SERVICES].admin_ports, realtime.server.engine.open_directly)
     app[RELOADS] = [
-        _reloading(settings, access, clients, logout_lifetime(settings, entries)),
+        _reloading(settings, access, clients, token_lifetime(settings, entries)),
         access.audit.reopen,
     ]
     app.on_response_prepare.append(add_headers)
@@ -196,7 +196,7 @@ def _reloading(
         try:
             file = load_issuers_file(settings)
             entries = file.entries
-            if logout_lifetime(settings, entries) > lifetime:
+            if token_lifetime(settings, entries) > lifetime:
                 raise SettingsError(
                     "HUB_ISSUERS: max_lifetime is longer than logouts are remembered: restart"
                 )

@@ -140,6 +140,8 @@ class Follower:
 
     def _take(self, event: values.Event) -> None:
         match event:
+            case LogoutEvent(issuer=str()):
+                pass  # Its registered sessions are ended by logouts of their users.
             case LogoutEvent():
                 self._metrics.heard.inc()
                 self._metrics.replayed.inc(0 if event.is_live else 1)
