@@ -11,10 +11,11 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from hub.core.model import Identity, seconds
+from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
 from hub.guard import refusals
-from hub.guard.refusals import ENDED, SAFE_METHODS, Gate, Visit
+from hub.guard.guard import Guard
+from hub.guard.refusals import ENDED, SAFE_METHODS, Gate, Visit, name_login
 
 Login: TypeAlias = tuple[str, str, float]
 
@@ -22,7 +23,7 @@ IDENTITY = web.RequestKey("hub.identity", Identity)
 """Where the `Identity` of a request is; missing if it has none."""
 
 
-def setup(app: web.Application, guard: Any, **options: Any) -> None:
+def setup(app: web.Application, guard: Guard, **options: Any) -> None:
     """Guard an app and its subapps: refuse as `guard_middleware` does, and cut streams.
 
     A WebSocket is closed with code 4401 when its session ends, a response without a length is
@@ -34,7 +35,7 @@ def setup(app: web.Application, guard: Any, **options: Any) -> None:
 
 
 def guard_middleware(
-    guard: Any,
+    guard: Guard,
     *,
     exempt: Iterable[str] = (),
     login_url: str | None = None,
@@ -52,23 +53,20 @@ def guard_middleware(
     gate = Gate(exempt=exempt, login_url=login_url, cookie=cookie, origins=origins)
 
     async def identify(request: web.Request) -> Identity | None:
-        identity: Identity
         if session is not None:
             login = session(request)
             if inspect.isawaitable(login):
                 login = await login
             if login is None:
                 return None
-            identity = await guard.check_session(*login)
-            return identity
+            return await guard.check_session(*login)
         cookies = request.headers.getall("Cookie", ())
         token, is_cookie = gate.find_token(request.headers.get("Authorization", ""), cookies)
         if not token:
             return None
         if is_cookie and (request.method not in SAFE_METHODS or "Upgrade" in request.headers):
             gate.check_origin(_visit(request))
-        identity = await guard.check(token)
-        return identity
+        return await guard.check(token)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -95,7 +93,7 @@ def guard_middleware(
 class Visitor:
     """One request of a living session, whose response is cut when the session ends."""
 
-    def __init__(self, guard: Any, identity: Identity) -> None:
+    def __init__(self, guard: Guard, identity: Identity) -> None:
         self._guard = guard
         self._identity = identity
         self._handling = asyncio.current_task()
@@ -125,9 +123,7 @@ class Visitor:
         self._watching = asyncio.create_task(self._cut_at_the_end(response))
 
     async def _cut_at_the_end(self, response: web.StreamResponse) -> None:
-        who = self._identity
-        began = seconds(who.begun)
-        async with self._guard.watch(who.sub, who.sid, who.iss, began) as watch:
+        async with self._guard.watch(*name_login(self._identity)) as watch:
             revocation = await watch.ended()
         self._is_over = True
         grace = asyncio.get_running_loop().time() + refusals.GRACE

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
 from hub.guard.asgi_streams import App, Message, Receive, Response, Send, Socket
+from hub.guard.guard import Guard
 from hub.guard.refusals import ENDED, SAFE_METHODS, Answer, Gate, Visit
 
 Scope: TypeAlias = Any
@@ -48,7 +49,7 @@ class GuardMiddleware:
     def __init__(
         self,
         app: App,
-        guard: Any,
+        guard: Guard,
         *,
         exempt: Iterable[str] = (),
         login_url: str | None = None,
@@ -91,15 +92,13 @@ class GuardMiddleware:
 
     async def _identify(self, scope: Scope) -> Identity | None:
         """Return who sent a request, or None if it has no credentials; raises `HubError`."""
-        identity: Identity
         if self._session is not None:
             login = self._session(scope)
             if inspect.isawaitable(login):
                 login = await login
             if login is None:
                 return None
-            identity = await self._guard.check_session(*login)
-            return identity
+            return await self._guard.check_session(*login)
         authorization, cookies = "", []
         for name, value in scope["headers"]:
             if name == b"authorization":
@@ -111,8 +110,7 @@ class GuardMiddleware:
             return None
         if is_cookie and scope.get("method") not in SAFE_METHODS:
             self._gate.check_origin(_visit(scope))
-        identity = await self._guard.check(token)
-        return identity
+        return await self._guard.check(token)
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from hub.core.feed import Revocation
-from hub.core.model import Identity, seconds
+from hub.core.model import Identity
 from hub.guard import refusals
-from hub.guard.refusals import ENDED
+from hub.guard.guard import Guard
+from hub.guard.refusals import ENDED, name_login
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -35,7 +36,7 @@ class Stream:
     _watching: asyncio.Task[None] | None = None
     _is_cancelled = False
 
-    def __init__(self, guard: Any, identity: Identity, send: Send) -> None:
+    def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:
         self._guard = guard
         self._identity = identity
         self._send = send
@@ -75,9 +76,7 @@ class Stream:
             self._watching = asyncio.create_task(self._cut_at_the_end())
 
     async def _cut_at_the_end(self) -> None:
-        who = self._identity
-        began = seconds(who.begun)
-        async with self._guard.watch(who.sub, who.sid, who.iss, began) as watch:
+        async with self._guard.watch(*name_login(self._identity)) as watch:
             self._end = revocation = await watch.ended()
         with contextlib.suppress(OSError, RuntimeError):  # the client or the app was faster
             await self.cut(revocation)
@@ -108,7 +107,7 @@ class Response(Stream):
 class Socket(Stream):
     """A WebSocket."""
 
-    def __init__(self, guard: Any, identity: Identity, send: Send) -> None:
+    def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:
         super().__init__(guard, identity, send)
         self._ended: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 

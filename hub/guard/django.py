@@ -144,10 +144,9 @@ def identify(request: HttpRequest) -> Identity | None:
         if auth.SESSION_KEY not in request.session:
             return None
         login = request.session[LOGIN] = _adopt(request)
-    identity: Identity = get_guard().check_session(
+    return get_guard().check_session(
         login["user"], login["sid"], login["at"], issuer=options().get("issuer")
     )
-    return identity
 
 
 def forget(request: HttpRequest) -> None:
@@ -165,10 +164,9 @@ def mint_ticket(request: HttpRequest) -> str:
     login = request.session.get(LOGIN)
     if login is None:
         raise TokenMissing()
-    ticket: str = get_guard().mint_ticket(
+    return get_guard().mint_ticket(
         login["user"], login["sid"], login_time=login["at"], issuer=options().get("issuer")
     )
-    return ticket
 
 
 def send_ticket(request: HttpRequest) -> HttpResponse:

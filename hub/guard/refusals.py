@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from hub.core.cookies import find_cookie
+from hub.core.model import Identity, seconds, split_user_key
 from hub.core.problem import CONTENT_TYPE, problem_headers, view_problem
 from hub.errors import HubError, OriginNotAllowed, Unauthorized
 
@@ -122,6 +123,12 @@ class Gate:
             return url  # what was sent is lost, and the address alone may not be a page
         way = own_address(visit.path, visit.query)
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'next': way})}"
+
+
+def name_login(identity: Identity) -> tuple[str, str, str, float]:
+    """Return what names a login to `Guard.watch`: user, session, issuer, and when it began."""
+    iss, user = split_user_key(identity.user)
+    return user, identity.sid, iss, seconds(identity.begun)
 
 
 def explain(error: HubError) -> Answer:

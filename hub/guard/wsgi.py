@@ -9,9 +9,10 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from hub.core.feed import Revocation
-from hub.core.model import Identity, seconds
+from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit, name_login
+from hub.guard.sync_guard import SyncGuard
 
 Environ: TypeAlias = dict[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
@@ -36,7 +37,7 @@ class GuardMiddleware:
     def __init__(
         self,
         app: App,
-        guard: Any,
+        guard: SyncGuard,
         *,
         exempt: Iterable[str] = (),
         login_url: str | None = None,
@@ -71,21 +72,18 @@ class GuardMiddleware:
 
     def _identify(self, environ: Environ) -> Identity | None:
         """Return who sent a request, or None if it has no credentials; raises `HubError`."""
-        identity: Identity
         if self._session is not None:
             login = self._session(environ)
             if login is None:
                 return None
-            identity = self._guard.check_session(*login)
-            return identity
+            return self._guard.check_session(*login)
         cookies = environ.get("HTTP_COOKIE", "")
         token, is_cookie = self._gate.find_token(environ.get("HTTP_AUTHORIZATION", ""), [cookies])
         if not token:
             return None
         if is_cookie and environ["REQUEST_METHOD"] not in SAFE_METHODS:
             self._gate.check_origin(_visit(environ))
-        identity = self._guard.check(token)
-        return identity
+        return self._guard.check(token)
 
     def _run(
         self, environ: Environ, start_response: StartResponse, identity: Identity
@@ -105,13 +103,12 @@ class GuardMiddleware:
 class Stream:
     """The parts of a response that ends when the session does."""
 
-    def __init__(self, parts: Iterable[bytes], guard: Any, identity: Identity) -> None:
+    def __init__(self, parts: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
         self._parts = parts
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
-        began = seconds(identity.begun)
         self._watching = contextlib.ExitStack()
-        watch = guard.watch(identity.sub, identity.sid, identity.iss, began)
+        watch = guard.watch(*name_login(identity))
         self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:

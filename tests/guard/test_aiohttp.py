@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from hub.errors import Unavailable
-from hub.guard import refusals
+from hub.guard import Guard, refusals
 from hub.guard.aiohttp_middleware import IDENTITY, setup
 from tests.guard.pretended import PretendedGuard
 from tests.patience import PATIENCE
@@ -72,7 +72,7 @@ class Site:
 async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIterator[Any]:
     """Serve the app with a guard; the context is entered with a client."""
     app = web.Application()
-    setup(app, guard, **options)
+    setup(app, cast(Guard, guard), **options)
     app.router.add_get("/events", site.get_events)
     app.router.add_get("/echo", site.get_echo)
     app.router.add_get("/deaf", site.get_deaf)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hub.core.model import Identity
 from hub.errors import Unavailable
-from hub.guard import refusals
+from hub.guard import Guard, refusals
 from hub.guard.asgi import GuardMiddleware
 from hub.guard.asgi_streams import SessionEnded
 from tests.guard.asgi_server import Client, Message, client
@@ -19,6 +19,11 @@ from tests.guard.pretended import PretendedGuard
 
 ADA = "Bearer ada/s"
 WITH_ANSWER: Message = {"websocket.http.response": {}}
+
+
+def guarded(app: Any, guard: PretendedGuard, **options: Any) -> GuardMiddleware:
+    """Return an app with the middleware."""
+    return GuardMiddleware(app, cast(Guard, guard), **options)
 
 
 class App:
@@ -61,7 +66,7 @@ async def answer(app: Any, path: str = "/", **options: Any) -> tuple[int, dict[s
 async def test_a_living_session_comes_through_with_its_identity(guard: PretendedGuard) -> None:
     """In the scope, where any framework finds it."""
     app = App()
-    assert (await answer(GuardMiddleware(app, guard), authorization=ADA))[0] == 200
+    assert (await answer(guarded(app, guard), authorization=ADA))[0] == 200
     identity: Identity = app.scopes[0]["hub.identity"]
     assert (identity.sub, identity.sid) == ("ada", "s")
 
@@ -70,7 +75,7 @@ async def test_a_dead_session_is_refused_as_the_hub_refuses_it(guard: PretendedG
     """And the app is not asked."""
     guard.end("s")
     app = App()
-    status, headers, problem = await answer(GuardMiddleware(app, guard), authorization=ADA)
+    status, headers, problem = await answer(guarded(app, guard), authorization=ADA)
     assert (status, problem["code"], problem["reason"]) == (
         401,
         "token_revoked",
@@ -84,8 +89,8 @@ async def test_credentials_are_required_unless_they_are_not(guard: PretendedGuar
     """Anonymous requests come through where they may; a dead session or a bad token never does."""
     guard.end("s")
     strict, lax = App(), App()
-    assert (await answer(GuardMiddleware(strict, guard)))[2]["code"] == "token_missing"
-    open_to_all = GuardMiddleware(lax, guard, require=False)
+    assert (await answer(guarded(strict, guard)))[2]["code"] == "token_missing"
+    open_to_all = guarded(lax, guard, require=False)
     assert (await answer(open_to_all))[0] == 200
     assert lax.scopes[0]["hub.identity"] is None
     assert (await answer(open_to_all, authorization=ADA))[0] == 401
@@ -94,7 +99,7 @@ async def test_credentials_are_required_unless_they_are_not(guard: PretendedGuar
 
 async def test_exempt_paths_and_preflights_pass(guard: PretendedGuard) -> None:
     """Nobody is asked there; an OPTIONS that is no preflight is an ordinary request."""
-    app = GuardMiddleware(App(), guard, exempt=("/health",))
+    app = guarded(App(), guard, exempt=("/health",))
     preflight = {"method": "OPTIONS", "access_control_request_method": "PUT"}
     assert (await answer(app, "/health", authorization="Bearer junk"))[0] == 200
     assert (await answer(app, **preflight))[0] == 200
@@ -104,14 +109,14 @@ async def test_exempt_paths_and_preflights_pass(guard: PretendedGuard) -> None:
 async def test_nothing_is_allowed_when_nothing_is_known(guard: PretendedGuard) -> None:
     """503, and when to come back; also for a page."""
     guard.sync.failure = Unavailable()
-    app = GuardMiddleware(App(), guard, login_url="/login")
+    app = guarded(App(), guard, login_url="/login")
     status, headers, problem = await answer(app, authorization=ADA, sec_fetch_mode="navigate")
     assert (status, problem["code"], headers["retry-after"]) == (503, "unavailable", "1")
 
 
 async def test_a_browser_is_sent_to_the_login(guard: PretendedGuard) -> None:
     """Which is not guarded itself, and a script is told what is wrong."""
-    app = GuardMiddleware(App(), guard, login_url="/login")
+    app = guarded(App(), guard, login_url="/login")
     status, headers, _ = await answer(app, "/a b", accept="text/html")
     assert (status, headers["location"]) == (303, "/login?next=%2Fa%2520b")
     assert (await answer(app, "/login", accept="text/html"))[0] == 200
@@ -120,7 +125,7 @@ async def test_a_browser_is_sent_to_the_login(guard: PretendedGuard) -> None:
 
 async def test_a_cookie_is_not_for_other_sites(guard: PretendedGuard) -> None:
     """They may navigate with it, but neither send anything nor open a socket."""
-    app = GuardMiddleware(App(), guard, cookie="s")
+    app = guarded(App(), guard, cookie="s")
     ours, others = {"origin": "https://a", "host": "a"}, {"origin": "https://b", "host": "a"}
     assert (await answer(app, cookie="s=ada/s"))[0] == 200
     assert (await answer(app, cookie="s=ada/s", method="POST", **ours))[0] == 200
@@ -142,18 +147,18 @@ async def test_an_app_may_have_sessions_of_its_own(guard: PretendedGuard) -> Non
     guard.end("t")
     for session in (find, look_up):
         app = App()
-        guarded = GuardMiddleware(app, guard, session=session)
-        assert (await answer(guarded, login="1"))[0] == 200
+        site = guarded(app, guard, session=session)
+        assert (await answer(site, login="1"))[0] == 200
         assert app.scopes[0]["hub.identity"].sub == "ada"
-        assert (await answer(guarded, login="2"))[2]["code"] == "token_revoked"
-        assert (await answer(guarded, authorization=ADA))[2]["code"] == "token_missing"
+        assert (await answer(site, login="2"))[2]["code"] == "token_revoked"
+        assert (await answer(site, authorization=ADA))[2]["code"] == "token_missing"
 
 
 async def test_sessions_and_tokens_are_both_judged_by_two_layers(guard: PretendedGuard) -> None:
     """Whoever sends either comes through; who sends a dead one as well does not."""
     app = App()
-    inner = GuardMiddleware(app, guard)
-    both = GuardMiddleware(
+    inner = guarded(app, guard)
+    both = guarded(
         inner,
         guard,
         require=False,
@@ -170,7 +175,7 @@ async def test_sessions_and_tokens_are_both_judged_by_two_layers(guard: Pretende
 async def test_the_lifespan_is_the_apps(guard: PretendedGuard) -> None:
     """It has no headers."""
     app = App()
-    async with client(GuardMiddleware(app, guard), "lifespan") as running:
+    async with client(guarded(app, guard), "lifespan") as running:
         await running.done()
     assert app.scopes[0]["type"] == "lifespan"
 
@@ -178,12 +183,12 @@ async def test_the_lifespan_is_the_apps(guard: PretendedGuard) -> None:
 async def test_a_socket_is_refused_before_it_is_accepted(guard: PretendedGuard) -> None:
     """With an answer where the server can send one, and else with the code."""
     app = App()
-    guarded = GuardMiddleware(app, guard)
-    async with client(guarded, "websocket", extensions=WITH_ANSWER) as socket:
+    site = guarded(app, guard)
+    async with client(site, "websocket", extensions=WITH_ANSWER) as socket:
         start, body = await socket.next(), await socket.next()
         assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
         assert json.loads(body["body"])["code"] == "token_missing"
-    async with client(guarded, "websocket") as socket:
+    async with client(site, "websocket") as socket:
         assert await socket.next() == {"type": "websocket.close", "code": 4401}
         await socket.done()
     assert app.scopes == []
@@ -222,8 +227,8 @@ async def test_a_socket_is_closed_when_its_session_ends(
     """With 4401 and the reason; the app is told by a disconnect, and has missed no message."""
     app = App()
     app.serve = chat(app, in_pieces=in_pieces)
-    guarded = GuardMiddleware(app, guard)
-    async with client(guarded, "websocket", authorization=ADA) as socket:
+    site = guarded(app, guard)
+    async with client(site, "websocket", authorization=ADA) as socket:
         assert (await socket.next())["type"] == "websocket.accept"
         for text in ("a", "b", "c"):
             await say(socket, text)
@@ -241,7 +246,7 @@ async def test_who_leaves_is_not_watched_any_more(guard: PretendedGuard) -> None
     """Nor is anything sent to them."""
     app = App()
     app.serve = chat(app)
-    async with client(GuardMiddleware(app, guard), "websocket", authorization=ADA) as socket:
+    async with client(guarded(app, guard), "websocket", authorization=ADA) as socket:
         await socket.next()
         await say(socket, "a")
         assert len(guard.sync.watches) == 1
@@ -267,7 +272,7 @@ async def test_an_app_that_only_sends_is_told_by_an_error(guard: PretendedGuard)
             raised.append(error)
             raise ValueError("the framework's own") from None
 
-    async with client(GuardMiddleware(App(serve), guard), "websocket", authorization=ADA) as socket:
+    async with client(guarded(App(serve), guard), "websocket", authorization=ADA) as socket:
         await socket.next()
         guard.end("s")
         await socket.done()
@@ -280,7 +285,7 @@ async def test_an_error_of_the_app_stays_one(guard: PretendedGuard) -> None:
     async def serve(receive: Any, send: Any) -> None:
         raise ValueError("a mistake")
 
-    async with client(GuardMiddleware(App(serve), guard), "websocket", authorization=ADA) as socket:
+    async with client(guarded(App(serve), guard), "websocket", authorization=ADA) as socket:
         with pytest.raises(ValueError, match="a mistake"):
             await socket.done()
         socket.serving = asyncio.create_task(asyncio.sleep(0))
@@ -301,7 +306,7 @@ async def test_an_app_that_does_not_react_is_cancelled(
             cancelled.set()
             raise
 
-    async with client(GuardMiddleware(App(serve), guard), "websocket", authorization=ADA) as socket:
+    async with client(guarded(App(serve), guard), "websocket", authorization=ADA) as socket:
         await socket.next()
         guard.end("s")
         assert (await socket.next())["code"] == 4401
@@ -315,7 +320,7 @@ async def test_a_server_that_cancels_is_obeyed(guard: PretendedGuard) -> None:
     """A cancellation that is not of the guard passes through."""
     app = App()
     app.serve = chat(app)
-    async with client(GuardMiddleware(app, guard), "websocket", authorization=ADA) as socket:
+    async with client(guarded(app, guard), "websocket", authorization=ADA) as socket:
         await socket.next()
         socket.serving.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -333,7 +338,7 @@ async def events(receive: Any, send: Any) -> None:
 async def test_a_stream_ends_with_its_session(guard: PretendedGuard) -> None:
     """The body is complete, as far as HTTP is concerned, and the app is told."""
     app = App(events)
-    async with client(GuardMiddleware(app, guard), "http", authorization=ADA) as running:
+    async with client(guarded(app, guard), "http", authorization=ADA) as running:
         await running.next()
         assert (await running.next())["more_body"] is True
         guard.end("s")
@@ -345,7 +350,7 @@ async def test_a_stream_ends_with_its_session(guard: PretendedGuard) -> None:
 
 async def test_a_response_with_a_length_is_not_watched(guard: PretendedGuard) -> None:
     """It ends by itself, and costs nothing."""
-    async with client(GuardMiddleware(App(), guard), "http", authorization=ADA) as running:
+    async with client(guarded(App(), guard), "http", authorization=ADA) as running:
         await running.done()
         assert guard.sync.watches == []
         assert running.sent.qsize() == 2
@@ -353,7 +358,7 @@ async def test_a_response_with_a_length_is_not_watched(guard: PretendedGuard) ->
 
 async def test_streams_are_left_alone_where_the_app_says_so(guard: PretendedGuard) -> None:
     """With ``cut_streams=False`` only sockets are closed."""
-    app = GuardMiddleware(App(events), guard, cut_streams=False)
+    app = guarded(App(events), guard, cut_streams=False)
     async with client(app, "http", authorization=ADA) as running:
         await running.next()
         guard.end("s")
@@ -375,7 +380,7 @@ async def test_a_body_in_parts_arrives_whole(guard: PretendedGuard) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    app = GuardMiddleware(App(serve), guard)
+    app = guarded(App(serve), guard)
     async with client(app, "http", method="POST", authorization=ADA) as running:
         running.given.get_nowait()
         for body, more in ((b"a", True), (b"b", True), (b"c", False)):

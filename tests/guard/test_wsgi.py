@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
 
 from hub.errors import Unavailable
+from hub.guard import SyncGuard
 from hub.guard.wsgi import GuardMiddleware
 from tests.guard.pretended import PretendedSyncGuard
 
@@ -22,6 +23,11 @@ Environ = dict[str, Any]
 def guard() -> PretendedSyncGuard:
     """A guard that accepts everybody."""
     return PretendedSyncGuard()
+
+
+def guarded(app: Any, guard: PretendedSyncGuard, **options: Any) -> GuardMiddleware:
+    """Return an app with the middleware."""
+    return GuardMiddleware(app, cast(SyncGuard, guard), **options)
 
 
 class App:
@@ -85,7 +91,7 @@ class Answered:
 def test_a_living_session_comes_through_with_its_identity(guard: PretendedSyncGuard) -> None:
     """In the environ, where any framework finds it; the app's own answer is not touched."""
     app = App()
-    answered = Answered(GuardMiddleware(app, guard), **ADA)
+    answered = Answered(guarded(app, guard), **ADA)
     assert (answered.status, answered.read(), app.closed) == (200, b"hi", 1)
     assert app.environs[0]["hub.identity"].sub == "ada"
     assert guard.watches == []
@@ -95,26 +101,26 @@ def test_a_dead_session_is_refused(guard: PretendedSyncGuard) -> None:
     """With the hub's code and challenge, and the app is not asked; HEAD has no body."""
     guard.end("s")
     app = App()
-    answered = Answered(GuardMiddleware(app, guard), **ADA)
+    answered = Answered(guarded(app, guard), **ADA)
     assert (answered.status, answered.code) == (401, "token_revoked")
     assert answered.headers["WWW-Authenticate"].startswith("Bearer")
-    assert Answered(GuardMiddleware(app, guard), REQUEST_METHOD="HEAD", **ADA).read() == b""
+    assert Answered(guarded(app, guard), REQUEST_METHOD="HEAD", **ADA).read() == b""
     assert app.environs == []
 
 
 def test_whom_it_asks_for_nothing(guard: PretendedSyncGuard) -> None:
     """Exempt paths below the app's mount point, preflights, and anonymous ones where they may."""
     app = App()
-    guarded = GuardMiddleware(app, guard, exempt=("/app/health",))
+    site = guarded(app, guard, exempt=("/app/health",))
     preflight = {"REQUEST_METHOD": "OPTIONS", "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT"}
     answers = [
-        Answered(guarded, "/health", SCRIPT_NAME="/app"),
-        Answered(guarded, **preflight),
-        Answered(GuardMiddleware(app, guard, require=False)),
+        Answered(site, "/health", SCRIPT_NAME="/app"),
+        Answered(site, **preflight),
+        Answered(guarded(app, guard, require=False)),
     ]
     assert [(answered.status, answered.read()) for answered in answers] == [(200, b"hi")] * 3
     assert app.environs[2]["hub.identity"] is None
-    refused = Answered(guarded, "/health")
+    refused = Answered(site, "/health")
     assert (refused.status, refused.code) == (401, "token_missing")
 
 
@@ -122,7 +128,7 @@ def test_a_browser_is_sent_to_the_login_with_the_address_it_wanted(
     guard: PretendedSyncGuard,
 ) -> None:
     """Whatever bytes are in it."""
-    app = GuardMiddleware(App(), guard, login_url="/login")
+    app = guarded(App(), guard, login_url="/login")
     answered = Answered(
         app, "/ä".encode().decode("latin-1"), QUERY_STRING="a=\xff", HTTP_ACCEPT="text/html"
     )
@@ -133,7 +139,7 @@ def test_a_browser_is_sent_to_the_login_with_the_address_it_wanted(
 
 def test_a_session_of_the_apps_own_is_judged(guard: PretendedSyncGuard) -> None:
     """A function of the environ says whose it is; an unavailable hub is told as such."""
-    app = GuardMiddleware(App(), guard, session=lambda environ: ("ada", environ["sid"], 5.0))
+    app = guarded(App(), guard, session=lambda environ: ("ada", environ["sid"], 5.0))
     guard.end("dead")
     assert Answered(app, sid="alive").read() == b"hi"
     assert Answered(app, sid="dead").code == "token_revoked"
@@ -145,7 +151,7 @@ def test_a_session_of_the_apps_own_is_judged(guard: PretendedSyncGuard) -> None:
 
 def test_a_cookie_is_not_for_other_sites(guard: PretendedSyncGuard) -> None:
     """They may not send anything with it."""
-    app = GuardMiddleware(App(), guard, cookie="s")
+    app = guarded(App(), guard, cookie="s")
     given = {"HTTP_COOKIE": "s=ada/s", "REQUEST_METHOD": "POST", "HTTP_HOST": "a"}
     assert Answered(app, **given, HTTP_ORIGIN="https://a").read() == b"hi"
     assert Answered(app, **given, HTTP_ORIGIN="https://b").code == "origin_not_allowed"
@@ -160,7 +166,7 @@ def test_a_stream_ends_with_its_session(guard: PretendedSyncGuard) -> None:
         yield b"two"
 
     app = App(length=False, parts=parts())
-    answered = Answered(GuardMiddleware(app, guard), **ADA)
+    answered = Answered(guarded(app, guard), **ADA)
     assert len(guard.watches) == 1
     assert (answered.read(), app.closed) == (b"one", 1)
     assert guard.watches == []
@@ -168,7 +174,7 @@ def test_a_stream_ends_with_its_session(guard: PretendedSyncGuard) -> None:
 
 def test_a_stream_is_left_alone_where_the_app_says_so(guard: PretendedSyncGuard) -> None:
     """With ``cut_streams=False``."""
-    app = GuardMiddleware(App(length=False), guard, cut_streams=False)
+    app = guarded(App(length=False), guard, cut_streams=False)
     answered = Answered(app, **ADA)
     guard.end("s")
     assert answered.read() == b"hi"
@@ -176,12 +182,12 @@ def test_a_stream_is_left_alone_where_the_app_says_so(guard: PretendedSyncGuard)
 
 def test_sessions_and_tokens_are_both_judged_by_two_layers(guard: PretendedSyncGuard) -> None:
     """Whoever sends either comes through; who sends a dead one as well does not."""
-    inner = GuardMiddleware(App(), guard)
+    inner = guarded(App(), guard)
 
     def session(environ: Environ) -> tuple[str, str, float] | None:
         return ("eve", environ["sid"], 5.0) if "sid" in environ else None
 
-    both = GuardMiddleware(inner, guard, session=session, require=False)
+    both = guarded(inner, guard, session=session, require=False)
     assert Answered(both, sid="t").read() == b"hi"
     assert Answered(both, **ADA).read() == b"hi"
     assert Answered(both).code == "token_missing"
