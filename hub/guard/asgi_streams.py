@@ -95,9 +95,11 @@ class Response(Stream):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""
+        if self._end is not None:
+            raise SessionEnded("the session has ended")
         if message["type"] == "http.response.start" and _is_stream(message):
             self.watch()
-        return super().send(message)
+        return self._send(message)
 
     async def cut(self, revocation: Revocation) -> None:
         """End the body here."""
@@ -153,8 +155,9 @@ class Inbox:
 
 
 def _is_stream(start: Message) -> bool:
+    # A name in capitals would only make a response watched that need not be.
     for name, _ in start.get("headers", ()):  # noqa: SIM110 - every response pays for it
-        if name.lower() == b"content-length":
+        if name == b"content-length":
             return False
     return True
 
