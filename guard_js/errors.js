@@ -3,8 +3,8 @@
 /** @typedef {import("./verdict.js").Fact} Fact */
 
 /** @typedef {"token_missing" | "token_invalid" | "token_expired" | "token_revoked" |
- *   "token_too_old" | "token_not_yet_valid" | "login_required" | "forbidden" | "not_found" |
- *   "invalid_request" | "rate_limited" | "unavailable"} Code */
+ *   "token_too_old" | "token_not_yet_valid" | "login_required" | "forbidden" |
+ *   "origin_not_allowed" | "not_found" | "invalid_request" | "rate_limited" | "unavailable"} Code */
 
 /** @type {Record<Code, [status: number, title: string]>} */
 const KINDS = {
@@ -16,6 +16,7 @@ const KINDS = {
   token_not_yet_valid: [401, "The token is not valid yet"],
   login_required: [401, "The login was ended: log in again"],
   forbidden: [403, "Not allowed"],
+  origin_not_allowed: [403, "The origin is not allowed"],
   not_found: [404, "Not found"],
   invalid_request: [400, "The request is not valid"],
   rate_limited: [429, "Too many requests"],

@@ -17,11 +17,13 @@ export class EventParser {
   /** @type {string[]} */
   #data = [];
   #size = 0;
-  #id = "";
+  #id;
 
-  /** @param {(event: Event) => void} onEvent @param {number} [max] characters of one event */
-  constructor(onEvent, max = MAX_EVENT) {
+  /** @param {(event: Event) => void} onEvent @param {string} [lastId] where the stream goes on
+   * @param {number} [max] characters of one event */
+  constructor(onEvent, lastId = "", max = MAX_EVENT) {
     this.#onEvent = onEvent;
+    this.#id = lastId;
     this.#max = max;
   }
 

@@ -13,7 +13,7 @@ import { Revocations } from "./revocations.js";
 /** What an event told: a logout; that everything is known; that it is known until some instant.
  * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean}} Heard */
 
-const MAX_ID = 1000;
+const MAX_ID = 1024;
 /** How often facts that nobody remembers any longer are dropped, in seconds. */
 const SWEEP_EVERY = 3600;
 const SCOPES = ["all", "others", "session"];

@@ -10,10 +10,9 @@ import { open, readText } from "./transport.js";
 /** @typedef {import("./feed-state.js").Heard} Heard */
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
 
-/** A connection without a byte for so long is given up; the hub confirms each second. */
-const SILENCE_MS = 3000;
-/** A hub that has just started may have to read its log first. */
-const FIRST_ANSWER_MS = 10_000;
+/** Milliseconds. A connection without a byte for `silence` is given up, since the hub confirms each
+ * second; for `firstSilence` before the first confirmation, since it may have to read its log. */
+export const TIMING = { silence: 3000, firstSilence: 12_000 };
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
 
@@ -95,8 +94,8 @@ export class Feed {
     request.on("socket", (socket) => {
       // The feed alone keeps no process from ending.
       socket.unref();
-      socket.setTimeout(SILENCE_MS);
-      socket.once("connect", () => socket.setTimeout(FIRST_ANSWER_MS));
+      socket.setTimeout(TIMING.silence);
+      socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
       socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
     });
     /** @type {IncomingMessage} */
@@ -105,20 +104,23 @@ export class Feed {
       request.on("error", reject);
     });
     if (response.statusCode !== 200) throw await refusalOf(response);
-    response.socket.setTimeout(SILENCE_MS);
-    const parser = new EventParser((event) => this.#take(event));
+    const parser = new EventParser((event) => {
+      if (this.#take(event)) response.socket.setTimeout(TIMING.silence);
+    }, lastId);
     for await (const bytes of decompress(response)) parser.read(bytes);
   }
 
-  /** @param {import("./events.js").Event} event */
+  /** Whether the event confirms something. @param {import("./events.js").Event} event */
   #take(event) {
     const heard = this.#state.take(event, this.#clock());
-    if (heard.isReady || heard.isConfirmed) {
+    const isSure = heard.isReady || heard.isConfirmed;
+    if (isSure) {
       this.#failures = 0;
       if (this.#hasWarned) this.#log(`follows the logouts of ${this.address}`);
       this.#hasWarned = false;
     }
     this.#onHeard(heard);
+    return isSure;
   }
 }
 

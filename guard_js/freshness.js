@@ -11,7 +11,7 @@
 
 export class Freshness {
   #heard = Number.NEGATIVE_INFINITY;
-  /** @type {Map<number, number>} by partition, where that is less */
+  /** @type {Map<number, number>} by partition, where that is another time */
   #late = new Map();
   /** How far the store's clock is ahead of ours: at least, and at most. */
   #ahead = { least: Number.NaN, most: Number.NaN };
@@ -29,7 +29,7 @@ export class Freshness {
     const behind = new Map();
     for (const partition of new Set([...this.#late.keys(), ...told.keys()])) {
       const known = Math.max(this.#heardOf(partition), told.get(partition) ?? general);
-      if (known < heard) behind.set(partition, known);
+      if (known !== heard) behind.set(partition, known);
     }
     this.#heard = heard;
     this.#late = behind;

@@ -32,5 +32,5 @@ export function micros(seconds) {
   const exact = seconds * 1e6;
   const whole = Math.round(exact);
   // A half is rounded to the even neighbour, as the hub does it.
-  return whole - exact === 0.5 && whole % 2 !== 0 ? whole - 1 : whole;
+  return whole - exact === 0.5 && whole % 2 !== 0 ? whole - 1 : whole + 0; // no -0
 }

@@ -16,40 +16,59 @@ import { begun, judge, newest } from "./verdict.js";
 export const CLOSE_CODE = 4401;
 
 export class Watch {
-  #controller = new AbortController();
   #onDone;
-  /** @type {(ending: Ending | undefined) => void} */
-  #resolve = () => undefined;
-
-  /** Resolves when the session has ended, with why; or with undefined once `cancel` is called. */
-  ended;
+  /** @type {Set<(ending: Ending | undefined) => void>} */
+  #waiting = new Set();
+  /** @type {Ending | undefined} */
+  #ending;
+  #isDone = false;
+  /** @type {AbortController | undefined} */
+  #controller;
 
   /** @param {() => void} onDone */
   constructor(onDone) {
     this.#onDone = onDone;
-    this.ended = /** @type {Promise<Ending | undefined>} */ (
-      new Promise((resolve) => {
-        this.#resolve = resolve;
-      })
-    );
+  }
+
+  /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
+   * @returns {Promise<Ending | undefined>} */
+  get ended() {
+    if (this.#isDone) return Promise.resolve(this.#ending);
+    return new Promise((resolve) => this.#waiting.add(resolve));
   }
 
   /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
   get signal() {
+    if (!this.#controller) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.onEnd(({ scope, reason, at }) => {
+        const logout = { horizon: at * 1e6, at: at * 1e6, scope, reason };
+        controller.abort(new HubError("token_revoked", "", { logout }));
+      });
+    }
     return this.#controller.signal;
   }
 
-  /** Wait no longer. */
-  cancel() {
-    this.#onDone();
-    this.#resolve(undefined);
+  /** Call a function when the session ends, at once if it has. @param {(ending: Ending) => void} tell */
+  onEnd(tell) {
+    if (this.#ending) tell(this.#ending);
+    else if (!this.#isDone) this.#waiting.add((ending) => ending && tell(ending));
   }
 
-  /** @param {Ending} ending @param {Fact} logout */
-  end(ending, logout) {
+  /** Wait no longer. */
+  cancel = () => this.finish(undefined);
+
+  /** Tell everybody who waits; for the guard. @param {Ending | undefined} ending */
+  finish(ending) {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#ending = ending;
     this.#onDone();
-    this.#resolve(ending);
-    this.#controller.abort(new HubError("token_revoked", "", { logout }));
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    // Each by itself: an error in one keeps no other from being told.
+    for (const tell of waiting) queueMicrotask(() => tell(ending));
   }
 }
 
@@ -100,7 +119,7 @@ export class Watches {
     if (!fact) return;
     const { scope = "session", reason = "policy", at } = fact;
     const isTold = told && micros(told.at) === at;
-    entry.watch.end(isTold ? told : { scope, reason, at: at / 1e6 }, fact);
+    entry.watch.finish(isTold ? told : { scope, reason, at: at / 1e6 });
   }
 
   /** @param {Entry} entry */
