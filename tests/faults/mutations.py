@@ -377,8 +377,10 @@ MUTANTS = (
         (
             Edit(
                 "guard/feed_state.py",
-                "self.knowledge.freshness.confirm(told, self._asked_at, heard_at)",
-                "self.knowledge.freshness.confirm(told, heard_at - told.elapsed, heard_at)",
+                "self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)",
+                "from hub.guard.clock import clock\n\n"
+                "                    heard = clock() - told.elapsed\n"
+                "                    self.knowledge.freshness.confirm(told, heard, heard)",
             ),
         ),
     ),
@@ -515,7 +517,7 @@ MISREADERS = (
         (
             Edit(
                 "guard/revocations.py",
-                "if old is None or old < fact:",
+                "if old is None or (_horizon(old), -_at(old)) < (_horizon(fact), -_at(fact)):",
                 "if True:",
             ),
         ),
