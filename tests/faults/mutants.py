@@ -5,7 +5,7 @@ harm likely, and the checker must find a violation of the promise that it breaks
 must pass the same schedule. Where another layer heals the harm, the mutant takes that layer out of
 the way as well (``beside``), and the hub with only that change must pass.
 
-Guards that misread what they hear are shown by the vectors, without any run.
+Guards that misread what they hear are shown by tests of their own, without any run.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def main() -> None:
 
 
 def _is_shown(reader: Misreader) -> bool:
-    """Tell whether the vectors show that a guard misreads."""
+    """Tell whether its tests show that a guard misreads."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         mutate(Path(folder), reader.edits)
         shutil.copytree(ROOT / "tests", Path(folder) / "tests")
         shutil.copy(ROOT / "pyproject.toml", folder)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "tests/guard/test_vectors.py"],
+            [sys.executable, "-m", "pytest", "-q", "-x", reader.shown_by],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": folder},
             capture_output=True,
