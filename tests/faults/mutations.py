@@ -381,7 +381,8 @@ MUTANTS = (
                 "self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)",
                 "from hub.guard.clock import clock\n\n"
                 "                    heard = clock() - told.elapsed\n"
-                "                    self.knowledge.freshness.confirm(told, heard, self._answered_at)",
+                "                    freshness = self.knowledge.freshness\n"
+                "                    freshness.confirm(told, heard, self._answered_at)",
             ),
         ),
     ),
