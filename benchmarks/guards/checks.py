@@ -14,7 +14,6 @@ import jwt
 from hub.guard import Guard, SyncGuard
 
 from benchmarks.guards.issuer import GUARD_TOKEN, ISS, entries, mint, verification_key
-from benchmarks.measures import median
 
 ROUNDS = 7
 CHECKS = 50_000
@@ -33,7 +32,8 @@ def measure(url: str) -> dict[str, float]:
                 times.setdefault(name, []).append(_time(call, count))
     for one in asyncio.run(_measure_awaited(url)):
         times.setdefault("check, awaited", []).append(one)
-    return {name: median(values) for name, values in times.items()}
+    # The best round: whatever else the machine does only adds to it.
+    return {name: min(values) for name, values in times.items()}
 
 
 def _calls(guard: SyncGuard, logged_in_at: float) -> list[tuple[str, Callable[[], Any], int]]:

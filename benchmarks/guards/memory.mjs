@@ -13,9 +13,13 @@ const before = resident();
 for (let number = 0; number < count; number++) facts.apply(revocation(number));
 const full = resident();
 for (let number = 0; number < count; number++) check(number);
-const checked = resident();
+const warm = resident();
+for (let number = 0; number < count; number++) check(number);
 console.log(
-  JSON.stringify({ bytes: (full - before) / count, "bytes a check": (checked - full) / count }),
+  JSON.stringify({
+    bytes: (full - before) / count,
+    "bytes a check": (resident() - warm) / count,
+  }),
 );
 
 /** Half of them are of a user's sessions, half of one session. */

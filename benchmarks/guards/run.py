@@ -62,7 +62,7 @@ async def measure(plan: Plan, store: Store, folder: Path, command: str) -> list[
             _say(f"{plan.heard} logouts, heard by guards on two replicas")
             found["heard"] = await heard.measure(server, plan.heard, plan.rate)
         _say("memory a revocation")
-        found["memory"] = await _measure_memory(plan.in_force)
+        found["memory"] = await _measure_memory(FULL.in_force)
         _say(f"a start with {plan.in_force:,} in force")
         found["start"] = await _measure_start(plan, store, more)
     report = {

@@ -8,9 +8,10 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from benchmarks.calls import Calls
-from benchmarks.measures import median
+from benchmarks.measures import cpu_seconds, median
 from benchmarks.servers import ROOT, SERVER_CORE, on_cores
 from benchmarks.tokens import mint
 from tests.ports import free_port
@@ -20,23 +21,39 @@ PATIENCE = 20.0
 ROUNDS = 5
 
 
+@dataclass(frozen=True)
+class App:
+    """An app that runs."""
+
+    port: int
+    pid: int
+
+
 async def measure(hub: int, seconds: float) -> dict[str, float]:
-    """Return requests a second with a guard and without; ``hub`` is the port of a hub."""
+    """Return requests a second, and a second of CPU, with a guard and without.
+
+    ``hub`` is the port of a hub.
+    """
     token = mint("ada", "ada-session")
     request = f"GET / HTTP/1.1\r\nHost: app\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    rates: dict[str, list[float]] = {"with": [], "without": []}
+    rates: dict[str, list[float]] = {}
     async with _running(f"http://127.0.0.1:{hub}") as guarded, _running("") as bare:
-        ports = {"with": guarded, "without": bare}
-        for port in ports.values():
-            await _rate(port, request, seconds / 2)
+        apps = {"with": guarded, "without": bare}
+        for app in apps.values():
+            await _count(app, request, seconds / 2)
         for _ in range(ROUNDS):
-            for name, port in ports.items():
-                rates[name].append(await _rate(port, request, seconds))
+            for name, app in apps.items():
+                before = cpu_seconds([app.pid])
+                count = await _count(app, request, seconds)
+                used = cpu_seconds([app.pid]) - before
+                rates.setdefault(name, []).append(count / seconds)
+                rates.setdefault(f"{name} of CPU", []).append(count / used)
     return {name: median(values) for name, values in rates.items()}
 
 
-async def _rate(port: int, request: bytes, seconds: float) -> float:
-    calls = Calls(port)
+async def _count(app: App, request: bytes, seconds: float) -> int:
+    """Return how many requests were answered in so many seconds."""
+    calls = Calls(app.port)
     end = time.perf_counter() + seconds
 
     async def ask() -> int:
@@ -50,12 +67,12 @@ async def _rate(port: int, request: bytes, seconds: float) -> float:
 
     counts = await asyncio.gather(*(ask() for _ in range(CALLERS)))
     calls.close()
-    return sum(counts) / seconds
+    return sum(counts)
 
 
 @contextlib.asynccontextmanager
-async def _running(hub: str) -> AsyncIterator[int]:
-    """Run the app on the server's core for the length of the context; return its port."""
+async def _running(hub: str) -> AsyncIterator[App]:
+    """Run the app on the server's core for the length of the context."""
     port = free_port()
     command = [
         sys.executable, "-m", "uvicorn", "benchmarks.guards.web_app:app",
@@ -67,7 +84,7 @@ async def _running(hub: str) -> AsyncIterator[int]:
         )
     try:
         await _wait_until_open(port)
-        yield port
+        yield App(port, process.pid)
     finally:
         process.kill()
         await process.wait()
