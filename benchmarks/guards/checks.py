@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 import jwt
-from hub.guard import Guard, SyncGuard
 
 from benchmarks.guards.issuer import GUARD_TOKEN, ISS, entries, mint, verification_key
+from hub.guard import Guard, SyncGuard
 
 ROUNDS = 7
 CHECKS = 50_000

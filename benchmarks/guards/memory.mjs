@@ -1,7 +1,8 @@
 /** Memory that a revocation takes in a guard in Node: `node --expose-gc memory.mjs COUNT`. */
+
+import { userKey } from "../../guard_js/names.js";
 import { placeOf, Revocations } from "../../guard_js/revocations.js";
 import { judge } from "../../guard_js/verdict.js";
-import { userKey } from "../../guard_js/names.js";
 
 const AT = 1_700_000_000;
 const ISS = "https://id.example";

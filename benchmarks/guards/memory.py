@@ -8,12 +8,11 @@ import os
 import sys
 from collections.abc import Iterator
 
-from hub.guard.revocations import Revocations
-
 from benchmarks.guards.issuer import ISS
 from benchmarks.measures import resident_bytes
 from hub.core.feed import Revocation
 from hub.core.model import SECOND, Identity, Reason, Scope, user_key
+from hub.guard.revocations import Revocations
 
 AT = 1_700_000_000.0
 
