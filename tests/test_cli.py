@@ -23,8 +23,9 @@ import pytest
 from click.testing import CliRunner
 
 from hub.access.minting import mint_token
+from hub.api.services import SERVICES
 from hub.cli import COMMANDS, load_command, main
-from hub.core.model import Reason, Scope
+from hub.core.model import Logout, Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
 from tests.commands import ROOT, Running, run_command
@@ -586,10 +587,13 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
         assert (first["user"], first["scope"], first["sid"]) == ("ada", "others", "one")
         receipt = json.loads(await line_with(programs.stdout, '"receipt"'))
         assert (receipt["receipt"], receipt["complete"]) == (first["id"], True)
+        # The refusal of a session, whoever its user is, is no logout of anybody.
+        refused = Logout("r", None, Scope.SESSION, Reason.POLICY, sid="one", before=1)
+        await hub.app[SERVICES].store.refuse_session("", refused)
         everyone = {"everyone": True, "reason": "policy"}
         await hub.call("POST", "/admin/logout", ADMIN, json=everyone)
         second = json.loads(await line_with(programs.stdout, "policy"))
-        assert (second["user"], second["reason"]) == (None, "policy")
+        assert (second["user"], second["scope"]) == (None, "all")
         told = await line_with(people.stdout, "Z  ada  others one")
         assert first["id"] in told
         assert "everyone" in await line_with(people.stdout, second["id"])
