@@ -205,9 +205,12 @@ class Core:
         freshness, revocations = knowledge.freshness, knowledge.revocations
         if now - freshness.until > self._max_staleness or freshness.late:
             return None
-        begun, lifetime = round(logged_in_at * SECOND), revocations.lifetime
+        lifetime = revocations.lifetime
         age = now + freshness.latest - logged_in_at  # type: ignore[operator]
-        if not 0 <= age < lifetime / SECOND - MARGIN or not revocations.surely_spare(names, begun):
+        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
+            return None
+        begun = round(logged_in_at * SECOND)
+        if not revocations.surely_spare(names, begun):
             return None
         return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
 
@@ -257,9 +260,11 @@ class Core:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         identity = yield from self.verifier.verifying(token, self._require_flights())
         self._renew_known()
-        known = Known(identity, Names(identity.user, identity.sid))
         with self._lock:
-            self._known[token] = known
+            known = self._known.get(token)
+            if known is not None:
+                return known
+            known = self._known[token] = Known(identity, Names(identity.user, identity.sid))
             self._known_bytes += len(token)
             while len(self._known) > MOST_KNOWN or self._known_bytes > MOST_KNOWN_BYTES:
                 oldest = next(iter(self._known))

@@ -2,7 +2,7 @@
 
 It reconnects for ever, with ``Last-Event-ID`` and growing pauses, to whichever address of the hub
 answers. A connection on which nothing arrives for `SILENCE` seconds is given up: the hub confirms
-once a second.
+once a second. Before it has begun to confirm, it may take longer, since guards take turns.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hub.guard.http import CHUNK_BYTES, FAILURES, connected
 log = logging.getLogger("logout_hub.guard")
 
 SILENCE = 3.0
+FIRST_SILENCE = 15.0
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 STOP_TIMEOUT = 5.0
@@ -130,15 +131,17 @@ class FeedReader:
                 # After connecting, which takes time, and before sending: see `hub.core.feed`.
                 last_id = self._state.begin(clock())
                 response = self._request(connection, url, last_id)
-                self._socket.settimeout(SILENCE)
+                self._state.answer(clock())
+                self._socket.settimeout(FIRST_SILENCE)
                 self.connects += 1
                 self._confirmed_at = float("inf")
                 stream = EventStream(last_id)
                 for chunk in self._chunks(response):
                     for event in stream.feed(chunk):
-                        self._take(self._state.take(event, clock()))
+                        self._take(self._state.take(event))
                         if event.kind in ("ready", "confirmed"):
                             self._be_confirmed(url)
+                            self._socket.settimeout(SILENCE)
                     if clock() - self._confirmed_at > SILENCE:
                         raise TimeoutError(f"not confirmed for {SILENCE:.0f} s")
                 if stream.retry is not None:
@@ -161,10 +164,9 @@ class FeedReader:
         response = connection.getresponse()
         kind = response.getheader("Content-Type", "").partition(";")[0].strip()
         if response.status != 200 or kind != "text/event-stream":
-            status = response.status
-            if status >= 500:
-                raise OSError(f"it answered {status}")
-            raise FeedRefused(REFUSALS.get(status, f"it answered {status} {kind}".rstrip()))
+            if response.status in REFUSALS:
+                raise FeedRefused(REFUSALS[response.status])
+            raise OSError(f"it answered {response.status} {kind}".rstrip())
         return response
 
     def _chunks(self, response: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ class FeedState:
         self.knowledge = Knowledge(Revocations(), Freshness())
         self.is_ready = False
         self.resets = 0
-        self._asked_at = 0.0
+        self._asked_at = self._answered_at = 0.0
         self._next: Revocations | None = None
         self._last_id = ""
 
@@ -66,7 +66,11 @@ class FeedState:
         self._next = None if self._last_id else Revocations()
         return self._last_id
 
-    def take(self, event: StreamEvent, heard_at: float) -> Heard:
+    def answer(self, answered_at: float) -> None:
+        """Note when the response to the request had begun."""
+        self._answered_at = answered_at
+
+    def take(self, event: StreamEvent) -> Heard:
         """Do what an event says.
 
         Raises:
@@ -85,11 +89,11 @@ class FeedState:
                 for revocation in _decode(event.data, Snapshot).revocations:
                     target.apply(revocation)
             case "ready":
-                return self._be_ready(_decode(event.data, Ready), event.id, heard_at)
+                return self._be_ready(_decode(event.data, Ready), event.id)
             case "confirmed":
                 if self._next is None:
                     told = _decode(event.data, Confirmation)
-                    self.knowledge.freshness.confirm(told, self._asked_at, heard_at)
+                    self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)
                     self.knowledge.revocations.forget(round(told.at * SECOND))
                     self._go_on_from(event.id)
             case "reset":
@@ -98,7 +102,7 @@ class FeedState:
                 self._next, self._last_id = Revocations(), ""
         return NOTHING
 
-    def _be_ready(self, told: Ready, place: str, heard_at: float) -> Heard:
+    def _be_ready(self, told: Ready, place: str) -> Heard:
         is_anew = self._next is not None
         if told.partitions < 1 or told.lifetime < 1:
             raise FeedBroken("ready: partitions and lifetime are at least 1")
@@ -106,7 +110,7 @@ class FeedState:
         if facts is None:
             facts, freshness = self.knowledge.revocations, self.knowledge.freshness
         facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
-        freshness.confirm(told, self._asked_at, heard_at)
+        freshness.confirm(told, self._asked_at, self._answered_at)
         self.knowledge, self._next = Knowledge(facts, freshness), None
         self.is_ready = True
         self._go_on_from(place)

@@ -15,9 +15,9 @@ from hub.core.feed import Confirmation, Ready
 class Freshness:
     """Everything that was written until ``until`` is known, or less of the partitions ``late``.
 
-    The store's time is between ``now + earliest`` and ``now + latest``, each in NumericDate
-    seconds: nobody knows how long a request or an event was on its way. A login is dated by the
-    former and ends by the latter. Both are None before the first confirmation.
+    The store's time is between ``now + earliest`` and ``now + latest``, in NumericDate seconds:
+    nobody knows when the request was received, between its sending and the first of the response. A
+    login is dated by the former and ends by the latter. Both are None before a confirmation.
     """
 
     def __init__(self) -> None:
@@ -26,14 +26,18 @@ class Freshness:
         self.earliest: float | None = None
         self.latest: float | None = None
 
-    def confirm(self, told: Confirmation | Ready, asked_at: float, heard_at: float) -> None:
-        """Note a confirmation of the response to a request that was sent at ``asked_at``."""
+    def confirm(self, told: Confirmation | Ready, asked_at: float, answered_at: float) -> None:
+        """Note a confirmation.
+
+        The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
+        """
         until = max(self.until, asked_at + told.elapsed)
         late = {
             partition: max(self.known_until(partition), asked_at + elapsed)
             for partition, elapsed in told.late.items()
         }
-        self.earliest, self.latest = told.at - heard_at, told.at - (asked_at + told.elapsed)
+        self.earliest = told.at - (answered_at + told.elapsed)
+        self.latest = told.at - (asked_at + told.elapsed)
         # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
         self.late = {one: self.known_until(one) for one in {*self.late, *late}}
         self.until = until

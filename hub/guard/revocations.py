@@ -3,8 +3,8 @@
 Theory of operation. A guard may hold a million revocations, so each is one number in a dict of
 numbers. A key is a hash of whom the fact concerns, keyed by a secret of the process. Two subjects
 with the same key would share their revocations: nobody is accepted by a collision. A value packs
-the horizon, the time and the kind of a logout, in this order, so that the newer of two facts is the
-greater number: applying facts in any order, and more than once, leads to the same state.
+the horizon, the time and the kind of a logout, in this order, so that the newer of two cut-offs is
+the greater number. Applying facts in any order, and more than once, leads to the same state.
 
 The fact about a user is the newest cut-off. If that keeps a session, the value also holds the key
 of this session and the newest cut-off that did end it, as in `hub.core.revocation.supersede`.
@@ -151,8 +151,9 @@ class Revocations:
             self._note(key, revocation)
 
     def _end(self, sessions: dict[int, int], key: int, fact: int) -> None:
+        """Keep the tombstone with the latest horizon, and of those the first, as stores do."""
         old = sessions.get(key)
-        if old is None or old < fact:
+        if old is None or (_horizon(old), -_at(old)) < (_horizon(fact), -_at(fact)):
             sessions[key] = fact
 
     def _cut_off_everyone(self, revocation: Revocation, fact: int) -> None:

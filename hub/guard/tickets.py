@@ -38,12 +38,12 @@ class Ticketing(msgspec.Struct, frozen=True):
         members = {
             "iss": issuer or self.issuer,
             "aud": self.audience,
+            "iat": now,
+            "exp": now + lifetime,
             **(claims or {}),
             self.user: user,
             self.session: sid,
             self.login_time: login_time,
-            "iat": now,
-            "exp": now + lifetime,
         }
         present = {name: value for name, value in members.items() if value is not None}
         return jwt.encode(present, self.secret, algorithm=self.algorithm)
