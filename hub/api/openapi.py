@@ -12,12 +12,13 @@ from aiohttp import web
 from hub.access.parameters import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
 from hub.api.answers import Answer, declared
 from hub.api.form import FORM
-from hub.api.problem import CONTENT_TYPE as PROBLEM
 from hub.api.problem import OAUTH_CONTENT_TYPE
 from hub.api.route import Route
 from hub.api.rules import RULES
-from hub.api.views import OAuthErrorView, ProblemView
+from hub.api.views import OAuthErrorView
 from hub.core.model import State
+from hub.core.problem import CONTENT_TYPE as PROBLEM
+from hub.core.problem import ProblemView
 from hub.version import hub_version
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
