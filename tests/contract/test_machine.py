@@ -2,7 +2,8 @@
 
 Hypothesis makes up histories of logins, checks and logouts. Each step is done by one of two
 replicas, and by the model; whatever the one says of a token, a session or a receipt, the other
-must say. At the end both replicas must have heard every logout, once.
+must say, and so must the log, read from its beginning, of a session that is not registered. At the
+end both replicas must have heard every logout, once.
 """
 
 from __future__ import annotations
@@ -18,15 +19,26 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
 
-from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Reason,
+    Receipt,
+    RevocationState,
+    Scope,
+    user_key,
+)
 from hub.core.revocation import judge, living
 from hub.errors import NotFound, RateLimited
 from hub.store import reader as reader_module
 from hub.store.base import Store
 from hub.store.memory import MemoryStore
+from hub.store.names import PARTITIONS
 from hub.store.redis import RedisStore
-from hub.store.values import Command, KeyReused, Registration
+from hub.store.values import Command, KeyReused, LogoutEvent, Registration
 from tests.contract.listener import Listener
+from tests.contract.replay import read_log, recall_state
 
 LIFETIME = 3600 * SECOND
 USERS = [user_key("", name) for name in ("ada", "eve")]
@@ -82,12 +94,21 @@ class Replicas(RuleBasedStateMachine):
                 await listener.confirmed()
                 await listener.confirmed()
                 for user in (*USERS, None):
-                    heard = [one.logout.id for one in listener.heard if one.logout.user == user]
+                    heard = [
+                        one.logout.id
+                        for one in listener.heard
+                        if one.logout.user == user and one.issuer is None
+                    ]
                     written = [name for name, whose in self.written if whose == user]
                     # Everyone's comes once for each part of the users.
                     assert (heard if user else sorted(set(heard))) == (
                         written if user else sorted(written)
                     )
+                for number in range(PARTITIONS):
+                    # Whatever came, and in whichever way, is what the log has.
+                    logged, _ = await read_log(self.stores[0], number)
+                    heard_there = [one for one in listener.heard if one.partition == number]
+                    assert list(map(_facts, heard_there)) == list(map(_facts, logged))
         finally:
             for task in self.followers:
                 task.cancel()
@@ -151,8 +172,19 @@ class Replicas(RuleBasedStateMachine):
 
     @rule(replica=replicas, token=tokens)
     def look(self, replica: int, token: Identity) -> None:
-        """Somebody asks whether a token is alive."""
-        self._compare(token, *self._both(replica, "look", token))
+        """Somebody asks whether a token is alive, and somebody else goes by the log."""
+        answers = self._both(replica, "look", token)
+        self._compare(token, *answers)
+        stores: tuple[Store, Store] = (self.stores[replica], self.model)
+        for store, state in zip(stores, answers, strict=True):
+            logged, _ = self.loop.run_until_complete(
+                read_log(store, store.partition_of(token.user))
+            )
+            recalled = recall_state(logged, token, state.now)
+            verdicts = [judge(token, one) for one in (_unregistered(state), recalled)]
+            assert type(verdicts[0]) is type(verdicts[1])
+            causes = [one.logout.horizon if one and one.logout else None for one in verdicts]
+            assert causes[0] == causes[1]
 
     def _compare(self, token: Identity, real: Any, model: Any) -> None:
         if isinstance(real, type) or isinstance(model, type):
@@ -240,6 +272,15 @@ class Replicas(RuleBasedStateMachine):
             for receipt in receipts
         ]
         assert states[0] == states[1]
+
+
+def _facts(event: LogoutEvent) -> LogoutEvent:
+    """Return what is the same of an event from the channel and from the log."""
+    return msgspec.structs.replace(event, concerns=bool, is_live=True)
+
+
+def _unregistered(state: RevocationState) -> RevocationState:
+    return msgspec.structs.replace(state, session=None)
 
 
 @pytest.mark.timeout(180)
