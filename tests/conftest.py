@@ -34,6 +34,7 @@ LONG = (
     "tests/e2e/test_pages.py",
     "tests/deploy/test_verify.py",
     "tests/e2e/test_examples.py",
+    "tests/e2e/test_guarded_apps.py",
     "tests/store/test_reader.py",
     "tests/e2e/test_everywhere.py",
     "tests/attacks/test_flooded_sockets.py",
