@@ -20,14 +20,14 @@ const LOGIN = `<!doctype html><html lang="en"><title>Log in</title>
 
 const accountOf = (user) => `<!doctype html><html lang="en"><title>Account</title>
 <main data-private hidden>
-  <h1>Account of ${escape(user)}</h1>
+  <h1>Account of ${escapeHtml(user)}</h1>
   <form method="post" action="/logout"><button>Log out here</button></form>
   <button type="button" data-logout="all">Log out everywhere</button>
 </main>
 <script type="module" src="${HUB}/client.js"
   data-token-url="/ticket" data-login-url="/login"></script>`;
 
-const escape = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
+const escapeHtml = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
 
 const app = express();
 app.use(
