@@ -230,6 +230,9 @@ class Settings(BaseSettings):
     admin_tokens: Texts = Field(
         (), description="more of them, as NAME:SHA256HEX:SCOPE+SCOPE; see logout-hub admin-token"
     )
+    guard_token: SecretStr | None = Field(
+        None, description="bearer token of guards, which may read the feed of logouts"
+    )
     clients: Texts = Field(
         (), description="clients that may introspect and revoke tokens, as ID:SHA256HEX"
     )
@@ -316,6 +319,7 @@ class Settings(BaseSettings):
     limit_clients: Limit = Field(
         Rate(1000, 2000), description="introspections and revocations per client"
     )
+    limit_guards: int = Field(2000, ge=1, description="guards that read the feed of a replica")
     limit_read_seconds: float = Field(
         10, gt=0, le=300, description="time for the headers, and for the body, of a request"
     )
@@ -351,6 +355,8 @@ class Settings(BaseSettings):
     def _check_edges(self) -> Self:
         if self.admin_token is not None and len(self.admin_token.get_secret_value()) < 16:
             raise ValueError("HUB_ADMIN_TOKEN must have at least 16 characters")
+        if self.guard_token is not None and len(self.guard_token.get_secret_value()) < 16:
+            raise ValueError("HUB_GUARD_TOKEN must have at least 16 characters")
         try:
             read_credentials(self.admin_tokens)
         except ValueError as error:

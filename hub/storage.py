@@ -20,8 +20,7 @@ OpenStore: TypeAlias = MemoryStore | RedisStore
 
 def create_store(settings: Settings, metrics: Metrics, entries: Sequence[Entry] = ()) -> OpenStore:
     """Return the store that the settings ask for, not yet entered."""
-    log_lifetime = logout_lifetime(settings, entries)
-    lifetime = max(log_lifetime, round(settings.login_max_lifetime * SECOND))
+    lifetime = logout_lifetime(settings, entries)
     receipts = round(settings.receipt_lifetime * SECOND)
     if settings.redis_url is None:
         return MemoryStore(
@@ -34,7 +33,7 @@ def create_store(settings: Settings, metrics: Metrics, entries: Sequence[Entry] 
     return RedisStore(
         url,
         lifetime=lifetime,
-        log_lifetime=log_lifetime,
+        token_lifetime=token_lifetime(settings, entries),
         max_sessions=settings.max_sessions,
         durability=Durability(settings.wait_disk, settings.wait_replicas),
         bus_key=derive_key(settings.shared_secret),
@@ -44,11 +43,16 @@ def create_store(settings: Settings, metrics: Metrics, entries: Sequence[Entry] 
     )
 
 
-def logout_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
-    """Return how long a token that a logout ended may live at most.
-
-    Logouts are remembered for longer: for as long as a login may be refreshed.
-    """
+def token_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
+    """Return how long a token may live at most, with the leeway of its times."""
     longest = [entry.rules.max_lifetime + 2 * entry.rules.leeway for entry in entries]
     usual = round((settings.token_max_lifetime + 2 * settings.jwt_leeway) * SECOND)
     return max([usual, *longest]) + 60 * SECOND
+
+
+def logout_lifetime(settings: Settings, entries: Sequence[Entry]) -> Micros:
+    """Return how long a logout is remembered: for as long as a login may be refreshed.
+
+    That is never shorter than a token may live.
+    """
+    return max(token_lifetime(settings, entries), round(settings.login_max_lifetime * SECOND))

@@ -81,7 +81,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     if not lost:
                         click.secho("the store lost what it knew", fg="red", err=True)
                     lost.add(part)
-                case LogoutEvent(logout) if logout.id not in seen:
+                case LogoutEvent(logout, issuer=None) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.
                     seen.append(logout.id)
                     task = asyncio.create_task(_show(logouts, logout, as_json=as_json))

@@ -74,6 +74,7 @@ CORE_MAY_IMPORT = {
     "typing",
     "unicodedata",
     "urllib.parse",
+    "zlib",
 }
 """What computes, and neither waits, connects, reads a file or a clock, nor draws lots."""
 

@@ -17,7 +17,16 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.model import SECOND, Micros, Reason, Scope, user_key
+from hub.core.model import (
+    SECOND,
+    Logout,
+    Micros,
+    Reason,
+    Scope,
+    seconds,
+    split_user_key,
+    user_key,
+)
 
 
 class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,3 +107,33 @@ class Reset(msgspec.Struct, frozen=True):
 def micros(at: float) -> Micros:
     """Return a time in NumericDate seconds as `Micros`; exact for times of the store."""
     return round(at * SECOND)
+
+
+def describe(
+    logout: Logout,
+    *,
+    partition: int | None = None,
+    sessions: tuple[str, ...] = (),
+    issuer: str | None = None,
+) -> Revocation:
+    """Return a logout as guards see it.
+
+    ``partition`` counts for a logout of everyone; ``sessions`` are further sessions that it ended.
+    With ``issuer`` it ends the session ``logout.sid`` of that issuer, whoever its user is.
+    """
+    iss, user = (issuer or "", None) if logout.user is None else split_user_key(logout.user)
+    return Revocation(
+        scope=logout.scope,
+        reason=logout.reason,
+        at=seconds(logout.at),
+        iss=iss,
+        user=user,
+        sid=logout.sid,
+        sessions=sessions,
+        before=None if logout.before is None else seconds(logout.before),
+        partition=partition if logout.user is None and issuer is None else None,
+        id=logout.id,
+        message=logout.message,
+        by=None if logout.origin is None else logout.origin.by,
+        profile=logout.profile,
+    )

@@ -21,6 +21,7 @@ from hub.core.model import (
     Logout,
     Micros,
     Outcome,
+    Position,
     Receipt,
     RevocationState,
     UserKey,
@@ -32,6 +33,7 @@ from hub.store.values import (
     DataLoss,
     Departure,
     Event,
+    History,
     Note,
     Registration,
     Registry,
@@ -57,6 +59,8 @@ RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
 NOTES_LIFETIME: Micros = 30 * 24 * 3600 * SECOND
 """How long notes are kept after the last of them."""
 
+HISTORY_PAGE = 500
+"""How many entries of a log are read at once, at most."""
 
 SIGNALS_KEPT = 10_000
 """How many records of signals are kept, approximately: the newest of all replicas."""
@@ -110,11 +114,11 @@ class Store(Protocol):
         At one instant, the sessions in scope are copied to the receipt, get tombstones and leave
         the registry; scopes ``all`` and ``others`` write a cut-off, which is never older or
         shorter-lived than the current one (`supersede` says what is kept of that); the logout is
-        appended to the log and published. With `Logout.before`, only sessions begun by then are in
-        scope (`ends_registered`), and no cut-off or tombstone replaces one with a later horizon. A
-        logout of everyone (``user`` None) does this at one
-        instant for each partition, its receipt names no sessions, and it is a recovery from any
-        data loss.
+        appended to the log, with the ids of the sessions that got tombstones, and published. With
+        `Logout.before`, only sessions begun by then are in scope (`ends_registered`), and no
+        cut-off or tombstone replaces one with a later horizon. A logout of everyone (``user`` None)
+        does this at one instant for each partition, its receipt names no sessions, and it is a
+        recovery from any data loss.
 
         If the same user has used the same ``key`` before, the first receipt is returned, as
         ``repeated``, and nothing is changed. A ``limited`` logout counts towards the limit of how
@@ -142,7 +146,8 @@ class Store(Protocol):
         ``logout`` is without a user, of scope ``session``, with ``before``. Once this returns,
         nobody's session with this id is alive for `look` and `register`, by the same rule as after
         `end`; a later ``before`` replaces an earlier one. Sessions that are registered are not
-        ended by this: end those of the users that are returned.
+        ended by this: end those of the users that are returned. A refusal that changes something is
+        appended to the log of each partition and published, as an event of this issuer.
 
         Raises:
             Unavailable: if it failed in any partition; repeating it is safe.
@@ -252,6 +257,19 @@ class Store(Protocol):
 
     async def is_stuck(self) -> bool:
         """Return whether this process must be restarted to reach the store again."""
+        ...
+
+    async def history(self, partition: int, after: Position | None = None) -> History:
+        """Return a page of the log of a partition: from its beginning, or after a position.
+
+        The log has every logout that is still remembered. Applied in any order, the pages up to the
+        end of the log say what `look` says of any session that is not registered.
+
+        Raises:
+            PositionLost: if the log cannot be read on from there: it has lost that entry, or has
+                dropped it after its lifetime, or a data loss has begun another epoch.
+            Unavailable: if the partition cannot be read, or the store has lost data of it.
+        """
         ...
 
     def follow(self) -> AsyncGenerator[Event]:

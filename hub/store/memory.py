@@ -18,6 +18,7 @@ from hub.core.model import (
     Logout,
     Micros,
     Outcome,
+    Position,
     Receipt,
     RevocationState,
     Scope,
@@ -38,6 +39,7 @@ from hub.core.revocation import (
 from hub.core.signal import SignalRecord
 from hub.errors import NotFound
 from hub.store.base import CHECK_INTERVAL, KEY_LIFETIME, RECEIPT_LIFETIME
+from hub.store.memory_log import MemoryLog
 from hub.store.memory_notes import MemoryNotes
 from hub.store.memory_receipts import MemoryReceipts
 from hub.store.memory_registry import MemoryRegistry
@@ -50,6 +52,7 @@ from hub.store.values import (
     Departure,
     Event,
     Gap,
+    History,
     KeyReused,
     LogoutEvent,
     Note,
@@ -93,6 +96,7 @@ class MemoryStore:
         self._registry = MemoryRegistry(self._state, lifetime, max_sessions)
         self._receipts = MemoryReceipts(self._state, receipts)
         self._notes = MemoryNotes()
+        self._log = MemoryLog(lifetime)
         self._followers: set[asyncio.Queue[LogoutEvent]] = set()
 
     async def __aenter__(self) -> Self:
@@ -105,6 +109,7 @@ class MemoryStore:
         trace: TracebackType | None,
     ) -> None:
         self._state.clear()
+        self._log = MemoryLog(self._lifetime)
 
     async def now(self) -> Micros:
         """Return the store's time."""
@@ -164,6 +169,7 @@ class MemoryStore:
             written = msgspec.structs.replace(logout, at=at)
             everyones.tombstones[name] = (written, now + self._lifetime)
             self._state.keep(None, everyones, "tombstone", name)
+            self._publish(LogoutEvent(written, _nobody, partition=0, issuer=iss), now)
         users = self._state.users.items()
         return tuple(
             sorted(
@@ -191,7 +197,7 @@ class MemoryStore:
         if command.key is not None:
             user.keys[command.key] = (command.logout, receipt, now + KEY_LIFETIME)
             self._state.keep(command.logout.user, user, "key", command.key)
-        self._publish(receipt.logout, user)
+        self._publish(_make_event(receipt, user), now)
         return receipt
 
     def _write(self, command: Command, user: User, now: Micros) -> Receipt:
@@ -233,12 +239,10 @@ class MemoryStore:
         if is_new:
             self._state.keep(logout.user, user, "cutoffs", "")
 
-    def _publish(self, logout: Logout, user: User) -> None:
-        kept = user.receipts[logout.id]
-        leases = set(kept.pending).union(*(row.pending for row in kept.rows.values()))
-        event = LogoutEvent(logout, partial(_concerns, logout), frozenset(leases))
+    def _publish(self, event: LogoutEvent, now: Micros) -> None:
+        entered = self._log.append(event, now)
         for queue in self._followers:
-            queue.put_nowait(event)
+            queue.put_nowait(entered)
 
     async def report(self, report: Report) -> None:
         """Add this process's report to a receipt."""
@@ -289,16 +293,24 @@ class MemoryStore:
         """Return False: there is no connection that could be stuck."""
         return False
 
+    async def history(self, partition: int, after: Position | None = None) -> History:
+        """Return a page of the log."""
+        return self._log.read(after)
+
     async def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written."""
+        clock = asyncio.get_running_loop().time
         queue: asyncio.Queue[LogoutEvent] = asyncio.Queue()
         self._followers.add(queue)
         try:
             yield Gap("the log begins here", ALL)
             while True:
-                yield Confirmed(ALL)
-                deadline = asyncio.get_running_loop().time() + CHECK_INTERVAL
-                while (event := await _next(queue, deadline)) is not None:
+                now = clock()
+                for _ in range(queue.qsize()):
+                    yield queue.get_nowait()
+                yield Confirmed(ALL, now)
+                deadline = now + CHECK_INTERVAL
+                while clock() < deadline and (event := await _next(queue, deadline)) is not None:
                     yield event
         finally:
             self._followers.discard(queue)
@@ -309,6 +321,19 @@ async def _next(queue: asyncio.Queue[LogoutEvent], deadline: float) -> LogoutEve
         async with asyncio.timeout_at(deadline):
             return await queue.get()
     return None
+
+
+def _make_event(receipt: Receipt, user: User) -> LogoutEvent:
+    logout = receipt.logout
+    kept = user.receipts[logout.id]
+    leases = set(kept.pending).union(*(row.pending for row in kept.rows.values()))
+    sessions = tuple(one.sid for one in receipt.sessions if one.sid != logout.sid)
+    concerns = partial(_concerns, logout)
+    return LogoutEvent(logout, concerns, frozenset(leases), partition=0, sessions=sessions)
+
+
+def _nobody(user: UserKey) -> bool:
+    return False
 
 
 def _concerns(logout: Logout, user: UserKey) -> bool:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import structlog
 
-from hub.core.model import Logout, Micros, Position, UserKey
-from hub.core.position import BEGINNING, Log, Verdict, assess, order
-from hub.core.wire import Malformed, decode_logout
-from hub.store.names import Names, partition_of
+from hub.core.model import Micros, Position
+from hub.core.position import BEGINNING, Verdict, assess, order
+from hub.core.wire import Malformed
+from hub.store.log_entries import make_event, read_fields, read_message
+from hub.store.log_pages import Page, read_page
+from hub.store.names import Names
 from hub.store.script import Script
 from hub.store.topology import Topology
-from hub.store.values import DataLoss, Event, LogoutEvent
+from hub.store.values import DataLoss, Event
 
 log = structlog.get_logger(__name__)
 
-READ = Script("clock", "read")
 MARK_LOST = Script("mark_lost")
-PAGE = 500
 TRIES = 3
 MOST_WRITTEN = 1_000
 
@@ -42,7 +41,7 @@ class PartitionLog:
         self.names = Names(None, number)
         self.gap = ""
         self._topology = topology
-        self._lifetime_ms = lifetime // 1000
+        self._lifetime = lifetime
         self._emit = emit
         self._position: Position | None = None
         # The entries to look for in the log: each that was received or written, until it is known
@@ -75,21 +74,20 @@ class PartitionLog:
         Returns False if the log must be read: an entry before it is missing, or it is unreadable.
         """
         try:
-            previous, entry, epoch, leases, record = data.split(b" ", 4)
-            entry_id, known = entry.decode(), self._position
-            if known is None or order(entry_id) <= order(known.entry):
+            message, known = read_message(data), self._position
+            if known is None or order(message.entry) <= order(known.entry):
                 return True
-            if epoch.decode() != known.epoch.partition(" ")[0]:
+            if message.epoch != known.epoch.partition(" ")[0]:
                 # Replayed after a data loss; if it is genuine, it is in the log.
                 return True
-            if known.entry != previous.decode():
+            if known.entry != message.previous:
                 return False
-            logout = decode_logout(record)
-        except (Malformed, ValueError) as error:
+            event = make_event(self.number, message.entry, message.fields, is_live=True)
+        except ValueError as error:
             log.warning("an unreadable message on the channel", error=str(error))
             return False
-        self._advance(entry_id)
-        self._emit(_make_event(logout, leases, self.number))
+        self._advance(message.entry)
+        self._emit(event)
         return True
 
     async def read_on(self) -> bool:
@@ -115,65 +113,43 @@ class PartitionLog:
             await self._mark_lost(self._position.epoch)
 
     async def _read_pages(self) -> bool:
-        entries: list[Any] = [None] * PAGE
-        while len(entries) == PAGE:
+        is_end = False
+        while not is_end:
             sought = list(self._written)
-            seen, last, entries = await self._ask(sought)
+            page = await self._ask(sought)
             # No await until the next read: what counts as read has been emitted.
-            epoch = seen.epoch or ""
-            match assess(self._position, seen):
+            epoch, entries, is_end = page.seen.epoch or "", page.entries, page.is_end
+            match assess(self._position, page.seen):
                 case Verdict.RECOVER:
                     self._is_lost = True
                     self._emit(await self._mark_lost(epoch))
                     return False
                 case Verdict.SWEEP:
-                    self._position = Position(epoch, last)
+                    self._position = Position(epoch, page.last)
                     self.gap = "the log begins here"
-                    entries = []
+                    entries, is_end = (), True
                 case Verdict.READ_ON:
                     assert self._position is not None
                     self._position = Position(epoch, self._position.entry)
             self._is_lost = False
-            self._settle(sought, last)
+            self._settle(sought, page.last)
             for entry, fields in entries:
                 self._advance(entry.decode())
-                self._replay(fields)
+                self._replay(entry.decode(), fields)
         return True
 
-    def _replay(self, fields: list[bytes]) -> None:
-        row = dict(zip(fields[0::2], fields[1::2], strict=True))
+    def _replay(self, entry: str, fields: list[bytes]) -> None:
         try:
-            logout = decode_logout(row[b"logout"])
-        except (Malformed, KeyError) as error:
+            event = make_event(self.number, entry, read_fields(fields))
+        except Malformed as error:
             log.error("an unreadable logout in the log", error=str(error))
             self.gap = "an unreadable logout"
             return
-        self._emit(_make_event(logout, row.get(b"leases", b"-"), self.number, is_live=False))
+        self._emit(event)
 
-    async def _ask(self, sought: list[str]) -> tuple[Log, str, list[Any]]:
-        known = self._position
-        epoch, last, there, past, entries = await self._topology.call(
-            self.number,
-            READ,
-            [self.names.log, self.names.epoch],
-            {
-                "known": known.epoch if known else "",
-                "position": known.entry if known else BEGINNING,
-                "fresh": secrets.token_hex(8),
-                "most": PAGE,
-                "lifetime_ms": self._lifetime_ms,
-                "sought": sought,
-            },
-        )
-        text = epoch.decode()
-        seen = Log(
-            epoch=text or None,
-            is_lost=text.endswith(" lost"),
-            is_recovered=text.endswith(" mended"),
-            has_entry=bool(there),
-            is_past=bool(past),
-        )
-        return seen, last.decode(), entries
+    async def _ask(self, sought: list[str]) -> Page:
+        known = self._position or Position("", BEGINNING)
+        return await read_page(self._topology, self.names, known, sought, self._lifetime)
 
     async def _mark_lost(self, epoch: str) -> DataLoss:
         fresh = secrets.token_hex(8)
@@ -201,16 +177,3 @@ class PartitionLog:
             self._written.pop(entry, None)
         if last != BEGINNING:
             self._written[last] = None
-
-
-def _make_event(
-    logout: Logout, leases: bytes, partition: int, *, is_live: bool = True
-) -> LogoutEvent:
-    pending = frozenset() if leases == b"-" else frozenset(leases.decode().split(","))
-    return LogoutEvent(logout, _concerned(logout, partition), pending, partition, is_live)
-
-
-def _concerned(logout: Logout, partition: int) -> Callable[[UserKey], bool]:
-    if logout.user is None:
-        return lambda user: partition_of(user) == partition
-    return lambda user: user == logout.user

@@ -186,18 +186,22 @@ class LogReader:
 
     async def _look(self, numbers: Iterable[int]) -> None:
         """Read some streams, and conclude from each without waiting for all."""
+        began = asyncio.get_running_loop().time()
         reading = {asyncio.create_task(self._logs[number].read_on()): number for number in numbers}
         left = set(reading)
         try:
             while left:
                 await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
                 done, left = await asyncio.wait(left, timeout=LINGER)
-                self._conclude({reading[task]: task for task in done})
+                self._conclude({reading[task]: task for task in done}, began)
         finally:
             await cancel(left)
 
-    def _conclude(self, done: dict[int, asyncio.Task[bool]]) -> None:
-        """Emit the result for partitions that were read: confirmed, a gap or interrupted."""
+    def _conclude(self, done: dict[int, asyncio.Task[bool]], began: float) -> None:
+        """Emit the result for partitions that were read: confirmed, a gap or interrupted.
+
+        ``began`` is when reading began.
+        """
         gaps: dict[str, set[int]] = {}
         failures: dict[str, set[int]] = {}
         whole: set[int] = set()
@@ -214,7 +218,7 @@ class LogReader:
                 whole.add(number)
         self._events += [Gap(reason, frozenset(numbers)) for reason, numbers in gaps.items()]
         if whole:
-            self._events.append(Confirmed(frozenset(whole)))
+            self._events.append(Confirmed(frozenset(whole), began))
         self._events += [Interrupted(frozenset(found), why) for why, found in failures.items()]
         for number in done:
             for data in self._held.pop(number):

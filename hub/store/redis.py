@@ -2,7 +2,8 @@
 
 See `hub.store.names` for the keys, `hub.store.reader` for reading the log, `hub.store.topology`
 for the connections, and `hub.store.redis_registry`, `hub.store.redis_logouts`,
-`hub.store.receipts` and `hub.store.redis_notes` for the methods of the store.
+`hub.store.redis_history`, `hub.store.receipts` and `hub.store.redis_notes` for the methods of the
+store.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hub.core.model import (
     Logout,
     Micros,
     Outcome,
+    Position,
     Receipt,
     RevocationState,
     UserKey,
@@ -30,6 +32,7 @@ from hub.store.durability import NO_WAIT, Durability
 from hub.store.names import PARTITIONS, partition_of
 from hub.store.reader import LogReader
 from hub.store.receipts import RedisReceipts
+from hub.store.redis_history import RedisHistory
 from hub.store.redis_logouts import RedisLogouts
 from hub.store.redis_notes import RedisNotes
 from hub.store.redis_registry import RedisRegistry
@@ -40,6 +43,7 @@ from hub.store.values import (
     DataLoss,
     Departure,
     Event,
+    History,
     Note,
     Registration,
     Registry,
@@ -53,10 +57,10 @@ class RedisStore:
 
     Checks, logouts with receipts, and lists each have their own connections.
 
-    ``lifetime`` is how long a logout is kept, ``log_lifetime`` how long it is kept in the log (by
-    default the same), ``pace`` how often a user may log out, ``receipts`` how long receipts are
-    kept. ``bus_key`` signs the messages of the channels, and must be the same on all replicas;
-    ``on_forged`` is called for each message with a wrong signature.
+    ``lifetime`` is how long a logout is kept, also in the log, and ``token_lifetime`` how long a
+    token may live (by default as long); ``pace`` is how often a user may log out, ``receipts`` how
+    long receipts are kept. ``bus_key`` signs the messages of the channels, and must be the same on
+    all replicas; ``on_forged`` is called for each message with a wrong signature.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class RedisStore:
         url: str,
         *,
         lifetime: Micros,
-        log_lifetime: Micros | None = None,
+        token_lifetime: Micros | None = None,
         max_sessions: int = 1000,
         durability: Durability = NO_WAIT,
         bus_key: BusKey | None = None,
@@ -73,16 +77,15 @@ class RedisStore:
         on_forged: Callable[[], object] = lambda: None,
     ) -> None:
         key = bus_key or derive_key(None)
-        log_lifetime = lifetime if log_lifetime is None else log_lifetime
         self._checks: Topology = open_topology(url)
         self._logouts: Topology = open_topology(url, durability)
         self._lists: Topology = open_topology(url)
-        self._reader = LogReader(self._checks, log_lifetime, key, on_forged)
+        self._reader = LogReader(self._checks, lifetime, key, on_forged)
         self._registry = RedisRegistry(
             self._checks,
             self._lists,
             self._reader,
-            lifetime=log_lifetime,
+            lifetime=lifetime if token_lifetime is None else token_lifetime,
             max_sessions=max_sessions,
         )
         self._writer = RedisLogouts(
@@ -90,10 +93,10 @@ class RedisStore:
             self._reader,
             key,
             lifetime=lifetime,
-            log_lifetime=log_lifetime,
             receipts=receipts,
             pace=pace,
         )
+        self._history = RedisHistory(self._checks, self._reader, lifetime)
         self._receipts = RedisReceipts(self._logouts, self._lists)
         self._notes = RedisNotes(self._logouts)
 
@@ -204,6 +207,10 @@ class RedisStore:
         """Return whether any connection is stuck; see `Pipeline.is_stuck`."""
         topologies = (self._checks, self._logouts, self._lists)
         return any(await asyncio.gather(*(topology.is_stuck() for topology in topologies)))
+
+    async def history(self, partition: int, after: Position | None = None) -> History:
+        """Return a page of the log of a partition."""
+        return await self._history.history(partition, after)
 
     def follow(self) -> AsyncGenerator[Event]:
         """Yield each logout as it is written, and any problems."""

@@ -33,8 +33,8 @@ from hub.store.script import Script
 from hub.store.topology import Topology
 from hub.store.values import Claim, Command, DataLoss, KeyReused, Unsure, too_many_logouts
 
-END = Script("clock", "rules", "leases", "end", must_last=True)
-REFUSE = Script("clock", "rules", "refuse", must_last=True)
+END = Script("clock", "rules", "leases", "publish", "end", must_last=True)
+REFUSE = Script("clock", "rules", "publish", "refuse", must_last=True)
 RECALL = Script("recall")
 CLAIM = Script("claim", must_last=True)
 
@@ -42,8 +42,8 @@ CLAIM = Script("claim", must_last=True)
 class RedisLogouts:
     """The methods of `hub.store.base.Store` for logouts.
 
-    ``lifetime`` is how long a logout is kept, ``log_lifetime`` how long it is kept in the log,
-    ``receipts`` how long its receipt is kept. ``pace`` is how often a user may log out.
+    ``lifetime`` is how long a logout is kept, ``receipts`` how long its receipt is kept.
+    ``pace`` is how often a user may log out.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class RedisLogouts:
         bus_key: BusKey,
         *,
         lifetime: Micros,
-        log_lifetime: Micros,
         receipts: Micros,
         pace: Rate | None,
     ) -> None:
@@ -65,7 +64,6 @@ class RedisLogouts:
         self._fixed = {
             "lease_time": LEASE,
             "lifetime_ms": lifetime // 1000,
-            "log_ms": log_lifetime // 1000,
             "key_ms": KEY_LIFETIME // 1000,
             "inner": bus_key.inner,
             "outer": bus_key.outer,
@@ -124,29 +122,37 @@ class RedisLogouts:
 
     async def refuse_session(self, iss: str, logout: Logout) -> tuple[UserKey, ...]:
         """Write a tombstone for a session whose user is not known."""
-        values = {
-            "bare": _encode_bare(logout),
-            "message": logout.message or None,
-            "before": logout.before,
-            "lifetime_ms": self._fixed["lifetime_ms"],
-        }
-        everywhere = [Names(None, number, iss) for number in range(PARTITIONS)]
         found = await asyncio.gather(
-            *(
-                self._calls.call(
-                    names.partition,
-                    REFUSE,
-                    [
-                        names.refusal + (logout.sid or ""),
-                        names.registered + (logout.sid or ""),
-                        names.messages + logout.id,
-                    ],
-                    values,
-                )
-                for names in everywhere
-            )
+            *(self._refuse(iss, logout, Names(None, number, iss)) for number in range(PARTITIONS))
         )
-        return tuple(sorted(user.decode() for users in found for user in users))
+        return tuple(sorted(user for users in found for user in users))
+
+    async def _refuse(self, iss: str, logout: Logout, names: Names) -> list[UserKey]:
+        """Refuse a session in one partition, and return who has registered it there."""
+        sid = logout.sid or ""
+        written, users = await self._calls.call(
+            names.partition,
+            REFUSE,
+            [
+                names.refusal + sid,
+                names.registered + sid,
+                names.messages + logout.id,
+                names.log,
+                names.epoch,
+            ],
+            {
+                **_encode(logout),
+                "issuer": iss,
+                "before": logout.before,
+                "lifetime_ms": self._fixed["lifetime_ms"],
+                "channel": names.channel,
+                "inner": self._bus_key.inner,
+                "outer": self._bus_key.outer,
+            },
+        )
+        if written:
+            self._reader.note_written(names.partition, *written.decode().split(" "))
+        return [user.decode() for user in users]
 
     async def _end(
         self,
@@ -179,9 +185,7 @@ class RedisLogouts:
             ],
             {
                 **self._fixed,
-                "logout": encode_logout(logout).decode(),
-                "bare": _encode_bare(logout) if logout.message else None,
-                "message": logout.message or None,
+                **_encode(logout),
                 "user": names.user,
                 "only": logout.sid if logout.scope is Scope.SESSION else None,
                 "kept_sid": logout.sid if logout.scope is Scope.OTHERS else None,
@@ -214,8 +218,14 @@ class RedisLogouts:
         return receipt
 
 
-def _encode_bare(logout: Logout) -> str:
-    return encode_logout(msgspec.structs.replace(logout, message=None)).decode()
+def _encode(logout: Logout) -> dict[str, str | None]:
+    """Return a logout as a script gets it: also without its message, if it has one."""
+    bare = msgspec.structs.replace(logout, message=None)
+    return {
+        "logout": encode_logout(logout).decode(),
+        "bare": encode_logout(bare).decode() if logout.message else None,
+        "message": logout.message or None,
+    }
 
 
 def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:

@@ -28,6 +28,10 @@ class Unreadable(Unavailable):
     """A record in the store is of another version, or damaged."""
 
 
+class PositionLost(Unavailable):
+    """The log has no such position any more, or never had: read it from its beginning."""
+
+
 class Presence(msgspec.Struct, frozen=True):
     """Which replica holds a session: its lease, and a number that orders its registrations."""
 
@@ -99,7 +103,7 @@ class Confirmed(msgspec.Struct, frozen=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """A page of the log of a partition, oldest first.
+    """A page of the log of a partition, oldest first, of at most `hub.store.base.HISTORY_PAGE`.
 
     ``position`` is that of its last entry, or of where reading began. ``is_end`` if there was no
     entry after it.

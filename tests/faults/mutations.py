@@ -48,8 +48,8 @@ AWAY = _options("node_stop", "node_kill", seconds=8, long_part=1.0)
 
 REPLAY = Edit(
     "store/partition_log.py",
-    'self._emit(_make_event(logout, row.get(b"leases", b"-"), self.number, is_live=False))',
-    'self.gap = "not replayed"',
+    "            return\n        self._emit(event)",
+    '            return\n        self.gap = "not replayed"',
 )
 
 OWN_TIME = Edit(
@@ -110,11 +110,12 @@ MUTANTS = (
             ),
             Edit(
                 "store/partition_log.py",
-                "        try:\n            previous, entry, epoch, leases, record",
+                "        try:\n            message, known",
                 '        if data.startswith(b"early "):\n'
-                '            self._emit(_make_event(decode_logout(data[6:]), b"-", self.number))\n'
+                '            early = {b"logout": data[6:]}\n'
+                '            self._emit(make_event(self.number, "", early, is_live=True))\n'
                 "            return True\n"
-                "        try:\n            previous, entry, epoch, leases, record",
+                "        try:\n            message, known",
             ),
         ),
     ),
@@ -162,7 +163,7 @@ MUTANTS = (
         "what was missed is not read from the log, only the place in it is moved on",
         ("P2",),
         DEAF,
-        (Edit(REPLAY.file, REPLAY.old, "pass"),),
+        (Edit(REPLAY.file, REPLAY.old, "            return"),),
     ),
     Mutant(
         "no sweep",
@@ -216,7 +217,7 @@ MUTANTS = (
                 "self._candidates(None, None)",
             ),
             Edit(
-                "store/partition_log.py",
+                "store/log_entries.py",
                 "    return lambda user: user == logout.user",
                 "    return lambda user: True",
             ),
@@ -330,8 +331,8 @@ MUTANTS = (
         (
             Edit(
                 "store/redis_logouts.py",
-                "[Names(None, number, iss) for number in range(PARTITIONS)]",
-                "[Names(None, number, iss) for number in range(1)]",
+                "Names(None, number, iss)) for number in range(PARTITIONS)",
+                "Names(None, number, iss)) for number in range(1)",
             ),
         ),
     ),

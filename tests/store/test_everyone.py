@@ -46,7 +46,6 @@ async def test_all_partitions_are_written_in_one_read_of_redis() -> None:
         cast(LogReader, None),
         derive_key("a secret of the bus"),
         lifetime=86_400_000_000,
-        log_lifetime=90_000_000_000,
         receipts=86_400_000_000,
         pace=None,
     )

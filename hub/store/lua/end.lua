@@ -12,9 +12,9 @@
 --   pace: the user's rate limit: the cost of one logout and the window (us), or nil
 --   lost_epoch: the epoch to recover from, or nil; fresh_epoch: a name for a new one
 --   lease_time: how long a lease lasts (us)
---   lifetime_ms, log_ms, receipt_ms, key_ms: how long entries are kept
+--   lifetime_ms, receipt_ms, key_ms: how long entries are kept
 --   tombstone_prefix, session_prefix: of keys
---   channel, inner, outer: where it is published, and the two keys of the signature
+--   channel, inner, outer: of publish
 -- Returns {'done', at, logout, 'PREVIOUS ENTRY' (ids), sid, device, online, ...}; or, if nothing was
 -- changed, {'known', fingerprint, first answer (JSON)} for a used idempotency key, {'missing'},
 -- {'unsure'}, {'recovered'} if another replica has recovered, or {'limited', wait (us)}.
@@ -143,22 +143,13 @@ local function write_receipt()
   redis.call('PEXPIRE', users, given.receipt_ms)
 end
 
-local function publish()
-  local names = {}
+local function publish_logout()
+  local names, sids = {}, {}
   for name in pairs(pending) do table.insert(names, name) end
-  local pending_leases = #names > 0 and table.concat(names, ',') or '-'
-  local oldest = digits(math.floor(now / 1000 - given.log_ms))
-  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
-  local entry = redis.call(
-    'XADD', log, 'MINID', '~', oldest, '*', 'logout', record, 'leases', pending_leases
-  )
-  local previous = last[1] and last[1][1] or '0-0'
-  answer[4] = previous .. ' ' .. entry
-  -- Signed as by sign() in hub/core/bus.py.
-  local epoch_name = string.match(epoch, '^%S+') or '-'
-  local message = table.concat({previous, entry, epoch_name, pending_leases, record}, ' ')
-  local inner = redis.sha1hex(given.inner .. given.channel .. ' ' .. message)
-  redis.call('PUBLISH', given.channel, redis.sha1hex(given.outer .. inner) .. ' ' .. message)
+  for i = 5, #answer, 3 do
+    if answer[i] ~= given.only then table.insert(sids, answer[i]) end
+  end
+  answer[4] = publish(log, epoch, record, names, sids)
 end
 
 redis.call('HSET', receipt, 'logout', record)
@@ -167,7 +158,7 @@ write_tombstones()
 if given.cuts_off then write_cutoff() end
 if given.user == '' then open_everyones_receipt() end
 write_receipt()
-publish()
+publish_logout()
 if given.fingerprint then
   redis.call('HSET', key, 'fingerprint', given.fingerprint, 'answer', cjson.encode(answer))
   redis.call('PEXPIRE', key, given.key_ms)

@@ -1,14 +1,18 @@
 -- Refuse a session of an issuer, whoever its user is, in one partition.
 -- Values:
---   bare: the logout (JSON) without its message; message: that, or nil
---   before: end only logins begun at or before this time (us)
+--   logout: the logout (JSON); message: its message, and bare: the logout without it; or nil
+--   issuer; before: end only logins begun at or before this time (us)
 --   lifetime_ms: how long it is kept
--- Returns the users who have registered the session.
-local refusal_key, users, message_key = unpack(KEYS)
-local old = redis.call('GET', refusal_key)
+--   channel, inner, outer: of publish
+-- Returns {'PREVIOUS ENTRY' (ids), or '' if nothing was changed, {users who have registered it}}.
+local refusal_key, users, message_key, log, epoch_key = unpack(KEYS)
+local old, written = redis.call('GET', refusal_key), ''
 if not old or horizon_of(old) < given.before then
-  local at = math.max(now, at_of(old) + 1)
-  redis.call('SET', refusal_key, digits(at) .. ' ' .. given.bare, 'PX', given.lifetime_ms)
+  local at = digits(math.max(now, at_of(old) + 1)) .. ' '
+  local bare = at .. (given.bare or given.logout)
+  redis.call('SET', refusal_key, bare, 'PX', given.lifetime_ms)
   if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
+  local epoch = redis.call('GET', epoch_key) or ''
+  written = publish(log, epoch, at .. given.logout, {}, {}, given.issuer)
 end
-return redis.call('SMEMBERS', users)
+return {written, redis.call('SMEMBERS', users)}
