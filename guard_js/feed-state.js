@@ -50,6 +50,7 @@ export class FeedState {
         const logout = checkRevocation(JSON.parse(data));
         this.#next?.apply(logout);
         this.revocations.apply(logout);
+        this.freshness.hear(logout.at, now);
         this.#goOnFrom(id);
         return { logout };
       }
