@@ -2,11 +2,7 @@
 
 /** @typedef {import("./verdict.js").Fact} Fact */
 
-/** @typedef {"token_missing" | "token_invalid" | "token_expired" | "token_revoked" |
- *   "token_too_old" | "token_not_yet_valid" | "login_required" | "forbidden" |
- *   "origin_not_allowed" | "not_found" | "invalid_request" | "rate_limited" | "unavailable"} Code */
-
-/** @type {Record<Code, [status: number, title: string]>} */
+/** The status and the title of each. @satisfies {Record<string, [status: number, title: string]>} */
 const KINDS = {
   token_missing: [401, "No token was sent"],
   token_invalid: [401, "The token is not valid"],
@@ -22,6 +18,8 @@ const KINDS = {
   rate_limited: [429, "Too many requests"],
   unavailable: [503, "The hub cannot answer now"],
 };
+
+/** @typedef {keyof typeof KINDS} Code */
 
 /** @type {ReadonlySet<Code>} */
 const RETRYABLE = new Set(["token_not_yet_valid", "rate_limited", "unavailable"]);

@@ -5,6 +5,7 @@
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";
+import { SCOPES } from "./verdict.js";
 
 /** @typedef {import("./events.js").Event} Event */
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
@@ -16,7 +17,6 @@ import { Revocations } from "./revocations.js";
 const MAX_ID = 1024;
 /** How often facts that nobody remembers any longer are dropped, in seconds. */
 const SWEEP_EVERY = 3600;
-const SCOPES = ["all", "others", "session"];
 
 export class FeedState {
   revocations = new Revocations();
@@ -50,6 +50,7 @@ export class FeedState {
         const logout = checkRevocation(JSON.parse(data));
         this.#next?.apply(logout);
         this.revocations.apply(logout);
+        this.freshness.hear(logout.at, now);
         this.#goOnFrom(id);
         return { logout };
       }

@@ -3,8 +3,10 @@
  * A verdict is as good as the guard's knowledge is fresh. Up to `maxStaleness` seconds after the
  * last confirmation by the hub the guard decides alone; after that `onStale` says what to do.
  */
+import { Admission } from "./admission.js";
 import { readDate, readName } from "./claims.js";
 import { monotonicClock } from "./clock.js";
+import { readEnviron } from "./environment.js";
 import { HubError } from "./errors.js";
 import { Feed } from "./feed.js";
 import { FeedState } from "./feed-state.js";
@@ -14,34 +16,28 @@ import { userKey } from "./names.js";
 import { Questions } from "./questions.js";
 import { placeOf } from "./revocations.js";
 import { signTicket } from "./tickets.js";
-import { judge, newest } from "./verdict.js";
 import { Watches } from "./watches.js";
 
+/** @typedef {import("./admission.js").OnStale} OnStale */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./known-tokens.js").Known} Known */
-/** @typedef {import("./revocations.js").Place} Place */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
+/** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./verdict.js").Identity} Identity */
 /** @typedef {import("./verdict.js").Reason} Reason */
 /** @typedef {import("./watches.js").Watch} Watch */
 
-/** @typedef {object} Options
+/** Times are in seconds.
+ * @typedef {object} Options
  * @property {string} token `HUB_GUARD_TOKEN` of the hub
  * @property {readonly Issuer[]} [issuers] whose tokens are accepted
  * @property {string} [secret] signs tickets; without `issuers` it verifies tokens, too (HS256)
  * @property {string} [adminToken] an administrator's token of the hub, for `endSession`
- * @property {number} [maxStaleness] for how many seconds after a confirmation the guard decides alone
- * @property {"ask" | "refuse" | "allow"} [onStale] what to do then: ask the hub, refuse, or go on
- * @property {number} [startTimeout] for how many seconds `start` waits for the hub
- * @property {(text: string) => void} [log] told when the hub cannot be reached, and when it can again
- */
-
-/** @typedef {object} TicketOptions
- * @property {string} [issuer] the user's issuer entry
- * @property {number} [loginTime] when the login began, in NumericDate seconds
- * @property {number} [lifetime] seconds
- * @property {string} [name] the user's name, for people
- * @property {Record<string, unknown>} [claims] further claims
+ * @property {number} [maxStaleness] for how long after a confirmation the guard decides alone: 10
+ * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
+ * @property {number} [startTimeout] for how long `start` waits for the hub: 5
+ * @property {(text: string) => void} [log] told when the hub cannot be followed, and when it can
+ *   again; `console.warn` by default
  */
 
 const FRESHNESS_CHECK_MS = 500;
@@ -49,21 +45,26 @@ const QUESTION_LIFETIME = 60;
 
 export class Guard {
   #addresses;
-  #options;
+  #token;
+  #secret;
+  #adminToken;
+  #maxStaleness;
+  #onStalePolicy;
+  #startTimeout;
   #log;
   #issuers;
-  #issuer;
   #clock = monotonicClock();
   #state = new FeedState();
   #known = new KnownTokens();
-  #watches = new Watches((place) => this.#factsOf(place));
+  #questions = new Questions(() => this.#bestAddresses());
+  #admission;
+  #watches;
   /** @type {Set<(logout: Revocation) => void>} */
   #onLogout = new Set();
   /** @type {Set<(isStale: boolean) => void>} */
   #onStale = new Set();
   /** @type {Set<() => void>} */
   #onReady = new Set();
-  #questions;
   /** @type {Feed | undefined} */
   #feed;
   /** @type {NodeJS.Timeout | undefined} */
@@ -73,21 +74,39 @@ export class Guard {
   /** @param {string | readonly string[]} url the hub, or several replicas of it
    * @param {Options} options */
   constructor(url, options) {
-    const {
-      onStale = "ask",
-      secret,
-      log = (text) => console.warn(`logout-hub-guard: ${text}`),
-    } = options;
+    const { issuers, secret, maxStaleness = 10, onStale = "ask", startTimeout = 5 } = options;
+    const { log = (text) => console.warn(`logout-hub-guard: ${text}`) } = options;
+    this.#addresses = checkAddresses(typeof url === "string" ? [url] : [...url]);
+    if (!/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(options.token ?? ""))
+      throw new Error("token: is not the HUB_GUARD_TOKEN of a hub");
     if (!["ask", "refuse", "allow"].includes(onStale))
-      throw new Error(`onStale: ${onStale} is not ask, refuse or allow`);
-    if (!options.token) throw new Error("token: the hub's HUB_GUARD_TOKEN is missing");
-    this.#addresses = typeof url === "string" ? [url] : [...url];
-    this.#options = { maxStaleness: 10, startTimeout: 5, ...options, onStale };
+      throw new Error("onStale: is not one of ask, refuse, allow");
+    if (!(maxStaleness > 0)) throw new Error("maxStaleness: must be more than 0 seconds");
+    this.#token = options.token;
+    this.#secret = secret;
+    this.#adminToken = options.adminToken;
+    this.#maxStaleness = maxStaleness;
+    this.#onStalePolicy = onStale;
+    this.#startTimeout = startTimeout;
     this.#log = log;
-    this.#issuers = new Issuers(options.issuers ?? (secret ? [{ secret }] : []), log);
-    const names = new Set(this.#issuers.entries.map(({ rules }) => rules.issuer ?? ""));
-    this.#issuer = names.size === 1 ? [...names][0] : "";
-    this.#questions = new Questions(() => this.#bestAddresses());
+    this.#issuers = new Issuers(issuers ?? (secret === undefined ? [] : [{ secret }]), log);
+    this.#admission = new Admission({
+      state: this.#state,
+      clock: this.#clock,
+      questions: this.#questions,
+      maxStaleness,
+      onStale,
+      mintTicket: (identity) => this.#mintQuestion(identity),
+    });
+    this.#watches = new Watches((place) => this.#admission.factsOf(place));
+  }
+
+  /** A guard with what the environment names, by the names of the hub's settings, unless `options`
+   * has it: docs/reference/guard-js.md lists the variables. Throws an Error that names a wrong one.
+   * @param {Record<string, string | undefined>} [environ] @param {Partial<Options>} [options] */
+  static fromEnviron(environ = process.env, options = {}) {
+    const { urls, options: named } = readEnviron(environ);
+    return new Guard(urls, { ...named, ...options });
   }
 
   /** Begin to follow the hub. Resolves once the guard knows what is revoked, or after `startTimeout`:
@@ -96,21 +115,22 @@ export class Guard {
     if (!this.#feed) {
       this.#feed = new Feed({
         addresses: this.#addresses,
-        token: this.#options.token,
+        token: this.#token,
         state: this.#state,
         clock: this.#clock,
         onHeard: (heard) => this.#take(heard),
-        log: (text) => this.#log(text),
+        log: this.#log,
       });
       this.#feed.follow();
       this.#timer = setInterval(() => this.#tellStaleness(), FRESHNESS_CHECK_MS).unref();
     }
     if (!this.isReady) await this.#readiness();
-    if (!this.isReady) this.#log(`started without the hub: on_stale is ${this.#options.onStale}`);
+    if (!this.isReady)
+      this.#log(`does not know yet what is revoked: onStale="${this.#onStalePolicy}" applies`);
     return this.isReady;
   }
 
-  /** Follow the hub no longer. */
+  /** Follow the hub no longer: the guard becomes stale. */
   close() {
     this.#feed?.close();
     this.#feed = undefined;
@@ -146,8 +166,10 @@ export class Guard {
    * @param {string} token @returns {Promise<Identity>} */
   async check(token) {
     const known = this.#known.get(token, this.#issuers.generation()) ?? (await this.#verify(token));
-    await this.#admit(known.identity, known.place, known);
-    return known.identity;
+    const { identity, place } = known;
+    const waiting = this.#admission.admit({ identity, place, known });
+    if (waiting) await waiting;
+    return identity;
   }
 
   /** Check a session of the app's own, which no token is needed for. Rejects with a HubError.
@@ -156,7 +178,8 @@ export class Guard {
    * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
   async checkSession(user, sid, loggedInAt, { issuer } = {}) {
     const identity = this.#identityOf(user, sid, loggedInAt, issuer);
-    await this.#admit(identity, placeOf(identity));
+    const waiting = this.#admission.admit({ identity, place: placeOf(identity) });
+    if (waiting) await waiting;
     return identity;
   }
 
@@ -190,44 +213,28 @@ export class Guard {
   /** A short-lived token with which a browser connects to the hub, signed with the secret.
    * @param {string} user @param {string} sid @param {TicketOptions} [options]
    * @returns {Promise<string>} */
-  async mintTicket(user, sid, options = {}) {
-    const entry = this.#issuers.entries.find((one) => one.secret !== undefined);
-    const secret = this.#options.secret ?? entry?.secret;
-    if (secret === undefined) throw new Error("secret: is needed to sign tickets");
-    const now = this.#state.freshness.storeTime(this.#clock());
-    return signTicket({
-      secret,
-      rules: entry?.rules,
-      issuer: options.issuer ?? this.#issuer,
-      user,
-      sid,
-      // The hub judges it, and so it does not matter whose clock it is before the hub is heard.
-      now: Number.isNaN(now) ? Date.now() / 1000 : now,
-      ...options,
-    });
+  mintTicket(user, sid, options = {}) {
+    const told = this.#state.freshness.storeTime(this.#clock());
+    // The hub judges a ticket, so before it is heard it does not matter whose clock this is.
+    const now = Number.isNaN(told) ? Date.now() / 1000 : told;
+    return signTicket(this.#issuers, this.#secret, { user, sid, now, ...options });
   }
 
-  /** End a session at the hub, or all sessions of the user if `sid` is missing; resolves to the
-   * hub's receipt. It needs `adminToken`.
-   * @param {string} user @param {string | undefined} sid
+  /** End a session at the hub; resolves to the hub's receipt. It needs `adminToken`. Rejects with a
+   * HubError. @param {string} user @param {string} sid
    * @param {{reason?: Reason, issuer?: string, message?: string}} [options] @returns {Promise<any>} */
   async endSession(user, sid, { reason = "user", issuer, message } = {}) {
-    const { adminToken } = this.#options;
-    if (!adminToken) throw new Error("adminToken: is needed to end sessions");
-    const iss = issuer ?? (this.#issuer || undefined);
-    return this.#questions.command("/admin/logout", adminToken, {
-      user,
-      sid,
-      reason,
-      iss,
-      message,
-    });
+    if (!this.#adminToken)
+      throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
+    const iss = this.#issuers.resolve(issuer) || undefined;
+    const order = { user, sid, scope: "session", reason, iss, message };
+    return this.#questions.command("/admin/logout", this.#adminToken, order);
   }
 
   /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
    * @returns {Identity} */
   #identityOf(user, sid, loggedInAt, issuer) {
-    const iss = issuer ?? this.#issuer;
+    const iss = this.#issuers.resolve(issuer);
     const at = readDate("login time", loggedInAt);
     return {
       user: readName("user", user),
@@ -247,76 +254,19 @@ export class Guard {
 
   /** @param {string} token @returns {Promise<Known>} */
   async #verify(token) {
+    if (this.#issuers.entries.length === 0)
+      throw new HubError("invalid_request", "this guard has no issuers: it checks sessions only");
     const identity = await this.#issuers.verify(token);
     const known = { token, identity, place: placeOf(identity) };
     this.#known.add(known);
     return known;
   }
 
-  /** Throw unless a session is alive. `known` is its token, if there is one.
-   * @param {Identity} identity @param {Place} place @param {Known} [known]
-   * @returns {Promise<void> | undefined} */
-  #admit(identity, place, known) {
-    const now = this.#clock();
-    const { freshness, partitions } = this.#state;
-    const facts = this.#factsOf(place);
-    const isFresh = freshness.staleness(now, place.crc % partitions) <= this.#options.maxStaleness;
-    const time = freshness.latestStoreTime(now) * 1e6;
-    const refusal = this.isReady ? judge(identity, facts, time) : undefined;
-    if (refusal && refusal.code !== "token_too_old") {
-      if (known && refusal.code === "token_expired") this.#known.drop(known.token);
-      throw refusal;
-    }
-    if (refusal) return this.#settle(refusal, newest(facts.cutoffs)?.horizon, isFresh, known);
-    if (isFresh) return undefined;
-    return this.#whenStale(identity, known);
-  }
-
-  /** Find out about a token of the very second of a logout: the hub knows whether its session was
-   * there later. @param {HubError} refusal @param {number | undefined} cutoff its horizon
-   * @param {boolean} isFresh @param {Known} [known] */
-  async #settle(refusal, cutoff, isFresh, known) {
-    if (!known || this.#options.onStale === "refuse") throw refusal;
-    if (isFresh && known.accepted === cutoff) return;
-    const refused = await this.#questions.verify(known.token);
-    // What the hub did not say, the guard knows.
-    if (refused) throw refused.code === "unavailable" ? refusal : refused;
-    known.accepted = cutoff;
-  }
-
-  /** @param {Identity} identity @param {Known} [known] */
-  async #whenStale(identity, known) {
-    const { onStale } = this.#options;
-    if (onStale === "allow" && this.#isInTime(identity)) return;
-    if (onStale === "ask") {
-      const token = known?.token ?? (await this.#askingTicket(identity));
-      const refusal = await this.#questions.verify(token);
-      if (!refusal) return;
-      throw refusal;
-    }
-    throw new HubError("unavailable", "the guard has not heard from the hub for too long");
-  }
-
-  /** Whether a token is not over by any clock: while the hub has not told its time, by ours.
-   * @param {Identity} identity */
-  #isInTime({ exp, leeway }) {
-    return this.isReady || exp + leeway > Date.now() * 1000;
-  }
-
-  /** @param {Identity} identity */
-  async #askingTicket({ user, sid, iss, loginAt = 0 }) {
-    try {
-      const loginTime = loginAt / 1e6;
-      return await this.mintTicket(user, sid, {
-        issuer: iss,
-        loginTime,
-        lifetime: QUESTION_LIFETIME,
-      });
-    } catch (cause) {
-      const why =
-        "the guard has not heard from the hub for too long, and has no secret to ask with";
-      throw new HubError("unavailable", why, { cause });
-    }
+  /** A ticket to ask the hub with. @param {Identity} identity */
+  #mintQuestion({ user, sid, iss, loginAt = 0 }) {
+    const loginTime = loginAt / 1e6;
+    const issuer = iss || undefined;
+    return this.mintTicket(user, sid, { issuer, loginTime, lifetime: QUESTION_LIFETIME });
   }
 
   /** @param {Identity} name @param {Identity} [identity] */
@@ -325,11 +275,6 @@ export class Guard {
     const { freshness, partitions } = this.#state;
     const since = freshness.heardUntil(place.crc % partitions) * 1e6;
     return this.#watches.add(place, since, identity);
-  }
-
-  /** @param {Place} place */
-  #factsOf(place) {
-    return this.#state.revocations.facts(place, place.crc % this.#state.partitions);
   }
 
   /** @param {import("./feed-state.js").Heard} heard */
@@ -348,13 +293,13 @@ export class Guard {
   }
 
   #tellStaleness() {
-    const isStale = this.staleness > this.#options.maxStaleness;
+    const isStale = this.staleness > this.#maxStaleness;
     if (isStale === this.#wasStale) return;
     this.#wasStale = isStale;
     for (const tell of this.#onStale) this.#tell(tell, isStale);
   }
 
-  /** Run the app's function; an error in it is its own. @template T
+  /** Run the app's function; an error in it harms nothing else. @template T
    * @param {(value: T) => void} tell @param {T} value */
   #tell(tell, value) {
     try {
@@ -364,14 +309,16 @@ export class Guard {
     }
   }
 
-  #readiness() {
-    const { promise, resolve } = withResolvers();
-    const timer = setTimeout(resolve, this.#options.startTimeout * 1000);
-    this.#onReady.add(resolve);
-    return promise.finally(() => {
-      clearTimeout(timer);
-      this.#onReady.delete(resolve);
+  async #readiness() {
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    await new Promise((resolve) => {
+      const done = () => resolve(undefined);
+      timer = setTimeout(done, this.#startTimeout * 1000);
+      this.#onReady.add(done);
     });
+    clearTimeout(timer);
+    this.#onReady.clear();
   }
 
   /** The hub's addresses, the one that the feed comes from first. */
@@ -381,20 +328,19 @@ export class Guard {
   }
 }
 
+/** @param {string[]} urls */
+function checkAddresses(urls) {
+  if (urls.length === 0) throw new Error("url: names no hub");
+  for (const url of urls)
+    if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))
+      throw new Error(`url: ${url} is no address that begins with https: or http:`);
+  return urls;
+}
+
 /** @template T @param {Set<T>} subscribers @param {T} one */
 function subscribe(subscribers, one) {
   subscribers.add(one);
   return () => {
     subscribers.delete(one);
   };
-}
-
-function withResolvers() {
-  /** @type {() => void} */
-  let resolve = () => undefined;
-  /** @type {Promise<void>} */
-  const promise = new Promise((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

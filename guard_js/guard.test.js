@@ -224,10 +224,13 @@ test("on_stale says whether a guard without a hub refuses or lets in", async (t)
   assert.equal(refusing.staleness, Number.POSITIVE_INFINITY);
   assert.throws(() => refusing.now(), HubError);
   assert.match(refusing.told.join("\n"), /cannot follow the logouts of http:.*ECONNREFUSED/);
-  assert.match(refusing.told.join("\n"), /started without the hub/);
+  assert.match(
+    refusing.told.join("\n"),
+    /does not know yet what is revoked: onStale="refuse" applies/,
+  );
   const allowing = await startGuard(t, url, { ...options, onStale: "allow" });
   await allowing.check(good);
-  assert.equal(await codeOf(allowing.check(over)), "unavailable");
+  assert.equal(await codeOf(allowing.check(over)), "token_expired");
   const asking = await startGuard(t, url, options);
   assert.equal(await codeOf(asking.check(good)), "unavailable");
 });
@@ -286,7 +289,12 @@ test("an app ends sessions at the hub as an administrator", async (t) => {
   assert.deepEqual(await guard.endSession("ada", "s1", { reason: "idle" }), { id: "l-1" });
   const { path, headers, body } = hub.calls.at(-1) ?? assert.fail();
   assert.deepEqual([path, headers.authorization], ["/admin/logout", `Bearer ${ADMIN}`]);
-  assert.deepEqual(JSON.parse(body), { user: "ada", sid: "s1", reason: "idle" });
+  assert.deepEqual(JSON.parse(body), {
+    user: "ada",
+    sid: "s1",
+    scope: "session",
+    reason: "idle",
+  });
   hub.stop();
   assert.equal(await codeOf(guard.endSession("ada", "s1")), "unavailable");
 });
@@ -297,4 +305,47 @@ test("options that make no sense are refused", () => {
   const onStale = /** @type {any} */ ("ignore");
   assert.throws(() => new Guard(url, { token: TOKEN, onStale }), /onStale/);
   assert.throws(() => new Guard(url, { token: TOKEN, secret: "short" }), /at least 32 bytes/);
+});
+
+test("a guard is made from the environment as the hub is", async (t) => {
+  const hub = await startFakeHub(t);
+  const environ = { HUB_URL: `${hub.url}, http://127.0.0.1:9`, HUB_GUARD_TOKEN: TOKEN };
+  const all = { ...environ, HUB_JWT_SECRET: SECRET, HUB_JWT_ISSUER: "https://a.example" };
+  const guard = Guard.fromEnviron(all, { startTimeout: 10 });
+  t.after(() => guard.close());
+  await guard.start();
+  assert.equal((await guard.check(tokenOf(hub, { iss: "https://a.example" }))).user, "ada");
+  assert.equal(await codeOf(guard.check(tokenOf(hub))), "token_invalid");
+  for (const [wrong, message] of /** @type {const} */ ([
+    [{ HUB_URL: "" }, /HUB_URL is not set/],
+    [{ HUB_URL: "hub" }, /url: hub/],
+    [{ HUB_GUARD_TOKEN: undefined }, /HUB_GUARD_TOKEN is not set/],
+    [{ HUB_GUARD_ON_STALE: "x" }, /onStale/],
+    [{ HUB_GUARD_MAX_STALENESS: "x" }, /HUB_GUARD_MAX_STALENESS/],
+    [{ HUB_ISSUERS: "issuers.toml" }, /HUB_ISSUERS/],
+    [{ HUB_JWT_PUBLIC_KEY: "/nowhere" }, /HUB_JWT_PUBLIC_KEY/],
+  ]))
+    assert.throws(() => Guard.fromEnviron({ ...environ, ...wrong }), message);
+});
+
+test("a session is that of an issuer, which must be named if there are several", async (t) => {
+  const hub = await startFakeHub(t);
+  const issuers = ["a", "b"].map((name) => ({
+    iss: `https://${name}.example`,
+    aliases: [name],
+    secret: SECRET,
+  }));
+  const guard = await startGuard(t, hub.url, { issuers, adminToken: ADMIN });
+  hub.end({ user: "ada", iss: "https://b.example" });
+  await until("it", () => guard.sizes.revocations === 1);
+  const at = guard.now() - 60;
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", at)), "invalid_request");
+  await guard.checkSession("ada", "s1", at, { issuer: "a" });
+  const { userKey } = await guard.checkSession("ada", "s1", at, { issuer: "https://a.example" });
+  assert.equal(userKey, "https%3A%2F%2Fa.example|ada");
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", at, { issuer: "b" })), "token_revoked");
+  await guard.endSession("ada", "s1", { issuer: "b" });
+  assert.equal(JSON.parse(hub.calls.at(-1)?.body ?? "").iss, "https://b.example");
+  const ticket = await guard.mintTicket("ada", "s2", { issuer: "https://a.example" });
+  assert.equal((await guard.check(ticket)).iss, "https://a.example");
 });

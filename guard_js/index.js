@@ -4,7 +4,7 @@ export { Guard } from "./guard.js";
 export { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {import("./guard.js").Options} Options */
-/** @typedef {import("./guard.js").TicketOptions} TicketOptions */
+/** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./verdict.js").Identity} Identity */

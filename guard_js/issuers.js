@@ -4,6 +4,7 @@
  * of the hub (docs/reference/tokens.md), spelled as JavaScript does.
  */
 import { invalid } from "./claims.js";
+import { HubError } from "./errors.js";
 import { checkAddress, discover, KeySet, readPem, readSecret, staticKeys } from "./key-sets.js";
 import { PRESETS } from "./presets.js";
 import { ALGORITHMS, checkSignature, identify, isOf, readClaims, readHeader } from "./tokens.js";
@@ -67,13 +68,32 @@ export class Issuers {
     return sum;
   }
 
+  /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
+   * left out. Throws `invalid_request` if there are several, and none was named.
+   * @param {string} [iss] */
+  resolve(iss) {
+    const names = [...new Set(this.#entries.map(({ rules }) => rules.issuer ?? ""))];
+    if (names.length === 0) return iss ?? "";
+    if (names.length === 1 && (iss === undefined || names[0] === "")) return names[0];
+    if (iss === undefined)
+      throw new HubError("invalid_request", `issuer is needed: ${names.join(", ")}`);
+    return this.find(iss)?.rules.issuer ?? iss;
+  }
+
+  /** The entry that has this name or alias. @param {string} iss */
+  find(iss) {
+    return this.#entries.find(
+      ({ rules }) => iss === (rules.issuer ?? "") || rules.aliases.includes(iss),
+    );
+  }
+
   /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
    * or `unavailable` when the keys cannot be had.
    * @param {string} token @returns {Promise<Identity>} */
   async verify(token) {
     const header = readHeader(token);
     const claims = readClaims(token);
-    const { keys, rules } = this.#find(header, claims.get("iss"));
+    const { keys, rules } = this.#match(header, claims.get("iss"));
     let refusal;
     for (const key of await keys.find(header)) {
       try {
@@ -87,7 +107,7 @@ export class Issuers {
   }
 
   /** @param {Header} header @param {unknown} iss @returns {Entry} */
-  #find({ alg }, iss) {
+  #match({ alg }, iss) {
     const named = this.#entries.filter(({ rules }) => isOf(rules, iss));
     // An entry without an issuer is for tokens that no other entry takes.
     named.sort(

@@ -10,23 +10,27 @@ const PATIENCE_MS = 2000;
 
 export class Questions {
   #addresses;
-  /** @type {Map<string, Promise<HubError | undefined>>} */
-  #verifying = new Map();
+  /** Questions that were asked and are not answered yet, by token.
+   * @type {Map<string, {asked: number, answer: Promise<HubError | undefined>}>} */
+  #open = new Map();
 
   /** @param {() => readonly string[]} addresses the hub's, the best one first */
   constructor(addresses) {
     this.#addresses = addresses;
   }
 
-  /** Why the hub refuses a token, if it does. @param {string} token
-   * @returns {Promise<HubError | undefined>} */
-  verify(token) {
-    let asked = this.#verifying.get(token);
-    if (!asked) {
-      asked = this.#verify(token).finally(() => this.#verifying.delete(token));
-      this.#verifying.set(token, asked);
-    }
-    return asked;
+  /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
+   * asked at most `age` seconds ago is not asked again.
+   * @param {string} token @param {number} age @returns {Promise<HubError | undefined>} */
+  verify(token, age) {
+    const open = this.#open.get(token);
+    const now = performance.now() / 1000;
+    if (open && now - open.asked <= age) return open.answer;
+    const answer = this.#verify(token).finally(() => {
+      if (this.#open.get(token)?.answer === answer) this.#open.delete(token);
+    });
+    this.#open.set(token, { asked: now, answer });
+    return answer;
   }
 
   /** @param {string} token */
@@ -34,9 +38,11 @@ export class Questions {
     try {
       const answer = await this.#send("/verify", { headers: { Authorization: `Bearer ${token}` } });
       if (answer.status === 204) return undefined;
-      return readProblem(answer);
-    } catch (error) {
-      return new HubError("unavailable", "the hub cannot be asked", { cause: error });
+      const error = readProblem(answer);
+      if (error.status === 401 && error.code !== "token_missing") return error;
+      return new HubError("unavailable", `the hub answered ${answer.status} to /verify`);
+    } catch (cause) {
+      return new HubError("unavailable", `the hub cannot be asked: ${describe(cause)}`, { cause });
     }
   }
 
@@ -81,7 +87,8 @@ function readProblem({ status, text, headers }) {
   try {
     told = JSON.parse(text) ?? {};
   } catch {}
-  if (!isCode(told.code)) return new HubError("unavailable", `the hub answered ${status}`);
+  if (!isCode(told.code) || new HubError(told.code).status !== status)
+    return new HubError("unavailable", `the hub answered ${status}`);
   const { code, detail, reason, scope } = told;
   const at = typeof told.at === "number" ? micros(told.at) : undefined;
   const logout = at === undefined ? undefined : { at, horizon: at, reason, scope };

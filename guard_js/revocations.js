@@ -8,6 +8,7 @@
 import { Instants } from "./instants.js";
 import { keyedHash } from "./keyed-hash.js";
 import { crc32, micros, quote, userKey } from "./names.js";
+import { REASONS, SCOPES } from "./verdict.js";
 
 /** @typedef {import("./keyed-hash.js").Hash} Hash */
 /** @typedef {import("./verdict.js").Fact} Fact */
@@ -24,20 +25,6 @@ import { crc32, micros, quote, userKey } from "./names.js";
 
 /** Where the facts about a session are found.
  * @typedef {{sid: string, userKey: string, crc: number, session: Hash, issuers: Hash, user: Hash}} Place */
-
-/** @type {readonly Reason[]} */
-const REASONS = [
-  "user",
-  "admin",
-  "password_changed",
-  "suspicious",
-  "idle",
-  "expired",
-  "identity_provider",
-  "policy",
-];
-/** @type {readonly Scope[]} */
-const SCOPES = ["all", "others", "session"];
 
 /** Where a logout of everyone is kept that names no partition. */
 const EVERY_PARTITION = -1;

@@ -115,6 +115,22 @@ test("a delay makes knowledge look older, never newer", () => {
   assert.equal(freshness.staleness(121), 1);
 });
 
+test("a login after a logout that was heard is dated later, also once a confirmation was late", () => {
+  const freshness = new Freshness();
+  freshness.hear(5003, 103);
+  assert.equal(freshness.storeTime(104), Number.NaN);
+  freshness.confirm(100, { at: 5000, elapsed: 0 }, 102);
+  assert.equal(freshness.storeTime(104), 5002);
+  freshness.hear(5003.9, 104);
+  assert.ok(Math.abs(freshness.storeTime(104.1) - 5004) < 1e-6);
+  freshness.confirm(100, { at: 5004, elapsed: 4 }, 105);
+  assert.ok(freshness.storeTime(105) > 5004.89);
+  freshness.hear(9999, 106);
+  assert.ok(freshness.storeTime(106) <= 5006);
+  freshness.confirm(100, { at: 3005, elapsed: 5 }, 107);
+  assert.ok(freshness.storeTime(107) <= 3007);
+});
+
 test("a partition that is late makes only its own users' knowledge old", () => {
   const freshness = new Freshness();
   freshness.confirm(100, { at: 5000, elapsed: 1 }, 101);

@@ -14,10 +14,23 @@ import { HubError } from "./errors.js";
  * begun for it to be ended; `at` is when that was written.
  * @typedef {{horizon: number, at: number, scope?: Scope, reason?: Reason, sid?: string}} Fact */
 
-/** @typedef {"all" | "others" | "session"} Scope */
+/** Which sessions of a user a logout ends. */
+export const SCOPES = /** @type {const} */ (["all", "others", "session"]);
 
-/** @typedef {"user" | "admin" | "password_changed" | "suspicious" | "idle" | "expired" |
- *   "identity_provider" | "policy"} Reason */
+/** Why sessions ended. */
+export const REASONS = /** @type {const} */ ([
+  "user",
+  "admin",
+  "password_changed",
+  "suspicious",
+  "idle",
+  "expired",
+  "identity_provider",
+  "policy",
+]);
+
+/** @typedef {typeof SCOPES[number]} Scope */
+/** @typedef {typeof REASONS[number]} Reason */
 
 /** What is known of one session: the logout that ended it by name, and the cut-offs that did not
  * keep it. @typedef {{tombstone?: Fact, cutoffs: readonly Fact[]}} Facts */

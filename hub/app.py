@@ -15,6 +15,7 @@ from hub.access.administrators import Administrators
 from hub.access.audit import Audit
 from hub.access.clients import Clients
 from hub.access.device import load_patterns
+from hub.access.feed import Feed
 from hub.access.polling_streams import PollingStreams
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
@@ -24,7 +25,14 @@ from hub.api.connection import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
-from hub.assembly import Access, Realtime, create_access, create_polling, create_realtime
+from hub.assembly import (
+    Access,
+    Realtime,
+    create_access,
+    create_feed,
+    create_polling,
+    create_realtime,
+)
 from hub.core.model import Micros
 from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
@@ -35,7 +43,7 @@ from hub.pages import read_elements as read_elements_js
 from hub.pages.demo import add_demo, suit_demo
 from hub.pages.routes import add_pages
 from hub.settings import Settings, SettingsError
-from hub.storage import OpenStore, create_store, token_lifetime
+from hub.storage import OpenStore, create_store, logout_lifetime, token_lifetime
 from hub.store.cancellation import cancel
 from hub.version import hub_version
 
@@ -70,12 +78,15 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     store = create_store(settings, metrics, entries)
     process = ProcessCheck(store)
     access = create_access(settings, metrics, store, file)
-    realtime = create_realtime(settings, metrics, store, access)
+    feed = create_feed(settings, metrics, store, logout_lifetime(settings, entries))
+    realtime = create_realtime(settings, metrics, store, access, feed)
     polling = create_polling(settings, metrics, store, access)
 
     app = web.Application(middlewares=[answer_requests], client_max_size=settings.max_body)
     clients = Clients(file.clients)
-    app[SERVICES] = _create_services(settings, metrics, store, access, realtime, process, clients)
+    app[SERVICES] = _create_services(
+        settings, metrics, store, access, realtime, process, clients, feed
+    )
     app[OPEN_WEBSOCKET] = _opening(app[SERVICES].admin_ports, realtime.server.engine.open_directly)
     app[RELOADS] = [
         _reloading(settings, access, clients, token_lifetime(settings, entries)),
@@ -88,8 +99,8 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     if demo:
         add_demo(app, settings, access.authority)
     app.cleanup_ctx.append(_auditing(access.audit, settings))
-    app.cleanup_ctx.append(_running(store, access, realtime, process, polling))
-    app.on_shutdown.append(_closing(access, realtime))
+    app.cleanup_ctx.append(_running(store, access, realtime, process, polling, feed))
+    app.on_shutdown.append(_closing(access, realtime, feed))
     return app
 
 
@@ -104,20 +115,23 @@ def _create_services(
     realtime: Realtime,
     process: ProcessCheck,
     clients: Clients,
+    feed: Feed,
 ) -> Services:
     admin_token = settings.admin_token.get_secret_value() if settings.admin_token else None
+    guard_token = settings.guard_token.get_secret_value() if settings.guard_token else None
     server, follower = realtime.server, realtime.follower
     return Services(
         settings=settings,
         store=store,
         issuers=access.issuers,
         authority=access.authority,
-        administrators=Administrators(settings.admin_credentials, admin_token),
+        administrators=Administrators(settings.admin_credentials, admin_token, guard_token),
         clients=clients,
         logouts=access.logouts,
         signals=access.signals,
         events=access.events,
         transmitters=access.transmitters,
+        feed=feed,
         metrics=metrics,
         limits=access.limits,
         readiness=Readiness(
@@ -230,6 +244,7 @@ def _running(
     realtime: Realtime,
     process: ProcessCheck,
     polling: PollingStreams,
+    feed: Feed,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return what connects the store and runs the background tasks while the hub serves."""
 
@@ -246,6 +261,7 @@ def _running(
                 realtime.reports,
                 process,
                 polling,
+                feed,
                 access.notes,
                 access.records,
             )
@@ -264,8 +280,11 @@ def _running(
     return run
 
 
-def _closing(access: Access, realtime: Realtime) -> Callable[[web.Application], Awaitable[None]]:
+def _closing(
+    access: Access, realtime: Realtime, feed: Feed
+) -> Callable[[web.Application], Awaitable[None]]:
     async def close(app: web.Application) -> None:
+        feed.close()
         await access.completions.close()
         await realtime.delivery.close()
         await realtime.server.drain()

@@ -9,6 +9,7 @@ from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.client import Client, read_client
 from hub.access.completion import Completions
+from hub.access.feed import Feed
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits, Refusals
 from hub.access.logouts import Logouts
@@ -20,6 +21,7 @@ from hub.access.stream_notes import StreamNotes
 from hub.access.transmitters import Transmitters
 from hub.core.address import Network
 from hub.core.issuers_document import IssuersFile
+from hub.core.model import Micros
 from hub.metrics import Metrics
 from hub.protocol.engineio import Config
 from hub.realtime.acknowledgements import Acknowledgements
@@ -104,6 +106,17 @@ def create_access(settings: Settings, metrics: Metrics, store: Store, file: Issu
     )
 
 
+def create_feed(settings: Settings, metrics: Metrics, store: Store, lifetime: Micros) -> Feed:
+    """Return the feed for guards, not yet running; ``lifetime`` is how long logouts are kept."""
+    return Feed(
+        store,
+        metrics,
+        lifetime,
+        settings.limit_guards,
+        is_wanted=settings.guard_token is not None,
+    )
+
+
 def create_polling(
     settings: Settings, metrics: Metrics, store: Store, access: Access
 ) -> PollingStreams:
@@ -144,7 +157,9 @@ class Realtime:
     follower: Follower
 
 
-def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: Access) -> Realtime:
+def create_realtime(
+    settings: Settings, metrics: Metrics, store: Store, access: Access, feed: Feed
+) -> Realtime:
     """Return what serves sockets and follows the log, not yet running."""
     connections, timers = Connections(store.partition_of), TimerWheel()
     reports, acknowledgements = Reports(store), Acknowledgements()
@@ -163,6 +178,7 @@ def create_realtime(settings: Settings, metrics: Metrics, store: Store, access: 
         fence=settings.fence_seconds,
         cut_off=settings.on_data_loss == "cut_off",
         audit=access.audit,
+        pass_on=feed.take,
     )
     handlers = Handlers(
         access.authority,

@@ -18,6 +18,7 @@ class Metrics:
         self._add_sockets()
         self._add_logouts()
         self._add_signals()
+        self._add_guards()
         self._add_calls()
 
     def _add_sockets(self) -> None:
@@ -106,6 +107,17 @@ class Metrics:
         )
         self.polls = self._counter(
             "hub_polls", "Polls of transmitters of security events by this replica", "result"
+        )
+
+    def _add_guards(self) -> None:
+        self.guards = self._gauge("hub_guards", "Guards that read the feed of this replica")
+        self.guards_cut = self._counter(
+            "hub_guards_cut", "Guards that were cut since they did not read what they were sent"
+        )
+        self.guard_snapshot_seconds = self._histogram(
+            "hub_guard_snapshot_seconds",
+            "Time to send a guard everything that is in force",
+            buckets=AGES,
         )
 
     def _add_calls(self) -> None:

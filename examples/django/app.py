@@ -92,6 +92,6 @@ def prepare() -> None:
 
 if __name__ == "__main__":
     prepare()
-    call_command("runserver", *(sys.argv[1:] or ["3000"]), "--noreload", "--insecure")
+    call_command("runserver", *(sys.argv[1:] or ["3000"]), "--noreload")
 else:
     application = get_wsgi_application()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Form, Request
+from fastapi import Body, FastAPI, Request
 
 from hub.guard import Guard
 from hub.guard.asgi import GuardMiddleware
@@ -33,7 +33,7 @@ async def get_health() -> dict[str, float]:
 
 
 @app.post("/login")
-async def log_in(user: str = Form()) -> dict[str, str]:
+async def log_in(user: Annotated[str, Body(embed=True)]) -> dict[str, str]:
     """Give out a token; a real app checks a password here, or has an identity provider do it."""
     sid, now = secrets.token_urlsafe(16), guard.now()
     return {"token": guard.mint_ticket(user, sid, login_time=now, lifetime=8 * 3600)}

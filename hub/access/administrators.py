@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from hub.access.authority import Caller
-from hub.core.rights import ADMIN, EVERY_RIGHT, Credential, Right
+from hub.core.rights import ADMIN, EVERY_RIGHT, GUARD, Credential, Right
 
 SUPPORT_SCOPE = "hub:support"
 SUPPORT_RIGHTS = frozenset({Right.LOGOUT, Right.READ})
@@ -28,13 +28,26 @@ class Administrator(msgspec.Struct, frozen=True):
 
 
 class Administrators:
-    """The credentials of HUB_ADMIN_TOKENS, and HUB_ADMIN_TOKEN, which has every right."""
+    """The credentials of HUB_ADMIN_TOKENS, HUB_ADMIN_TOKEN, which has every right, and guards'.
 
-    def __init__(self, credentials: Iterable[Credential], admin_token: str | None) -> None:
+    HUB_GUARD_TOKEN has the right to read the feed.
+    """
+
+    def __init__(
+        self,
+        credentials: Iterable[Credential],
+        admin_token: str | None,
+        guard_token: str | None = None,
+    ) -> None:
         self._credentials = list(credentials)
-        if admin_token is not None:
-            digest = hashlib.sha256(admin_token.encode()).digest()
-            self._credentials.append(Credential(ADMIN, digest, EVERY_RIGHT))
+        guard_rights = frozenset({Right.FEED})
+        for name, token, rights in (
+            (GUARD, guard_token, guard_rights),
+            (ADMIN, admin_token, EVERY_RIGHT),
+        ):
+            if token is not None:
+                digest = hashlib.sha256(token.encode()).digest()
+                self._credentials.append(Credential(name, digest, rights))
 
     def find(self, token: str) -> Administrator | None:
         """Return whose token this is, or None, in constant time."""

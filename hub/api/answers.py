@@ -77,6 +77,15 @@ class NotModified(Answer, frozen=True):
     status = 304
 
 
+class Events(Answer, frozen=True):
+    """200 with server-sent events: ``response`` sends them once the handler has returned."""
+
+    content_type = "text/event-stream"
+    schema = {"type": "string"}
+
+    response: web.StreamResponse
+
+
 Declared: TypeAlias = Mapping[type[Answer], tuple[type[msgspec.Struct], ...]]
 """The kinds of answer that a handler may give, each with the types of its body."""
 
@@ -109,18 +118,20 @@ def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return the aiohttp handler that sends what ``handler`` returns.
 
     It raises `TypeError`, and sends nothing, when that is not what the annotation says.
     """
     allowed = declared(handler)
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         given = await handler(request)
         bodies = allowed.get(type(given))
         if bodies is None or (isinstance(given, Ok) and type(given.body) not in bodies):
             raise TypeError(f"{handler.__qualname__} returned {type(given).__name__}, undeclared")
+        if isinstance(given, Events):
+            return given.response
         return render(given.status, given.encode(), given.content_type, given.headers)
 
     return answer

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from aiohttp import web
 
+from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
 from hub.api import (
     admin,
@@ -18,6 +20,7 @@ from hub.api import (
     logout,
     openapi,
     receipts,
+    revocations,
     revoke,
     session,
     sessions,
@@ -72,13 +75,20 @@ ROUTES = (
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
           "What became of each session of a logout",
           errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
-    Route("GET", "/verify", verify.get_verify, "Forward authentication, for reverse proxies",
-          errors=(*TOKEN, InvalidRequest)),
+    Route("GET", "/verify", verify.verify, "Forward authentication, for reverse proxies",
+          any_method=True, query=openapi.REDIRECT, errors=(*TOKEN, InvalidRequest)),
+    Route("GET", "/verify/{path}", verify.verify_path,
+          "Forward authentication, for proxies that ask with the path of the request",
+          any_method=True, errors=TOKEN),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
           body=AdminLogoutRequest, errors=(*ADMIN, SubjectUnresolved, PayloadTooLarge),
           waits=True, on="admin"),
     Route("GET", "/admin/users/{user}/sessions", admin.get_sessions, "Any user's sessions",
           errors=(*READ, Forbidden, NotFound), on="admin"),
+    Route("GET", "/revocations", revocations.get_revocations, "The feed of logouts, for guards",
+          query=revocations.LAST_EVENT,
+          errors=(TokenMissing, TokenInvalid, Forbidden, InvalidRequest, RateLimited, Unavailable),
+          on="both"),
     Route("POST", "/backchannel-logout", backchannel.post_backchannel_logout,
           "OpenID Connect Back-Channel Logout", body=backchannel.LogoutTokenForm, is_oauth=True,
           secured=False, errors=(InvalidRequest, PayloadTooLarge, RateLimited, Unavailable)),
@@ -117,12 +127,16 @@ def add_routes(app: web.Application) -> None:
     app[openapi.DOCUMENT] = _describe()
     app[LISTENERS] = {str(route.path): str(route.on) for route in ROUTES}
     app[OAUTH_PATHS] = frozenset(route.path for route in ROUTES if route.is_oauth)
+    app[verify.SHOWN_REFUSALS] = RepeatedWarnings()
     for route in ROUTES:
         handler = answering(route.handler)
-        if route.method == "GET":
-            app.router.add_get(route.path, handler)  # answers HEAD as well
+        path = re.sub(r"{path}$", "{path:(?s:.*)}", route.path)
+        if route.any_method:
+            app.router.add_route("*", path, handler)
+        elif route.method == "GET":
+            app.router.add_get(path, handler)  # answers HEAD as well
         else:
-            app.router.add_route(route.method, route.path, handler)
+            app.router.add_route(route.method, path, handler)
 
 
 @cache

@@ -10,6 +10,7 @@ from hub.access.administrators import Administrators
 from hub.access.audit import Audit
 from hub.access.authority import Authority
 from hub.access.clients import Clients
+from hub.access.feed import Feed
 from hub.access.issuers import Issuers
 from hub.access.limits import Limits
 from hub.access.logouts import Logouts
@@ -39,6 +40,7 @@ class Services:
     signals: Signals
     events: SecurityEvents
     transmitters: Transmitters
+    feed: Feed
     metrics: Metrics
     limits: Limits
     readiness: Readiness

@@ -98,10 +98,19 @@ class Ledger:
 
         What changes meanwhile is in them or is not.
         """
+        texts: list[bytes] = []
         for table in self._tables:
-            texts = list(table.values())
-            for start in range(0, len(texts), CHUNK):
-                yield b'{"revocations":[%b]}' % b",".join(texts[start : start + CHUNK])
+            texts += table.values()
+            starts = range(0, len(texts) // CHUNK * CHUNK, CHUNK)
+            for start in starts:
+                yield _chunk(texts[start : start + CHUNK])
+            del texts[: len(starts) * CHUNK]
+        if texts:
+            yield _chunk(texts)
+
+
+def _chunk(texts: list[bytes]) -> bytes:
+    return b'{"revocations":[%b]}' % b",".join(texts)
 
 
 def _name(kind: str, revocation: Revocation, sid: str = "") -> str:

@@ -11,9 +11,9 @@ import msgspec
 NAME = re.compile(r"[0-9A-Za-z._-]{1,64}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
-ADMIN = "admin"
-RESERVED = frozenset({ADMIN, "user", "loss"})
-"""Names that the log uses for HUB_ADMIN_TOKEN, for users themselves, and for a data loss."""
+ADMIN, GUARD = "admin", "guard"
+RESERVED = frozenset({ADMIN, GUARD, "user", "loss"})
+"""Names that the log uses for HUB_ADMIN_TOKEN, HUB_GUARD_TOKEN, users, and a data loss."""
 
 
 class Right(StrEnum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
@@ -11,11 +10,12 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard import refusals
+from hub.guard.cutting import ENDED, Cuttable
 from hub.guard.guard import Guard
-from hub.guard.refusals import ENDED, SAFE_METHODS, Gate, Visit, name_login
+from hub.guard.refusals import SAFE_METHODS, Gate, Visit
 
 Login: TypeAlias = tuple[str, str, float]
 
@@ -90,53 +90,38 @@ def guard_middleware(
     return check
 
 
-class Visitor:
+class Visitor(Cuttable):
     """One request of a living session, whose response is cut when the session ends."""
 
-    def __init__(self, guard: Guard, identity: Identity) -> None:
-        self._guard = guard
-        self._identity = identity
-        self._handling = asyncio.current_task()
-        self._watching: asyncio.Task[None] | None = None
-        self._response: web.StreamResponse | None = None
-        self._is_over = self._is_cancelled = False
+    _response: web.StreamResponse | None = None
 
     async def run(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Return what the handler does, or the response that was cut."""
         try:
             return await handler(request)
         except asyncio.CancelledError:
-            if not self._is_cancelled or self._handling is None or self._handling.uncancel() > 0:
+            if self._response is None or not self.takes_back():
                 raise
         except (OSError, RuntimeError):
-            if not self._is_over:  # else aiohttp says that no more can be written
+            # aiohttp says that no more can be written.
+            if self._response is None or self.end is None:
                 raise
         finally:
-            if self._watching is not None:
-                self._watching.cancel()
-        assert self._response is not None
+            self.stop_watching()
         return self._response
 
-    def watch(self, response: web.StreamResponse) -> None:
+    def watch_response(self, response: web.StreamResponse) -> None:
         """Cut this response when the session ends."""
         self._response = response
-        self._watching = asyncio.create_task(self._cut_at_the_end(response))
+        self.watch()
 
-    async def _cut_at_the_end(self, response: web.StreamResponse) -> None:
-        async with self._guard.watch(*name_login(self._identity)) as watch:
-            revocation = await watch.ended()
-        self._is_over = True
-        grace = asyncio.get_running_loop().time() + refusals.GRACE
-        with contextlib.suppress(OSError, RuntimeError):  # the client or the handler was faster
-            async with asyncio.timeout_at(grace):
-                if isinstance(response, web.WebSocketResponse):
-                    await response.close(code=ENDED, message=revocation.reason.value.encode())
-                else:
-                    await response.write_eof()
-        await asyncio.sleep(grace - asyncio.get_running_loop().time())
-        self._is_cancelled = True
-        if self._handling is not None:
-            self._handling.cancel()
+    async def cut(self, revocation: Revocation) -> None:
+        """Close a WebSocket, or end the body of a stream here."""
+        if isinstance(self._response, web.WebSocketResponse):
+            reason = revocation.reason.value.encode()
+            await self._response.close(code=ENDED, message=reason)
+        elif self._response is not None:
+            await self._response.write_eof()
 
 
 _VISITOR = web.RequestKey("hub.visitor", Visitor)
@@ -146,7 +131,7 @@ async def _watch_stream(request: web.Request, response: web.StreamResponse) -> N
     visitor = request.get(_VISITOR)
     is_whole = isinstance(response, web.Response) or "Content-Length" in response.headers
     if visitor is not None and not is_whole:
-        visitor.watch(response)
+        visitor.watch_response(response)
 
 
 def _is_preflight(request: web.Request) -> bool:

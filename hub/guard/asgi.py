@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
 from hub.guard.asgi_streams import App, Message, Receive, Response, Send, Socket
+from hub.guard.cutting import ENDED
 from hub.guard.guard import Guard
-from hub.guard.refusals import ENDED, SAFE_METHODS, Answer, Gate, Visit
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
 
 Scope: TypeAlias = Any
 Login: TypeAlias = tuple[str, str, float]

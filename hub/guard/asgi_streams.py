@@ -1,23 +1,20 @@
 """ASGI responses and WebSockets that are cut when their session ends, whatever the app is doing.
 
-The client is cut at once: by a close with a code of its own (`ENDED`) on a WebSocket, by the end
-of the body on a response. The app is then told what servers tell it when a client is gone: its
-``receive`` returns a disconnect, and its ``send`` raises `SessionEnded`, an `OSError`. An app that
-reacts to neither within `GRACE` is cancelled.
+The client is cut by a close with a code of its own (`ENDED`) on a WebSocket, by the end of the body
+on a response. The app is told what servers tell it when a client is gone: its ``receive`` returns a
+disconnect, and its ``send`` raises `SessionEnded`, an `OSError`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
-from hub.guard import refusals
+from hub.guard.cutting import ENDED, Cuttable
 from hub.guard.guard import Guard
-from hub.guard.refusals import ENDED, name_login
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -29,32 +26,25 @@ class SessionEnded(ConnectionError):
     """An app sends to a client that was cut, because its session has ended."""
 
 
-class Stream:
+class Stream(Cuttable):
     """What may outlast a session: the common part of `Response` and `Socket`."""
 
-    _end: Revocation | None = None
-    _watching: asyncio.Task[None] | None = None
-    _is_cancelled = False
-
     def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:
-        self._guard = guard
-        self._identity = identity
+        super().__init__(guard, identity)
         self._send = send
 
     async def run(self, app: App, scope: Any, receive: Receive) -> None:
         """Run the app until it is done, or was told that its client is gone."""
-        self._app = asyncio.current_task()
         try:
             await app(scope, receive, self.send)
         except asyncio.CancelledError:
-            if not self._is_cancelled or self._app is None or self._app.uncancel() > 0:
+            if not self.takes_back():
                 raise
         except Exception as error:
             if not _is_for_want_of_client(error):
                 raise
         finally:
-            if self._watching is not None:
-                self._watching.cancel()
+            self.stop_watching()
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the app. What the server returns is returned, as that costs less.
@@ -62,28 +52,9 @@ class Stream:
         Raises:
             SessionEnded: when the session is over.
         """
-        if self._end is not None:
+        if self.end is not None:
             raise SessionEnded("the session has ended")
         return self._send(message)
-
-    async def cut(self, revocation: Revocation) -> None:
-        """Tell the server to cut the client, and the app that it is gone."""
-        raise NotImplementedError
-
-    def watch(self) -> None:
-        """Begin to watch the session."""
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._cut_at_the_end())
-
-    async def _cut_at_the_end(self) -> None:
-        async with self._guard.watch(*name_login(self._identity)) as watch:
-            self._end = revocation = await watch.ended()
-        with contextlib.suppress(OSError, RuntimeError):  # the client or the app was faster
-            await self.cut(revocation)
-        await asyncio.sleep(refusals.GRACE)
-        self._is_cancelled = True
-        if self._app is not None:
-            self._app.cancel()
 
 
 class Response(Stream):
@@ -95,7 +66,7 @@ class Response(Stream):
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""
-        if self._end is not None:
+        if self.end is not None:
             raise SessionEnded("the session has ended")
         if message["type"] == "http.response.start" and _is_stream(message):
             self.watch()

@@ -103,7 +103,8 @@ class FeedReader:
             except (*FAILURES, zlib.error) as error:
                 self._tell(url, str(error) or type(error).__name__)
             except Exception:
-                log.exception("the feed of %s could not be read", url)
+                if not self._stopped.is_set():  # else it is what closing the socket has led to
+                    log.exception("the feed of %s could not be read", url)
             else:
                 self._pause = FIRST_PAUSE
                 continue

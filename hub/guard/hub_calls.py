@@ -58,6 +58,8 @@ class HubCalls:
         Raises:
             Unavailable: when it does not say.
         """
+        if not token.isprintable():  # base64 is read leniently, headers are not
+            raise Unavailable("the token cannot be sent in a header")
         answer = self._call("GET", "/verify", token)
         if answer.status == 204:
             return None

@@ -10,15 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from hub.core.cookies import find_cookie
-from hub.core.model import Identity, seconds, split_user_key
 from hub.core.problem import CONTENT_TYPE, problem_headers, view_problem
 from hub.errors import HubError, OriginNotAllowed, Unauthorized
-
-ENDED = 4401
-"""The code with which a WebSocket is closed when its session ends (RFC 6455 section 7.4.2)."""
-
-GRACE = 5.0
-"""Seconds that an app has to react when its stream was cut, before its task is cancelled."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 AMBIGUOUS = re.compile(r"\.\.|//|\\")
@@ -123,12 +116,6 @@ class Gate:
             return url  # what was sent is lost, and the address alone may not be a page
         way = own_address(visit.path, visit.query)
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'next': way})}"
-
-
-def name_login(identity: Identity) -> tuple[str, str, str, float]:
-    """Return what names a login to `Guard.watch`: user, session, issuer, and when it began."""
-    iss, user = split_user_key(identity.user)
-    return user, identity.sid, iss, seconds(identity.begun)
 
 
 def explain(error: HubError) -> Answer:

@@ -40,7 +40,7 @@ from hub.core.model import (
 from hub.core.revocation import judge
 from hub.errors import Unauthorized
 
-Mark: TypeAlias = tuple[int | None, ...]
+Mark: TypeAlias = tuple[int, ...]
 """The facts that concern a session; it changes when one is added."""
 
 MOST_DETAILS = 10_000
@@ -234,15 +234,18 @@ class Revocations:
         )
 
     def mark(self, names: Names) -> Mark:
-        """Return the facts that concern a session, to find out later whether one was added."""
-        partition = names.slot % self.partitions
-        return (
-            self._sessions.get(names.user_session),
-            self._refused.get(names.issuer_session),
-            self._users.get(names.user),
-            self._everyone.get(partition),
-            self._everyone.get(EVERYWHERE),
+        """Return the facts that concern a session, to find out later whether one was added.
+
+        Their kinds are left out: a snapshot may tell the same logout with another scope.
+        """
+        found = (
+            self._sessions.get(names.user_session, 0),
+            self._refused.get(names.issuer_session, 0),
+            self._users.get(names.user, 0),
+            self._everyone.get(names.slot % self.partitions, 0),
+            self._everyone.get(EVERYWHERE, 0),
         )
+        return tuple(fact >> KIND_BITS for fact in found)
 
     def _cutoffs(self, names: Names) -> list[tuple[int, int]]:
         partition = names.slot % self.partitions

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit, name_login
+from hub.guard.cutting import name_login
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
 from hub.guard.sync_guard import SyncGuard
 
 Environ: TypeAlias = dict[str, Any]

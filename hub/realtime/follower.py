@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -40,7 +40,7 @@ WATCH_EVERY = 0.25
 
 
 class Follower:
-    """Reads the store's log for as long as `run` runs.
+    """Reads the store's log for as long as `run` runs, and calls ``pass_on`` with every event.
 
     With ``cut_off``, it recovers from a data loss by ending all sessions that may be affected;
     otherwise the store is not trusted until an administrator does so.
@@ -58,6 +58,7 @@ class Follower:
         fence: float,
         cut_off: bool,
         audit: Audit | None = None,
+        pass_on: Callable[[values.Event], None] = lambda event: None,
     ) -> None:
         self._store = store
         self._logouts = logouts
@@ -68,6 +69,7 @@ class Follower:
         self._fence = fence
         self._cut_off = cut_off
         self._audit = audit
+        self._pass_on = pass_on
         self._partitions = [Partition() for _ in range(store.partition_count)]
         self._all = range(store.partition_count)
         self._reasons: dict[int, str] = {}
@@ -135,10 +137,12 @@ class Follower:
                 log.exception("logouts are not heard")
                 self._advance(self._all, Event.INTERRUPTED)
                 self._advance(self._all, Event.GAP)
+                self._pass_on(Gap("an event was not handled", frozenset(self._all)))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - a jitter
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _take(self, event: values.Event) -> None:
+        self._pass_on(event)
         match event:
             case LogoutEvent(issuer=str()):
                 pass  # Its registered sessions are ended by logouts of their users.

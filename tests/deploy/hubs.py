@@ -43,6 +43,8 @@ class Hub:
             "HUB_PORT": str(self.port),
             "HUB_REPLICA": self.name,
             "HUB_TRUSTED_PROXIES": "127.0.0.1",
+            "HUB_ALLOWED_ORIGINS": "https://app.example",
+            "HUB_VERIFY_REDIRECTS": "web=https://login.example/",
         }
         self._process = Command(["serve"], environ)
         self._process.start()

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ class FeedServer:
     how far the store's clock is from this machine's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.snapshot: list[Revocation] = []
         self.status = 200
         self.offset = 0.0
@@ -50,7 +51,10 @@ class FeedServer:
         handler = type("Handler", (Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     def now(self) -> float:

@@ -1,6 +1,7 @@
 """A WSGI server that loads its app and starts the guard, and forks its workers then.
 
-As ``gunicorn --preload`` does. Each worker listens on a port of its own, so that a test can choose.
+As ``gunicorn --preload`` does. It says which process answers, or what time it is. Each worker
+listens on a port of its own, so that a test can choose.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ class Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
-def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """Say which process answers."""
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [str(os.getpid()).encode()]
-
-
 def main(ports: list[int]) -> None:
     """Serve until it is told to stop."""
     guard = SyncGuard.from_environ()
     guard.start()
-    guarded = GuardMiddleware(app, guard)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        told = guard.now() if environ["PATH_INFO"] == "/now" else os.getpid()
+        return [str(told).encode()]
+
+    guarded = GuardMiddleware(app, guard, exempt=["/now"])
     workers = []
     for port in ports:
         worker = os.fork()

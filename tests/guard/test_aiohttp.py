@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from hub.errors import Unavailable
-from hub.guard import Guard, refusals
+from hub.guard import Guard, cutting
 from hub.guard.aiohttp_middleware import IDENTITY, setup
 from tests.guard.pretended import PretendedGuard
 from tests.patience import PATIENCE
@@ -153,7 +153,7 @@ async def test_a_handler_that_does_not_react_is_cancelled(
     site: Site, guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its grace; the client was told before."""
-    monkeypatch.setattr(refusals, "GRACE", 0.1)
+    monkeypatch.setattr(cutting, "GRACE", 0.1)
     async with served(site, guard) as client, client.ws_connect("/deaf", headers=ADA) as socket:
         guard.end("s")
         assert (await socket.receive()).data == 4401

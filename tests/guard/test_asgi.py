@@ -11,7 +11,7 @@ import pytest
 
 from hub.core.model import Identity
 from hub.errors import Unavailable
-from hub.guard import Guard, refusals
+from hub.guard import Guard, cutting
 from hub.guard.asgi import GuardMiddleware
 from hub.guard.asgi_streams import SessionEnded
 from tests.guard.asgi_server import Client, Message, client
@@ -295,7 +295,7 @@ async def test_an_app_that_does_not_react_is_cancelled(
     guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its grace, which an app that tidies up may use; the server does not notice."""
-    monkeypatch.setattr(refusals, "GRACE", 0.1)
+    monkeypatch.setattr(cutting, "GRACE", 0.1)
     cancelled = asyncio.Event()
 
     async def serve(receive: Any, send: Any) -> None:
@@ -314,6 +314,18 @@ async def test_an_app_that_does_not_react_is_cancelled(
         await socket.done()
     assert cancelled.is_set()
     assert not socket.serving.cancelled()
+
+
+async def test_a_socket_that_cannot_be_watched_is_closed(
+    guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody would end it; the log says why."""
+    monkeypatch.setattr(guard, "watch", lambda *_: 1 / 0)
+    app = App()
+    app.serve = chat(app)
+    async with client(guarded(app, guard), "websocket", authorization=ADA) as socket:
+        await socket.done()
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_a_server_that_cancels_is_obeyed(guard: PretendedGuard) -> None:

@@ -214,6 +214,17 @@ async def test_while_nothing_is_known_nothing_is_allowed_nor_lost(
     assert ada.get("/").json()["user"] == "ada"
 
 
+async def test_nobody_logs_in_by_another_clock(site: Site, hub: FeedServer) -> None:
+    """Before the guard has heard of the hub it knows no time that logouts are dated by."""
+    hub.is_ready = False
+    try:
+        ada = site(start_timeout=0.1)
+        assert ada.post("/login", {"pk": "1"}).status_code == 503
+        assert ada.get("/").json()["user"] == ""
+    finally:
+        hub.is_ready = True
+
+
 async def test_who_has_no_session_is_not_asked_for_one(site: Site) -> None:
     """A public page stays cacheable for all."""
     assert "Vary" not in site().get("/public").headers

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from hub.errors import (
 from hub.guard import Guard
 from hub.guard import core as core_module
 from hub.guard.clock import clock
+from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
 from tests.patience import PATIENCE
 from tests.site import SECRET, token
@@ -376,6 +379,30 @@ async def test_a_guard_uses_whichever_address_answers(hub: FeedServer) -> None:
         given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
         await heard(hub, guard, ends("ada", hub, at=second + 0.5))
         assert (await guard.check(given)).sid == "s1"
+
+
+async def test_the_certificate_of_the_hub_is_verified(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the authorities of this machine, or by those that the app names."""
+    write_certificate(tmp_path)
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
+    trusting = ssl.create_default_context(cafile=tmp_path / "site.crt")
+    with FeedServer(own) as hub:
+        async with guarding(hub, start_timeout=0.2) as guard:
+            assert not guard.is_ready
+            assert isinstance(await refused(guard.check(token("ada"))), Unavailable)
+        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+        assert not hub.requests
+        assert not hub.asked
+        caplog.clear()
+        async with guarding(hub, tls=trusting) as guard:
+            grown = token("ada", "s1")
+            await guard.check(grown)
+            await heard(hub, guard, ends("ada", hub))
+            assert isinstance(await refused(guard.check(grown)), TokenRevoked)
+        assert "Traceback" not in caplog.text
 
 
 async def test_a_silent_connection_is_given_up(

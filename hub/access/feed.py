@@ -1,0 +1,256 @@
+"""The feed for guards: what is in force, then each logout, and up to when that is everything.
+
+A guard that was connected before says how far it had read, and is sent what was written since.
+Any other is sent all that is in force; only a few are at a time, in small chunks, since that takes
+the replica's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic
+
+import msgspec
+import structlog
+
+from hub.access.feed_source import FeedSource, encode_logouts, revocation_of
+from hub.access.guards import Guard, Guards, Moment, Stream, sum_up
+from hub.access.store_clock import StoreClock
+from hub.core.event_stream import COMMENT, Piece, encode_event
+from hub.core.feed import Ready, Reset
+from hub.core.feed_position import FeedPosition, decode_position
+from hub.core.model import SECOND, Micros, Position
+from hub.core.position import order
+from hub.errors import Unavailable
+from hub.metrics import Metrics
+from hub.store.base import Store
+from hub.store.cancellation import cancel
+from hub.store.values import Event, PositionLost
+
+log = structlog.get_logger(__name__)
+
+OPENINGS_AT_ONCE = 3
+"""Guards that are sent what they do not know yet at the same time."""
+
+COMMENT_EVERY = 5.0
+"""Seconds between two comments to a guard that has to wait."""
+
+PATIENCE = 2.0
+"""Seconds for which a guard that was connected before has to wait for a replica that starts."""
+
+LONGEST = 3600.0
+"""Seconds after which a response ends at the latest, so that clocks cannot drift apart."""
+
+FORGET_EVERY = 1.0
+
+RETRY = Piece(b"retry: 1000\n\n")
+"""In how many milliseconds a client that follows the standard reconnects."""
+
+
+class Feed:
+    """The feed of one replica.
+
+    ``lifetime`` is for how long a logout is remembered, ``most`` how many guards are admitted. With
+    ``is_wanted`` the log is read when the replica starts, not when the first guard comes.
+    """
+
+    def __init__(
+        self, store: Store, metrics: Metrics, lifetime: Micros, most: int, *, is_wanted: bool
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._lifetime = lifetime
+        self._most = most
+        self._is_wanted = is_wanted
+        self._clock = StoreClock(store)
+        self._guards = Guards(self._measure)
+        self._source = FeedSource(store, lifetime, self._guards)
+        self._streams: set[Stream] = set()
+        self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE)
+        self._is_closed = False
+
+    def take(self, event: Event) -> None:
+        """Take an event of the store: each must be passed on, in order.
+
+        It never raises: guards must not keep the replica from anything else.
+        """
+        try:
+            self._source.take(event)
+        except Exception:
+            log.exception("the feed has missed an event")
+            self._source.break_off()
+
+    async def run(self) -> None:
+        """Send what is heard until cancelled."""
+        if self._is_wanted:
+            self._source.start()
+        tasks = [
+            asyncio.create_task(self._guards.run()),
+            asyncio.create_task(self._clock.run()),
+            asyncio.create_task(self._forget()),
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            await cancel(tasks)
+            await self._source.aclose()
+
+    def close(self) -> None:
+        """End every response, and admit no guard any more: they go to another replica."""
+        self._is_closed = True
+        for stream in self._streams:
+            stream.ended.set()
+
+    async def check_room(self, last_id: str) -> None:
+        """Check that a guard can be admitted, after the event with ``last_id``.
+
+        Raises:
+            Unavailable: if the replica is shutting down, has too many, or cannot ask the store; or
+                if it has yet to read the log, for a guard that can go on at another replica.
+        """
+        if self._is_closed:
+            raise Unavailable("this replica is shutting down", retry_after=1)
+        if len(self._streams) >= self._most:
+            raise Unavailable("this replica has as many guards as it may", retry_after=5)
+        if not self._clock.is_known:
+            await self._clock.measure()
+        self._source.start()
+        if last_id and not await self._source.wait_until_settled(PATIENCE):
+            raise Unavailable("this replica has yet to read the log", retry_after=1)
+
+    async def serve(self, stream: Stream, since: float, last_id: str) -> None:
+        """Send the feed to a guard, after the event with ``last_id``, until its stream ends.
+
+        ``since`` is the time of the loop when its request was received.
+        """
+        guard = Guard(stream, since)
+        self._streams.add(stream)
+        self._metrics.guards.set(len(self._streams))
+        longest = LONGEST * random.uniform(0.75, 1)  # noqa: S311 - a jitter
+        alarm = asyncio.get_running_loop().call_later(longest, stream.ended.set)
+        try:
+            if self._is_closed:
+                return
+            stream.send(RETRY)
+            await self._open(guard, last_id)
+            await stream.ended.wait()
+        finally:
+            alarm.cancel()
+            self._guards.discard(guard)
+            self._streams.discard(stream)
+            self._metrics.guards.set(len(self._streams))
+            if stream.is_too_slow:
+                self._metrics.guards_cut.inc()
+
+    # ---- What a guard is sent first ----
+
+    async def _open(self, guard: Guard, last_id: str) -> None:
+        """Send a guard what it does not know, and then what is new."""
+        stream = guard.stream
+        while not await self._source.wait_until_settled(COMMENT_EVERY):
+            stream.send(Piece(COMMENT))
+        while not await self._take_turn():
+            stream.send(Piece(COMMENT))
+        try:
+            if stream.ended.is_set():
+                return
+            self._guards.add(guard)
+            if last_id:
+                reason = await self._resume(guard, last_id)
+                if not reason:
+                    await self._guards.go_live(guard)
+                    self._guards.confirm(guard, self._guards.moment)
+                    return
+                data = msgspec.json.encode(Reset(reason))
+                stream.send(Piece(encode_event("reset", data)))
+            await self._send_snapshot(guard)
+        finally:
+            self._openings.release()
+
+    async def _take_turn(self) -> bool:
+        """Wait for a turn for a while, and return whether it has come."""
+        try:
+            async with asyncio.timeout(COMMENT_EVERY):
+                await self._openings.acquire()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _send_snapshot(self, guard: Guard) -> None:
+        began = monotonic()
+        stream = guard.stream
+        for chunk in self._source.ledger.snapshots():
+            if stream.ended.is_set():
+                return
+            stream.send(Piece(encode_event("snapshot", chunk)))
+            await stream.drain()
+            await asyncio.sleep(0)
+        await self._guards.go_live(guard)
+        moment = self._guards.moment
+        confirmed = moment.confirm(guard.since)
+        ready = Ready(
+            at=confirmed.at,
+            elapsed=confirmed.elapsed,
+            partitions=len(self._source.partitions),
+            lifetime=self._lifetime // SECOND,
+            late=confirmed.late,
+        )
+        data = msgspec.json.encode(ready)
+        stream.send(Piece(encode_event("ready", data, moment.id)))
+        self._metrics.guard_snapshot_seconds.observe(monotonic() - began)
+
+    # ---- Where a guard had stopped ----
+
+    async def _resume(self, guard: Guard, last_id: str) -> str:
+        """Send a guard what was written since, and return why that cannot be done, or ""."""
+        partitions = self._source.partitions
+        given = decode_position(last_id, len(partitions))
+        if given is None:
+            return "the position is none of this feed's"
+        if given.epochs != self._source.position.epochs:
+            self._source.doubt()
+            return "the log is another one"
+        try:
+            for number, partition in enumerate(partitions):
+                if partition.position is None:
+                    return f"the log of partition {number} is lost"
+                given = await self._read_on(guard, given, number, partition.position)
+        except PositionLost:
+            self._source.doubt()
+            return "the log does not reach back to this position"
+        except Unavailable:
+            return "the log cannot be read now"
+        return ""
+
+    async def _read_on(
+        self, guard: Guard, given: FeedPosition, number: int, goal: Position
+    ) -> FeedPosition:
+        """Send what was written in a partition, and return the position after it."""
+        is_end = False
+        while not is_end and order(given.entries[number]) < order(goal.entry):
+            after = Position(goal.epoch, given.entries[number])
+            page = await self._store.history(number, after)
+            entries = list(given.entries)
+            entries[number] = page.position.entry
+            given = msgspec.structs.replace(given, entries=tuple(entries))
+            if page.events:
+                events = encode_logouts(list(map(revocation_of, page.events)), given)
+                guard.stream.send(Piece(events))
+                await guard.stream.drain()
+            is_end = page.is_end or guard.stream.ended.is_set()
+        return given
+
+    # ---- What it knows ----
+
+    def _measure(self) -> Moment:
+        never = asyncio.get_running_loop().time() - self._lifetime / SECOND
+        sure = [never if one.sure is None else one.sure for one in self._source.partitions]
+        return sum_up(self._source.position, sure, self._clock.at)
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_EVERY)
+            now = asyncio.get_running_loop().time()
+            if self._source.is_started and self._clock.is_known:
+                self._source.ledger.forget(round(self._clock.at(now) * SECOND))
