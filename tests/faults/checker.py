@@ -103,6 +103,8 @@ class Checker:
         self.violations: list[Violation] = []
         self.needless = 0
         self.measured = {"calm": Measured(), "in trouble": Measured()}
+        self.late: list[float] = []
+        """Seconds after a proof at which a guard still accepted a token."""
         self._history = history
         self._limits = limits
         self._evidence = Evidence(history, limits.unsettled)
@@ -115,8 +117,11 @@ class Checker:
     def check(self) -> list[Violation]:
         """Check everything, and return what is broken."""
         for check in self._history.checks:
-            if check.end < NEVER:  # else the run ended before it did
+            if check.end < NEVER:
                 self._check_token(check)
+            elif check.is_by_guard and check.start < self._history.ended - self._limits.unsettled:
+                self._break("P4", "a guard does not answer", check)
+            # else the run ended before it did
         for socket in self._history.sockets:
             self._check_notices(socket)
             self._check_close(socket)
@@ -162,9 +167,11 @@ class Checker:
                     if self._is_away(check.start, check.end, check.replica):
                         self._break("P3", "refused since a node of others is away", check)
             case "accepted":
+                proof = self._evidence.proof_against(check.token, check.start)
+                if proof is not None and check.is_by_guard:
+                    self.late.append(check.start - proof.since)
                 allowed = self._limits.staleness if check.is_by_guard else 0.0
-                proof = self._evidence.proof_against(check.token, check.start - allowed)
-                if proof is not None:
+                if proof is not None and check.start - proof.since > allowed:
                     self._break("P1", "a dead token was accepted", proof.shown_by, check)
             case "lost":
                 # A refresh is lost when its socket ends meanwhile.

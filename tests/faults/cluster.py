@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.faults.guards import ON_STALE, TOKEN, Guard
+from tests.faults.guards import KINDS, TOKEN, Guard
 from tests.faults.proxy import Proxy
 from tests.faults.tokens import issuers_file, key_set
 from tests.patience import PATIENCE
@@ -206,7 +206,8 @@ async def running(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
         )
         issuers = folder / "issuers.toml"
-        issuers.write_text(issuers_file(await stack.enter_async_context(_serve_keys())))
+        jwks_url = await stack.enter_async_context(_serve_keys())
+        issuers.write_text(issuers_file(jwks_url))
         replicas = []
         for number in range(count):
             link, address = None, redis.url
@@ -221,10 +222,10 @@ async def running(
             if not await replica.ready(http):
                 raise RuntimeError(f"{replica.name} did not start: {replica.log.read_text()}")
         guards = []
-        for number, on_stale in enumerate(ON_STALE):
+        for number, kind in enumerate(KINDS):
             link = await stack.enter_async_context(Proxy(replicas[number % count].port))
-            guard = Guard(f"g{number}", link, on_stale, folder, code)
+            guard = Guard(f"g{number}", link, kind, folder, code)
             stack.push_async_callback(guard.end)
-            await guard.start(issuers)
+            await guard.start(jwks_url)
             guards.append(guard)
         yield Cluster(redis, replicas, guards)

@@ -5,33 +5,48 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.history import NEVER, Check, History, Token
+from tests.faults.history import ISSUER, NEVER, Check, History, Token
 from tests.faults.proxy import Proxy
-from tests.faults.tokens import sign
+from tests.faults.tokens import guards_issuer, sign
 
 TOKEN = "the token of guards in the fault runs"
-WITNESS = Path(__file__).with_name("witness.py")
-TESTS = WITNESS.parents[2]
+HERE = Path(__file__).parent
 MAX_STALENESS = 3.0
 """Seconds; what guards promise is checked from so long after an answer."""
-ON_STALE = ("ask", "refuse")
-"""What the guards do that do not know enough, in turn."""
+NODE = shutil.which("node")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a guard is written in, and what it does when it knows too little."""
+
+    command: tuple[str, ...]
+    on_stale: str
+
+
+PYTHON = (sys.executable, str(HERE / "witness.py"))
+KINDS = (
+    Kind(PYTHON, "ask"),
+    Kind(PYTHON, "refuse"),
+    *([Kind((NODE, str(HERE / "witness.mjs")), "ask")] if NODE else []),
+)
 
 
 class Guard:
     """One guard: a process that hears a replica through ``link``, and can be paused."""
 
-    def __init__(self, name: str, link: Proxy, on_stale: str, folder: Path, code: Path) -> None:
+    def __init__(self, name: str, link: Proxy, kind: Kind, folder: Path, code: Path) -> None:
         self.name = name
         self.link = link
         self.log = folder / f"{name}.log"
-        self._on_stale = on_stale
-        self._folder = folder
+        self._kind = kind
         self._skew = folder / f"{name}.skew"
         self._code = code
         self._process: asyncio.subprocess.Process | None = None
@@ -39,22 +54,23 @@ class Guard:
         self._asked: dict[int, Check] = {}
         self._number = 0
 
-    async def start(self, issuers: Path) -> None:
+    async def start(self, jwks_url: str) -> None:
         """Start the process; it is asked before it knows anything, too."""
         self._skew.write_text("0")
         environ = {name: v for name, v in os.environ.items() if not name.startswith("HUB_")}
         environ |= {
-            "PYTHONPATH": f"{self._code}{os.pathsep}{TESTS}",
+            "PYTHONPATH": f"{self._code}{os.pathsep}{HERE.parents[1]}",
             "SKEW_FILE": str(self._skew),
             "HUB": f"http://127.0.0.1:{self.link.port}",
             "GUARD_TOKEN": TOKEN,
-            "ISSUERS": str(issuers),
+            "ISSUER": ISSUER,
+            "ISSUERS": json.dumps([guards_issuer(jwks_url)]),
             "MAX_STALENESS": str(MAX_STALENESS),
-            "ON_STALE": self._on_stale,
+            "ON_STALE": self._kind.on_stale,
         }
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, WITNESS, env=environ, cwd=self._code, stderr=log,
+                *self._kind.command, env=environ, cwd=self._code, stderr=log,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
         self._reader = asyncio.create_task(self._read(self._process))

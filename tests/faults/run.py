@@ -16,6 +16,7 @@ from tests.faults.caller import Caller
 from tests.faults.checker import Checker, Limits, Measured, Violation
 from tests.faults.cluster import GRACE, ROOT, Cluster, running
 from tests.faults.devices import PATIENCE
+from tests.faults.guards import KINDS as GUARDS
 from tests.faults.guards import MAX_STALENESS
 from tests.faults.history import History
 from tests.faults.load import Load
@@ -81,7 +82,7 @@ class Options:
     def mix(self) -> Mix:
         """Return of what rounds of faults are made."""
         longest = self.fence + self.limits().margin
-        return Mix(self.faults, REPLICAS, self.pause, longest, self.long_part)
+        return Mix(self.faults, REPLICAS, self.pause, longest, self.long_part, len(GUARDS))
 
     def rounds_wanted(self) -> int:
         """Return how many rounds of faults there are at the least."""
@@ -101,6 +102,7 @@ class Outcome:
     measured: dict[str, Measured]
     needless: int
     logouts: int
+    late: list[float]
     took: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
@@ -139,6 +141,7 @@ def judge(options: Options, history: History) -> Outcome:
         violations=checker.check(),
         measured=checker.measured,
         needless=checker.needless,
+        late=checker.late,
         logouts=sum(logout.answer is not None for logout in history.logouts),
     )
 

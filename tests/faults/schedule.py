@@ -85,7 +85,7 @@ class Mix:
     pause: float
     longest: float
     long_part: float
-    guards: int = 2
+    guards: int
 
 
 def plan(seed: int, number: int, mix: Mix) -> list[list[Planned]]:

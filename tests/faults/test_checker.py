@@ -586,3 +586,12 @@ def test_a_wrong_clock_of_a_guard_explains_nothing() -> None:
     checks = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
     faults = [Fault("guard_clock", "g0", 28, 32)]
     assert broken(GUARDED, checks=checks, faults=faults) == ["P5"]
+
+
+def test_a_guard_answers() -> None:
+    """One that is silent says nothing wrong, and nothing right either."""
+    silent = by_guard(BOB, 20)
+    silent.end = NEVER
+    assert broken(GUARDED, checks=[silent]) == ["P4"]
+    silent.start = 90
+    assert not broken(GUARDED, checks=[silent])

@@ -14,15 +14,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, cast
 
-from hub.core.issuers_document import read_entries
+from hub.core.issuers_table import read_entry
 from hub.errors import HubError
 from hub.guard import SyncGuard
 from hub.guard.options import OnStale
 from tests.faults import skewed  # noqa: F401 - it makes the clock one that can be set
-from tests.faults.history import ISSUER
 
 ASKING = 8
 """Checks under way at once: one may wait for the hub."""
@@ -32,11 +30,13 @@ _printing = threading.Lock()
 
 def main() -> None:
     """Answer until the input ends."""
-    text = Path(os.environ["ISSUERS"]).read_text(encoding="utf-8")
+    tables = json.loads(os.environ["ISSUERS"])
+    for table in tables:
+        table["jwks_url"] = table.pop("jwksUrl")
     guard = SyncGuard(
         os.environ["HUB"],
         token=os.environ["GUARD_TOKEN"],
-        issuers=read_entries(text, max_lifetime=86400, leeway=0),
+        issuers=[read_entry(table, max_lifetime=86400, leeway=0) for table in tables],
         max_staleness=float(os.environ["MAX_STALENESS"]),
         on_stale=cast(OnStale, os.environ["ON_STALE"]),
     )
@@ -52,7 +52,7 @@ def _answer(guard: SyncGuard, number: int, kind: str, *given: Any) -> None:
             guard.check(*given)
         else:
             user, sid, begun = given
-            guard.check_session(user, sid, begun, issuer=ISSUER)
+            guard.check_session(user, sid, begun, issuer=os.environ["ISSUER"])
         result = "accepted"
     except HubError as error:
         result = error.code
