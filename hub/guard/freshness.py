@@ -26,14 +26,17 @@ class Freshness:
         self.earliest: float | None = None
         self.latest: float | None = None
 
-    def confirm(self, told: Confirmation | Ready, asked_at: float, answered_at: float) -> None:
-        """Note a confirmation.
+    def confirm(
+        self, told: Confirmation | Ready, asked_at: float, answered_at: float, heard_at: float
+    ) -> None:
+        """Note a confirmation that was heard at ``heard_at``.
 
         The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
+        Nothing is known of what is written later than ``heard_at``, however the clocks may differ.
         """
-        until = max(self.until, asked_at + told.elapsed)
+        until = max(self.until, min(asked_at + told.elapsed, heard_at))
         late = {
-            partition: max(self.known_until(partition), asked_at + elapsed)
+            partition: max(self.known_until(partition), min(asked_at + elapsed, heard_at))
             for partition, elapsed in told.late.items()
         }
         self.earliest = told.at - (answered_at + told.elapsed)
