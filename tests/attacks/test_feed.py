@@ -19,9 +19,9 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from hub.api.services import SERVICES
-from hub.core.model import Logout, Reason, Scope, user_key
+from hub.core.feed import Revocation
+from hub.core.model import Reason, Scope
 from hub.core.rate import Rate
-from hub.store.values import Command
 from tests.feed_reader import GUARD, reading
 from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub() -> AsyncIterator[Replica]:
-    """A hub of little patience, with room for few guards, and 12 MB of logouts in force."""
+    """A hub of little patience, with room for few guards, and 8 MB of logouts in force."""
     given = settings(
         guard_token=SecretStr(GUARD),
         limit_guards=MOST,
@@ -44,11 +44,10 @@ async def hub() -> AsyncIterator[Replica]:
         limit_refused=Rate(per_second=0.01, burst=5),
     )
     async with running(given) as made:
-        store = made.app[SERVICES].store
-        for number in range(12_000):
-            user = user_key("", f"{number:08}" + "\N{GRINNING FACE}" * 240)
-            logout = Logout(f"id-{number}", user, Scope.ALL, Reason.USER)
-            await store.end(Command(logout=logout))
+        ledger = made.app[SERVICES].feed._source.ledger
+        for number in range(8_000):
+            user = f"{number:08}" + "\N{GRINNING FACE}" * 240
+            ledger.apply(Revocation(Scope.ALL, Reason.USER, at=time.time(), user=user))
         yield made
 
 

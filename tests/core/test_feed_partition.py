@@ -82,23 +82,26 @@ def test_what_is_promised_was_heard(steps: list[str]) -> None:
         world.time += 1
 
 
+def facts(partition: FeedPartition) -> tuple[bool, bool, Position | None, float | None]:
+    """Return whether it is lost, whether it is settled, up to where, and until when it is sure."""
+    return partition.is_lost, partition.is_settled, partition.position, partition.sure
+
+
 def test_a_loss_is_settled_only_by_a_confirmation_after_it() -> None:
     """Nothing in the log means anything until then; and what was sure stays so."""
-    partition = FeedPartition(0)
+    partition, first, second = FeedPartition(0), Position(EPOCH, "1-0"), Position("other", "5-0")
     partition.confirm(1.0)
-    assert not partition.is_settled
-    partition.position = Position(EPOCH, "1-0")
+    assert facts(partition) == (False, False, None, None)
+    partition.position = first
     partition.settle()
-    assert (partition.is_settled, partition.sure) == (True, 1.0)
+    assert facts(partition) == (False, True, first, 1.0)
     partition.lose()
-    assert (partition.is_lost, partition.is_settled) == (True, True)
-    assert partition.position is None
-    assert partition.sure == 1.0
+    assert facts(partition) == (True, True, None, 1.0)
     partition.confirm(2.0)
-    assert (partition.is_lost, partition.sure) == (False, 1.0)
-    partition.position = Position("another", "5-0")
+    assert facts(partition) == (False, True, None, 1.0)
+    partition.position = second
     partition.settle()
-    assert partition.sure == 2.0
+    assert facts(partition) == (False, True, second, 2.0)
 
 
 def test_the_log_may_be_read_further_than_it_was_heard() -> None:
