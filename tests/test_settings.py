@@ -95,6 +95,11 @@ GOOD: dict[str, tuple[str, Any]] = {
         ("https://app.example", "http://localhost:3000"),
     ),
     "HUB_LOGIN_URL": ("https://app.example/login?to=a", "https://app.example/login?to=a"),
+    "HUB_VERIFY_REDIRECTS": (
+        "web=https://a.example/?x=y, b.c=http://b",
+        ("web=https://a.example/?x=y", "b.c=http://b"),
+    ),
+    "HUB_VERIFY_CACHE": ("5", 5),
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
@@ -237,6 +242,12 @@ MALFORMED = {
     "HUB_LOG_FORMAT": ["xml", "JSON"],
     "HUB_REPLICA": ["a b", "a/b", "a:b", "x" * 65, "é", "a\n"],
     "HUB_COOKIE_NAME": ["a b", "a=b", "a;b", "é", "a\n"],
+    "HUB_VERIFY_REDIRECTS": [
+        "https://a.example", "web", "web=", "=https://a.example", "web=/login", "web=//a.example",
+        "web=javascript:alert(1)", "we b=https://a.example", "web=https://a.example/#a",
+        "web=https://a.example,web=https://b.example",
+    ],
+    "HUB_VERIFY_CACHE": ["-1", "61", "0.5", "off"],
     "HUB_LOGIN_URL": [
         "login", "//evil.example", "/\\evil.example", "/\t/evil.example", "https:login", "http://",
         "https:///login", "javascript:alert(1)", "ftp://app.example/", "/log in", "/a\n", "http://[",

@@ -58,6 +58,11 @@ CASES = [
     Case("GET /logouts/{id}/sessions", "/logouts/{several}/sessions", 403),
     Case("GET /verify", "/verify", 204),
     Case("GET /verify", "/verify", 401, by="eve"),
+    Case("GET /verify", "/verify?redirect=web"),
+    Case("GET /verify", "/verify?redirect=web", 303, by=None, headers={"Accept": "text/html"}),
+    Case("GET /verify", "/verify?redirect=nobody", 400),
+    Case("GET /verify/{path}", "/verify/orders/1"),
+    Case("GET /verify/{path}", "/verify/orders/1", 401, by="eve"),
     Case("POST /admin/logout", "/admin/logout", by=ADMIN, body=ONE),
     Case("POST /admin/logout", "/admin/logout", by=ADMIN, body={**ONE, "user": "nobody"}),
     Case(
@@ -129,6 +134,7 @@ async def hub() -> AsyncIterator[Replica]:
         cookie_name="hub_token",
         allowed_origins=("https://a.test",),
         public_url="https://hub.test",
+        verify_redirects=("web=https://login.test/",),
         introspection_key=SecretStr(signing_key()),
     )
     async with running(given) as it:
