@@ -22,6 +22,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Any, Receive, Send], Awaitable[None]]
 
 
+WITHOUT_BODY = (204, 304)
+
+
 class SessionEnded(ConnectionError):
     """An app sends to a client that was cut, because its session has ended."""
 
@@ -68,7 +71,10 @@ class Response(Stream):
         """Send a part of the response."""
         if self.end is not None:
             raise SessionEnded("the session has ended")
-        if message["type"] == "http.response.start" and _is_stream(message):
+        if self.is_watched:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self.stop_watching()  # what the app does from now on is not for the client
+        elif message["type"] == "http.response.start" and _is_stream(message):
             self.watch()
         return self._send(message)
 
@@ -86,12 +92,18 @@ class Socket(Stream):
 
     async def run(self, app: App, scope: Any, receive: Receive) -> None:
         """Run the app, watching the session from the beginning."""
-        inbox = Inbox(receive, self._ended)
+        inbox = Inbox(receive, self._ended, self.stop_watching)
         self.watch()
         try:
             await super().run(app, scope, inbox.receive)
         finally:
             inbox.close()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message."""
+        if message["type"] == "websocket.close":
+            self.stop_watching()
+        return super().send(message)
 
     async def cut(self, revocation: Revocation) -> None:
         """Close it; the close's reason is that of the logout."""
@@ -101,11 +113,17 @@ class Socket(Stream):
 
 
 class Inbox:
-    """What an app receives: the server's messages, and then the disconnect that ``ended`` has."""
+    """What an app receives: the server's messages, and then the disconnect that ``ended`` has.
 
-    def __init__(self, receive: Receive, ended: asyncio.Future[Message]) -> None:
+    ``on_leave`` is called if the client leaves by itself.
+    """
+
+    def __init__(
+        self, receive: Receive, ended: asyncio.Future[Message], on_leave: Callable[[], None]
+    ) -> None:
         self._receive = receive
         self._ended = ended
+        self._on_leave = on_leave
         self._receiving: asyncio.Future[Message] | None = None
 
     async def receive(self) -> Message:
@@ -117,7 +135,10 @@ class Inbox:
         if self._ended.done():
             return self._ended.result()
         self._receiving = None
-        return receiving.result()
+        message = receiving.result()
+        if message["type"] == "websocket.disconnect":
+            self._on_leave()
+        return message
 
     def close(self) -> None:
         """Stop waiting for the server."""
@@ -127,10 +148,10 @@ class Inbox:
 
 def _is_stream(start: Message) -> bool:
     # A name in capitals would only make a response watched that need not be.
-    for name, _ in start.get("headers", ()):  # noqa: SIM110 - every response pays for it
+    for name, _ in start.get("headers", ()):
         if name == b"content-length":
             return False
-    return True
+    return start["status"] not in WITHOUT_BODY
 
 
 def _is_for_want_of_client(error: BaseException | None) -> bool:

@@ -27,6 +27,7 @@ class Cuttable:
     """Something that the current task serves; `end` is the logout that ended its session."""
 
     end: Revocation | None = None
+    is_watched = False
     _watching: asyncio.Task[None] | None = None
     _is_cancelled = False
 
@@ -37,8 +38,8 @@ class Cuttable:
 
     def watch(self) -> None:
         """Begin to watch the session."""
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._cut_at_the_end())
+        self.is_watched = True
+        self._watching = asyncio.create_task(self._cut_at_the_end())
 
     def stop_watching(self) -> None:
         """Watch no longer: the app is done."""

@@ -258,6 +258,42 @@ async def test_who_leaves_is_not_watched_any_more(guard: PretendedGuard) -> None
     assert socket.sent.empty()
 
 
+async def after_its_client(app: Any, kind: str, guard: PretendedGuard) -> None:
+    """Let an app end what it has open, then the session, and wait until the app is done."""
+    async with client(guarded(app, guard), kind, authorization=ADA) as running:
+        await running.next()
+        await running.next()
+        await asyncio.sleep(0)
+        assert guard.sync.watches == []
+        guard.end("s")
+        await running.done()
+        assert running.sent.empty()
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_what_an_app_does_after_its_client_is_its_own_affair(
+    guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A task in the background is not cancelled with the session."""
+    monkeypatch.setattr(cutting, "GRACE", 0.0)
+    done: list[str] = []
+
+    async def serve(receive: Any, send: Any) -> None:
+        if kind == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.sleep(0)
+            await send({"type": "http.response.body", "body": b"all"})
+        else:
+            await send({"type": "websocket.accept"})
+            await asyncio.sleep(0)
+            await send({"type": "websocket.close", "code": 1000})
+        await asyncio.sleep(0.1)
+        done.append(kind)
+
+    await after_its_client(App(serve), kind, guard)
+    assert done == [kind]
+
+
 async def test_an_app_that_only_sends_is_told_by_an_error(guard: PretendedGuard) -> None:
     """Which is an OSError, as servers raise it; the framework's own error is no news either."""
     raised: list[Exception] = []
