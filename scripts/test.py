@@ -16,7 +16,9 @@ from xml.etree import ElementTree
 WORKERS_PER_CORE, MOST_WORKERS = 4, 16
 """Processes that share the test files: most of their time is waiting. Each may run a browser."""
 
-JS_TESTS = sorted(str(path) for path in Path("client_js").glob("*.test.js"))
+JS_TESTS = sorted(
+    str(path) for folder in ("client_js", "guard_js") for path in Path(folder).glob("*.test.js")
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import { SECRET } from "./tokens.js";
  *   administrator does, and gives what became of each */
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const ADMIN = "an admin token of the wire tests";
+export const ADMIN = "an admin token of the wire tests";
 const VENV = `${ROOT}.venv/bin/python`;
 const PYTHON = process.env.PYTHON ?? (existsSync(VENV) ? VENV : "python3");
 
@@ -21,8 +21,11 @@ export function lacksOwn() {
   return status === 0 ? "" : `${PYTHON} cannot run the hub: name one that can in PYTHON`;
 }
 
-/** @param {{port: number, pings?: {interval: number, timeout: number}}} options seconds */
-async function launch({ port, pings }) {
+/** @typedef {{pings?: {interval: number, timeout: number}, settings?: Record<string, string>}} Options
+ *   times in seconds */
+
+/** @param {Options & {port: number}} options */
+async function launch({ port, pings, settings }) {
   const [module, asked] = pings
     ? [
         "tests.e2e.pinging",
@@ -40,6 +43,7 @@ async function launch({ port, pings }) {
       HUB_ADMIN_TOKEN: ADMIN,
       HUB_COOKIE_NAME: "session",
       HUB_ALLOWED_ORIGINS: "https://app.example",
+      ...settings,
     },
   });
   /** @type {Promise<void>} */
@@ -61,8 +65,7 @@ async function launch({ port, pings }) {
   return { port: await soon("the hub to listen", listening), stop };
 }
 
-/** @param {import("node:test").TestContext} t
- * @param {{pings?: {interval: number, timeout: number}}} [options] @returns {Promise<Place>} */
+/** @param {import("node:test").TestContext} t @param {Options} [options] @returns {Promise<Place>} */
 export async function startOwn(t, options) {
   let hub = await launch({ port: 0, ...options });
   const { port } = hub;

@@ -38,6 +38,11 @@ class SyncGuard(BaseGuard):
     ) -> None:
         self.close()
 
+    def now(self) -> float:
+        """Return the store's time as NumericDate; a guard that was forked off asks for it first."""
+        run(self._core.starting())
+        return super().now()
+
     def check(self, token: str) -> Identity:
         """Return whose token this is; raises as `hub.guard.Guard.check`."""
         identity = self._core.recall(token)

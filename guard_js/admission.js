@@ -1,0 +1,132 @@
+/** Decides whether a session is let in: by what the feed said, or where that does not suffice by
+ * what the hub answers.
+ *
+ * An answer of the hub is only good for the facts that were known when it was asked: if a logout that
+ * concerns the session is heard meanwhile, the session is judged anew.
+ */
+import { HubError } from "./errors.js";
+import { judge, newest } from "./verdict.js";
+
+/** @typedef {import("./feed-state.js").FeedState} FeedState */
+/** @typedef {import("./known-tokens.js").Known} Known */
+/** @typedef {import("./questions.js").Questions} Questions */
+/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./verdict.js").Facts} Facts */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** What to do when the hub was not heard for too long: ask it, refuse, or go on.
+ * @typedef {"ask" | "refuse" | "allow"} OnStale */
+
+/** A session in question, with its token if it has one.
+ * @typedef {{identity: Identity, place: Place, known?: Known}} Session */
+
+/** What is known about it now.
+ * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
+
+const MOST_ATTEMPTS = 3;
+/** Answers to the hub's question about a ticket that are about the session, not about the ticket. */
+const ABOUT_SESSIONS = ["token_revoked", "login_required", "token_too_old"];
+
+export class Admission {
+  #state;
+  #clock;
+  #questions;
+  #maxStaleness;
+  #onStale;
+  #mintTicket;
+
+  /** @param {{state: FeedState, clock: () => number, questions: Questions, maxStaleness: number,
+   *   onStale: OnStale, mintTicket: (identity: Identity) => Promise<string>}} options `mintTicket`
+   *   makes a token of an app's own session, to ask the hub with */
+  constructor({ state, clock, questions, maxStaleness, onStale, mintTicket }) {
+    this.#state = state;
+    this.#clock = clock;
+    this.#questions = questions;
+    this.#maxStaleness = maxStaleness;
+    this.#onStale = onStale;
+    this.#mintTicket = mintTicket;
+  }
+
+  /** Throw or reject with a HubError unless the session is alive.
+   * @param {Session} session @returns {Promise<void> | undefined} nothing to wait for, usually */
+  admit(session) {
+    const finding = this.#find(session);
+    if (finding.isFresh && !finding.refusal) return undefined;
+    return this.#settle(session, finding);
+  }
+
+  /** What is known of a session. @param {Place} place */
+  factsOf(place) {
+    return this.#state.revocations.facts(place, place.crc % this.#state.partitions);
+  }
+
+  /** @param {Session} session @returns {Finding} */
+  #find({ identity, place, known }) {
+    const { freshness, partitions } = this.#state;
+    const now = this.#clock();
+    const facts = this.factsOf(place);
+    const isFresh = freshness.staleness(now, place.crc % partitions) <= this.#maxStaleness;
+    const refusal = this.#judge(identity, facts, now, known);
+    return { facts, isFresh, refusal };
+  }
+
+  /** @param {Identity} identity @param {Facts} facts @param {number} now @param {Known} [known] */
+  #judge(identity, facts, now, known) {
+    const time = this.#state.freshness.latestStoreTime(now) * 1e6;
+    if (Number.isNaN(time)) {
+      // Only who lets in whoever comes while the hub is silent has tokens end by this machine's clock.
+      if (this.#onStale === "allow") return judge(identity, { cutoffs: [] }, Date.now() * 1000);
+      return undefined;
+    }
+    const { tombstone } = facts;
+    const isAccepted =
+      known?.accepted !== undefined && known.accepted === markOf(newest(facts.cutoffs));
+    return judge(identity, isAccepted ? { tombstone, cutoffs: [] } : facts, time);
+  }
+
+  /** @param {Session} session @param {Finding} finding */
+  async #settle(session, finding) {
+    const { identity, known } = session;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+      const { facts, isFresh, refusal } = finding;
+      // In the very second of a logout, times leave open which came first: the hub has more to go by.
+      const isOpen = refusal?.code === "token_too_old" && identity.loginAt === undefined && known;
+      if (refusal && (!isOpen || this.#onStale === "refuse")) throw refusal;
+      if (isFresh && !refusal) return;
+      if (!isOpen && this.#onStale === "allow") return;
+      if (!isOpen && this.#onStale === "refuse")
+        throw new HubError("unavailable", "the guard has not heard from the hub for too long");
+      await this.#ask(session);
+      const mark = markAll(facts);
+      if (mark === markAll(this.factsOf(session.place))) {
+        if (known && isOpen) known.accepted = markOf(newest(facts.cutoffs));
+        return;
+      }
+      finding = this.#find(session);
+    }
+    throw new HubError("unavailable", "logouts of this user follow each other too quickly");
+  }
+
+  /** Reject unless the hub says that the session is alive. @param {Session} session */
+  async #ask({ identity, known }) {
+    const age = Math.min(1, this.#maxStaleness);
+    if (known) {
+      const refusal = await this.#questions.verify(known.token, age);
+      if (refusal) throw refusal;
+      return;
+    }
+    const refusal = await this.#questions.verify(await this.#mintTicket(identity), age);
+    if (!refusal) return;
+    if (refusal.code === "unavailable" || ABOUT_SESSIONS.includes(refusal.code)) throw refusal;
+    throw new HubError(
+      "unavailable",
+      `the hub does not take the guard's ticket: ${refusal.detail}`,
+    );
+  }
+}
+
+/** @param {import("./verdict.js").Fact | undefined} fact */
+const markOf = (fact) => (fact ? `${fact.horizon}/${fact.at}` : "");
+
+/** @param {Facts} facts */
+const markAll = ({ tombstone, cutoffs }) => `${markOf(tombstone)} ${markOf(newest(cutoffs))}`;

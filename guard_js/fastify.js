@@ -1,0 +1,54 @@
+/** A plugin for Fastify. */
+import { Gate } from "./gate.js";
+import { cutWithSession } from "./responses.js";
+
+/** @typedef {import("./guard.js").Guard} Guard */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** What the plugin needs of Fastify.
+ * @typedef {{raw: import("node:http").IncomingMessage, session?: any,
+ *   hubIdentity?: Identity | null}} FastifyRequest */
+/** @typedef {{raw: import("node:http").ServerResponse, code: (status: number) => any,
+ *   headers: (headers: Record<string, string>) => any, send: (body: string) => any}} FastifyReply */
+/** @typedef {{decorateRequest: (name: string, value: null) => unknown,
+ *   addHook: (name: any, hook: any) => unknown}} FastifyInstance */
+
+/** `session` and `forget` are given Fastify's request.
+ * @typedef {import("./gate.js").GateOptions<any> & {guard: Guard, cutStreams?: boolean}} PluginOptions */
+
+/** Let in who has a living session, and end streams with it: `request.hubIdentity` is who it is.
+ * With `session`, register it after the plugin that makes `request.session`.
+ * @param {FastifyInstance} fastify @param {PluginOptions} options */
+export async function guardPlugin(
+  fastify,
+  { guard, session, forget, cutStreams = true, ...options },
+) {
+  fastify.decorateRequest("hubIdentity", null);
+  /** The request of Fastify that one of Node belongs to.
+   * @type {WeakMap<import("node:http").IncomingMessage, FastifyRequest>} */
+  const requests = new WeakMap();
+  const gate = new Gate(guard, {
+    ...options,
+    session: session && ((raw) => session(requests.get(raw))),
+    forget: (raw) => (forget ?? regenerate)(requests.get(raw)),
+  });
+  fastify.addHook(
+    "onRequest",
+    async (/** @type {FastifyRequest} */ request, /** @type {FastifyReply} */ reply) => {
+      requests.set(request.raw, request);
+      try {
+        request.hubIdentity = (await gate.admit(request.raw)) ?? null;
+      } catch (error) {
+        const { status, headers, body } = gate.refuse(error, request.raw);
+        return reply.code(status).headers(headers).send(body);
+      }
+      if (request.hubIdentity && cutStreams) cutWithSession(guard, request.hubIdentity, reply.raw);
+    },
+  );
+}
+
+// The hook is for the routes beside the plugin, not within it.
+Object.assign(guardPlugin, { [Symbol.for("skip-override")]: true });
+
+/** Give an ended session up, by @fastify/session. @param {FastifyRequest | undefined} request */
+const regenerate = (request) => request?.session?.regenerate?.();

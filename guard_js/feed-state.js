@@ -1,0 +1,136 @@
+/** What the feed of a hub has said so far: the revocations, and how fresh they are.
+ *
+ * What begins without a place to go on from, or after `reset`, is collected beside the old facts,
+ * which hold until `ready`: facts only ever add up, so the old ones are not wrong meanwhile.
+ */
+import { Freshness } from "./freshness.js";
+import { Revocations } from "./revocations.js";
+import { SCOPES } from "./verdict.js";
+
+/** @typedef {import("./events.js").Event} Event */
+/** @typedef {import("./freshness.js").Confirmation} Confirmation */
+/** @typedef {import("./revocations.js").Revocation} Revocation */
+
+/** What an event told: a logout; that everything is known; that it is known until some instant.
+ * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean}} Heard */
+
+const MAX_ID = 1024;
+/** How often facts that nobody remembers any longer are dropped, in seconds. */
+const SWEEP_EVERY = 3600;
+
+export class FeedState {
+  revocations = new Revocations();
+  freshness = new Freshness();
+  isReady = false;
+  partitions = 1;
+  /** For how many seconds a logout is remembered. */
+  lifetime = Number.POSITIVE_INFINITY;
+  /** @type {Revocations | undefined} */
+  #next;
+  #asked = 0;
+  #lastId = "";
+  #sweepAt = 0;
+
+  /** The `Last-Event-ID` of a request that is sent at `asked`, or "". Call it before that is sent:
+   * what is written afterwards may be missing. @param {number} asked */
+  begin(asked) {
+    this.#asked = asked;
+    this.#next = this.#lastId ? undefined : new Revocations();
+    return this.#lastId;
+  }
+
+  /** Do what an event says; throws an Error if that cannot be understood.
+   * @param {Event} event @param {number} now when it came @returns {Heard} */
+  take({ type, data, id }, now) {
+    switch (type) {
+      case "snapshot":
+        for (const one of listOf(JSON.parse(data))) (this.#next ?? this.revocations).apply(one);
+        return {};
+      case "logout": {
+        const logout = checkRevocation(JSON.parse(data));
+        this.#next?.apply(logout);
+        this.revocations.apply(logout);
+        this.freshness.hear(logout.at, now);
+        this.#goOnFrom(id);
+        return { logout };
+      }
+      case "ready":
+        return this.#beReady(checkConfirmation(JSON.parse(data)), id, now);
+      case "confirmed":
+        if (this.#next) return {};
+        this.#confirm(checkConfirmation(JSON.parse(data)), now);
+        this.#goOnFrom(id);
+        return { isConfirmed: true };
+      case "reset":
+        this.#next = new Revocations();
+        this.#lastId = "";
+    }
+    return {};
+  }
+
+  /** @param {any} told @param {string} id @param {number} now @returns {Heard} */
+  #beReady(told, id, now) {
+    if (!(told.partitions >= 1 && told.lifetime >= 1))
+      throw new Error("ready: partitions and lifetime are at least 1");
+    if (this.#next) {
+      this.revocations = this.#next;
+      this.freshness = new Freshness();
+      this.#next = undefined;
+    }
+    this.partitions = told.partitions;
+    this.lifetime = told.lifetime;
+    this.isReady = true;
+    this.#confirm(told, now);
+    this.#goOnFrom(id);
+    return { isReady: true };
+  }
+
+  /** @param {Confirmation} told @param {number} now */
+  #confirm(told, now) {
+    this.freshness.confirm(this.#asked, told, now);
+    if (told.at < this.#sweepAt) return;
+    this.#sweepAt = told.at + SWEEP_EVERY;
+    this.revocations.forget((told.at - this.lifetime) * 1e6);
+  }
+
+  /** @param {string} id */
+  #goOnFrom(id) {
+    if (!this.#next && id.length <= MAX_ID && /^[\x21-\x7e]*$/.test(id)) this.#lastId = id;
+  }
+}
+
+/** @param {any} told @returns {Revocation[]} */
+function listOf(told) {
+  if (!Array.isArray(told?.revocations)) throw new Error("snapshot: revocations is no list");
+  return told.revocations.map(checkRevocation);
+}
+
+/** What a guard does not understand must not be passed over: somebody was logged out.
+ * @param {any} one @returns {Revocation} */
+function checkRevocation(one) {
+  const isGood =
+    SCOPES.includes(one?.scope) &&
+    typeof one.at === "number" &&
+    isText(one.iss ?? "") &&
+    isText(one.user ?? "") &&
+    isText(one.sid ?? (one.scope === "all" ? "" : undefined)) &&
+    Number.isFinite(one.before ?? 0) &&
+    Number.isInteger(one.partition ?? 0) &&
+    Array.isArray(one.sessions ?? []) &&
+    (one.sessions ?? []).every(isText);
+  if (!isGood) throw new Error("a logout is not of the form that this guard knows");
+  return one;
+}
+
+/** @param {any} told @returns {any} */
+function checkConfirmation(told) {
+  const isGood =
+    Number.isFinite(told?.at) &&
+    Number.isFinite(told.elapsed) &&
+    Object.values(told.late ?? {}).every(Number.isFinite);
+  if (!isGood) throw new Error("a confirmation is not of the form that this guard knows");
+  return told;
+}
+
+/** @param {unknown} text */
+const isText = (text) => typeof text === "string";

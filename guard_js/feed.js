@@ -1,0 +1,139 @@
+/** Follows the feed of a hub, for as long as it is open, over one connection after the other. */
+import { pipeline } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
+import { createGunzip } from "node:zlib";
+import { EventParser } from "./events.js";
+import { describe } from "./key-sets.js";
+import { open, readText } from "./transport.js";
+
+/** @typedef {import("./feed-state.js").FeedState} FeedState */
+/** @typedef {import("./feed-state.js").Heard} Heard */
+/** @typedef {import("node:http").IncomingMessage} IncomingMessage */
+
+/** Milliseconds. A connection without a byte for `silence` is given up, since the hub confirms each
+ * second; for `firstSilence` before the first confirmation, since it may have to read its log. */
+export const TIMING = { silence: 3000, firstSilence: 12_000 };
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 5000;
+
+export class Feed {
+  #addresses;
+  #token;
+  #state;
+  #clock;
+  #onHeard;
+  #log;
+  #closing = new AbortController();
+  /** Connections in a row that said nothing of use. */
+  #failures = 0;
+  #hasWarned = false;
+
+  /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
+   *   onHeard: (heard: Heard) => void, log: (text: string) => void}} options */
+  constructor({ addresses, token, state, clock, onHeard, log }) {
+    this.#addresses = addresses;
+    this.#token = token;
+    this.#state = state;
+    this.#clock = clock;
+    this.#onHeard = onHeard;
+    this.#log = log;
+  }
+
+  /** The address that the feed is read from, or is tried next. */
+  address = "";
+
+  close() {
+    this.#closing.abort();
+  }
+
+  /** Follow the feed until it is closed. */
+  async follow() {
+    const { signal } = this.#closing;
+    for (let next = 0; !signal.aborted; ) {
+      this.address = this.#addresses[next % this.#addresses.length];
+      this.#failures += 1;
+      let trouble;
+      try {
+        await this.#read(this.address);
+      } catch (error) {
+        trouble = error;
+      }
+      if (signal.aborted) return;
+      // A stream that ended in good order goes on at the same place.
+      if (trouble || this.#failures > 0) next += 1;
+      if (this.#failures > 0) this.#warn(describe(trouble ?? "the stream ended"));
+      await pause(this.#delay(), undefined, { ref: false, signal }).catch(() => undefined);
+    }
+  }
+
+  #delay() {
+    const most = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#failures, 10));
+    return Math.random() * most;
+  }
+
+  /** @param {string} why */
+  #warn(why) {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#log(`cannot follow the logouts of ${this.address}: ${why}`);
+  }
+
+  /** Read one response to its end. @param {string} address */
+  async #read(address) {
+    const lastId = this.#state.begin(this.#clock());
+    /** @type {Record<string, string>} */
+    const headers = {
+      Accept: "text/event-stream",
+      "Accept-Encoding": "gzip",
+      Authorization: `Bearer ${this.#token}`,
+      "Cache-Control": "no-store",
+    };
+    if (lastId) headers["Last-Event-ID"] = lastId;
+    const { signal } = this.#closing;
+    const request = open(address, "/revocations", { headers, signal, agent: false });
+    request.on("socket", (socket) => {
+      // The feed alone keeps no process from ending.
+      socket.unref();
+      socket.setTimeout(TIMING.silence);
+      socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
+      socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
+    });
+    /** @type {IncomingMessage} */
+    const response = await new Promise((resolve, reject) => {
+      request.on("response", resolve);
+      request.on("error", reject);
+    });
+    if (response.statusCode !== 200) throw await refusalOf(response);
+    const parser = new EventParser((event) => {
+      if (this.#take(event)) response.socket.setTimeout(TIMING.silence);
+    }, lastId);
+    for await (const bytes of decompress(response)) parser.read(bytes);
+  }
+
+  /** Whether the event confirms something. @param {import("./events.js").Event} event */
+  #take(event) {
+    const heard = this.#state.take(event, this.#clock());
+    const isSure = heard.isReady || heard.isConfirmed;
+    if (isSure) {
+      this.#failures = 0;
+      if (this.#hasWarned) this.#log(`follows the logouts of ${this.address}`);
+      this.#hasWarned = false;
+    }
+    this.#onHeard(heard);
+    return isSure;
+  }
+}
+
+/** @param {IncomingMessage} response */
+function decompress(response) {
+  if (response.headers["content-encoding"] !== "gzip") return response;
+  // What goes wrong is thrown to whoever reads.
+  return pipeline(response, createGunzip(), () => undefined);
+}
+
+/** @param {IncomingMessage} response */
+async function refusalOf(response) {
+  const text = await readText(response).catch(() => "");
+  const hint = response.statusCode === 401 ? " (is the token that of HUB_GUARD_TOKEN?)" : "";
+  return new Error(`it answered ${response.statusCode}${hint} ${text.slice(0, 200)}`.trimEnd());
+}

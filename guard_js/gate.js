@@ -1,0 +1,181 @@
+/** Whom a guard's middleware asks, whom it lets through, and how it refuses: without a framework. */
+import { HubError, problem } from "./errors.js";
+
+/** @typedef {import("node:http").IncomingMessage} IncomingMessage */
+/** @typedef {import("./guard.js").Guard} Guard */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** A login of an app's own session; `loggedInAt` is by `guard.now()`.
+ * @typedef {{user: string, sid: string, loggedInAt: number, issuer?: string}} Login */
+
+/** @template Request
+ * @typedef {object} GateOptions
+ * @property {readonly string[]} [exempt] paths that nobody is asked for, such as `/health`, or
+ *   `/static/*` for all that begin so
+ * @property {string} [loginUrl] where browsers are sent that navigate without a living session, by
+ *   303 and with the address they wanted in `next`; others get problem details (RFC 9457)
+ * @property {string} [cookie] the cookie with the token, for requests without `Authorization`
+ * @property {readonly string[]} [origins] other origins whose pages may use the cookie
+ * @property {(request: Request) => Login | null | undefined | Promise<Login | null | undefined>} [session]
+ *   for sessions of the app's own: the login of a request. Tokens are then not looked at
+ * @property {(request: Request) => unknown} [forget] drops an app's session that has ended: by default
+ *   `request.session.regenerate` of express-session
+ * @property {boolean} [require] whether requests without any credentials are refused: true
+ */
+
+/** @typedef {{status: number, headers: Record<string, string>, body: string}} Answer */
+
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
+/** What others may read as another path. */
+const AMBIGUOUS = /\.\.|\/\/|\\|%2e|%2f|%5c/i;
+
+/** @template {IncomingMessage} Request */
+export class Gate {
+  #guard;
+  #options;
+  #exact;
+  #prefixes;
+
+  /** @param {Guard} guard @param {GateOptions<Request>} [options] */
+  constructor(guard, options = {}) {
+    const { exempt = [], loginUrl } = options;
+    const paths = [...exempt];
+    // Or who is sent there would be sent there again.
+    if (loginUrl?.startsWith("/")) paths.push(pathOf(loginUrl));
+    const wrong = paths.find((path) => !/^[/*]/.test(path));
+    if (wrong !== undefined) throw new Error(`exempt: paths begin with a slash: ${wrong}`);
+    this.#guard = guard;
+    this.#options = { require: true, origins: [], ...options };
+    this.#exact = new Set(paths.filter((path) => !path.endsWith("*")));
+    this.#prefixes = paths.filter((path) => path.endsWith("*")).map((path) => path.slice(0, -1));
+  }
+
+  /** Who sent a request; undefined if it may be without credentials, and is. Rejects with a HubError.
+   * @param {Request} request @returns {Promise<Identity | undefined>} */
+  async admit(request) {
+    if (this.#letsThrough(pathOf(addressOf(request))) || isPreflight(request)) return undefined;
+    const identity = await (this.#options.session
+      ? this.#bySession(request)
+      : this.#byToken(request));
+    if (!identity && this.#options.require) throw new HubError("token_missing");
+    return identity;
+  }
+
+  /** How a request is refused: problem details, or the way to the login for a page.
+   * @param {unknown} error @param {Request} request @returns {Answer} */
+  refuse(error, request) {
+    const known =
+      error instanceof HubError ? error : new HubError("unavailable", "", { cause: error });
+    const { loginUrl } = this.#options;
+    if (loginUrl === undefined || known.status !== 401 || !isNavigation(request))
+      return problem(known);
+    const way = SAFE_METHODS.includes(request.method ?? "")
+      ? `${loginUrl}${loginUrl.includes("?") ? "&" : "?"}next=${encodeURIComponent(ownAddress(request))}`
+      : loginUrl; // what was sent is lost, and the address alone may not be a page
+    const headers = { Location: way, "Cache-Control": "no-store", "Content-Type": "text/plain" };
+    return { status: 303, headers, body: "" };
+  }
+
+  /** @param {string} path */
+  #letsThrough(path) {
+    if (this.#exact.has(path)) return true;
+    return this.#prefixes.some((one) => path.startsWith(one)) && !AMBIGUOUS.test(path);
+  }
+
+  /** @param {Request} request */
+  async #bySession(request) {
+    const login = await this.#options.session?.(request);
+    if (!login) return undefined;
+    const { user, sid, loggedInAt, issuer } = login;
+    try {
+      return await this.#guard.checkSession(user, sid, loggedInAt, { issuer });
+    } catch (error) {
+      const isOver = error instanceof HubError && error.status === 401 && !error.retryable;
+      if (isOver) await (this.#options.forget ?? regenerate)(request);
+      throw error;
+    }
+  }
+
+  /** @param {Request} request */
+  async #byToken(request) {
+    const { authorization, cookie = "" } = request.headers;
+    const [scheme, token = ""] = (authorization ?? "").split(/ +(.*)/s);
+    if (scheme)
+      return /^bearer$/i.test(scheme) && token ? this.#guard.check(token.trim()) : undefined;
+    const value = this.#options.cookie && findCookie(cookie, this.#options.cookie);
+    if (!value) return undefined;
+    const opensSocket = request.headers.upgrade !== undefined;
+    if (opensSocket || !SAFE_METHODS.includes(request.method ?? "")) this.#checkOrigin(request);
+    return this.#guard.check(value);
+  }
+
+  /** Refuse a cookie with which another site's page opens a socket or changes something.
+   * @param {Request} request */
+  #checkOrigin({ headers }) {
+    const { origin, host } = headers;
+    if (!origin || headers["sec-fetch-site"] === "same-origin") return;
+    const isOwn = URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
+    if (!isOwn && !this.#options.origins.includes(origin))
+      throw new HubError("origin_not_allowed", `${origin.slice(0, 256)} is not on the list`);
+  }
+}
+
+/** The address that was asked for, also where a framework has cut its beginning off.
+ * @param {IncomingMessage & {originalUrl?: string}} request */
+const addressOf = ({ originalUrl, url = "/" }) => originalUrl ?? url;
+
+/** @param {string} address */
+const pathOf = (address) => address.split(/[?#]/, 1)[0];
+
+/** A CORS preflight carries no credentials (Fetch standard, section 3.3).
+ * @param {IncomingMessage} request */
+const isPreflight = ({ method, headers }) =>
+  method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
+
+/** Whether a browser shows the answer as a page (Fetch Metadata, section 2.2).
+ * @param {IncomingMessage} request */
+function isNavigation({ method = "", headers }) {
+  const mode = headers["sec-fetch-mode"];
+  if (mode !== undefined) return mode === "navigate";
+  return ["GET", "HEAD"].includes(method) && /text\/html/i.test(headers.accept ?? "");
+}
+
+/** The address of a request on the same host, whatever a client made of it: with one slash in the
+ * beginning, since two would name another host. @param {IncomingMessage} request */
+function ownAddress(request) {
+  const address = addressOf(request).replace(/[^\x21-\x7e]|[\\"<>]/g, encodeURIComponent);
+  return `/${address.replace(/^\/+/, "")}`;
+}
+
+/** The value of a cookie (RFC 6265). A sibling subdomain can set one of the same name, and servers
+ * cannot tell which is theirs: several are refused.
+ * @param {string} header @param {string} name @returns {string | undefined} */
+export function findCookie(header, name) {
+  /** @type {Set<string>} */
+  const found = new Set();
+  for (const pair of header.split(";")) {
+    const equals = pair.indexOf("=");
+    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
+    found.add(
+      pair
+        .slice(equals + 1)
+        .trim()
+        .replace(/^"|"$/g, ""),
+    );
+  }
+  if (found.size > 1)
+    throw new HubError(
+      "token_invalid",
+      `several cookies are called ${name}: give it a name like __Host-${name}`,
+    );
+  return [...found][0];
+}
+
+/** Give an ended session up, by express-session: a new one is begun, without anything in it.
+ * @param {any} request @returns {Promise<void>} */
+function regenerate({ session }) {
+  if (typeof session?.regenerate !== "function") return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    session.regenerate((/** @type {unknown} */ error) => (error ? reject(error) : resolve()));
+  });
+}

@@ -1,0 +1,346 @@
+/** A guard: tells within a microsecond whether a session is alive, by the logouts that a hub streams.
+ *
+ * A verdict is as good as the guard's knowledge is fresh. Up to `maxStaleness` seconds after the
+ * last confirmation by the hub the guard decides alone; after that `onStale` says what to do.
+ */
+import { Admission } from "./admission.js";
+import { readDate, readName } from "./claims.js";
+import { monotonicClock } from "./clock.js";
+import { readEnviron } from "./environment.js";
+import { HubError } from "./errors.js";
+import { Feed } from "./feed.js";
+import { FeedState } from "./feed-state.js";
+import { Issuers } from "./issuers.js";
+import { KnownTokens } from "./known-tokens.js";
+import { userKey } from "./names.js";
+import { Questions } from "./questions.js";
+import { placeOf } from "./revocations.js";
+import { signTicket } from "./tickets.js";
+import { Watches } from "./watches.js";
+
+/** @typedef {import("./admission.js").OnStale} OnStale */
+/** @typedef {import("./issuers.js").Issuer} Issuer */
+/** @typedef {import("./known-tokens.js").Known} Known */
+/** @typedef {import("./revocations.js").Revocation} Revocation */
+/** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
+/** @typedef {import("./verdict.js").Identity} Identity */
+/** @typedef {import("./verdict.js").Reason} Reason */
+/** @typedef {import("./watches.js").Watch} Watch */
+
+/** Times are in seconds.
+ * @typedef {object} Options
+ * @property {string} token `HUB_GUARD_TOKEN` of the hub
+ * @property {readonly Issuer[]} [issuers] whose tokens are accepted
+ * @property {string} [secret] signs tickets; without `issuers` it verifies tokens, too (HS256)
+ * @property {string} [adminToken] an administrator's token of the hub, for `endSession`
+ * @property {number} [maxStaleness] for how long after a confirmation the guard decides alone: 10
+ * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
+ * @property {number} [startTimeout] for how long `start` waits for the hub: 5
+ * @property {(text: string) => void} [log] told when the hub cannot be followed, and when it can
+ *   again; `console.warn` by default
+ */
+
+const FRESHNESS_CHECK_MS = 500;
+const QUESTION_LIFETIME = 60;
+
+export class Guard {
+  #addresses;
+  #token;
+  #secret;
+  #adminToken;
+  #maxStaleness;
+  #onStalePolicy;
+  #startTimeout;
+  #log;
+  #issuers;
+  #clock = monotonicClock();
+  #state = new FeedState();
+  #known = new KnownTokens();
+  #questions = new Questions(() => this.#bestAddresses());
+  #admission;
+  #watches;
+  /** @type {Set<(logout: Revocation) => void>} */
+  #onLogout = new Set();
+  /** @type {Set<(isStale: boolean) => void>} */
+  #onStale = new Set();
+  /** @type {Set<() => void>} */
+  #onReady = new Set();
+  /** @type {Feed | undefined} */
+  #feed;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+  #wasStale = true;
+
+  /** @param {string | readonly string[]} url the hub, or several replicas of it
+   * @param {Options} options */
+  constructor(url, options) {
+    const { issuers, secret, maxStaleness = 10, onStale = "ask", startTimeout = 5 } = options;
+    const { log = (text) => console.warn(`logout-hub-guard: ${text}`) } = options;
+    this.#addresses = checkAddresses(typeof url === "string" ? [url] : [...url]);
+    if (!/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(options.token ?? ""))
+      throw new Error("token: is not the HUB_GUARD_TOKEN of a hub");
+    if (!["ask", "refuse", "allow"].includes(onStale))
+      throw new Error("onStale: is not one of ask, refuse, allow");
+    if (!(maxStaleness > 0)) throw new Error("maxStaleness: must be more than 0 seconds");
+    this.#token = options.token;
+    this.#secret = secret;
+    this.#adminToken = options.adminToken;
+    this.#maxStaleness = maxStaleness;
+    this.#onStalePolicy = onStale;
+    this.#startTimeout = startTimeout;
+    this.#log = log;
+    this.#issuers = new Issuers(issuers ?? (secret === undefined ? [] : [{ secret }]), log);
+    this.#admission = new Admission({
+      state: this.#state,
+      clock: this.#clock,
+      questions: this.#questions,
+      maxStaleness,
+      onStale,
+      mintTicket: (identity) => this.#mintQuestion(identity),
+    });
+    this.#watches = new Watches((place) => this.#admission.factsOf(place));
+  }
+
+  /** A guard with what the environment names, by the names of the hub's settings, unless `options`
+   * has it: docs/reference/guard-js.md lists the variables. Throws an Error that names a wrong one.
+   * @param {Record<string, string | undefined>} [environ] @param {Partial<Options>} [options] */
+  static fromEnviron(environ = process.env, options = {}) {
+    const { urls, options: named } = readEnviron(environ);
+    return new Guard(urls, { ...named, ...options });
+  }
+
+  /** Begin to follow the hub. Resolves once the guard knows what is revoked, or after `startTimeout`:
+   * then it goes on trying, and `onStale` says what to do meanwhile. Whether it is ready is told. */
+  async start() {
+    if (!this.#feed) {
+      this.#feed = new Feed({
+        addresses: this.#addresses,
+        token: this.#token,
+        state: this.#state,
+        clock: this.#clock,
+        onHeard: (heard) => this.#take(heard),
+        log: this.#log,
+      });
+      this.#feed.follow();
+      this.#timer = setInterval(() => this.#tellStaleness(), FRESHNESS_CHECK_MS).unref();
+    }
+    if (!this.isReady) await this.#readiness();
+    if (!this.isReady)
+      this.#log(`does not know yet what is revoked: onStale="${this.#onStalePolicy}" applies`);
+    return this.isReady;
+  }
+
+  /** Follow the hub no longer: the guard becomes stale. */
+  close() {
+    this.#feed?.close();
+    this.#feed = undefined;
+    clearInterval(this.#timer);
+    for (const tell of this.#onReady) tell();
+  }
+
+  /** Whether the guard has heard what is in force. */
+  get isReady() {
+    return this.#state.isReady;
+  }
+
+  /** For how many seconds there may be logouts that were not heard; Infinity before the first
+   * confirmation. */
+  get staleness() {
+    return Math.max(0, this.#state.freshness.staleness(this.#clock()));
+  }
+
+  /** How many revocations are in force, and how many sessions are watched. */
+  get sizes() {
+    return { revocations: this.#state.revocations.size, watches: this.#watches.size };
+  }
+
+  /** The time by the store's clock, in NumericDate seconds: date a login by it. Throws `unavailable`
+   * before the first confirmation. */
+  now() {
+    const now = this.#state.freshness.storeTime(this.#clock());
+    if (Number.isNaN(now)) throw new HubError("unavailable", "the hub has not told its time yet");
+    return now;
+  }
+
+  /** Whose token it is, if its session is alive. Rejects with a HubError.
+   * @param {string} token @returns {Promise<Identity>} */
+  async check(token) {
+    const known = this.#known.get(token, this.#issuers.generation()) ?? (await this.#verify(token));
+    const { identity, place } = known;
+    const waiting = this.#admission.admit({ identity, place, known });
+    if (waiting) await waiting;
+    return identity;
+  }
+
+  /** Check a session of the app's own, which no token is needed for. Rejects with a HubError.
+   * @param {string} user @param {string} sid
+   * @param {number} loggedInAt by `now`, in NumericDate seconds
+   * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
+  async checkSession(user, sid, loggedInAt, { issuer } = {}) {
+    const identity = this.#identityOf(user, sid, loggedInAt, issuer);
+    const waiting = this.#admission.admit({ identity, place: placeOf(identity) });
+    if (waiting) await waiting;
+    return identity;
+  }
+
+  /** Wait for the end of a session. Without `loggedInAt`, whatever ends sessions of this name from
+   * now on ends it.
+   * @param {string} user @param {string} sid
+   * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
+  watch(user, sid, { issuer, loggedInAt } = {}) {
+    const identity = this.#identityOf(user, sid, loggedInAt ?? 0, issuer);
+    return this.#watch(identity, loggedInAt === undefined ? undefined : identity);
+  }
+
+  /** Wait for the end of a session that `check` or `checkSession` has just found alive.
+   * @param {Identity} identity @returns {Watch} */
+  watchIdentity(identity) {
+    return this.#watch(identity, identity);
+  }
+
+  /** Be told of each logout as it is heard. @param {(logout: Revocation) => void} tell
+   * @returns {() => void} ends that */
+  onLogout(tell) {
+    return subscribe(this.#onLogout, tell);
+  }
+
+  /** Be told when the guard becomes stale (true), and when it is fresh again (false).
+   * @param {(isStale: boolean) => void} tell @returns {() => void} ends that */
+  onStale(tell) {
+    return subscribe(this.#onStale, tell);
+  }
+
+  /** A short-lived token with which a browser connects to the hub, signed with the secret.
+   * @param {string} user @param {string} sid @param {TicketOptions} [options]
+   * @returns {Promise<string>} */
+  mintTicket(user, sid, options = {}) {
+    const told = this.#state.freshness.storeTime(this.#clock());
+    // The hub judges a ticket, so before it is heard it does not matter whose clock this is.
+    const now = Number.isNaN(told) ? Date.now() / 1000 : told;
+    return signTicket(this.#issuers, this.#secret, { user, sid, now, ...options });
+  }
+
+  /** End a session at the hub; resolves to the hub's receipt. It needs `adminToken`. Rejects with a
+   * HubError. @param {string} user @param {string} sid
+   * @param {{reason?: Reason, issuer?: string, message?: string}} [options] @returns {Promise<any>} */
+  async endSession(user, sid, { reason = "user", issuer, message } = {}) {
+    if (!this.#adminToken)
+      throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
+    const iss = this.#issuers.resolve(issuer) || undefined;
+    const order = { user, sid, scope: "session", reason, iss, message };
+    return this.#questions.command("/admin/logout", this.#adminToken, order);
+  }
+
+  /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
+   * @returns {Identity} */
+  #identityOf(user, sid, loggedInAt, issuer) {
+    const iss = this.#issuers.resolve(issuer);
+    const at = readDate("login time", loggedInAt);
+    return {
+      user: readName("user", user),
+      iss,
+      userKey: userKey(iss, user),
+      sid: readName("sid", sid),
+      iat: at,
+      loginAt: at,
+      // Nobody remembers the logouts of an older login.
+      exp: at + this.#state.lifetime * 1e6,
+      nbf: 0,
+      scopes: [],
+      perToken: false,
+      leeway: 0,
+    };
+  }
+
+  /** @param {string} token @returns {Promise<Known>} */
+  async #verify(token) {
+    if (this.#issuers.entries.length === 0)
+      throw new HubError("invalid_request", "this guard has no issuers: it checks sessions only");
+    const identity = await this.#issuers.verify(token);
+    const known = { token, identity, place: placeOf(identity) };
+    this.#known.add(known);
+    return known;
+  }
+
+  /** A ticket to ask the hub with. @param {Identity} identity */
+  #mintQuestion({ user, sid, iss, loginAt = 0 }) {
+    const loginTime = loginAt / 1e6;
+    const issuer = iss || undefined;
+    return this.mintTicket(user, sid, { issuer, loginTime, lifetime: QUESTION_LIFETIME });
+  }
+
+  /** @param {Identity} name @param {Identity} [identity] */
+  #watch(name, identity) {
+    const place = placeOf(name);
+    const { freshness, partitions } = this.#state;
+    const since = freshness.heardUntil(place.crc % partitions) * 1e6;
+    return this.#watches.add(place, since, identity);
+  }
+
+  /** @param {import("./feed-state.js").Heard} heard */
+  #take({ logout, isReady, isConfirmed }) {
+    if (logout) {
+      const { user, iss = "" } = logout;
+      const isOfUser = user !== undefined && user !== null;
+      this.#watches.check(isOfUser ? userKey(iss, user) : undefined, logout);
+      for (const tell of this.#onLogout) this.#tell(tell, logout);
+    }
+    if (isReady) {
+      this.#watches.check();
+      for (const tell of this.#onReady) tell();
+    }
+    if (isReady || isConfirmed) this.#tellStaleness();
+  }
+
+  #tellStaleness() {
+    const isStale = this.staleness > this.#maxStaleness;
+    if (isStale === this.#wasStale) return;
+    this.#wasStale = isStale;
+    for (const tell of this.#onStale) this.#tell(tell, isStale);
+  }
+
+  /** Run the app's function; an error in it harms nothing else. @template T
+   * @param {(value: T) => void} tell @param {T} value */
+  #tell(tell, value) {
+    try {
+      tell(value);
+    } catch (error) {
+      this.#log(`a function of the app threw: ${error}`);
+    }
+  }
+
+  async #readiness() {
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    await new Promise((resolve) => {
+      const done = () => resolve(undefined);
+      timer = setTimeout(done, this.#startTimeout * 1000);
+      this.#onReady.add(done);
+    });
+    clearTimeout(timer);
+    this.#onReady.clear();
+  }
+
+  /** The hub's addresses, the one that the feed comes from first. */
+  #bestAddresses() {
+    const best = this.#feed?.address;
+    return [...this.#addresses].sort((a, b) => Number(b === best) - Number(a === best));
+  }
+}
+
+/** @param {string[]} urls */
+function checkAddresses(urls) {
+  if (urls.length === 0) throw new Error("url: names no hub");
+  for (const url of urls)
+    if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))
+      throw new Error(`url: ${url} is no address that begins with https: or http:`);
+  return urls;
+}
+
+/** @template T @param {Set<T>} subscribers @param {T} one */
+function subscribe(subscribers, one) {
+  subscribers.add(one);
+  return () => {
+    subscribers.delete(one);
+  };
+}

@@ -1,0 +1,351 @@
+/** What a guard says, by a hub that tells it what a test wants. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HubError } from "./errors.js";
+import { Guard } from "./guard.js";
+import {
+  ADMIN,
+  codeOf,
+  pause,
+  SECRET,
+  sign,
+  soon,
+  startFakeHub,
+  startGuard,
+  TOKEN,
+  until,
+} from "./support.js";
+
+/** @typedef {Awaited<ReturnType<typeof startFakeHub>>} Hub */
+
+/** A token of Ada's. @param {Hub} hub @param {Record<string, unknown>} [claims] */
+function tokenOf(hub, claims = {}) {
+  const iat = hub.now() - 60;
+  return sign({ sub: "ada", sid: "s1", iat, exp: iat + 600, ...claims });
+}
+
+test("a token is good until a logout ends its session, and others stay good", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const [first, second] = [tokenOf(hub), tokenOf(hub, { sid: "s2" })];
+  const identity = await guard.check(first);
+  assert.deepEqual([identity.user, identity.sid, identity.iss], ["ada", "s1", ""]);
+  hub.end({ user: "ada", scope: "session", sid: "s1" });
+  await until("the end", async () => (await codeOf(guard.check(first))) === "token_revoked");
+  await guard.check(second);
+  const refusal = await guard.check(first).catch((error) => error);
+  assert.ok(refusal instanceof HubError);
+  assert.equal(refusal.logout?.reason, "user");
+});
+
+test("what was in force before the guard came is known once it has started", async (t) => {
+  const hub = await startFakeHub(t);
+  hub.end({ user: "ada", sessions: ["s1"] });
+  const guard = await startGuard(t, hub.url);
+  assert.equal(guard.isReady, true);
+  assert.equal(await codeOf(guard.check(tokenOf(hub))), "token_revoked");
+  assert.equal(guard.sizes.revocations, 2);
+});
+
+test("a token that is forged, expired or of nobody's is refused", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const iat = hub.now() - 60;
+  const forged = sign({ sub: "ada", iat, exp: iat + 600 }, "another secret that is long enough!");
+  assert.equal(await codeOf(guard.check(forged)), "token_invalid");
+  assert.equal(await codeOf(guard.check("x")), "token_invalid");
+  assert.equal(await codeOf(guard.check(tokenOf(hub, { exp: iat + 30 }))), "token_expired");
+});
+
+test("a session of the app's own is alive until its user logs out, and again after a login", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const loggedInAt = guard.now() - 5;
+  await guard.checkSession("ada", "s1", loggedInAt);
+  hub.end({ user: "ada" });
+  const check = () => codeOf(guard.checkSession("ada", "s1", loggedInAt));
+  await until("the end", async () => (await check()) === "token_revoked");
+  await pause(10);
+  await until(
+    "the new login",
+    async () => !(await codeOf(guard.checkSession("ada", "s1", guard.now()))),
+  );
+  const ages = guard.now() - 2_600_000;
+  assert.equal(await codeOf(guard.checkSession("bob", "s1", ages)), "token_expired");
+  assert.equal(await codeOf(guard.checkSession("", "s1", loggedInAt)), "token_invalid");
+});
+
+test("the time is the store's, whatever this machine thinks", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  assert.ok(Math.abs(guard.now() - hub.now()) < 10);
+});
+
+test("a watch ends with its session, and says why", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() });
+  const [other, vague] = [guard.watch("ada", "s2"), guard.watch("ada", "s1")];
+  /** @type {any[]} */
+  const told = [];
+  watch.onEnd((ending) => told.push(ending));
+  const { signal } = watch;
+  hub.end({ user: "ada", scope: "session", sid: "s1", reason: "admin", message: "Bye" });
+  const ending = await soon("the end", watch.ended);
+  assert.deepEqual([ending?.reason, ending?.message], ["admin", "Bye"]);
+  assert.equal((await soon("the end", vague.ended))?.reason, "admin");
+  assert.equal(signal.aborted, true);
+  assert.equal(signal.reason.code, "token_revoked");
+  assert.equal(told.length, 1);
+  watch.onEnd((late) => told.push(late));
+  assert.equal(told.length, 2);
+  assert.equal(guard.sizes.watches, 1);
+  const cancelled = other.ended;
+  other.cancel();
+  assert.equal(await cancelled, undefined);
+  assert.equal(guard.sizes.watches, 0);
+});
+
+test("a watch of a session that is over ends at once, and one of a later login does not", async (t) => {
+  const hub = await startFakeHub(t);
+  hub.end({ user: "ada", sessions: ["s1"], reason: "idle" });
+  const guard = await startGuard(t, hub.url);
+  const over = guard.watch("ada", "s1", { loggedInAt: guard.now() - 60 });
+  assert.equal((await soon("the end", over.ended))?.reason, "idle");
+  const later = guard.watch("ada", "s1", { loggedInAt: guard.now() + 1 });
+  hub.end({ user: "bob" });
+  hub.end({ user: "ada", scope: "others", sid: "s1" });
+  await until("both", () => guard.sizes.revocations >= 4);
+  assert.equal(later.signal.aborted, false);
+});
+
+test("whatever ends everybody ends every watch", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const watches = Array.from({ length: 50 }, (_, n) => guard.watch(`u${n}`, "s"));
+  for (let partition = 0; partition < 16; partition += 1) hub.end({ partition, reason: "policy" });
+  for (const watch of watches) assert.equal((await soon("it", watch.ended))?.reason, "policy");
+});
+
+test("each logout is told as it is heard, until that is not wanted any more", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  /** @type {string[]} */
+  const heard = [];
+  guard.onLogout(() => {
+    throw new Error("the app's own");
+  });
+  const stop = guard.onLogout(({ user }) => heard.push(`${user}`));
+  hub.end({ user: "ada" });
+  await until("one", () => heard.length === 1);
+  stop();
+  hub.end({ user: "bob" });
+  await until("the other", () => guard.sizes.revocations === 2);
+  assert.deepEqual(heard, ["ada"]);
+});
+
+test("a feed that broke goes on where it stopped, at whichever address answers", async (t) => {
+  const [hub, other] = [await startFakeHub(t), await startFakeHub(t)];
+  const guard = await startGuard(t, [hub.url, other.url]);
+  hub.end({ user: "ada" });
+  await until("it", () => guard.sizes.revocations === 1);
+  other.inForce = [...hub.inForce, { scope: "all", reason: "user", at: hub.now(), user: "bob" }];
+  other.position = 2;
+  hub.stop();
+  await until("the other's", () => guard.sizes.revocations === 2);
+  const { headers } = other.calls.filter(({ path }) => path === "/revocations")[0];
+  assert.equal(headers["last-event-id"], "p1");
+});
+
+test("after a reset nothing is forgotten before all is known anew", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  hub.end({ user: "ada" });
+  const watch = guard.watch("carol", "s1");
+  await until("it", () => guard.sizes.revocations === 1);
+  hub.goesOn = () => false;
+  const at = hub.now();
+  hub.inForce = ["bob", "carol", "dave"].map((user) => ({
+    scope: "all",
+    reason: "user",
+    at,
+    user,
+  }));
+  hub.cut();
+  await until("all anew", () => guard.sizes.revocations === 3);
+  assert.equal((await soon("Carol's end", watch.ended))?.reason, "user");
+  await guard.check(tokenOf(hub));
+});
+
+test("a guard that does not hear from the hub asks it, and refuses when it cannot", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { maxStaleness: 0.5 });
+  const token = tokenOf(hub);
+  /** @type {boolean[]} */
+  const stale = [];
+  guard.onStale((isStale) => stale.push(isStale));
+  await guard.check(token);
+  hub.isConfirming = false;
+  await until("staleness", () => stale.includes(true));
+  assert.ok(guard.staleness > 0.5);
+  await guard.check(token);
+  await guard.checkSession("ada", "s1", guard.now());
+  assert.equal(hub.calls.filter(({ path }) => path === "/verify").length, 2);
+  hub.verify = () => [401, { code: "token_revoked", at: 5, reason: "admin", scope: "all" }];
+  const refusal = await guard.check(token).catch((error) => error);
+  assert.deepEqual([refusal.code, refusal.logout.reason], ["token_revoked", "admin"]);
+  hub.verify = () => [500];
+  assert.equal(await codeOf(guard.check(token)), "unavailable");
+  hub.isConfirming = true;
+  await until("freshness", () => stale.at(-1) === false);
+  await guard.check(token);
+});
+
+test("what a stale guard knows to be over it refuses without asking", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { maxStaleness: 0.5 });
+  hub.end({ user: "ada" });
+  await until("it", () => guard.sizes.revocations === 1);
+  hub.stop();
+  await until("staleness", () => guard.staleness > 0.5);
+  assert.equal(await codeOf(guard.check(tokenOf(hub))), "token_revoked");
+  assert.equal(await codeOf(guard.check(tokenOf(hub, { sub: "bob" }))), "unavailable");
+});
+
+test("on_stale says whether a guard without a hub refuses or lets in", async (t) => {
+  const url = "http://127.0.0.1:9";
+  const now = Date.now() / 1000;
+  const [good, over] = [30, -30].map((left) =>
+    sign({ sub: "ada", iat: now - 60, exp: now + left }),
+  );
+  const options = { startTimeout: 0.3 };
+  const refusing = await startGuard(t, url, { ...options, onStale: "refuse" });
+  assert.equal(await codeOf(refusing.check(good)), "unavailable");
+  assert.equal(refusing.staleness, Number.POSITIVE_INFINITY);
+  assert.throws(() => refusing.now(), HubError);
+  assert.match(refusing.told.join("\n"), /cannot follow the logouts of http:.*ECONNREFUSED/);
+  assert.match(
+    refusing.told.join("\n"),
+    /does not know yet what is revoked: onStale="refuse" applies/,
+  );
+  const allowing = await startGuard(t, url, { ...options, onStale: "allow" });
+  await allowing.check(good);
+  assert.equal(await codeOf(allowing.check(over)), "token_expired");
+  const asking = await startGuard(t, url, options);
+  assert.equal(await codeOf(asking.check(good)), "unavailable");
+});
+
+test("a guard with the wrong token says so", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { token: "wrong", startTimeout: 0.3 });
+  assert.equal(guard.isReady, false);
+  assert.match(guard.told[0], /answered 401 \(is the token that of HUB_GUARD_TOKEN\?\)/);
+});
+
+test("a guard that came before the hub is ready once the hub is there", async (t) => {
+  const gone = await startFakeHub(t);
+  gone.stop();
+  const guard = await startGuard(t, gone.url, { startTimeout: 0.1 });
+  assert.equal(guard.isReady, false);
+  await startFakeHub(t, gone.port);
+  await until("the hub", () => guard.isReady);
+  assert.match(guard.told.at(-1) ?? "", /^follows the logouts/);
+});
+
+test("the hub is asked once about a token of the very second of a logout", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const second = Math.floor(hub.now()) - 5;
+  const token = tokenOf(hub, { iat: second, exp: second + 600 });
+  hub.end({ user: "ada", at: second + 0.5 });
+  await until("it", () => guard.sizes.revocations === 1);
+  await Promise.all([guard.check(token), guard.check(token)]);
+  await guard.check(token);
+  const asked = () => hub.calls.filter(({ path }) => path === "/verify").length;
+  assert.equal(asked(), 1);
+  hub.verify = () => [401, { code: "token_too_old" }];
+  hub.end({ user: "ada", at: second + 0.7 });
+  await until("the refusal", async () => (await codeOf(guard.check(token))) === "token_too_old");
+  const refusing = await startGuard(t, hub.url, { onStale: "refuse" });
+  assert.equal(await codeOf(refusing.check(token)), "token_too_old");
+});
+
+test("a ticket is a token of the session, with the time of its login", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, {
+    issuers: [{ iss: "https://app.example", secret: SECRET, audience: ["hub", "app"] }],
+  });
+  const loginTime = guard.now() - 90;
+  const ticket = await guard.mintTicket("ada", "s1", { loginTime, name: "Ada" });
+  const { iss, user, sid, loginAt, iat, exp } = await guard.check(ticket);
+  assert.deepEqual([iss, user, sid], ["https://app.example", "ada", "s1"]);
+  assert.equal(loginAt, Math.round(loginTime * 1e6));
+  assert.equal(exp - iat, 300e6);
+});
+
+test("an app ends sessions at the hub as an administrator", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { adminToken: ADMIN });
+  assert.deepEqual(await guard.endSession("ada", "s1", { reason: "idle" }), { id: "l-1" });
+  const { path, headers, body } = hub.calls.at(-1) ?? assert.fail();
+  assert.deepEqual([path, headers.authorization], ["/admin/logout", `Bearer ${ADMIN}`]);
+  assert.deepEqual(JSON.parse(body), {
+    user: "ada",
+    sid: "s1",
+    scope: "session",
+    reason: "idle",
+  });
+  hub.stop();
+  assert.equal(await codeOf(guard.endSession("ada", "s1")), "unavailable");
+});
+
+test("options that make no sense are refused", () => {
+  const url = "https://hub.example";
+  assert.throws(() => new Guard(url, { token: "" }), /token/);
+  const onStale = /** @type {any} */ ("ignore");
+  assert.throws(() => new Guard(url, { token: TOKEN, onStale }), /onStale/);
+  assert.throws(() => new Guard(url, { token: TOKEN, secret: "short" }), /at least 32 bytes/);
+});
+
+test("a guard is made from the environment as the hub is", async (t) => {
+  const hub = await startFakeHub(t);
+  const environ = { HUB_URL: `${hub.url}, http://127.0.0.1:9`, HUB_GUARD_TOKEN: TOKEN };
+  const all = { ...environ, HUB_JWT_SECRET: SECRET, HUB_JWT_ISSUER: "https://a.example" };
+  const guard = Guard.fromEnviron(all, { startTimeout: 10 });
+  t.after(() => guard.close());
+  await guard.start();
+  assert.equal((await guard.check(tokenOf(hub, { iss: "https://a.example" }))).user, "ada");
+  assert.equal(await codeOf(guard.check(tokenOf(hub))), "token_invalid");
+  for (const [wrong, message] of /** @type {const} */ ([
+    [{ HUB_URL: "" }, /HUB_URL is not set/],
+    [{ HUB_URL: "hub" }, /url: hub/],
+    [{ HUB_GUARD_TOKEN: undefined }, /HUB_GUARD_TOKEN is not set/],
+    [{ HUB_GUARD_ON_STALE: "x" }, /onStale/],
+    [{ HUB_GUARD_MAX_STALENESS: "x" }, /HUB_GUARD_MAX_STALENESS/],
+    [{ HUB_ISSUERS: "issuers.toml" }, /HUB_ISSUERS/],
+    [{ HUB_JWT_PUBLIC_KEY: "/nowhere" }, /HUB_JWT_PUBLIC_KEY/],
+  ]))
+    assert.throws(() => Guard.fromEnviron({ ...environ, ...wrong }), message);
+});
+
+test("a session is that of an issuer, which must be named if there are several", async (t) => {
+  const hub = await startFakeHub(t);
+  const issuers = ["a", "b"].map((name) => ({
+    iss: `https://${name}.example`,
+    aliases: [name],
+    secret: SECRET,
+  }));
+  const guard = await startGuard(t, hub.url, { issuers, adminToken: ADMIN });
+  hub.end({ user: "ada", iss: "https://b.example" });
+  await until("it", () => guard.sizes.revocations === 1);
+  const at = guard.now() - 60;
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", at)), "invalid_request");
+  await guard.checkSession("ada", "s1", at, { issuer: "a" });
+  const { userKey } = await guard.checkSession("ada", "s1", at, { issuer: "https://a.example" });
+  assert.equal(userKey, "https%3A%2F%2Fa.example|ada");
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", at, { issuer: "b" })), "token_revoked");
+  await guard.endSession("ada", "s1", { issuer: "b" });
+  assert.equal(JSON.parse(hub.calls.at(-1)?.body ?? "").iss, "https://b.example");
+  const ticket = await guard.mintTicket("ada", "s2", { issuer: "https://a.example" });
+  assert.equal((await guard.check(ticket)).iss, "https://a.example");
+});

@@ -1,0 +1,13 @@
+/** Guards for Node: every backend refuses a dead session, and closes its own sockets. */
+export { HubError, problem } from "./errors.js";
+export { Guard } from "./guard.js";
+export { CLOSE_CODE } from "./watches.js";
+
+/** @typedef {import("./guard.js").Options} Options */
+/** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
+/** @typedef {import("./issuers.js").Issuer} Issuer */
+/** @typedef {import("./revocations.js").Revocation} Revocation */
+/** @typedef {import("./verdict.js").Identity} Identity */
+/** @typedef {import("./verdict.js").Reason} Reason */
+/** @typedef {import("./watches.js").Ending} Ending */
+/** @typedef {import("./watches.js").Watch} Watch */

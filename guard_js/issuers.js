@@ -1,0 +1,233 @@
+/** The issuer entries: which tokens are accepted, where their keys are, and how claims are named.
+ *
+ * An entry is a trust domain, and users belong to it. The members are those of an `[[issuer]]` table
+ * of the hub (docs/reference/tokens.md), spelled as JavaScript does.
+ */
+import { invalid } from "./claims.js";
+import { HubError } from "./errors.js";
+import { checkAddress, discover, KeySet, readPem, readSecret, staticKeys } from "./key-sets.js";
+import { PRESETS } from "./presets.js";
+import { ALGORITHMS, checkSignature, identify, isOf, readClaims, readHeader } from "./tokens.js";
+
+/** @typedef {import("./key-sets.js").Keys} Keys */
+/** @typedef {import("./tokens.js").Header} Header */
+/** @typedef {import("./tokens.js").Rules} Rules */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** Keys come from one of `discovery` (the default), `jwksUrl`, `publicKey` and `secret`. Times are in
+ * seconds.
+ * @typedef {object} Issuer
+ * @property {string} [iss] the exact `iss` of its tokens; needed unless the key is your own
+ * @property {string[]} [aliases] other spellings of the same issuer
+ * @property {string} [preset] a provider's usual claims, as defaults for what follows
+ * @property {boolean} [discovery] keys are discovered from `iss`
+ * @property {string} [jwksUrl] the address of a key set, over https (http on the local machine)
+ * @property {string} [publicKey] a public key in PEM
+ * @property {string | string[]} [secret] a secret, or several while one replaces another
+ * @property {string | string[]} [algorithms] default: those of the key
+ * @property {string | string[]} [audience] whom tokens are for; required where keys are fetched,
+ *   `"*"` takes any
+ * @property {string | string[]} [audienceClaims] the claims in which the audience is looked for
+ * @property {string | string[]} [user] the claim that names the user: the first that is present
+ * @property {string | string[]} [session] the claims that identify the login
+ * @property {string | string[]} [loginTime] the claim that says when the login began
+ * @property {number} [maxLifetime] for how long a token may be good; a day
+ * @property {number} [leeway] how far the issuer's clock may differ from the store's
+ */
+
+/** @typedef {{rules: Rules, keys: Keys, secret?: string}} Entry */
+
+const DAY = 86_400;
+const HASH_BYTES = { HS256: 32, HS384: 48, HS512: 64 };
+const SYMMETRIC = ALGORITHMS.filter((name) => name.startsWith("HS"));
+const ASYMMETRIC = ALGORITHMS.filter((name) => !name.startsWith("HS"));
+
+export class Issuers {
+  #entries;
+  #keys;
+
+  /** @param {readonly Issuer[]} issuers @param {(text: string) => void} [log] */
+  constructor(issuers, log = console.warn) {
+    this.#entries = issuers.map((issuer) => readEntry(issuer, log));
+    checkEntries(this.#entries);
+    this.#keys = this.#entries.map(({ keys }) => keys);
+  }
+
+  get entries() {
+    return this.#entries;
+  }
+
+  /** Changes when keys change: earlier verifications are void then, and all are while it is -1. */
+  generation() {
+    let sum = 0;
+    for (const keys of this.#keys) {
+      const generation = keys.generation();
+      if (generation < 0) return -1;
+      sum += generation;
+    }
+    return sum;
+  }
+
+  /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
+   * left out. Throws `invalid_request` if there are several, and none was named.
+   * @param {string} [iss] */
+  resolve(iss) {
+    const names = [...new Set(this.#entries.map(({ rules }) => rules.issuer ?? ""))];
+    if (names.length === 0) return iss ?? "";
+    if (names.length === 1 && (iss === undefined || names[0] === "")) return names[0];
+    if (iss === undefined)
+      throw new HubError("invalid_request", `issuer is needed: ${names.join(", ")}`);
+    return this.find(iss)?.rules.issuer ?? iss;
+  }
+
+  /** The entry that has this name or alias. @param {string} iss */
+  find(iss) {
+    return this.#entries.find(
+      ({ rules }) => iss === (rules.issuer ?? "") || rules.aliases.includes(iss),
+    );
+  }
+
+  /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
+   * or `unavailable` when the keys cannot be had.
+   * @param {string} token @returns {Promise<Identity>} */
+  async verify(token) {
+    const header = readHeader(token);
+    const claims = readClaims(token);
+    const { keys, rules } = this.#match(header, claims.get("iss"));
+    let refusal;
+    for (const key of await keys.find(header)) {
+      try {
+        await checkSignature(token, key, header, rules);
+        return identify(claims, token, rules);
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    throw refusal;
+  }
+
+  /** @param {Header} header @param {unknown} iss @returns {Entry} */
+  #match({ alg }, iss) {
+    const named = this.#entries.filter(({ rules }) => isOf(rules, iss));
+    // An entry without an issuer is for tokens that no other entry takes.
+    named.sort(
+      (a, b) => Number(a.rules.issuer === undefined) - Number(b.rules.issuer === undefined),
+    );
+    const found = named.find(({ rules }) => rules.algorithms.includes(alg));
+    if (found) return found;
+    const isKnown = named.length > 0;
+    throw invalid(
+      isKnown
+        ? "signed with an algorithm that is not allowed here"
+        : "the token is of another issuer (iss)",
+    );
+  }
+}
+
+/** The entry of an issuer; throws an Error that names the member if it is not valid.
+ * @param {Issuer} issuer @param {(text: string) => void} log @returns {Entry} */
+export function readEntry(issuer, log) {
+  const { iss, preset: name, leeway = 0, maxLifetime = DAY } = issuer;
+  if (name !== undefined && !Object.hasOwn(PRESETS, name))
+    throw new Error(`preset: ${name} is not one of ${Object.keys(PRESETS).join(", ")}`);
+  const preset = name === undefined ? {} : PRESETS[name];
+  const secrets = texts(issuer.secret);
+  if (iss === undefined && secrets.length === 0 && !issuer.publicKey)
+    throw new Error("iss: is missing; only the owner of a key of its own needs no name");
+  const source = readSource(issuer, secrets, preset, log);
+  const algorithms = or(texts(issuer.algorithms), preset.algorithms, source.usual);
+  for (const algorithm of algorithms)
+    if (!source.suiting.includes(algorithm))
+      throw new Error(`algorithms: ${algorithm} does not suit the key`);
+  checkSecrets(secrets, algorithms);
+  const audience = texts(issuer.audience);
+  if (source.isFetched && audience.length === 0)
+    throw new Error(
+      "audience: is required where keys are fetched, since the same keys sign other apps' " +
+        'tokens; "*" takes any',
+    );
+  return {
+    keys: source.keys,
+    secret: secrets[0],
+    rules: {
+      algorithms,
+      maxLifetime: Math.round(maxLifetime * 1e6),
+      issuer: iss,
+      aliases: issuer.aliases ?? [],
+      audience: audience.length === 0 || audience.includes("*") ? undefined : audience,
+      audienceClaims: or(texts(issuer.audienceClaims), preset.audienceClaims, ["aud"]),
+      user: or(texts(issuer.user), preset.user, ["sub"]),
+      session: or(texts(issuer.session), preset.session, SESSION_CLAIMS),
+      loginTime: or(texts(issuer.loginTime), preset.loginTime, ["auth_time"]),
+      leeway: Math.round(leeway * 1e6),
+    },
+  };
+}
+
+const SESSION_CLAIMS = ["sid", "session_id", "origin_jti", "auth_time"];
+
+/** @param {string | readonly string[] | undefined} given @returns {readonly string[]} */
+const texts = (given) => (typeof given === "string" ? [given] : (given ?? []));
+
+/** @param {...(readonly string[] | undefined)} lists the first one that names something */
+const or = (...lists) => lists.find((list) => list && list.length > 0) ?? [];
+
+/** @param {Issuer} issuer @param {readonly string[]} secrets
+ * @param {import("./presets.js").Preset} preset @param {(text: string) => void} log
+ * @returns {{keys: Keys, suiting: readonly string[], usual: readonly string[], isFetched: boolean}} */
+function readSource({ iss = "", discovery, jwksUrl, publicKey }, secrets, preset, log) {
+  const named = { discovery: discovery && iss, jwksUrl, publicKey, secret: secrets[0] };
+  const given = Object.entries(named).filter(([, value]) => value);
+  if (given.length > 1)
+    throw new Error(`${given.map(([name]) => name).join(", ")}: keys come from one of them`);
+  if (secrets.length > 0) {
+    const keys = staticKeys(secrets.map(readSecret));
+    return { keys, suiting: SYMMETRIC, usual: SYMMETRIC.slice(0, 1), isFetched: false };
+  }
+  if (publicKey) {
+    const { key, algorithms } = readPem(publicKey);
+    const usual = algorithms.slice(0, 1);
+    return { keys: staticKeys([key]), suiting: algorithms, usual, isFetched: false };
+  }
+  const isBare = given.length === 0;
+  if (isBare && (discovery === false || preset.usesSecret))
+    throw new Error("secret, publicKey or jwksUrl: one of them is missing");
+  const bare = iss.replace(/\/+$/, "");
+  const url = jwksUrl ?? (isBare && preset.jwksPath ? bare + preset.jwksPath : undefined);
+  checkAddress(url ? "jwksUrl" : "discovery", url ?? iss);
+  const keys = new KeySet(url ? async () => url : () => discover(iss), (text) =>
+    log(`logout-hub-guard: ${url ?? iss}: ${text}`),
+  );
+  return { keys, suiting: ASYMMETRIC, usual: ASYMMETRIC, isFetched: true };
+}
+
+/** @param {readonly string[]} secrets @param {readonly string[]} algorithms */
+function checkSecrets(secrets, algorithms) {
+  if (secrets.length === 0) return;
+  const need = Math.max(
+    ...algorithms.map((name) => HASH_BYTES[/** @type {keyof typeof HASH_BYTES} */ (name)]),
+  );
+  if (secrets.some((secret) => Buffer.byteLength(secret) < need))
+    throw new Error(`secret: must have at least ${need} bytes (RFC 7518, 3.2)`);
+}
+
+/** Check that entries do not conflict: a name belongs to one `iss`, and each token matches one entry.
+ * @param {readonly Entry[]} entries */
+function checkEntries(entries) {
+  /** @type {Map<string, string>} */
+  const owners = new Map();
+  const taken = new Set();
+  for (const { rules } of entries) {
+    const iss = rules.issuer ?? "";
+    for (const name of [iss, ...rules.aliases]) {
+      const owner = owners.get(name) ?? iss;
+      if (owner !== iss) throw new Error(`aliases: ${name} is of ${owner} already`);
+      owners.set(name, iss);
+    }
+    for (const algorithm of rules.algorithms) {
+      if (taken.has(`${iss} ${algorithm}`))
+        throw new Error(`${iss}: two entries take its ${algorithm} tokens`);
+      taken.add(`${iss} ${algorithm}`);
+    }
+  }
+}

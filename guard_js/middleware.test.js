@@ -1,0 +1,321 @@
+/** Middleware as apps use it: Express, Fastify, ws and Socket.IO refuse the dead and cut streams. */
+import assert from "node:assert/strict";
+import { createServer, request } from "node:http";
+import { test } from "node:test";
+import express from "express";
+import session from "express-session";
+import fastify from "fastify";
+import { Server } from "socket.io";
+import { io } from "socket.io-client";
+import { WebSocket, WebSocketServer } from "ws";
+import { guardMiddleware } from "./express.js";
+import { guardPlugin } from "./fastify.js";
+import { findCookie } from "./gate.js";
+import { guardSockets } from "./socket-io.js";
+import { sign, soon, startFakeHub, startGuard, until } from "./support.js";
+import { readText } from "./transport.js";
+import { guardUpgrades } from "./ws.js";
+
+/** @typedef {import("node:test").TestContext} TestContext */
+/** @typedef {Awaited<ReturnType<typeof startFakeHub>>} Hub */
+
+/** @param {TestContext} t @param {any} app @returns {Promise<string>} its address */
+async function listen(t, app) {
+  const server = app.listen ? app.listen(0, "127.0.0.1") : app;
+  if (!server.listening) await new Promise((resolve) => server.once("listening", resolve));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** @param {Hub} hub @param {Record<string, unknown>} [claims] */
+function bearer(hub, claims) {
+  const iat = hub.now() - 60;
+  return {
+    Authorization: `Bearer ${sign({ sub: "ada", sid: "s1", iat, exp: iat + 600, ...claims })}`,
+  };
+}
+
+/** Ask as no browser does: with these headers only.
+ * @param {string} url @param {import("node:http").RequestOptions} [init] */
+async function get(url, init = {}) {
+  /** @type {import("node:http").IncomingMessage} */
+  const answer = await new Promise((resolve, reject) => {
+    request(url, { agent: false, ...init }, resolve)
+      .on("error", reject)
+      .end();
+  });
+  const headers = new Headers(/** @type {any} */ (answer.headers));
+  return { status: answer.statusCode, headers, body: await readText(answer) };
+}
+
+/** @param {import("./guard.js").Guard} guard @param {any} [options] */
+function expressApp(guard, options) {
+  const app = express();
+  app.use(guardMiddleware(guard, { exempt: ["/health", "/static/*"], ...options }));
+  app.get("/stream", (_, response) => {
+    response.writeHead(200, { "Content-Type": "text/event-stream" });
+    response.write("data: hello\n\n");
+  });
+  app.all("/{*path}", (asked, response) => {
+    response.send(/** @type {any} */ (asked).hubIdentity?.user ?? "nobody");
+  });
+  return app;
+}
+
+test("Express: who has a living session is let in, and others get problem details", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const url = await listen(t, expressApp(guard));
+  const headers = bearer(hub);
+  assert.deepEqual([(await get(`${url}/x`, { headers })).body], ["ada"]);
+  for (const path of ["/health", "/static/a.css"])
+    assert.equal((await get(url + path)).body, "nobody");
+  for (const path of ["/healthy", "/static/%2e%2e/x", "/health/"])
+    assert.equal((await get(url + path)).status, 401);
+  const missing = await get(url);
+  assert.equal(missing.headers.get("www-authenticate"), 'Bearer realm="logout-hub"');
+  assert.deepEqual(JSON.parse(missing.body), {
+    type: "urn:logout-hub:error:token_missing",
+    title: "No token was sent",
+    status: 401,
+    detail: "No token was sent",
+    code: "token_missing",
+  });
+  const { at } = hub.end({ user: "ada", reason: "admin" });
+  await until("it", () => guard.sizes.revocations === 1);
+  const dead = await get(url, { headers });
+  assert.equal(dead.status, 401);
+  assert.equal(
+    dead.headers.get("www-authenticate"),
+    'Bearer realm="logout-hub", error="invalid_token"',
+  );
+  assert.equal(dead.headers.get("content-type"), "application/problem+json");
+  const { code, reason, at: told } = JSON.parse(dead.body);
+  assert.deepEqual(
+    [code, reason, told],
+    ["token_revoked", "admin", Math.round(Number(at) * 1e6) / 1e6],
+  );
+  const claims = { iat: hub.now() + 0.5, exp: hub.now() + 60, auth_time: hub.now() - 60 };
+  const refreshed = await get(url, { headers: bearer(hub, claims) });
+  assert.match(
+    refreshed.headers.get("www-authenticate") ?? "",
+    /error="insufficient_user_authentication", error_description="The login was ended: log in again", max_age="\d+"/,
+  );
+  assert.equal(JSON.parse(refreshed.body).reauthenticate, true);
+  const preflight = { "Access-Control-Request-Method": "POST" };
+  assert.equal((await get(url, { method: "OPTIONS", headers: preflight })).status, 200);
+});
+
+test("Express: a browser that navigates is sent to the login, and comes back on the same host", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const url = await listen(t, expressApp(guard, { loginUrl: "/login?from=app" }));
+  const page = { headers: { Accept: "text/html", "Sec-Fetch-Mode": "navigate" } };
+  const sent = await get(`${url}//evil.example/a?b=c&d`, page);
+  assert.deepEqual(
+    [sent.status, sent.headers.get("location")],
+    [303, "/login?from=app&next=%2Fevil.example%2Fa%3Fb%3Dc%26d"],
+  );
+  assert.equal((await get(`${url}/login?next=/`, page)).status, 200);
+  const posted = await get(`${url}/a`, { ...page, method: "POST" });
+  assert.equal(posted.headers.get("location"), "/login?from=app");
+  assert.equal((await get(`${url}/a`, { headers: { "Sec-Fetch-Mode": "cors" } })).status, 401);
+});
+
+test("Express: a hub that cannot be asked is 503 with Retry-After, not a login", async (t) => {
+  const guard = await startGuard(t, "http://127.0.0.1:9", { startTimeout: 0 });
+  const url = await listen(t, expressApp(guard, { loginUrl: "/login" }));
+  const now = Date.now() / 1000;
+  const token = sign({ sub: "ada", iat: now, exp: now + 60 });
+  const headers = { Authorization: `Bearer ${token}`, "Sec-Fetch-Mode": "navigate" };
+  const answer = await get(url, { headers });
+  assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
+  assert.equal(JSON.parse(answer.body).retryable, true);
+});
+
+test("Express: a cookie counts, but not from another site's page, nor twice", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const url = await listen(
+    t,
+    expressApp(guard, { cookie: "session", origins: ["https://a.example"], require: false }),
+  );
+  const Cookie = `x=1; session=${bearer(hub).Authorization.slice(7)}`;
+  assert.equal((await get(url, { headers: { Cookie } })).body, "ada");
+  assert.equal((await get(url)).body, "nobody");
+  assert.equal((await get(url, { headers: { Cookie: "session=x" } })).status, 401);
+  for (const [origin, status] of [
+    ["https://b.example", 403],
+    ["https://a.example", 200],
+    [url, 200],
+  ]) {
+    const init = { method: "POST", headers: { Cookie, Origin: `${origin}` } };
+    assert.equal((await get(url, init)).status, status, `${origin}`);
+  }
+  assert.equal(findCookie('a="1"; b=2', "a"), "1");
+  assert.throws(() => findCookie("a=1; a=2", "a"), /several cookies/);
+});
+
+test("Express: a stream ends with its session, and other responses do not", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const url = await listen(t, expressApp(guard));
+  const streams = ["s1", "s2"].map((sid) =>
+    fetch(`${url}/stream`, { headers: bearer(hub, { sid }) }),
+  );
+  const [first, second] = await Promise.all(streams);
+  const ended = first.text().catch(() => "cut");
+  hub.end({ user: "ada", scope: "session", sid: "s1" });
+  assert.equal(await soon("the cut", ended), "cut");
+  assert.equal(guard.sizes.watches, 1);
+  await second.body?.cancel();
+  await until("the last watch is cancelled", () => guard.sizes.watches === 0);
+});
+
+test("Express: a session of express-session dies with the login, and the next login lives", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = express();
+  app.use(session({ secret: "a secret", resave: false, saveUninitialized: false }));
+  const login = (/** @type {any} */ request) => request.session.login;
+  app.use(guardMiddleware(guard, { exempt: ["/login"], session: login }));
+  app.post("/login", (request, response) => {
+    const made = { user: "ada", sid: request.sessionID, loggedInAt: guard.now() };
+    Object.assign(request.session, { login: made });
+    response.send(made.sid);
+  });
+  app.get(
+    "/",
+    (request, response) => void response.send(/** @type {any} */ (request).hubIdentity.sid),
+  );
+  const url = await listen(t, app);
+  const logIn = async () => {
+    const answer = await fetch(`${url}/login`, { method: "POST" });
+    return { sid: await answer.text(), Cookie: answer.headers.getSetCookie()[0].split(";")[0] };
+  };
+  const { sid, Cookie } = await logIn();
+  assert.equal((await get(url, { headers: { Cookie } })).body, sid);
+  hub.end({ user: "ada", scope: "session", sid });
+  await until("the end", async () => guard.sizes.revocations === 1);
+  assert.equal(JSON.parse((await get(url, { headers: { Cookie } })).body).code, "token_revoked");
+  assert.equal(JSON.parse((await get(url, { headers: { Cookie } })).body).code, "token_missing");
+  assert.equal((await get(url, { headers: { Cookie: (await logIn()).Cookie } })).status, 200);
+});
+
+test("Fastify: who has a living session is let in, and streams end with it", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = fastify();
+  await app.register(guardPlugin, { guard, exempt: ["/health"] });
+  app.get("/", async (request) => /** @type {any} */ (request).hubIdentity.user);
+  app.get("/health", async () => "well");
+  app.get("/stream", (_, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200);
+    reply.raw.write("hello");
+  });
+  const url = await app.listen();
+  t.after(() => app.close());
+  const headers = bearer(hub);
+  assert.equal((await get(url, { headers })).body, "ada");
+  assert.equal((await get(`${url}/health`)).body, "well");
+  assert.equal((await get(url)).headers.get("www-authenticate"), 'Bearer realm="logout-hub"');
+  const stream = await fetch(`${url}/stream`, { headers });
+  const ended = stream.text().catch(() => "cut");
+  hub.end({ user: "ada" });
+  assert.equal(await soon("the cut", ended), "cut");
+  assert.equal(JSON.parse((await get(url, { headers })).body).code, "token_revoked");
+});
+
+test("Fastify: a session of the app's own is given up when it has ended", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = fastify();
+  const logins = new Map([["1", { user: "ada", sid: "s1", loggedInAt: guard.now() }]]);
+  const find = (/** @type {any} */ request) => logins.get(request.headers.cookie);
+  const forget = (/** @type {any} */ request) => logins.delete(request.headers.cookie);
+  await app.register(guardPlugin, { guard, session: find, forget });
+  app.get("/", async (request) => /** @type {any} */ (request).hubIdentity.sid);
+  const headers = { cookie: "1" };
+  assert.equal((await app.inject({ url: "/", headers })).body, "s1");
+  hub.end({ user: "ada" });
+  await until("the end", async () => (await app.inject({ url: "/", headers })).statusCode === 401);
+  await until("it is given up", () => logins.size === 0);
+});
+
+test("ws: an upgrade without a living session is 401, and a socket closes with 4401", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const server = createServer().listen(0, "127.0.0.1");
+  const sockets = new WebSocketServer({ noServer: true });
+  guardUpgrades(server, sockets, guard, { cookie: "session" });
+  sockets.on("connection", (socket, request) =>
+    socket.send(/** @type {any} */ (request).hubIdentity.user),
+  );
+  const url = (await listen(t, server)).replace("http", "ws");
+  const refused = new WebSocket(url);
+  /** @type {import("node:http").IncomingMessage} */
+  const answer = await new Promise((resolve) =>
+    refused.on("unexpected-response", (_, got) => resolve(got)),
+  );
+  assert.deepEqual(
+    [answer.statusCode, answer.headers["www-authenticate"]],
+    [401, 'Bearer realm="logout-hub"'],
+  );
+  refused.on("error", () => undefined);
+  refused.terminate();
+  const foreign = {
+    Cookie: `session=${bearer(hub).Authorization.slice(7)}`,
+    Origin: "https://evil.example",
+  };
+  const evil = new WebSocket(url, { headers: foreign });
+  assert.match(`${await new Promise((resolve) => evil.on("error", resolve))}`, /403/);
+  const socket = new WebSocket(url, { headers: bearer(hub) });
+  const greeting = await new Promise((resolve) =>
+    socket.on("message", (text) => resolve(`${text}`)),
+  );
+  assert.equal(greeting, "ada");
+  const closed = new Promise((resolve) =>
+    socket.on("close", (code, why) => resolve([code, `${why}`])),
+  );
+  hub.end({ user: "ada", reason: "admin" });
+  assert.deepEqual(await soon("the close", closed), [4401, "admin"]);
+});
+
+test("Socket.IO: a socket is refused by connect_error, and disconnected with its session", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const server = createServer().listen(0, "127.0.0.1");
+  const sockets = new Server(server);
+  guardSockets(sockets, guard);
+  sockets.on("connection", (socket) => socket.emit("hello", socket.data.hubIdentity.user));
+  const url = await listen(t, server);
+  /** @param {object} options */
+  const connect = (options) => {
+    const socket = io(url, {
+      forceNew: true,
+      transports: ["websocket"],
+      reconnection: false,
+      ...options,
+    });
+    t.after(() => socket.disconnect());
+    return socket;
+  };
+  /** @type {any} */
+  const error = await new Promise((resolve) => connect({}).on("connect_error", resolve));
+  assert.deepEqual([error.message, error.data.code], ["token_missing", "token_missing"]);
+  const token = bearer(hub).Authorization.slice(7);
+  const [given, sent] = [
+    connect({ auth: { token } }),
+    connect({ extraHeaders: bearer(hub, { sid: "s2" }) }),
+  ];
+  for (const socket of [given, sent])
+    assert.equal(await new Promise((resolve) => socket.on("hello", resolve)), "ada");
+  const gone = new Promise((resolve) => given.on("disconnect", resolve));
+  hub.end({ user: "ada", scope: "session", sid: "s1" });
+  await soon("the disconnect", gone);
+  assert.equal(sent.connected, true);
+});

@@ -1,0 +1,99 @@
+/** What a guard asks of the hub itself: whether a token is good, and that a session ends. */
+import { HubError, isCode } from "./errors.js";
+import { describe } from "./key-sets.js";
+import { micros } from "./names.js";
+import { send } from "./transport.js";
+
+/** @typedef {import("./transport.js").Call} Call */
+
+const PATIENCE_MS = 2000;
+
+export class Questions {
+  #addresses;
+  /** Questions that were asked and are not answered yet, by token.
+   * @type {Map<string, {asked: number, answer: Promise<HubError | undefined>}>} */
+  #open = new Map();
+
+  /** @param {() => readonly string[]} addresses the hub's, the best one first */
+  constructor(addresses) {
+    this.#addresses = addresses;
+  }
+
+  /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
+   * asked at most `age` seconds ago is not asked again.
+   * @param {string} token @param {number} age @returns {Promise<HubError | undefined>} */
+  verify(token, age) {
+    const open = this.#open.get(token);
+    const now = performance.now() / 1000;
+    if (open && now - open.asked <= age) return open.answer;
+    const answer = this.#verify(token).finally(() => {
+      if (this.#open.get(token)?.answer === answer) this.#open.delete(token);
+    });
+    this.#open.set(token, { asked: now, answer });
+    return answer;
+  }
+
+  /** @param {string} token */
+  async #verify(token) {
+    try {
+      const answer = await this.#send("/verify", { headers: { Authorization: `Bearer ${token}` } });
+      if (answer.status === 204) return undefined;
+      const error = readProblem(answer);
+      if (error.status === 401 && error.code !== "token_missing") return error;
+      return new HubError("unavailable", `the hub answered ${answer.status} to /verify`);
+    } catch (cause) {
+      return new HubError("unavailable", `the hub cannot be asked: ${describe(cause)}`, { cause });
+    }
+  }
+
+  /** Call the hub as an administrator; rejects with a HubError if it refuses.
+   * @param {string} path @param {string} token @param {object} body @returns {Promise<any>} */
+  async command(path, token, body) {
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+    const call = { method: "POST", headers, body: JSON.stringify(body) };
+    let answer;
+    try {
+      answer = await this.#send(path, call);
+    } catch (error) {
+      throw new HubError("unavailable", `the hub cannot be asked: ${describe(error)}`);
+    }
+    if (answer.status !== 200) throw readProblem(answer);
+    return JSON.parse(answer.text);
+  }
+
+  /** Send to one address after the other, until one can answer.
+   * @param {string} path @param {Omit<Call, "signal">} call */
+  async #send(path, call) {
+    let trouble;
+    for (const address of this.#addresses()) {
+      try {
+        const signal = AbortSignal.timeout(PATIENCE_MS);
+        const answer = await send(address, path, { ...call, signal });
+        if (answer.status < 500) return answer;
+        trouble = readProblem(answer);
+      } catch (error) {
+        trouble = error;
+      }
+    }
+    throw trouble;
+  }
+}
+
+/** The error in an answer. @param {{status: number, text: string,
+ *   headers: import("node:http").IncomingHttpHeaders}} answer */
+function readProblem({ status, text, headers }) {
+  /** @type {any} */
+  let told = {};
+  try {
+    told = JSON.parse(text) ?? {};
+  } catch {}
+  if (!isCode(told.code) || new HubError(told.code).status !== status)
+    return new HubError("unavailable", `the hub answered ${status}`);
+  const { code, detail, reason, scope } = told;
+  const at = typeof told.at === "number" ? micros(told.at) : undefined;
+  const logout = at === undefined ? undefined : { at, horizon: at, reason, scope };
+  const retryAfter = Number(headers["retry-after"]) || undefined;
+  const maxAge =
+    Number(/max_age="(\d+)"/.exec(headers["www-authenticate"] ?? "")?.[1]) || undefined;
+  return new HubError(code, detail, { logout, retryAfter, maxAge });
+}

@@ -1,0 +1,32 @@
+/** HTTP responses that end when their session does, such as server-sent events. */
+
+/** @typedef {import("node:http").ServerResponse} ServerResponse */
+/** @typedef {import("./gate.js").Answer} Answer */
+/** @typedef {import("./guard.js").Guard} Guard */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** After how long a response is looked at again that had not begun when its session ended: that may
+ * be the answer to the logout. */
+const GRACE_MS = 1000;
+
+/** Cut a response without `Content-Length` when the session ends.
+ * @param {Guard} guard @param {Identity} identity @param {ServerResponse} response */
+export function cutWithSession(guard, identity, response) {
+  const watch = guard.watchIdentity(identity);
+  response.once("close", watch.cancel);
+  watch.onEnd(() => {
+    const cut = () => {
+      if (response.headersSent && !response.hasHeader("content-length")) response.destroy();
+    };
+    cut();
+    const timer = setInterval(cut, GRACE_MS).unref();
+    response.once("close", () => clearInterval(timer));
+    if (response.destroyed) clearInterval(timer);
+  });
+}
+
+/** Send an answer. @param {ServerResponse} response @param {Answer} answer */
+export function sendAnswer(response, { status, headers, body }) {
+  response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) });
+  response.end(body);
+}

@@ -1,0 +1,150 @@
+/** The revocations in force, as the feed tells them: what a guard judges by.
+ *
+ * They only add up: applying one twice, or in another order, leads to the same verdicts. Nearly all
+ * are kept in one table of instants: for a session that was ended by name (`issuer|user sid`, or
+ * `issuer sid` whoever its user is) and for a user whose sessions were all ended (`issuer|user`).
+ * The names are escaped, so none of the three can be mistaken for another.
+ */
+import { Instants } from "./instants.js";
+import { keyedHash } from "./keyed-hash.js";
+import { crc32, micros, quote, userKey } from "./names.js";
+import { REASONS, SCOPES } from "./verdict.js";
+
+/** @typedef {import("./keyed-hash.js").Hash} Hash */
+/** @typedef {import("./verdict.js").Fact} Fact */
+/** @typedef {import("./verdict.js").Facts} Facts */
+/** @typedef {import("./verdict.js").Identity} Identity */
+/** @typedef {import("./verdict.js").Reason} Reason */
+/** @typedef {import("./verdict.js").Scope} Scope */
+
+/** A logout as the feed tells it; times are NumericDate seconds. `user` is missing if it ends the
+ * sessions of everyone in `partition` or, with scope `session`, the session `sid` of that issuer.
+ * @typedef {{scope: Scope, reason: Reason, at: number, iss?: string, user?: string | null,
+ *   sid?: string | null, sessions?: string[], before?: number | null, partition?: number | null,
+ *   id?: string, message?: string | null, by?: string | null, profile?: string | null}} Revocation */
+
+/** Where the facts about a session are found.
+ * @typedef {{sid: string, userKey: string, crc: number, session: Hash, issuers: Hash, user: Hash}} Place */
+
+/** Where a logout of everyone is kept that names no partition. */
+const EVERY_PARTITION = -1;
+
+/** Hashes are the same for the whole process, so that a place can be kept. */
+const hash = keyedHash();
+
+/** Where the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
+ * @returns {Place} */
+export function placeOf({ iss, userKey: key, sid }) {
+  return {
+    sid,
+    userKey: key,
+    crc: crc32(key),
+    session: hash(`${key} ${sid}`),
+    issuers: hash(`${quote(iss)} ${sid}`),
+    user: hash(key),
+  };
+}
+
+export class Revocations {
+  #instants = new Instants();
+  /** Cut-offs that keep a session, by user: the newest, and the one that ended what it keeps.
+   * @type {Map<string, readonly Fact[]>} */
+  #keeping = new Map();
+  /** Cut-offs of everyone, by partition. @type {Map<number, readonly Fact[]>} */
+  #everyone = new Map();
+
+  /** How many revocations are in force. */
+  get size() {
+    return this.#instants.size + this.#keeping.size + this.#everyone.size;
+  }
+
+  /** Note a logout. @param {Revocation} one */
+  apply(one) {
+    const fact = readFact(one);
+    const iss = one.iss ?? "";
+    if (one.user !== undefined && one.user !== null) {
+      const key = userKey(iss, one.user);
+      for (const sid of one.sessions ?? []) this.#keep(`${key} ${sid}`, fact);
+      if (one.scope === "session") this.#keep(`${key} ${one.sid}`, fact);
+      else if (one.scope === "all") this.#keep(key, fact);
+      else this.#keeping.set(key, supersede(fact, this.#keeping.get(key)));
+    } else if (one.scope === "session") {
+      this.#keep(`${quote(iss)} ${one.sid}`, fact);
+    } else {
+      const partition = one.partition ?? EVERY_PARTITION;
+      this.#everyone.set(partition, supersede(fact, this.#everyone.get(partition)));
+    }
+  }
+
+  /** What is known of a session. @param {Place} place @param {number} partition
+   * @returns {Facts} */
+  facts(place, partition) {
+    const own = this.#get(place.session);
+    const anybodys = this.#get(place.issuers);
+    const cutoff = this.#get(place.user);
+    const keeping = this.#keeping.get(place.userKey);
+    const everyone = this.#everyone.get(partition);
+    const allOver = this.#everyone.get(EVERY_PARTITION);
+    const tombstone =
+      own && anybodys && anybodys.horizon > own.horizon ? anybodys : (own ?? anybodys);
+    if (!keeping && !everyone && !allOver) return { tombstone, cutoffs: cutoff ? [cutoff] : NONE };
+    const cutoffs = [...(keeping ?? NONE), ...(everyone ?? NONE), ...(allOver ?? NONE)].filter(
+      (fact) => fact.scope !== "others" || fact.sid !== place.sid,
+    );
+    if (cutoff) cutoffs.push(cutoff);
+    return { tombstone, cutoffs };
+  }
+
+  /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
+   * @param {number} oldest */
+  forget(oldest) {
+    this.#instants.drop(oldest);
+    forgetIn(this.#keeping, oldest);
+    forgetIn(this.#everyone, oldest);
+  }
+
+  /** @param {string} name @param {Fact} fact */
+  #keep(name, { horizon, at, reason, scope }) {
+    const tag = REASONS.indexOf(/** @type {Reason} */ (reason)) + 1;
+    const kind = SCOPES.indexOf(/** @type {Scope} */ (scope)) + 1;
+    this.#instants.keep(hash(name), horizon, at, tag * 4 + kind);
+  }
+
+  /** @param {Hash} name @returns {Fact | undefined} */
+  #get(name) {
+    const found = this.#instants.get(name);
+    if (!found) return undefined;
+    const { horizon, at, tag } = found;
+    return { horizon, at, reason: REASONS[(tag >> 2) - 1], scope: SCOPES[(tag & 3) - 1] };
+  }
+}
+
+/** @type {readonly Fact[]} */
+const NONE = Object.freeze([]);
+
+/** @param {Revocation} one @returns {Fact} */
+function readFact({ scope, reason, at, before, sid }) {
+  const written = micros(at);
+  const horizon = before === undefined || before === null ? written : micros(before);
+  return { horizon, at: written, scope, reason, sid: sid ?? undefined };
+}
+
+/** The cut-offs to keep: the newest, and the newest one that ended the session which that keeps.
+ * @param {Fact} cutoff @param {readonly Fact[]} [older] @returns {readonly Fact[]} */
+function supersede(cutoff, older = NONE) {
+  const [first, ...others] = [cutoff, ...older].sort(
+    (a, b) => b.horizon - a.horizon || b.at - a.at,
+  );
+  if (first.scope !== "others") return [first];
+  const kept = others.find((one) => one.scope !== "others" || one.sid !== first.sid);
+  return kept ? [first, kept] : [first];
+}
+
+/** @template K @param {Map<K, readonly Fact[]>} facts @param {number} oldest */
+function forgetIn(facts, oldest) {
+  for (const [key, kept] of facts) {
+    const rest = kept.filter(({ at }) => at >= oldest);
+    if (rest.length === 0) facts.delete(key);
+    else if (rest.length < kept.length) facts.set(key, rest);
+  }
+}

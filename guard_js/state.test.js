@@ -1,0 +1,242 @@
+/** The parts that a guard's knowledge is made of. */
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+import { monotonicClock } from "./clock.js";
+import { EventParser } from "./events.js";
+import { FeedState } from "./feed-state.js";
+import { Freshness } from "./freshness.js";
+import { Instants } from "./instants.js";
+import { keyedHash } from "./keyed-hash.js";
+import { crc32, userKey } from "./names.js";
+import { placeOf, Revocations } from "./revocations.js";
+import { parse, RepeatedMember } from "./strict-json.js";
+
+test("names are escaped as Python's quote does it, and partitions are those of zlib", () => {
+  assert.equal(
+    userKey("https://id.example", "~a_b-c.d!'()*+ é|"),
+    "https%3A%2F%2Fid.example|~a_b-c.d%21%27%28%29%2A%2B%20%C3%A9%7C",
+  );
+  assert.equal(crc32("123456789"), 0xcbf43926);
+});
+
+test("the hash is HalfSipHash-2-4 with 64 bits", () => {
+  const hash = keyedHash(Uint8Array.from({ length: 8 }, (_, at) => at));
+  // The first, ninth and other vectors of the authors: a pair of bytes is one UTF-16 unit.
+  assert.deepEqual(hash(""), { low: 0x591f8d21, high: 0xc83cb8b9 });
+  assert.deepEqual(hash("\u0100"), { low: 0xef394f06, high: 0x57eb507c });
+  assert.deepEqual(hash("\u0100\u0302\u0504\u0706"), { low: 0x20e8feed, high: 0x8c85e4bc });
+});
+
+test("a table of instants is a map that keeps the latest, also while it grows and shrinks", () => {
+  const [table, model, hash] = [new Instants(), new Map(), keyedHash()];
+  for (let round = 0; round < 20_000; round += 1) {
+    const [name, horizon, at] = [`n${randomInt(5000)}`, randomInt(100), randomInt(50)];
+    table.keep(hash(name), horizon, at, round % 40);
+    const old = model.get(name);
+    if (!old || horizon > old.horizon || (horizon === old.horizon && at > old.at))
+      model.set(name, { horizon, at, tag: round % 40 });
+  }
+  assert.equal(table.size, model.size);
+  for (const [name, value] of model) assert.deepEqual(table.get(hash(name)), value);
+  table.drop(45);
+  for (const [name, value] of model)
+    assert.deepEqual(table.get(hash(name)), value.at < 45 ? undefined : value);
+  assert.equal(table.get(hash("nobody")), undefined);
+});
+
+test("a revocation in force takes less than 150 bytes, also while the table grows", () => {
+  const [revocations, count] = [new Revocations(), 100_000];
+  const buffers = () => process.memoryUsage().arrayBuffers;
+  const before = buffers();
+  let most = 0;
+  for (let n = 0; n < count; n += 1) {
+    revocations.apply({ scope: "session", reason: "user", at: 1.7e9, user: `user-${n}`, sid: "s" });
+    if (n % 1000 === 0)
+      most = Math.max(most, (buffers() - before) / (n + 1) / (n > 5000 ? 1 : 1e9));
+  }
+  assert.equal(revocations.size, count);
+  assert.ok((buffers() - before) / count < 150, `${(buffers() - before) / count} bytes`);
+  assert.ok(most < 150, `${most} bytes while it grows`);
+});
+
+test("what nobody remembers is forgotten", () => {
+  const revocations = new Revocations();
+  for (const at of [1, 2000]) {
+    for (const scope of /** @type {const} */ (["all", "others", "session"]))
+      revocations.apply({ scope, reason: "user", at, user: `${scope}${at}`, sid: "s" });
+    revocations.apply({ scope: "all", reason: "policy", at, partition: at });
+  }
+  assert.equal(revocations.size, 8);
+  revocations.forget(1000e6);
+  assert.equal(revocations.size, 4);
+});
+
+test("a place says where the facts of one session are, and of no other", () => {
+  const revocations = new Revocations();
+  revocations.apply({ scope: "session", reason: "user", at: 5, iss: "a", user: "b", sid: "c" });
+  const known = (
+    /** @type {string} */ iss,
+    /** @type {string} */ user,
+    /** @type {string} */ sid,
+  ) =>
+    revocations.facts(placeOf({ iss, userKey: userKey(iss, user), sid }), 0).tombstone !==
+    undefined;
+  assert.equal(known("a", "b", "c"), true);
+  for (const [iss, user, sid] of [
+    ["a", "b", "d"],
+    ["a", "c", "c"],
+    ["", "b", "c"],
+    ["a|b", "", "c"],
+    ["a", "b c", ""],
+  ])
+    assert.equal(known(iss, user, sid), false);
+});
+
+test("an event that is too long ends the reading, in one line or in many", () => {
+  for (const text of [
+    "x".repeat(200),
+    `data: ${"x".repeat(200)}\n`,
+    "data: 1234567890\n".repeat(20),
+  ]) {
+    const parser = new EventParser(() => undefined, "", 100);
+    assert.throws(() => parser.read(Buffer.from(text)), RangeError);
+  }
+});
+
+test("a delay makes knowledge look older, never newer", () => {
+  const freshness = new Freshness();
+  assert.equal(freshness.staleness(5), Number.POSITIVE_INFINITY);
+  freshness.confirm(100, { at: 5000, elapsed: 3 }, 110);
+  assert.equal(freshness.staleness(110), 7);
+  assert.equal(freshness.storeTime(111), 5001);
+  assert.equal(freshness.latestStoreTime(111), 5008);
+  freshness.confirm(100, { at: 5020, elapsed: 99 }, 120);
+  assert.equal(freshness.staleness(121), 1);
+});
+
+test("a login after a logout that was heard is dated later, also once a confirmation was late", () => {
+  const freshness = new Freshness();
+  freshness.hear(5003, 103);
+  assert.equal(freshness.storeTime(104), Number.NaN);
+  freshness.confirm(100, { at: 5000, elapsed: 0 }, 102);
+  assert.equal(freshness.storeTime(104), 5002);
+  freshness.hear(5003.9, 104);
+  assert.ok(Math.abs(freshness.storeTime(104.1) - 5004) < 1e-6);
+  freshness.confirm(100, { at: 5004, elapsed: 4 }, 105);
+  assert.ok(freshness.storeTime(105) > 5004.89);
+  freshness.hear(9999, 106);
+  assert.ok(freshness.storeTime(106) <= 5006);
+  freshness.confirm(100, { at: 3005, elapsed: 5 }, 107);
+  assert.ok(freshness.storeTime(107) <= 3007);
+});
+
+test("a partition that is late makes only its own users' knowledge old", () => {
+  const freshness = new Freshness();
+  freshness.confirm(100, { at: 5000, elapsed: 1 }, 101);
+  freshness.confirm(100, { at: 5010, elapsed: 11, late: { 3: -50 } }, 112);
+  assert.deepEqual([freshness.staleness(112, 2), freshness.staleness(112, 3)], [1, 11]);
+  assert.equal(freshness.staleness(112), 11);
+  assert.equal(freshness.heardUntil(3), freshness.heardUntil(2) - 10);
+  freshness.confirm(100, { at: 5012, elapsed: 13 }, 113);
+  assert.equal(freshness.staleness(113, 3), 0);
+});
+
+test("the clock goes on while the machine sleeps, whatever is done to the time of day", () => {
+  const time = { awake: 1000, wall: 5e12, up: 50 };
+  const sources = {
+    awakeMs: () => time.awake,
+    wallMs: () => time.wall,
+    upSeconds: () => time.up,
+  };
+  const clock = monotonicClock(sources);
+  const began = clock();
+  const pass = (/** @type {number} */ ms) => {
+    time.awake += ms;
+    time.wall += ms;
+    time.up += ms / 1000;
+  };
+  pass(2000);
+  assert.equal(clock() - began, 2);
+  time.wall += 3_600_000;
+  assert.equal(clock() - began, 2);
+  time.wall -= 7_200_000;
+  assert.equal(clock() - began, 2);
+  time.wall += 60_000;
+  time.up += 60;
+  pass(1000);
+  assert.equal(clock() - began, 63);
+});
+
+test("what a guard does not understand it does not pass over", () => {
+  const take = (/** @type {string} */ type, /** @type {unknown} */ data) => {
+    const state = new FeedState();
+    state.begin(0);
+    state.take({ type, data: JSON.stringify(data), id: "" }, 1);
+  };
+  const good = { scope: "session", reason: "user", at: 5, user: "ada", sid: "s" };
+  take("logout", { ...good, reason: "a new one", more: 1 });
+  for (const change of [
+    { scope: "device" },
+    { at: "5" },
+    { user: 5 },
+    { sid: null },
+    { sessions: "s" },
+    { sessions: [5] },
+    { before: "x" },
+    { partition: "0" },
+  ])
+    assert.throws(() => take("logout", { ...good, ...change }), JSON.stringify(change));
+  assert.throws(() => take("snapshot", {}));
+  assert.throws(() => take("snapshot", { revocations: [5] }));
+  assert.throws(() => take("ready", { at: 5, elapsed: 0, partitions: 0, lifetime: 5 }));
+  assert.throws(() => take("ready", { at: 5, partitions: 1, lifetime: 5 }));
+});
+
+test("JSON is read as the standard has it, exactly, and without repeated members", () => {
+  for (const text of [
+    '{"a":[1.5,true,null,"\\u00e9\\n",{}]}',
+    " [ ] ",
+    '"x"',
+    "-0.5e-3",
+    "[[],[[]]]",
+  ])
+    assert.deepEqual(plain(parse(text)), JSON.parse(text));
+  assert.equal(parse("12345678901234567890"), 12345678901234567890n);
+  for (const text of [
+    "",
+    "{",
+    "[1,]",
+    '{"a":1,}',
+    "{,}",
+    "[1 2]",
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "NaN",
+    "'a'",
+    '"\t"',
+    '"\\x"',
+    '"\\u12"',
+    "tru",
+    "[1]]",
+    "\ufeff1",
+    `${"[".repeat(2000)}${"]".repeat(2000)}`,
+    "1".repeat(5000),
+    '{"a"}',
+    "{a:1}",
+    '{"a":1 "b":2}',
+  ])
+    assert.throws(() => parse(text), SyntaxError, text.slice(0, 20));
+  for (const text of ['{"a":1,"\\u0061":2}', '[{"__proto__":1,"__proto__":2}]'])
+    assert.throws(() => parse(text), RepeatedMember);
+});
+
+/** @param {import("./strict-json.js").Json} value @returns {any} */
+function plain(value) {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  return Object.fromEntries([...value].map(([name, one]) => [name, plain(one)]));
+}

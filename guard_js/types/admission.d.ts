@@ -1,0 +1,43 @@
+/** Decides whether a session is let in: by what the feed said, or where that does not suffice by
+ * what the hub answers.
+ *
+ * An answer of the hub is only good for the facts that were known when it was asked: if a logout that
+ * concerns the session is heard meanwhile, the session is judged anew.
+ */
+import { HubError } from "./errors.js";
+export type FeedState = import("./feed-state.js").FeedState;
+export type Known = import("./known-tokens.js").Known;
+export type Questions = import("./questions.js").Questions;
+export type Place = import("./revocations.js").Place;
+export type Facts = import("./verdict.js").Facts;
+export type Identity = import("./verdict.js").Identity;
+export type OnStale = "ask" | "refuse" | "allow";
+export type Session = {
+    identity: Identity;
+    place: Place;
+    known?: Known;
+};
+export type Finding = {
+    facts: Facts;
+    isFresh: boolean;
+    refusal?: HubError;
+};
+export declare class Admission {
+    #private;
+    /** @param {{state: FeedState, clock: () => number, questions: Questions, maxStaleness: number,
+     *   onStale: OnStale, mintTicket: (identity: Identity) => Promise<string>}} options `mintTicket`
+     *   makes a token of an app's own session, to ask the hub with */
+    constructor({ state, clock, questions, maxStaleness, onStale, mintTicket }: {
+        state: FeedState;
+        clock: () => number;
+        questions: Questions;
+        maxStaleness: number;
+        onStale: OnStale;
+        mintTicket: (identity: Identity) => Promise<string>;
+    });
+    /** Throw or reject with a HubError unless the session is alive.
+     * @param {Session} session @returns {Promise<void> | undefined} nothing to wait for, usually */
+    admit(session: Session): Promise<void> | undefined;
+    /** What is known of a session. @param {Place} place */
+    factsOf(place: Place): import("./verdict.js").Facts;
+}

@@ -1,0 +1,9 @@
+export type Options = import("./guard.js").Options;
+export type Issuer = import("./issuers.js").Issuer;
+export type Environ = Record<string, string | undefined>;
+/** The addresses and options that variables name; throws an Error that names a wrong one.
+ * @param {Environ} environ @returns {{urls: string[], options: Options}} */
+export declare function readEnviron(environ: Environ): {
+    urls: string[];
+    options: Options;
+};

@@ -1,0 +1,30 @@
+/** What the feed of a hub has said so far: the revocations, and how fresh they are.
+ *
+ * What begins without a place to go on from, or after `reset`, is collected beside the old facts,
+ * which hold until `ready`: facts only ever add up, so the old ones are not wrong meanwhile.
+ */
+import { Freshness } from "./freshness.js";
+import { Revocations } from "./revocations.js";
+export type Event = import("./events.js").Event;
+export type Confirmation = import("./freshness.js").Confirmation;
+export type Revocation = import("./revocations.js").Revocation;
+export type Heard = {
+    logout?: Revocation;
+    isReady?: boolean;
+    isConfirmed?: boolean;
+};
+export declare class FeedState {
+    #private;
+    revocations: Revocations;
+    freshness: Freshness;
+    isReady: boolean;
+    partitions: number;
+    /** For how many seconds a logout is remembered. */
+    lifetime: number;
+    /** The `Last-Event-ID` of a request that is sent at `asked`, or "". Call it before that is sent:
+     * what is written afterwards may be missing. @param {number} asked */
+    begin(asked: number): string;
+    /** Do what an event says; throws an Error if that cannot be understood.
+     * @param {Event} event @param {number} now when it came @returns {Heard} */
+    take({ type, data, id }: Event, now: number): Heard;
+}

@@ -1,0 +1,49 @@
+export type KeyObject = import("node:crypto").KeyObject;
+export type Header = import("./tokens.js").Header;
+export type Keys = {
+    generation: () => number;
+    find: (header: Header) => readonly KeyObject[] | Promise<readonly KeyObject[]>;
+};
+export type PublishedKey = {
+    key: KeyObject;
+    kid?: string;
+    algorithms: readonly string[];
+};
+/** @param {readonly KeyObject[]} keys @returns {Keys} */
+export declare const staticKeys: (keys: readonly KeyObject[]) => Keys;
+/** A secret to verify tokens with; throws an Error for a key of another kind: if that were used as a
+ * secret, anybody who knows the public key could sign.
+ * @param {string} text */
+export declare function readSecret(text: string): import("crypto").KeyObject;
+/** A public key in PEM, with the algorithms that it can verify, the most common one first; throws an
+ * Error if it is something else, or too weak.
+ * @param {string} pem @returns {PublishedKey} */
+export declare function readPem(pem: string): PublishedKey;
+/** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
+ * one request at a time. An unknown `kid` makes it fetch again, but only after a cool-down, so that
+ * made-up ones cost nothing. While fetching fails, the last keys stay in use.
+ * @implements {Keys} */
+export declare class KeySet implements Keys {
+    #private;
+    /** @param {() => Promise<string>} locate gives the address of the set
+     * @param {(text: string) => void} log */
+    constructor(locate: () => Promise<string>, log: (text: string) => void);
+    generation(): number;
+    /** @param {Header} header */
+    find(header: Header): Promise<import("crypto").KeyObject[]>;
+}
+/** @param {unknown} error */
+export declare function describe(error: unknown): string;
+/** The address of an issuer's key set, from its metadata: by OpenID Connect Discovery 1.0 section 4,
+ * else by RFC 8414 section 3. Metadata of another issuer is refused (sections 4.3 and 3.3).
+ * @param {string} issuer */
+export declare function discover(issuer: string): Promise<any>;
+/** Check that keys may be fetched from a URL: over https, or http from loopback.
+ * @param {string} member @param {string} url */
+export declare function checkAddress(member: string, url: string): void;
+/** The usable keys of a key set, and why others are too weak; throws if none is usable.
+ * @param {any} document @returns {{keys: PublishedKey[], passedOver: string[]}} */
+export declare function readKeySet(document: any): {
+    keys: PublishedKey[];
+    passedOver: string[];
+};

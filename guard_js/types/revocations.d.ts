@@ -1,0 +1,45 @@
+export type Hash = import("./keyed-hash.js").Hash;
+export type Fact = import("./verdict.js").Fact;
+export type Facts = import("./verdict.js").Facts;
+export type Identity = import("./verdict.js").Identity;
+export type Reason = import("./verdict.js").Reason;
+export type Scope = import("./verdict.js").Scope;
+export type Revocation = {
+    scope: Scope;
+    reason: Reason;
+    at: number;
+    iss?: string;
+    user?: string | null;
+    sid?: string | null;
+    sessions?: string[];
+    before?: number | null;
+    partition?: number | null;
+    id?: string;
+    message?: string | null;
+    by?: string | null;
+    profile?: string | null;
+};
+export type Place = {
+    sid: string;
+    userKey: string;
+    crc: number;
+    session: Hash;
+    issuers: Hash;
+    user: Hash;
+};
+/** Where the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
+ * @returns {Place} */
+export declare function placeOf({ iss, userKey: key, sid }: Pick<Identity, "iss" | "userKey" | "sid">): Place;
+export declare class Revocations {
+    #private;
+    /** How many revocations are in force. */
+    get size(): number;
+    /** Note a logout. @param {Revocation} one */
+    apply(one: Revocation): void;
+    /** What is known of a session. @param {Place} place @param {number} partition
+     * @returns {Facts} */
+    facts(place: Place, partition: number): Facts;
+    /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
+     * @param {number} oldest */
+    forget(oldest: number): void;
+}

@@ -1,0 +1,150 @@
+/** Sessions that somebody waits for the end of: a socket, a stream, a long job. */
+import { HubError } from "./errors.js";
+import { micros } from "./names.js";
+import { begun, judge, newest } from "./verdict.js";
+
+/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Revocation} Revocation */
+/** @typedef {import("./verdict.js").Fact} Fact */
+/** @typedef {import("./verdict.js").Facts} Facts */
+/** @typedef {import("./verdict.js").Identity} Identity */
+
+/** Why a session ended; `at` is in NumericDate seconds.
+ * @typedef {Pick<Revocation, "scope" | "reason" | "at"> & Partial<Revocation>} Ending */
+
+/** The close code of a WebSocket whose session ended. */
+export const CLOSE_CODE = 4401;
+
+export class Watch {
+  #onDone;
+  /** @type {Set<(ending: Ending | undefined) => void>} */
+  #waiting = new Set();
+  /** @type {Ending | undefined} */
+  #ending;
+  #isDone = false;
+  /** @type {AbortController | undefined} */
+  #controller;
+
+  /** @param {() => void} onDone */
+  constructor(onDone) {
+    this.#onDone = onDone;
+  }
+
+  /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
+   * @returns {Promise<Ending | undefined>} */
+  get ended() {
+    if (this.#isDone) return Promise.resolve(this.#ending);
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
+  get signal() {
+    if (!this.#controller) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      this.onEnd(({ scope, reason, at }) => {
+        const logout = { horizon: at * 1e6, at: at * 1e6, scope, reason };
+        controller.abort(new HubError("token_revoked", "", { logout }));
+      });
+    }
+    return this.#controller.signal;
+  }
+
+  /** Call a function when the session ends, at once if it has. @param {(ending: Ending) => void} tell */
+  onEnd(tell) {
+    if (this.#ending) tell(this.#ending);
+    else if (!this.#isDone) this.#waiting.add((ending) => ending && tell(ending));
+  }
+
+  /** Wait no longer. */
+  cancel = () => this.finish(undefined);
+
+  /** Tell everybody who waits; for the guard. @param {Ending | undefined} ending */
+  finish(ending) {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#ending = ending;
+    this.#onDone();
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    // Each by itself: an error in one keeps no other from being told.
+    for (const tell of waiting) queueMicrotask(() => tell(ending));
+  }
+}
+
+/** @typedef {{watch: Watch, place: Place, identity: Identity | undefined, since: number}} Entry */
+
+/** All watches of a guard. `factsOf` gives what is known of a session. */
+export class Watches {
+  #factsOf;
+  /** @type {Map<string, Set<Entry>>} by user */
+  #entries = new Map();
+
+  /** @param {(place: Place) => Facts} factsOf */
+  constructor(factsOf) {
+    this.#factsOf = factsOf;
+  }
+
+  /** How many sessions are watched. */
+  get size() {
+    let size = 0;
+    for (const entries of this.#entries.values()) size += entries.size;
+    return size;
+  }
+
+  /** Watch a session. If it is not known when it began, `identity` is missing: whatever ends sessions
+   * after `since`, in microseconds of the store, ends this one.
+   * @param {Place} place @param {number} since @param {Identity} [identity] */
+  add(place, since, identity) {
+    const watch = new Watch(() => this.#remove(entry));
+    /** @type {Entry} */
+    const entry = { watch, place, identity, since };
+    const entries = this.#entries.get(place.userKey) ?? new Set();
+    this.#entries.set(place.userKey, entries.add(entry));
+    this.#check(entry);
+    return watch;
+  }
+
+  /** End the watches whose sessions have ended: those of one user, or all.
+   * @param {string} [userKey] @param {Revocation} [told] the logout that was just heard */
+  check(userKey, told) {
+    const sets = userKey === undefined ? this.#entries.values() : [this.#entries.get(userKey)];
+    for (const entries of [...sets])
+      for (const entry of [...(entries ?? [])]) this.#check(entry, told);
+  }
+
+  /** @param {Entry} entry @param {Revocation} [told] */
+  #check(entry, told) {
+    const fact = findEnd(entry, this.#factsOf(entry.place));
+    if (!fact) return;
+    const { scope = "session", reason = "policy", at } = fact;
+    const isTold = told && micros(told.at) === at;
+    entry.watch.finish(isTold ? told : { scope, reason, at: at / 1e6 });
+  }
+
+  /** @param {Entry} entry */
+  #remove(entry) {
+    const entries = this.#entries.get(entry.place.userKey);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#entries.delete(entry.place.userKey);
+  }
+}
+
+/** The logout that ended a session, if one did.
+ *
+ * What was known when the watch began was judged then. What was written since ends the session
+ * unless that began later: its being in use proves that it is older, where times leave it open.
+ * @param {Entry} entry @param {Facts} facts @returns {Fact | undefined} */
+function findEnd({ identity, since }, { tombstone, cutoffs }) {
+  const cutoff = newest(cutoffs);
+  for (const fact of [tombstone, cutoff]) {
+    if (!fact || fact.at <= since) continue;
+    if (!identity || begun(identity) <= fact.horizon) return fact;
+    if (fact === tombstone && identity.loginAt === undefined) return fact;
+  }
+  if (!identity) return tombstone;
+  const forever = { ...identity, exp: Number.POSITIVE_INFINITY, nbf: 0 };
+  const refusal = judge(forever, { tombstone, cutoffs }, Math.max(0, since));
+  const isCertain = refusal?.code === "token_revoked" || refusal?.code === "login_required";
+  return isCertain ? refusal.logout : undefined;
+}
