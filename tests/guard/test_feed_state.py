@@ -129,6 +129,8 @@ def test_the_time_of_the_store_lies_between_two_bounds() -> None:
     assert freshness.latest is not None
     assert 60.0 + freshness.earliest == pytest.approx(2009.4)
     assert 60.0 + freshness.latest == pytest.approx(2009.9)
+    state.take(told("confirmed", Confirmation(2001.0, 1.1)), 51.2)  # so it was received by 50.1
+    assert 60.0 + freshness.earliest == pytest.approx(2009.8)
 
 
 def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
