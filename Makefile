@@ -57,8 +57,9 @@ chaos: $(VENV)/.installed-dev ## run replicas under faults and check the history
 mutants: $(VENV)/.installed-dev ## break the hub on purpose: the history checker must notice
 	$(BIN)/python -m tests.faults.mutants
 
-build: $(VENV)/.installed-dev ## build the wheel, the source distribution and their bill of materials
+build: $(VENV)/.installed-dev ## build the wheels, the source distribution and their bill of materials
 	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist guard
 	$(BIN)/cyclonedx-py requirements requirements/hub.txt --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/logout-hub.cdx.json
 
 lock: $(VENV)/.installed-dev ## update requirements/ (LOCK=--upgrade for the newest versions)

@@ -288,6 +288,10 @@ def _examine_settings(settings: Settings) -> list[Finding]:
     if settings.admin_token is None and not settings.admin_tokens:
         detail = "neither HUB_ADMIN_TOKENS nor HUB_ADMIN_TOKEN is set: admin calls need a JWT"
         findings.append(Finding("admin", "fair", detail))
+    if settings.verify_cache:
+        seconds = settings.verify_cache
+        detail = f"HUB_VERIFY_CACHE: a proxy may let a request in {seconds} s after the logout"
+        findings.append(Finding("verify", "fair", detail))
     if settings.redis_url is not None and settings.shared_secret is None:
         detail = "HUB_BUS_SECRET is not set: whoever may publish on Redis can close any socket"
         findings.append(Finding("bus", "fair", detail))

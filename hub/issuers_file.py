@@ -8,21 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from pydantic import SecretStr
 
 from hub.core.clients import check_clients
-from hub.core.issuers import Entry, IssuersError, KeySource, Source, make_entry
+from hub.core.issuers import Entry, IssuersError
 from hub.core.issuers_document import IssuersFile, read_document
+from hub.core.single_issuer import read_single_entry
 from hub.settings import Settings, SettingsError
-
-VARIABLES = {
-    "discovery": "HUB_JWT_ISSUER",
-    "jwks_url": "HUB_JWT_JWKS_URL",
-    "public_key": "HUB_JWT_PUBLIC_KEY",
-    "secret": "HUB_JWT_SECRET",
-    "audience": "HUB_JWT_AUDIENCE",
-    "algorithms": "HUB_JWT_ALGORITHMS",
-}
-"""The environment variables by the member of an ``[[issuer]]`` that they replace."""
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -64,39 +56,24 @@ def _load_file(settings: Settings) -> IssuersFile:
 
 
 def _single_entry(settings: Settings) -> Entry:
-    if settings.jwt_secret_previous is not None and settings.jwt_secret is None:
-        raise SettingsError("HUB_JWT_SECRET_PREVIOUS: needs HUB_JWT_SECRET, which replaces it")
-    keys = _key_source(settings)
-    if keys is None:
-        raise SettingsError(
-            "set HUB_JWT_ISSUER and HUB_JWT_AUDIENCE, or HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY, "
-            "HUB_JWT_JWKS_URL or HUB_ISSUERS: there is nothing to verify tokens with"
-        )
     try:
-        return make_entry(
+        return read_single_entry(
+            secret=_text(settings.jwt_secret),
+            previous_secret=_text(settings.jwt_secret_previous),
+            public_key=settings.jwt_public_key,
+            jwks_url=settings.jwt_jwks_url,
             issuer=settings.jwt_issuer,
-            keys=keys,
+            audience=settings.jwt_audience,
             algorithms=settings.jwt_algorithms,
-            audience=() if settings.jwt_audience is None else (settings.jwt_audience,),
             max_lifetime=settings.token_max_lifetime,
             leeway=settings.jwt_leeway,
         )
-    except ValueError as error:
-        member, _, text = str(error).partition(": ")
-        raise SettingsError(f"{VARIABLES.get(member, member)}: {text}") from None
+    except IssuersError as error:
+        raise SettingsError(str(error)) from None
 
 
-def _key_source(settings: Settings) -> KeySource | None:
-    if settings.jwt_secret is not None:
-        secrets = (settings.jwt_secret, settings.jwt_secret_previous)
-        return KeySource(Source.SECRET, tuple(s.get_secret_value() for s in secrets if s))
-    if settings.jwt_public_key is not None:
-        return KeySource(Source.PUBLIC_KEY, (settings.jwt_public_key,))
-    if settings.jwt_jwks_url is not None:
-        return KeySource(Source.JWKS_URL, (settings.jwt_jwks_url,))
-    if settings.jwt_issuer is not None:
-        return KeySource(Source.DISCOVERY, (settings.jwt_issuer,))
-    return None
+def _text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def takes_any_audience(entry: Entry) -> bool:

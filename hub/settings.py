@@ -66,6 +66,15 @@ def _address(value: str) -> str:
     return value
 
 
+def _login_page(value: str) -> str:
+    name, _, url = value.partition("=")
+    # Proxies read a path as one of the hub's, and what comes after a fragment is not sent.
+    if not re.fullmatch(r"[0-9A-Za-z._-]{1,64}", name) or url[:1] == "/" or "#" in url:
+        raise ValueError("not NAME=URL, such as web=https://login.example/start")
+    _address(url)
+    return value
+
+
 def _network(value: str) -> str:
     return str(ipaddress.ip_network(value, strict=False))
 
@@ -147,6 +156,7 @@ def _write_rate(rate: Rate | None) -> str:
 Limit = Annotated[Rate | None, NoDecode, BeforeValidator(_rate), PlainSerializer(_write_rate)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
+LoginPages = Annotated[tuple[Annotated[str, AfterValidator(_login_page)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 
 
@@ -220,6 +230,12 @@ class Settings(BaseSettings):
     )
     login_url: Annotated[str, AfterValidator(_address)] | None = Field(
         None, description="URL or path of the login page, which pages of the hub link to"
+    )
+    verify_redirects: LoginPages = Field(
+        (), description="login pages that /verify?redirect=NAME may send browsers to, as NAME=URL"
+    )
+    verify_cache: int = Field(
+        0, ge=0, le=60, description="how long a proxy may keep a 204 of /verify: a logout's delay"
     )
     transports: Texts = Field(("polling", "websocket"), description="Engine.IO transports to offer")
     replica: Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")] = Field(
@@ -327,6 +343,13 @@ class Settings(BaseSettings):
         10, gt=0, le=300, description="time for a client to read what it was sent"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+    ) -> tuple[Any, ...]:
+        """Return where settings are read from: what is given, and the environment."""
+        return named["init_settings"], named["env_settings"]
+
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
         sources = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url]
@@ -365,6 +388,8 @@ class Settings(BaseSettings):
             check_clients(self.named_clients)
         except ValueError as error:
             raise ValueError(f"HUB_CLIENTS: {error}") from None
+        if len(self.login_pages) < len(self.verify_redirects):
+            raise ValueError("HUB_VERIFY_REDIRECTS: a name is given twice")
         if self.bus_secret is not None and len(self.bus_secret.get_secret_value()) < 16:
             raise ValueError("HUB_BUS_SECRET must have at least 16 characters")
         if (self.cookie_name or "").startswith("__Host-") and self.cookie_domain is not None:
@@ -395,6 +420,12 @@ class Settings(BaseSettings):
     def named_clients(self) -> tuple[Client, ...]:
         """The clients of HUB_CLIENTS."""
         return tuple(map(read_client_text, self.clients))
+
+    @property
+    def login_pages(self) -> dict[str, str]:
+        """The login pages of HUB_VERIFY_REDIRECTS, by name."""
+        pages = (page.partition("=") for page in self.verify_redirects)
+        return {name: url for name, _, url in pages}
 
     @property
     def shared_secret(self) -> str | None:

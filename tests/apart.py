@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from subprocess import DEVNULL
 
+from tests.commands import Running, run_command
 from tests.realtime.raw import eventually
 from tests.site import ADMIN, SECRET
 
@@ -16,20 +16,16 @@ from tests.site import ADMIN, SECRET
 async def hub_process(
     port: int,
     is_up: Callable[[], Awaitable[bool]],
-    stderr: int = asyncio.subprocess.DEVNULL,
+    stderr: int = DEVNULL,
     /,
     **environ: str,
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AsyncIterator[Running]:
     """Run a hub with the tests' secrets and these settings, from when ``is_up`` says so.
 
     ``stderr`` is the file that its log lines go to.
     """
     own = {"HUB_JWT_SECRET": SECRET, "HUB_ADMIN_TOKEN": ADMIN, "HUB_PORT": str(port)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hub", "serve"),
-        env={**os.environ, **own, **environ},
-        stderr=stderr,
-    )
+    process = await run_command(["serve"], {**os.environ, **own, **environ}, stderr=stderr)
     try:
         await eventually(is_up)
         yield process

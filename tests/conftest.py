@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -34,6 +34,7 @@ LONG = (
     "tests/e2e/test_pages.py",
     "tests/deploy/test_verify.py",
     "tests/e2e/test_examples.py",
+    "tests/e2e/test_guarded_apps.py",
     "tests/store/test_reader.py",
     "tests/e2e/test_everywhere.py",
     "tests/attacks/test_flooded_sockets.py",
@@ -92,10 +93,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what was loaded and collected, which stays until the end."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the garbage collector what is loaded and collected, which stays until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -22,10 +23,12 @@ import pytest
 from click.testing import CliRunner
 
 from hub.access.minting import mint_token
+from hub.api.services import SERVICES
 from hub.cli import COMMANDS, load_command, main
-from hub.core.model import Reason, Scope
+from hub.core.model import Logout, Reason, Scope
 from hub.settings import describe_settings
 from tests.access.test_keys import EC
+from tests.commands import ROOT, Running, run_command
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually, raw_socket
@@ -35,7 +38,6 @@ from tests.signals_table import Sender
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 from tests.ssf_transmitter import PUSH, Stream, Transmitter
 
-ROOT = Path(__file__).parent.parent
 KEYED = {"HUB_JWT_SECRET": SECRET}
 
 
@@ -65,31 +67,36 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1", **variables}
 
 
-async def spawn(
-    args: Sequence[str], variables: dict[str, str], stdin: int | None = None
-) -> asyncio.subprocess.Process:
-    """Start a command in a process of its own, as a user does."""
+Process = asyncio.subprocess.Process | Running
+
+
+async def spawn(args: Sequence[str], variables: dict[str, str], given: str = "") -> Process:
+    """Start a command in a process of its own, with a text that it reads."""
+    return await run_command(args, environment(variables), given, stdout=PIPE, stderr=PIPE)
+
+
+async def execute(*args: str, **variables: str) -> Process:
+    """Start a command in a Python of its own, as a user does: it takes a second."""
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hub",
-        *args,
+        *(sys.executable, "-m", "hub", *args),
         cwd=ROOT,
         env=environment(variables),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
     )
 
 
-async def finish(
-    process: asyncio.subprocess.Process, given: str | None = None, patience: float = PATIENCE
-) -> Ended:
-    """Give a process its input, if there is any, and wait for its end."""
+async def finish(process: Process, patience: float = PATIENCE) -> Ended:
+    """Wait for the end of a process."""
     async with asyncio.timeout(patience):
-        out, err = await process.communicate(None if given is None else given.encode())
+        out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def executed(*args: str, **variables: str) -> Ended:
+    """Run a command in a Python of its own to its end."""
+    return await finish(await execute(*args, **variables))
 
 
 async def command(*args: str, **variables: str) -> Ended:
@@ -98,15 +105,21 @@ async def command(*args: str, **variables: str) -> Ended:
 
 
 @contextlib.asynccontextmanager
-async def started(*args: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a command that lasts, for the length of the context."""
-    process = await spawn(args, variables)
+async def ended_after(process: Process) -> AsyncIterator[Process]:
+    """End a process that lasts with the context."""
     try:
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def started(*args: str, **variables: str) -> AsyncIterator[Process]:
+    """Run a command that lasts, for the length of the context."""
+    async with ended_after(await spawn(args, variables)) as process:
+        yield process
 
 
 async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
@@ -313,7 +326,8 @@ async def test_sessions_lists_where_a_user_is(hub: Replica) -> None:
     await seen(hub, "ada", "one", "two")
     asked = ("sessions", "ada", "--url", hub.url)
     people, programs = await asyncio.gather(
-        command(*asked, HUB_ADMIN_TOKEN=ADMIN), command(*asked, "--json", HUB_ADMIN_TOKEN=ADMIN)
+        command(*asked, HUB_ADMIN_TOKEN=ADMIN),
+        executed(*asked, "--json", HUB_ADMIN_TOKEN=ADMIN),
     )
     assert (people.code, people.err) == (0, "")
     assert [line.split()[0] for line in people.out.splitlines()] == ["one", "two"]
@@ -438,7 +452,7 @@ def test_a_hub_that_is_not_there_fails_in_one_line(url: str) -> None:
 
 async def test_serve_serves_until_it_is_asked_to_stop() -> None:
     """The address is told once it answers; SIGTERM ends it soon, with open connections, by 0."""
-    async with started("serve", "--port", "0", **KEYED) as process:
+    async with ended_after(await execute("serve", "--port", "0", **KEYED)) as process:
         told = await line_with(process.stderr, "logout-hub on http://127.0.0.1:")
         url = told.split()[2].rstrip(",")
         async with aiohttp.ClientSession() as http:
@@ -476,7 +490,7 @@ async def test_the_demo_says_how_to_call_the_command() -> None:
 
 async def test_the_demo_needs_no_settings() -> None:
     """It says where to go and that it is a demo, serves the page, and mints tokens."""
-    async with started("serve", "--demo", "--port", "0") as process:
+    async with ended_after(await execute("serve", "--demo", "--port", "0")) as process:
         told = await line_with(process.stderr, "Open http://127.0.0.1:")
         url = told.split()[1].rstrip("/")
         async with aiohttp.ClientSession() as http:
@@ -502,7 +516,7 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = await command("serve", "--port", str(port), **KEYED)
+        ended = await executed("serve", "--port", str(port), **KEYED)
     assert (ended.code, ended.out) == (1, "")
     assert f"127.0.0.1:{port}" in one_line(ended.err)
 
@@ -564,7 +578,7 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
     async with (
         running(settings(redis_url=redis_url)) as hub,
         started("watch", "--json", **variables) as programs,
-        started("watch", **variables) as people,
+        ended_after(await execute("watch", **variables)) as people,
     ):
         for process in (programs, people):
             await line_with(process.stderr, "watching")
@@ -573,10 +587,13 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
         assert (first["user"], first["scope"], first["sid"]) == ("ada", "others", "one")
         receipt = json.loads(await line_with(programs.stdout, '"receipt"'))
         assert (receipt["receipt"], receipt["complete"]) == (first["id"], True)
+        # The refusal of a session, whoever its user is, is no logout of anybody.
+        refused = Logout("r", None, Scope.SESSION, Reason.POLICY, sid="one", before=1)
+        await hub.app[SERVICES].store.refuse_session("", refused)
         everyone = {"everyone": True, "reason": "policy"}
         await hub.call("POST", "/admin/logout", ADMIN, json=everyone)
         second = json.loads(await line_with(programs.stdout, "policy"))
-        assert (second["user"], second["reason"]) == (None, "policy")
+        assert (second["user"], second["scope"]) == (None, "all")
         told = await line_with(people.stdout, "Z  ada  others one")
         assert first["id"] in told
         assert "everyone" in await line_with(people.stdout, second["id"])
@@ -764,7 +781,7 @@ async def test_doctor_runs_as_a_command(own_redis: RedisServer) -> None:
     """From a shell, against a server that would evict."""
     with own_redis.client() as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-    ended = await command("doctor", "--json", **KEYED, HUB_REDIS_URL=own_redis.url)
+    ended = await executed("doctor", "--json", **KEYED, HUB_REDIS_URL=own_redis.url)
     assert (ended.code, ended.err) == (1, "")
     bad = [finding["check"] for finding in json.loads(ended.out) if finding["level"] == "bad"]
     assert bad == ["maxmemory-policy"]

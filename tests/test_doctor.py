@@ -301,6 +301,8 @@ async def test_what_works_only_in_part_is_fair() -> None:
         "cookie": "bad",
         "store": "fair",
     }
+    kept = await findings(verify_cache=5)
+    assert levels(kept)["verify"] == "fair"
     allowed = await findings(cookie_name="session", allowed_origins=("https://app.example",))
     assert "cookie" not in allowed
 

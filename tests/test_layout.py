@@ -26,7 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "access": {"model", "core", "store", "errors", "metrics"},
     "api": EDGE | {"version"},
     "realtime": EDGE | {"protocol"},
-    "guard": EDGE,
+    "guard": {"model", "core", "errors"},
     "pages": EDGE,
     "issuers_file": {"core", "settings"},
     "storage": {"model", "core", "store", "metrics", "settings"},

@@ -95,6 +95,11 @@ GOOD: dict[str, tuple[str, Any]] = {
         ("https://app.example", "http://localhost:3000"),
     ),
     "HUB_LOGIN_URL": ("https://app.example/login?to=a", "https://app.example/login?to=a"),
+    "HUB_VERIFY_REDIRECTS": (
+        "web=https://a.example/?x=y, b.c=http://b",
+        ("web=https://a.example/?x=y", "b.c=http://b"),
+    ),
+    "HUB_VERIFY_CACHE": ("5", 5),
     "HUB_TRANSPORTS": ("websocket", ("websocket",)),
     "HUB_REPLICA": ("eu-1.a_b", "eu-1.a_b"),
     "HUB_ADMIN_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
@@ -109,6 +114,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_PUBLIC_URL": ("https://hub.example/", "https://hub.example"),
     "HUB_INTROSPECTION_KEY": (SIGNING_KEY, SIGNING_KEY),
     "HUB_BUS_SECRET": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_GUARD_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
     "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
     "HUB_ADMIN_PORT": ("9090", 9090),
     "HUB_NOTICE_GRACE": ("0", 0.0),
@@ -133,6 +139,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_LIMIT_ADMIN": ("off", None),
     "HUB_LIMIT_CALLS": ("5/5", Rate(5, 5)),
     "HUB_LIMIT_CLIENTS": ("off", None),
+    "HUB_LIMIT_GUARDS": ("10", 10),
     "HUB_LIMIT_READ_SECONDS": ("2", 2.0),
     "HUB_LIMIT_WRITE_SECONDS": ("2.5", 2.5),
 }
@@ -235,6 +242,12 @@ MALFORMED = {
     "HUB_LOG_FORMAT": ["xml", "JSON"],
     "HUB_REPLICA": ["a b", "a/b", "a:b", "x" * 65, "é", "a\n"],
     "HUB_COOKIE_NAME": ["a b", "a=b", "a;b", "é", "a\n"],
+    "HUB_VERIFY_REDIRECTS": [
+        "https://a.example", "web", "web=", "=https://a.example", "web=/login", "web=//a.example",
+        "web=javascript:alert(1)", "we b=https://a.example", "web=https://a.example/#a",
+        "web=https://a.example,web=https://b.example",
+    ],
+    "HUB_VERIFY_CACHE": ["-1", "61", "0.5", "off"],
     "HUB_LOGIN_URL": [
         "login", "//evil.example", "/\\evil.example", "/\t/evil.example", "https:login", "http://",
         "https:///login", "javascript:alert(1)", "ftp://app.example/", "/log in", "/a\n", "http://[",
@@ -281,6 +294,7 @@ MALFORMED = {
         f"ops:{'a' * 64}:logout,bi:{'A' * 64}:read",
     ],
     "HUB_BUS_SECRET": ["short", "x" * 15],
+    "HUB_GUARD_TOKEN": ["short", "x" * 15],
 }  # fmt: skip
 
 
@@ -426,6 +440,7 @@ SECRETS = {
     "HUB_JWT_SECRET_PREVIOUS": SECRET,
     "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
     "HUB_BUS_SECRET": "sesame-sesame-sesame",
+    "HUB_GUARD_TOKEN": "sesame-sesame-sesame",
     "HUB_INTROSPECTION_KEY": SIGNING_KEY,
 }
 

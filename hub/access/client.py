@@ -8,10 +8,10 @@ import msgspec
 from multidict import CIMultiDictProxy
 
 from hub.core.address import MAX_HOPS, Network, client_address
-from hub.errors import InvalidRequest, TokenInvalid
+from hub.core.cookies import find_cookie
+from hub.errors import InvalidRequest
 
 QUERY_TOKENS = ("token", "access_token")
-WHITE = " \t"
 MAX_USER_AGENT = 512
 
 
@@ -50,19 +50,5 @@ def refuse_query_token(query: Container[str]) -> None:
 
 
 def read_cookie(headers: CIMultiDictProxy[str], name: str) -> str | None:
-    """Return the value of the cookie of this name, in time linear in the size of the header.
-
-    Raises:
-        TokenInvalid: when there are several. A sibling subdomain can set a cookie of the same
-            name, and servers cannot tell which is theirs (RFC 6265 section 4.2.2); a name that
-            begins with ``__Host-`` rules that out.
-    """
-    found = {
-        value.strip(WHITE).removeprefix('"').removesuffix('"')
-        for header in headers.getall("Cookie", ())
-        for key, equals, value in (pair.partition("=") for pair in header.split(";"))
-        if equals and key.strip(WHITE) == name
-    }
-    if len(found) > 1:
-        raise TokenInvalid(f"several cookies are called {name}: give it a name like __Host-{name}")
-    return found.pop() if found else None
+    """Return the value of the cookie of this name, or None; raises as `find_cookie` does."""
+    return find_cookie(headers.getall("Cookie", ()), name)

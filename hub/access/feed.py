@@ -36,6 +36,9 @@ OPENINGS_AT_ONCE = 3
 COMMENT_EVERY = 5.0
 """Seconds between two comments to a guard that has to wait."""
 
+PATIENCE = 2.0
+"""Seconds for which a guard that was connected before has to wait for a replica that starts."""
+
 LONGEST = 3600.0
 """Seconds after which a response ends at the latest, so that clocks cannot drift apart."""
 
@@ -99,11 +102,12 @@ class Feed:
         for stream in self._streams:
             stream.ended.set()
 
-    async def check_room(self) -> None:
-        """Check that a guard can be admitted.
+    async def check_room(self, last_id: str) -> None:
+        """Check that a guard can be admitted, after the event with ``last_id``.
 
         Raises:
-            Unavailable: if the replica is shutting down, has too many, or cannot ask the store.
+            Unavailable: if the replica is shutting down, has too many, or cannot ask the store; or
+                if it has yet to read the log, for a guard that can go on at another replica.
         """
         if self._is_closed:
             raise Unavailable("this replica is shutting down", retry_after=1)
@@ -111,6 +115,9 @@ class Feed:
             raise Unavailable("this replica has as many guards as it may", retry_after=5)
         if not self._clock.is_known:
             await self._clock.measure()
+        self._source.start()
+        if last_id and not await self._source.wait_until_settled(PATIENCE):
+            raise Unavailable("this replica has yet to read the log", retry_after=1)
 
     async def serve(self, stream: Stream, since: float, last_id: str) -> None:
         """Send the feed to a guard, after the event with ``last_id``, until its stream ends.
@@ -126,7 +133,6 @@ class Feed:
             if self._is_closed:
                 return
             stream.send(RETRY)
-            self._source.start()
             await self._open(guard, last_id)
             await stream.ended.wait()
         finally:

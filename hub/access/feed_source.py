@@ -30,8 +30,8 @@ from hub.store.values import Confirmed, DataLoss, Event, Gap, LogoutEvent, Posit
 
 log = structlog.get_logger(__name__)
 
-READ_AT_ONCE = 2
-"""Partitions whose logs are read at the same time."""
+APPLY_AT_ONCE = 100
+"""Logouts that are added to the ledger without a pause in between."""
 
 RETRY = 1.0
 """Seconds until a log that could not be read is read again."""
@@ -64,7 +64,7 @@ class FeedSource:
         self.is_started = False
         self._store = store
         self._audience = audience
-        self._turns = asyncio.Semaphore(READ_AT_ONCE)
+        self._turn = asyncio.Lock()
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
         self._doubted = float("-inf")
@@ -173,7 +173,7 @@ class FeedSource:
         while not partition.is_whole and not partition.is_lost:
             breaks = partition.breaks
             try:
-                async with self._turns:
+                async with self._turn:
                     await self._read_to_end(partition)
             except PositionLost:
                 if partition.breaks == breaks:
@@ -187,18 +187,29 @@ class FeedSource:
         self._note_settled()
 
     async def _read_to_end(self, partition: FeedPartition) -> None:
-        """Read all pages; a break meanwhile ends it early."""
+        """Read all pages; a break meanwhile ends it early.
+
+        Each is followed by a pause, so that the replica serves others as well.
+        """
+        clock = asyncio.get_running_loop().time
         breaks, is_end = partition.breaks, False
         while not is_end:
+            began = clock()
             page = await self._store.history(partition.number, partition.position)
+            news: list[Revocation] = []
+            for start in range(0, len(page.events), APPLY_AT_ONCE):
+                some = map(revocation_of, page.events[start : start + APPLY_AT_ONCE])
+                news += [one for one in some if self.ledger.apply(one)]
+                await asyncio.sleep(0)
+            if partition.breaks == breaks:
+                partition.position, is_end = page.position, page.is_end
+                if is_end:
+                    partition.settle()
+            self._publish(news)
             if partition.breaks != breaks:
                 return
-            news = [one for one in map(revocation_of, page.events) if self.ledger.apply(one)]
-            partition.position, is_end = page.position, page.is_end
-            if is_end:
-                partition.settle()
-            self._publish(news)
-            await asyncio.sleep(0)
+            if not is_end:
+                await asyncio.sleep((clock() - began) / 2)
 
     def _publish(self, news: Sequence[Revocation]) -> None:
         if news and len(self._audience):

@@ -1,8 +1,8 @@
 """The guards that read the feed: each is sent the same bytes, and a confirmation of its own.
 
 What is published is sent at once, and what is published while that is being sent, together: the
-more guards there are, the larger the batches, so that sending takes at most a part of the replica's
-time.
+more guards there are, the larger the batches, so that sending takes half of the replica's time at
+most.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CONFIRM_EVERY = 1.0
 AT_ONCE = 50
 """Guards that are sent something without a pause in between."""
 
-PAUSES, LONGEST_PAUSE = 3.0, 0.25
-"""After each batch there is a pause this many times as long as sending took, in seconds."""
+LONGEST_PAUSE = 0.1
+"""After each batch there is a pause as long as sending took, but not longer than this."""
 
 MOST_UNSENT = 4 * 1024 * 1024
 """Bytes that a guard may leave unread; one that has read less far is cut."""
@@ -173,7 +173,7 @@ class Guards:
             if began >= due:
                 due = began + CONFIRM_EVERY
                 await self._confirm()
-            await asyncio.sleep(min(PAUSES * (clock() - began), LONGEST_PAUSE))
+            await asyncio.sleep(min(clock() - began, LONGEST_PAUSE))
 
     async def _send_pending(self) -> None:
         moment, events = self._measure(), self._pending

@@ -9,7 +9,7 @@ import structlog
 
 from hub.access.keys import JwksKeys, Keys, StaticKeys
 from hub.core.global_revocation import Assertion, read_assertion, read_assertion_header
-from hub.core.issuers import Entry, KeySource, Source, resolve_issuer
+from hub.core.issuers import Entry, KeySource, Source, resolve_issuer, select_entry
 from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity, Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
@@ -158,15 +158,7 @@ class Issuers:
         Raises:
             TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
         """
-        named = [entry for entry in self._entries if entry.rules.is_of(iss)]
-        # An entry without an issuer is for tokens that no other entry takes.
-        named.sort(key=lambda entry: entry.rules.issuer is None)
-        for entry in named:
-            if header.alg in entry.rules.algorithms:
-                return entry
-        if named:
-            raise TokenInvalid("signed with an algorithm that is not allowed here")
-        raise TokenInvalid("the token is of another issuer (iss)")
+        return select_entry(self._entries, header, iss)
 
     def _warn_once(self, entry: Entry) -> None:
         if entry.name not in self._warned:

@@ -6,36 +6,28 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 import aiohttp
 import jwt
 import msgspec
 import structlog
-from jwt.utils import from_base64url_uint
 
-from hub.core.issuers import check_address
-from hub.core.strength import find_misuse, find_weakness
+from hub.core.key_set import (
+    COOL_DOWN,
+    FIRST_COOL_DOWN,
+    KEY_SET_LIFETIME,
+    MAX_BODY_BYTES,
+    discovery_addresses,
+    find_key,
+    read_key_set,
+    read_metadata,
+)
 from hub.core.tokens import Header
 from hub.errors import TokenInvalid, Unavailable
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 1_000_000
 FETCH_TIMEOUT = 2.0
-KEY_SET_LIFETIME = 3600.0
-COOL_DOWN = 30.0
-FIRST_COOL_DOWN = 1.0
-
-SUITING = {
-    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    "P-256": ("ES256",),
-    "P-384": ("ES384",),
-    "P-521": ("ES512",),
-    "Ed25519": ("EdDSA",),
-    "Ed448": ("EdDSA",),
-}
-"""The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037)."""
 
 
 class KeyUnknown(TokenInvalid):
@@ -135,23 +127,17 @@ class JwksKeys:
 
     async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
         """Return the key with the header's ``kid``; without one, the only key for its ``alg``."""
-        key, fetched = self._search(header), self._fetched
+        key, fetched = find_key(self._keys, header), self._fetched
         age = time.monotonic() - self._tried_at
         if age > self._patience(found=key is not None):
             await self._refresh()
-            key = self._search(header)
+            key = find_key(self._keys, header)
         if key is not None:
             return (key,)
         if not self._keys:
             raise Unavailable("the issuer's keys could not be fetched")
         is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
         raise KeyUnknown(is_certain=is_known or self._fetched > fetched)
-
-    def _search(self, header: Header) -> jwt.PyJWK | None:
-        suiting = [key for key in self._keys if key.algorithm_name == header.alg]
-        if header.kid is None:
-            return suiting[0] if len(suiting) == 1 else None
-        return next((key for key in suiting if key.key_id == header.kid), None)
 
     def _patience(self, *, found: bool) -> float:
         if found:
@@ -221,26 +207,8 @@ async def discover(http: aiohttp.ClientSession, issuer: str, ssl: Any = True) ->
         except FETCH_FAILURES as error:
             failures.append(f"{url}: {str(error) or type(error).__name__}")
             continue
-        if not isinstance(document, dict) or document.get("issuer") != issuer:
-            named = document.get("issuer") if isinstance(document, dict) else None
-            raise ValueError(f"{url} is about the issuer {str(named)[:256]!r}, not {issuer!r}")
-        address = document.get("jwks_uri")
-        if not isinstance(address, str):
-            raise ValueError(f"{url} names no jwks_uri")
-        check_address("jwks_uri", address)
-        return address
+        return read_metadata(document, issuer, url)
     raise ValueError("; ".join(failures))
-
-
-def discovery_addresses(issuer: str) -> tuple[str, ...]:
-    """Return the addresses where an issuer may publish its metadata, in the order to try."""
-    parts = urlsplit(issuer)
-    path = parts.path.rstrip("/")
-    inserted = f"/.well-known/oauth-authorization-server{path}"
-    return (
-        f"{issuer.rstrip('/')}/.well-known/openid-configuration",
-        parts._replace(path=inserted).geturl(),
-    )
 
 
 async def fetch_bytes(http: aiohttp.ClientSession, url: str, ssl: Any = True) -> bytes:
@@ -267,55 +235,3 @@ async def read_body(answer: aiohttp.ClientResponse) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge("larger than 1 MB")
     return body
-
-
-def read_key_set(body: bytes) -> tuple[list[jwt.PyJWK], list[str]]:
-    """Return the usable keys of a key set, and the reasons for which others are too weak.
-
-    Raises:
-        ValueError: when it is no key set, or has no usable key.
-    """
-    document = msgspec.json.decode(body)
-    members = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(members, list):
-        raise ValueError("not a JSON Web Key Set")
-    keys: list[jwt.PyJWK] = []
-    reasons: set[str] = set()
-    for member in members:
-        if not _is_for_signatures(member):
-            continue
-        if weakness := _find_weakness(member):
-            reasons.add(weakness)
-        else:
-            keys += _read_key(member)
-    if not keys:
-        raise ValueError("; ".join(["a JSON Web Key Set without a usable key", *sorted(reasons)]))
-    return keys, sorted(reasons)
-
-
-def _is_for_signatures(member: Any) -> bool:
-    """Tell whether a member is a public key for signatures.
-
-    Anything else that a set may hold (secrets, private keys, keys for encryption) is ignored.
-    """
-    return isinstance(member, dict) and "d" not in member and find_misuse(member) is None
-
-
-def _find_weakness(member: dict[str, Any]) -> str | None:
-    if member.get("kty") != "RSA":
-        return None
-    try:
-        modulus, exponent = (from_base64url_uint(member[name]) for name in ("n", "e"))
-    except (KeyError, AttributeError, ValueError, TypeError):
-        return None  # malformed, which is found out when the key is read
-    return find_weakness(modulus, exponent)
-
-
-def _read_key(member: dict[str, Any]) -> list[jwt.PyJWK]:
-    """Return a public key, once for each algorithm that it can be used with."""
-    suiting = SUITING.get(str(member.get("crv", member.get("kty"))), ())
-    named = member.get("alg")
-    try:
-        return [jwt.PyJWK(member, name) for name in suiting if named in (None, name)]
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, NotImplementedError):
-        return []

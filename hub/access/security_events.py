@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from hub.access.issuers import Issuers
-from hub.access.keys import COOL_DOWN, KeyUnknown
+from hub.access.keys import KeyUnknown
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.signals import Signals
 from hub.access.stream_notes import StreamNotes
@@ -17,6 +17,7 @@ from hub.access.transmitter import TransmitterClient
 from hub.access.transmitters import Transmitters
 from hub.core.event_types import STREAM_UPDATED, VERIFICATION
 from hub.core.issuers import find_entry
+from hub.core.key_set import COOL_DOWN
 from hub.core.model import Micros
 from hub.core.reactions import CHANNELS, react
 from hub.core.refusal import Refusal, SignalRefused, refusing

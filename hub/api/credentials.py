@@ -7,11 +7,13 @@ from aiohttp import web
 from hub.access.administrators import Administrator, administrator_of
 from hub.access.authority import Caller
 from hub.access.client import read_client, read_cookie, refuse_query_token
+from hub.access.limits import address_key
 from hub.api.services import SERVICES
 from hub.core.model import Identity
 from hub.core.rights import Right
 from hub.errors import (
     Forbidden,
+    HubError,
     InvalidRequest,
     OriginNotAllowed,
     TokenInvalid,
@@ -35,18 +37,30 @@ def read_token(request: web.Request) -> str:
         OriginNotAllowed: when a cookie would authorize a change that another site asks for.
     """
     refuse_query_token(request.query)
+    token = _read_bearer(request)
+    if token is not None:
+        return token
+    cookie = _read_cookie(request)
+    allowed = request.app[SERVICES].settings.allowed_origins
+    if request.method not in SAFE_METHODS and not _is_own_site(request, allowed):
+        raise OriginNotAllowed(request.headers.get("Origin"))
+    return cookie
+
+
+def _read_bearer(request: web.Request) -> str | None:
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if scheme:
-        if scheme.lower() != "bearer" or not bearer.strip():
-            raise TokenMissing("Authorization is not of the form Bearer TOKEN")
-        return bearer.strip()
-    settings = request.app[SERVICES].settings
-    name = settings.cookie_name
+    if not scheme:
+        return None
+    if scheme.lower() != "bearer" or not bearer.strip():
+        raise TokenMissing("Authorization is not of the form Bearer TOKEN")
+    return bearer.strip()
+
+
+def _read_cookie(request: web.Request) -> str:
+    name = request.app[SERVICES].settings.cookie_name
     cookie = read_cookie(request.headers, name) if name else None
     if not cookie:
         raise TokenMissing()
-    if request.method not in SAFE_METHODS and not _is_own_site(request, settings.allowed_origins):
-        raise OriginNotAllowed(request.headers.get("Origin"))
     return cookie
 
 
@@ -62,14 +76,21 @@ async def admit(request: web.Request) -> Caller:
 
     Raises as `Authority.admit` and `read_token` do, and `RateLimited`.
     """
-    caller = await admit_uncounted(request)
+    caller = await request.app[SERVICES].authority.admit(read_token(request))
     count_call(request, caller.identity)
     return caller
 
 
-async def admit_uncounted(request: web.Request) -> Caller:
-    """Return the caller as `admit` does, without a limit: for proxies that ask at each request."""
-    return await request.app[SERVICES].authority.admit(read_token(request))
+async def admit_for_proxy(request: web.Request) -> Caller:
+    """Return the caller, whose session is alive, for a proxy that asks at each request.
+
+    There is no limit, and no rule about where a cookie comes from: the proxy may ask with any
+    method, which is the app's to judge and changes nothing here.
+
+    Raises as `Authority.admit` does, and `TokenMissing`.
+    """
+    token = _read_bearer(request) or _read_cookie(request)
+    return await request.app[SERVICES].authority.admit(token)
 
 
 async def identify(request: web.Request) -> Identity:
@@ -87,6 +108,13 @@ def count_call(request: web.Request, identity: Identity) -> None:
     """
     key = f"{identity.user} {identity.sid}"
     request.app[SERVICES].limits.calls.take(key, source=identity.user)
+
+
+def note_refusal(request: web.Request, error: HubError) -> None:
+    """Count refused credentials in the audit log."""
+    audit = request.app[SERVICES].audit
+    if audit.is_on:
+        audit.refused(error.code, address_key(read_ip(request)))
 
 
 def read_ip(request: web.Request) -> str:

@@ -12,11 +12,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.access.client import read_client
-from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
-from hub.api.credentials import ADMINISTRATOR, is_for_operators, read_ip
+from hub.api.credentials import ADMINISTRATOR, is_for_operators, note_refusal, read_ip
 from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
+from hub.api.verify import HEADERS as VERIFIED_HEADERS
+from hub.api.verify import PATHS as VERIFY_PATHS
 from hub.errors import (
     Forbidden,
     HubError,
@@ -47,7 +48,6 @@ GUESSES = (TokenMissing, TokenInvalid, InvalidClient)
 
 REQUEST_TIMEOUT = 15.0
 SOCKETS_PATH = "/socket.io/"
-VERIFY_PATH = "/verify"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 MOST_ASKED_HEADERS = 1024
@@ -73,8 +73,10 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     metrics = request.app[SERVICES].metrics
     began = asyncio.get_running_loop().time()
     answer = await _answer_errors(request, partial(_answer_in_time, handler))
-    resource = request.match_info.route.resource
-    route = "unknown" if resource is None else resource.canonical
+    route = _route(request)
+    if route in VERIFY_PATHS:
+        for name in VERIFIED_HEADERS:
+            answer.headers.setdefault(name, "")
     method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
     metrics.requests.labels(method, route, str(answer.status)).inc()
     took = asyncio.get_running_loop().time() - began
@@ -93,12 +95,17 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     return answer
 
 
+def _route(request: web.Request) -> str:
+    """Return the path of the route that a request is for, or ``unknown``."""
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical
+
+
 def _is_on_other_listener(request: web.Request) -> bool:
     """Tell whether a resource is served on the other listener only."""
     if not request.app[SERVICES].admin_ports:
         return False
-    resource = request.match_info.route.resource
-    on = request.app[LISTENERS].get("" if resource is None else resource.canonical, "public")
+    on = request.app[LISTENERS].get(_route(request), "public")
     return on == ("public" if is_for_operators(request) else "admin")
 
 
@@ -106,18 +113,11 @@ async def _find_nothing(request: web.Request) -> web.StreamResponse:
     raise NotFound("there is nothing at this address")
 
 
-def _note_refusal(request: web.Request, error: HubError) -> None:
-    audit = request.app[SERVICES].audit
-    if audit.is_on:
-        audit.refused(error.code, address_key(read_ip(request)))
-
-
 def _explain(
     request: web.Request, error: HubError, status: int | None = None
 ) -> web.StreamResponse:
     """Return the answer to an error, in the form that this path has."""
-    resource = request.match_info.route.resource
-    is_oauth = resource is not None and resource.canonical in request.app[OAUTH_PATHS]
+    is_oauth = _route(request) in request.app[OAUTH_PATHS]
     return (oauth_error if is_oauth else problem)(error, status)
 
 
@@ -129,7 +129,7 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     behalf of everybody, also of people who have yet to log in, and takes anything but 401 for a
     failure.
     """
-    is_counted = isinstance(error, GUESSES) and request.path != VERIFY_PATH
+    is_counted = isinstance(error, GUESSES) and _route(request) not in VERIFY_PATHS
     if not is_counted:
         return _explain(request, error)
     services = request.app[SERVICES]
@@ -148,11 +148,11 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except Unauthorized as error:
-        _note_refusal(request, error)
+        note_refusal(request, error)
         return _refuse(request, error)
     except HubError as error:
         if isinstance(error, Forbidden | OriginNotAllowed):
-            _note_refusal(request, error)
+            note_refusal(request, error)
         return _explain(request, error)
     except TimeoutError:
         answer = _explain(request, InvalidRequest("the request took too long"), 408)
@@ -192,7 +192,8 @@ def _is_preflight(request: web.Request) -> bool:
 
 
 async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
-    if _is_preflight(request):
+    # A proxy that asks about a preflight of the app's takes a 204 for a yes.
+    if _is_preflight(request) and _route(request) not in VERIFY_PATHS:
         return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
         return await handler(request)

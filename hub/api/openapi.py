@@ -12,13 +12,17 @@ from aiohttp import web
 from hub.access.parameters import MAX_PAGE, MAX_PLACE, MAX_WAIT, USUAL_PAGE
 from hub.api.answers import Answer, declared
 from hub.api.form import FORM
-from hub.api.problem import CONTENT_TYPE as PROBLEM
 from hub.api.problem import OAUTH_CONTENT_TYPE
 from hub.api.route import Route
 from hub.api.rules import RULES
-from hub.api.views import OAuthErrorView, ProblemView
+from hub.api.views import OAuthErrorView
 from hub.core.model import State
+from hub.core.problem import CONTENT_TYPE as PROBLEM
+from hub.core.problem import ProblemView
 from hub.version import hub_version
+
+METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
+"""Those that OpenAPI has words for."""
 
 DOCUMENT = web.AppKey("openapi", bytes)
 
@@ -46,6 +50,14 @@ PAGE: tuple[dict[str, Any], ...] = (
         "in": "query",
         "description": "`next` of the previous page",
         "schema": {"type": "string", "maxLength": MAX_PLACE},
+    },
+)
+REDIRECT: tuple[dict[str, Any], ...] = (
+    {
+        "name": "redirect",
+        "in": "query",
+        "description": "a name in HUB_VERIFY_REDIRECTS: the login page where browsers are sent",
+        "schema": {"type": "string"},
     },
 )
 KEY: dict[str, Any] = {
@@ -80,8 +92,9 @@ def describe(routes: Sequence[Route]) -> bytes:
     schema_of, components = _schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        operation = _operation(route, schema_of)
-        paths.setdefault(route.path, {})[route.method.lower()] = operation
+        for method in METHODS if route.any_method else (route.method,):
+            operation = _operation(method, route, schema_of)
+            paths.setdefault(route.path, {})[method.lower()] = operation
     document = {
         "openapi": "3.1.0",
         "info": {"title": "logout-hub", "version": hub_version(), "license": {"name": "MIT"}},
@@ -112,10 +125,10 @@ def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
     return dict(zip(types, schemas, strict=True)), components
 
 
-def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _operation(method: str, route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": f"{route.method.lower()}{re.sub(r'[^a-z]+', '_', route.path)}".rstrip("_"),
+        "operationId": f"{method.lower()}{re.sub(r'[^a-z]+', '_', route.path)}".rstrip("_"),
         "responses": _answers(route, schema_of) | _problems(route, schema_of),
     }
     if parameters := _parameters(route):

@@ -30,8 +30,8 @@ async def get_revocations(request: web.Request) -> Events:
     since = asyncio.get_running_loop().time()
     services = request.app[SERVICES]
     _admit(request)
-    await services.feed.check_room()
     last_id = request.headers.get("Last-Event-ID", "")
+    await services.feed.check_room(last_id)
 
     async def serve(stream: EventStream) -> None:
         await services.feed.serve(stream, since, last_id)

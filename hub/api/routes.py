@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from aiohttp import web
 
+from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.requests import AdminLogoutRequest, LogoutRequest
 from hub.api import (
     admin,
@@ -71,8 +75,11 @@ ROUTES = (
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
           "What became of each session of a logout",
           errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
-    Route("GET", "/verify", verify.get_verify, "Forward authentication, for reverse proxies",
-          errors=(*TOKEN, InvalidRequest)),
+    Route("GET", "/verify", verify.verify, "Forward authentication, for reverse proxies",
+          any_method=True, query=openapi.REDIRECT, errors=(*TOKEN, InvalidRequest)),
+    Route("GET", "/verify/{path}", verify.verify_path,
+          "Forward authentication, for proxies that ask with the path of the request",
+          any_method=True, errors=TOKEN),
     Route("POST", "/admin/logout", admin.post_logout, "End sessions of one, several or all users",
           body=AdminLogoutRequest, errors=(*ADMIN, SubjectUnresolved, PayloadTooLarge),
           waits=True, on="admin"),
@@ -117,12 +124,21 @@ ROUTES = (
 
 def add_routes(app: web.Application) -> None:
     """Serve every route."""
-    app[openapi.DOCUMENT] = openapi.describe(ROUTES)
+    app[openapi.DOCUMENT] = _describe()
     app[LISTENERS] = {str(route.path): str(route.on) for route in ROUTES}
     app[OAUTH_PATHS] = frozenset(route.path for route in ROUTES if route.is_oauth)
+    app[verify.SHOWN_REFUSALS] = RepeatedWarnings()
     for route in ROUTES:
         handler = answering(route.handler)
-        if route.method == "GET":
-            app.router.add_get(route.path, handler)  # answers HEAD as well
+        path = re.sub(r"{path}$", "{path:(?s:.*)}", route.path)
+        if route.any_method:
+            app.router.add_route("*", path, handler)
+        elif route.method == "GET":
+            app.router.add_get(path, handler)  # answers HEAD as well
         else:
-            app.router.add_route(route.method, route.path, handler)
+            app.router.add_route(route.method, path, handler)
+
+
+@cache
+def _describe() -> bytes:
+    return openapi.describe(ROUTES)

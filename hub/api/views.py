@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hub.access.views import OutcomeView, ReceiptView, view_logout, view_receipt
+from hub.access.views import OutcomeView, ReceiptView, view_receipt
 from hub.core.model import (
     Identity,
     Micros,
@@ -22,7 +22,6 @@ from hub.core.model import (
     split_user_key,
 )
 from hub.core.receipt import count_states
-from hub.errors import HubError, LoginRequired
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -126,29 +125,6 @@ class ReadyView(msgspec.Struct, frozen=True):
     unserved: list[UnservedView] | UnsetType = UNSET
 
 
-class ProblemView(msgspec.Struct, frozen=True):
-    """An error (RFC 9457), with the logout that explains it, if one does.
-
-    ``retryable``, and true, when the same request may succeed later; ``reauthenticate``, and true,
-    when the login itself was ended.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    id: str | UnsetType = UNSET
-    scope: Scope | UnsetType = UNSET
-    reason: Reason | UnsetType = UNSET
-    message: str | UnsetType | None = UNSET
-    at: float | UnsetType = UNSET
-    by: str | UnsetType = UNSET
-    profile: str | UnsetType = UNSET
-    reauthenticate: Literal[True] | UnsetType = UNSET
-    retryable: Literal[True] | UnsetType = UNSET
-
-
 class OAuthErrorView(msgspec.Struct, frozen=True):
     """An error of an OAuth endpoint (RFC 6749 section 5.2)."""
 
@@ -225,25 +201,4 @@ def view_own_session(session: Session, identity: Identity, now: Micros) -> OwnSe
         user=identity.sub,
         iss=identity.iss,
         login_age=max(0.0, seconds(now - begun)),
-    )
-
-
-def view_problem(error: HubError, status: int) -> ProblemView:
-    """Return an error's view, which is answered with this status."""
-    logout = None if error.logout is None else view_logout(error.logout)
-    return ProblemView(
-        type=f"urn:logout-hub:error:{error.code}",
-        title=error.title,
-        status=status,
-        detail=error.detail or error.title,
-        code=error.code,
-        id=UNSET if logout is None else logout.id,
-        scope=UNSET if logout is None else logout.scope,
-        reason=UNSET if logout is None else logout.reason,
-        message=UNSET if logout is None else logout.message,
-        at=UNSET if logout is None else logout.at,
-        by=UNSET if logout is None else logout.by,
-        profile=UNSET if logout is None else logout.profile,
-        reauthenticate=True if isinstance(error, LoginRequired) else UNSET,
-        retryable=True if error.retryable else UNSET,
     )

@@ -16,7 +16,7 @@ import hmac
 import msgspec
 
 MAX_MESSAGE_BYTES = 65536
-"""More than a logout with the leases of a thousand replicas takes."""
+"""A message that would be longer, because of its sessions, has its readers read the log instead."""
 
 CODE_LENGTH = 40
 

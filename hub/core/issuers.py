@@ -16,11 +16,12 @@ from hub.core.hosts import is_loopback
 from hub.core.model import SECOND
 from hub.core.tokens import (
     ALGORITHMS,
+    Header,
     Rules,
     check_secret,
     suiting_algorithms,
 )
-from hub.errors import InvalidRequest
+from hub.errors import InvalidRequest, TokenInvalid
 
 SYMMETRIC = tuple(name for name in ALGORITHMS if name.startswith("HS"))
 ASYMMETRIC = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
@@ -231,6 +232,23 @@ def find_entry(entries: Sequence[Entry], iss: str) -> Entry | None:
         if iss == (entry.rules.issuer or "") or iss in entry.rules.aliases:
             return entry
     return None
+
+
+def select_entry(entries: Sequence[Entry], header: Header, iss: object) -> Entry:
+    """Return the entry that a token with this header and ``iss`` belongs to.
+
+    Raises:
+        TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
+    """
+    named = [entry for entry in entries if entry.rules.is_of(iss)]
+    # An entry without an issuer is for tokens that no other entry takes.
+    named.sort(key=lambda entry: entry.rules.issuer is None)
+    for entry in named:
+        if header.alg in entry.rules.algorithms:
+            return entry
+    if named:
+        raise TokenInvalid("signed with an algorithm that is not allowed here")
+    raise TokenInvalid("the token is of another issuer (iss)")
 
 
 def resolve_issuer(entries: Sequence[Entry], iss: str | None) -> tuple[str, str | None]:

@@ -1,9 +1,9 @@
 """Decides whether a reader of the log may continue from its position, and what it must do if not.
 
-A position is an epoch and an entry's id. Entries are kept for as long as any token lives. So if an
-entry that was read or written is missing before its time, the store lost data: it went back to an
-older state (a failover, an old snapshot), or lost everything. Other logouts may then be missing
-too, and the tokens that they revoked would be accepted again.
+A position is an epoch and an entry's id. Entries are kept for as long as a logout is remembered. So
+if an entry that was read or written is missing before its time, the store lost data: it went back
+to an older state (a failover, an old snapshot), or lost everything. Other logouts may then be
+missing too, and the tokens that they revoked would be accepted again.
 """
 
 from __future__ import annotations

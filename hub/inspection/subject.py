@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from hub.core.issuers import Entry
 from hub.core.presets import PRESETS, USUAL
+from hub.core.single_issuer import VARIABLES
 from hub.core.tokens import ALGORITHMS, Rules
 from hub.inspection.recognition import recognize
 from hub.inspection.text import show
-from hub.issuers_file import VARIABLES
 
 Verdict = Literal["good", "fair", "bad", "unchecked"]
 

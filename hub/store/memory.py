@@ -129,7 +129,9 @@ class MemoryStore:
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew the lease of this process, and record departures."""
-        self._registry.renew(lease, departures, self._clock())
+        now = self._clock()
+        self._registry.renew(lease, departures, now)
+        self._log.forget(now)
         return {}
 
     async def end(self, command: Command, *, limited: bool = False) -> Receipt:

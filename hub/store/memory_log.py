@@ -13,7 +13,7 @@ from hub.store.base import HISTORY_PAGE
 from hub.store.values import History, LogoutEvent, PositionLost
 
 TRIM = 100
-"""Entries past their lifetime that are dropped together, so that dropping costs little."""
+"""How many entries are dropped together when one is added, so that this costs little."""
 
 
 class MemoryLog:
@@ -34,11 +34,15 @@ class MemoryLog:
         self._last = max((now // 1000, 0), (self._last[0], self._last[1] + 1))
         entered = msgspec.structs.replace(event, entry="{}-{}".format(*self._last))
         self._events.append(entered)
+        self.forget(now, TRIM)
+        return entered
+
+    def forget(self, now: Micros, least: int = 1) -> None:
+        """Drop the entries that are past their lifetime, if there are at least so many."""
         oldest = ((now - self._lifetime) // 1000, 0)
         past = bisect_left(self._events, oldest, key=_order_of)
-        if past >= TRIM:
+        if past >= least:
             del self._events[:past]
-        return entered
 
     def read(self, after: Position | None) -> History:
         """Return a page; see `hub.store.base.Store.history`."""

@@ -220,12 +220,11 @@ class RedisLogouts:
 
 def _encode(logout: Logout) -> dict[str, str | None]:
     """Return a logout as a script gets it: also without its message, if it has one."""
-    bare = msgspec.structs.replace(logout, message=None)
-    return {
-        "logout": encode_logout(logout).decode(),
-        "bare": encode_logout(bare).decode() if logout.message else None,
-        "message": logout.message or None,
-    }
+    bare = None
+    if logout.message:
+        bare = encode_logout(msgspec.structs.replace(logout, message=None)).decode()
+    message = logout.message or None
+    return {"logout": encode_logout(logout).decode(), "bare": bare, "message": message}
 
 
 def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from hub.access import keys as keys_module
 from hub.access.issuers import Issuers
-from hub.access.keys import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES, JwksKeys
+from hub.access.keys import JwksKeys
 from hub.core.issuers_document import read_entries
+from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.errors import TokenInvalid, Unavailable
 from tests.access.test_keys import CLAIMS, EC, Clock, certificate, named, published
 from tests.keys import RSA

@@ -24,13 +24,11 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import keys as keys_module
 from hub.access.keys import (
-    COOL_DOWN,
-    KEY_SET_LIFETIME,
-    MAX_BODY_BYTES,
     JwksKeys,
     KeyUnknown,
     StaticKeys,
 )
+from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.apart import hub_process
+from tests.commands import Running
 from tests.patience import PATIENCE
 from tests.ports import free_port
 
@@ -19,7 +20,7 @@ class Apart:
     """A hub on loopback, by its port and process."""
 
     port: int
-    process: asyncio.subprocess.Process | None
+    process: Running | None
 
     @property
     def url(self) -> str:

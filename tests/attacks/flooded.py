@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.apart import hub_process
+from tests.commands import Running
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.test_sockets import frame
@@ -26,7 +27,7 @@ HANDSHAKE = (
 
 
 @contextlib.asynccontextmanager
-async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
+async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, Running]]:
     """Run a hub on the embedded store as `logout-hub serve` does."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
         replica = Replica(web.Application(), free_port(), http)
@@ -65,14 +66,14 @@ async def p99(hub: Replica, seconds: float = 2.0, most: int = 400) -> float:
     return sorted(took)[int(0.99 * (len(took) - 1))]
 
 
-def processor_seconds(process: asyncio.subprocess.Process) -> float:
+def processor_seconds(process: Running) -> float:
     """Return how much of a processor a process has had."""
     text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
     fields = text.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_bytes(process: asyncio.subprocess.Process) -> int:
+def resident_bytes(process: Running) -> int:
     """Return how much memory a process holds."""
     pages = Path(f"/proc/{process.pid}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")

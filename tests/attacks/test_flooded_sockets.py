@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.attacks.flooded import bare_socket, hub_apart, p99, processor_seconds, resident_bytes
+from tests.commands import Running
 from tests.patience import PATIENCE
 from tests.protocol.test_frames import masked
 from tests.realtime.raw import eventually
@@ -48,7 +49,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc"
 
 
 @pytest.fixture
-async def apart() -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
+async def apart() -> AsyncIterator[tuple[Replica, Running]]:
     """A hub in a process of its own."""
     async with hub_apart() as started:
         yield started
@@ -76,7 +77,7 @@ async def flood(hub: Replica, mine: str | None, begin: bytes, piece: bytes) -> i
 
 
 async def beside_a_flood(
-    hub: Replica, process: asyncio.subprocess.Process, begin: Callable[[], Coroutine[Any, Any, int]]
+    hub: Replica, process: Running, begin: Callable[[], Coroutine[Any, Any, int]]
 ) -> tuple[float, float]:
     """Return the p99 in seconds beside a flood, and the share of a processor that the hub used."""
     before, loop = processor_seconds(process), asyncio.get_running_loop()
@@ -94,7 +95,7 @@ async def beside_a_flood(
 
 @pytest.mark.parametrize("accepted", [False, True], ids=["before CONNECT", "accepted"])
 async def test_a_flood_of_frames_holds_up_nobody(
-    apart: tuple[Replica, asyncio.subprocess.Process], accepted: bool
+    apart: tuple[Replica, Running], accepted: bool
 ) -> None:
     """Eight sockets that write as fast as they can leave `/verify` as it was."""
     hub, process = apart
@@ -124,7 +125,7 @@ EVE = {"reason": "admin", "user": "eve"}
 
 
 async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
-    apart: tuple[Replica, asyncio.subprocess.Process],
+    apart: tuple[Replica, Running],
 ) -> None:
     """It is told, and cut, though what it has sent is not read yet."""
     hub, _ = apart
@@ -139,7 +140,7 @@ async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
 
 
 async def test_a_socket_that_floods_is_closed(
-    apart: tuple[Replica, asyncio.subprocess.Process],
+    apart: tuple[Replica, Running],
 ) -> None:
     """What was not paid for is neither kept nor read: the socket is let go of at once."""
     hub, _ = apart

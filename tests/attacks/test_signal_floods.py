@@ -35,6 +35,7 @@ from hub.core.model import user_key
 from hub.store.names import Names
 from tests.apart import hub_process
 from tests.attacks.flooded import bare_socket, p99, resident_bytes
+from tests.commands import Running
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.redis_server import RedisServer, started
@@ -110,7 +111,7 @@ class Attacked:
     """A hub in a process of its own, with its Redis, its log, and the keys that it fetches."""
 
     hub: Replica
-    process: asyncio.subprocess.Process
+    process: Running
     redis: RedisServer
     log: Path
     fetched: list[float] = field(default_factory=list)

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import RSAAlgorithm
 
-from hub.access.keys import JwksKeys, read_key_set
+from hub.access.keys import JwksKeys
+from hub.core.key_set import read_key_set
 from hub.core.strength import find_misuse, find_weakness, has_roca_fingerprint
 from hub.core.tokens import Header, load_public_key
 from hub.errors import Unavailable

@@ -19,12 +19,12 @@ STORES = ["memory", "redis", "sentinel", "cluster", "crippled"]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test on each store; without all partitions only those that can do without."""
-    if "store" in metafunc.fixturenames:
-        needs_all = metafunc.definition.get_closest_marker("all_partitions")
-        metafunc.parametrize("store", STORES[: -1 if needs_all else None], indirect=True)
+    needs_all = metafunc.definition.get_closest_marker("all_partitions")
+    for name in {"store", "roomy_store"} & {*metafunc.fixturenames}:
+        metafunc.parametrize(name, STORES[: -1 if needs_all else None], indirect=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster of which one node is dead, which serves none of the users of most tests here."""
     with started(Clustered(tmp_path_factory.mktemp("crippled"))) as servers:
@@ -41,14 +41,23 @@ def crippled_url(crippled_servers: Clustered, unhurried: None) -> str:
     return crippled_servers.url
 
 
+def make_store(request: pytest.FixtureRequest, room: int) -> MemoryStore | RedisStore:
+    """Return the store of a parameter, with room for so many sessions a user."""
+    if request.param == "memory":
+        return MemoryStore(lifetime=LIFETIME, max_sessions=room)
+    url = request.getfixturevalue(f"{request.param}_url")
+    return RedisStore(as_hub(url), lifetime=LIFETIME, max_sessions=room)
+
+
 @pytest.fixture
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Each store, empty, with room for five sessions a user; Redis as its shipped user may."""
-    made: MemoryStore | RedisStore
-    if request.param == "memory":
-        made = MemoryStore(lifetime=LIFETIME, max_sessions=5)
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-        made = RedisStore(as_hub(url), lifetime=LIFETIME, max_sessions=5)
-    async with made:
+    async with make_store(request, 5) as made:
+        yield made
+
+
+@pytest.fixture
+async def roomy_store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each store, empty, with room for as many sessions as there are by default."""
+    async with make_store(request, 1000) as made:
         yield made

@@ -1,15 +1,17 @@
-"""nginx and HAProxy with the files of deploy/, each in a folder and a process of its own."""
+"""Proxies with the files of deploy/, each in a folder and a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -26,7 +28,8 @@ from tests.patience import PATIENCE
 from tests.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
+BESIDE = str(Path(sys.executable).parent)
+PATH = os.pathsep.join((BESIDE, os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"))
 NOBODY = 65534
 
 Changes: TypeAlias = Mapping[str, str]
@@ -123,16 +126,18 @@ def run_nginx(
 
 
 @contextlib.contextmanager
-def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
-    """Run HAProxy with the file of deploy/, changed as `changed` does."""
+def run_haproxy(
+    hubs: Hubs, changes: Changes = NONE, *, file: str = "haproxy.cfg", site: str = "hub"
+) -> Iterator[Front]:
+    """Run HAProxy with a file of deploy/, as `run_nginx` does."""
     with _folder() as folder:
         port = free_port()
         text = changed(
-            "haproxy.cfg",
+            file,
             {
                 **replicas_of(hubs),
                 "bind :443 ": f"bind 127.0.0.1:{port} ",
-                "/etc/haproxy/hub.pem": f"{folder}/site.pem",
+                f"/etc/haproxy/{site}.pem": f"{folder}/site.pem",
                 # The test is nobody already, and a small machine may not open as many files.
                 "    user haproxy\n    group haproxy\n": "",
                 "maxconn 20000": "maxconn 1000",
@@ -142,6 +147,66 @@ def run_haproxy(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
         (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
         with _running(["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"], folder, port):
             yield Front("haproxy", port, folder, hubs)
+
+
+@contextlib.contextmanager
+def run_haproxy_verify(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
+    """Run HAProxy in front of an app, with the script that asks the hub."""
+    inside = f"127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory(prefix="logout-hub-") as name:
+        script = Path(name) / "haproxy-verify.lua"
+        script.write_text(changed(script.name, {"127.0.0.1:8181": inside}), encoding="utf-8")
+        script.parent.chmod(0o755)
+        changes = {
+            f"/etc/haproxy/{script.name}": str(script),
+            "127.0.0.1:8181": inside,
+            **changes,
+        }
+        with run_haproxy(hubs, changes, file="haproxy-verify.cfg", site="app") as front:
+            yield front
+
+
+@contextlib.contextmanager
+def run_caddy_verify(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
+    """Run Caddy in front of an app."""
+    with _folder() as folder:
+        port = free_port()
+        text = changed(
+            "caddy-verify.caddyfile",
+            {
+                **replicas_of(hubs),
+                "https://app.example {": f"https://:{port} {{\n\tbind 127.0.0.1",
+                "/etc/caddy/app.": f"{folder}/site.",
+                # It would listen on port 80 as well, and write below the home folder.
+                "admin off": "admin off\n\tauto_https disable_redirects\n\tpersist_config off",
+                **changes,
+            },
+        )
+        (folder / "Caddyfile").write_text(text, encoding="utf-8")
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"]
+        with _running(command, folder, port):
+            yield Front("caddy", port, folder, hubs)
+
+
+@contextlib.contextmanager
+def run_envoy_verify(hubs: Hubs, changes: Changes = NONE) -> Iterator[Front]:
+    """Run Envoy in front of an app."""
+    with _folder() as folder:
+        port = free_port()
+        parts = {
+            f"address: {host}, port_value: {old}": f"address: 127.0.0.1, port_value: {new}"
+            for host, old, new in (
+                ("0.0.0.0", 443, port),
+                ("10.0.0.11", 8080, hubs.a.port),
+                ("10.0.0.12", 8080, hubs.b.port),
+            )
+        }
+        changes = {**parts, "/etc/envoy/app.": f"{folder}/site.", **changes}
+        text = changed("envoy-verify.yaml", changes)
+        (folder / "envoy.yaml").write_text(text, encoding="utf-8")
+        quiet = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warn"]
+        with _running(["envoy", "-c", f"{folder}/envoy.yaml", *quiet], folder, port):
+            yield Front("envoy", port, folder, hubs)
 
 
 RUN = {"nginx": run_nginx, "haproxy": run_haproxy}
@@ -155,13 +220,22 @@ def _folder() -> Iterator[Path]:
         yield folder
 
 
+def _find(program: str) -> str | None:
+    # The wheel of Envoy has a script of this name, which whoever runs the proxy may not read.
+    package = importlib.util.find_spec(program)
+    if package is not None and package.submodule_search_locations:
+        return shutil.which(program, path=f"{package.submodule_search_locations[0]}/_bin")
+    return shutil.which(program, path=PATH)
+
+
 @contextlib.contextmanager
 def _running(command: list[str], folder: Path, port: int) -> Iterator[None]:
-    binary = shutil.which(command[0], path=PATH)
+    binary = _find(command[0])
     if binary is None:
         lacking(command[0])
     assert binary is not None
-    root = os.geteuid() == 0
+    # What is installed with the tests need not be readable by others.
+    root = os.geteuid() == 0 and not binary.startswith(sys.prefix)
     if root:
         for path in (folder, *folder.iterdir()):
             os.chown(path, NOBODY, NOBODY)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 
+from tests.commands import Command
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.site import ADMIN, SECRET
@@ -24,11 +23,11 @@ class Hub:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._redis_url = redis_url
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Command | None = None
 
     def start(self) -> None:
         """Start the process, or let it go on if it runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.exitcode is None:
             self.signal(signal.SIGCONT)
             return
         inherited = {
@@ -44,10 +43,11 @@ class Hub:
             "HUB_PORT": str(self.port),
             "HUB_REPLICA": self.name,
             "HUB_TRUSTED_PROXIES": "127.0.0.1",
+            "HUB_ALLOWED_ORIGINS": "https://app.example",
+            "HUB_VERIFY_REDIRECTS": "web=https://login.example/",
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "hub", "serve"], env=environ, stderr=subprocess.DEVNULL
-        )
+        self._process = Command(["serve"], environ)
+        self._process.start()
 
     def is_ready(self) -> bool:
         """Say whether the replica can do its work."""
@@ -72,7 +72,9 @@ class Hub:
     def wait(self, seconds: float) -> int:
         """Return the exit code of a process that ends within ``seconds``."""
         assert self._process is not None
-        code = self._process.wait(seconds)
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"replica {self.name} did not end"
         self._process = None
         return code
 

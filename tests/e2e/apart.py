@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from tests.apart import hub_process
+from tests.commands import Running
 from tests.ports import free_port
 from tests.site import Replica
 
@@ -14,7 +14,7 @@ from tests.site import Replica
 @contextlib.asynccontextmanager
 async def running_apart(
     survivor: Replica, redis_url: str, **environ: str
-) -> AsyncIterator[tuple[Replica, asyncio.subprocess.Process]]:
+) -> AsyncIterator[tuple[Replica, Running]]:
     """Run a replica beside ``survivor`` as `logout-hub serve` does, from when it is ready."""
     replica = survivor.beside(free_port())
     own = {"HUB_REDIS_URL": redis_url, "HUB_REPLICA": "doomed", **environ}

@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,14 +16,13 @@ from aiohttp import web
 from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from hub.app import create_app, serve
-from tests.conftest import lacking
+from tests.e2e.accessibility import find_violations
 from tests.e2e.people import PythonClient, python_client
 from tests.patience import PATIENCE
 from tests.site import Replica, settings, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -50,8 +48,6 @@ if (window.key !== undefined) {
 }"""
 # What a device may call itself; were it markup, it would end up on the console.
 NASTY = "<img src=x onerror=console.error('ran')>"
-CHECK = """async () => (await axe.run()).violations.map(
-  ({id, nodes}) => [id, nodes.map(({html, failureSummary}) => html + failureSummary)])"""
 
 
 @contextlib.asynccontextmanager
@@ -137,11 +133,7 @@ class Desk:
 
     async def assert_accessible(self) -> None:
         """Let axe-core look at the page as it stands."""
-        if not AXE.is_file():
-            lacking("axe-core of package.json")
-        # By the protocol, not by a script element: the page's policy allows none but its own.
-        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        assert await self.page.evaluate(CHECK) == []
+        assert await find_violations(self.page) == []
 
 
 @contextlib.asynccontextmanager

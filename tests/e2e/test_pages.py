@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from hub.core.model import Reason
-from tests.conftest import lacking
+from tests.e2e.accessibility import find_violations
 from tests.e2e.people import PythonClient, python_client
 from tests.ports import free_port
 from tests.site import ADMIN, Replica, running, settings, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-CHECK = """async () => (await axe.run()).violations.map(
-  ({id, nodes}) => [id, nodes.map(({html, failureSummary}) => html + failureSummary)])"""
 COOKIE = "login"
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 # What a device may call itself; were it markup, it would end up on the console.
 NASTY = "<img src=x onerror=console.error('ran')>"
 
@@ -82,43 +78,43 @@ async def device(hub: Replica, name: str) -> AsyncIterator[PythonClient]:
 
 async def assert_made_with_care(page: Page) -> None:
     """Let axe-core look at the page as it stands, and see that nothing is wider than the screen."""
-    if not AXE.is_file():
-        lacking("axe-core of package.json")
-    # By the protocol, not by a script element: the page's policy allows none but its own.
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    assert await page.evaluate(CHECK) == []
+    assert await find_violations(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-LOOKS = pytest.mark.parametrize(
-    "look",
-    [
-        {"viewport": size, "color_scheme": scheme}
-        for size in (PHONE, DESKTOP)
-        for scheme in ("light", "dark")
-    ],
-    ids=["phone-light", "phone-dark", "desktop-light", "desktop-dark"],
-)
+LOOKS: list[tuple[ViewportSize, Literal["light", "dark"]]] = [
+    (PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark")
+]  # fmt: skip
 
 
-@LOOKS
-async def test_the_reason_is_readable_everywhere(
-    browser: Browser, hub: Replica, look: dict[str, Any]
-) -> None:
+async def in_each_look(page: Page) -> AsyncIterator[None]:
+    """Give a page the size of a phone and of a desktop, light and dark."""
+    for size, scheme in LOOKS:
+        await page.set_viewport_size(size)
+        await page.emulate_media(color_scheme=scheme)
+        yield
+
+
+async def test_the_reason_is_readable_everywhere(browser: Browser, hub: Replica) -> None:
     """On a phone and a desktop, light and dark, each reason's page and its notes are accessible."""
-    async with visit(browser, hub, **look) as page:
+    async with visit(browser, hub) as page:
         for reason in ["", *Reason]:
             await page.goto(f"{hub.url}/signed-out?reason={reason}")
             await expect(page.get_by_role("heading", level=1)).to_be_visible()
-            await assert_made_with_care(page)
+            async for _ in in_each_look(page):
+                await assert_made_with_care(page)
         for question in await page.locator("summary").all():
             await question.click()
-            await assert_made_with_care(page)
+            async for _ in in_each_look(page):
+                await assert_made_with_care(page)
         await page.get_by_text("What has ended?").click()
-        await page.get_by_role("button", name="session").click()
-        note = page.get_by_role("note")
-        await expect(note).to_be_in_viewport(ratio=1)
-        await assert_made_with_care(page)
+        async for _ in in_each_look(page):
+            await page.get_by_role("button", name="session").click()
+            note = page.get_by_role("note")
+            await expect(note).to_be_in_viewport(ratio=1)
+            await assert_made_with_care(page)
+            await page.keyboard.press("Escape")
+            await expect(note).to_be_hidden()
 
 
 async def test_the_reason_works_by_keyboard(browser: Browser, hub: Replica) -> None:
@@ -147,16 +143,18 @@ async def test_the_reason_works_without_scripts(browser: Browser, hub: Replica) 
         await expect(page.get_by_text("Being logged out does no harm")).to_be_visible()
 
 
-@LOOKS
+@pytest.mark.parametrize(
+    ("size", "scheme"), LOOKS, ids=["phone-light", "phone-dark", "desktop-light", "desktop-dark"]
+)
 async def test_the_devices_are_seen_and_ended(
-    browser: Browser, hub: Replica, look: dict[str, Any]
+    browser: Browser, hub: Replica, size: ViewportSize, scheme: str
 ) -> None:
     """The page lists each device by its name, as text, and ends the one that is chosen."""
     mine = token("ada", "browser")
     async with (
         device(hub, NASTY) as phone,
         device(hub, "Tablet") as tablet,
-        visit(browser, hub, mine, **look) as page,
+        visit(browser, hub, mine, viewport=size, color_scheme=scheme) as page,
     ):
         await page.goto(f"{hub.url}/devices")
         rows = page.get_by_role("listitem")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hub.api.services import SERVICES
 from hub.core.audit import read_entry
 from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
@@ -23,6 +24,7 @@ from tests.redis_server import RedisServer
 from tests.site import ADMIN, Replica, running, settings, token
 
 FENCE = 3.0
+ONE = {"scope": "session"}
 LOGOUT = Logout("x", user_key("", "ada"), Scope.ALL, Reason.POLICY)
 
 
@@ -224,6 +226,21 @@ async def test_a_socket_of_a_session_that_ended_unheard_may_not_act(
         await raw.send('420["logout"]')
         assert "token_revoked" in str(await raw.receive())
         assert await status(hub, "/session", token("ada", "s2")) == 200
+
+
+async def test_a_refusal_of_a_session_is_no_logout_of_everyone(hub: Replica) -> None:
+    """It is in the log of every partition, and ends no socket that has a session of that name."""
+    refused = Logout("r", None, Scope.SESSION, Reason.POLICY, sid="s1", before=1)
+    async with raw_socket(hub) as raw, raw_socket(hub) as marker:
+        await raw.connect(token("ada", "s1"))
+        await marker.connect(token("ada", "s2"))
+        await hub.app[SERVICES].store.refuse_session("", refused)
+        # What follows in the log of this user has arrived, so that has too.
+        assert (await hub.call("POST", "/logout", token("ada", "s2"), json=ONE)).status == 200
+        assert "logoutNotification" in str(await marker.receive())
+        await raw.send('420["nonsense"]')
+        assert "not_found" in str(await raw.receive())
+    assert await metric(hub, "hub_heard_total") == 1
 
 
 async def test_what_was_not_delivered_is_found_by_a_sweep(

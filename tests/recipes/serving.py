@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 
 
 @contextlib.asynccontextmanager
-async def served_asgi(app: Any, port: int | None = None) -> AsyncIterator[str]:
+async def served_asgi(
+    app: Any, port: int | None = None, *, lifespan: Literal["on", "off"] = "off"
+) -> AsyncIterator[str]:
     """Serve an ASGI app; the context is entered with its address."""
     import uvicorn  # slow to import, and every worker imports every file of tests
 
     port = port or free_port()
-    config = uvicorn.Config(app, port=port, log_level="warning", lifespan="off", ws="none")
+    config = uvicorn.Config(app, port=port, log_level="warning", lifespan=lifespan, ws="wsproto")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())
     await eventually(lambda: server.started)

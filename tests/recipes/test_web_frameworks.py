@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.django_site import overridden
 from tests.ports import free_port
 from tests.recipes.pages import run_python
 from tests.recipes.serving import served_asgi, served_wsgi
@@ -104,7 +105,6 @@ async def test_flask_sessions_end_with_the_logins(hub: Replica) -> None:
 async def test_django_sessions_end_with_the_logins(hub: Replica) -> None:
     """The middleware, over Django's sessions in signed cookies."""
     # Slow to import, and every worker imports every file of tests.
-    import django.conf
     import django.core.handlers.wsgi
     import django.http
     import django.urls
@@ -126,9 +126,9 @@ async def test_django_sessions_end_with_the_logins(hub: Replica) -> None:
         return django.http.JsonResponse({"user": request.session["login"]["sub"]})
 
     path = django.urls.path
-    django.conf.settings.configure(
-        ALLOWED_HOSTS=["*"],
-        SECRET_KEY="a secret of the app",
+    global Middleware
+    Middleware = recipe["LogoutHubMiddleware"]
+    site = overridden(
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
         ROOT_URLCONF=(path("login", log_in), path("logout", log_out), path("", page)),
         MIDDLEWARE=[
@@ -136,11 +136,9 @@ async def test_django_sessions_end_with_the_logins(hub: Replica) -> None:
             "tests.recipes.test_web_frameworks.Middleware",
         ],
     )
-    django.setup()
-    global Middleware
-    Middleware = recipe["LogoutHubMiddleware"]
-    async with served_wsgi(django.core.handlers.wsgi.WSGIHandler()) as url:
-        await check_sessions(url, hub)
+    with site:
+        async with served_wsgi(django.core.handlers.wsgi.WSGIHandler()) as url:
+            await check_sessions(url, hub)
 
 
 Middleware: Any = None

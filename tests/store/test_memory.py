@@ -12,7 +12,7 @@ from hub.core.revocation import judge
 from hub.errors import NotFound, TokenRevoked
 from hub.store.base import KEY_LIFETIME, LEASE
 from hub.store.memory import MemoryStore
-from hub.store.values import Command, Departure, KeyReused, Presence, Registration
+from hub.store.values import Command, Departure, KeyReused, PositionLost, Presence, Registration
 from tests.contract.listener import listening
 
 T = 1_700_000_000 * SECOND
@@ -235,6 +235,42 @@ async def test_memory_does_not_grow_for_ever(store: MemoryStore, clock: Clock) -
     clock.now += max(KEY_LIFETIME, LIFETIME) + SECOND
     await store.renew("replica")
     assert size_of(store) <= 5
+
+
+async def test_the_log_is_kept_for_as_long_as_logouts(store: MemoryStore, clock: Clock) -> None:
+    """Then its entries are dropped, and a position that was at one of them is lost."""
+    await store.end(Command(logout()))
+    first = (await store.history(0)).position
+    clock.now += LIFETIME
+    await store.renew("replica")
+    assert len((await store.history(0)).events) == 1
+    await store.end(Command(logout(id_="second")))
+    clock.now += SECOND
+    await store.renew("replica")
+    assert [one.logout.id for one in (await store.history(0)).events] == ["second"]
+    with pytest.raises(PositionLost):
+        await store.history(0, first)
+
+
+async def test_ids_in_the_log_grow_although_the_clock_goes_back(
+    store: MemoryStore, clock: Clock
+) -> None:
+    """So a position always says what came after it."""
+    await store.end(Command(logout()))
+    place = (await store.history(0)).position
+    clock.now -= 60 * SECOND
+    await store.end(Command(logout(id_="second")))
+    assert [one.logout.id for one in (await store.history(0, place)).events] == ["second"]
+
+
+async def test_a_position_of_an_earlier_process_is_lost(store: MemoryStore) -> None:
+    """Memory remembers nothing of it, though the ids may look alike."""
+    await store.end(Command(logout()))
+    place = (await store.history(0)).position
+    async with MemoryStore(lifetime=LIFETIME, clock=lambda: T) as other:
+        await other.end(Command(logout()))
+        with pytest.raises(PositionLost):
+            await other.history(0, place)
 
 
 async def test_looking_leaves_nothing_behind(store: MemoryStore) -> None:

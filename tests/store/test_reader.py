@@ -437,7 +437,7 @@ async def test_a_store_that_went_back_in_time_is_not_believed(
 
 
 async def test_entries_past_their_time_are_no_loss(own_redis: RedisServer) -> None:
-    """The log forgets what no token can outlive; a reader that was away for so long sweeps."""
+    """The log forgets what is remembered no longer; a reader that was away for so long sweeps."""
     async with RedisStore(own_redis.url, lifetime=SECOND) as store:
         async with listening(store) as listener:
             await write(store, "old")

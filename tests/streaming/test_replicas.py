@@ -21,7 +21,7 @@ from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.site import SECRET, token
 from tests.ssf_transmitter import Transmitter
-from tests.test_cli import spawn
+from tests.test_cli import Process, spawn
 
 
 class Hub:
@@ -31,7 +31,7 @@ class Hub:
         self.name = name
         self.port = free_port()
         self._variables = variables | {"HUB_REPLICA": name, "HUB_PORT": str(self.port)}
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
 
     async def start(self) -> None:
         """Start it, and wait until it is ready."""

@@ -1,0 +1,345 @@
+"""What guards cost a replica: ``python -m benchmarks.feed``.
+
+1. A thousand guards read the feed while people log out, and then none does: what the replica's CPU
+   and its answers to logouts differ in, and how late the guards hear of them.
+2. A million logouts are in force when a replica starts: how long it is until it could tell guards,
+   what a guard's start takes, what memory it takes, and what others notice meanwhile.
+
+It starts Redis and the hub itself, each on a core where there are two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import multiprocessing
+import os
+import re
+import secrets
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import uvloop
+
+from benchmarks.measures import cpu_seconds, percentile, resident_bytes
+from benchmarks.servers import OTHER_CORES, Server, Store, on_cores, running, running_store
+from benchmarks.tokens import ADMIN_TOKEN, SECRET
+from hub.access.minting import mint_token
+from hub.core.model import Logout, Reason, Scope, user_key
+from hub.core.wire import encode_logout
+from hub.store.names import Names
+
+GUARD = secrets.token_urlsafe(24)
+MORE = {"HUB_GUARD_TOKEN": GUARD, "HUB_LIMIT_ADMIN": "off", "HUB_LIMIT_CALLS": "off"}
+BATCH = 2_000
+SAMPLE = 10
+"""Guards that look at what they read."""
+
+
+class Listener:
+    """A guard that reads as fast as it can; ``heard`` is when it heard of each logout by its id."""
+
+    def __init__(self, port: int, *, packed: bool = False, guard: str = GUARD) -> None:
+        self._port = port
+        self._guard = guard
+        self._packed = packed
+        self.heard: dict[bytes, float] = {}
+        self.read = 0
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=2**22)
+        gzip = "Accept-Encoding: gzip\r\n" if self._packed else ""
+        head = f"GET /revocations HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {self._guard}\r\n"
+        writer.write(f"{head}{gzip}\r\n".encode())
+        last = b""
+        try:
+            while data := await reader.read(2**18):
+                self.read += len(data)
+                now = time.monotonic()
+                # A gzip stream stores small events as they are, as `ready` is.
+                if b"event: ready" in last + data:
+                    self.ready.set()
+                if self.ready.is_set():
+                    for part in (last + data).split(b'"id":"')[1:]:
+                        self.heard.setdefault(part[:24], now)
+                last = data[-64:]
+        finally:
+            writer.transport.abort()
+
+
+def crowd(port: int, guard: str, count: int) -> None:
+    """Read the feed as many guards that do nothing with it, in a process of their own."""
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET /revocations HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {guard}\r\n\r\n"
+        writer.write(head.encode())
+        while await reader.read(2**16):
+            pass
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one() for _ in range(count)))
+
+    os.nice(19)  # Redis is on this core too, and in life would not be
+    uvloop.run(all_of_them())
+
+
+@contextlib.contextmanager
+def crowded(port: int, count: int) -> Iterator[None]:
+    """Keep a crowd of guards for the length of the context."""
+    process = multiprocessing.get_context("spawn").Process(target=crowd, args=(port, GUARD, count))
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def served(port: int, method: str = "GET", route: str = "/session") -> dict[str, float]:
+    """Return what the replica says of the calls that it answered: by seconds, how many."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+    label = f'method="{method}",route="{route}"'
+    pairs = re.findall(
+        rf"^hub_request_seconds_(\S+){{(?:le=\"([^\"]+)\",)?{label}}} (\S+)$", text, re.M
+    )
+    return {le or name: float(value) for name, le, value in pairs}
+
+
+def compare(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Return the mean by the replica's own clock, and within what 99 of 100 were answered."""
+    since = {name: value - before.get(name, 0) for name, value in after.items()}
+    bounds = sorted(float(name) for name in since if name[0].isdigit())
+    within = next(b for b in bounds if since[str(b)] >= 0.99 * since["count"])
+    return {
+        "mean_ms": round(1000 * since["sum"] / since["count"], 2),
+        "p99_within_ms": 1000 * within,
+    }
+
+
+@contextlib.asynccontextmanager
+async def background(works: list[Awaitable[Any]]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Do some work for the length of the context."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def log_out(port: int, seconds: float, rate: float) -> tuple[list[float], dict[bytes, float]]:
+    """Log people out for a while; return how long answers took, and when each came, by its id."""
+    took, answered = list[float](), dict[bytes, float]()
+    async with aiohttp.ClientSession() as http:
+
+        async def one(name: str) -> None:
+            asked = {"user": name, "reason": "admin"}
+            headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+            url = f"http://127.0.0.1:{port}/admin/logout"
+            began = time.monotonic()
+            async with http.post(url, json=asked, headers=headers) as answer:
+                body = await answer.json()
+            answered[body["id"].encode()] = time.monotonic()
+            took.append(time.monotonic() - began)
+
+        await pace(one, seconds, rate)
+    return took, answered
+
+
+async def pace(one: Callable[[str], Awaitable[None]], seconds: float, rate: float) -> None:
+    """Call at a rate, whether the calls before have returned or not."""
+    began, calls = time.monotonic(), list[asyncio.Task[None]]()
+    for number in range(int(seconds * rate)):
+        await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+        calls.append(asyncio.ensure_future(one(f"user-{secrets.token_hex(4)}")))
+    await asyncio.gather(*calls)
+
+
+async def ask(port: int, until: asyncio.Event, rate: float = 100) -> dict[str, float]:
+    """Call ``/session`` at a rate until the event is set; return how long the replica took."""
+    before = await asyncio.to_thread(served, port)
+    bearer = mint_token(SECRET, "asking", lifetime=3600, sid="s")
+    async with aiohttp.ClientSession() as http:
+
+        async def one(_: str) -> None:
+            headers = {"Authorization": f"Bearer {bearer}"}
+            async with http.get(f"http://127.0.0.1:{port}/session", headers=headers) as answer:
+                await answer.read()
+                assert answer.status == 200
+
+        while not until.is_set():
+            await pace(one, 0.5, rate)
+    return compare(before, await asyncio.to_thread(served, port))
+
+
+def describe(took: list[float]) -> dict[str, float]:
+    """Return the median and the 99th percentile in milliseconds."""
+    return {
+        "p50_ms": round(1000 * percentile(took, 0.5), 2),
+        "p99_ms": round(1000 * percentile(took, 0.99), 2),
+    }
+
+
+async def wait_for_guards(port: int, count: int) -> None:
+    """Wait until the replica has so many, and a little longer."""
+    address, wanted = f"http://127.0.0.1:{port}/metrics", f"hub_guards {count:.1f}\n"
+    async with aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(address) as answer:
+                if wanted in await answer.text():
+                    break
+            await asyncio.sleep(0.5)
+    await asyncio.sleep(3)
+
+
+async def measure_guards(server: Server, guards: int, seconds: float, rate: float) -> None:
+    """Print what logouts cost with some guards."""
+    port = server.ports[0]
+    listeners = [Listener(port) for _ in range(min(guards, SAMPLE))]
+    with crowded(port, guards - len(listeners)):
+        async with background([one.run() for one in listeners]):
+            await _measure_crowd(server, listeners, guards, seconds, rate)
+
+
+async def _measure_crowd(
+    server: Server, listeners: list[Listener], guards: int, seconds: float, rate: float
+) -> None:
+    port = server.ports[0]
+    for one in listeners:
+        await one.ready.wait()
+    await wait_for_guards(port, guards)
+    idle, began = cpu_seconds(server.pids), time.monotonic()
+    await asyncio.sleep(5)
+    idle = (cpu_seconds(server.pids) - idle) / (time.monotonic() - began)
+    asked = served(port)
+    before, began = cpu_seconds(server.pids), time.monotonic()
+    took, answered = await log_out(port, seconds, rate)
+    cpu = (cpu_seconds(server.pids) - before) / (time.monotonic() - began)
+    await asyncio.sleep(1)
+    late = [one.heard[name] - at for one in listeners for name, at in answered.items()]
+    print(
+        json.dumps(
+            {
+                "guards": guards,
+                "logouts_a_second": rate,
+                "cpu_idle": round(idle, 3),
+                "cpu": round(cpu, 3),
+                "logout": describe(took),
+                "logout_by_the_replica": compare(asked, served(port, "POST", "/admin/logout")),
+                "heard": describe(late) if late else None,
+                "rss_mb": round(resident_bytes(server.pids) / 1e6),
+            }
+        ),
+        flush=True,
+    )
+
+
+def entries(count: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the keys of logs, each with the record of a logout of a session."""
+    now = time.time_ns() // 1000
+    for number in range(count):
+        user = user_key("https://id.example", f"user-{number:08}")
+        sid = secrets.token_urlsafe(16)
+        logout = Logout(secrets.token_urlsafe(18), user, Scope.SESSION, Reason.USER, sid)
+        at = now - count + number
+        yield Names(user).log, f"{at} ".encode() + encode_logout(logout)
+
+
+def fill(store: Store, count: int) -> None:
+    """Write logouts into the logs, as the hub does."""
+    with store.redis.client() as client:
+        every = entries(count)
+        while some := list(itertools.islice(every, BATCH)):
+            pipeline = client.pipeline(transaction=False)
+            for key, record in some:
+                pipeline.xadd(key, {"logout": record, "leases": "-"})
+            pipeline.execute()
+
+
+async def measure_in_force(store: Store, count: int) -> None:
+    """Print what so many logouts in force mean to a replica that starts, and to a guard."""
+    async with running("hub", store, more=MORE) as server:
+        port, began = server.ports[0], time.monotonic()
+        empty = resident_bytes(server.pids)
+        done = asyncio.Event()
+        first, asking = Listener(port), asyncio.ensure_future(ask(port, done))
+        async with background([first.run()]):
+            await first.ready.wait()
+            built = time.monotonic() - began
+        done.set()
+        building = await asking
+        done = asyncio.Event()
+        asyncio.get_running_loop().call_later(5, done.set)
+        quiet = await ask(port, done)
+        for packed in (False, True):
+            done, began = asyncio.Event(), time.monotonic()
+            guard, asking = Listener(port, packed=packed), asyncio.ensure_future(ask(port, done))
+            async with background([guard.run()]):
+                await guard.ready.wait()
+                started = time.monotonic() - began
+            done.set()
+            print(
+                json.dumps(
+                    {
+                        "in_force": count,
+                        "packed": packed,
+                        "guard_ready_s": round(started, 2),
+                        "mb_read": round(guard.read / 1e6, 1),
+                        "session": await asking,
+                    }
+                ),
+                flush=True,
+            )
+        print(
+            json.dumps(
+                {
+                    "in_force": count,
+                    "replica_and_guard_ready_s": round(built, 2),
+                    "session_meanwhile": building,
+                    "session_quiet": quiet,
+                    "rss_mb_at_start": round(empty / 1e6),
+                    "rss_mb": round(resident_bytes(server.pids) / 1e6),
+                }
+            ),
+            flush=True,
+        )
+
+
+async def measure(given: argparse.Namespace) -> None:
+    """Measure both."""
+    with running_store() as store:
+        if given.guards:
+            for guards in (0, given.guards):
+                async with running("hub", store, more=MORE) as server:
+                    await measure_guards(server, guards, given.seconds, given.rate)
+                store.clear()
+        if given.in_force:
+            await asyncio.to_thread(fill, store, given.in_force)
+            await measure_in_force(store, given.in_force)
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.feed", description=__doc__)
+    parser.add_argument("--guards", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=20, help="logouts a second")
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--in-force", type=int, default=1_000_000)
+    given = parser.parse_args()
+    with on_cores(OTHER_CORES):
+        uvloop.run(measure(given))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""aiohttp middleware: lets in who has a living session, and cuts WebSockets and streams with it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from hub.core.feed import Revocation
+from hub.core.model import Identity
+from hub.errors import HubError, TokenMissing
+from hub.guard.cutting import ENDED, Cuttable
+from hub.guard.guard import Guard
+from hub.guard.refusals import SAFE_METHODS, Gate, Visit
+
+Login: TypeAlias = tuple[str, str, float]
+
+IDENTITY = web.RequestKey("hub.identity", Identity)
+"""Where the `Identity` of a request is; missing if it has none."""
+
+
+def setup(app: web.Application, guard: Guard, **options: Any) -> None:
+    """Guard an app and its subapps: refuse as `guard_middleware` does, and cut streams.
+
+    A WebSocket is closed with code 4401 when its session ends, a response without a length is
+    ended. A handler that does not notice within `GRACE` is cancelled. The app starts and closes
+    the guard (``app.cleanup_ctx``).
+    """
+    app.middlewares.append(guard_middleware(guard, **options))
+    app.on_response_prepare.append(_watch_stream)
+
+
+def guard_middleware(
+    guard: Guard,
+    *,
+    exempt: Iterable[str] = (),
+    login_url: str | None = None,
+    cookie: str | None = None,
+    session: Callable[[web.Request], Login | Awaitable[Login | None] | None] | None = None,
+    require: bool = True,
+    cut_streams: bool = True,
+    origins: Iterable[str] = (),
+) -> Middleware:
+    """Return a middleware that refuses who has no living session; see `setup` for streams.
+
+    ``session`` is a function of the request, such as one that asks aiohttp-session. The rest is as
+    in `hub.guard.asgi.GuardMiddleware`. The identity is ``request[IDENTITY]``.
+    """
+    gate = Gate(exempt=exempt, login_url=login_url, cookie=cookie, origins=origins)
+
+    async def identify(request: web.Request) -> Identity | None:
+        if session is not None:
+            login = session(request)
+            if inspect.isawaitable(login):
+                login = await login
+            if login is None:
+                return None
+            return await guard.check_session(*login)
+        cookies = request.headers.getall("Cookie", ())
+        token, is_cookie = gate.find_token(request.headers.get("Authorization", ""), cookies)
+        if not token:
+            return None
+        if is_cookie and (request.method not in SAFE_METHODS or "Upgrade" in request.headers):
+            gate.check_origin(_visit(request))
+        return await guard.check(token)
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if gate.lets_through(request.path) or _is_preflight(request):
+            return await handler(request)
+        try:
+            identity = await identify(request)
+            if identity is None and require and IDENTITY not in request:
+                raise TokenMissing()
+        except HubError as error:
+            answer = gate.refuse(error, _visit(request))
+            return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+        if identity is None:
+            return await handler(request)
+        request[IDENTITY] = identity
+        if not cut_streams:
+            return await handler(request)
+        request[_VISITOR] = visitor = Visitor(guard, identity)
+        return await visitor.run(handler, request)
+
+    return check
+
+
+class Visitor(Cuttable):
+    """One request of a living session, whose response is cut when the session ends."""
+
+    _response: web.StreamResponse | None = None
+
+    async def run(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        """Return what the handler does, or the response that was cut."""
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            if self._response is None or not self.takes_back():
+                raise
+        except (OSError, RuntimeError):
+            # aiohttp says that no more can be written.
+            if self._response is None or self.end is None:
+                raise
+        finally:
+            self.stop_watching()
+        return self._response
+
+    def watch_response(self, response: web.StreamResponse) -> None:
+        """Cut this response when the session ends."""
+        self._response = response
+        self.watch()
+
+    async def cut(self, revocation: Revocation) -> None:
+        """Close a WebSocket, or end the body of a stream here."""
+        if isinstance(self._response, web.WebSocketResponse):
+            reason = revocation.reason.value.encode()
+            await self._response.close(code=ENDED, message=reason)
+        elif self._response is not None:
+            await self._response.write_eof()
+
+
+_VISITOR = web.RequestKey("hub.visitor", Visitor)
+
+
+async def _watch_stream(request: web.Request, response: web.StreamResponse) -> None:
+    visitor = request.get(_VISITOR)
+    is_whole = isinstance(response, web.Response) or "Content-Length" in response.headers
+    if visitor is not None and not is_whole:
+        visitor.watch_response(response)
+
+
+def _is_preflight(request: web.Request) -> bool:
+    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def _visit(request: web.Request) -> Visit:
+    headers = request.headers
+    return Visit(
+        method=request.method,
+        path=request.path,
+        query=request.rel_url.raw_query_string,
+        accept=headers.get("Accept", ""),
+        fetch_mode=headers.get("Sec-Fetch-Mode", ""),
+        fetch_site=headers.get("Sec-Fetch-Site", ""),
+        origin=headers.get("Origin", ""),
+        host=headers.get("Host", ""),
+    )

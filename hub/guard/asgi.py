@@ -1,0 +1,162 @@
+"""ASGI middleware: FastAPI, Starlette, Quart, Litestar, Django under ASGI, or an app of one's own.
+
+It needs no framework, and asyncio as the event loop.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from hub.core.model import Identity
+from hub.errors import HubError, TokenMissing
+from hub.guard.asgi_streams import App, Message, Receive, Response, Send, Socket
+from hub.guard.cutting import ENDED
+from hub.guard.guard import Guard
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
+
+Scope: TypeAlias = Any
+Login: TypeAlias = tuple[str, str, float]
+"""A user, the id of a session, and when its login began, by `Guard.now`."""
+
+IDENTITY = "hub.identity"
+
+
+class GuardMiddleware:
+    """Lets in who has a living session, and cuts WebSockets and streams when it ends.
+
+    Wraps an ASGI app. ``scope["hub.identity"]`` is the `Identity`, or None for a request that may
+    be without one.
+
+    Args:
+        app: the app.
+        guard: a `hub.guard.Guard`, which the app starts and closes (its lifespan).
+        exempt: paths that nobody is asked for, such as ``/health``, or ``/static/*`` for all that
+            begin so. CORS preflights pass, too: they carry no credentials.
+        login_url: where browsers are sent that navigate without a living session, by 303 and with
+            the address they wanted in ``next``. Others get problem details (RFC 9457).
+        cookie: the cookie with the token, for requests without ``Authorization``. If another
+            site's page opens a socket with it, or changes something, that is refused.
+        session: for sessions of the app's own: a function, asynchronous or not, that returns the
+            `Login` of a scope or None. Tokens are then not looked at; for both, wrap twice.
+        require: refuse requests without any credentials. If False, they come through as anonymous,
+            whereas a dead session does not.
+        cut_streams: also end responses without ``Content-Length`` when their session ends, such as
+            server-sent events. WebSockets are always closed, with code 4401.
+        origins: other origins whose pages may use the cookie.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        guard: Guard,
+        *,
+        exempt: Iterable[str] = (),
+        login_url: str | None = None,
+        cookie: str | None = None,
+        session: Callable[[Scope], Login | Awaitable[Login | None] | None] | None = None,
+        require: bool = True,
+        cut_streams: bool = True,
+        origins: Iterable[str] = (),
+    ) -> None:
+        self.app = app
+        self._guard = guard
+        self._gate = Gate(exempt=exempt, login_url=login_url, cookie=cookie, origins=origins)
+        self._session = session
+        self._require = require
+        self._cut_streams = cut_streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, a WebSocket or the lifespan."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        identity: Identity | None = scope.setdefault(IDENTITY, None)
+        if not self._gate.lets_through(scope["path"]) and not _is_preflight(scope):
+            try:
+                identity = await self._identify(scope) or identity
+                if identity is None and self._require:
+                    raise TokenMissing()
+            except HubError as error:
+                answer = self._gate.refuse(error, _visit(scope))
+                refuse = _refuse_request if kind == "http" else _refuse_socket
+                return await refuse(answer, scope, receive, send)
+        if identity is None or scope[IDENTITY] is identity:
+            return await self.app(scope, receive, send)  # nothing to watch, or it is watched
+        scope[IDENTITY] = identity
+        if kind == "websocket":
+            return await Socket(self._guard, identity, send).run(self.app, scope, receive)
+        if self._cut_streams:
+            return await Response(self._guard, identity, send).run(self.app, scope, receive)
+        return await self.app(scope, receive, send)
+
+    async def _identify(self, scope: Scope) -> Identity | None:
+        """Return who sent a request, or None if it has no credentials; raises `HubError`."""
+        if self._session is not None:
+            login = self._session(scope)
+            if inspect.isawaitable(login):
+                login = await login
+            if login is None:
+                return None
+            return await self._guard.check_session(*login)
+        authorization, cookies = "", []
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value.decode("latin-1")
+            elif name == b"cookie":
+                cookies.append(value.decode("latin-1"))
+        token, is_cookie = self._gate.find_token(authorization, cookies)
+        if not token:
+            return None
+        if is_cookie and scope.get("method") not in SAFE_METHODS:
+            self._gate.check_origin(_visit(scope))
+        return await self._guard.check(token)
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    return scope.get("method") == "OPTIONS" and bool(
+        _header(scope, b"access-control-request-method")
+    )
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
+
+
+def _visit(scope: Scope) -> Visit:
+    return Visit(
+        method=scope.get("method", ""),
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        accept=_header(scope, b"accept"),
+        fetch_mode=_header(scope, b"sec-fetch-mode"),
+        fetch_site=_header(scope, b"sec-fetch-site"),
+        origin=_header(scope, b"origin"),
+        host=_header(scope, b"host"),
+    )
+
+
+def _start(kind: str, answer: Answer) -> Message:
+    pairs: Sequence[tuple[str, str]] = [
+        *answer.headers.items(),
+        ("Content-Length", str(len(answer.body))),
+    ]
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
+    return {"type": f"{kind}.response.start", "status": answer.status, "headers": headers}
+
+
+async def _refuse_request(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    await send(_start("http", answer))
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _refuse_socket(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket before it is accepted, with an answer where the server can send one."""
+    await receive()  # websocket.connect
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await send(_start("websocket.http", answer))
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await send({"type": "websocket.close", "code": ENDED})

@@ -1,0 +1,113 @@
+"""What both guards are made from, and what they have in common."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+from hub.core.issuers import Entry
+from hub.guard.core import Core
+from hub.guard.options import OnMetric, OnStale, make_options, read_environ
+
+
+class BaseGuard:
+    """A guard, without what may have to wait; see `hub.guard.Guard` for its arguments."""
+
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        *,
+        token: str,
+        issuers: Sequence[Entry] = (),
+        secret: str | None = None,
+        admin_token: str | None = None,
+        max_staleness: float = 10.0,
+        on_stale: OnStale = "ask",
+        start_timeout: float = 5.0,
+        on_metric: OnMetric | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Raises ValueError if an argument is not usable; names it."""
+        self._core = Core(
+            make_options(
+                url,
+                token=token,
+                issuers=issuers,
+                secret=secret,
+                admin_token=admin_token,
+                max_staleness=max_staleness,
+                on_stale=on_stale,
+                start_timeout=start_timeout,
+                on_metric=on_metric,
+                tls=tls,
+            )
+        )
+        weakref.finalize(self, self._core.close)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> Self:
+        """Return a guard with the arguments that the environment names; others may be given.
+
+        Raises:
+            ValueError: in one line that names the variable.
+        """
+        return cls(**{**read_environ(environ), **arguments})
+
+    @property
+    def staleness(self) -> float:
+        """How many seconds old the guard's knowledge is; infinite before the first."""
+        return self._core.staleness
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the hub has said which revocations are in force."""
+        return self._core.is_ready
+
+    def now(self) -> float:
+        """Return the store's time as NumericDate: what to date a login by."""
+        return self._core.now()
+
+    def mint_ticket(
+        self,
+        user: str,
+        sid: str,
+        *,
+        issuer: str | None = None,
+        login_time: float | None = None,
+        lifetime: float = 300,
+        name: str | None = None,
+        **claims: Any,
+    ) -> str:
+        """Return a token with which a browser of this session may connect to the hub.
+
+        ``login_time`` is when the login began, ``lifetime`` is in seconds, ``name`` and ``claims``
+        are further claims.
+
+        Raises:
+            Unavailable: when the guard has no secret.
+        """
+        return self._core.mint_ticket(
+            user,
+            sid,
+            issuer=issuer,
+            login_time=login_time,
+            lifetime=lifetime,
+            name=name,
+            claims=claims,
+        )
+
+
+def subscribe(
+    subscribers: list[Callable[..., None]], tell: Callable[..., None]
+) -> Callable[[], None]:
+    """Add a subscriber, and return what removes it."""
+    subscribers.append(tell)
+
+    def unsubscribe() -> None:
+        if tell in subscribers:
+            subscribers.remove(tell)
+
+    return unsubscribe

@@ -1,0 +1,267 @@
+"""Django's own sessions (``django.contrib.auth``): a login and logout there are ones at the hub.
+
+Add ``hub.guard.django.GuardMiddleware`` to ``MIDDLEWARE`` after ``AuthenticationMiddleware``, and
+to the settings::
+
+    HUB_GUARD = {"url": "https://hub.example", "token": ..., "secret": ..., "admin_token": ...}
+
+These four and other arguments of `hub.guard.SyncGuard` (``max_staleness``, ``on_stale``, …) make
+the guard; without ``url``, the environment does (`SyncGuard.from_environ`). Besides, there may be
+
+``exempt``     paths where sessions are not judged: ``/health``, or ``/static/*``
+``login_url``  where a browser is sent whose session was ended; others get 401 as problem details.
+               Without it, the request goes on as that of an anonymous user
+``issuer``     the ``iss`` under which the hub knows the users, if it has several issuers
+``user``       the attribute of the user model that names a user at the hub: ``pk`` by default
+``adopt``      the time (seconds since the epoch) as of which sessions count that began before the
+               guard was added; without it, they are ended, since nobody knows how old they are
+
+A session that the hub ended is flushed. ``django.contrib.auth.logout`` ends the session at the hub;
+if that fails, it is tried again for a while in the background.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
+
+from hub.core.model import Identity
+from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized, Unavailable
+from hub.guard import SyncGuard
+from hub.guard.refusals import Answer, Gate, Visit, explain
+
+log = logging.getLogger(__name__)
+
+LOGIN = "hub_login"
+"""The key of the Django session under which it says which login it is of."""
+
+OWN_OPTIONS = ("exempt", "login_url", "issuer", "user", "adopt")
+PAUSES = (1.0, 4.0, 16.0, 60.0)
+"""Seconds between the attempts to end a session at a hub that does not answer."""
+
+MOST_RETRIES = 100
+"""How many logouts are tried again at a time; more are only logged."""
+
+_retries = threading.BoundedSemaphore(MOST_RETRIES)
+
+
+def options() -> dict[str, Any]:
+    """Return the setting ``HUB_GUARD``.
+
+    Raises:
+        ImproperlyConfigured: when there is none.
+    """
+    given: dict[str, Any] | None = getattr(settings, "HUB_GUARD", None)
+    if given is None:
+        raise ImproperlyConfigured("HUB_GUARD is missing: see hub.guard.django")
+    return given
+
+
+@functools.cache
+def get_guard() -> SyncGuard:
+    """Return the guard of this process, which is started by the first call."""
+    given = {name: value for name, value in options().items() if name not in OWN_OPTIONS}
+    guard = SyncGuard(**given) if "url" in given else SyncGuard.from_environ(**given)
+    guard.start()
+    return guard
+
+
+class GuardMiddleware:
+    """Ends the Django session whose session at the hub was ended; synchronous and asynchronous.
+
+    ``request.hub_identity`` is the `Identity` of a request by a living session, or else None.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+        given = options()
+        self._gate = Gate(exempt=given.get("exempt", ()), login_url=given.get("login_url"))
+        connect_signals()
+        get_guard()
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answer a request."""
+        request.hub_identity = None
+        is_anonymous = settings.SESSION_COOKIE_NAME not in request.COOKIES
+        if self._is_async:
+            return self._answer(request, is_anonymous)
+        refusal = None if is_anonymous else self._judge(request)
+        return refusal or self._get_response(request)
+
+    async def _answer(self, request: HttpRequest, is_anonymous: bool) -> Any:
+        # Sessions are read from a database, and the hub may have to be asked: not on the loop.
+        refusal = None if is_anonymous else await sync_to_async(self._judge)(request)
+        return refusal or await self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer an error of the guard in a view, such as a login while the hub is unreachable."""
+        return _respond(explain(error)) if isinstance(error, HubError) else None
+
+    def _judge(self, request: HttpRequest) -> HttpResponse | None:
+        """Return how a request is refused, or None if it may go on."""
+        if self._gate.lets_through(request.path):
+            return None
+        try:
+            request.hub_identity = identify(request)
+        except Unauthorized as error:
+            if not error.retryable:
+                forget(request)
+                if options().get("login_url") is None:
+                    return None
+            return _respond(self._gate.refuse(error, _visit(request)))
+        except HubError as error:
+            return _respond(self._gate.refuse(error, _visit(request)))
+        return None
+
+
+def identify(request: HttpRequest) -> Identity | None:
+    """Return whose session a request is of, or None if nobody is logged in.
+
+    Raises:
+        HubError: when the session is not alive, or nobody can say whether it is.
+    """
+    login = request.session.get(LOGIN)
+    if login is None:
+        if auth.SESSION_KEY not in request.session:
+            return None
+        login = request.session[LOGIN] = _adopt(request)
+    return get_guard().check_session(
+        login["user"], login["sid"], login["at"], issuer=options().get("issuer")
+    )
+
+
+def forget(request: HttpRequest) -> None:
+    """Log a person out in Django whose session the hub has ended already."""
+    request.session.pop(LOGIN, None)  # so that the signal of the logout is not for the hub
+    auth.logout(request)
+
+
+def mint_ticket(request: HttpRequest) -> str:
+    """Return the token with which a page connects to the hub: good for minutes, for its session.
+
+    Raises:
+        TokenMissing: when nobody is logged in.
+    """
+    login = request.session.get(LOGIN)
+    if login is None:
+        raise TokenMissing()
+    return get_guard().mint_ticket(
+        login["user"], login["sid"], login_time=login["at"], issuer=options().get("issuer")
+    )
+
+
+def send_ticket(request: HttpRequest) -> HttpResponse:
+    """Answer with `mint_ticket`: a view for the browser client.
+
+    In a page: ``token: () => fetch("/hub-ticket").then((answer) => answer.text())``.
+    """
+    try:
+        ticket = mint_ticket(request)
+    except HubError as error:
+        return _respond(explain(error))
+    headers = {"Cache-Control": "no-store"}
+    return HttpResponse(ticket, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def connect_signals() -> None:
+    """Note logins in the session, and tell the hub of logouts; the middleware does this itself."""
+    user_logged_in.connect(_note_login, dispatch_uid="hub.guard.login")
+    user_logged_out.connect(_end_login, dispatch_uid="hub.guard.logout")
+
+
+def _note_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
+    request.session[LOGIN] = {
+        "user": _name(user),
+        "sid": secrets.token_urlsafe(16),
+        "at": _now(),
+    }
+
+
+def _now() -> float:
+    """Return the hub's time.
+
+    Raises:
+        Unavailable: when it is not known: by another clock, a login might outlive its logout.
+    """
+    now = get_guard().now()
+    if not get_guard().is_ready and options().get("on_stale") != "allow":
+        raise Unavailable("nobody can log in before the hub was reached")
+    return now
+
+
+def _end_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
+    login = request.session.get(LOGIN)
+    if login is not None and not _end_session(login):
+        if _retries.acquire(blocking=False):
+            threading.Thread(target=_end_later, args=(login,), daemon=True).start()
+        else:
+            log.error("the hub was not told of a logout of %s", login["user"])
+
+
+def _end_session(login: dict[str, Any]) -> bool:
+    """Return whether the hub has ended a session."""
+    try:
+        get_guard().end_session(login["user"], login["sid"], issuer=options().get("issuer"))
+    except HubError as error:
+        log.warning("the hub was not told of a logout of %s: %s", login["user"], error)
+        return False
+    return True
+
+
+def _end_later(login: dict[str, Any]) -> None:
+    try:
+        for pause in PAUSES:
+            time.sleep(pause)
+            if _end_session(login):
+                return
+        log.error("giving up: the session of %s goes on at the hub", login["user"])
+    finally:
+        _retries.release()
+
+
+def _adopt(request: HttpRequest) -> dict[str, Any]:
+    """Return the login of a session that is older than the guard."""
+    since = options().get("adopt")
+    if since is None:
+        raise TokenExpired("the session began before logouts were heard of")
+    key = request.session.session_key or ""
+    sid = salted_hmac("hub.guard", key, algorithm="sha256").hexdigest()
+    return {"user": _name(request.user), "sid": sid, "at": since}
+
+
+def _name(user: Any) -> str:
+    return str(getattr(user, options().get("user", "pk")))
+
+
+def _visit(request: HttpRequest) -> Visit:
+    headers = request.headers
+    return Visit(
+        method=request.method,
+        path=request.path,
+        query=request.META.get("QUERY_STRING", ""),
+        accept=headers.get("Accept", ""),
+        fetch_mode=headers.get("Sec-Fetch-Mode", ""),
+    )
+
+
+def _respond(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)

@@ -1,0 +1,197 @@
+"""The thread that follows the feed of a hub, with the standard library.
+
+It reconnects for ever, with ``Last-Event-ID`` and growing pauses, to whichever address of the hub
+answers. A connection on which nothing arrives for `SILENCE` seconds is given up: the hub confirms
+once a second. Before it has begun to confirm, it may take longer, since guards take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import random
+import socket
+import ssl
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from urllib.parse import urlsplit
+
+from hub.guard.clock import clock
+from hub.guard.event_stream import EventStream
+from hub.guard.feed_state import FeedState, Heard
+from hub.guard.http import CHUNK_BYTES, FAILURES, connected
+
+log = logging.getLogger("logout_hub.guard")
+
+SILENCE = 3.0
+FIRST_SILENCE = 15.0
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+STOP_TIMEOUT = 5.0
+INFLATED_BYTES = 1_000_000
+GZIP = 16 + zlib.MAX_WBITS
+
+REFUSALS = {
+    401: "it refuses the token of this guard: is it the hub's HUB_GUARD_TOKEN?",
+    403: "the token of this guard may not read the feed",
+    404: "it has no feed for guards: is this the address of a hub of a version that has?",
+}
+
+
+class FeedRefused(Exception):
+    """The hub answers, and does not give its feed."""
+
+
+class FeedReader:
+    """Keeps ``state`` up to date from when it is started until it is stopped.
+
+    ``on_heard`` is called in the reader's thread with what each event told, and ``on_step`` after
+    each event and each failure. ``settled`` completes once the feed is ready, or the hub refuses
+    it. ``trouble`` says why there is no feed now.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        token: str,
+        state: FeedState,
+        *,
+        tls: ssl.SSLContext | None = None,
+        on_heard: Callable[[Heard], None],
+        on_step: Callable[[], None],
+    ) -> None:
+        self.settled: Future[None] = Future()
+        self.trouble: str | None = "not connected yet"
+        self.connects = 0
+        self._urls = tuple(urls)
+        self._token = token
+        self._state = state
+        self._tls = tls
+        self._on_heard = on_heard
+        self._on_step = on_step
+        self._stopped = threading.Event()
+        self._socket: socket.socket | None = None
+        self._pause = FIRST_PAUSE
+        self._confirmed_at = float("inf")
+        self._thread = threading.Thread(target=self._run, name="logout-hub-feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow the feed."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and wait until it has."""
+        self._stopped.set()
+        if (opened := self._socket) is not None:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        turn = random.randrange(len(self._urls))  # noqa: S311 - guards spread over replicas
+        while not self._stopped.is_set():
+            url = self._urls[turn % len(self._urls)]
+            try:
+                self._follow(url)
+            except FeedRefused as error:
+                self._tell(url, str(error))
+                self._settle()
+            except (*FAILURES, zlib.error) as error:
+                self._tell(url, str(error) or type(error).__name__)
+            except Exception:
+                if not self._stopped.is_set():  # else it is what closing the socket has led to
+                    log.exception("the feed of %s could not be read", url)
+            else:
+                self._pause = FIRST_PAUSE
+                continue
+            turn += 1
+            self._on_step()
+            self._stopped.wait(self._pause * random.uniform(0.5, 1))  # noqa: S311 - as above
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def _tell(self, url: str, trouble: str) -> None:
+        if self._stopped.is_set():
+            return
+        level = logging.DEBUG if self.trouble == trouble else logging.WARNING
+        log.log(level, "no feed of revocations from %s: %s", url, trouble)
+        self.trouble = trouble
+
+    def _settle(self) -> None:
+        if not self.settled.done():
+            self.settled.set_result(None)
+
+    def _follow(self, url: str) -> None:
+        """Follow the feed until the hub ends the response."""
+        with connected(url, self._tls) as connection:
+            self._socket = connection.sock
+            try:
+                # After connecting, which takes time, and before sending: see `hub.core.feed`.
+                last_id = self._state.begin(clock())
+                response = self._request(connection, url, last_id)
+                self._state.answer(clock())
+                self._socket.settimeout(FIRST_SILENCE)
+                self.connects += 1
+                self._confirmed_at = float("inf")
+                stream = EventStream(last_id)
+                for chunk in self._chunks(response):
+                    for event in stream.feed(chunk):
+                        self._take(self._state.take(event))
+                        if event.kind in ("ready", "confirmed"):
+                            self._be_confirmed(url)
+                            self._socket.settimeout(SILENCE)
+                    if clock() - self._confirmed_at > SILENCE:
+                        raise TimeoutError(f"not confirmed for {SILENCE:.0f} s")
+                if stream.retry is not None:
+                    self._stopped.wait(stream.retry * random.uniform(0, 1))  # noqa: S311
+            finally:
+                self._socket = None
+
+    def _request(
+        self, connection: http.client.HTTPConnection, url: str, last_id: str
+    ) -> http.client.HTTPResponse:
+        headers = {
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "gzip",
+            "Authorization": f"Bearer {self._token}",
+            "Cache-Control": "no-cache",
+        }
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        connection.request("GET", urlsplit(url).path + "/revocations", headers=headers)
+        response = connection.getresponse()
+        kind = response.getheader("Content-Type", "").partition(";")[0].strip()
+        if response.status != 200 or kind != "text/event-stream":
+            if response.status in REFUSALS:
+                raise FeedRefused(REFUSALS[response.status])
+            raise OSError(f"it answered {response.status} {kind}".rstrip())
+        return response
+
+    def _chunks(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        """Yield what arrives, inflated, in pieces of bounded size."""
+        is_gzip = response.getheader("Content-Encoding", "identity").strip().lower() == "gzip"
+        inflater = zlib.decompressobj(GZIP) if is_gzip else None
+        while not self._stopped.is_set():
+            chunk = response.read1(CHUNK_BYTES)
+            if not chunk:
+                return
+            while inflater is not None and chunk:
+                yield inflater.decompress(chunk, INFLATED_BYTES)
+                chunk = inflater.unconsumed_tail
+            if inflater is None:
+                yield chunk
+
+    def _take(self, heard: Heard) -> None:
+        self._on_heard(heard)
+        self._on_step()
+
+    def _be_confirmed(self, url: str) -> None:
+        self._confirmed_at, self._pause = clock(), FIRST_PAUSE
+        if self._state.is_ready and self.trouble is not None:
+            log.info("the feed of revocations from %s is followed", url)
+            self.trouble = None
+        if self._state.is_ready:
+            self._settle()

@@ -1,0 +1,151 @@
+"""What the feed of a hub has said so far: the revocations, and how fresh they are.
+
+Whatever begins without a place to go on from, or after ``reset``, is collected beside the old
+facts, which hold until ``ready``: facts only ever add up, so the old ones are not wrong meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from hub.core.feed import Confirmation, Ready, Reset, Revocation, Snapshot
+from hub.core.model import SECOND, Reason
+from hub.guard.event_stream import StreamEvent
+from hub.guard.freshness import Freshness
+from hub.guard.revocations import Revocations
+
+T = TypeVar("T")
+
+MAX_ID = 1000
+REASONS = frozenset(Reason)
+
+
+class FeedBroken(ValueError):
+    """The feed says something that this guard does not understand."""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What an event told: a logout, or that everything is known anew (``is_anew``)."""
+
+    logout: Revocation | None = None
+    is_anew: bool = False
+
+
+NOTHING = Heard()
+
+
+class Knowledge(msgspec.Struct):
+    """Facts, and how fresh they are.
+
+    Who reads both reads ``freshness`` first: facts are added before they are confirmed.
+    """
+
+    revocations: Revocations
+    freshness: Freshness
+
+
+class FeedState:
+    """The state of a guard that follows the feed; ``knowledge`` is its result."""
+
+    def __init__(self) -> None:
+        self.knowledge = Knowledge(Revocations(), Freshness())
+        self.is_ready = False
+        self.resets = 0
+        self._asked_at = self._answered_at = 0.0
+        self._next: Revocations | None = None
+        self._last_id = ""
+
+    def begin(self, asked_at: float) -> str:
+        """Return the ``Last-Event-ID`` of a request that is sent at ``asked_at``, or an empty one.
+
+        Call it before the request is sent: what is written afterwards may be missing.
+        """
+        self._asked_at = asked_at
+        self._next = None if self._last_id else Revocations()
+        return self._last_id
+
+    def answer(self, answered_at: float) -> None:
+        """Note when the response to the request had begun."""
+        self._answered_at = answered_at
+
+    def take(self, event: StreamEvent) -> Heard:
+        """Do what an event says.
+
+        Raises:
+            FeedBroken: if that cannot be understood.
+        """
+        match event.kind:
+            case "logout":
+                revocation = _decode(event.data, Revocation)
+                if self._next is not None:
+                    self._next.apply(revocation)
+                self.knowledge.revocations.apply(revocation)
+                self._go_on_from(event.id)
+                return Heard(logout=revocation)
+            case "snapshot":
+                target = self.knowledge.revocations if self._next is None else self._next
+                for revocation in _decode(event.data, Snapshot).revocations:
+                    target.apply(revocation)
+            case "ready":
+                return self._be_ready(_decode(event.data, Ready), event.id)
+            case "confirmed":
+                if self._next is None:
+                    told = _decode(event.data, Confirmation)
+                    self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)
+                    self.knowledge.revocations.forget(round(told.at * SECOND))
+                    self._go_on_from(event.id)
+            case "reset":
+                _decode(event.data, Reset)
+                self.resets += 1
+                self._next, self._last_id = Revocations(), ""
+        return NOTHING
+
+    def _be_ready(self, told: Ready, place: str) -> Heard:
+        is_anew = self._next is not None
+        if told.partitions < 1 or told.lifetime < 1:
+            raise FeedBroken("ready: partitions and lifetime are at least 1")
+        facts, freshness = self._next, Freshness()
+        if facts is None:
+            facts, freshness = self.knowledge.revocations, self.knowledge.freshness
+        facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
+        freshness.confirm(told, self._asked_at, self._answered_at)
+        self.knowledge, self._next = Knowledge(facts, freshness), None
+        self.is_ready = True
+        self._go_on_from(place)
+        return Heard(is_anew=is_anew)
+
+    def _go_on_from(self, place: str) -> None:
+        if self._next is None and len(place) <= MAX_ID and place.isprintable():
+            self._last_id = place
+
+
+def _decode(data: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        # A reason that a newer hub knows must not stop the feed.
+        return _convert(data, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FeedBroken(f"{kind.__name__}: {error}") from None
+
+
+def _convert(data: bytes, kind: type[T]) -> T:
+    try:
+        told = msgspec.json.decode(data)
+        rows = told.get("revocations", [told]) if isinstance(told, dict) else []
+        for row in rows:
+            _tolerate(row)
+        return msgspec.convert(told, type=kind, str_keys=True)
+    except (msgspec.ValidationError, AttributeError, TypeError) as error:
+        raise FeedBroken(f"{kind.__name__}: {error}") from None
+
+
+def _tolerate(row: Any) -> None:
+    if (
+        isinstance(row, dict)
+        and isinstance(row.get("reason"), str)
+        and row["reason"] not in REASONS
+    ):
+        row["reason"] = Reason.POLICY.value

@@ -1,0 +1,54 @@
+"""How old a guard's knowledge is, and what time it is at the store.
+
+Times are seconds of the guard's own clock, which no setting of the machine's time changes; an
+argument is called ``now``, or says which event it is the time of. See `hub.core.feed.Confirmation`
+for why a delay on the way cannot make knowledge look newer than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hub.core.feed import Confirmation, Ready
+
+
+class Freshness:
+    """Everything that was written until ``until`` is known, or less of the partitions ``late``.
+
+    The store's time is between ``now + earliest`` and ``now + latest``, in NumericDate seconds:
+    nobody knows when the request was received, between its sending and the first of the response. A
+    login is dated by the former and ends by the latter. Both are None before a confirmation.
+    """
+
+    def __init__(self) -> None:
+        self.until = float("-inf")
+        self.late: Mapping[int, float] = {}
+        self.earliest: float | None = None
+        self.latest: float | None = None
+
+    def confirm(self, told: Confirmation | Ready, asked_at: float, answered_at: float) -> None:
+        """Note a confirmation.
+
+        The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
+        """
+        until = max(self.until, asked_at + told.elapsed)
+        late = {
+            partition: max(self.known_until(partition), asked_at + elapsed)
+            for partition, elapsed in told.late.items()
+        }
+        self.earliest = told.at - (answered_at + told.elapsed)
+        self.latest = told.at - (asked_at + told.elapsed)
+        # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
+        self.late = {one: self.known_until(one) for one in {*self.late, *late}}
+        self.until = until
+        self.late = late
+
+    def known_until(self, partition: int | None = None) -> float:
+        """Return until when everything of a partition, or of all, is known."""
+        if partition is None:
+            return min([self.until, *self.late.values()])
+        return self.late.get(partition, self.until)
+
+    def staleness(self, now: float, partition: int | None = None) -> float:
+        """Return how many seconds old the knowledge of a partition is, or of the oldest one."""
+        return max(0.0, now - self.known_until(partition))

@@ -1,0 +1,192 @@
+"""The guard for event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from hub.core.feed import Revocation
+from hub.core.model import Identity, Reason
+from hub.guard.base import BaseGuard, subscribe
+from hub.guard.core import Core, call_safely
+from hub.guard.steps import arun
+from hub.guard.watches import Watched
+
+
+class Guard(BaseGuard):
+    """Refuses tokens and sessions that were logged out, without asking the hub each time.
+
+    ``url`` is the address of the hub, or a list of those of its replicas, and ``token`` its
+    HUB_GUARD_TOKEN. ``issuers`` are the entries by which tokens are verified; without them,
+    ``secret`` verifies. ``secret`` signs tickets, and ``admin_token`` ends sessions.
+
+    A guard that has not heard from the hub for ``max_staleness`` seconds asks the hub about each
+    token (``on_stale="ask"``), refuses everything (``"refuse"``), or lets through what it knows of
+    no logout of (``"allow"``).
+
+    Use it as a context, or call `start` and `close`. Callbacks run on the event loop.
+    """
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
+        self._loop = asyncio.get_running_loop()
+        await arun(self._core.starting())
+
+    async def close(self) -> None:
+        """End the guard and its threads."""
+        await asyncio.to_thread(self._core.close)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def check(self, token: str) -> Identity:
+        """Return whose token this is.
+
+        Raises:
+            Unauthorized: when it is invalid, expired or revoked.
+            Unavailable: when that is not known now.
+        """
+        identity = self._core.recall(token)
+        return identity if identity is not None else await arun(self._core.checking(token))
+
+    async def check_session(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None = None
+    ) -> Identity:
+        """Return the identity of an app's own session.
+
+        ``logged_in_at`` is when the login began, by `now`. ``issuer`` is needed if there are
+        several.
+
+        Raises:
+            Unauthorized: when the session was logged out, or is older than the hub remembers.
+            Unavailable: when that is not known now.
+            InvalidRequest: when there can be no such session.
+        """
+        identity = self._core.recall_session(user, sid, logged_in_at, issuer)
+        if identity is not None:
+            return identity
+        return await arun(self._core.checking_session(user, sid, logged_in_at, issuer))
+
+    def watch(
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None = None,
+        logged_in_at: float | None = None,
+    ) -> Watch:
+        """Return a context that tells the end of a session; see `Watch`."""
+        return Watch(self._core, user, sid, issuer, logged_in_at)
+
+    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
+        """Call ``tell`` with each logout as it is heard; returns what ends that."""
+        return subscribe(self._core.on_logout, self._on_loop(tell))
+
+    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
+        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
+        return subscribe(self._core.on_stale, self._on_loop(tell))
+
+    async def end_session(
+        self,
+        user: str,
+        sid: str,
+        *,
+        reason: str | Reason = Reason.USER,
+        issuer: str | None = None,
+    ) -> None:
+        """End a session everywhere, at the hub; needs ``admin_token``.
+
+        Raises:
+            HubError: as the hub answers.
+            Unavailable: when it does not.
+        """
+        await arun(self._core.ending(user, sid, reason=reason, issuer=issuer))
+
+    def _on_loop(self, tell: Callable[..., None]) -> Callable[..., None]:
+        """Return what calls ``tell`` on the event loop of `start`; does not keep the guard."""
+        guard = weakref.ref(self)
+
+        def call(*arguments: Any) -> None:
+            loop = None if (alive := guard()) is None else alive._loop
+            if loop is not None:
+                _call_on(loop, tell, *arguments)
+
+        return call
+
+
+class Watch:
+    """The watch over a session, within its context."""
+
+    def __init__(
+        self,
+        core: Core,
+        user: str,
+        sid: str,
+        issuer: str | None,
+        logged_in_at: float | None,
+    ) -> None:
+        self._core = core
+        self._session = (user, sid, issuer, logged_in_at)
+        self._watched: Watched | None = None
+        self._callbacks: list[Callable[[Revocation], Any]] = []
+        self._end: asyncio.Future[Revocation] | None = None
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._end = loop.create_future()
+        self._watched = self._core.watch(
+            *self._session, lambda revocation: _call_on(loop, self._finish, revocation)
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    async def ended(self) -> Revocation:
+        """Wait until the session has ended, and return the logout that ended it."""
+        if self._end is None:
+            raise RuntimeError("a watch is used as a context")
+        return await asyncio.shield(self._end)
+
+    def on_end(self, tell: Callable[[Revocation], Any]) -> None:
+        """Call ``tell`` once the session has ended, on the event loop."""
+        if self._end is not None and self._end.done():
+            self._end.get_loop().call_soon(call_safely, tell, self._end.result())
+        else:
+            self._callbacks.append(tell)
+
+    def cancel(self) -> None:
+        """Watch no longer."""
+        if self._watched is not None:
+            self._core.watches.discard(self._watched)
+
+    def _finish(self, revocation: Revocation) -> None:
+        if self._end is not None and not self._end.done():
+            self._end.set_result(revocation)
+            for tell in self._callbacks:
+                call_safely(tell, revocation)
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, tell: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        loop.call_soon_threadsafe(call_safely, tell, *arguments)
+    except RuntimeError:
+        return  # the loop is closed: nobody is there to be told

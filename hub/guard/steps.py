@@ -1,0 +1,77 @@
+"""Work that waits now and then, written once for threads and for event loops.
+
+Such work is a generator that yields what it waits for: a `Wait` for a future that some thread
+completes. `run` does it in the calling thread, and `arun` in an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import Future
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """A future, and for how many seconds it is waited for; then `TimeoutError` is raised."""
+
+    future: Future[Any]
+    timeout: float
+
+
+Steps: TypeAlias = Generator[Wait, Any, T]
+
+
+def run(steps: Steps[T]) -> T:
+    """Do the work in this thread, and return its result."""
+    try:
+        wait = next(steps)
+        while True:
+            try:
+                result = wait.future.result(wait.timeout)
+            except Exception as error:
+                wait = steps.throw(error)
+            else:
+                wait = steps.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        steps.close()
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Do the work in the running event loop, and return its result."""
+    try:
+        wait = next(steps)
+        while True:
+            try:
+                result = await _result(wait)
+            except Exception as error:
+                wait = steps.throw(error)
+            else:
+                wait = steps.send(result)
+    except StopIteration as end:
+        value: T = end.value
+        return value
+    finally:
+        steps.close()
+
+
+async def _result(wait: Wait) -> Any:
+    # Not `wait_for`, which would cancel the future that others wait for too.
+    future = asyncio.wrap_future(wait.future)
+    future.add_done_callback(_retrieve)
+    done, _ = await asyncio.wait({future}, timeout=wait.timeout)
+    if not done:
+        raise TimeoutError
+    return future.result()
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()

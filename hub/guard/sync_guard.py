@@ -1,0 +1,133 @@
+"""The guard for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self
+
+from hub.core.feed import Revocation
+from hub.core.model import Identity, Reason
+from hub.guard.base import BaseGuard, subscribe
+from hub.guard.core import Core, call_safely
+from hub.guard.steps import run
+from hub.guard.watches import Watched
+
+
+class SyncGuard(BaseGuard):
+    """The same as `hub.guard.Guard`, for threads; callbacks run in the thread of the guard."""
+
+    def start(self) -> None:
+        """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
+        run(self._core.starting())
+
+    def close(self) -> None:
+        """End the guard and its threads."""
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def now(self) -> float:
+        """Return the store's time as NumericDate; a guard that was forked off asks for it first."""
+        run(self._core.starting())
+        return super().now()
+
+    def check(self, token: str) -> Identity:
+        """Return whose token this is; raises as `hub.guard.Guard.check`."""
+        identity = self._core.recall(token)
+        return identity if identity is not None else run(self._core.checking(token))
+
+    def check_session(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None = None
+    ) -> Identity:
+        """Return the identity of a session; as `hub.guard.Guard.check_session`."""
+        identity = self._core.recall_session(user, sid, logged_in_at, issuer)
+        if identity is not None:
+            return identity
+        return run(self._core.checking_session(user, sid, logged_in_at, issuer))
+
+    def watch(
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None = None,
+        logged_in_at: float | None = None,
+    ) -> SyncWatch:
+        """Return a context that tells the end of a session; see `SyncWatch`."""
+        return SyncWatch(self._core, user, sid, issuer, logged_in_at)
+
+    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
+        """Call ``tell`` with each logout as it is heard; returns what ends that."""
+        return subscribe(self._core.on_logout, tell)
+
+    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
+        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
+        return subscribe(self._core.on_stale, tell)
+
+    def end_session(
+        self,
+        user: str,
+        sid: str,
+        *,
+        reason: str | Reason = Reason.USER,
+        issuer: str | None = None,
+    ) -> None:
+        """End a session at the hub; as `hub.guard.Guard.end_session`."""
+        run(self._core.ending(user, sid, reason=reason, issuer=issuer))
+
+
+class SyncWatch:
+    """The watch over a session, within its context."""
+
+    def __init__(
+        self,
+        core: Core,
+        user: str,
+        sid: str,
+        issuer: str | None,
+        logged_in_at: float | None,
+    ) -> None:
+        self._core = core
+        self._session = (user, sid, issuer, logged_in_at)
+        self._watched: Watched | None = None
+        self._end: Future[Revocation] = Future()
+
+    def __enter__(self) -> Self:
+        self._watched = self._core.watch(*self._session, self._end.set_result)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def ended(self, timeout: float | None = None) -> Revocation:
+        """Wait until the session has ended, and return the logout that ended it.
+
+        Raises:
+            TimeoutError: when it has not within ``timeout`` seconds.
+        """
+        return self._end.result(timeout)
+
+    def on_end(self, tell: Callable[[Revocation], Any]) -> None:
+        """Call ``tell`` once the session has ended, in the thread of the guard."""
+        self._end.add_done_callback(lambda end: call_safely(tell, end.result()))
+
+    def cancel(self) -> None:
+        """Watch no longer."""
+        if self._watched is not None:
+            self._core.watches.discard(self._watched)

@@ -1,0 +1,80 @@
+"""Verifies tokens by the rules of the issuer entries, as the hub does."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+
+from hub.core.issuers import Entry, KeySource, check_entries, select_entry
+from hub.core.model import Identity
+from hub.core.tokens import Header, check_signature, identify, read_claims, read_header
+from hub.errors import TokenInvalid
+from hub.guard.clock import clock
+from hub.guard.flights import Flights
+from hub.guard.keys import FETCH_TIMEOUT, Keys, make_keys
+from hub.guard.steps import Steps, Wait
+
+
+class Verifier:
+    """The issuer entries with their keys.
+
+    A verification is void once ``generation`` has changed; keys are due again after ``until``.
+
+    Raises:
+        IssuersError: if entries conflict.
+    """
+
+    def __init__(self, entries: Sequence[Entry], tls: ssl.SSLContext | None = None) -> None:
+        check_entries(entries)
+        self.entries = tuple(entries)
+        self._keys: dict[KeySource, Keys] = {
+            entry.keys: make_keys(entry.keys, tls) for entry in self.entries
+        }
+
+    @property
+    def generation(self) -> int:
+        """How often keys were fetched."""
+        return sum(keys.fetched for keys in self._keys.values())
+
+    @property
+    def until(self) -> float:
+        """The time from which some keys have to be fetched again, by the guard's clock."""
+        return min((keys.until for keys in self._keys.values()), default=float("inf"))
+
+    def verifying(self, token: str, flights: Flights) -> Steps[Identity]:
+        """Return whose token this is, without judging whether its session is alive.
+
+        Raises:
+            TokenInvalid: when it is malformed, forged, or of an unknown issuer.
+            Unavailable: when the keys cannot be had.
+        """
+        header = read_header(token)
+        entry = select_entry(self.entries, header, read_claims(token).get("iss"))
+        keys = self._keys[entry.keys]
+        if keys.is_due(header):
+            yield from self._fetching(entry.keys, flights)
+        return self._verify(token, header, entry, keys)
+
+    def renewing(self, flights: Flights) -> Steps[None]:
+        """Fetch the keys that are due."""
+        for source, keys in self._keys.items():
+            if keys.until < clock():
+                yield from self._fetching(source, flights)
+
+    def _fetching(self, source: KeySource, flights: Flights) -> Steps[None]:
+        try:
+            # Up to three calls: two addresses of metadata, and the key set.
+            yield Wait(flights.join(source, self._keys[source].fetch), 3 * FETCH_TIMEOUT + 1)
+        except TimeoutError:
+            return
+
+    def _verify(self, token: str, header: Header, entry: Entry, keys: Keys) -> Identity:
+        refusal = TokenInvalid("the signature does not verify")
+        for key in keys.find(header):
+            try:
+                claims = check_signature(token, key, entry.rules)
+            except TokenInvalid as error:
+                refusal = error
+            else:
+                return identify(claims, token, entry.rules)
+        raise refusal

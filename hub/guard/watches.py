@@ -1,0 +1,145 @@
+"""The sessions whose end an app wants to be told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeAlias
+
+from hub.core.feed import Revocation
+from hub.core.model import Identity, Logout, Micros, Scope, seconds, split_user_key
+from hub.errors import TokenRevoked, TokenTooOld
+from hub.guard.revocations import Mark, Names, Revocations
+
+OnEnd: TypeAlias = Callable[[Revocation], None]
+
+
+class Watched:
+    """A session that is watched; ``begun`` is the time of its login, if that is known.
+
+    ``on_end`` is called once, by whoever finds out that the session has ended.
+    """
+
+    def __init__(self, names: Names, sid: str, begun: Micros | None, on_end: OnEnd) -> None:
+        self.names = names
+        self.sid = sid
+        self.begun = begun
+        self.mark: Mark = ()
+        self.on_end = on_end
+
+    def is_ended_by(self, revocation: Revocation, partitions: int) -> bool:
+        """Return whether a logout that was just written ends the session."""
+        if self.begun is not None and revocation.horizon < self.begun:
+            return False
+        if revocation.user is None and revocation.scope is not Scope.SESSION:
+            return revocation.partition in (None, self.names.slot % partitions)
+        if revocation.user is None:
+            iss, _ = split_user_key(self.names.user_key)
+            return revocation.iss == iss and revocation.sid == self.sid
+        if self.sid in revocation.sessions:
+            return True
+        match revocation.scope:
+            case Scope.ALL:
+                return True
+            case Scope.OTHERS:
+                return revocation.sid != self.sid
+            case Scope.SESSION:
+                return revocation.sid == self.sid
+
+    def find_end(self, revocations: Revocations, now: Micros) -> Revocation | None:
+        """Return the logout that has ended the session, by all facts that are known.
+
+        In the second of a logout, times in whole seconds prove nothing: then the session has ended
+        if the logout was written since it is watched.
+        """
+        mark = revocations.mark(self.names)
+        is_new, self.mark = bool(self.mark) and mark != self.mark, mark
+        begun = 0 if self.begun is None else self.begun
+        identity = Identity(
+            user=self.names.user_key,
+            sub="",
+            iss="",
+            sid=self.sid,
+            iat=begun,
+            exp=now + 1,
+            login_at=None if self.begun is None else begun,
+        )
+        if self.begun is None and not is_new:
+            tombstone = revocations.state(identity, now, self.names).tombstone
+            return None if tombstone is None else self._tell(tombstone)
+        refusal = revocations.judge(identity, now, self.names)
+        is_ended = isinstance(refusal, TokenRevoked) or (
+            is_new and isinstance(refusal, TokenTooOld)
+        )
+        if not is_ended or refusal is None or refusal.logout is None:
+            return None
+        return self._tell(refusal.logout)
+
+    def _tell(self, logout: Logout) -> Revocation:
+        iss, sub = split_user_key(self.names.user_key)
+        return Revocation(
+            scope=logout.scope,
+            reason=logout.reason,
+            at=seconds(logout.at),
+            iss=iss,
+            user=sub,
+            sid=self.sid if logout.scope is Scope.SESSION else None,
+            before=None if logout.before is None else seconds(logout.before),
+            id=logout.id,
+            message=logout.message,
+            by=None if logout.origin is None else logout.origin.by,
+            profile=logout.profile,
+        )
+
+
+class Watches:
+    """All watched sessions, by user."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_user: dict[str, set[Watched]] = {}
+
+    def add(self, watched: Watched) -> None:
+        """Begin to watch; look afterwards whether the session has ended before."""
+        with self._lock:
+            self._by_user.setdefault(watched.names.user_key, set()).add(watched)
+
+    def discard(self, watched: Watched) -> None:
+        """Watch a session no longer."""
+        with self._lock:
+            of_user = self._by_user.get(watched.names.user_key, set())
+            of_user.discard(watched)
+            if not of_user:
+                self._by_user.pop(watched.names.user_key, None)
+
+    def end(self, revocation: Revocation, partitions: int) -> None:
+        """Tell those whose session a logout has ended."""
+        for watched in self._of(revocation.user_key):
+            if watched.is_ended_by(revocation, partitions):
+                self._end(watched, revocation)
+
+    def look(self, revocations: Revocations, now: Micros) -> None:
+        """Tell those whose session has ended, by all facts that are known."""
+        for watched in self._of(None):
+            self.look_at(watched, revocations, now)
+
+    def look_at(self, watched: Watched, revocations: Revocations, now: Micros) -> None:
+        """Do this for one session."""
+        if (found := watched.find_end(revocations, now)) is not None:
+            self._end(watched, found)
+
+    def _of(self, user: str | None) -> list[Watched]:
+        with self._lock:
+            if user is not None:
+                return list(self._by_user.get(user, ()))
+            return [watched for of_user in self._by_user.values() for watched in of_user]
+
+    def _end(self, watched: Watched, revocation: Revocation) -> None:
+        with self._lock:
+            of_user = self._by_user.get(watched.names.user_key, set())
+            is_first = watched in of_user
+            of_user.discard(watched)
+            if not of_user:
+                self._by_user.pop(watched.names.user_key, None)
+        if is_first:
+            watched.on_end(revocation)

@@ -1,0 +1,171 @@
+"""WSGI middleware (PEP 3333): Flask, Django, Pyramid, Bottle, or an app of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+from hub.core.feed import Revocation
+from hub.core.model import Identity
+from hub.errors import HubError, TokenMissing
+from hub.guard.cutting import name_login
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
+from hub.guard.sync_guard import SyncGuard
+
+Environ: TypeAlias = dict[str, Any]
+StartResponse: TypeAlias = Callable[..., Any]
+App: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+Login: TypeAlias = tuple[str, str, float]
+
+IDENTITY = "hub.identity"
+
+
+class GuardMiddleware:
+    """Lets in who has a living session, and ends streams with it.
+
+    Wraps a WSGI app. ``environ["hub.identity"]`` is the `Identity`, or None for a request that may
+    be without one. ``guard`` is a `hub.guard.SyncGuard`, which may have been started before the
+    server forks its workers; ``session`` is a function of the environ. The rest is as in
+    `hub.guard.asgi.GuardMiddleware`.
+
+    A stream is a response without ``Content-Length``. Nothing can interrupt an app that waits
+    inside of its iterator, so a stream ends before the next part that the app sends.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        guard: SyncGuard,
+        *,
+        exempt: Iterable[str] = (),
+        login_url: str | None = None,
+        cookie: str | None = None,
+        session: Callable[[Environ], Login | None] | None = None,
+        require: bool = True,
+        cut_streams: bool = True,
+        origins: Iterable[str] = (),
+    ) -> None:
+        self.app = app
+        self._guard = guard
+        self._gate = Gate(exempt=exempt, login_url=login_url, cookie=cookie, origins=origins)
+        self._session = session
+        self._require = require
+        self._cut_streams = cut_streams
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        identity: Identity | None = environ.setdefault(IDENTITY, None)
+        if not self._gate.lets_through(_path(environ)) and not _is_preflight(environ):
+            try:
+                identity = self._identify(environ) or identity
+                if identity is None and self._require:
+                    raise TokenMissing()
+            except HubError as error:
+                return _send(self._gate.refuse(error, _visit(environ)), environ, start_response)
+        if identity is None or environ[IDENTITY] is identity or not self._cut_streams:
+            environ[IDENTITY] = identity
+            return self.app(environ, start_response)
+        environ[IDENTITY] = identity
+        return self._run(environ, start_response, identity)
+
+    def _identify(self, environ: Environ) -> Identity | None:
+        """Return who sent a request, or None if it has no credentials; raises `HubError`."""
+        if self._session is not None:
+            login = self._session(environ)
+            if login is None:
+                return None
+            return self._guard.check_session(*login)
+        cookies = environ.get("HTTP_COOKIE", "")
+        token, is_cookie = self._gate.find_token(environ.get("HTTP_AUTHORIZATION", ""), [cookies])
+        if not token:
+            return None
+        if is_cookie and environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            self._gate.check_origin(_visit(environ))
+        return self._guard.check(token)
+
+    def _run(
+        self, environ: Environ, start_response: StartResponse, identity: Identity
+    ) -> Iterable[bytes]:
+        lengths: list[bool] = []  # whether the length is known, once the app has begun to answer
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            lengths.append(any(name.lower() == "content-length" for name, _ in headers))
+            return start_response(status, headers, *exc_info)
+
+        parts = self.app(environ, start)
+        if isinstance(parts, list | tuple) or (lengths and lengths[-1]):
+            return parts
+        return Stream(parts, self._guard, identity)
+
+
+class Stream:
+    """The parts of a response that ends when the session does."""
+
+    def __init__(self, parts: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
+        self._parts = parts
+        self._iterator: Iterator[bytes] | None = None
+        self._ended = threading.Event()
+        self._watching = contextlib.ExitStack()
+        watch = guard.watch(*name_login(identity))
+        self._watching.enter_context(watch).on_end(self._end)
+
+    def _end(self, revocation: Revocation) -> None:
+        self._ended.set()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Return the next part, unless the session has ended, even while the app waited for it."""
+        if self._iterator is None:
+            self._iterator = iter(self._parts)
+        if self._ended.is_set():
+            raise StopIteration
+        part = next(self._iterator)
+        if self._ended.is_set():
+            raise StopIteration
+        return part
+
+    def close(self) -> None:
+        """Stop watching, and tell the app that its parts are not wanted any more."""
+        self._watching.close()
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
+
+
+def _path(environ: Environ) -> str:
+    # PEP 3333 has bytes as Latin-1; what is not UTF-8 stays distinct, and is no exempt path.
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _is_preflight(environ: Environ) -> bool:
+    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    return (
+        environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+    )
+
+
+def _visit(environ: Environ) -> Visit:
+    return Visit(
+        method=environ["REQUEST_METHOD"],
+        path=_path(environ),
+        query=environ.get("QUERY_STRING", ""),
+        accept=environ.get("HTTP_ACCEPT", ""),
+        fetch_mode=environ.get("HTTP_SEC_FETCH_MODE", ""),
+        fetch_site=environ.get("HTTP_SEC_FETCH_SITE", ""),
+        origin=environ.get("HTTP_ORIGIN", ""),
+        host=environ.get("HTTP_HOST", ""),
+    )
+
+
+def _send(answer: Answer, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    length = ("Content-Length", str(len(answer.body)))
+    phrase = HTTPStatus(answer.status).phrase
+    start_response(f"{answer.status} {phrase}", [*answer.headers.items(), length])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]

@@ -1,0 +1,171 @@
+"""The aiohttp middleware, in an app that is served."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from hub.errors import Unavailable
+from hub.guard import Guard, cutting
+from hub.guard.aiohttp_middleware import IDENTITY, setup
+from tests.guard.pretended import PretendedGuard
+from tests.patience import PATIENCE
+
+ADA = {"Authorization": "Bearer ada/s"}
+
+
+class Site:
+    """An app with an answer, a stream, and two sockets."""
+
+    def __init__(self) -> None:
+        self.ends: asyncio.Queue[str] = asyncio.Queue()
+
+    async def ended(self) -> str:
+        """Return how the next handler has ended."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.ends.get()
+
+    async def get_home(self, request: web.Request) -> web.Response:
+        """Say who asks."""
+        identity = request.get(IDENTITY)
+        return web.Response(text="" if identity is None else identity.sub)
+
+    async def get_events(self, request: web.Request) -> web.StreamResponse:
+        """Send something from time to time."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"tick")
+                await asyncio.sleep(0.01)
+        finally:
+            self.ends.put_nowait("stream")
+
+    async def get_echo(self, request: web.Request) -> web.WebSocketResponse:
+        """Say what is said."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        self.ends.put_nowait("echo")
+        return socket
+
+    async def get_deaf(self, request: web.Request) -> web.WebSocketResponse:
+        """Do something else for ever."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ends.put_nowait("deaf")
+        return socket
+
+
+@contextlib.asynccontextmanager
+async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIterator[Any]:
+    """Serve the app with a guard; the context is entered with a client."""
+    app = web.Application()
+    setup(app, cast(Guard, guard), **options)
+    app.router.add_get("/events", site.get_events)
+    app.router.add_get("/echo", site.get_echo)
+    app.router.add_get("/deaf", site.get_deaf)
+    app.router.add_route("*", "/{any:.*}", site.get_home)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+@pytest.fixture
+def guard() -> PretendedGuard:
+    """A guard that accepts everybody."""
+    return PretendedGuard()
+
+
+@pytest.fixture
+def site() -> Site:
+    """The app's handlers."""
+    return Site()
+
+
+async def test_only_living_sessions_come_through(site: Site, guard: PretendedGuard) -> None:
+    """With their identity; the others get the hub's answer, except where nobody is asked."""
+    async with served(site, guard, exempt=("/health",), login_url="/login") as client:
+        assert await (await client.get("/", headers=ADA)).text() == "ada"
+        guard.end("s")
+        refused = await client.get("/", headers=ADA)
+        assert (refused.status, (await refused.json())["code"]) == (401, "token_revoked")
+        assert "WWW-Authenticate" in refused.headers
+        assert (await client.get("/health")).status == 200
+        preflight = {"Access-Control-Request-Method": "PUT"}
+        assert (await client.options("/", headers=preflight)).status == 200
+        page = await client.get("/a?b=c", headers={"Accept": "text/html"}, allow_redirects=False)
+        assert (page.status, page.headers["Location"]) == (303, "/login?next=%2Fa%3Fb%3Dc")
+        guard.sync.failure = Unavailable()
+        refused = await client.get("/", headers=ADA)
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+
+
+async def test_sessions_of_the_apps_own_and_anonymous_requests(
+    site: Site, guard: PretendedGuard
+) -> None:
+    """A function finds the session, asynchronous as that of aiohttp-session."""
+
+    async def session(request: web.Request) -> tuple[str, str, float] | None:
+        sid = request.cookies.get("sid")
+        return None if sid is None else ("eve", sid, 5.0)
+
+    async with served(site, guard, session=session, require=False) as client:
+        assert await (await client.get("/")).text() == ""
+        sent = {"Cookie": "sid=s"}
+        assert await (await client.get("/", headers=sent)).text() == "eve"
+        guard.end("s")
+        assert (await client.get("/", headers=sent)).status == 401
+
+
+async def test_a_socket_is_refused_and_closed_later(site: Site, guard: PretendedGuard) -> None:
+    """With 4401 and the reason; the handler's loop ends as if the client had left."""
+    async with served(site, guard, cookie="s") as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect("/echo")
+        assert refused.value.status == 401
+        foreign = {"Cookie": "s=ada/s", "Origin": "https://evil.example"}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect("/echo", headers=foreign)
+        assert refused.value.status == 403
+        async with client.ws_connect("/echo", headers=ADA) as socket:
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "hello"
+            guard.end("s")
+            close = await socket.receive()
+            assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 4401)
+            assert close.extra == "password_changed"
+        assert await site.ended() == "echo"
+    assert guard.sync.watches == []
+
+
+async def test_a_handler_that_does_not_react_is_cancelled(
+    site: Site, guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its grace; the client was told before."""
+    monkeypatch.setattr(cutting, "GRACE", 0.1)
+    async with served(site, guard) as client, client.ws_connect("/deaf", headers=ADA) as socket:
+        guard.end("s")
+        assert (await socket.receive()).data == 4401
+        assert await site.ended() == "deaf"
+
+
+async def test_a_stream_ends_with_its_session(site: Site, guard: PretendedGuard) -> None:
+    """Where the app does not say otherwise; what has left is not watched."""
+    async with served(site, guard) as client:
+        answer = await client.get("/events", headers=ADA)
+        assert await answer.content.readexactly(4) == b"tick"
+        guard.end("s")
+        assert set(await answer.read()) <= set(b"tick")
+        assert await site.ended() == "stream"
+    assert guard.sync.watches == []

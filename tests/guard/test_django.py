@@ -1,0 +1,273 @@
+"""Django's sessions and the hub's end together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jwt
+import pytest
+
+from hub.core.feed import Revocation
+from hub.core.model import Reason, Scope
+from hub.errors import Unavailable
+from tests.django_site import PEOPLE, overridden, person
+from tests.guard.feed_server import TOKEN, FeedServer
+from tests.realtime.raw import eventually
+from tests.site import SECRET
+
+Site = Callable[..., Any]
+
+
+def views() -> tuple[Any, ...]:
+    """Return an app's addresses: its own login and logout, and a page that says who asks."""
+    from django.contrib import auth
+    from django.http import HttpRequest, HttpResponse, JsonResponse
+    from django.urls import path
+
+    from hub.guard.django import send_ticket
+
+    def log_in(request: HttpRequest) -> HttpResponse:
+        auth.login(request, person(request.POST["pk"]))
+        return HttpResponse()
+
+    def log_out(request: HttpRequest) -> HttpResponse:
+        auth.logout(request)
+        return HttpResponse()
+
+    def show(request: HttpRequest) -> HttpResponse:
+        identity = request.hub_identity
+        known = None if identity is None else [identity.sub, identity.sid]
+        return JsonResponse({"user": request.user.get_username(), "identity": known})
+
+    def public(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("public")
+
+    return (
+        path("login", log_in),
+        path("logout", log_out),
+        path("ticket", send_ticket),
+        path("public", public),
+        path("", show),
+    )
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[FeedServer]:
+    """What says what a hub would say."""
+    with FeedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def site(hub: FeedServer) -> Iterator[Site]:
+    """A function that returns a browser of an app with options for its guard."""
+    hub.snapshot.clear()
+    hub.orders.clear()
+    with overridden(
+        HUB_GUARD={"url": hub.url, "token": TOKEN, "secret": SECRET, "admin_token": "admin"},
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "hub.guard.django.GuardMiddleware",
+        ],
+    ):
+        from django.conf import settings
+        from django.test import Client, override_settings
+
+        from hub.guard.django import get_guard
+
+        opened = []
+
+        def open_site(kind: Any = Client, **options: Any) -> Any:
+            override = override_settings(
+                ROOT_URLCONF=views(), HUB_GUARD={**settings.HUB_GUARD, **options}
+            )
+            override.enable()
+            opened.append(override)
+            return kind()
+
+        yield open_site
+        for override in reversed(opened):
+            override.disable()
+        if get_guard.cache_info().currsize:
+            get_guard().close()
+        get_guard.cache_clear()
+
+
+def login_of(browser: Any) -> dict[str, Any]:
+    """Return what the Django session says of its login."""
+    login: dict[str, Any] = browser.session["hub_login"]
+    return login
+
+
+async def end(hub: FeedServer, pk: str = "1") -> None:
+    """End a person's sessions, and wait until the guard has heard of it."""
+    from hub.guard.django import get_guard
+
+    heard: list[Revocation] = []
+    unsubscribe = get_guard().on_logout(heard.append)
+    hub.logout(Revocation(Scope.ALL, Reason.PASSWORD_CHANGED, hub.now(), user=pk))
+    await eventually(lambda: bool(heard))
+    unsubscribe()
+
+
+async def test_a_logout_at_the_hub_flushes_the_session(site: Site, hub: FeedServer) -> None:
+    """The request goes on as that of nobody; the hub is not told what it knows."""
+    ada, grace = site(), site()
+    for browser, pk in ((ada, "1"), (grace, "2")):
+        browser.post("/login", {"pk": pk})
+        sid = login_of(browser)["sid"]
+        assert browser.get("/").json() == {"user": PEOPLE[pk], "identity": [pk, sid]}
+    key = ada.session.session_key
+    await end(hub)
+    assert ada.get("/").json() == {"user": "", "identity": None}
+    assert not ada.session.exists(key)
+    assert grace.get("/").json()["user"] == "grace"
+    assert hub.orders == []
+    ada.post("/login", {"pk": "1"})
+    assert ada.get("/").json()["user"] == "ada"
+
+
+async def test_so_it_is_under_asgi(site: Site, hub: FeedServer) -> None:
+    """The middleware is asynchronous where the server is."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    assert (await ada.get("/")).json()["user"] == "ada"
+    await end(hub)
+    assert (await ada.get("/")).json() == {"user": "", "identity": None}
+
+
+async def test_a_logout_in_django_ends_the_session_at_the_hub(site: Site, hub: FeedServer) -> None:
+    """That session, and no other."""
+    ada = site(user="username")
+    ada.post("/login", {"pk": "1"})
+    sid = login_of(ada)["sid"]
+    assert ada.post("/logout").status_code == 200
+    order = {"user": "ada", "sid": sid, "scope": "session", "reason": "user"}
+    assert hub.orders == [order]
+    assert ada.get("/").json()["user"] == ""
+
+
+async def test_a_logout_that_the_hub_does_not_hear_is_told_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the background, a bounded number of times; the person is logged out here at once."""
+    from hub.guard import django as module
+
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(module, "PAUSES", (0.01, 0.01, 0.01))
+    ada = site()
+    asked: list[str] = []
+
+    def fail(user: str, sid: str, **_: Any) -> None:
+        asked.append(user)
+        raise Unavailable("nobody is there")
+
+    for times in (4, 8):
+        ada.post("/login", {"pk": "1"})
+        monkeypatch.setattr(module.get_guard(), "end_session", fail)
+        assert ada.post("/logout").status_code == 200
+        assert ada.get("/").json()["user"] == ""
+        await eventually(lambda times=times: len(asked) == times)
+        await eventually(lambda: "goes on at the hub" in caplog.records[-1].getMessage())
+    assert set(asked) == {"1"}
+    assert "nobody is there" in caplog.text
+
+
+async def test_a_browser_is_sent_to_the_login_where_the_app_says_so(
+    site: Site, hub: FeedServer
+) -> None:
+    """Others get the hub's answer; the session is flushed for both."""
+    ada = site(login_url="/login")
+    for headers, status in (({"accept": "text/html"}, 303), ({"accept": "*/*"}, 401)):
+        ada.post("/login", {"pk": "1"})
+        await end(hub)
+        answer = ada.get("/?page=2", headers=headers)
+        assert answer.status_code == status
+        assert answer.headers.get("Location") in (None, "/login?next=%2F%3Fpage%3D2")
+        assert ada.get("/").json()["user"] == ""
+
+
+async def test_while_nothing_is_known_nothing_is_allowed_nor_lost(
+    site: Site, hub: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 for sessions, and they go on later; exempt pages and strangers are not concerned."""
+    from hub.guard import django as module
+
+    ada, stranger = site(exempt=["/public"]), site(exempt=["/public"])
+    ada.post("/login", {"pk": "1"})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise Unavailable()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.get_guard(), "check_session", fail)
+        answer = ada.get("/", headers={"accept": "text/html"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.json()["code"] == "unavailable"
+        assert ada.get("/public").content == b"public"
+        assert stranger.get("/").json()["user"] == ""
+    assert ada.get("/").json()["user"] == "ada"
+
+
+async def test_nobody_logs_in_by_another_clock(site: Site, hub: FeedServer) -> None:
+    """Before the guard has heard of the hub it knows no time that logouts are dated by."""
+    hub.is_ready = False
+    try:
+        ada = site(start_timeout=0.1)
+        assert ada.post("/login", {"pk": "1"}).status_code == 503
+        assert ada.get("/").json()["user"] == ""
+    finally:
+        hub.is_ready = True
+
+
+async def test_who_has_no_session_is_not_asked_for_one(site: Site) -> None:
+    """A public page stays cacheable for all."""
+    assert "Vary" not in site().get("/public").headers
+
+
+@pytest.mark.parametrize("adopt", [None, 60.0])
+async def test_a_session_from_before_the_guard(
+    site: Site, hub: FeedServer, adopt: float | None
+) -> None:
+    """Is ended, unless the app says as of when it counts; then a logout since ends it."""
+    options = {} if adopt is None else {"adopt": hub.now() - adopt}
+    ada = site(**options)
+    ada.post("/login", {"pk": "1"})
+    session = ada.session
+    del session["hub_login"]
+    session.save()
+    assert ada.get("/").json()["user"] == ("" if adopt is None else "ada")
+    if adopt is not None:
+        assert login_of(ada)["at"] == options["adopt"]
+        await end(hub)
+        assert ada.get("/").json()["user"] == ""
+
+
+async def test_a_page_gets_its_ticket(site: Site) -> None:
+    """Of its own session and login, never to be kept; nobody else gets one."""
+    ada = site(user="username")
+    assert ada.get("/ticket").json()["code"] == "token_missing"
+    ada.post("/login", {"pk": "1"})
+    login = login_of(ada)
+    answer = ada.get("/ticket")
+    assert answer.headers["Cache-Control"] == "no-store"
+    claims = jwt.decode(answer.content, SECRET, ["HS256"])
+    assert (claims["sub"], claims["sid"]) == ("ada", login["sid"])
+    assert claims["auth_time"] == login["at"]
+    assert claims["exp"] - claims["iat"] == 300
+
+
+async def test_a_guard_without_settings_says_so() -> None:
+    """Where Django looks for such mistakes."""
+    with overridden():
+        from django.core.exceptions import ImproperlyConfigured
+
+        from hub.guard.django import options
+
+        with pytest.raises(ImproperlyConfigured, match="HUB_GUARD"):
+            options()

@@ -1,0 +1,223 @@
+"""The keys that a guard fetches: the same rules as the hub's."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+from hub.core.issuers import ASYMMETRIC, Entry, KeySource, Source, make_entry
+from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
+from hub.core.model import Identity
+from hub.errors import TokenInvalid, Unavailable
+from hub.guard import keys as keys_module
+from hub.guard import verifier as verifier_module
+from hub.guard.clock import clock
+from hub.guard.flights import Flights
+from hub.guard.steps import run
+from hub.guard.verifier import Verifier
+
+KEYS = {kid: ec.generate_private_key(ec.SECP256R1()) for kid in ("one", "two")}
+IAT = 1_700_000_000
+
+
+def key_set(*kids: str, padding: int = 0) -> bytes:
+    """Return a key set with these keys."""
+    members = [
+        {**json.loads(ECAlgorithm.to_jwk(KEYS[kid].public_key())), "kid": kid, "use": "sig"}
+        for kid in kids
+    ]
+    return json.dumps({"keys": members}).encode() + b" " * padding
+
+
+class Issuer:
+    """A server that publishes keys; ``pages`` are what it answers with, by path."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[int, bytes]] = {}
+        self.asked: list[str] = []
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                issuer.asked.append(self.path)
+                status, body = issuer.pages.get(self.path, (404, b""))
+                self.send_response(status)
+                self.send_header("Location", "/keys")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Issuer]:
+    """One server for all tests of this module."""
+    issuer = Issuer()
+    thread = threading.Thread(target=issuer.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield issuer
+    issuer.server.shutdown()
+    issuer.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def issuer(server: Issuer) -> Issuer:
+    """The server as it is at first: it publishes the key ``one``."""
+    server.asked.clear()
+    server.pages = {"/keys": (200, key_set("one"))}
+    return server
+
+
+@pytest.fixture
+def flights() -> Iterator[Flights]:
+    """Threads to fetch in."""
+    made = Flights()
+    yield made
+    made.close()
+
+
+class Hands:
+    """The guard's clock, set forward by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.offset = 0.0
+        for module in (keys_module, verifier_module):
+            monkeypatch.setattr(module, "clock", lambda: clock() + self.offset)
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    """The clock."""
+    return Hands(monkeypatch)
+
+
+def entry(issuer: Issuer, kind: Source = Source.JWKS_URL) -> Entry:
+    """Return an entry whose keys are fetched."""
+    address = issuer.url if kind is Source.DISCOVERY else issuer.url + "/keys"
+    return make_entry(
+        issuer=issuer.url,
+        keys=KeySource(kind, (address,)),
+        algorithms=ASYMMETRIC,
+        audience=("app",),
+        max_lifetime=3600,
+        leeway=0,
+    )
+
+
+def verify(verifier: Verifier, flights: Flights, kid: str, **claims: Any) -> Identity:
+    """Verify a token that the key ``kid`` has signed."""
+    members = {
+        "sub": "ada",
+        "sid": "s1",
+        "iat": IAT,
+        "exp": IAT + 60,
+        "iss": verifier.entries[0].rules.issuer,
+        "aud": "app",
+        **claims,
+    }
+    given = jwt.encode(members, KEYS[kid], algorithm="ES256", headers={"kid": kid})
+    return run(verifier.verifying(given, flights))
+
+
+def test_keys_are_fetched_once(issuer: Issuer, flights: Flights) -> None:
+    """When the first token comes, however many threads have one."""
+    verifier = Verifier([entry(issuer)])
+    threads = [threading.Thread(target=verify, args=(verifier, flights, "one")) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert verify(verifier, flights, "one").sub == "ada"
+    assert issuer.asked == ["/keys"]
+
+
+def test_keys_are_discovered(issuer: Issuer, flights: Flights) -> None:
+    """From either kind of metadata, which has to be the issuer's."""
+    document = {"issuer": issuer.url, "jwks_uri": issuer.url + "/keys"}
+    issuer.pages["/.well-known/oauth-authorization-server"] = (200, json.dumps(document).encode())
+    verifier = Verifier([entry(issuer, Source.DISCOVERY)])
+    assert verify(verifier, flights, "one").sub == "ada"
+    document["issuer"] = "https://other.example"
+    issuer.pages["/.well-known/openid-configuration"] = (200, json.dumps(document).encode())
+    with pytest.raises(Unavailable):
+        verify(Verifier([entry(issuer, Source.DISCOVERY)]), flights, "one")
+
+
+def test_an_unknown_key_is_looked_for_after_a_cool_down(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
+    """So that made-up ones cost nothing; and a new one makes earlier verifications void."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    generation = verifier.generation
+    issuer.pages["/keys"] = (200, key_set("two"))
+    for _ in range(3):
+        with pytest.raises(TokenInvalid):
+            verify(verifier, flights, "two")
+    assert len(issuer.asked) == 1
+    hands.offset = COOL_DOWN + 1
+    assert verify(verifier, flights, "two").sub == "ada"
+    assert verifier.generation != generation
+    with pytest.raises(TokenInvalid):
+        verify(verifier, flights, "one")
+
+
+def test_keys_are_fetched_again_hourly(issuer: Issuer, flights: Flights, hands: Hands) -> None:
+    """Those that were used, also if no unknown token comes."""
+    verifier = Verifier([entry(issuer)])
+    run(verifier.renewing(flights))
+    assert issuer.asked == []
+    verify(verifier, flights, "one")
+    issuer.pages["/keys"] = (200, key_set("two"))
+    hands.offset = KEY_SET_LIFETIME + 1
+    assert verifier.until < clock() + hands.offset
+    run(verifier.renewing(flights))
+    assert verifier.until > clock() + hands.offset
+    with pytest.raises(TokenInvalid):
+        verify(verifier, flights, "one")
+
+
+BROKEN = {
+    "no answer": (500, b""),
+    "a redirect": (302, b""),
+    "no keys": (200, b'{"keys": []}'),
+    "no JSON": (200, b"{"),
+    "too much": (200, key_set("two", padding=MAX_BODY_BYTES)),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+def test_the_last_keys_stay_in_use(
+    issuer: Issuer, flights: Flights, hands: Hands, answer: str
+) -> None:
+    """While fetching fails; without any, nothing is accepted."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    issuer.pages["/keys"] = BROKEN[answer]
+    hands.offset = KEY_SET_LIFETIME + 1
+    assert verify(verifier, flights, "one").sub == "ada"
+    assert len(issuer.asked) == 2
+    with pytest.raises(Unavailable):
+        verify(Verifier([entry(issuer)]), flights, "one")
+
+
+def test_only_the_issuers_own_tokens_are_taken(issuer: Issuer, flights: Flights) -> None:
+    """By the rules of its entry."""
+    verifier = Verifier([entry(issuer)])
+    for claims in ({"iss": "https://other.example"}, {"aud": "other"}, {"exp": IAT + 9999}):
+        with pytest.raises(TokenInvalid):
+            verify(verifier, flights, "one", **claims)

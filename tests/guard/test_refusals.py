@@ -1,0 +1,158 @@
+"""Whom middleware lets through unasked, and where it sends the others."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core.model import Logout, Reason, Scope
+from hub.errors import (
+    LoginRequired,
+    OriginNotAllowed,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+    Unavailable,
+)
+from hub.guard.refusals import Gate, Visit, explain, own_address
+
+PAGE = Visit(method="GET", path="/orders", query="page=2", fetch_mode="navigate")
+
+
+@pytest.mark.parametrize(
+    ("path", "passes"),
+    [
+        ("/health", True),
+        ("/health/", False),
+        ("/healthy", False),
+        ("/static/app.js", True),
+        ("/static", False),
+        ("/static/../admin", False),
+        ("/static//admin", False),
+        ("/static/..\\admin", False),
+        ("/login", True),
+        ("/", False),
+    ],
+)
+def test_exempt_paths_are_exact_or_begin_so(path: str, passes: bool) -> None:
+    """The page for the login is one of them, and none that may be read as another path."""
+    gate = Gate(exempt=("/health", "/static/*"), login_url="/login?from=app")
+    assert gate.lets_through(path) is passes
+
+
+def test_an_exempt_path_without_a_slash_is_a_mistake() -> None:
+    """It would never be met."""
+    with pytest.raises(ValueError, match="'health'"):
+        Gate(exempt=["health"])
+
+
+@pytest.mark.parametrize(
+    ("authorization", "cookies", "found"),
+    [
+        ("Bearer abc", [], ("abc", False)),
+        ("bearer  abc ", ["s=xyz"], ("abc", False)),
+        ("Basic abc", ["s=xyz"], ("", False)),
+        ("", ["a=1; s=xyz; b=2"], ("xyz", True)),
+        ("", ["t=xyz"], ("", True)),
+        ("", [], ("", True)),
+    ],
+)
+def test_a_token_is_in_the_header_or_in_the_cookie(
+    authorization: str, cookies: list[str], found: tuple[str, bool]
+) -> None:
+    """As at the hub itself, the header counts, whatever the cookie says."""
+    assert Gate(cookie="s").find_token(authorization, cookies) == found
+
+
+def test_two_cookies_of_one_name_are_nobodys() -> None:
+    """One may be of a sibling subdomain."""
+    with pytest.raises(TokenInvalid):
+        Gate(cookie="s").find_token("", ["s=a; s=b"])
+
+
+@pytest.mark.parametrize(
+    ("visit", "is_own"),
+    [
+        (Visit("POST", "/", origin="https://app.example", host="app.example"), True),
+        (Visit("POST", "/", origin="https://app.example", host="127.0.0.1:8000"), False),
+        (Visit("POST", "/", origin="https://www.example", host="app.example"), True),
+        (Visit("POST", "/", origin="https://evil.example", host="app.example"), False),
+        (Visit("POST", "/", origin="null", host="app.example"), False),
+        (Visit("POST", "/", origin="https://x", host="y", fetch_site="same-origin"), True),
+        (Visit("POST", "/"), True),
+    ],
+)
+def test_a_cookie_counts_from_the_apps_own_pages(visit: Visit, is_own: bool) -> None:
+    """And from origins that are listed; what sends no Origin is no page of another site."""
+    gate = Gate(cookie="s", origins=["https://WWW.example"])
+    if is_own:
+        gate.check_origin(visit)
+    else:
+        with pytest.raises(OriginNotAllowed):
+            gate.check_origin(visit)
+
+
+def test_a_refusal_is_the_hubs_own() -> None:
+    """Problem details with the code, the logout, and the challenge of RFC 6750 or RFC 9470."""
+    logout = Logout("l-1", "|ada", Scope.ALL, Reason.PASSWORD_CHANGED, message="Hi.", at=10**6)
+    answer = explain(TokenRevoked(logout=logout))
+    body = msgspec.json.decode(answer.body)
+    assert answer.status == body["status"] == 401
+    assert (body["code"], body["reason"], body["at"]) == ("token_revoked", "password_changed", 1)
+    assert answer.headers == {
+        "WWW-Authenticate": 'Bearer realm="logout-hub", error="invalid_token"',
+        "Cache-Control": "no-store",
+        "Content-Type": "application/problem+json",
+    }
+    assert "max_age" in explain(LoginRequired(max_age=3)).headers["WWW-Authenticate"]
+
+
+def test_who_cannot_be_judged_is_told_to_come_back() -> None:
+    """503 with Retry-After, also for a page: the login would not help."""
+    answer = Gate(login_url="/login").refuse(Unavailable(), PAGE)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("visit", "location"),
+    [
+        (PAGE, "/login?next=%2Forders%3Fpage%3D2"),
+        (Visit("GET", "/", accept="text/html,*/*"), "/login?next=%2F"),
+        (Visit("POST", "/pay", fetch_mode="navigate"), "/login"),
+        (Visit("GET", "/", accept="text/html", fetch_mode="cors"), None),
+        (Visit("POST", "/pay", accept="text/html"), None),
+        (Visit("GET", "/data", accept="application/json"), None),
+        (Visit("", "/chat", fetch_mode="websocket"), None),
+    ],
+)
+def test_only_who_waits_for_a_page_is_sent_to_the_login(visit: Visit, location: str | None) -> None:
+    """With the address that they wanted, unless that was to send something."""
+    answer = Gate(login_url="/login").refuse(TokenMissing(), visit)
+    assert answer.headers.get("Location") == location
+    assert answer.status == (401 if location is None else 303)
+
+
+def test_a_login_url_may_have_a_query_of_its_own() -> None:
+    """``next`` is added to it."""
+    answer = Gate(login_url="https://sso.example/?app=1").refuse(TokenMissing(), PAGE)
+    assert answer.headers["Location"] == "https://sso.example/?app=1&next=%2Forders%3Fpage%3D2"
+
+
+@given(path=st.text(max_size=12), query=st.text(max_size=8))
+def test_next_never_leads_to_another_host(path: str, query: str) -> None:
+    """Whatever a client asks for, also after the app has decoded it once."""
+    answer = Gate(login_url="/login").refuse(
+        TokenMissing(), Visit("GET", f"/{path}", query, fetch_mode="navigate")
+    )
+    (way,) = parse_qs(urlsplit(answer.headers["Location"]).query)["next"]
+    assert way == own_address(f"/{path}", query)
+    assert way.startswith("/")
+    assert not way.startswith("//")
+    assert way.isascii()
+    assert way.isprintable()
+    assert "\\" not in way
+    assert urlsplit(urljoin("https://app.example/login", way)).netloc == "app.example"

@@ -1,0 +1,123 @@
+"""The guard for threads, also in processes that fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hub.core.feed import Revocation
+from hub.core.model import Reason, Scope
+from hub.errors import TokenInvalid, TokenRevoked
+from hub.guard import SyncGuard
+from tests.guard.feed_server import TOKEN, FeedServer
+from tests.patience import PATIENCE
+from tests.site import SECRET, token
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[FeedServer]:
+    """One server for all tests of this module; each test has users of its own."""
+    with FeedServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guard(hub: FeedServer) -> Iterator[SyncGuard]:
+    """One guard for all tests of this module."""
+    with SyncGuard(hub.url, token=TOKEN, secret=SECRET, start_timeout=PATIENCE) as running:
+        yield running
+
+
+def log_out(hub: FeedServer, guard: SyncGuard, user: str) -> Revocation:
+    """Log a user out, and return once the guard knows."""
+    logout = Revocation(Scope.ALL, Reason.USER, at=hub.now(), user=user)
+    done = threading.Event()
+    unsubscribe = guard.on_logout(lambda told: done.set() if told == logout else None)
+    hub.logout(logout)
+    assert done.wait(PATIENCE)
+    unsubscribe()
+    return logout
+
+
+def test_a_token_is_checked_and_refused_once_its_user_has_logged_out(
+    hub: FeedServer, guard: SyncGuard
+) -> None:
+    """As in an event loop."""
+    given = token("ada", "s1")
+    assert guard.check(given).sid == "s1"
+    assert guard.check(given).sub == "ada"
+    log_out(hub, guard, "ada")
+    with pytest.raises(TokenRevoked):
+        guard.check(given)
+    with pytest.raises(TokenInvalid):
+        guard.check("no token")
+
+
+def test_an_apps_own_session_is_checked(hub: FeedServer, guard: SyncGuard) -> None:
+    """By the time of its login."""
+    login = guard.now()
+    assert guard.check_session("bob", "s1", login).sid == "s1"
+    log_out(hub, guard, "bob")
+    with pytest.raises(TokenRevoked):
+        guard.check_session("bob", "s1", login)
+
+
+def test_a_watch_tells_the_end_of_a_session(hub: FeedServer, guard: SyncGuard) -> None:
+    """To the thread that waits, and to callbacks, in the thread of the guard."""
+    told: list[str] = []
+    with guard.watch("cleo", "s1", logged_in_at=guard.now()) as watch:
+        watch.on_end(lambda _: told.append(threading.current_thread().name))
+        with pytest.raises(TimeoutError):
+            watch.ended(0)
+        logout = log_out(hub, guard, "cleo")
+        assert watch.ended(PATIENCE) == logout
+    assert told == ["logout-hub-feed"]
+
+
+def test_within_the_second_of_a_logout_the_hub_is_asked(hub: FeedServer, guard: SyncGuard) -> None:
+    """Not by each of the threads that check the same token."""
+    second = int(time.time()) + 1
+    given = guard.mint_ticket("dora", "s1", iat=second, exp=second + 600)
+    logout = Revocation(Scope.ALL, Reason.USER, at=second + 0.5, user="dora")
+    done = threading.Event()
+    guard.on_logout(lambda told: done.set() if told == logout else None)
+    hub.logout(logout)
+    assert done.wait(PATIENCE)
+    threads = [threading.Thread(target=guard.check, args=(given,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert guard.check(given).sid == "s1"
+    assert set(hub.asked) == {given}
+    assert len(hub.asked) < 8
+
+
+def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGuard) -> None:
+    """With a thread and a connection of its own, which does not disturb the parent's."""
+    given, dead = token("eve", "s1"), token("finn", "s1")
+    guard.check(given)
+    hub.snapshot = [Revocation(Scope.ALL, Reason.USER, at=hub.now(), user="finn")]
+    connections = len(hub.requests)
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        code = 1
+        try:
+            guard.check(given)
+            try:
+                guard.check(dead)
+            except TokenRevoked:
+                code = 0 if guard.is_ready else 2
+            guard.close()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert len(hub.requests) == connections + 1
+    log_out(hub, guard, "eve")
+    with pytest.raises(TokenRevoked):
+        guard.check(given)
