@@ -114,6 +114,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_PUBLIC_URL": ("https://hub.example/", "https://hub.example"),
     "HUB_INTROSPECTION_KEY": (SIGNING_KEY, SIGNING_KEY),
     "HUB_BUS_SECRET": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
+    "HUB_GUARD_TOKEN": ("sesame-sesame-sesame", "sesame-sesame-sesame"),
     "HUB_ADMIN_HOST": ("10.0.0.1", "10.0.0.1"),
     "HUB_ADMIN_PORT": ("9090", 9090),
     "HUB_NOTICE_GRACE": ("0", 0.0),
@@ -138,6 +139,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "HUB_LIMIT_ADMIN": ("off", None),
     "HUB_LIMIT_CALLS": ("5/5", Rate(5, 5)),
     "HUB_LIMIT_CLIENTS": ("off", None),
+    "HUB_LIMIT_GUARDS": ("10", 10),
     "HUB_LIMIT_READ_SECONDS": ("2", 2.0),
     "HUB_LIMIT_WRITE_SECONDS": ("2.5", 2.5),
 }
@@ -292,6 +294,7 @@ MALFORMED = {
         f"ops:{'a' * 64}:logout,bi:{'A' * 64}:read",
     ],
     "HUB_BUS_SECRET": ["short", "x" * 15],
+    "HUB_GUARD_TOKEN": ["short", "x" * 15],
 }  # fmt: skip
 
 
@@ -437,6 +440,7 @@ SECRETS = {
     "HUB_JWT_SECRET_PREVIOUS": SECRET,
     "HUB_ADMIN_TOKEN": "sesame-sesame-sesame",
     "HUB_BUS_SECRET": "sesame-sesame-sesame",
+    "HUB_GUARD_TOKEN": "sesame-sesame-sesame",
     "HUB_INTROSPECTION_KEY": SIGNING_KEY,
 }
 

@@ -1,7 +1,8 @@
 """The guards that read the feed: each is sent the same bytes, and a confirmation of its own.
 
 What is published is sent at once, and what is published while that is being sent, together: the
-more guards there are, the larger the batches, so that sending takes at most half of the replica's time.
+more guards there are, the larger the batches, so that sending takes half of the replica's time at
+most.
 """
 
 from __future__ import annotations

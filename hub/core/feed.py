@@ -5,9 +5,12 @@ server-sent-events.html) whose data is JSON:
 
 ``snapshot``   some of the revocations that are in force: `Snapshot`
 ``ready``      everything that was in force when the response began has been sent: `Ready`
-``logout``     a logout that was just written: `Revocation`; the event's id is the log's position
+``logout``     a logout that was just heard: `Revocation`
 ``confirmed``  everything written until a moment ago has been sent: `Confirmation`
 ``reset``      the feed cannot continue from the given position: `Reset`; everything follows anew
+
+The id of an event is the position in the log up to which everything was sent
+(`hub.core.feed_position`).
 
 Revocations only ever add up: applying one twice, or in another order, leads to the same verdicts.
 So snapshots and logouts may overlap.

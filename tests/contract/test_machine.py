@@ -25,7 +25,6 @@ from hub.core.model import (
     Logout,
     Reason,
     Receipt,
-    RevocationState,
     Scope,
     user_key,
 )
@@ -53,6 +52,21 @@ scopes = st.sampled_from(list(Scope))
 keys = st.sampled_from([None, None, "k1", "k2"])
 reported = st.sampled_from([None, None, 0, 31 * SECOND])
 """How long before a logout that happened which it reports; between any two of `AGES`."""
+
+
+def make_token(user: str, sid: str, age: int, tells: bool) -> Identity:
+    """Return a token of this age; if it ``tells``, the login began when it was issued."""
+    iat = time.time_ns() // 1000 - age
+    return Identity(
+        user=user,
+        sub="",
+        iss="",
+        sid=sid,
+        iat=iat,
+        exp=iat + LIFETIME,
+        login_at=iat if tells else None,
+        per_token=sid in PER_TOKEN,
+    )
 
 
 class Replicas(RuleBasedStateMachine):
@@ -90,19 +104,22 @@ class Replicas(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         try:
+            for user in USERS:
+                made = itertools.product([user], SIDS, AGES, [True, False])
+                await self._compare_log([make_token(*one) for one in made])
             for listener in self.listeners:
                 await listener.confirmed()
                 await listener.confirmed()
-                for user in (*USERS, None):
+                for whom in (*USERS, None):
                     heard = [
                         one.logout.id
                         for one in listener.heard
-                        if one.logout.user == user and one.issuer is None
+                        if one.logout.user == whom and one.issuer is None
                     ]
-                    written = [name for name, whose in self.written if whose == user]
+                    written = [name for name, whose in self.written if whose == whom]
                     # Everyone's comes once for each part of the users.
-                    assert (heard if user else sorted(set(heard))) == (
-                        written if user else sorted(written)
+                    assert (heard if whom else sorted(set(heard))) == (
+                        written if whom else sorted(written)
                     )
                 for number in range(PARTITIONS):
                     # Whatever came, and in whichever way, is what the log has.
@@ -145,18 +162,10 @@ class Replicas(RuleBasedStateMachine):
 
         Some issuers tell when the login began. Sessions without a name are per token.
         """
-        iat = time.time_ns() // 1000 - age
-        iat = iat // SECOND * SECOND if whole else iat
-        return Identity(
-            user=user,
-            sub="",
-            iss="",
-            sid=sid,
-            iat=iat,
-            exp=iat + LIFETIME,
-            login_at=iat if tells else None,
-            per_token=sid in PER_TOKEN,
-        )
+        token = make_token(user, sid, age, tells)
+        iat = token.iat // SECOND * SECOND if whole else token.iat
+        login_at = iat if tells else None
+        return msgspec.structs.replace(token, iat=iat, exp=iat + LIFETIME, login_at=login_at)
 
     @rule(target=tokens, token=tokens, after=st.sampled_from(REFRESHED))
     def refresh(self, token: Identity, after: int) -> Identity:
@@ -173,18 +182,22 @@ class Replicas(RuleBasedStateMachine):
     @rule(replica=replicas, token=tokens)
     def look(self, replica: int, token: Identity) -> None:
         """Somebody asks whether a token is alive, and somebody else goes by the log."""
-        answers = self._both(replica, "look", token)
-        self._compare(token, *answers)
-        stores: tuple[Store, Store] = (self.stores[replica], self.model)
-        for store, state in zip(stores, answers, strict=True):
-            logged, _ = self.loop.run_until_complete(
-                read_log(store, store.partition_of(token.user))
-            )
-            recalled = recall_state(logged, token, state.now)
-            verdicts = [judge(token, one) for one in (_unregistered(state), recalled)]
-            assert type(verdicts[0]) is type(verdicts[1])
-            causes = [one.logout.horizon if one and one.logout else None for one in verdicts]
-            assert causes[0] == causes[1]
+        self._compare(token, *self._both(replica, "look", token))
+        self.loop.run_until_complete(self._compare_log([token]))
+
+    async def _compare_log(self, tokens: list[Identity]) -> None:
+        """Compare what the log of each store says of a user's tokens with what the store says."""
+        stores: list[Store] = [self.stores[0], self.model]
+        for store in stores:
+            logged, _ = await read_log(store, store.partition_of(tokens[0].user))
+            states = await asyncio.gather(*map(store.look, tokens))
+            for token, state in zip(tokens, states, strict=True):
+                recalled = recall_state(logged, token, state.now)
+                unregistered = msgspec.structs.replace(state, session=None)
+                verdicts = [judge(token, one) for one in (unregistered, recalled)]
+                assert type(verdicts[0]) is type(verdicts[1])
+                causes = [one.logout.horizon if one and one.logout else None for one in verdicts]
+                assert causes[0] == causes[1]
 
     def _compare(self, token: Identity, real: Any, model: Any) -> None:
         if isinstance(real, type) or isinstance(model, type):
@@ -277,10 +290,6 @@ class Replicas(RuleBasedStateMachine):
 def _facts(event: LogoutEvent) -> LogoutEvent:
     """Return what is the same of an event from the channel and from the log."""
     return msgspec.structs.replace(event, concerns=bool, is_live=True)
-
-
-def _unregistered(state: RevocationState) -> RevocationState:
-    return msgspec.structs.replace(state, session=None)
 
 
 @pytest.mark.timeout(180)

@@ -1,4 +1,4 @@
-"""What guards cost a replica: ``python -m benchmarks.guards``.
+"""What guards cost a replica: ``python -m benchmarks.feed``.
 
 1. A thousand guards read the feed while people log out, and then none does: what the replica's CPU
    and its answers to logouts differ in, and how late the guards hear of them.
@@ -104,11 +104,11 @@ def crowded(port: int, count: int) -> Iterator[None]:
         process.join()
 
 
-def served(port: int) -> dict[str, float]:
-    """Return what the replica says of the logouts that it was asked for: by seconds, how many."""
+def served(port: int, method: str = "GET", route: str = "/session") -> dict[str, float]:
+    """Return what the replica says of the calls that it answered: by seconds, how many."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
-    label = r'method="POST",route="/admin/logout"'
+    label = f'method="{method}",route="{route}"'
     pairs = re.findall(
         rf"^hub_request_seconds_(\S+){{(?:le=\"([^\"]+)\",)?{label}}} (\S+)$", text, re.M
     )
@@ -166,23 +166,21 @@ async def pace(one: Callable[[str], Awaitable[None]], seconds: float, rate: floa
     await asyncio.gather(*calls)
 
 
-async def ask(port: int, until: asyncio.Event, rate: float = 100) -> list[float]:
-    """Call ``/session`` at a rate until the event is set, and return how long answers took."""
-    took: list[float] = []
+async def ask(port: int, until: asyncio.Event, rate: float = 100) -> dict[str, float]:
+    """Call ``/session`` at a rate until the event is set; return how long the replica took."""
+    before = await asyncio.to_thread(served, port)
     bearer = mint_token(SECRET, "asking", lifetime=3600, sid="s")
     async with aiohttp.ClientSession() as http:
 
         async def one(_: str) -> None:
             headers = {"Authorization": f"Bearer {bearer}"}
-            began = time.monotonic()
             async with http.get(f"http://127.0.0.1:{port}/session", headers=headers) as answer:
                 await answer.read()
                 assert answer.status == 200
-            took.append(time.monotonic() - began)
 
         while not until.is_set():
             await pace(one, 0.5, rate)
-    return took
+    return compare(before, await asyncio.to_thread(served, port))
 
 
 def describe(took: list[float]) -> dict[str, float]:
@@ -238,7 +236,7 @@ async def _measure_crowd(
                 "cpu_idle": round(idle, 3),
                 "cpu": round(cpu, 3),
                 "logout": describe(took),
-                "logout_by_the_replica": compare(asked, served(port)),
+                "logout_by_the_replica": compare(asked, served(port, "POST", "/admin/logout")),
                 "heard": describe(late) if late else None,
                 "rss_mb": round(resident_bytes(server.pids) / 1e6),
             }
@@ -298,7 +296,7 @@ async def measure_in_force(store: Store, count: int) -> None:
                         "packed": packed,
                         "guard_ready_s": round(started, 2),
                         "mb_read": round(guard.read / 1e6, 1),
-                        "session": describe(await asking),
+                        "session": await asking,
                     }
                 ),
                 flush=True,
@@ -308,8 +306,8 @@ async def measure_in_force(store: Store, count: int) -> None:
                 {
                     "in_force": count,
                     "replica_and_guard_ready_s": round(built, 2),
-                    "session_meanwhile": describe(building),
-                    "session_quiet": describe(quiet),
+                    "session_meanwhile": building,
+                    "session_quiet": quiet,
                     "rss_mb_at_start": round(empty / 1e6),
                     "rss_mb": round(resident_bytes(server.pids) / 1e6),
                 }
@@ -333,7 +331,7 @@ async def measure(given: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and measure."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.guards", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.feed", description=__doc__)
     parser.add_argument("--guards", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=20, help="logouts a second")
     parser.add_argument("--seconds", type=float, default=15)
