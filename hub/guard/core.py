@@ -19,18 +19,16 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from hub.core.claims import is_name
 from hub.core.feed import Revocation
 from hub.core.issuers import Entry, resolve_issuer
 from hub.core.model import SECOND, Identity, Micros, Reason, RevocationState, user_key
-from hub.core.revocation import begins, judge
+from hub.core.revocation import judge
 from hub.errors import (
     InvalidRequest,
-    LoginRequired,
-    TokenRevoked,
     TokenTooOld,
     Unauthorized,
     Unavailable,
@@ -39,27 +37,17 @@ from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
 from hub.guard.feed_state import FeedState, Heard
 from hub.guard.flights import Flights
-from hub.guard.hub_calls import ASK_TIMEOUT, HubCalls
+from hub.guard.known_tokens import MARGIN, MOST_KNOWN, Known, KnownTokens
 from hub.guard.options import OnStale, Options
+from hub.guard.questions import Questions
 from hub.guard.revocations import Mark, Names
 from hub.guard.steps import Steps, Wait
-from hub.guard.tickets import Ticketing, find_ticketing
 from hub.guard.verifier import Verifier
 from hub.guard.watches import OnEnd, Watched, Watches
 
 log = logging.getLogger("logout_hub.guard")
 
-MOST_KNOWN = 20_000
-"""Verified tokens, and sessions, that are remembered."""
-MOST_KNOWN_BYTES = 32_000_000
-MARGIN = 0.001
-"""Seconds at the ends of a token's life in which `recall` leaves the verdict to `checking`."""
-JOIN_SECONDS = 1.0
-"""For how long others may join a question that was asked."""
 MOST_ATTEMPTS = 3
-ASKING_LIFETIME = 60.0
-"""Seconds for which the ticket with which the hub is asked lives."""
-
 METRICS = {
     "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
     "revocations": "the revocations in force, whenever everything is known anew",
@@ -73,20 +61,6 @@ METRICS = {
 SessionNames = tuple[Names, str]
 
 
-class Known:
-    """A verified token; ``answer`` holds the facts for which the hub said that it is good."""
-
-    __slots__ = ("answer", "begun", "closes", "identity", "names", "opens")
-
-    def __init__(self, identity: Identity, names: Names) -> None:
-        self.identity = identity
-        self.names = names
-        self.begun = identity.begun
-        self.opens = begins(identity) / SECOND + MARGIN
-        self.closes = (identity.exp + identity.leeway) / SECOND - MARGIN
-        self.answer: Mark | None = None
-
-
 class Core:
     """The guard itself; see `hub.guard.Guard` for what its methods promise."""
 
@@ -95,11 +69,10 @@ class Core:
         self.verifier = Verifier(options.entries, options.tls)
         self.on_logout: list[Callable[[Revocation], None]] = []
         self.on_stale: list[Callable[[bool], None]] = []
-        self._hub = HubCalls(options.urls, options.tls)
+        self._questions = Questions(options, self._measure)
         self._find_names = functools.lru_cache(MOST_KNOWN)(
             functools.partial(name_session, options.entries)
         )
-        self._ticketing: dict[str | None, Ticketing | None] = {}
         self._max_staleness = options.max_staleness
         self._is_closed = False
         self._begin_anew()
@@ -110,9 +83,7 @@ class Core:
         self._lock = threading.Lock()
         self.watches = Watches()
         self._state = FeedState()
-        self._known: dict[str, Known] = {}
-        self._known_bytes = 0
-        self._generation = self.verifier.generation
+        self._known = KnownTokens(self.verifier.generation)
         self._keys_until = self.verifier.until
         self._flights: Flights | None = None
         self._reader: FeedReader | None = None
@@ -183,7 +154,7 @@ class Core:
 
     def recall(self, token: str) -> Identity | None:
         """Return the identity of a token that is known, and good beyond doubt; else None."""
-        known = self._known.get(token)
+        known = self._known.find(token)
         if known is None:
             return None
         knowledge, now = self._state.knowledge, clock()
@@ -224,11 +195,14 @@ class Core:
             Unavailable: when that is not known now.
         """
         yield from self._preparing()
-        known = self._known.get(token)
+        known = self._known.find(token)
         if known is None:
             known = yield from self._verifying(token)
-        question = token.encode()
-        return (yield from self._deciding(known, question, lambda: self._ask(token)))
+
+        def ask() -> Steps[float]:
+            return self._questions.asking(token, self._require_flights())
+
+        return (yield from self._deciding(known, ask))
 
     def checking_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
@@ -241,12 +215,11 @@ class Core:
         begun = round(logged_in_at * SECOND)
         until = begun + self._state.knowledge.revocations.lifetime
         identity = Identity(names.user_key, user, iss, sid, begun, until, login_at=begun)
-        question = (names.user_key, sid, begun)
-        return (
-            yield from self._deciding(
-                Known(identity, names), question, lambda: self._ask_session(identity)
-            )
-        )
+
+        def ask() -> Steps[float]:
+            return self._questions.asking_session(identity, self.now(), self._require_flights())
+
+        return (yield from self._deciding(Known(identity, names), ask))
 
     def _preparing(self) -> Steps[None]:
         if self._reader is None:
@@ -260,29 +233,14 @@ class Core:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         identity = yield from self.verifier.verifying(token, self._require_flights())
         self._renew_known()
-        with self._lock:
-            known = self._known.get(token)
-            if known is not None:
-                return known
-            known = self._known[token] = Known(identity, Names(identity.user, identity.sid))
-            self._known_bytes += len(token)
-            while len(self._known) > MOST_KNOWN or self._known_bytes > MOST_KNOWN_BYTES:
-                oldest = next(iter(self._known))
-                del self._known[oldest]
-                self._known_bytes -= len(oldest)
-        return known
+        return self._known.add(token, identity)
 
     def _renew_known(self) -> None:
         """Forget verified tokens once keys have changed."""
-        with self._lock:
-            if self._generation != (generation := self.verifier.generation):
-                self._generation = generation
-                self._known, self._known_bytes = {}, 0
-            self._keys_until = self.verifier.until
+        self._known.renew(self.verifier.generation)
+        self._keys_until = self.verifier.until
 
-    def _deciding(
-        self, known: Known, question: Hashable, ask: Callable[[], Unauthorized | None]
-    ) -> Steps[Identity]:
+    def _deciding(self, known: Known, ask: Callable[[], Steps[float]]) -> Steps[Identity]:
         identity, names, on_stale = known.identity, known.names, self.options.on_stale
         for _ in range(MOST_ATTEMPTS):
             knowledge = self._state.knowledge
@@ -296,7 +254,7 @@ class Core:
                 return identity
             if not is_doubtful and on_stale != "ask":
                 return self._settle_for(on_stale, identity)
-            asked_at = yield from self._asking(question, ask)
+            asked_at = yield from ask()
             if clock() - asked_at > self._max_staleness:
                 continue  # the answer itself is too old by now
             if self._state.knowledge.revocations.mark(names) == mark:
@@ -327,89 +285,23 @@ class Core:
             return identity
         raise Unavailable(f"the guard has not heard of the hub for {self.staleness:.0f} s")
 
-    # ---- Asking the hub ----
+    # ---- Orders ----
 
-    def _asking(self, question: Hashable, ask: Callable[[], Unauthorized | None]) -> Steps[float]:
-        """Ask the hub, and return when it was asked, if it accepts."""
-        begun = clock()
-        max_age = min(JOIN_SECONDS, self._max_staleness)
-        try:
-            flight, asked_at = self._require_flights().join(("ask", question), ask, max_age)
-            answer: Unauthorized | None = yield Wait(flight, 2 * ASK_TIMEOUT)
-        except (TimeoutError, Unavailable) as error:
-            self._measure("asks_failed", 1)
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable("the hub did not answer in time") from None
-        self._measure("ask_seconds", clock() - begun)
-        if answer is not None:
-            raise answer
-        return asked_at
-
-    def _ask(self, token: str) -> Unauthorized | None:
-        return self._hub.verify(token)
-
-    def _ask_session(self, identity: Identity) -> Unauthorized | None:
-        login_time = None if identity.login_at is None else identity.login_at / SECOND
-        ticket = self.mint_ticket(
-            identity.sub,
-            identity.sid,
-            issuer=identity.iss or None,
-            login_time=login_time,
-            lifetime=ASKING_LIFETIME,
-        )
-        refusal = self._hub.verify(ticket)
-        if refusal is None or isinstance(refusal, TokenRevoked | LoginRequired | TokenTooOld):
-            return refusal
-        raise Unavailable(f"the hub does not take the guard's ticket: {refusal.detail}")
-
-    def mint_ticket(
-        self,
-        user: str,
-        sid: str,
-        *,
-        issuer: str | None = None,
-        login_time: float | None = None,
-        lifetime: float = 300,
-        name: str | None = None,
-        claims: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Return a ticket; see `hub.guard.Guard.mint_ticket`."""
-        if issuer not in self._ticketing:
-            found = find_ticketing(self.options.secret, self.options.entries, issuer)
-            self._ticketing[issuer] = found
-        ticketing = self._ticketing[issuer]
-        if ticketing is None:
-            raise Unavailable("the guard has no secret to sign tickets with")
-        return ticketing.mint(
-            user,
-            sid,
-            self.now(),
-            lifetime=lifetime,
-            issuer=issuer,
-            login_time=login_time,
-            claims={"name": name, **(claims or {})},
-        )
+    def mint_ticket(self, user: str, sid: str, **members: Any) -> str:
+        """Return a ticket of a session; see `Questions.mint_ticket`."""
+        return self._questions.mint_ticket(user, sid, self.now(), **members)
 
     def ending(
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
-        """End a session at the hub."""
-        credential = self.options.admin_token
-        if credential is None:
-            raise Unavailable("the guard has no admin_token to end sessions with")
+        """End a session at the hub; raises as it answers, and Unavailable when it does not."""
         _, iss = self._find_names(user, sid, issuer)
         order = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
             order["iss"] = iss
         if self._reader is None:
             yield from self.starting()
-        call = functools.partial(self._hub.end_sessions, credential, order)
-        try:
-            flight, _ = self._require_flights().join(object(), call)
-            yield Wait(flight, 2 * ASK_TIMEOUT)
-        except TimeoutError:
-            raise Unavailable("the hub did not answer in time") from None
+        yield from self._questions.ordering(order, self._require_flights())
 
     # ---- Watching ----
 
