@@ -87,6 +87,7 @@ class Core:
         self._keys_until = self.verifier.until
         self._flights: Flights | None = None
         self._reader: FeedReader | None = None
+        self._settles_by = float("-inf")
         self._seen_connects = self._seen_resets = 0
         self._was_stale = True
 
@@ -106,6 +107,7 @@ class Core:
                 on_heard=self._hear,
                 on_step=self._step,
             )
+            self._settles_by = clock() + self.options.start_timeout
             reader.start()
         with contextlib.suppress(TimeoutError):
             yield Wait(reader.settled, self.options.start_timeout)
@@ -224,6 +226,9 @@ class Core:
     def _preparing(self) -> Steps[None]:
         if self._reader is None:
             yield from self.starting()  # in a process that was forked off, or never started
+        elif not self._state.is_ready and (left := self._settles_by - clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                yield Wait(self._reader.settled, left)  # as the one who started it does
         if clock() > self._keys_until:
             yield from self.verifier.renewing(self._require_flights())
             self._renew_known()
