@@ -48,7 +48,7 @@ def server() -> Iterator[FeedServer]:
 @pytest.fixture
 def hub(server: FeedServer) -> FeedServer:
     """The server as it is at first."""
-    server.snapshot, server.status, server.late, server.is_ready = [], 200, {}, True
+    server.snapshot, server.status, server.late, server.is_silent = [], 200, {}, False
     server.encoding, server.offset = "identity", 0.0
     server.judge = lambda token: (204, b"")
     server.requests.clear()
@@ -420,6 +420,18 @@ async def test_the_certificate_of_the_hub_is_verified(
             await heard(hub, guard, ends("ada", hub))
             assert isinstance(await refused(guard.check(grown)), TokenRevoked)
         assert "Traceback" not in caplog.text
+
+
+async def test_a_feed_that_ends_at_once_is_not_asked_for_at_once(
+    hub: FeedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A guard makes pauses, and says what is wrong."""
+    hub.is_silent = True
+    async with guarding(hub, start_timeout=0.0) as guard:
+        await until(lambda: len(hub.requests) >= 2)
+        assert not guard.is_ready
+    assert len(hub.requests) < 6
+    assert "ended before it had confirmed" in caplog.text
 
 
 async def test_a_silent_connection_is_given_up(
