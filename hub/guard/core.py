@@ -3,18 +3,13 @@
 Theory of operation. A thread follows the feed (`FeedReader`) and keeps what it says (`FeedState`).
 A check is answered from there, without any waiting: `recall` and `recall_session` do so where
 nothing is in doubt, at the price of a few look-ups. Everything else is left to `checking` and
-`checking_session`, which may wait for keys or for the hub's own answer.
-
-An answer of the hub is only good for the facts that were known when it was asked: if a logout that
-concerns the session is heard meanwhile, the session is judged anew.
+`checking_session`, which may wait for keys or for the hub's own answer (`Verdicts`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
-import math
 import os
 import threading
 import time
@@ -22,32 +17,26 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from hub.core.claims import is_name
 from hub.core.feed import Revocation
-from hub.core.issuers import Entry, resolve_issuer
-from hub.core.model import SECOND, Identity, Micros, Reason, RevocationState, user_key
-from hub.core.revocation import judge
+from hub.core.model import SECOND, Identity, Micros, Reason
 from hub.errors import (
     InvalidRequest,
-    TokenTooOld,
-    Unauthorized,
     Unavailable,
 )
 from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
 from hub.guard.feed_state import FeedState, Heard
 from hub.guard.flights import Flights
-from hub.guard.known_tokens import MARGIN, MOST_KNOWN, Known, KnownTokens
-from hub.guard.options import OnStale, Options
+from hub.guard.known_tokens import Known, KnownTokens
+from hub.guard.options import Options
 from hub.guard.questions import Questions
-from hub.guard.revocations import Mark, Names
 from hub.guard.steps import Steps, Wait
+from hub.guard.verdicts import Verdicts
 from hub.guard.verifier import Verifier
 from hub.guard.watches import OnEnd, Watched, Watches
 
 log = logging.getLogger("logout_hub.guard")
 
-MOST_ATTEMPTS = 3
 METRICS = {
     "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
     "revocations": "the revocations in force, whenever everything is known anew",
@@ -57,8 +46,6 @@ METRICS = {
     "asks_failed": "1, for each question that the hub did not answer",
 }
 """What a guard measures."""
-
-SessionNames = tuple[Names, str]
 
 
 class Core:
@@ -70,9 +57,6 @@ class Core:
         self.on_logout: list[Callable[[Revocation], None]] = []
         self.on_stale: list[Callable[[bool], None]] = []
         self._questions = Questions(options, self._measure)
-        self._find_names = functools.lru_cache(MOST_KNOWN)(
-            functools.partial(name_session, options.entries)
-        )
         self._max_staleness = options.max_staleness
         self._is_closed = False
         self._begin_anew()
@@ -84,7 +68,9 @@ class Core:
         self.watches = Watches()
         self._state = FeedState()
         self._known = KnownTokens(self.verifier.generation)
-        self._keys_until = self.verifier.until
+        self._verdicts = Verdicts(self.options, self._state, self._known)
+        self._verdicts.keys_until = self.verifier.until
+        self.recall, self.recall_session = self._verdicts.recall, self._verdicts.recall_session
         self._flights: Flights | None = None
         self._reader: FeedReader | None = None
         self._settles_by = float("-inf")
@@ -152,41 +138,6 @@ class Core:
         earliest = self._state.knowledge.freshness.earliest
         return time.time() if earliest is None else clock() + earliest
 
-    # ---- What needs no waiting ----
-
-    def recall(self, token: str) -> Identity | None:
-        """Return the identity of a token that is known, and good beyond doubt; else None."""
-        known = self._known.find(token)
-        if known is None:
-            return None
-        knowledge, now = self._state.knowledge, clock()
-        freshness = knowledge.freshness
-        if now - freshness.until > self._max_staleness or freshness.late or now > self._keys_until:
-            return None
-        if not known.opens <= now + freshness.latest < known.closes:  # type: ignore[operator]
-            return None
-        if not knowledge.revocations.surely_spare(known.names, known.begun):
-            return None
-        return known.identity
-
-    def recall_session(
-        self, user: str, sid: str, logged_in_at: float, issuer: str | None
-    ) -> Identity | None:
-        """Do the same for an app's own session."""
-        names, iss = self._find_names(user, sid, issuer)
-        knowledge, now = self._state.knowledge, clock()
-        freshness, revocations = knowledge.freshness, knowledge.revocations
-        if now - freshness.until > self._max_staleness or freshness.late:
-            return None
-        lifetime = revocations.lifetime
-        age = now + freshness.latest - logged_in_at  # type: ignore[operator]
-        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
-            return None
-        begun = round(logged_in_at * SECOND)
-        if not revocations.surely_spare(names, begun):
-            return None
-        return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
-
     # ---- What may have to wait ----
 
     def checking(self, token: str) -> Steps[Identity]:
@@ -204,24 +155,20 @@ class Core:
         def ask() -> Steps[float]:
             return self._questions.asking(token, self._require_flights())
 
-        return (yield from self._deciding(known, ask))
+        return (yield from self._verdicts.deciding(known, ask))
 
     def checking_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
     ) -> Steps[Identity]:
         """Return the identity of a session, unless it is refused; raises as `checking`."""
-        if not (math.isfinite(logged_in_at) and 0 <= logged_in_at < 1e11):
-            raise InvalidRequest("logged_in_at is no time in seconds")
         yield from self._preparing()
-        names, iss = self._find_names(user, sid, issuer)
-        begun = round(logged_in_at * SECOND)
-        until = begun + self._state.knowledge.revocations.lifetime
-        identity = Identity(names.user_key, user, iss, sid, begun, until, login_at=begun)
+        session = self._verdicts.describe_session(user, sid, logged_in_at, issuer)
 
         def ask() -> Steps[float]:
-            return self._questions.asking_session(identity, self.now(), self._require_flights())
+            flights = self._require_flights()
+            return self._questions.asking_session(session.identity, self.now(), flights)
 
-        return (yield from self._deciding(Known(identity, names), ask))
+        return (yield from self._verdicts.deciding(session, ask))
 
     def _preparing(self) -> Steps[None]:
         if self._reader is None:
@@ -229,7 +176,7 @@ class Core:
         elif not self._state.is_ready and (left := self._settles_by - clock()) > 0:
             with contextlib.suppress(TimeoutError):
                 yield Wait(self._reader.settled, left)  # as the one who started it does
-        if clock() > self._keys_until:
+        if clock() > self._verdicts.keys_until:
             yield from self.verifier.renewing(self._require_flights())
             self._renew_known()
 
@@ -243,52 +190,7 @@ class Core:
     def _renew_known(self) -> None:
         """Forget verified tokens once keys have changed."""
         self._known.renew(self.verifier.generation)
-        self._keys_until = self.verifier.until
-
-    def _deciding(self, known: Known, ask: Callable[[], Steps[float]]) -> Steps[Identity]:
-        identity, names, on_stale = known.identity, known.names, self.options.on_stale
-        for _ in range(MOST_ATTEMPTS):
-            knowledge = self._state.knowledge
-            is_stale = self._is_stale(names)
-            mark = knowledge.revocations.mark(names)
-            refusal = self._judge(known, mark)
-            is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
-            if refusal is not None and not (is_doubtful and on_stale != "refuse"):
-                raise refusal
-            if refusal is None and not is_stale:
-                return identity
-            if not is_doubtful and on_stale != "ask":
-                return self._settle_for(on_stale, identity)
-            asked_at = yield from ask()
-            if clock() - asked_at > self._max_staleness:
-                continue  # the answer itself is too old by now
-            if self._state.knowledge.revocations.mark(names) == mark:
-                if is_doubtful:
-                    known.answer = mark
-                return identity
-        raise Unavailable("the hub's answers come too late, or logouts too quickly")
-
-    def _is_stale(self, names: Names) -> bool:
-        knowledge = self._state.knowledge
-        partition = names.slot % knowledge.revocations.partitions
-        return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
-
-    def _judge(self, known: Known, mark: Mark) -> Unauthorized | None:
-        """Return why a session is refused by what is known, or None."""
-        knowledge, identity = self._state.knowledge, known.identity
-        latest = knowledge.freshness.latest
-        if latest is None and self.options.on_stale != "allow":
-            return None  # nothing is known, not even the time: it will not be accepted by that
-        # Only who allows everything while the hub is silent has tokens end by this machine's clock.
-        now = round((time.time() if latest is None else clock() + latest) * SECOND)
-        if known.answer == mark:
-            return judge(identity, RevocationState(now=now))
-        return knowledge.revocations.judge(identity, now, known.names)
-
-    def _settle_for(self, on_stale: OnStale, identity: Identity) -> Identity:
-        if on_stale == "allow":
-            return identity
-        raise Unavailable(f"the guard has not heard of the hub for {self.staleness:.0f} s")
+        self._verdicts.keys_until = self.verifier.until
 
     # ---- Orders ----
 
@@ -300,7 +202,7 @@ class Core:
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
         """End a session at the hub; raises as it answers, and Unavailable when it does not."""
-        _, iss = self._find_names(user, sid, issuer)
+        _, iss = self._verdicts.find_names(user, sid, issuer)
         order = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
             order["iss"] = iss
@@ -314,7 +216,7 @@ class Core:
         self, user: str, sid: str, issuer: str | None, logged_in_at: float | None, on_end: OnEnd
     ) -> Watched:
         """Call ``on_end`` once the session has ended, perhaps at once."""
-        names, _ = self._find_names(user, sid, issuer)
+        names, _ = self._verdicts.find_names(user, sid, issuer)
         begun = None if logged_in_at is None else round(logged_in_at * SECOND)
         watched = Watched(names, sid, begun, on_end)
         self.watches.add(watched)
@@ -363,20 +265,6 @@ def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
         call(*arguments)
     except Exception:
         log.exception("a callback of the guard failed")
-
-
-def name_session(
-    entries: tuple[Entry, ...], user: str, sid: str, issuer: str | None
-) -> SessionNames:
-    """Return the names of an app's own session, and the ``iss`` that its user belongs to.
-
-    Raises:
-        InvalidRequest: if there can be no such session, or ``issuer`` is needed.
-    """
-    if not is_name(user) or not is_name(sid):
-        raise InvalidRequest("user and sid are texts of 1 to 256 characters without controls")
-    iss = resolve_issuer(entries, issuer)[0] if entries else issuer or ""
-    return Names(user_key(iss, user), sid), iss
 
 
 # ---- Processes that fork ----

@@ -31,6 +31,7 @@ from hub.errors import (
 from hub.guard import Guard
 from hub.guard import core as core_module
 from hub.guard import flights as flights_module
+from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
@@ -86,7 +87,7 @@ async def heard(hub: FeedServer, guard: Guard, logout: Revocation, place: str = 
 
 def grow_stale(guard: Guard, monkeypatch: pytest.MonkeyPatch, by: float = 60.0) -> None:
     """Let time pass for a guard that hears nothing."""
-    for module in (core_module, flights_module):
+    for module in (core_module, verdicts_module, flights_module):
         monkeypatch.setattr(module, "clock", lambda: clock() + by)
     assert guard.staleness > by / 2
 
