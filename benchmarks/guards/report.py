@@ -120,6 +120,10 @@ def _start_rows(found: Found, count: int) -> list[Row]:
             )
             for which in ("first", "second")
         ),
+        Row(
+            "start_failed", "calls of `/verify` that failed meanwhile", "",
+            found["first failed"] + found["second failed"], 0, most=0,
+        ),
     ]  # fmt: skip
 
 

@@ -378,11 +378,8 @@ MUTANTS = (
         (
             Edit(
                 "guard/feed_state.py",
-                "self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)",
-                "from hub.guard.clock import clock\n\n"
-                "                    heard = clock() - told.elapsed\n"
-                "                    freshness = self.knowledge.freshness\n"
-                "                    freshness.confirm(told, heard, self._answered_at)",
+                "freshness.confirm(told, self._asked_at, ",
+                "freshness.confirm(told, heard_at - told.elapsed, ",
             ),
         ),
     ),
@@ -393,7 +390,7 @@ MUTANTS = (
         HOLES,
         (
             Edit(
-                "guard/core.py",
+                "guard/verdicts.py",
                 "        self._max_staleness = options.max_staleness\n",
                 "        self._max_staleness = 1e9\n",
             ),
@@ -406,12 +403,12 @@ MUTANTS = (
         _options("guard_clock", seconds=12),
         (
             Edit(
-                "guard/core.py",
+                "guard/verdicts.py",
                 "(time.time() if latest is None else clock() + latest)",
                 "time.time()",
             ),
             Edit(
-                "guard/core.py",
+                "guard/verdicts.py",
                 "if not known.opens <= now + freshness.latest < known.closes:",
                 "if not known.opens <= time.time() < known.closes:",
             ),
@@ -443,7 +440,7 @@ MISREADERS = (
         "what the hub once said of a token holds, whatever is heard of it later",
         (
             Edit(
-                "guard/core.py",
+                "guard/verdicts.py",
                 "if known.answer == mark:",
                 "if known.answer is not None:",
             ),
@@ -501,7 +498,7 @@ MISREADERS = (
         "a logout that reports something earlier ends what began since",
         (
             Edit(
-                "guard/revocations.py",
+                "guard/facts.py",
                 "horizon = at if revocation.before is None else",
                 "horizon = at or",
             ),
@@ -513,8 +510,8 @@ MISREADERS = (
         (
             Edit(
                 "guard/revocations.py",
-                "if old is None or (_horizon(old), -_at(old)) < (_horizon(fact), -_at(fact)):",
-                "if True:",
+                "if old is None or (horizon_of",
+                "if True or (horizon_of",
             ),
         ),
     ),
@@ -523,7 +520,7 @@ MISREADERS = (
         "a session that was kept is not ended by what had ended it before",
         (
             Edit(
-                "guard/revocations.py",
+                "guard/facts.py",
                 "return (max(ending, default=0) << NAME_BITS | spared) << FACT_BITS | newest",
                 "return spared << FACT_BITS | newest",
             ),

@@ -22,6 +22,7 @@ from hub.guard.verifier import Verifier
 from tests.vectors.files import load
 
 Vector = dict[str, Any]
+LATER = 100.0
 VERDICT = ("code", "logout_at", "retry_after", "max_age")
 
 
@@ -113,7 +114,7 @@ def test_feeds(vector: Vector, way: str) -> None:
             events += plain.feed(piece)
             for event in parser.feed(piece):
                 if "known_until" in vector:
-                    state.take(event)
+                    state.take(event, connection["asked_at"] + LATER)
         told = [{"event": e.kind, "id": e.id, "data": e.data.decode()} for e in events]
         assert told == connection["events"]
     if "known_until" in vector:
