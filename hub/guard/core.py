@@ -296,14 +296,14 @@ class Core:
                 return identity
             if not is_doubtful and on_stale != "ask":
                 return self._settle_for(on_stale, identity)
-            answer = yield from self._asking(question, ask)
-            if answer is not None:
-                raise answer
+            asked_at = yield from self._asking(question, ask)
+            if clock() - asked_at > self._max_staleness:
+                continue  # the answer itself is too old by now
             if self._state.knowledge.revocations.mark(names) == mark:
                 if is_doubtful:
                     known.answer = mark
                 return identity
-        raise Unavailable("logouts of this user follow each other too quickly")
+        raise Unavailable("the hub's answers come too late, or logouts too quickly")
 
     def _is_stale(self, names: Names) -> bool:
         knowledge = self._state.knowledge
@@ -329,13 +329,12 @@ class Core:
 
     # ---- Asking the hub ----
 
-    def _asking(
-        self, question: Hashable, ask: Callable[[], Unauthorized | None]
-    ) -> Steps[Unauthorized | None]:
+    def _asking(self, question: Hashable, ask: Callable[[], Unauthorized | None]) -> Steps[float]:
+        """Ask the hub, and return when it was asked, if it accepts."""
         begun = clock()
         max_age = min(JOIN_SECONDS, self._max_staleness)
         try:
-            flight = self._require_flights().join(("ask", question), ask, max_age)
+            flight, asked_at = self._require_flights().join(("ask", question), ask, max_age)
             answer: Unauthorized | None = yield Wait(flight, 2 * ASK_TIMEOUT)
         except (TimeoutError, Unavailable) as error:
             self._measure("asks_failed", 1)
@@ -343,7 +342,9 @@ class Core:
                 raise
             raise Unavailable("the hub did not answer in time") from None
         self._measure("ask_seconds", clock() - begun)
-        return answer
+        if answer is not None:
+            raise answer
+        return asked_at
 
     def _ask(self, token: str) -> Unauthorized | None:
         return self._hub.verify(token)
@@ -405,7 +406,8 @@ class Core:
             yield from self.starting()
         call = functools.partial(self._hub.end_sessions, credential, order)
         try:
-            yield Wait(self._require_flights().join(object(), call), 2 * ASK_TIMEOUT)
+            flight, _ = self._require_flights().join(object(), call)
+            yield Wait(flight, 2 * ASK_TIMEOUT)
         except TimeoutError:
             raise Unavailable("the hub did not answer in time") from None
 

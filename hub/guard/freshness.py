@@ -16,8 +16,8 @@ class Freshness:
     """Everything that was written until ``until`` is known, or less of the partitions ``late``.
 
     The store's time is between ``now + earliest`` and ``now + latest``, in NumericDate seconds:
-    nobody knows when the request was received, between its sending and the first of the response. A
-    login is dated by the former and ends by the latter. Both are None before a confirmation.
+    nobody knows exactly when the request was received. A login is dated by the former and ends by
+    the latter. Both are None before the first confirmation.
     """
 
     def __init__(self) -> None:
@@ -26,17 +26,20 @@ class Freshness:
         self.earliest: float | None = None
         self.latest: float | None = None
 
-    def confirm(self, told: Confirmation | Ready, asked_at: float, answered_at: float) -> None:
-        """Note a confirmation.
+    def confirm(
+        self, told: Confirmation | Ready, asked_at: float, received_by: float, heard_at: float
+    ) -> None:
+        """Note a confirmation that was heard at ``heard_at``.
 
-        The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
+        The request was sent at ``asked_at``, and had been received by ``received_by``.
+        Nothing is known of what is written later than ``heard_at``, however the clocks may differ.
         """
-        until = max(self.until, asked_at + told.elapsed)
+        until = max(self.until, min(asked_at + told.elapsed, heard_at))
         late = {
-            partition: max(self.known_until(partition), asked_at + elapsed)
+            partition: max(self.known_until(partition), min(asked_at + elapsed, heard_at))
             for partition, elapsed in told.late.items()
         }
-        self.earliest = told.at - (answered_at + told.elapsed)
+        self.earliest = told.at - (received_by + told.elapsed)
         self.latest = told.at - (asked_at + told.elapsed)
         # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
         self.late = {one: self.known_until(one) for one in {*self.late, *late}}

@@ -64,7 +64,8 @@ class Verifier:
     def _fetching(self, source: KeySource, flights: Flights) -> Steps[None]:
         try:
             # Up to three calls: two addresses of metadata, and the key set.
-            yield Wait(flights.join(source, self._keys[source].fetch), 3 * FETCH_TIMEOUT + 1)
+            flight, _ = flights.join(source, self._keys[source].fetch)
+            yield Wait(flight, 3 * FETCH_TIMEOUT + 1)
         except TimeoutError:
             return
 

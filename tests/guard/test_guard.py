@@ -30,6 +30,7 @@ from hub.errors import (
 )
 from hub.guard import Guard
 from hub.guard import core as core_module
+from hub.guard import flights as flights_module
 from hub.guard.clock import clock
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
@@ -85,7 +86,8 @@ async def heard(hub: FeedServer, guard: Guard, logout: Revocation, place: str = 
 
 def grow_stale(guard: Guard, monkeypatch: pytest.MonkeyPatch, by: float = 60.0) -> None:
     """Let time pass for a guard that hears nothing."""
-    monkeypatch.setattr(core_module, "clock", lambda: clock() + by)
+    for module in (core_module, flights_module):
+        monkeypatch.setattr(module, "clock", lambda: clock() + by)
     assert guard.staleness > by / 2
 
 
@@ -231,6 +233,16 @@ async def test_an_answer_from_before_a_logout_does_not_outlive_it(hub: FeedServe
         may_answer.set()
         assert isinstance(await refused(check), TokenRevoked)
         assert isinstance(await refused(guard.check(given)), TokenRevoked)
+
+
+async def test_an_answer_that_comes_too_late_is_none(
+    hub: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since a logout may have been answered meanwhile."""
+    async with guarding(hub) as guard:
+        grow_stale(guard, monkeypatch)
+        monkeypatch.setattr(flights_module, "clock", lambda: clock() + 40.0)
+        assert isinstance(await refused(guard.check(token("ada", "s1"))), Unavailable)
 
 
 async def test_a_token_is_asked_about_once_at_a_time(hub: FeedServer) -> None:

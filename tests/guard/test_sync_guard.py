@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -121,3 +123,18 @@ def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGua
     log_out(hub, guard, "eve")
     with pytest.raises(TokenRevoked):
         guard.check(given)
+
+
+def test_a_program_that_closes_nothing_ends_all_the_same(hub: FeedServer) -> None:
+    """At once, and without a word on its way out."""
+    code = f"""
+import hub.guard
+guard = hub.guard.SyncGuard({hub.url!r}, token={TOKEN!r}, secret={SECRET!r})
+guard.start()
+guard.check_session("gus", "s1", guard.now())
+watch = guard.watch("gus", "s1").__enter__()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, "")

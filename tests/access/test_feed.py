@@ -1,0 +1,132 @@
+"""Who is admitted to the feed, for how long, and that nobody who is slow keeps others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from hub.access import feed
+from hub.access.feed import Feed
+from hub.core.model import SECOND, Logout, Reason, Scope, user_key
+from hub.errors import Unavailable
+from hub.metrics import Metrics
+from hub.store.memory import MemoryStore
+from hub.store.values import Command
+from tests.access.test_guards import Stream
+from tests.patience import PATIENCE
+
+LIFETIME = 3600 * SECOND
+
+
+class Stuck(Stream):
+    """A response whose client does not read."""
+
+    async def drain(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running(store: MemoryStore, most: int = 100) -> AsyncIterator[Feed]:
+    """Run the feed of a store for the length of the context."""
+    made = Feed(store, Metrics(), LIFETIME, most, is_wanted=False)
+
+    async def follow() -> None:
+        async for event in store.follow():
+            made.take(event)
+
+    tasks = [asyncio.create_task(made.run()), asyncio.create_task(follow())]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def begin(made: Feed, stream: Stream, last_id: str = "") -> asyncio.Task[None]:
+    """Let a guard in."""
+    await made.check_room(last_id)
+    since = asyncio.get_running_loop().time()
+    task = asyncio.create_task(made.serve(stream, since, last_id))
+    await asyncio.sleep(0)
+    return task
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    """A store with a logout."""
+    made = MemoryStore(lifetime=LIFETIME)
+    logout = Logout("id", user_key("", "ada"), Scope.ALL, Reason.USER)
+    await made.end(Command(logout=logout))
+    return made
+
+
+async def test_guards_that_do_not_read_keep_nobody_waiting(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have their turn for a while, and then others have it."""
+    monkeypatch.setattr(feed, "LONGEST_TURN", 0.1)
+    async with running(store) as made:
+        tasks = [await begin(made, Stuck()) for _ in range(feed.OPENINGS_AT_ONCE)]
+        stream = Stream()
+        tasks.append(await begin(made, stream))
+        await stream.until(b"event: ready")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_response_ends_after_a_while(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a guard's clock is compared with the store's anew."""
+    monkeypatch.setattr(feed, "LONGEST", 0.1)
+    async with running(store) as made, asyncio.timeout(PATIENCE):
+        await (await begin(made, Stream()))
+
+
+async def test_there_is_room_for_so_many(store: MemoryStore) -> None:
+    """And for none once the replica shuts down, which ends every response."""
+    async with running(store, most=1) as made, asyncio.timeout(PATIENCE):
+        stream = Stream()
+        task = await begin(made, stream)
+        with pytest.raises(Unavailable):
+            await made.check_room("")
+        await stream.until(b"event: ready")
+        made.close()
+        await task
+        with pytest.raises(Unavailable):
+            await made.check_room("")
+
+
+async def test_a_guard_that_can_go_elsewhere_does_not_wait_for_a_log_to_be_read(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that knows nothing yet does, and is sent a sign of life meanwhile."""
+    monkeypatch.setattr(feed, "PATIENCE", 0.05)
+    monkeypatch.setattr(feed, "COMMENT_EVERY", 0.05)
+    may_read = asyncio.Event()
+    history = store.history
+
+    async def read_late(*given: Any) -> Any:
+        await may_read.wait()
+        return await history(*given)
+
+    monkeypatch.setattr(store, "history", read_late)
+    async with running(store) as made, asyncio.timeout(PATIENCE):
+        with pytest.raises(Unavailable):
+            await made.check_room("an id")
+        stream = Stream()
+        task = await begin(made, stream)
+        await stream.until(b":\n\n")
+        assert b"event" not in stream.text
+        may_read.set()
+        await stream.until(b"event: ready")
+        assert b"snapshot" in stream.text
+        made.close()
+        await task
