@@ -29,6 +29,8 @@ export class FeedState {
   #next;
   #askedAt = 0;
   #receivedBy = 0;
+  /** Whether this response has confirmed something. */
+  #isConfirmed = false;
   #lastId = "";
   #sweepAt = 0;
 
@@ -37,6 +39,7 @@ export class FeedState {
   begin(askedAt) {
     this.#askedAt = askedAt;
     this.#receivedBy = Number.POSITIVE_INFINITY;
+    this.#isConfirmed = false;
     this.#next = this.#lastId ? undefined : new Revocations();
     return this.#lastId;
   }
@@ -57,6 +60,7 @@ export class FeedState {
         const logout = checkRevocation(JSON.parse(data));
         this.#next?.apply(logout);
         this.revocations.apply(logout);
+        if (this.#isConfirmed) this.#receivedBy = this.freshness.hear(logout.at, now);
         this.#goOnFrom(id);
         return { logout };
       }
@@ -96,6 +100,7 @@ export class FeedState {
     // The hub had received the request `elapsed` seconds before it said so, at the latest.
     this.#receivedBy = Math.min(this.#receivedBy, now - told.elapsed);
     this.freshness.confirm(told, this.#askedAt, this.#receivedBy, now);
+    this.#isConfirmed = true;
     if (told.at < this.#sweepAt) return;
     this.#sweepAt = told.at + SWEEP_EVERY;
     this.revocations.forget((told.at - this.lifetime) * 1e6);

@@ -13,9 +13,11 @@ export class Freshness {
   #heard = Number.NEGATIVE_INFINITY;
   /** @type {Map<number, number>} by partition, where that is another time */
   #late = new Map();
-  /** How far the store's clock is ahead of ours, at least and at most: nobody knows exactly when the
-   * request was received. */
-  #ahead = { least: Number.NaN, most: Number.NaN };
+  /** The store's time when the request was received, and when that was by ours: nobody knows exactly.
+   */
+  #requestAt = Number.NaN;
+  #askedAt = 0;
+  #receivedBy = 0;
 
   /** Note a confirmation that was heard at `heardAt`, of the response to a request that was sent at
    * `askedAt`, and had been received by `receivedBy`.
@@ -35,7 +37,18 @@ export class Freshness {
     }
     this.#heard = heard;
     this.#late = behind;
-    this.#ahead = { least: at - (receivedBy + elapsed), most: at - (askedAt + elapsed) };
+    this.#requestAt = at - elapsed;
+    this.#askedAt = askedAt;
+    this.#receivedBy = receivedBy;
+  }
+
+  /** Note a logout, written at `at`: the store's clock had come so far when it was heard. So a login
+   * that begins now is not mistaken for one that the logout ended. Returns by when the request had
+   * been received, after all. @param {number} at @param {number} heardAt */
+  hear(at, heardAt) {
+    const receivedBy = Math.min(this.#receivedBy, heardAt - (at - this.#requestAt));
+    this.#receivedBy = Math.max(receivedBy, this.#askedAt);
+    return this.#receivedBy;
   }
 
   /** For how many seconds there may be logouts of a partition that were not heard; of the worst one
@@ -48,17 +61,17 @@ export class Freshness {
   /** The store's time, in NumericDate seconds: it is not earlier, and hardly later. By it logins are
    * dated. NaN while nothing is known. @param {number} now */
   storeTime(now) {
-    return now + this.#ahead.least;
+    return this.#requestAt + (now - this.#receivedBy);
   }
 
   /** A time that the store's clock has not passed yet: by it tokens end. @param {number} now */
   latestStoreTime(now) {
-    return now + this.#ahead.most;
+    return this.#requestAt + (now - this.#askedAt);
   }
 
   /** The store's time until which all logouts of a partition were heard. @param {number} partition */
   heardUntil(partition) {
-    return this.#heardOf(partition) + this.#ahead.least;
+    return this.storeTime(this.#heardOf(partition));
   }
 
   /** @param {number} partition */

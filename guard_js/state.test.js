@@ -132,6 +132,15 @@ test("the store's time is known the better the earlier a confirmation comes", ()
   assert.equal(say("ready", 8, 110), 5008);
   assert.equal(say("ready", 12, 113), 5012);
   assert.equal(say("confirmed", 13, 120), 5019);
+  const logout = { scope: "all", reason: "user", user: "ada", at: 5020.75 };
+  const hear = (/** @type {number} */ at, /** @type {number} */ now) => {
+    state.take({ type: "logout", data: JSON.stringify({ ...logout, at }), id: "" }, now);
+    return state.freshness.storeTime(now);
+  };
+  assert.equal(hear(5020.75, 121), 5020.75);
+  assert.equal(say("confirmed", 20, 122), 5021.75);
+  assert.equal(hear(5001, 123), 5022.75);
+  assert.equal(hear(9999, 124), 5024); // its clock was set: a request is not received before it is sent
 });
 
 test("a partition that is late makes only its own users' knowledge old", () => {

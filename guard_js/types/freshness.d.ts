@@ -19,6 +19,10 @@ export declare class Freshness {
      * @param {Confirmation} confirmation @param {number} askedAt @param {number} receivedBy
      * @param {number} heardAt */
     confirm({ at, elapsed, late }: Confirmation, askedAt: number, receivedBy: number, heardAt: number): void;
+    /** Note a logout, written at `at`: the store's clock had come so far when it was heard. So a login
+     * that begins now is not mistaken for one that the logout ended. Returns by when the request had
+     * been received, after all. @param {number} at @param {number} heardAt */
+    hear(at: number, heardAt: number): number;
     /** For how many seconds there may be logouts of a partition that were not heard; of the worst one
      * if none is named. @param {number} now @param {number} [partition] */
     staleness(now: number, partition?: number): number;
