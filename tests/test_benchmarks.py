@@ -20,6 +20,7 @@ from benchmarks.guards import report as guards
 from benchmarks.lives import all_lives
 from benchmarks.report import FOLDER, render
 from benchmarks.rows import table_rows
+from benchmarks.servers import ROOT
 
 ROWS = table_rows(FULL.growth)
 DIGITS = {row.key: row.digits for row in ROWS}
@@ -92,6 +93,7 @@ def test_the_page_has_the_table_of_guards() -> None:
     table = page.partition(guards.BEGIN)[2].partition(guards.END)[0]
     assert table.strip() == guards.render(report).strip()
     assert guards.render(report) in (FOLDER / "guards.md").read_text(encoding="utf-8")
+    assert guards.summarize(report) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_row_of_guards_says_what_it_missed() -> None:

@@ -55,7 +55,11 @@ class Guard:
         self._number = 0
 
     async def start(self, jwks_url: str) -> None:
-        """Start the process; it is asked before it knows anything, too."""
+        """Start the process; it is asked before it knows anything, too.
+
+        Raises:
+            RuntimeError: if it does not start; with what it said.
+        """
         self._skew.write_text("0")
         environ = {name: v for name, v in os.environ.items() if not name.startswith("HUB_")}
         environ |= {
@@ -73,6 +77,9 @@ class Guard:
                 *self._kind.command, env=environ, cwd=self._code, stderr=log,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
+        assert self._process.stdout is not None
+        if not await self._process.stdout.readline():
+            raise RuntimeError(f"{self.name} did not start: {self.log.read_text()}")
         self._reader = asyncio.create_task(self._read(self._process))
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:

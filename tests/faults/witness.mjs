@@ -13,6 +13,7 @@ process.on("SIGUSR2", () => {
 });
 Date.now = () => now() + offset;
 
+say([]);
 const guard = new Guard(HUB, {
   token: GUARD_TOKEN,
   issuers: JSON.parse(ISSUERS),
@@ -33,7 +34,11 @@ async function answer(number, kind, ...given) {
   } catch (error) {
     result = error.code ?? `failed: ${error}`;
   }
-  process.stdout.write(`${JSON.stringify([number, start, seconds(), result])}\n`);
+  say([number, start, seconds(), result]);
+}
+
+function say(values) {
+  process.stdout.write(`${JSON.stringify(values)}\n`);
 }
 
 /** The monotonic clock that all processes of the machine share. */

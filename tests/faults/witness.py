@@ -1,9 +1,9 @@
 """A guard in a process of its own, which answers what it is asked: ``python witness.py``.
 
 Each line of the standard input is ``[number, kind, …]``: a ``token``, or an app's own ``session``
-(user, sid, when it began). Each line of the output is ``[number, start, end, result]``, by this
-process's own monotonic clock, which all processes of the machine share. Its wall clock can be set,
-as that of a replica: see `tests.faults.skewed`.
+(user, sid, when it began). Each line of the output is ``[number, start, end, result]``, and the
+first one is empty. Times are those of this process's own monotonic clock, which all processes of
+the machine share. Its wall clock can be set, as that of a replica: see `tests.faults.skewed`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _printing = threading.Lock()
 
 def main() -> None:
     """Answer until the input ends."""
+    _say([])
     tables = json.loads(os.environ["ISSUERS"])
     for table in tables:
         table["jwks_url"] = table.pop("jwksUrl")
@@ -58,9 +59,12 @@ def _answer(guard: SyncGuard, number: int, kind: str, *given: Any) -> None:
         result = error.code
     except Exception as error:
         result = f"failed: {error!r}"
-    line = json.dumps([number, start, time.monotonic(), result])
+    _say([number, start, time.monotonic(), result])
+
+
+def _say(values: list[Any]) -> None:
     with _printing:
-        sys.stdout.write(line + "\n")
+        sys.stdout.write(json.dumps(values) + "\n")
         sys.stdout.flush()
 
 
