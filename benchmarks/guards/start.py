@@ -18,7 +18,7 @@ from hub.store.names import Names, partition_of
 
 BATCH = 5_000
 RATE = 100.0
-PATIENCE = 120.0
+PATIENCE = 300.0
 FAILED = float("inf")
 """What a call took that was not answered 204."""
 

@@ -13,7 +13,7 @@ from hub.guard import SyncGuard
 from benchmarks.guards.issuer import GUARD_TOKEN, entries
 from benchmarks.measures import resident_bytes
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def measure(url: str) -> dict[str, float]:
