@@ -54,6 +54,7 @@ test("a token that is forged, expired or of nobody's is refused", async (t) => {
   const forged = sign({ sub: "ada", iat, exp: iat + 600 }, "another secret that is long enough!");
   assert.equal(await codeOf(guard.check(forged)), "token_invalid");
   assert.equal(await codeOf(guard.check("x")), "token_invalid");
+  assert.equal(await codeOf(guard.check(`${tokenOf(hub)}\r\n`)), "token_invalid");
   assert.equal(await codeOf(guard.check(tokenOf(hub, { exp: iat + 30 }))), "token_expired");
 });
 
@@ -117,6 +118,18 @@ test("a watch of a session that is over ends at once, and one of a later login d
   hub.end({ user: "ada", scope: "others", sid: "s1" });
   await until("both", () => guard.sizes.revocations >= 4);
   assert.equal(later.signal.aborted, false);
+});
+
+test("a logout that was heard before a watch began does not end it, though it is not confirmed", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  hub.isConfirming = false;
+  hub.end({ user: "ada" });
+  await until("it", () => guard.sizes.revocations === 1);
+  const watch = guard.watch("ada", "s2");
+  assert.equal(guard.sizes.watches, 1);
+  hub.end({ user: "ada", reason: "admin" });
+  assert.equal((await soon("the end", watch.ended))?.reason, "admin");
 });
 
 test("whatever ends everybody ends every watch", async (t) => {

@@ -31,6 +31,7 @@ from hub.errors import (
 from hub.guard import Guard
 from hub.guard import core as core_module
 from hub.guard import flights as flights_module
+from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
@@ -48,7 +49,7 @@ def server() -> Iterator[FeedServer]:
 @pytest.fixture
 def hub(server: FeedServer) -> FeedServer:
     """The server as it is at first."""
-    server.snapshot, server.status, server.late, server.is_ready = [], 200, {}, True
+    server.snapshot, server.status, server.late, server.is_silent = [], 200, {}, False
     server.encoding, server.offset = "identity", 0.0
     server.judge = lambda token: (204, b"")
     server.requests.clear()
@@ -86,7 +87,7 @@ async def heard(hub: FeedServer, guard: Guard, logout: Revocation, place: str = 
 
 def grow_stale(guard: Guard, monkeypatch: pytest.MonkeyPatch, by: float = 60.0) -> None:
     """Let time pass for a guard that hears nothing."""
-    for module in (core_module, flights_module):
+    for module in (core_module, verdicts_module, flights_module):
         monkeypatch.setattr(module, "clock", lambda: clock() + by)
     assert guard.staleness > by / 2
 
@@ -251,7 +252,12 @@ async def test_a_token_is_asked_about_once_at_a_time(hub: FeedServer) -> None:
     async with guarding(hub) as guard:
         given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
         await heard(hub, guard, ends("ada", hub, at=second + 0.5))
-        await asyncio.gather(*(guard.check(given) for _ in range(20)))
+        may_answer = threading.Event()
+        hub.judge = lambda token: (204 if may_answer.wait(PATIENCE) else 500, b"")
+        checks = [asyncio.create_task(guard.check(given)) for _ in range(20)]
+        await until(lambda: bool(hub.asked))
+        may_answer.set()
+        await asyncio.gather(*checks)
         assert hub.asked == [given]
 
 
@@ -402,10 +408,10 @@ async def test_the_certificate_of_the_hub_is_verified(
     own.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
     trusting = ssl.create_default_context(cafile=tmp_path / "site.crt")
     with FeedServer(own) as hub:
-        async with guarding(hub, start_timeout=0.2) as guard:
+        async with guarding(hub, start_timeout=0.0) as guard:
+            await until(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text)
             assert not guard.is_ready
             assert isinstance(await refused(guard.check(token("ada"))), Unavailable)
-        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
         assert not hub.requests
         assert not hub.asked
         caplog.clear()
@@ -415,6 +421,18 @@ async def test_the_certificate_of_the_hub_is_verified(
             await heard(hub, guard, ends("ada", hub))
             assert isinstance(await refused(guard.check(grown)), TokenRevoked)
         assert "Traceback" not in caplog.text
+
+
+async def test_a_feed_that_ends_at_once_is_not_asked_for_at_once(
+    hub: FeedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A guard makes pauses, and says what is wrong."""
+    hub.is_silent = True
+    async with guarding(hub, start_timeout=0.0) as guard:
+        await until(lambda: len(hub.requests) >= 2)
+        assert not guard.is_ready
+    assert len(hub.requests) < 6
+    assert "ended before it had confirmed" in caplog.text
 
 
 async def test_a_silent_connection_is_given_up(

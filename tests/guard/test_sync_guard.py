@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,6 +124,17 @@ def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGua
     log_out(hub, guard, "eve")
     with pytest.raises(TokenRevoked):
         guard.check(given)
+
+
+def test_all_threads_wait_for_a_guard_that_begins(hub: FeedServer) -> None:
+    """Not only the one whose check has started it, so none is refused for want of the feed."""
+    with SyncGuard(hub.url, token=TOKEN, on_stale="refuse", start_timeout=PATIENCE) as first:
+        login = first.now()
+    late = SyncGuard(hub.url, token=TOKEN, on_stale="refuse", start_timeout=PATIENCE)
+    with ThreadPoolExecutor(8) as pool:
+        checks = [pool.submit(late.check_session, "hal", "s1", login) for _ in range(8)]
+        assert {check.result().sid for check in checks} == {"s1"}
+    late.close()
 
 
 def test_a_program_that_closes_nothing_ends_all_the_same(hub: FeedServer) -> None:
