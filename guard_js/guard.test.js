@@ -270,6 +270,27 @@ test("the hub is asked once about a token of the very second of a logout", async
   assert.equal(await codeOf(refusing.check(token)), "token_too_old");
 });
 
+test("a question from before a logout is not joined after it", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const second = Math.floor(hub.now()) - 5;
+  const token = tokenOf(hub, { iat: second, exp: second + 600 });
+  hub.end({ user: "ada", at: second + 0.5 });
+  await until("it", () => guard.sizes.revocations === 1);
+  const heard = new Promise((resolve) => guard.onLogout(resolve));
+  // The hub accepts it, and then a logout is written and heard before the answer is.
+  const first = guard.check(token);
+  const again = heard.then(() => guard.check(token));
+  hub.verify = () => {
+    hub.verify = () => [401, { code: "token_revoked" }];
+    hub.end({ user: "ada", at: second + 0.7 });
+    return heard.then(() => pause(50)).then(() => [204]);
+  };
+  const codes = await Promise.all([codeOf(first), codeOf(again)]);
+  assert.deepEqual(codes, ["token_revoked", "token_revoked"]);
+  assert.equal(await codeOf(guard.check(token)), "token_revoked");
+});
+
 test("a ticket is a token of the session, with the time of its login", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url, {

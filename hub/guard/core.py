@@ -37,7 +37,7 @@ from hub.errors import (
 )
 from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
-from hub.guard.feed_state import FeedState, Heard
+from hub.guard.feed_state import FeedState, Heard, Knowledge
 from hub.guard.flights import Flights
 from hub.guard.hub_calls import ASK_TIMEOUT, HubCalls
 from hub.guard.options import OnStale, Options
@@ -285,10 +285,10 @@ class Core:
     ) -> Steps[Identity]:
         identity, names, on_stale = known.identity, known.names, self.options.on_stale
         for _ in range(MOST_ATTEMPTS):
-            knowledge = self._state.knowledge
-            is_stale = self._is_stale(names)
+            knowledge = self._state.knowledge  # which a `ready` replaces: read it once
+            is_stale = self._is_stale(knowledge, names)
             mark = knowledge.revocations.mark(names)
-            refusal = self._judge(known, mark)
+            refusal = self._judge(knowledge, known, mark)
             is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
             if refusal is not None and not (is_doubtful and on_stale != "refuse"):
                 raise refusal
@@ -296,7 +296,8 @@ class Core:
                 return identity
             if not is_doubtful and on_stale != "ask":
                 return self._settle_for(on_stale, identity)
-            answer = yield from self._asking(question, ask)
+            # What was asked before a logout was heard says nothing of it, so that is not joined.
+            answer = yield from self._asking((question, mark), ask)
             if answer is not None:
                 raise answer
             if self._state.knowledge.revocations.mark(names) == mark:
@@ -305,14 +306,13 @@ class Core:
                 return identity
         raise Unavailable("logouts of this user follow each other too quickly")
 
-    def _is_stale(self, names: Names) -> bool:
-        knowledge = self._state.knowledge
+    def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
         partition = names.slot % knowledge.revocations.partitions
         return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
 
-    def _judge(self, known: Known, mark: Mark) -> Unauthorized | None:
+    def _judge(self, knowledge: Knowledge, known: Known, mark: Mark) -> Unauthorized | None:
         """Return why a session is refused by what is known, or None."""
-        knowledge, identity = self._state.knowledge, known.identity
+        identity = known.identity
         latest = knowledge.freshness.latest
         if latest is None and self.options.on_stale != "allow":
             return None  # nothing is known, not even the time: it will not be accepted by that

@@ -233,6 +233,33 @@ async def test_an_answer_from_before_a_logout_does_not_outlive_it(hub: FeedServe
         assert isinstance(await refused(guard.check(given)), TokenRevoked)
 
 
+async def test_a_question_from_before_a_logout_is_not_joined_after_it(hub: FeedServer) -> None:
+    """Its answer would hold for the new logout, which the hub did not know of when it was asked."""
+    second = int(time.time())
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def judge(token: str) -> tuple[int, bytes]:
+        if not is_asked.is_set():
+            is_asked.set()
+            may_answer.wait(PATIENCE)
+            return 204, b""
+        return problem(401, "token_revoked", at=second + 0.6, reason="user")
+
+    async with guarding(hub) as guard:
+        given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
+        await heard(hub, guard, ends("ada", hub, at=second + 0.5))
+        hub.judge = judge
+        first = asyncio.create_task(guard.check(given))
+        await asyncio.to_thread(is_asked.wait, PATIENCE)
+        await heard(hub, guard, ends("ada", hub, at=second + 0.6))
+        second_check = asyncio.create_task(guard.check(given))
+        await asyncio.sleep(0.05)
+        may_answer.set()
+        assert isinstance(await refused(first), TokenRevoked)
+        assert isinstance(await refused(second_check), TokenRevoked)
+        assert isinstance(await refused(guard.check(given)), TokenRevoked)
+
+
 async def test_a_token_is_asked_about_once_at_a_time(hub: FeedServer) -> None:
     """However many requests have it."""
     second = int(time.time())
