@@ -139,7 +139,7 @@ class FeedReader:
                 stream = EventStream(last_id)
                 for chunk in self._chunks(response):
                     for event in stream.feed(chunk):
-                        self._take(self._state.take(event))
+                        self._take(self._state.take(event, clock()))
                         if event.kind in ("ready", "confirmed"):
                             self._be_confirmed(url)
                             self._socket.settimeout(SILENCE)

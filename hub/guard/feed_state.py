@@ -19,6 +19,9 @@ from hub.guard.revocations import Revocations
 T = TypeVar("T")
 
 MAX_ID = 1000
+LONGEST = 1e11
+"""Seconds beyond which a time is nonsense, with which nothing could be computed."""
+
 REASONS = frozenset(Reason)
 
 
@@ -70,8 +73,8 @@ class FeedState:
         """Note when the response to the request had begun."""
         self._answered_at = answered_at
 
-    def take(self, event: StreamEvent) -> Heard:
-        """Do what an event says.
+    def take(self, event: StreamEvent, now: float = float("inf")) -> Heard:
+        """Do what an event says that came before ``now``.
 
         Raises:
             FeedBroken: if that cannot be understood.
@@ -89,11 +92,11 @@ class FeedState:
                 for revocation in _decode(event.data, Snapshot).revocations:
                     target.apply(revocation)
             case "ready":
-                return self._be_ready(_decode(event.data, Ready), event.id)
+                return self._be_ready(_decode(event.data, Ready), event.id, now)
             case "confirmed":
                 if self._next is None:
                     told = _decode(event.data, Confirmation)
-                    self.knowledge.freshness.confirm(told, self._asked_at, self._answered_at)
+                    self._confirm(self.knowledge.freshness, told, now)
                     self.knowledge.revocations.forget(round(told.at * SECOND))
                     self._go_on_from(event.id)
             case "reset":
@@ -102,19 +105,25 @@ class FeedState:
                 self._next, self._last_id = Revocations(), ""
         return NOTHING
 
-    def _be_ready(self, told: Ready, place: str) -> Heard:
+    def _be_ready(self, told: Ready, place: str, now: float) -> Heard:
         is_anew = self._next is not None
-        if told.partitions < 1 or told.lifetime < 1:
-            raise FeedBroken("ready: partitions and lifetime are at least 1")
+        if told.partitions < 1 or not 1 <= told.lifetime <= LONGEST:
+            raise FeedBroken("ready: partitions or lifetime is out of range")
         facts, freshness = self._next, Freshness()
         if facts is None:
             facts, freshness = self.knowledge.revocations, self.knowledge.freshness
         facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
-        freshness.confirm(told, self._asked_at, self._answered_at)
+        self._confirm(freshness, told, now)
         self.knowledge, self._next = Knowledge(facts, freshness), None
         self.is_ready = True
         self._go_on_from(place)
         return Heard(is_anew=is_anew)
+
+    def _confirm(self, freshness: Freshness, told: Confirmation | Ready, now: float) -> None:
+        times = (told.at, told.elapsed, *told.late.values())
+        if not all(abs(time) <= LONGEST for time in times):
+            raise FeedBroken("a confirmation of another age")
+        freshness.confirm(told, self._asked_at, self._answered_at, now)
 
     def _go_on_from(self, place: str) -> None:
         if self._next is None and len(place) <= MAX_ID and place.isprintable():

@@ -26,22 +26,33 @@ class Freshness:
         self.earliest: float | None = None
         self.latest: float | None = None
 
-    def confirm(self, told: Confirmation | Ready, asked_at: float, answered_at: float) -> None:
+    def confirm(
+        self,
+        told: Confirmation | Ready,
+        asked_at: float,
+        answered_at: float,
+        now: float = float("inf"),
+    ) -> None:
         """Note a confirmation.
 
         The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
+        Whatever was told, it is not about what comes after ``now``.
         """
-        until = max(self.until, asked_at + told.elapsed)
-        late = {
-            partition: max(self.known_until(partition), asked_at + elapsed)
-            for partition, elapsed in told.late.items()
+        general = min(asked_at + told.elapsed, now)
+        until = max(self.until, general)
+        known = {
+            partition: max(
+                self.known_until(partition),
+                min(asked_at + told.late.get(partition, told.elapsed), now),
+            )
+            for partition in {*self.late, *told.late}
         }
-        self.earliest = told.at - (answered_at + told.elapsed)
-        self.latest = told.at - (asked_at + told.elapsed)
+        self.earliest = told.at - min(answered_at + told.elapsed, now)
+        self.latest = told.at - general
         # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
-        self.late = {one: self.known_until(one) for one in {*self.late, *late}}
+        self.late = {partition: self.known_until(partition) for partition in known}
         self.until = until
-        self.late = late
+        self.late = {partition: time for partition, time in known.items() if time != until}
 
     def known_until(self, partition: int | None = None) -> float:
         """Return until when everything of a partition, or of all, is known."""

@@ -111,6 +111,27 @@ def test_knowledge_never_looks_newer_than_it_is(
         assert freshness.known_until(1) <= freshness.known_until(0) == until
 
 
+def test_nothing_is_confirmed_that_has_yet_to_happen() -> None:
+    """Whatever a broken hub says, a guard does not believe for longer than it has heard."""
+    state = started()
+    state.take(told("ready", READY), 51.0)
+    state.take(told("confirmed", Confirmation(2001.0, 1e9, {2: 1e8})), 52.0)
+    freshness = state.knowledge.freshness
+    assert [freshness.known_until(partition) for partition in (None, 1, 2)] == [52.0] * 3
+    assert freshness.earliest == freshness.latest == 2001.0 - 52.0
+
+
+def test_what_was_late_is_only_as_fresh_as_was_said_of_it() -> None:
+    """Not as the others, of which another replica had said more before."""
+    state = started(told("ready", READY))
+    state.take(told("confirmed", Confirmation(2010.0, 10.0, {2: 1.0})))
+    state.take(told("confirmed", Confirmation(2005.0, 5.0)))
+    freshness = state.knowledge.freshness
+    assert [freshness.known_until(partition) for partition in (1, 2)] == [60.0, 55.0]
+    state.take(told("confirmed", Confirmation(2011.0, 11.0)))
+    assert freshness.late == {}
+
+
 def test_the_time_of_the_store_lies_between_two_bounds() -> None:
     """A delayed event does not let a token live longer, nor date a login later."""
     state = started(
@@ -140,6 +161,10 @@ def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
         told("logout", {"scope": "of_the_future", "reason": "user", "at": 1.0}),
         told("ready", {"at": 1.0}),
         told("ready", msgspec.structs.replace(READY, partitions=0)),
+        told("ready", msgspec.structs.replace(READY, lifetime=10**400)),
+        told("ready", msgspec.structs.replace(READY, at=1e300)),
+        told("ready", msgspec.structs.replace(READY, elapsed=-1e308)),
+        told("ready", msgspec.structs.replace(READY, late={1: -1e308})),
     ],
 )
 def test_what_is_not_understood_is_not_passed_over(event: StreamEvent) -> None:
