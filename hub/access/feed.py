@@ -19,9 +19,9 @@ from hub.access.guards import Guard, Guards, Moment, Stream, sum_up
 from hub.access.store_clock import StoreClock
 from hub.core.event_stream import COMMENT, Piece, encode_event
 from hub.core.feed import Ready, Reset
+from hub.core.feed_partition import FeedPartition
 from hub.core.feed_position import FeedPosition, decode_position
 from hub.core.model import SECOND, Micros, Position
-from hub.core.position import order
 from hub.errors import Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Store
@@ -212,10 +212,10 @@ class Feed:
             self._source.doubt()
             return "the log is another one"
         try:
-            for number, partition in enumerate(partitions):
+            for partition in partitions:
                 if partition.position is None:
-                    return f"the log of partition {number} is lost"
-                given = await self._read_on(guard, given, number, partition.position)
+                    return f"the log of partition {partition.number} is lost"
+                given = await self._read_on(guard, given, partition)
         except PositionLost:
             self._source.doubt()
             return "the log does not reach back to this position"
@@ -224,13 +224,17 @@ class Feed:
         return ""
 
     async def _read_on(
-        self, guard: Guard, given: FeedPosition, number: int, goal: Position
+        self, guard: Guard, given: FeedPosition, partition: FeedPartition
     ) -> FeedPosition:
-        """Send what was written in a partition, and return the position after it."""
-        is_end = False
-        while not is_end and order(given.entries[number]) < order(goal.entry):
-            after = Position(goal.epoch, given.entries[number])
-            page = await self._store.history(number, after)
+        """Send what was written in a partition, and return the position after it.
+
+        What is heard while something before it may be missing moves no position, and may have been
+        sent to the others already: then the log is read to its end.
+        """
+        assert partition.position is not None
+        number, epoch, is_end = partition.number, partition.position.epoch, False
+        while not (is_end or partition.covers(given.entries[number])):
+            page = await self._store.history(number, Position(epoch, given.entries[number]))
             entries = list(given.entries)
             entries[number] = page.position.entry
             given = msgspec.structs.replace(given, entries=tuple(entries))
