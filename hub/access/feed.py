@@ -80,6 +80,7 @@ class Feed:
         except Exception:
             log.exception("the feed has missed an event")
             self._source.break_off()
+            self._end_streams()  # perhaps it is no news any more, but these guards were not told
 
     async def run(self) -> None:
         """Send what is heard until cancelled."""
@@ -99,6 +100,9 @@ class Feed:
     def close(self) -> None:
         """End every response, and admit no guard any more: they go to another replica."""
         self._is_closed = True
+        self._end_streams()
+
+    def _end_streams(self) -> None:
         for stream in self._streams:
             stream.ended.set()
 

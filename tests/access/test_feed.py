@@ -17,6 +17,7 @@ from hub.metrics import Metrics
 from hub.store.values import Confirmed, Gap
 from tests.access.test_feed_source import ALL, Log, event
 from tests.access.test_guards import Stream
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
 
 PLACE = encode_position(FeedPosition(digest_epochs(["a", "b"]), ("3-0", "0-0")))
@@ -69,7 +70,7 @@ async def test_what_was_heard_while_the_log_could_not_be_read_is_sent(
     log: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To a guard that comes then, too, before it is told that it has everything."""
-    monkeypatch.setattr(feed_source, "RETRY", 0.05)
+    monkeypatch.setattr(feed_source, "RETRY", 0.2)
     async with running(log) as feed:
         log.failing.add(0)
         feed.take(Gap("a test", frozenset({0})))
@@ -80,4 +81,22 @@ async def test_what_was_heard_while_the_log_could_not_be_read_is_sent(
             log.failing.clear()
             feed.take(Confirmed(ALL, asyncio.get_running_loop().time()))
             await eventually(lambda: stream.text.count(b"event: confirmed\n") > 2)
+            assert b"user-4" in stream.text
+
+
+async def test_what_could_not_be_published_is_sent_to_those_who_come_again(
+    log: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guards that were connected have missed it, and are made to come again."""
+    async with running(log) as feed:
+        async with serving(feed, PLACE) as stream:
+            await stream.until(b"event: confirmed\n")
+            log.events[0].append(event(4))
+            with monkeypatch.context() as broken:
+                broken.setattr(feed_source, "encode_logouts", lambda *_: 1 / 0)
+                feed.take(event(4))
+            async with asyncio.timeout(PATIENCE):
+                await stream.ended.wait()
+        async with serving(feed, PLACE) as stream:
+            await stream.until(b"event: confirmed\n")
             assert b"user-4" in stream.text
