@@ -25,7 +25,15 @@ from typing import Any
 from hub.core.claims import is_name
 from hub.core.feed import Revocation
 from hub.core.issuers import Entry, resolve_issuer
-from hub.core.model import SECOND, Identity, Micros, Reason, RevocationState, user_key
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Micros,
+    Reason,
+    RevocationState,
+    UserKey,
+    user_key,
+)
 from hub.core.revocation import begins, judge
 from hub.errors import (
     InvalidRequest,
@@ -112,6 +120,8 @@ class Core:
         self._state = FeedState()
         self._known: dict[str, Known] = {}
         self._known_bytes = 0
+        # The logins that the hub has accepted in spite of some facts, for those who watch them.
+        self._accepted: dict[tuple[UserKey, str, Micros], Mark] = {}
         self._generation = self.verifier.generation
         self._keys_until = self.verifier.until
         self._flights: Flights | None = None
@@ -302,9 +312,16 @@ class Core:
                 raise answer
             if self._state.knowledge.revocations.mark(names) == mark:
                 if is_doubtful:
-                    known.answer = mark
+                    self._remember_answer(known, mark)
                 return identity
         raise Unavailable("logouts of this user follow each other too quickly")
+
+    def _remember_answer(self, known: Known, mark: Mark) -> None:
+        known.answer = mark
+        with self._lock:
+            self._accepted[known.identity.user, known.identity.sid, known.begun] = mark
+            if len(self._accepted) > MOST_KNOWN:
+                del self._accepted[next(iter(self._accepted))]
 
     def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
         partition = names.slot % knowledge.revocations.partitions
@@ -417,7 +434,8 @@ class Core:
         """Call ``on_end`` once the session has ended, perhaps at once."""
         names, _ = self._find_names(user, sid, issuer)
         begun = None if logged_in_at is None else round(logged_in_at * SECOND)
-        watched = Watched(names, sid, begun, on_end)
+        mark = () if begun is None else self._accepted.get((names.user_key, sid, begun), ())
+        watched = Watched(names, sid, begun, functools.partial(call_safely, on_end), mark)
         self.watches.add(watched)
         self.watches.look_at(watched, self._state.knowledge.revocations, self._store_time())
         return watched
@@ -459,10 +477,10 @@ class Core:
 
 
 def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
-    """Call what an app has given; what it raises is logged and harms nothing."""
+    """Call what an app has given; what it raises is logged and harms nothing, not even an exit."""
     try:
         call(*arguments)
-    except Exception:
+    except (Exception, SystemExit):
         log.exception("a callback of the guard failed")
 
 

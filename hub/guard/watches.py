@@ -17,14 +17,17 @@ OnEnd: TypeAlias = Callable[[Revocation], None]
 class Watched:
     """A session that is watched; ``begun`` is the time of its login, if that is known.
 
-    ``on_end`` is called once, by whoever finds out that the session has ended.
+    ``mark`` are the facts in spite of which the hub has accepted it, if it has. ``on_end`` is
+    called once, by whoever finds out that the session has ended.
     """
 
-    def __init__(self, names: Names, sid: str, begun: Micros | None, on_end: OnEnd) -> None:
+    def __init__(
+        self, names: Names, sid: str, begun: Micros | None, on_end: OnEnd, mark: Mark = ()
+    ) -> None:
         self.names = names
         self.sid = sid
         self.begun = begun
-        self.mark: Mark = ()
+        self.mark = mark
         self.on_end = on_end
 
     def is_ended_by(self, revocation: Revocation, partitions: int) -> bool:
@@ -49,11 +52,13 @@ class Watched:
     def find_end(self, revocations: Revocations, now: Micros) -> Revocation | None:
         """Return the logout that has ended the session, by all facts that are known.
 
-        In the second of a logout, times in whole seconds prove nothing: then the session has ended
-        if the logout was written since it is watched.
+        In the second of a logout, times in whole seconds prove nothing: then the session has ended,
+        as a check says, unless the hub has accepted it since. Without a time, it has ended if the
+        logout was written since it is watched.
         """
         mark = revocations.mark(self.names)
-        is_new, self.mark = bool(self.mark) and mark != self.mark, mark
+        is_known = bool(self.mark) or self.begun is not None
+        is_new, self.mark = is_known and mark != self.mark, mark
         begun = 0 if self.begun is None else self.begun
         identity = Identity(
             user=self.names.user_key,

@@ -31,6 +31,7 @@ from hub.errors import (
 from hub.guard import Guard
 from hub.guard import core as core_module
 from hub.guard.clock import clock
+from hub.guard.cutting import name_login
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
 from tests.patience import PATIENCE
@@ -506,6 +507,26 @@ async def test_a_watch_over_a_session_that_is_over_ends_at_once(hub: FeedServer)
         async with guard.watch("ada", "s1", logged_in_at=guard.now()) as newer:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(newer.ended(), 0.01)
+
+
+async def test_nothing_is_missed_between_a_check_and_its_watch_within_a_second(
+    hub: FeedServer,
+) -> None:
+    """What was heard in between ends the session, unless the hub has accepted it since."""
+    second = int(time.time())
+    async with guarding(hub) as guard:
+        given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
+        login = name_login(await guard.check(given))
+        await heard(hub, guard, ends("ada", hub, at=second + 0.5, id="l1"))
+        async with guard.watch(*login) as watch, asyncio.timeout(PATIENCE):
+            assert (await watch.ended()).id == "l1"
+        assert name_login(await guard.check(given)) == login
+        async with guard.watch(*login) as watch:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(watch.ended(), 0.05)
+            await heard(hub, guard, ends("ada", hub, at=second + 0.6, id="l2"))
+            async with asyncio.timeout(PATIENCE):
+                assert (await watch.ended()).id == "l2"
 
 
 async def test_a_watch_ends_by_a_logout_that_was_missed(hub: FeedServer) -> None:
