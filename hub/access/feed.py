@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import ExitStack
 from time import monotonic
 
 import msgspec
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 OPENINGS_AT_ONCE = 3
 """Guards that are sent what they do not know yet at the same time."""
+
+LONGEST_TURN = 10.0
+"""Seconds after which the next guard is sent what it does not know, if one reads slowly."""
 
 COMMENT_EVERY = 5.0
 """Seconds between two comments to a guard that has to wait."""
@@ -115,13 +119,13 @@ class Feed:
         """
         if self._is_closed:
             raise Unavailable("this replica is shutting down", retry_after=1)
-        if len(self._streams) >= self._most:
-            raise Unavailable("this replica has as many guards as it may", retry_after=5)
         if not self._clock.is_known:
             await self._clock.measure()
         self._source.start()
         if last_id and not await self._source.wait_until_settled(PATIENCE):
             raise Unavailable("this replica has yet to read the log", retry_after=1)
+        if len(self._streams) >= self._most:
+            raise Unavailable("this replica has as many guards as it may", retry_after=5)
 
     async def serve(self, stream: Stream, since: float, last_id: str) -> None:
         """Send the feed to a guard, after the event with ``last_id``, until its stream ends.
@@ -156,6 +160,9 @@ class Feed:
             stream.send(Piece(COMMENT))
         while not await self._take_turn():
             stream.send(Piece(COMMENT))
+        turn = ExitStack()
+        turn.callback(self._openings.release)
+        alarm = asyncio.get_running_loop().call_later(LONGEST_TURN, turn.close)
         try:
             if stream.ended.is_set():
                 return
@@ -170,7 +177,8 @@ class Feed:
                 stream.send(Piece(encode_event("reset", data)))
             await self._send_snapshot(guard)
         finally:
-            self._openings.release()
+            alarm.cancel()
+            turn.close()
 
     async def _take_turn(self) -> bool:
         """Wait for a turn for a while, and return whether it has come."""

@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 APPLY_AT_ONCE = 100
 """Logouts that are added to the ledger without a pause in between."""
 
+PAUSES = 2
+"""The pause is this many times as long as that took."""
+
 RETRY = 1.0
 """Seconds until a log that could not be read is read again."""
 
@@ -172,8 +175,7 @@ class FeedSource:
         while not partition.is_whole and not partition.is_lost:
             breaks = partition.breaks
             try:
-                async with self._turn:
-                    await self._read_to_end(partition)
+                await self._read_to_end(partition)
             except PositionLost:
                 if partition.breaks == breaks:
                     partition.position = None
@@ -186,29 +188,30 @@ class FeedSource:
         self._note_settled()
 
     async def _read_to_end(self, partition: FeedPartition) -> None:
-        """Read all pages; a break meanwhile ends it early.
-
-        Each is followed by a pause, so that the replica serves others as well.
-        """
-        clock = asyncio.get_running_loop().time
+        """Read all pages; a break meanwhile ends it early."""
         breaks, is_end = partition.breaks, False
         while not is_end:
-            began = clock()
             page = await self._store.history(partition.number, partition.position)
-            news: list[Revocation] = []
-            for start in range(0, len(page.events), APPLY_AT_ONCE):
-                some = map(revocation_of, page.events[start : start + APPLY_AT_ONCE])
-                news += [one for one in some if self.ledger.apply(one)]
-                await asyncio.sleep(0)
-            if partition.breaks == breaks:
-                partition.position, is_end = page.position, page.is_end
-                if is_end:
-                    partition.settle()
-            self._publish(news)
+            async with self._turn:
+                news = await self._apply(page.events)
+                if partition.breaks == breaks:
+                    partition.position, is_end = page.position, page.is_end
+                    if is_end:
+                        partition.settle()
+                self._publish(news)
             if partition.breaks != breaks:
                 return
-            if not is_end:
-                await asyncio.sleep((clock() - began) / 2)
+
+    async def _apply(self, events: Sequence[LogoutEvent]) -> list[Revocation]:
+        """Add the logouts to the ledger, with pauses for others; return those that are news."""
+        clock = asyncio.get_running_loop().time
+        news: list[Revocation] = []
+        for start in range(0, len(events), APPLY_AT_ONCE):
+            began = clock()
+            some = map(revocation_of, events[start : start + APPLY_AT_ONCE])
+            news += [one for one in some if self.ledger.apply(one)]
+            await asyncio.sleep(PAUSES * (clock() - began))
+        return news
 
     def _publish(self, news: Sequence[Revocation]) -> None:
         if news and len(self._audience):

@@ -3,10 +3,7 @@
 Theory of operation. A thread follows the feed (`FeedReader`) and keeps what it says (`FeedState`).
 A check is answered from there, without any waiting: `recall` and `recall_session` do so where
 nothing is in doubt, at the price of a few look-ups. Everything else is left to `checking` and
-`checking_session`, which may wait for keys or for the hub's own answer.
-
-An answer of the hub is only good for the facts that were known when it was asked: if a logout that
-concerns the session is heard meanwhile, the session is judged anew.
+`checking_session`, which may wait for keys or for the hub's own answer (`Verdicts`).
 """
 
 from __future__ import annotations
@@ -14,59 +11,33 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from hub.core.claims import is_name
 from hub.core.feed import Revocation
-from hub.core.issuers import Entry, resolve_issuer
-from hub.core.model import (
-    SECOND,
-    Identity,
-    Micros,
-    Reason,
-    RevocationState,
-    UserKey,
-    user_key,
-)
-from hub.core.revocation import begins, judge
+from hub.core.model import SECOND, Identity, Micros, Reason
 from hub.errors import (
     InvalidRequest,
-    LoginRequired,
-    TokenRevoked,
-    TokenTooOld,
-    Unauthorized,
     Unavailable,
 )
 from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
-from hub.guard.feed_state import FeedState, Heard, Knowledge
+from hub.guard.feed_state import FeedState, Heard
 from hub.guard.flights import Flights
-from hub.guard.hub_calls import ASK_TIMEOUT, HubCalls
-from hub.guard.options import OnStale, Options
-from hub.guard.revocations import Mark, Names
+from hub.guard.known_tokens import Known, KnownTokens
+from hub.guard.options import Options
+from hub.guard.questions import Questions
+from hub.guard.revocations import Mark
 from hub.guard.steps import Steps, Wait
-from hub.guard.tickets import Ticketing, find_ticketing
+from hub.guard.verdicts import Verdicts
 from hub.guard.verifier import Verifier
 from hub.guard.watches import OnEnd, Watched, Watches
 
 log = logging.getLogger("logout_hub.guard")
-
-MOST_KNOWN = 20_000
-"""Verified tokens, and sessions, that are remembered."""
-MOST_KNOWN_BYTES = 32_000_000
-MARGIN = 0.001
-"""Seconds at the ends of a token's life in which `recall` leaves the verdict to `checking`."""
-JOIN_SECONDS = 1.0
-"""For how long others may join a question that was asked."""
-MOST_ATTEMPTS = 3
-ASKING_LIFETIME = 60.0
-"""Seconds for which the ticket with which the hub is asked lives."""
 
 METRICS = {
     "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
@@ -78,22 +49,6 @@ METRICS = {
 }
 """What a guard measures."""
 
-SessionNames = tuple[Names, str]
-
-
-class Known:
-    """A verified token; ``answer`` holds the facts for which the hub said that it is good."""
-
-    __slots__ = ("answer", "begun", "closes", "identity", "names", "opens")
-
-    def __init__(self, identity: Identity, names: Names) -> None:
-        self.identity = identity
-        self.names = names
-        self.begun = identity.begun
-        self.opens = begins(identity) / SECOND + MARGIN
-        self.closes = (identity.exp + identity.leeway) / SECOND - MARGIN
-        self.answer: Mark | None = None
-
 
 class Core:
     """The guard itself; see `hub.guard.Guard` for what its methods promise."""
@@ -103,11 +58,7 @@ class Core:
         self.verifier = Verifier(options.entries, options.tls)
         self.on_logout: list[Callable[[Revocation], None]] = []
         self.on_stale: list[Callable[[bool], None]] = []
-        self._hub = HubCalls(options.urls, options.tls)
-        self._find_names = functools.lru_cache(MOST_KNOWN)(
-            functools.partial(name_session, options.entries)
-        )
-        self._ticketing: dict[str | None, Ticketing | None] = {}
+        self._questions = Questions(options, self._measure)
         self._max_staleness = options.max_staleness
         self._is_closed = False
         self._begin_anew()
@@ -118,14 +69,13 @@ class Core:
         self._lock = threading.Lock()
         self.watches = Watches()
         self._state = FeedState()
-        self._known: dict[str, Known] = {}
-        self._known_bytes = 0
-        # The logins that the hub has accepted in spite of some facts, for those who watch them.
-        self._accepted: dict[tuple[UserKey, str, Micros], Mark] = {}
-        self._generation = self.verifier.generation
-        self._keys_until = self.verifier.until
+        self._known = KnownTokens(self.verifier.generation)
+        self._verdicts = Verdicts(self.options, self._state, self._known)
+        self._verdicts.keys_until = self.verifier.until
+        self.recall, self.recall_session = self._verdicts.recall, self._verdicts.recall_session
         self._flights: Flights | None = None
         self._reader: FeedReader | None = None
+        self._settles_by = float("-inf")
         self._seen_connects = self._seen_resets = 0
         self._was_stale = True
 
@@ -145,6 +95,7 @@ class Core:
                 on_heard=self._hear,
                 on_step=self._step,
             )
+            self._settles_by = clock() + self.options.start_timeout
             reader.start()
         with contextlib.suppress(TimeoutError):
             yield Wait(reader.settled, self.options.start_timeout)
@@ -189,41 +140,6 @@ class Core:
         earliest = self._state.knowledge.freshness.earliest
         return time.time() if earliest is None else clock() + earliest
 
-    # ---- What needs no waiting ----
-
-    def recall(self, token: str) -> Identity | None:
-        """Return the identity of a token that is known, and good beyond doubt; else None."""
-        known = self._known.get(token)
-        if known is None:
-            return None
-        knowledge, now = self._state.knowledge, clock()
-        freshness = knowledge.freshness
-        if now - freshness.until > self._max_staleness or freshness.late or now > self._keys_until:
-            return None
-        if not known.opens <= now + freshness.latest < known.closes:  # type: ignore[operator]
-            return None
-        if not knowledge.revocations.surely_spare(known.names, known.begun):
-            return None
-        return known.identity
-
-    def recall_session(
-        self, user: str, sid: str, logged_in_at: float, issuer: str | None
-    ) -> Identity | None:
-        """Do the same for an app's own session."""
-        names, iss = self._find_names(user, sid, issuer)
-        knowledge, now = self._state.knowledge, clock()
-        freshness, revocations = knowledge.freshness, knowledge.revocations
-        if now - freshness.until > self._max_staleness or freshness.late:
-            return None
-        lifetime = revocations.lifetime
-        age = now + freshness.latest - logged_in_at  # type: ignore[operator]
-        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
-            return None
-        begun = round(logged_in_at * SECOND)
-        if not revocations.surely_spare(names, begun):
-            return None
-        return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
-
     # ---- What may have to wait ----
 
     def checking(self, token: str) -> Steps[Identity]:
@@ -234,34 +150,35 @@ class Core:
             Unavailable: when that is not known now.
         """
         yield from self._preparing()
-        known = self._known.get(token)
+        known = self._known.find(token)
         if known is None:
             known = yield from self._verifying(token)
-        question = token.encode()
-        return (yield from self._deciding(known, question, lambda: self._ask(token)))
+
+        def ask(mark: Mark) -> Steps[float]:
+            return self._questions.asking(token, mark, self._require_flights())
+
+        return (yield from self._verdicts.deciding(known, ask))
 
     def checking_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
     ) -> Steps[Identity]:
         """Return the identity of a session, unless it is refused; raises as `checking`."""
-        if not (math.isfinite(logged_in_at) and 0 <= logged_in_at < 1e11):
-            raise InvalidRequest("logged_in_at is no time in seconds")
         yield from self._preparing()
-        names, iss = self._find_names(user, sid, issuer)
-        begun = round(logged_in_at * SECOND)
-        until = begun + self._state.knowledge.revocations.lifetime
-        identity = Identity(names.user_key, user, iss, sid, begun, until, login_at=begun)
-        question = (names.user_key, sid, begun)
-        return (
-            yield from self._deciding(
-                Known(identity, names), question, lambda: self._ask_session(identity)
-            )
-        )
+        session = self._verdicts.describe_session(user, sid, logged_in_at, issuer)
+
+        def ask(mark: Mark) -> Steps[float]:
+            flights = self._require_flights()
+            return self._questions.asking_session(session.identity, mark, self.now(), flights)
+
+        return (yield from self._verdicts.deciding(session, ask))
 
     def _preparing(self) -> Steps[None]:
         if self._reader is None:
             yield from self.starting()  # in a process that was forked off, or never started
-        if clock() > self._keys_until:
+        elif not self._state.is_ready and (left := self._settles_by - clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                yield Wait(self._reader.settled, left)  # as the one who started it does
+        if clock() > self._verdicts.keys_until:
             yield from self.verifier.renewing(self._require_flights())
             self._renew_known()
 
@@ -270,161 +187,30 @@ class Core:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         identity = yield from self.verifier.verifying(token, self._require_flights())
         self._renew_known()
-        with self._lock:
-            known = self._known.get(token)
-            if known is not None:
-                return known
-            known = self._known[token] = Known(identity, Names(identity.user, identity.sid))
-            self._known_bytes += len(token)
-            while len(self._known) > MOST_KNOWN or self._known_bytes > MOST_KNOWN_BYTES:
-                oldest = next(iter(self._known))
-                del self._known[oldest]
-                self._known_bytes -= len(oldest)
-        return known
+        return self._known.add(token, identity)
 
     def _renew_known(self) -> None:
         """Forget verified tokens once keys have changed."""
-        with self._lock:
-            if self._generation != (generation := self.verifier.generation):
-                self._generation = generation
-                self._known, self._known_bytes = {}, 0
-            self._keys_until = self.verifier.until
+        self._known.renew(self.verifier.generation)
+        self._verdicts.keys_until = self.verifier.until
 
-    def _deciding(
-        self, known: Known, question: Hashable, ask: Callable[[], Unauthorized | None]
-    ) -> Steps[Identity]:
-        identity, names, on_stale = known.identity, known.names, self.options.on_stale
-        for _ in range(MOST_ATTEMPTS):
-            knowledge = self._state.knowledge  # which a `ready` replaces: read it once
-            is_stale = self._is_stale(knowledge, names)
-            mark = knowledge.revocations.mark(names)
-            refusal = self._judge(knowledge, known, mark)
-            is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
-            if refusal is not None and not (is_doubtful and on_stale != "refuse"):
-                raise refusal
-            if refusal is None and not is_stale:
-                return identity
-            if not is_doubtful and on_stale != "ask":
-                return self._settle_for(on_stale, identity)
-            # What was asked before a logout was heard says nothing of it, so that is not joined.
-            answer = yield from self._asking((question, mark), ask)
-            if answer is not None:
-                raise answer
-            if self._state.knowledge.revocations.mark(names) == mark:
-                if is_doubtful:
-                    self._remember_answer(known, mark)
-                return identity
-        raise Unavailable("logouts of this user follow each other too quickly")
+    # ---- Orders ----
 
-    def _remember_answer(self, known: Known, mark: Mark) -> None:
-        known.answer = mark
-        with self._lock:
-            self._accepted[known.identity.user, known.identity.sid, known.begun] = mark
-            if len(self._accepted) > MOST_KNOWN:
-                del self._accepted[next(iter(self._accepted))]
-
-    def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
-        partition = names.slot % knowledge.revocations.partitions
-        return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
-
-    def _judge(self, knowledge: Knowledge, known: Known, mark: Mark) -> Unauthorized | None:
-        """Return why a session is refused by what is known, or None."""
-        identity = known.identity
-        latest = knowledge.freshness.latest
-        if latest is None and self.options.on_stale != "allow":
-            return None  # nothing is known, not even the time: it will not be accepted by that
-        # Only who allows everything while the hub is silent has tokens end by this machine's clock.
-        now = round((time.time() if latest is None else clock() + latest) * SECOND)
-        if known.answer == mark:
-            return judge(identity, RevocationState(now=now))
-        return knowledge.revocations.judge(identity, now, known.names)
-
-    def _settle_for(self, on_stale: OnStale, identity: Identity) -> Identity:
-        if on_stale == "allow":
-            return identity
-        raise Unavailable(f"the guard has not heard of the hub for {self.staleness:.0f} s")
-
-    # ---- Asking the hub ----
-
-    def _asking(
-        self, question: Hashable, ask: Callable[[], Unauthorized | None]
-    ) -> Steps[Unauthorized | None]:
-        begun = clock()
-        max_age = min(JOIN_SECONDS, self._max_staleness)
-        try:
-            flight = self._require_flights().join(("ask", question), ask, max_age)
-            answer: Unauthorized | None = yield Wait(flight, 2 * ASK_TIMEOUT)
-        except (TimeoutError, Unavailable) as error:
-            self._measure("asks_failed", 1)
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable("the hub did not answer in time") from None
-        self._measure("ask_seconds", clock() - begun)
-        return answer
-
-    def _ask(self, token: str) -> Unauthorized | None:
-        return self._hub.verify(token)
-
-    def _ask_session(self, identity: Identity) -> Unauthorized | None:
-        login_time = None if identity.login_at is None else identity.login_at / SECOND
-        ticket = self.mint_ticket(
-            identity.sub,
-            identity.sid,
-            issuer=identity.iss or None,
-            login_time=login_time,
-            lifetime=ASKING_LIFETIME,
-        )
-        refusal = self._hub.verify(ticket)
-        if refusal is None or isinstance(refusal, TokenRevoked | LoginRequired | TokenTooOld):
-            return refusal
-        raise Unavailable(f"the hub does not take the guard's ticket: {refusal.detail}")
-
-    def mint_ticket(
-        self,
-        user: str,
-        sid: str,
-        *,
-        issuer: str | None = None,
-        login_time: float | None = None,
-        lifetime: float = 300,
-        name: str | None = None,
-        claims: Mapping[str, Any] | None = None,
-    ) -> str:
-        """Return a ticket; see `hub.guard.Guard.mint_ticket`."""
-        if issuer not in self._ticketing:
-            found = find_ticketing(self.options.secret, self.options.entries, issuer)
-            self._ticketing[issuer] = found
-        ticketing = self._ticketing[issuer]
-        if ticketing is None:
-            raise Unavailable("the guard has no secret to sign tickets with")
-        return ticketing.mint(
-            user,
-            sid,
-            self.now(),
-            lifetime=lifetime,
-            issuer=issuer,
-            login_time=login_time,
-            claims={"name": name, **(claims or {})},
-        )
+    def mint_ticket(self, user: str, sid: str, **members: Any) -> str:
+        """Return a ticket of a session; see `Questions.mint_ticket`."""
+        return self._questions.mint_ticket(user, sid, self.now(), **members)
 
     def ending(
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
-        """End a session at the hub."""
-        credential = self.options.admin_token
-        if credential is None:
-            raise Unavailable("the guard has no admin_token to end sessions with")
-        _, iss = self._find_names(user, sid, issuer)
+        """End a session at the hub; raises as it answers, and Unavailable when it does not."""
+        _, iss = self._verdicts.find_names(user, sid, issuer)
         order = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
             order["iss"] = iss
         if self._reader is None:
             yield from self.starting()
-        call = functools.partial(self._hub.end_sessions, credential, order)
-        try:
-            yield Wait(self._require_flights().join(object(), call), 2 * ASK_TIMEOUT)
-        except TimeoutError:
-            raise Unavailable("the hub did not answer in time") from None
+        yield from self._questions.ordering(order, self._require_flights())
 
     # ---- Watching ----
 
@@ -432,9 +218,9 @@ class Core:
         self, user: str, sid: str, issuer: str | None, logged_in_at: float | None, on_end: OnEnd
     ) -> Watched:
         """Call ``on_end`` once the session has ended, perhaps at once."""
-        names, _ = self._find_names(user, sid, issuer)
+        names, _ = self._verdicts.find_names(user, sid, issuer)
         begun = None if logged_in_at is None else round(logged_in_at * SECOND)
-        mark = () if begun is None else self._accepted.get((names.user_key, sid, begun), ())
+        mark = self._verdicts.find_answer(names, sid, begun)
         watched = Watched(names, sid, begun, functools.partial(call_safely, on_end), mark)
         self.watches.add(watched)
         self.watches.look_at(watched, self._state.knowledge.revocations, self._store_time())
@@ -482,20 +268,6 @@ def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
         call(*arguments)
     except (Exception, SystemExit):
         log.exception("a callback of the guard failed")
-
-
-def name_session(
-    entries: tuple[Entry, ...], user: str, sid: str, issuer: str | None
-) -> SessionNames:
-    """Return the names of an app's own session, and the ``iss`` that its user belongs to.
-
-    Raises:
-        InvalidRequest: if there can be no such session, or ``issuer`` is needed.
-    """
-    if not is_name(user) or not is_name(sid):
-        raise InvalidRequest("user and sid are texts of 1 to 256 characters without controls")
-    iss = resolve_issuer(entries, issuer)[0] if entries else issuer or ""
-    return Names(user_key(iss, user), sid), iss
 
 
 # ---- Processes that fork ----

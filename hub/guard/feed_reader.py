@@ -105,12 +105,9 @@ class FeedReader:
             except Exception:
                 if not self._stopped.is_set():  # else it is what closing the socket has led to
                     log.exception("the feed of %s could not be read", url)
-            else:
-                self._pause = FIRST_PAUSE
-                continue
             turn += 1
             self._on_step()
-            self._stopped.wait(self._pause * random.uniform(0.5, 1))  # noqa: S311 - as above
+            self._stopped.wait(self._pause * random.uniform(0.1, 1))  # noqa: S311 - as above
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _tell(self, url: str, trouble: str) -> None:
@@ -145,8 +142,10 @@ class FeedReader:
                             self._socket.settimeout(SILENCE)
                     if clock() - self._confirmed_at > SILENCE:
                         raise TimeoutError(f"not confirmed for {SILENCE:.0f} s")
-                if stream.retry is not None:
-                    self._stopped.wait(stream.retry * random.uniform(0, 1))  # noqa: S311
+                if self._confirmed_at == float("inf"):
+                    raise OSError("it ended before it had confirmed anything")
+                # Not all guards at once: the replica may be shutting down.
+                self._pause = FIRST_PAUSE if stream.retry is None else stream.retry
             finally:
                 self._socket = None
 

@@ -18,7 +18,7 @@ from hub.guard.revocations import Revocations
 
 T = TypeVar("T")
 
-MAX_ID = 1000
+MAX_ID = 4096
 LONGEST = 1e11
 """Seconds beyond which a time is nonsense, with which nothing could be computed."""
 
@@ -56,7 +56,7 @@ class FeedState:
         self.knowledge = Knowledge(Revocations(), Freshness())
         self.is_ready = False
         self.resets = 0
-        self._asked_at = self._answered_at = 0.0
+        self._asked_at = self._received_by = 0.0
         self._next: Revocations | None = None
         self._last_id = ""
 
@@ -71,10 +71,10 @@ class FeedState:
 
     def answer(self, answered_at: float) -> None:
         """Note when the response to the request had begun."""
-        self._answered_at = answered_at
+        self._received_by = answered_at
 
-    def take(self, event: StreamEvent, now: float = float("inf")) -> Heard:
-        """Do what an event says that came before ``now``.
+    def take(self, event: StreamEvent, heard_at: float) -> Heard:
+        """Do what an event says that was heard at ``heard_at``.
 
         Raises:
             FeedBroken: if that cannot be understood.
@@ -92,12 +92,12 @@ class FeedState:
                 for revocation in _decode(event.data, Snapshot).revocations:
                     target.apply(revocation)
             case "ready":
-                return self._be_ready(_decode(event.data, Ready), event.id, now)
+                return self._be_ready(_decode(event.data, Ready), event.id, heard_at)
             case "confirmed":
                 if self._next is None:
-                    told = _decode(event.data, Confirmation)
-                    self._confirm(self.knowledge.freshness, told, now)
-                    self.knowledge.revocations.forget(round(told.at * SECOND))
+                    told, known = _decode(event.data, Confirmation), self.knowledge
+                    self._confirm(known.freshness, told, heard_at)
+                    known.revocations.forget(round(told.at * SECOND))
                     self._go_on_from(event.id)
             case "reset":
                 _decode(event.data, Reset)
@@ -105,7 +105,7 @@ class FeedState:
                 self._next, self._last_id = Revocations(), ""
         return NOTHING
 
-    def _be_ready(self, told: Ready, place: str, now: float) -> Heard:
+    def _be_ready(self, told: Ready, place: str, heard_at: float) -> Heard:
         is_anew = self._next is not None
         if told.partitions < 1 or not 1 <= told.lifetime <= LONGEST:
             raise FeedBroken("ready: partitions or lifetime is out of range")
@@ -113,17 +113,19 @@ class FeedState:
         if facts is None:
             facts, freshness = self.knowledge.revocations, self.knowledge.freshness
         facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
-        self._confirm(freshness, told, now)
+        self._confirm(freshness, told, heard_at)
         self.knowledge, self._next = Knowledge(facts, freshness), None
         self.is_ready = True
         self._go_on_from(place)
         return Heard(is_anew=is_anew)
 
-    def _confirm(self, freshness: Freshness, told: Confirmation | Ready, now: float) -> None:
+    def _confirm(self, freshness: Freshness, told: Confirmation | Ready, heard_at: float) -> None:
         times = (told.at, told.elapsed, *told.late.values())
         if not all(abs(time) <= LONGEST for time in times):
             raise FeedBroken("a confirmation of another age")
-        freshness.confirm(told, self._asked_at, self._answered_at, now)
+        # The hub had received the request `elapsed` seconds before it said so, at the latest.
+        self._received_by = min(self._received_by, heard_at - told.elapsed)
+        freshness.confirm(told, self._asked_at, self._received_by, heard_at)
 
     def _go_on_from(self, place: str) -> None:
         if self._next is None and len(place) <= MAX_ID and place.isprintable():

@@ -25,8 +25,8 @@ class Flights:
 
     def join(
         self, name: Hashable, call: Callable[[], Any], max_age: float = float("inf")
-    ) -> Future[Any]:
-        """Return the result to come of the call ``name`` that is under way, or else begin it.
+    ) -> tuple[Future[Any], float]:
+        """Return the result to come of the call ``name``, and when that began, or begin it.
 
         One that began more than ``max_age`` seconds ago is not joined.
 
@@ -36,16 +36,17 @@ class Flights:
         with self._lock:
             flight, begun = self._flights.get(name, (None, 0.0))
             if flight is not None and clock() - begun <= max_age:
-                return flight
+                return flight, begun
             if len(self._flights) >= MOST_WAITING:
                 raise Unavailable("too many calls wait for an answer")
             try:
                 flight = self._pool.submit(call)
             except RuntimeError:
                 raise Unavailable("the guard is closed") from None
-            self._flights[name] = (flight, clock())
+            begun = clock()
+            self._flights[name] = (flight, begun)
         flight.add_done_callback(lambda done: self._land(name, done))
-        return flight
+        return flight, begun
 
     def _land(self, name: Hashable, flight: Future[Any]) -> None:
         with self._lock:

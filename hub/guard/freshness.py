@@ -16,8 +16,8 @@ class Freshness:
     """Everything that was written until ``until`` is known, or less of the partitions ``late``.
 
     The store's time is between ``now + earliest`` and ``now + latest``, in NumericDate seconds:
-    nobody knows when the request was received, between its sending and the first of the response. A
-    login is dated by the former and ends by the latter. Both are None before a confirmation.
+    nobody knows exactly when the request was received. A login is dated by the former and ends by
+    the latter. Both are None before the first confirmation.
     """
 
     def __init__(self) -> None:
@@ -27,28 +27,23 @@ class Freshness:
         self.latest: float | None = None
 
     def confirm(
-        self,
-        told: Confirmation | Ready,
-        asked_at: float,
-        answered_at: float,
-        now: float = float("inf"),
+        self, told: Confirmation | Ready, asked_at: float, received_by: float, heard_at: float
     ) -> None:
-        """Note a confirmation.
+        """Note a confirmation that was heard at ``heard_at``.
 
-        The request was sent at ``asked_at``, and the response to it had begun at ``answered_at``.
-        Whatever was told, it is not about what comes after ``now``.
+        The request was sent at ``asked_at``, and had been received by ``received_by``.
+        Nothing is known of what is written later than ``heard_at``, however the clocks may differ.
         """
-        general = min(asked_at + told.elapsed, now)
-        until = max(self.until, general)
+        until = max(self.until, min(asked_at + told.elapsed, heard_at))
         known = {
             partition: max(
                 self.known_until(partition),
-                min(asked_at + told.late.get(partition, told.elapsed), now),
+                min(asked_at + told.late.get(partition, told.elapsed), heard_at),
             )
             for partition in {*self.late, *told.late}
         }
-        self.earliest = told.at - min(answered_at + told.elapsed, now)
-        self.latest = told.at - general
+        self.earliest = told.at - (received_by + told.elapsed)
+        self.latest = told.at - min(asked_at + told.elapsed, heard_at)
         # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
         self.late = {partition: self.known_until(partition) for partition in known}
         self.until = until

@@ -47,7 +47,7 @@ class GivenKeys:
         """Return the keys."""
         return self._keys
 
-    def fetch(self) -> None:
+    def fetch(self, since: float) -> None:
         """Do nothing."""
 
 
@@ -92,8 +92,10 @@ class FetchedKeys:
             raise Unavailable("the issuer's keys could not be fetched")
         raise TokenInvalid("signed with a key that the issuer does not publish")
 
-    def fetch(self) -> None:
-        """Fetch the keys; a failure is logged."""
+    def fetch(self, since: float) -> None:
+        """Fetch the keys, unless somebody has tried after ``since``; a failure is logged."""
+        if self._tried_at > since:
+            return
         try:
             url = self._discover() if self._discovers else self._url
             keys, passed_over = read_key_set(self._get(url))

@@ -1,13 +1,9 @@
 """The revocations in force, in little memory, and the verdict on an identity by them.
 
 Theory of operation. A guard may hold a million revocations, so each is one number in a dict of
-numbers. A key is a hash of whom the fact concerns, keyed by a secret of the process. Two subjects
-with the same key would share their revocations: nobody is accepted by a collision. A value packs
-the horizon, the time and the kind of a logout, in this order, so that the newer of two cut-offs is
-the greater number. Applying facts in any order, and more than once, leads to the same state.
-
-The fact about a user is the newest cut-off. If that keeps a session, the value also holds the key
-of this session and the newest cut-off that did end it, as in `hub.core.revocation.supersede`.
+numbers: a fact (`hub.guard.facts`) under a key, which is a hash of whom it concerns, keyed by a
+secret of the process. Two subjects with the same key would share their revocations: nobody is
+accepted by a collision. Applying facts in any order, and more than once, leads to the same state.
 
 Verdicts are those of `hub.core.revocation.judge`, which is called whenever a fact could matter.
 The texts of a logout are only kept for the newest ones.
@@ -32,13 +28,23 @@ from hub.core.model import (
     Logout,
     Micros,
     Origin,
-    Reason,
     RevocationState,
     Scope,
     UserKey,
 )
 from hub.core.revocation import judge
 from hub.errors import Unauthorized
+from hub.guard.facts import (
+    NAME_MASK,
+    at_of,
+    ending,
+    horizon_of,
+    merge,
+    pack,
+    reason_of,
+    scope_of,
+    unkind,
+)
 
 Mark: TypeAlias = tuple[int, ...]
 """The facts that concern a session; it changes when one is added."""
@@ -51,22 +57,6 @@ LONGEST: Micros = 366 * 86_400 * SECOND
 """How long facts are kept while the hub has not said for how long it remembers them."""
 EVERYWHERE = -1
 """The partition of a logout of everyone that names none."""
-
-TIME_BITS = 52
-MAX_TIME = (1 << TIME_BITS) - 1
-KIND_BITS = 8
-FACT_BITS = 2 * TIME_BITS + KIND_BITS
-HORIZON_SHIFT = TIME_BITS + KIND_BITS
-FACT_MASK = (1 << FACT_BITS) - 1
-NAME_BITS = 60  # an int of at most 60 bits takes 32 bytes
-NAME_MASK = (1 << NAME_BITS) - 1
-
-SCOPES = tuple(Scope)
-REASONS = tuple(Reason)
-SCOPE_CODES = {scope: code for code, scope in enumerate(SCOPES)}
-REASON_CODES = {reason: code << 2 for code, reason in enumerate(REASONS)}
-OTHERS = SCOPE_CODES[Scope.OTHERS]
-SCOPE_MASK = 3
 
 
 def _hash(*parts: str) -> int:
@@ -130,7 +120,7 @@ class Revocations:
 
     def apply(self, revocation: Revocation) -> None:
         """Add what a logout says."""
-        fact, scope = _pack(revocation), revocation.scope
+        fact, scope = pack(revocation), revocation.scope
         user = revocation.user_key
         if user is None and scope is Scope.SESSION:
             self._end(self._refused, name(quote(revocation.iss, safe=""), _sid(revocation)), fact)
@@ -143,7 +133,7 @@ class Revocations:
             self._end(self._sessions, key, fact)
         else:
             key = name(user)
-            self._users[key] = _merge(self._users.get(key, 0), fact, _kept(revocation))
+            self._users[key] = merge(self._users.get(key, 0), fact, _kept(revocation))
         self._note(key, revocation)
         for sid in revocation.sessions:
             key = name(user, sid)
@@ -153,12 +143,12 @@ class Revocations:
     def _end(self, sessions: dict[int, int], key: int, fact: int) -> None:
         """Keep the tombstone with the latest horizon, and of those the first, as stores do."""
         old = sessions.get(key)
-        if old is None or (_horizon(old), -_at(old)) < (_horizon(fact), -_at(fact)):
+        if old is None or (horizon_of(old), -at_of(old)) < (horizon_of(fact), -at_of(fact)):
             sessions[key] = fact
 
     def _cut_off_everyone(self, revocation: Revocation, fact: int) -> None:
         partition = EVERYWHERE if revocation.partition is None else revocation.partition
-        merged = _merge(self._everyone.get(partition, 0), fact, _kept(revocation))
+        merged = merge(self._everyone.get(partition, 0), fact, _kept(revocation))
         self._everyone[partition] = merged
         self.everyones_horizon = max(self.everyones_horizon, revocation.horizon)
 
@@ -181,7 +171,7 @@ class Revocations:
             del self._details[key]
 
     def _is_past(self, fact: int, now: Micros) -> bool:
-        return _at(fact) + self.lifetime <= now
+        return at_of(fact) + self.lifetime <= now
 
     def _is_known(self, key: int) -> bool:
         return key in self._sessions or key in self._users
@@ -195,7 +185,7 @@ class Revocations:
         if self._refused and names.issuer_session in self._refused:
             return False
         cutoff = self._users.get(names.user)
-        return cutoff is None or begun > (cutoff & FACT_MASK) >> HORIZON_SHIFT
+        return cutoff is None or begun > horizon_of(cutoff)
 
     def judge(
         self, identity: Identity, now: Micros, names: Names | None = None
@@ -223,9 +213,9 @@ class Revocations:
         ]
         kept = name(identity.sid)
         cutoffs = [
-            self._logout(ending, key)
+            self._logout(one, key)
             for fact, key in self._cutoffs(names)
-            if not self._is_past(fact, now) and (ending := _ending(fact, kept))
+            if not self._is_past(fact, now) and (one := ending(fact, kept))
         ]
         return RevocationState(
             now=now,
@@ -245,7 +235,7 @@ class Revocations:
             self._everyone.get(names.slot % self.partitions, 0),
             self._everyone.get(EVERYWHERE, 0),
         )
-        return tuple(fact >> KIND_BITS for fact in found)
+        return tuple(unkind(fact) for fact in found)
 
     def _cutoffs(self, names: Names) -> list[tuple[int, int]]:
         partition = names.slot % self.partitions
@@ -261,14 +251,14 @@ class Revocations:
 
         It has no ``sid``: the session in question is not the one that it kept.
         """
-        at, horizon = _at(fact), _horizon(fact)
+        at, horizon = at_of(fact), horizon_of(fact)
         details = self._details.get(key)
         known = details if details is not None and micros(details.at) == at else None
         return Logout(
             id="" if known is None else known.id,
             user=None,
-            scope=SCOPES[fact & SCOPE_MASK],
-            reason=REASONS[(fact >> 2) & 63],
+            scope=scope_of(fact),
+            reason=reason_of(fact),
             message=None if known is None else known.message,
             at=at,
             before=None if horizon == at else horizon,
@@ -283,57 +273,3 @@ def _sid(revocation: Revocation) -> str:
 
 def _kept(revocation: Revocation) -> int:
     return name(_sid(revocation)) if revocation.scope is Scope.OTHERS else 0
-
-
-# ---- Packed facts ----
-
-
-def _pack(revocation: Revocation) -> int:
-    kind = REASON_CODES[revocation.reason] | SCOPE_CODES[revocation.scope]
-    at = _bounded(micros(revocation.at))
-    horizon = at if revocation.before is None else _bounded(micros(revocation.before))
-    return horizon << HORIZON_SHIFT | at << KIND_BITS | kind
-
-
-def _bounded(at: Micros) -> int:
-    return min(max(at, 0), MAX_TIME)
-
-
-def _horizon(fact: int) -> Micros:
-    return (fact & FACT_MASK) >> HORIZON_SHIFT
-
-
-def _at(fact: int) -> Micros:
-    return (fact >> KIND_BITS) & MAX_TIME
-
-
-def _merge(old: int, fact: int, kept: int) -> int:
-    """Return the cut-offs to keep: the newest, and the newest that ended the session it keeps.
-
-    ``kept`` is the key of the session that ``fact`` keeps, if it is of scope ``others``.
-    """
-    cutoffs = [(fact, kept)]
-    if old:
-        cutoffs += _split(old)
-    (newest, spared), *older = sorted(cutoffs, reverse=True)
-    if newest & SCOPE_MASK != OTHERS:
-        return newest
-    ending = [one for one, other in older if one & SCOPE_MASK != OTHERS or other != spared]
-    return (max(ending, default=0) << NAME_BITS | spared) << FACT_BITS | newest
-
-
-def _split(value: int) -> list[tuple[int, int]]:
-    """Return the cut-offs in a value, each with the session that it keeps.
-
-    That of the second is not known: it is another than the first one's, as 0 is.
-    """
-    newest, rest = value & FACT_MASK, value >> FACT_BITS
-    first = (newest, rest & NAME_MASK)
-    return [first, (rest >> NAME_BITS, 0)] if rest >> NAME_BITS else [first]
-
-
-def _ending(value: int, sid: int) -> int:
-    """Return the newest of the cut-offs in a value that ended a session; 0 if none did."""
-    newest, rest = value & FACT_MASK, value >> FACT_BITS
-    is_kept = newest & SCOPE_MASK == OTHERS and rest & NAME_MASK == sid
-    return rest >> NAME_BITS if is_kept else newest

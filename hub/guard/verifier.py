@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import Sequence
 
@@ -50,21 +51,23 @@ class Verifier:
         """
         header = read_header(token)
         entry = select_entry(self.entries, header, read_claims(token).get("iss"))
-        keys = self._keys[entry.keys]
+        keys, now = self._keys[entry.keys], clock()
         if keys.is_due(header):
-            yield from self._fetching(entry.keys, flights)
+            yield from self._fetching(entry.keys, now, flights)
         return self._verify(token, header, entry, keys)
 
     def renewing(self, flights: Flights) -> Steps[None]:
         """Fetch the keys that are due."""
         for source, keys in self._keys.items():
-            if keys.until < clock():
-                yield from self._fetching(source, flights)
+            if keys.until < (now := clock()):
+                yield from self._fetching(source, now, flights)
 
-    def _fetching(self, source: KeySource, flights: Flights) -> Steps[None]:
+    def _fetching(self, source: KeySource, since: float, flights: Flights) -> Steps[None]:
+        fetch = functools.partial(self._keys[source].fetch, since)
         try:
             # Up to three calls: two addresses of metadata, and the key set.
-            yield Wait(flights.join(source, self._keys[source].fetch), 3 * FETCH_TIMEOUT + 1)
+            flight, _ = flights.join(source, fetch)
+            yield Wait(flight, 3 * FETCH_TIMEOUT + 1)
         except TimeoutError:
             return
 

@@ -1,102 +1,132 @@
-"""A guard that goes on where it stopped is sent all that it has missed, whatever else happens."""
+"""Who is admitted to the feed, for how long, and that nobody who is slow keeps others waiting."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from hub.access import feed_source
+from hub.access import feed
 from hub.access.feed import Feed
-from hub.core.feed_position import FeedPosition, digest_epochs, encode_position
-from hub.core.model import SECOND, Micros
+from hub.core.model import SECOND, Logout, Reason, Scope, user_key
+from hub.errors import Unavailable
 from hub.metrics import Metrics
-from hub.store.values import Confirmed, Gap
-from tests.access.test_feed_source import ALL, Log, event
+from hub.store.memory import MemoryStore
+from hub.store.values import Command
 from tests.access.test_guards import Stream
 from tests.patience import PATIENCE
-from tests.realtime.raw import eventually
 
-PLACE = encode_position(FeedPosition(digest_epochs(["a", "b"]), ("3-0", "0-0")))
+LIFETIME = 3600 * SECOND
 
 
-class Store(Log):
-    """The log, and the time."""
+class Stuck(Stream):
+    """A response whose client does not read."""
 
-    async def now(self) -> Micros:
-        """Return a time."""
-        return 1000 * SECOND
+    async def drain(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def running(store: MemoryStore, most: int = 100) -> AsyncIterator[Feed]:
+    """Run the feed of a store for the length of the context."""
+    made = Feed(store, Metrics(), LIFETIME, most, is_wanted=False)
+
+    async def follow() -> None:
+        async for event in store.follow():
+            made.take(event)
+
+    tasks = [asyncio.create_task(made.run()), asyncio.create_task(follow())]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def begin(made: Feed, stream: Stream, last_id: str = "") -> asyncio.Task[None]:
+    """Let a guard in."""
+    await made.check_room(last_id)
+    since = asyncio.get_running_loop().time()
+    task = asyncio.create_task(made.serve(stream, since, last_id))
+    await asyncio.sleep(0)
+    return task
 
 
 @pytest.fixture
-def log() -> Store:
-    """A log with three entries in one partition."""
-    made = Store()
-    made.events[0] = [event(1), event(2), event(3)]
+async def store() -> MemoryStore:
+    """A store with a logout."""
+    made = MemoryStore(lifetime=LIFETIME)
+    logout = Logout("id", user_key("", "ada"), Scope.ALL, Reason.USER)
+    await made.end(Command(logout=logout))
     return made
 
 
-@asynccontextmanager
-async def running(log: Store) -> AsyncIterator[Feed]:
-    """Run a feed that has read the log."""
-    feed = Feed(cast(Any, log), Metrics(), 10_000 * SECOND, 10, is_wanted=True)
-    feed.take(Gap("begin", ALL))
-    task = asyncio.create_task(feed.run())
-    await feed.check_room(PLACE)
-    feed.take(Confirmed(ALL, asyncio.get_running_loop().time()))
-    try:
-        yield feed
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def test_guards_that_do_not_read_keep_nobody_waiting(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have their turn for a while, and then others have it."""
+    monkeypatch.setattr(feed, "LONGEST_TURN", 0.1)
+    async with running(store) as made:
+        tasks = [await begin(made, Stuck()) for _ in range(feed.OPENINGS_AT_ONCE)]
+        stream = Stream()
+        tasks.append(await begin(made, stream))
+        await stream.until(b"event: ready")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@asynccontextmanager
-async def serving(feed: Feed, place: str) -> AsyncIterator[Stream]:
-    """Serve a guard that goes on from a place."""
-    stream = Stream()
-    task = asyncio.create_task(feed.serve(stream, asyncio.get_running_loop().time(), place))
-    try:
-        yield stream
-    finally:
-        stream.ended.set()
+async def test_a_response_ends_after_a_while(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a guard's clock is compared with the store's anew."""
+    monkeypatch.setattr(feed, "LONGEST", 0.1)
+    async with running(store) as made, asyncio.timeout(PATIENCE):
+        await (await begin(made, Stream()))
+
+
+async def test_there_is_room_for_so_many(store: MemoryStore) -> None:
+    """And for none once the replica shuts down, which ends every response."""
+    async with running(store, most=1) as made, asyncio.timeout(PATIENCE):
+        stream = Stream()
+        task = await begin(made, stream)
+        with pytest.raises(Unavailable):
+            await made.check_room("")
+        await stream.until(b"event: ready")
+        made.close()
         await task
+        with pytest.raises(Unavailable):
+            await made.check_room("")
 
 
-async def test_what_was_heard_while_the_log_could_not_be_read_is_sent(
-    log: Store, monkeypatch: pytest.MonkeyPatch
+async def test_a_guard_that_can_go_elsewhere_does_not_wait_for_a_log_to_be_read(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To a guard that comes then, too, before it is told that it has everything."""
-    monkeypatch.setattr(feed_source, "RETRY", 0.2)
-    async with running(log) as feed:
-        log.failing.add(0)
-        feed.take(Gap("a test", frozenset({0})))
-        log.events[0].append(event(4))
-        feed.take(event(4))
-        async with serving(feed, PLACE) as stream:
-            await stream.until(b"event: confirmed\n")
-            log.failing.clear()
-            feed.take(Confirmed(ALL, asyncio.get_running_loop().time()))
-            await eventually(lambda: stream.text.count(b"event: confirmed\n") > 2)
-            assert b"user-4" in stream.text
+    """One that knows nothing yet does, and is sent a sign of life meanwhile."""
+    monkeypatch.setattr(feed, "PATIENCE", 0.05)
+    monkeypatch.setattr(feed, "COMMENT_EVERY", 0.05)
+    may_read = asyncio.Event()
+    history = store.history
 
+    async def read_late(*given: Any) -> Any:
+        await may_read.wait()
+        return await history(*given)
 
-async def test_what_could_not_be_published_is_sent_to_those_who_come_again(
-    log: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The guards that were connected have missed it, and are made to come again."""
-    async with running(log) as feed:
-        async with serving(feed, PLACE) as stream:
-            await stream.until(b"event: confirmed\n")
-            log.events[0].append(event(4))
-            with monkeypatch.context() as broken:
-                broken.setattr(feed_source, "encode_logouts", lambda *_: 1 / 0)
-                feed.take(event(4))
-            async with asyncio.timeout(PATIENCE):
-                await stream.ended.wait()
-        async with serving(feed, PLACE) as stream:
-            await stream.until(b"event: confirmed\n")
-            assert b"user-4" in stream.text
+    monkeypatch.setattr(store, "history", read_late)
+    async with running(store) as made, asyncio.timeout(PATIENCE):
+        with pytest.raises(Unavailable):
+            await made.check_room("an id")
+        stream = Stream()
+        task = await begin(made, stream)
+        await stream.until(b":\n\n")
+        assert b"event" not in stream.text
+        may_read.set()
+        await stream.until(b"event: ready")
+        assert b"snapshot" in stream.text
+        made.close()
+        await task

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import runpy
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +19,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.conftest import lacking
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GUARD_TOKEN = "a guard's token for tests"
-PORTS = {name: free_port() for name in ("chat", "django")}
+PORTS = {name: free_port() for name in ("chat", "django", "express")}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -297,3 +299,47 @@ async def test_django_sessions_end_with_the_hubs_and_the_other_way(
 
 async def _is(ask: Callable[[], Awaitable[int]], wanted: int) -> bool:
     return await ask() == wanted
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def express(hub: Replica) -> AsyncIterator[str]:
+    """The address of the Express example, while that runs as its README says."""
+    node = shutil.which("node")
+    if node is None or not (EXAMPLES.parent / "node_modules" / "logout-hub-guard").exists():
+        lacking("node with the packages of package.json")
+    process = await asyncio.create_subprocess_exec(
+        *(str(node), str(EXAMPLES / "express" / "server.js")),
+        env={**os.environ, **environ(hub), "PORT": str(PORTS["express"])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE)
+        yield address("express")
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_express_sessions_end_with_the_hubs_and_the_other_way(
+    hub: Replica, browser: Browser, express: str
+) -> None:
+    """A logout in the app ends that session at the hub; one by the page's button ends all."""
+    async with people(browser, 3) as (laptop, phone, graces):
+        for page, name in ((laptop, "ada"), (phone, "ada"), (graces, "grace")):
+            await page.goto(express)
+            await page.get_by_label("Your name").fill(name)
+            await page.get_by_role("button", name="Log in").click()
+            await expect(page.get_by_role("heading", name=f"Account of {name}")).to_be_visible()
+        await laptop.get_by_role("button", name="Log out here").click()
+        await expect(laptop.get_by_role("heading", name="Log in")).to_be_visible()
+        await expect(phone.get_by_role("heading", name="Account of ada")).to_be_visible()
+        await laptop.get_by_label("Your name").fill("ada")
+        await laptop.get_by_role("button", name="Log in").click()
+        await expect(laptop.get_by_role("heading", name="Account of ada")).to_be_visible()
+        await laptop.get_by_role("button", name="Log out everywhere").click()
+        for page in (laptop, phone):
+            await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+            await page.goto(express)
+            await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await expect(graces.get_by_role("heading", name="Account of grace")).to_be_visible()

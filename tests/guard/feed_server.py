@@ -31,7 +31,7 @@ class FeedServer:
     """Serves the facts of ``snapshot``, and then whatever is said.
 
     ``judge`` answers `/verify`: a status and a body. ``status`` is that of the feed. ``offset`` is
-    how far the store's clock is from this machine's.
+    how far the store's clock is from this machine's. With ``is_silent``, a feed ends at once.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -41,6 +41,7 @@ class FeedServer:
         self.late: dict[int, float] = {}
         self.partitions = 16
         self.is_ready = True
+        self.is_silent = False
         self.encoding = "identity"
         self.requests: list[dict[str, str]] = []
         self.orders: list[Any] = []
@@ -195,6 +196,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.send_header("Content-Encoding", self.hub.encoding)
         self.end_headers()
+        if self.hub.is_silent:
+            self.wfile.write(b"0\r\n\r\n")
+            return
         if not self.headers.get("Last-Event-ID"):
             stream.greet()
         stream.confirm()

@@ -30,6 +30,8 @@ from hub.errors import (
 )
 from hub.guard import Guard
 from hub.guard import core as core_module
+from hub.guard import flights as flights_module
+from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
 from hub.guard.cutting import name_login
 from tests.deploy.certificate import write_certificate
@@ -48,7 +50,7 @@ def server() -> Iterator[FeedServer]:
 @pytest.fixture
 def hub(server: FeedServer) -> FeedServer:
     """The server as it is at first."""
-    server.snapshot, server.status, server.late, server.is_ready = [], 200, {}, True
+    server.snapshot, server.status, server.late, server.is_silent = [], 200, {}, False
     server.encoding, server.offset = "identity", 0.0
     server.judge = lambda token: (204, b"")
     server.requests.clear()
@@ -86,7 +88,8 @@ async def heard(hub: FeedServer, guard: Guard, logout: Revocation, place: str = 
 
 def grow_stale(guard: Guard, monkeypatch: pytest.MonkeyPatch, by: float = 60.0) -> None:
     """Let time pass for a guard that hears nothing."""
-    monkeypatch.setattr(core_module, "clock", lambda: clock() + by)
+    for module in (core_module, verdicts_module, flights_module):
+        monkeypatch.setattr(module, "clock", lambda: clock() + by)
     assert guard.staleness > by / 2
 
 
@@ -234,6 +237,16 @@ async def test_an_answer_from_before_a_logout_does_not_outlive_it(hub: FeedServe
         assert isinstance(await refused(guard.check(given)), TokenRevoked)
 
 
+async def test_an_answer_that_comes_too_late_is_none(
+    hub: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since a logout may have been answered meanwhile."""
+    async with guarding(hub) as guard:
+        grow_stale(guard, monkeypatch)
+        monkeypatch.setattr(flights_module, "clock", lambda: clock() + 40.0)
+        assert isinstance(await refused(guard.check(token("ada", "s1"))), Unavailable)
+
+
 async def test_a_question_from_before_a_logout_is_not_joined_after_it(hub: FeedServer) -> None:
     """Its answer would hold for the new logout, which the hub did not know of when it was asked."""
     second = int(time.time())
@@ -267,7 +280,12 @@ async def test_a_token_is_asked_about_once_at_a_time(hub: FeedServer) -> None:
     async with guarding(hub) as guard:
         given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
         await heard(hub, guard, ends("ada", hub, at=second + 0.5))
-        await asyncio.gather(*(guard.check(given) for _ in range(20)))
+        may_answer = threading.Event()
+        hub.judge = lambda token: (204 if may_answer.wait(PATIENCE) else 500, b"")
+        checks = [asyncio.create_task(guard.check(given)) for _ in range(20)]
+        await until(lambda: bool(hub.asked))
+        may_answer.set()
+        await asyncio.gather(*checks)
         assert hub.asked == [given]
 
 
@@ -418,10 +436,10 @@ async def test_the_certificate_of_the_hub_is_verified(
     own.load_cert_chain(tmp_path / "site.crt", tmp_path / "site.key")
     trusting = ssl.create_default_context(cafile=tmp_path / "site.crt")
     with FeedServer(own) as hub:
-        async with guarding(hub, start_timeout=0.2) as guard:
+        async with guarding(hub, start_timeout=0.0) as guard:
+            await until(lambda: "CERTIFICATE_VERIFY_FAILED" in caplog.text)
             assert not guard.is_ready
             assert isinstance(await refused(guard.check(token("ada"))), Unavailable)
-        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
         assert not hub.requests
         assert not hub.asked
         caplog.clear()
@@ -431,6 +449,18 @@ async def test_the_certificate_of_the_hub_is_verified(
             await heard(hub, guard, ends("ada", hub))
             assert isinstance(await refused(guard.check(grown)), TokenRevoked)
         assert "Traceback" not in caplog.text
+
+
+async def test_a_feed_that_ends_at_once_is_not_asked_for_at_once(
+    hub: FeedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A guard makes pauses, and says what is wrong."""
+    hub.is_silent = True
+    async with guarding(hub, start_timeout=0.0) as guard:
+        await until(lambda: len(hub.requests) >= 2)
+        assert not guard.is_ready
+    assert len(hub.requests) < 6
+    assert "ended before it had confirmed" in caplog.text
 
 
 async def test_a_silent_connection_is_given_up(

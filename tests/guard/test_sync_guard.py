@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -139,3 +141,29 @@ def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGua
     log_out(hub, guard, "eve")
     with pytest.raises(TokenRevoked):
         guard.check(given)
+
+
+def test_all_threads_wait_for_a_guard_that_begins(hub: FeedServer) -> None:
+    """Not only the one whose check has started it, so none is refused for want of the feed."""
+    with SyncGuard(hub.url, token=TOKEN, on_stale="refuse", start_timeout=PATIENCE) as first:
+        login = first.now()
+    late = SyncGuard(hub.url, token=TOKEN, on_stale="refuse", start_timeout=PATIENCE)
+    with ThreadPoolExecutor(8) as pool:
+        checks = [pool.submit(late.check_session, "hal", "s1", login) for _ in range(8)]
+        assert {check.result().sid for check in checks} == {"s1"}
+    late.close()
+
+
+def test_a_program_that_closes_nothing_ends_all_the_same(hub: FeedServer) -> None:
+    """At once, and without a word on its way out."""
+    code = f"""
+import hub.guard
+guard = hub.guard.SyncGuard({hub.url!r}, token={TOKEN!r}, secret={SECRET!r})
+guard.start()
+guard.check_session("gus", "s1", guard.now())
+watch = guard.watch("gus", "s1").__enter__()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -19,11 +20,14 @@ from aiohttp.test_utils import TestServer
 from hub.guard.aiohttp_middleware import guard_middleware
 from hub.guard.asgi import GuardMiddleware as AsgiMiddleware
 from hub.guard.wsgi import GuardMiddleware as WsgiMiddleware
+from tests.conftest import lacking
 from tests.django_site import overridden, person
+from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.recipes.pages import DOCS, blocks, run_python
 from tests.recipes.serving import served_asgi, served_wsgi
 from tests.site import ADMIN, SECRET, Replica, running, settings
+from tests.test_docs import ROOT
 
 PAGE = "how-to/existing-sessions.md"
 GUARD_TOKEN = "a guard's token for tests"
@@ -155,6 +159,36 @@ async def test_aiohttp(hub: Replica) -> None:
     recipe = run_python(PAGE, about="from aiohttp")
     async with TestServer(recipe["app"]) as server:
         await check_sessions(str(server.make_url("/")), hub)
+
+
+async def test_express(hub: Replica) -> None:
+    """express-session, with a guard in Node."""
+    (code,) = (block for block in blocks(PAGE, "js") if "express-session" in block)
+    node = shutil.which("node")
+    if node is None or not (ROOT / "node_modules" / "logout-hub-guard").exists():
+        lacking("node with the packages of package.json")
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(str(node), "--input-type=module", "--eval", code),
+        env={**os.environ, "PORT": str(port)},
+        cwd=ROOT,
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    async def is_up() -> bool:
+        assert process.returncode is None
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{url}/login"):
+                return True
+        except aiohttp.ClientError:
+            return False
+
+    try:
+        await eventually(is_up)
+        await check_sessions(url, hub)
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @pytest.mark.parametrize("middleware", [AsgiMiddleware, WsgiMiddleware, guard_middleware])

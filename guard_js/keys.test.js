@@ -1,0 +1,250 @@
+/** Keys of issuers: from a set, by discovery, in PEM; and issuers that make no sense. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, sign as signBytes } from "node:crypto";
+import { createServer } from "node:http";
+import { test } from "node:test";
+import { Issuers } from "./issuers.js";
+import { checkAddress, readKeySet, readPem, readSecret } from "./key-sets.js";
+import { codeOf, SECRET, sign } from "./support.js";
+import { findWeakness } from "./weak-keys.js";
+
+/** @typedef {import("node:crypto").KeyObject} KeyObject */
+
+const IAT = 1_700_000_000;
+const quiet = () => undefined;
+const pair = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+/** @param {KeyObject} key @param {string} kid */
+const jwkOf = (key, kid) => ({ ...key.export({ format: "jwk" }), kid });
+
+/** @param {KeyObject} key @param {string} [kid] @param {string} [iss] @param {string} [alg] */
+function tokenOf(key, kid, iss, alg = "ES256") {
+  const encode = (/** @type {object} */ part) =>
+    Buffer.from(JSON.stringify(part)).toString("base64url");
+  const claims = { sub: "ada", aud: "app", iss, iat: IAT, exp: IAT + 60 };
+  const signed = `${encode({ alg, kid })}.${encode(claims)}`;
+  const options = /** @type {const} */ ({ key, dsaEncoding: "ieee-p1363" });
+  const made = signBytes(alg === "EdDSA" ? null : "sha256", Buffer.from(signed), options);
+  return `${signed}.${made.toString("base64url")}`;
+}
+
+/** A server whose answers a test changes. @param {import("node:test").TestContext} t */
+async function serve(t) {
+  const site = {
+    url: "",
+    asked: 0,
+    /** @type {(path: string) => [status: number, body: unknown, headers?: Record<string, string>]} */
+    answer: () => [404, ""],
+  };
+  const server = createServer((request, response) => {
+    site.asked += 1;
+    const [status, body, headers] = site.answer(request.url ?? "");
+    response.writeHead(status, headers).end(typeof body === "string" ? body : JSON.stringify(body));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  site.url = `http://127.0.0.1:${port}`;
+  return site;
+}
+
+/** Let monotonic time pass for keys. @param {import("node:test").TestContext} t */
+function wait(t) {
+  const real = performance.now.bind(performance);
+  let ahead = 0;
+  t.mock.method(performance, "now", () => real() + ahead);
+  return (/** @type {number} */ seconds) => {
+    ahead += seconds * 1000;
+  };
+}
+
+test("keys of a set are fetched once, again for a new kid after a while, and hourly", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const [first, second] = [pair(), pair()];
+  site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], quiet);
+  assert.equal(issuers.generation(), -1);
+  const [old, fresh] = [tokenOf(first.privateKey, "1", "i"), tokenOf(second.privateKey, "2", "i")];
+  await Promise.all([
+    issuers.verify(old),
+    issuers.verify(old),
+    issuers.verify(tokenOf(first.privateKey, undefined, "i")),
+  ]);
+  assert.deepEqual([site.asked, issuers.generation()], [1, 1]);
+  site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1"), jwkOf(second.publicKey, "2")] }];
+  assert.equal(await codeOf(issuers.verify(fresh)), "token_invalid");
+  assert.equal(site.asked, 1);
+  pass(31);
+  await issuers.verify(fresh);
+  assert.equal(
+    await codeOf(issuers.verify(tokenOf(first.privateKey, undefined, "i"))),
+    "token_invalid",
+  );
+  assert.deepEqual([site.asked, issuers.generation()], [2, 2]);
+  pass(3601);
+  assert.equal(issuers.generation(), -1);
+  site.answer = () => [500, ""];
+  await issuers.verify(old);
+  assert.deepEqual([site.asked, issuers.generation()], [3, 2]);
+  site.answer = () => [200, { keys: [jwkOf(second.publicKey, "2")] }];
+  pass(3601);
+  assert.equal(await codeOf(issuers.verify(old)), "token_invalid");
+});
+
+test("as long as keys were never fetched, the answer is unavailable", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const { privateKey, publicKey } = pair();
+  const good = { keys: [jwkOf(publicKey, "1")] };
+  /** @type {string[]} */
+  const told = [];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], (text) =>
+    told.push(text),
+  );
+  for (const answer of /** @type {[number, unknown, Record<string, string>?][]} */ ([
+    [302, "", { Location: `${site.url}/keys` }],
+    [200, `{"keys":[],"x":"${"x".repeat(1_000_000)}"}`],
+    [200, "no JSON"],
+    [200, { keys: [] }],
+    [204, ""],
+  ])) {
+    site.answer = (path) => (path === "/keys" ? [200, good] : answer);
+    pass(2);
+    assert.equal(await codeOf(issuers.verify(tokenOf(privateKey, "1", "i"))), "unavailable");
+  }
+  assert.equal(told.length, 5);
+  assert.match(told[0], /the issuer's keys could not be fetched/);
+  site.answer = () => [200, good];
+  pass(2);
+  await issuers.verify(tokenOf(privateKey, "1", "i"));
+});
+
+test("keys are discovered, from metadata of the very issuer", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const { privateKey, publicKey } = pair();
+  const iss = `${site.url}/realm`;
+  let metadata = { issuer: `${iss}/`, jwks_uri: `${site.url}/keys` };
+  site.answer = (path) => {
+    if (path === "/keys") return [200, { keys: [jwkOf(publicKey, "1")] }];
+    return path === "/.well-known/oauth-authorization-server/realm" ? [200, metadata] : [404, ""];
+  };
+  const issuers = new Issuers([{ iss, audience: "app" }], quiet);
+  const token = tokenOf(privateKey, "1", iss);
+  assert.equal(await codeOf(issuers.verify(token)), "unavailable");
+  for (const jwks_uri of ["http://keys.example", "", `${site.url}/keys`]) {
+    metadata = { issuer: iss, jwks_uri };
+    pass(2);
+    const code = jwks_uri.endsWith("/keys") ? undefined : "unavailable";
+    assert.equal(await codeOf(issuers.verify(token)), code);
+  }
+});
+
+test("what a set holds besides public keys for signatures is passed over", () => {
+  const { publicKey, privateKey } = pair();
+  const good = jwkOf(publicKey, "1");
+  const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({
+    format: "jwk",
+  });
+  const odd = [
+    5,
+    null,
+    [],
+    {},
+    { ...good, use: "enc" },
+    { ...good, key_ops: ["sign"] },
+    { ...good, crv: "constructor" },
+    { ...good, x: "AA" },
+    { ...good, alg: "RS256" },
+    { kty: "oct", k: "YQ" },
+    jwkOf(privateKey, "2"),
+  ];
+  const { keys, passedOver } = readKeySet({ keys: [...odd, weak, good] });
+  assert.deepEqual([keys.length, keys[0].kid, keys[0].algorithms], [1, "1", ["ES256"]]);
+  assert.deepEqual(passedOver, ["an RSA key of 1024 bits, less than 2048 (RFC 7518, 3.3)"]);
+  for (const none of [undefined, [], { keys: 5 }, { keys: [weak] }])
+    assert.throws(() => readKeySet(none));
+});
+
+test("Ed448 is verified too, though jose leaves it out", async () => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed448");
+  const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
+  const issuers = new Issuers([{ publicKey: pem }], quiet);
+  const token = tokenOf(privateKey, undefined, undefined, "EdDSA");
+  assert.equal((await issuers.verify(token)).user, "ada");
+  assert.equal(await codeOf(issuers.verify(`${token.slice(0, -8)}AAAAAAAA`)), "token_invalid");
+});
+
+test("weak RSA keys are found as the hub finds them", () => {
+  const good = (1n << 2047n) + 981n;
+  assert.match(findWeakness(good >> 1n, 65537n) ?? "", /2047 bits/);
+  for (const exponent of [1n, 4n]) assert.match(findWeakness(good, exponent) ?? "", /exponent/);
+  assert.match(findWeakness(751n << 2040n, 3n) ?? "", /small factor/);
+  /** @type {bigint[]} */
+  const primes = [];
+  for (let n = 3n; n < 752n; n += 2n) if (primes.every((prime) => n % prime)) primes.push(n);
+  const product = primes.reduce((all, prime) => all * prime, 2n);
+  const length = BigInt(product.toString(2).length);
+  const roca = (65537n ** 200n % product) + (product << (2049n - length));
+  assert.match(findWeakness(roca, 65537n) ?? "", /CVE-2017-15361/);
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  assert.equal(
+    readPem(publicKey.export({ type: "spki", format: "pem" }).toString()).algorithms[0],
+    "RS256",
+  );
+});
+
+test("a key of another kind is no secret, and the other way round", () => {
+  const { publicKey, privateKey } = pair();
+  const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
+  for (const text of [pem, "", "ssh-rsa AAAA", JSON.stringify(jwkOf(publicKey, "1"))])
+    assert.throws(() => readSecret(text), /no secret/);
+  assert.throws(() => readPem(SECRET), /not a public key in PEM/);
+  assert.throws(() => readPem(privateKey.export({ type: "pkcs8", format: "pem" }).toString()));
+  const x25519 = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" });
+  assert.throws(() => readPem(x25519.toString()), /no algorithm/);
+});
+
+test("issuers that make no sense are refused, and named", async () => {
+  for (const [issuers, message] of /** @type {[import("./issuers.js").Issuer[], RegExp][]} */ ([
+    [[{}], /iss/],
+    [[{ iss: "i", secret: "short" }], /secret.*32 bytes/],
+    [[{ iss: "i", preset: "constructor" }], /preset/],
+    [[{ iss: "i", preset: "simplejwt" }], /one of them is missing/],
+    [[{ iss: "https://i.example" }], /audience/],
+    [[{ iss: "http://i.example", audience: "a" }], /https/],
+    [[{ iss: "i", jwksUrl: "https://i.example", secret: SECRET }], /keys come from one of them/],
+    [[{ secret: SECRET, algorithms: "RS256" }], /algorithms: RS256/],
+    [[{ secret: SECRET, algorithms: "HS512" }], /64 bytes/],
+    [
+      [
+        { iss: "a", secret: SECRET },
+        { iss: "a", secret: SECRET },
+      ],
+      /two entries/,
+    ],
+    [
+      [
+        { iss: "a", secret: SECRET },
+        { iss: "b", aliases: ["a"], secret: SECRET },
+      ],
+      /aliases/,
+    ],
+  ]))
+    assert.throws(() => new Issuers(issuers, quiet), message);
+  for (const url of [
+    "https://a.example/x",
+    "http://localhost:1",
+    "http://[::1]:1",
+    "http://127.0.0.9",
+  ])
+    checkAddress("m", url);
+  for (const url of ["http://a.example", "http://localhost.evil.example", "ftp://a", "x"])
+    assert.throws(() => checkAddress("m", url));
+  const issuers = new Issuers([{ iss: "i", secret: SECRET }], quiet);
+  assert.equal(
+    await codeOf(issuers.verify(sign({ sub: "a", iat: IAT, exp: IAT + 9 }))),
+    "token_invalid",
+  );
+});

@@ -1,0 +1,134 @@
+"""What a guard asks of the hub when it cannot know, and the tickets that it signs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from hub.core.model import SECOND, Identity
+from hub.errors import LoginRequired, TokenRevoked, TokenTooOld, Unauthorized, Unavailable
+from hub.guard.clock import clock
+from hub.guard.flights import Flights
+from hub.guard.hub_calls import ASK_TIMEOUT, HubCalls
+from hub.guard.options import OnMetric, Options
+from hub.guard.revocations import Mark
+from hub.guard.steps import Steps, Wait
+from hub.guard.tickets import Ticketing, find_ticketing
+
+JOIN_SECONDS = 1.0
+"""For how long others may join a question that was asked."""
+TICKET_LIFETIME = 60.0
+"""Seconds for which the ticket with which the hub is asked lives."""
+LATE = "the hub did not answer in time"
+
+
+class Questions:
+    """Asks the hub; ``measure`` is told how that went.
+
+    A question is joined by those who know the same facts, the ``mark``: what was asked before a
+    logout was heard says nothing of it.
+    """
+
+    def __init__(self, options: Options, measure: OnMetric) -> None:
+        self._options = options
+        self._measure = measure
+        self._hub = HubCalls(options.urls, options.tls)
+        self._ticketing: dict[str | None, Ticketing | None] = {}
+
+    def asking(self, token: str, mark: Mark, flights: Flights) -> Steps[float]:
+        """Ask about a token, and return when it was asked, if the hub accepts it.
+
+        Raises:
+            Unauthorized: as the hub does.
+            Unavailable: when it does not say.
+        """
+        ask = functools.partial(self._hub.verify, token)
+        return (yield from self._ask(("token", token, mark), ask, flights))
+
+    def asking_session(
+        self, identity: Identity, mark: Mark, now: float, flights: Flights
+    ) -> Steps[float]:
+        """Ask about a session, by a ticket that is issued at ``now``; raises as `asking`."""
+        ticket = self.mint_ticket(
+            identity.sub,
+            identity.sid,
+            now,
+            issuer=identity.iss or None,
+            login_time=identity.begun / SECOND,
+            lifetime=TICKET_LIFETIME,
+        )
+        name = ("session", identity.user, identity.sid, identity.begun, mark)
+        ask = functools.partial(self._verify_ticket, ticket)
+        return (yield from self._ask(name, ask, flights))
+
+    def _verify_ticket(self, ticket: str) -> Unauthorized | None:
+        refusal = self._hub.verify(ticket)
+        if refusal is None or isinstance(refusal, TokenRevoked | LoginRequired | TokenTooOld):
+            return refusal
+        raise Unavailable(f"the hub does not take the guard's ticket: {refusal.detail}")
+
+    def _ask(
+        self, name: Hashable, ask: Callable[[], Unauthorized | None], flights: Flights
+    ) -> Steps[float]:
+        begun = clock()
+        max_age = min(JOIN_SECONDS, self._options.max_staleness)
+        try:
+            flight, asked_at = flights.join(name, ask, max_age)
+            refusal: Unauthorized | None = yield Wait(flight, 2 * ASK_TIMEOUT)
+        except (TimeoutError, Unavailable) as error:
+            self._measure("asks_failed", 1)
+            raise error if isinstance(error, Unavailable) else Unavailable(LATE) from None
+        self._measure("ask_seconds", clock() - begun)
+        if refusal is not None:
+            raise refusal
+        return asked_at
+
+    def ordering(self, order: dict[str, Any], flights: Flights) -> Steps[None]:
+        """Have the hub carry out an administrator's logout.
+
+        Raises:
+            HubError: as the hub answers.
+            Unavailable: when it does not, or the guard has no ``admin_token``.
+        """
+        credential = self._options.admin_token
+        if credential is None:
+            raise Unavailable("the guard has no admin_token to end sessions with")
+        flight, _ = flights.join(object(), lambda: self._hub.end_sessions(credential, order))
+        try:
+            yield Wait(flight, 2 * ASK_TIMEOUT)
+        except TimeoutError:
+            raise Unavailable(LATE) from None
+
+    def mint_ticket(
+        self,
+        user: str,
+        sid: str,
+        now: float,
+        *,
+        issuer: str | None = None,
+        login_time: float | None = None,
+        lifetime: float = 300,
+        name: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return a ticket that is issued at ``now``; see `hub.guard.Guard.mint_ticket`.
+
+        Raises:
+            Unavailable: when the guard has no secret.
+        """
+        if issuer not in self._ticketing:
+            found = find_ticketing(self._options.secret, self._options.entries, issuer)
+            self._ticketing[issuer] = found
+        ticketing = self._ticketing[issuer]
+        if ticketing is None:
+            raise Unavailable("the guard has no secret to sign tickets with")
+        return ticketing.mint(
+            user,
+            sid,
+            now,
+            lifetime=lifetime,
+            issuer=issuer,
+            login_time=login_time,
+            claims={"name": name, **(claims or {})},
+        )

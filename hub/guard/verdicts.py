@@ -1,0 +1,175 @@
+"""The verdicts of a guard: by what it knows if that is enough, else by what the hub answers.
+
+An answer of the hub is only good for the facts that were known when it was asked: if a logout that
+concerns the session is heard meanwhile, the session is judged anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+import time
+from collections.abc import Callable
+
+from hub.core.claims import is_name
+from hub.core.issuers import Entry, resolve_issuer
+from hub.core.model import SECOND, Identity, Micros, RevocationState, UserKey, user_key
+from hub.core.revocation import judge
+from hub.errors import InvalidRequest, TokenTooOld, Unauthorized, Unavailable
+from hub.guard.clock import clock
+from hub.guard.feed_state import FeedState, Knowledge
+from hub.guard.known_tokens import MARGIN, MOST_KNOWN, Known, KnownTokens
+from hub.guard.options import OnStale, Options
+from hub.guard.revocations import Mark, Names
+from hub.guard.steps import Steps
+
+MOST_ATTEMPTS = 3
+
+
+class Verdicts:
+    """Judges tokens that were verified, and sessions, by ``state``.
+
+    Nothing is recalled after ``keys_until``: then keys have to be fetched again.
+    """
+
+    def __init__(self, options: Options, state: FeedState, known: KnownTokens) -> None:
+        self.keys_until = float("inf")
+        self.find_names = functools.lru_cache(MOST_KNOWN)(
+            functools.partial(name_session, options.entries)
+        )
+        self._state = state
+        self._find_known = known.find
+        self._max_staleness = options.max_staleness
+        self._on_stale = options.on_stale
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[UserKey, str, Micros], Mark] = {}
+
+    # ---- What needs no waiting ----
+
+    def recall(self, token: str) -> Identity | None:
+        """Return the identity of a token that is known, and good beyond doubt; else None."""
+        known = self._find_known(token)
+        if known is None:
+            return None
+        knowledge, now = self._state.knowledge, clock()
+        freshness = knowledge.freshness
+        if now - freshness.until > self._max_staleness or freshness.late or now > self.keys_until:
+            return None
+        if not known.opens <= now + freshness.latest < known.closes:  # type: ignore[operator]
+            return None
+        if not knowledge.revocations.surely_spare(known.names, known.begun):
+            return None
+        return known.identity
+
+    def recall_session(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None
+    ) -> Identity | None:
+        """Do the same for an app's own session."""
+        names, iss = self.find_names(user, sid, issuer)
+        knowledge, now = self._state.knowledge, clock()
+        freshness, revocations = knowledge.freshness, knowledge.revocations
+        if now - freshness.until > self._max_staleness or freshness.late:
+            return None
+        lifetime = revocations.lifetime
+        age = now + freshness.latest - logged_in_at  # type: ignore[operator]
+        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
+            return None
+        begun = round(logged_in_at * SECOND)
+        if not revocations.surely_spare(names, begun):
+            return None
+        return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
+
+    # ---- What may have to wait ----
+
+    def describe_session(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None
+    ) -> Known:
+        """Return a session as `deciding` takes it.
+
+        Raises:
+            InvalidRequest: if there can be no such session.
+        """
+        if not (math.isfinite(logged_in_at) and 0 <= logged_in_at < 1e11):
+            raise InvalidRequest("logged_in_at is no time in seconds")
+        names, iss = self.find_names(user, sid, issuer)
+        begun = round(logged_in_at * SECOND)
+        until = begun + self._state.knowledge.revocations.lifetime
+        identity = Identity(names.user_key, user, iss, sid, begun, until, login_at=begun)
+        return Known(identity, names)
+
+    def deciding(self, known: Known, ask: Callable[[Mark], Steps[float]]) -> Steps[Identity]:
+        """Return the identity, unless it is refused; ``ask`` asks the hub, where that is needed.
+
+        Raises:
+            Unauthorized: when it is expired or revoked.
+            Unavailable: when that is not known now.
+        """
+        identity, names, on_stale = known.identity, known.names, self._on_stale
+        for _ in range(MOST_ATTEMPTS):
+            knowledge = self._state.knowledge  # which a `ready` replaces: read it once
+            is_stale = self._is_stale(knowledge, names)
+            mark = knowledge.revocations.mark(names)
+            refusal = self._judge(knowledge, known, mark)
+            is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
+            if refusal is not None and not (is_doubtful and on_stale != "refuse"):
+                raise refusal
+            if refusal is None and not is_stale:
+                return identity
+            if not is_doubtful and on_stale != "ask":
+                return self._settle_for(on_stale, identity)
+            asked_at = yield from ask(mark)
+            if clock() - asked_at > self._max_staleness:
+                continue  # the answer itself is too old by now
+            if self._state.knowledge.revocations.mark(names) == mark:
+                if is_doubtful:
+                    self._note_answer(known, mark)
+                return identity
+        raise Unavailable("the hub's answers come too late, or logouts too quickly")
+
+    def _note_answer(self, known: Known, mark: Mark) -> None:
+        known.answer = mark
+        with self._lock:
+            self._answers[known.names.user_key, known.identity.sid, known.begun] = mark
+            if len(self._answers) > MOST_KNOWN:
+                del self._answers[next(iter(self._answers))]
+
+    def find_answer(self, names: Names, sid: str, begun: Micros | None) -> Mark:
+        """Return the facts in spite of which the hub has accepted a login, if it was asked."""
+        return () if begun is None else self._answers.get((names.user_key, sid, begun), ())
+
+    def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
+        partition = names.slot % knowledge.revocations.partitions
+        return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
+
+    def _judge(self, knowledge: Knowledge, known: Known, mark: Mark) -> Unauthorized | None:
+        """Return why a session is refused by what is known, or None."""
+        identity = known.identity
+        latest = knowledge.freshness.latest
+        if latest is None and self._on_stale != "allow":
+            return None  # nothing is known, not even the time: it will not be accepted by that
+        # Only who allows everything while the hub is silent has tokens end by this machine's clock.
+        now = round((time.time() if latest is None else clock() + latest) * SECOND)
+        if known.answer == mark:
+            return judge(identity, RevocationState(now=now))
+        return knowledge.revocations.judge(identity, now, known.names)
+
+    def _settle_for(self, on_stale: OnStale, identity: Identity) -> Identity:
+        if on_stale == "allow":
+            return identity
+        staleness = self._state.knowledge.freshness.staleness(clock())
+        raise Unavailable(f"the guard has not heard of the hub for {staleness:.0f} s")
+
+
+def name_session(
+    entries: tuple[Entry, ...], user: str, sid: str, issuer: str | None
+) -> tuple[Names, str]:
+    """Return the names of an app's own session, and the ``iss`` that its user belongs to.
+
+    Raises:
+        InvalidRequest: if there can be no such session, or ``issuer`` is needed.
+    """
+    if not is_name(user) or not is_name(sid):
+        raise InvalidRequest("user and sid are texts of 1 to 256 characters without controls")
+    iss = resolve_issuer(entries, issuer)[0] if entries else issuer or ""
+    return Names(user_key(iss, user), sid), iss
