@@ -27,16 +27,26 @@ export class FeedState {
   lifetime = Number.POSITIVE_INFINITY;
   /** @type {Revocations | undefined} */
   #next;
-  #asked = 0;
+  #askedAt = 0;
+  #receivedBy = 0;
+  /** Whether this response has confirmed something. */
+  #isConfirmed = false;
   #lastId = "";
   #sweepAt = 0;
 
-  /** The `Last-Event-ID` of a request that is sent at `asked`, or "". Call it before that is sent:
-   * what is written afterwards may be missing. @param {number} asked */
-  begin(asked) {
-    this.#asked = asked;
+  /** The `Last-Event-ID` of a request that is sent at `askedAt`, or "". Call it before that is sent:
+   * what is written afterwards may be missing. @param {number} askedAt */
+  begin(askedAt) {
+    this.#askedAt = askedAt;
+    this.#receivedBy = Number.POSITIVE_INFINITY;
+    this.#isConfirmed = false;
     this.#next = this.#lastId ? undefined : new Revocations();
     return this.#lastId;
+  }
+
+  /** Note that the response to the request had begun. @param {number} now */
+  answer(now) {
+    this.#receivedBy = now;
   }
 
   /** Do what an event says; throws an Error if that cannot be understood.
@@ -50,7 +60,7 @@ export class FeedState {
         const logout = checkRevocation(JSON.parse(data));
         this.#next?.apply(logout);
         this.revocations.apply(logout);
-        this.freshness.hear(logout.at, now);
+        if (this.#isConfirmed) this.#receivedBy = this.freshness.hear(logout.at, now);
         this.#goOnFrom(id);
         return { logout };
       }
@@ -87,7 +97,10 @@ export class FeedState {
 
   /** @param {Confirmation} told @param {number} now */
   #confirm(told, now) {
-    this.freshness.confirm(this.#asked, told, now);
+    // The hub had received the request `elapsed` seconds before it said so, at the latest.
+    this.#receivedBy = Math.min(this.#receivedBy, now - told.elapsed);
+    this.freshness.confirm(told, this.#askedAt, this.#receivedBy, now);
+    this.#isConfirmed = true;
     if (told.at < this.#sweepAt) return;
     this.#sweepAt = told.at + SWEEP_EVERY;
     this.revocations.forget((told.at - this.lifetime) * 1e6);

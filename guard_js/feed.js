@@ -103,6 +103,7 @@ export class Feed {
       request.on("response", resolve);
       request.on("error", reject);
     });
+    this.#state.answer(this.#clock());
     if (response.statusCode !== 200) throw await refusalOf(response);
     const parser = new EventParser((event) => {
       if (this.#take(event)) response.socket.setTimeout(TIMING.silence);

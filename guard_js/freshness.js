@@ -9,23 +9,23 @@
 /** @typedef {{at: number, elapsed: number, late?: Record<string, number>}} Confirmation `at` is the
  *   store's time at `elapsed`; `late` are partitions of which only less is sure */
 
-/** How far two clocks drift apart at most, in seconds a second. */
-const DRIFT = 0.001;
-
 export class Freshness {
   #heard = Number.NEGATIVE_INFINITY;
   /** @type {Map<number, number>} by partition, where that is another time */
   #late = new Map();
-  /** How far the store's clock is ahead of ours: at least, and at most. */
-  #ahead = { least: Number.NaN, most: Number.NaN };
-  #confirmed = 0;
+  /** The store's time when the request was received, and when that was by ours: nobody knows exactly.
+   */
+  #requestAt = Number.NaN;
+  #askedAt = 0;
+  #receivedBy = 0;
 
-  /** Note a confirmation: it can only make more sure.
-   * @param {number} sent when the request was sent @param {Confirmation} confirmation
-   * @param {number} received when the confirmation came */
-  confirm(sent, { at, elapsed, late = {} }, received) {
-    // It cannot be about the future, whatever the clocks of the replica do.
-    const until = (/** @type {number} */ seconds) => Math.min(sent + seconds, received);
+  /** Note a confirmation that was heard at `heardAt`, of the response to a request that was sent at
+   * `askedAt`, and had been received by `receivedBy`.
+   * @param {Confirmation} confirmation @param {number} askedAt @param {number} receivedBy
+   * @param {number} heardAt */
+  confirm({ at, elapsed, late = {} }, askedAt, receivedBy, heardAt) {
+    // Nothing is known of what is written later, however the clocks may differ.
+    const until = (/** @type {number} */ seconds) => Math.min(askedAt + seconds, heardAt);
     const told = new Map(Object.entries(late).map(([name, age]) => [Number(name), until(age)]));
     const general = until(elapsed);
     const heard = Math.max(this.#heard, general);
@@ -37,22 +37,18 @@ export class Freshness {
     }
     this.#heard = heard;
     this.#late = behind;
-    // Nobody knows how long the request and the event were on their way. What was known better
-    // before is kept, as far as the clocks cannot have drifted apart since.
-    const { least } = this.#ahead;
-    const drift = (received - this.#confirmed) * DRIFT;
-    this.#ahead = { least: at - received, most: at - general };
-    if (least - drift > this.#ahead.least)
-      this.#ahead.least = Math.min(least - drift, at - general);
-    this.#confirmed = received;
+    this.#requestAt = at - elapsed;
+    this.#askedAt = askedAt;
+    this.#receivedBy = receivedBy;
   }
 
   /** Note a logout, written at `at`: the store's clock had come so far when it was heard. So a login
-   * that begins now is not mistaken for one that the logout ended.
-   * @param {number} at @param {number} received */
-  hear(at, received) {
-    const least = Math.min(at - received, this.#ahead.most);
-    if (least > this.#ahead.least) this.#ahead.least = least;
+   * that begins now is not mistaken for one that the logout ended. Returns by when the request had
+   * been received, after all. @param {number} at @param {number} heardAt */
+  hear(at, heardAt) {
+    const receivedBy = Math.min(this.#receivedBy, heardAt - (at - this.#requestAt));
+    this.#receivedBy = Math.max(receivedBy, this.#askedAt);
+    return this.#receivedBy;
   }
 
   /** For how many seconds there may be logouts of a partition that were not heard; of the worst one
@@ -65,17 +61,17 @@ export class Freshness {
   /** The store's time, in NumericDate seconds: it is not earlier, and hardly later. By it logins are
    * dated. NaN while nothing is known. @param {number} now */
   storeTime(now) {
-    return now + this.#ahead.least;
+    return this.#requestAt + (now - this.#receivedBy);
   }
 
   /** A time that the store's clock has not passed yet: by it tokens end. @param {number} now */
   latestStoreTime(now) {
-    return now + this.#ahead.most;
+    return this.#requestAt + (now - this.#askedAt);
   }
 
   /** The store's time until which all logouts of a partition were heard. @param {number} partition */
   heardUntil(partition) {
-    return this.#heardOf(partition) + this.#ahead.least;
+    return this.storeTime(this.#heardOf(partition));
   }
 
   /** @param {number} partition */

@@ -4,13 +4,14 @@
  * last confirmation by the hub the guard decides alone; after that `onStale` says what to do.
  */
 import { Admission } from "./admission.js";
-import { readDate, readName } from "./claims.js";
+import { readDate } from "./claims.js";
 import { monotonicClock } from "./clock.js";
 import { readEnviron } from "./environment.js";
 import { HubError } from "./errors.js";
 import { Feed } from "./feed.js";
 import { FeedState } from "./feed-state.js";
 import { Issuers } from "./issuers.js";
+import { KnownSessions } from "./known-sessions.js";
 import { KnownTokens } from "./known-tokens.js";
 import { userKey } from "./names.js";
 import { Questions } from "./questions.js";
@@ -21,6 +22,7 @@ import { Watches } from "./watches.js";
 /** @typedef {import("./admission.js").OnStale} OnStale */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./known-tokens.js").Known} Known */
+/** @typedef {import("./revocations.js").Place} Place */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./verdict.js").Identity} Identity */
@@ -56,6 +58,7 @@ export class Guard {
   #clock = monotonicClock();
   #state = new FeedState();
   #known = new KnownTokens();
+  #sessions = new KnownSessions((issuer) => this.#issuers.resolve(issuer));
   #questions = new Questions(() => this.#bestAddresses());
   #admission;
   #watches;
@@ -177,10 +180,10 @@ export class Guard {
    * @param {number} loggedInAt by `now`, in NumericDate seconds
    * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
   async checkSession(user, sid, loggedInAt, { issuer } = {}) {
-    const identity = this.#identityOf(user, sid, loggedInAt, issuer);
-    const waiting = this.#admission.admit({ identity, place: placeOf(identity) });
+    const session = this.#sessionOf(user, sid, loggedInAt, issuer);
+    const waiting = this.#admission.admit(session);
     if (waiting) await waiting;
-    return identity;
+    return session.identity;
   }
 
   /** Wait for the end of a session. Without `loggedInAt`, whatever ends sessions of this name from
@@ -188,14 +191,14 @@ export class Guard {
    * @param {string} user @param {string} sid
    * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
   watch(user, sid, { issuer, loggedInAt } = {}) {
-    const identity = this.#identityOf(user, sid, loggedInAt ?? 0, issuer);
-    return this.#watch(identity, loggedInAt === undefined ? undefined : identity);
+    const { identity, place } = this.#sessionOf(user, sid, loggedInAt ?? 0, issuer);
+    return this.#watch(place, loggedInAt === undefined ? undefined : identity);
   }
 
   /** Wait for the end of a session that `check` or `checkSession` has just found alive.
    * @param {Identity} identity @returns {Watch} */
   watchIdentity(identity) {
-    return this.#watch(identity, identity);
+    return this.#watch(placeOf(identity), identity);
   }
 
   /** Be told of each logout as it is heard. @param {(logout: Revocation) => void} tell
@@ -232,15 +235,15 @@ export class Guard {
   }
 
   /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
-   * @returns {Identity} */
-  #identityOf(user, sid, loggedInAt, issuer) {
-    const iss = this.#issuers.resolve(issuer);
+   * @returns {{identity: Identity, place: Place}} */
+  #sessionOf(user, sid, loggedInAt, issuer) {
     const at = readDate("login time", loggedInAt);
-    return {
-      user: readName("user", user),
+    const { iss, place } = this.#sessions.find(user, sid, issuer);
+    const identity = {
+      user,
       iss,
-      userKey: userKey(iss, user),
-      sid: readName("sid", sid),
+      userKey: place.userKey,
+      sid,
       iat: at,
       loginAt: at,
       // Nobody remembers the logouts of an older login.
@@ -250,6 +253,7 @@ export class Guard {
       perToken: false,
       leeway: 0,
     };
+    return { identity, place };
   }
 
   /** @param {string} token @returns {Promise<Known>} */
@@ -269,9 +273,8 @@ export class Guard {
     return this.mintTicket(user, sid, { issuer, loginTime, lifetime: QUESTION_LIFETIME });
   }
 
-  /** @param {Identity} name @param {Identity} [identity] */
-  #watch(name, identity) {
-    const place = placeOf(name);
+  /** @param {Place} place @param {Identity} [identity] */
+  #watch(place, identity) {
     const { freshness, partitions } = this.#state;
     const since = freshness.heardUntil(place.crc % partitions) * 1e6;
     return this.#watches.add(place, since, identity);

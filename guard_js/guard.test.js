@@ -119,6 +119,18 @@ test("a watch of a session that is over ends at once, and one of a later login d
   assert.equal(later.signal.aborted, false);
 });
 
+test("a logout that was heard before a watch began does not end it, though it is not confirmed", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  hub.isConfirming = false;
+  hub.end({ user: "ada" });
+  await until("it", () => guard.sizes.revocations === 1);
+  const watch = guard.watch("ada", "s2");
+  assert.equal(guard.sizes.watches, 1);
+  hub.end({ user: "ada", reason: "admin" });
+  assert.equal((await soon("the end", watch.ended))?.reason, "admin");
+});
+
 test("whatever ends everybody ends every watch", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);

@@ -97,8 +97,11 @@ export class Watches {
    * @param {Place} place @param {number} since @param {Identity} [identity] */
   add(place, since, identity) {
     const watch = new Watch(() => this.#remove(entry));
+    const { tombstone, cutoffs } = this.#factsOf(place);
+    // What is known by now is not news either, though nothing may have confirmed it yet.
+    const known = Math.max(since, tombstone?.at ?? since, newest(cutoffs)?.at ?? since);
     /** @type {Entry} */
-    const entry = { watch, place, identity, since };
+    const entry = { watch, place, identity, since: known };
     const entries = this.#entries.get(place.userKey) ?? new Set();
     this.#entries.set(place.userKey, entries.add(entry));
     this.#check(entry);

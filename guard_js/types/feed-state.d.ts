@@ -21,9 +21,11 @@ export declare class FeedState {
     partitions: number;
     /** For how many seconds a logout is remembered. */
     lifetime: number;
-    /** The `Last-Event-ID` of a request that is sent at `asked`, or "". Call it before that is sent:
-     * what is written afterwards may be missing. @param {number} asked */
-    begin(asked: number): string;
+    /** The `Last-Event-ID` of a request that is sent at `askedAt`, or "". Call it before that is sent:
+     * what is written afterwards may be missing. @param {number} askedAt */
+    begin(askedAt: number): string;
+    /** Note that the response to the request had begun. @param {number} now */
+    answer(now: number): void;
     /** Do what an event says; throws an Error if that cannot be understood.
      * @param {Event} event @param {number} now when it came @returns {Heard} */
     take({ type, data, id }: Event, now: number): Heard;

@@ -10,16 +10,19 @@ export type Confirmation = {
     elapsed: number;
     late?: Record<string, number>;
 };
+/** @typedef {{at: number, elapsed: number, late?: Record<string, number>}} Confirmation `at` is the
+ *   store's time at `elapsed`; `late` are partitions of which only less is sure */
 export declare class Freshness {
     #private;
-    /** Note a confirmation: it can only make more sure.
-     * @param {number} sent when the request was sent @param {Confirmation} confirmation
-     * @param {number} received when the confirmation came */
-    confirm(sent: number, { at, elapsed, late }: Confirmation, received: number): void;
+    /** Note a confirmation that was heard at `heardAt`, of the response to a request that was sent at
+     * `askedAt`, and had been received by `receivedBy`.
+     * @param {Confirmation} confirmation @param {number} askedAt @param {number} receivedBy
+     * @param {number} heardAt */
+    confirm({ at, elapsed, late }: Confirmation, askedAt: number, receivedBy: number, heardAt: number): void;
     /** Note a logout, written at `at`: the store's clock had come so far when it was heard. So a login
-     * that begins now is not mistaken for one that the logout ended.
-     * @param {number} at @param {number} received */
-    hear(at: number, received: number): void;
+     * that begins now is not mistaken for one that the logout ended. Returns by when the request had
+     * been received, after all. @param {number} at @param {number} heardAt */
+    hear(at: number, heardAt: number): number;
     /** For how many seconds there may be logouts of a partition that were not heard; of the worst one
      * if none is named. @param {number} now @param {number} [partition] */
     staleness(now: number, partition?: number): number;

@@ -1,0 +1,13 @@
+export type Place = import("./revocations.js").Place;
+export type Named = {
+    iss: string;
+    place: Place;
+};
+export declare class KnownSessions {
+    #private;
+    /** @param {(issuer?: string) => string} resolve gives the `iss` of the entry that is meant */
+    constructor(resolve: (issuer?: string) => string);
+    /** Where the facts about a session are; throws a HubError if there can be no such session.
+     * @param {string} user @param {string} sid @param {string} [issuer] @returns {Named} */
+    find(user: string, sid: string, issuer?: string): Named;
+}
