@@ -84,7 +84,7 @@ test("the time is the store's, whatever this machine thinks", async (t) => {
 test("a watch ends with its session, and says why", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
-  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() });
+  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() - 1 });
   const [other, vague] = [guard.watch("ada", "s2"), guard.watch("ada", "s1")];
   /** @type {any[]} */
   const told = [];
@@ -335,6 +335,8 @@ test("an app ends sessions at the hub as an administrator", async (t) => {
 test("options that make no sense are refused", () => {
   const url = "https://hub.example";
   assert.throws(() => new Guard(url, { token: "" }), /token/);
+  for (const maxStaleness of [0, Number.NaN, Number.POSITIVE_INFINITY])
+    assert.throws(() => new Guard(url, { token: TOKEN, maxStaleness }), /maxStaleness/);
   const onStale = /** @type {any} */ ("ignore");
   assert.throws(() => new Guard(url, { token: TOKEN, onStale }), /onStale/);
   assert.throws(() => new Guard(url, { token: TOKEN, secret: "short" }), /at least 32 bytes/);

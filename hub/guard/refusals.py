@@ -99,7 +99,7 @@ class Gate:
         if not visit.origin or visit.fetch_site == "same-origin":
             return
         origin = visit.origin.lower()
-        is_own = urlsplit(origin).netloc == visit.host.lower()
+        is_own = visit.host != "" and origin.partition("://")[2] == visit.host.lower()
         if not is_own and origin not in self._origins:
             raise OriginNotAllowed(visit.origin)
 

@@ -82,6 +82,8 @@ def test_two_cookies_of_one_name_are_nobodys() -> None:
         (Visit("POST", "/", origin="https://www.example", host="app.example"), True),
         (Visit("POST", "/", origin="https://evil.example", host="app.example"), False),
         (Visit("POST", "/", origin="null", host="app.example"), False),
+        (Visit("POST", "/", origin="null"), False),
+        (Visit("POST", "/", origin="http://[", host="app.example"), False),
         (Visit("POST", "/", origin="https://x", host="y", fetch_site="same-origin"), True),
         (Visit("POST", "/"), True),
     ],
