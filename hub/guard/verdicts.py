@@ -19,7 +19,7 @@ from hub.core.revocation import judge
 from hub.errors import InvalidRequest, TokenTooOld, Unauthorized, Unavailable
 from hub.guard.clock import clock
 from hub.guard.feed_state import FeedState, Knowledge
-from hub.guard.known_tokens import MARGIN, MOST_KNOWN, Known, KnownTokens
+from hub.guard.known_tokens import MOST_KNOWN, Known, KnownTokens
 from hub.guard.options import OnStale, Options
 from hub.guard.revocations import Mark, Names
 from hub.guard.steps import Steps
@@ -38,6 +38,7 @@ class Verdicts:
         self.find_names = functools.lru_cache(MOST_KNOWN)(
             functools.partial(name_session, options.entries)
         )
+        self._describe = functools.lru_cache(MOST_KNOWN)(self._describe_anew)
         self._state = state
         self._find_known = known.find
         self._max_staleness = options.max_staleness
@@ -50,37 +51,26 @@ class Verdicts:
     def recall(self, token: str) -> Identity | None:
         """Return the identity of a token that is known, and good beyond doubt; else None."""
         known = self._find_known(token)
-        if known is None:
+        if known is None or clock() > self.keys_until:
             return None
+        return self._recall(known)
+
+    def recall_session(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None
+    ) -> Identity | None:
+        """Do the same for an app's own session; raises as `describe_session`."""
+        return self._recall(self.describe_session(user, sid, logged_in_at, issuer))
+
+    def _recall(self, known: Known) -> Identity | None:
         knowledge, now = self._state.knowledge, clock()
         freshness = knowledge.freshness
-        if now - freshness.until > self._max_staleness or freshness.late or now > self.keys_until:
+        if now - freshness.until > self._max_staleness or freshness.late:
             return None
         if not known.opens <= now + freshness.latest < known.closes:  # type: ignore[operator]
             return None
         if not knowledge.revocations.surely_spare(known.names, known.begun):
             return None
         return known.identity
-
-    def recall_session(
-        self, user: str, sid: str, logged_in_at: float, issuer: str | None
-    ) -> Identity | None:
-        """Do the same for an app's own session."""
-        names, iss = self.find_names(user, sid, issuer)
-        knowledge, now = self._state.knowledge, clock()
-        freshness, revocations = knowledge.freshness, knowledge.revocations
-        if now - freshness.until > self._max_staleness or freshness.late:
-            return None
-        lifetime = revocations.lifetime
-        age = now + freshness.latest - logged_in_at  # type: ignore[operator]
-        if not 0 <= age < lifetime / SECOND - MARGIN:  # nor is it NaN
-            return None
-        begun = round(logged_in_at * SECOND)
-        if not revocations.surely_spare(names, begun):
-            return None
-        return Identity(names.user_key, user, iss, sid, begun, begun + lifetime, login_at=begun)
-
-    # ---- What may have to wait ----
 
     def describe_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
@@ -90,13 +80,20 @@ class Verdicts:
         Raises:
             InvalidRequest: if there can be no such session.
         """
+        lifetime = self._state.knowledge.revocations.lifetime
+        return self._describe(user, sid, logged_in_at, issuer, lifetime)
+
+    def _describe_anew(
+        self, user: str, sid: str, logged_in_at: float, issuer: str | None, lifetime: Micros
+    ) -> Known:
         if not (math.isfinite(logged_in_at) and 0 <= logged_in_at < 1e11):
             raise InvalidRequest("logged_in_at is no time in seconds")
         names, iss = self.find_names(user, sid, issuer)
         begun = round(logged_in_at * SECOND)
-        until = begun + self._state.knowledge.revocations.lifetime
-        identity = Identity(names.user_key, user, iss, sid, begun, until, login_at=begun)
-        return Known(identity, names)
+        until = begun + lifetime
+        return Known(Identity(names.user_key, user, iss, sid, begun, until, login_at=begun), names)
+
+    # ---- What may have to wait ----
 
     def deciding(self, known: Known, ask: Callable[[Mark], Steps[float]]) -> Steps[Identity]:
         """Return the identity, unless it is refused; ``ask`` asks the hub, where that is needed.
