@@ -54,6 +54,7 @@ test("a token that is forged, expired or of nobody's is refused", async (t) => {
   const forged = sign({ sub: "ada", iat, exp: iat + 600 }, "another secret that is long enough!");
   assert.equal(await codeOf(guard.check(forged)), "token_invalid");
   assert.equal(await codeOf(guard.check("x")), "token_invalid");
+  assert.equal(await codeOf(guard.check(`${tokenOf(hub)}\r\n`)), "token_invalid");
   assert.equal(await codeOf(guard.check(tokenOf(hub, { exp: iat + 30 }))), "token_expired");
 });
 

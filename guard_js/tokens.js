@@ -69,6 +69,8 @@ export function readHeader(token) {
     throw invalid(`a token is ASCII text of at most ${MAX_TOKEN_BYTES} bytes`);
   const parts = token.split(".");
   if (parts.length !== 3) throw invalid(describeForm(parts.length));
+  // jose skips blanks in it.
+  if (!/^[\w-]*$/.test(parts[2])) throw invalid("the signature is not base64url");
   const members = readPart(parts[0]);
   if (!isTokenType(members.has("typ") ? (members.get("typ") ?? null) : "JWT"))
     throw invalid("a token of another kind (typ)");

@@ -67,6 +67,13 @@ def environment() -> dict[str, str]:
     return environ
 
 
+def compile_tests() -> None:
+    """Compile a fresh checkout once, which else each of the processes would do, all at once."""
+    if not Path("tests/__pycache__").exists():
+        collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+        subprocess.run(collect, env=environment(), stdout=subprocess.DEVNULL)
+
+
 def read_report(report: Path) -> Count:
     """Count the test cases in a report; a report that is missing or empty is a failure."""
     try:
@@ -115,6 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
         shown, beside = suites(Path(folder))
         told_later = pool.submit(run, beside, is_shown=False)
+        compile_tests()
         for suite, count, took in (run(shown, is_shown=True), told_later.result()):
             total.passed += count.passed
             total.failed += count.failed

@@ -30,7 +30,10 @@ from hub.store.values import Confirmed, DataLoss, Event, Gap, LogoutEvent, Posit
 
 log = structlog.get_logger(__name__)
 
-APPLY_AT_ONCE = 100
+ASK_AT_ONCE = 4
+"""Pages of logs that are read at the same time: a node that does not answer delays few others."""
+
+APPLY_AT_ONCE = 50
 """Logouts that are added to the ledger without a pause in between."""
 
 PAUSES = 2
@@ -67,6 +70,7 @@ class FeedSource:
         self.is_started = False
         self._store = store
         self._audience = audience
+        self._asking = asyncio.Semaphore(ASK_AT_ONCE)
         self._turn = asyncio.Lock()
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
@@ -191,7 +195,8 @@ class FeedSource:
         """Read all pages; a break meanwhile ends it early."""
         breaks, is_end = partition.breaks, False
         while not is_end:
-            page = await self._store.history(partition.number, partition.position)
+            async with self._asking:
+                page = await self._store.history(partition.number, partition.position)
             async with self._turn:
                 news = await self._apply(page.events)
                 if partition.breaks == breaks:

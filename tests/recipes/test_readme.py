@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 
+from tests.conftest import lacking
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.recipes.pages import DOCS, blocks
@@ -16,6 +18,9 @@ COMMANDS = Path(sys.executable).parent
 
 async def test_the_second_block_works_in_a_second_terminal(tmp_path: Path) -> None:
     """Two shells that share nothing but the folder; the last question says that it is over."""
+    for tool in ("curl", "openssl"):
+        if shutil.which(tool) is None:
+            lacking(tool)
     shells = [block for block in blocks(str(DOCS.parent / "README.md"), "sh") if "hub.env" in block]
     assert len(shells) == 2
     port = str(free_port())
