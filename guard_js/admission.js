@@ -24,6 +24,8 @@ import { judge, newest } from "./verdict.js";
  * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
 
 const MOST_ATTEMPTS = 3;
+/** For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME). */
+const USUALLY_REMEMBERED = 30 * 86_400;
 /** Answers to the hub's question about a ticket that are about the session, not about the ticket. */
 const ABOUT_SESSIONS = ["token_revoked", "login_required", "token_too_old"];
 
@@ -116,6 +118,9 @@ export class Admission {
       if (refusal) throw refusal;
       return;
     }
+    const { loginAt = 0 } = identity;
+    if (!this.#state.isReady && Date.now() / 1000 - loginAt / 1e6 > USUALLY_REMEMBERED)
+      throw new HubError("unavailable", "the hub has not said for how long it remembers logouts");
     const refusal = await this.#questions.verify(await this.#mintTicket(identity), age, mark);
     if (!refusal) return;
     if (refusal.code === "unavailable" || ABOUT_SESSIONS.includes(refusal.code)) throw refusal;

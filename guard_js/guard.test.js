@@ -214,6 +214,15 @@ test("a guard that does not hear from the hub asks it, and refuses when it canno
   await guard.check(token);
 });
 
+test("a guard that was never told how long is remembered vouches for no old session", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { token: "wrong", startTimeout: 0.1 });
+  const daysAgo = (/** @type {number} */ days) => Date.now() / 1000 - days * 86_400;
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", daysAgo(31))), "unavailable");
+  assert.equal(hub.calls.filter(({ path }) => path === "/verify").length, 0);
+  await guard.checkSession("ada", "s1", daysAgo(29));
+});
+
 test("what a stale guard knows to be over it refuses without asking", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url, { maxStaleness: 0.5 });

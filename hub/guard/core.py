@@ -39,6 +39,9 @@ from hub.guard.watches import OnEnd, Watched, Watches
 
 log = logging.getLogger("logout_hub.guard")
 
+USUALLY_REMEMBERED = 30 * 86400
+"""For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME)."""
+
 METRICS = {
     "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
     "revocations": "the revocations in force, whenever everything is known anew",
@@ -168,6 +171,8 @@ class Core:
 
         def ask(mark: Mark) -> Steps[float]:
             flights = self._require_flights()
+            if not self._state.is_ready and self.now() - logged_in_at > USUALLY_REMEMBERED:
+                raise Unavailable("the hub has not said for how long it remembers logouts")
             return self._questions.asking_session(session.identity, mark, self.now(), flights)
 
         return (yield from self._verdicts.deciding(session, ask))

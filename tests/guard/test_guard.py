@@ -306,6 +306,18 @@ async def test_a_stale_guard_asks_the_hub(hub: FeedServer, monkeypatch: pytest.M
         assert len(hub.asked) == 2
 
 
+async def test_a_guard_that_was_never_told_how_long_is_remembered_vouches_for_no_old_session(
+    hub: FeedServer,
+) -> None:
+    """The hub may have forgotten its logout, and says nothing against a ticket of it."""
+    hub.status = 401
+    async with guarding(hub, start_timeout=0.0) as guard:
+        old, young = time.time() - 31 * 86400, time.time() - 29 * 86400
+        assert isinstance(await refused(guard.check_session("ada", "s1", old)), Unavailable)
+        assert hub.asked == []
+        assert (await guard.check_session("ada", "s1", young)).sid == "s1"
+
+
 ANSWERS: dict[str, tuple[tuple[int, bytes], type[HubError]]] = {
     "revoked": (problem(401, "token_revoked", at=1.5, reason="admin", id="l"), TokenRevoked),
     "a new login": (problem(401, "login_required", at=1.5, reason="admin"), LoginRequired),
