@@ -128,7 +128,8 @@ class FeedState:
         freshness.confirm(told, self._asked_at, self._received_by, heard_at)
 
     def _go_on_from(self, place: str) -> None:
-        if self._next is None and len(place) <= MAX_ID and place.isprintable():
+        is_sendable = len(place) <= MAX_ID and place.isascii() and place.isprintable()
+        if self._next is None and is_sendable and " " not in place:
             self._last_id = place
 
 

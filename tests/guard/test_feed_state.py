@@ -55,6 +55,13 @@ def test_a_snapshot_counts_once_it_is_complete() -> None:
     assert state.begin(70.0) == "7-0"
 
 
+@pytest.mark.parametrize("place", ["\u2603", "a b", "x" * 5000])
+def test_a_place_that_no_header_can_name_is_none(place: str) -> None:
+    """The guard could never ask again, not even another replica."""
+    state = started(told("ready", READY, "7-0"), told("logout", ADA, place))
+    assert state.begin(60.0) == "7-0"
+
+
 def test_a_logout_counts_at_once_also_before_the_feed_is_ready() -> None:
     """But is no place to go on from, since the rest is missing."""
     state = started(told("logout", ADA, "8-0"))
