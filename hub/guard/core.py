@@ -220,13 +220,26 @@ class Core:
     # ---- Watching ----
 
     def watch(
-        self, user: str, sid: str, issuer: str | None, logged_in_at: float | None, on_end: OnEnd
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None,
+        logged_in_at: float | None,
+        issued_at: float | None,
+        on_end: OnEnd,
     ) -> Watched:
         """Call ``on_end`` once the session has ended, perhaps at once."""
         names, _ = self._verdicts.find_names(user, sid, issuer)
-        begun = None if logged_in_at is None else round(logged_in_at * SECOND)
-        mark = self._verdicts.find_answer(names, sid, begun)
-        watched = Watched(names, sid, begun, functools.partial(call_safely, on_end), mark)
+        at = issued_at if logged_in_at is None else logged_in_at
+        begun = None if at is None else round(at * SECOND)
+        watched = Watched(
+            names,
+            sid,
+            begun,
+            functools.partial(call_safely, on_end),
+            is_renewed=logged_in_at is None and issued_at is not None,
+            mark=self._verdicts.find_answer(names, sid, begun),
+        )
         self.watches.add(watched)
         self.watches.look_at(watched, self._state.knowledge.revocations, self._store_time())
         return watched

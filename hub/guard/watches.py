@@ -17,37 +17,51 @@ OnEnd: TypeAlias = Callable[[Revocation], None]
 class Watched:
     """A session that is watched; ``begun`` is the time of its login, if that is known.
 
+    With ``is_renewed`` it is when its token was issued: the login may be older. Then it ends when
+    it is ended by name, whenever that counts as of, as its token does.
+
     ``mark`` are the facts in spite of which the hub has accepted it, if it has. ``on_end`` is
     called once, by whoever finds out that the session has ended.
     """
 
     def __init__(
-        self, names: Names, sid: str, begun: Micros | None, on_end: OnEnd, mark: Mark = ()
+        self,
+        names: Names,
+        sid: str,
+        begun: Micros | None,
+        on_end: OnEnd,
+        *,
+        is_renewed: bool = False,
+        mark: Mark = (),
     ) -> None:
         self.names = names
         self.sid = sid
         self.begun = begun
+        self.is_renewed = is_renewed
         self.mark = mark
         self.on_end = on_end
 
     def is_ended_by(self, revocation: Revocation, partitions: int) -> bool:
         """Return whether a logout that was just written ends the session."""
+        if self._is_named_by(revocation) and self.is_renewed:
+            return True
         if self.begun is not None and revocation.horizon < self.begun:
             return False
         if revocation.user is None and revocation.scope is not Scope.SESSION:
             return revocation.partition in (None, self.names.slot % partitions)
-        if revocation.user is None:
-            iss, _ = split_user_key(self.names.user_key)
-            return revocation.iss == iss and revocation.sid == self.sid
+        if self._is_named_by(revocation):
+            return True
+        return revocation.scope is Scope.ALL or (
+            revocation.scope is Scope.OTHERS and revocation.sid != self.sid
+        )
+
+    def _is_named_by(self, revocation: Revocation) -> bool:
         if self.sid in revocation.sessions:
             return True
-        match revocation.scope:
-            case Scope.ALL:
-                return True
-            case Scope.OTHERS:
-                return revocation.sid != self.sid
-            case Scope.SESSION:
-                return revocation.sid == self.sid
+        if revocation.scope is not Scope.SESSION or revocation.sid != self.sid:
+            return False
+        iss, _ = split_user_key(self.names.user_key)
+        return revocation.user is not None or revocation.iss == iss
 
     def find_end(self, revocations: Revocations, now: Micros) -> Revocation | None:
         """Return the logout that has ended the session, by all facts that are known.
@@ -67,7 +81,7 @@ class Watched:
             sid=self.sid,
             iat=begun,
             exp=now + 1,
-            login_at=None if self.begun is None else begun,
+            login_at=None if self.begun is None or self.is_renewed else begun,
         )
         if self.begun is None and not is_new:
             tombstone = revocations.state(identity, now, self.names).tombstone

@@ -571,6 +571,32 @@ async def test_nothing_is_missed_between_a_check_and_its_watch_within_a_second(
                 assert (await watch.ended()).id == "l2"
 
 
+@pytest.mark.parametrize("is_missed", [False, True])
+@pytest.mark.parametrize("ended", [{"scope": Scope.SESSION, "sid": "s1"}, {"sessions": ("s1",)}])
+async def test_a_watch_ends_by_what_was_reported_late_if_its_login_may_be_older(
+    hub: FeedServer, ended: dict[str, Any], is_missed: bool
+) -> None:
+    """A token that was renewed says nothing of its login; one that states its login may go on."""
+    issued = int(time.time()) - 60
+    async with guarding(hub) as guard:
+        claims: dict[str, Any] = {"iat": issued, "exp": issued + 600}
+        renewed = guard.mint_ticket("ada", "s1", **claims)
+        stated = guard.mint_ticket("ada", "s1", login_time=float(issued), **claims)
+        logins = [name_login(await guard.check(one)) for one in (renewed, stated)]
+        logout = ends("ada", hub, id="l1", before=issued - 30.0, **ended)
+        if is_missed:
+            await heard(hub, guard, logout)
+        async with guard.watch(*logins[0]) as watch, guard.watch(*logins[1]) as newer:
+            if not is_missed:
+                await heard(hub, guard, logout)
+            async with asyncio.timeout(PATIENCE):
+                assert (await watch.ended()).id == "l1"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(newer.ended(), 0.05)
+        assert isinstance(await refused(guard.check(renewed)), TokenRevoked)
+        assert (await guard.check(stated)).sid == "s1"
+
+
 async def test_a_watch_ends_by_a_logout_that_was_missed(hub: FeedServer) -> None:
     """And is told by the snapshot after a reset."""
     async with guarding(hub) as guard:
