@@ -125,10 +125,9 @@ class FeedSource:
         self._read_what_is_missing()
 
     def _hear(self, event: LogoutEvent) -> None:
-        partition = self.partitions[event.partition or 0]
-        partition.hear(event.entry)
         revocation = revocation_of(event)
         self.ledger.apply(revocation)
+        self.partitions[event.partition or 0].hear(event.entry)
         self._publish([revocation])
 
     def doubt(self) -> None:

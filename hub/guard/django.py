@@ -101,7 +101,7 @@ class GuardMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Answer a request."""
         request.hub_identity = None
-        is_anonymous = settings.SESSION_COOKIE_NAME not in request.COOKIES
+        is_anonymous = request.session.session_key is None  # wherever the app has it from
         if self._is_async:
             return self._answer(request, is_anonymous)
         refusal = None if is_anonymous else self._judge(request)
@@ -153,6 +153,13 @@ def forget(request: HttpRequest) -> None:
     """Log a person out in Django whose session the hub has ended already."""
     request.session.pop(LOGIN, None)  # so that the signal of the logout is not for the hub
     auth.logout(request)
+    nobody = request.user
+
+    async def find_nobody() -> Any:
+        return nobody
+
+    # Django remembers whom an earlier middleware has asked for.
+    request.auser = find_nobody
 
 
 def mint_ticket(request: HttpRequest) -> str:

@@ -39,6 +39,8 @@ secret = "a secret for tests that is long enough"
         ({"on_stale": "panic"}, "on_stale"),
         ({"max_staleness": 0}, "max_staleness"),
         ({"max_staleness": float("nan")}, "max_staleness"),
+        ({"max_staleness": float("inf")}, "max_staleness"),
+        ({"admin_token": "a secret\n"}, "admin_token: is not one of a hub$"),
         ({"secret": "short"}, "secret"),
     ],
 )
