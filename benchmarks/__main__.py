@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.cargo import build_peer
+from benchmarks.guards import run as guards
 from benchmarks.lives import (
     all_lives,
     live_idle,
@@ -28,6 +29,8 @@ from benchmarks.report import FOLDER, summarize, write
 from benchmarks.rows import GROUPS, Plan, Run, growth_rows, table_rows
 from benchmarks.servers import CORES, LABELS, MEASURED, OTHER_CORES, ROOT, running_store
 
+GUARD = "guard"
+"""The name of the rows of guards, which have a table of their own."""
 SHORT_RUNS = ROOT / "tmp" / "benchmarks"
 """Where the results go of a run that is not the full one, whose results are kept in git."""
 
@@ -102,7 +105,7 @@ def row_names(plan: Plan) -> dict[str, tuple[str, ...]]:
     rows = table_rows(plan.growth)
     single = {row.key: (row.key,) for row in rows if not row.key.startswith("growth")}
     growth = tuple(row.key for row in growth_rows(plan.growth))
-    return {**single, **GROUPS, "growth": growth}
+    return {**single, **GROUPS, "growth": growth, GUARD: (GUARD,)}
 
 
 def make_plan(given: argparse.Namespace) -> Plan:
@@ -146,6 +149,18 @@ def choose_folder(given: argparse.Namespace) -> Path:
     return SHORT_RUNS if given.quick or given.rows else FOLDER
 
 
+async def measure_guards(*, quick: bool) -> list[Path]:
+    """Measure what guards cost; return the files that were written."""
+    with running_store() as store:
+        plan = guards.QUICK if quick else guards.FULL
+        return await guards.measure(plan, store, guards.choose_folder(quick=quick), command())
+
+
+def command() -> str:
+    """Return the command that this is."""
+    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+
+
 async def measure(plan: Plan) -> dict[str, Any]:
     """Live all lives, hub and peers in turn, and return the report."""
     lives = all_lives(plan.growth)
@@ -168,7 +183,7 @@ async def measure(plan: Plan) -> dict[str, Any]:
     rows = [row for row in table_rows(plan.growth) if row.key in plan.wanted]
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": command(),
         "machine": describe_machine(),
         "versions": versions,
         "plan": {**dataclasses.asdict(plan), "wanted": sorted(plan.wanted)},
@@ -183,17 +198,24 @@ async def measure(plan: Plan) -> dict[str, Any]:
 def main() -> None:
     """Measure and write the results."""
     given = read_arguments()
-    plan, left_out = leave_out(make_plan(given))
+    plan = make_plan(given)
     if len(CORES) < 2:
         print("One core only: server and generator will disturb each other.", file=sys.stderr)
-    os.sched_setaffinity(0, OTHER_CORES)
-    # Nothing here makes cycles worth a pause of the generator.
-    gc.disable()
-    report = {**uvloop.run(measure(plan)), "left_out": left_out}
-    files = write(report, table_rows(plan.growth), choose_folder(given))
+    files, failures = [], []
+    if plan.wanted != {GUARD}:
+        plan, left_out = leave_out(plan)
+        os.sched_setaffinity(0, OTHER_CORES)
+        # Nothing here makes cycles worth a pause of the generator.
+        gc.disable()
+        report = {**uvloop.run(measure(plan)), "left_out": left_out}
+        files = write(report, table_rows(plan.growth), choose_folder(given))
+        failures = report["failures"]
+    if plan.wants(GUARD):
+        os.sched_setaffinity(0, OTHER_CORES)
+        files += uvloop.run(measure_guards(quick=given.quick))
     for file in files:
         print(f"wrote {file.relative_to(ROOT)}")
-    if report["failures"]:
+    if failures:
         sys.exit(1)
 
 

@@ -31,7 +31,7 @@ def describe_machine() -> dict[str, str]:
 
 def describe_versions(store: str, *, with_rust: bool) -> dict[str, str]:
     """Return the versions of what was measured."""
-    found = {"hub": _commit(), "Python": platform.python_version()}
+    found = {"hub": describe_commit(), "Python": platform.python_version()}
     found |= {name: version(name) for name in PYTHON_PACKAGES}
     found |= {"Node": _output([shutil.which("node") or "node", "--version"])}
     found |= {f"{name} (npm)": _node_version(name) for name in NODE_PACKAGES}
@@ -53,7 +53,8 @@ def _node_version(name: str) -> str:
     return str(json.loads(file.read_text())["version"]) if file.exists() else "not installed"
 
 
-def _commit() -> str:
+def describe_commit() -> str:
+    """Return the commit of the hub, and whether it was changed since."""
     name = _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
     changed = _output(["git", "-C", str(ROOT), "status", "--porcelain", "--", "hub"])
     return f"{name or 'unknown'}{' with changes' if changed else ''}"

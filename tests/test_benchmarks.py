@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from benchmarks.__main__ import FULL, choose_folder
 from benchmarks.calls import Calls
 from benchmarks.cargo import build_peer
 from benchmarks.frames import post_request
+from benchmarks.guards import report as guards
 from benchmarks.lives import all_lives
 from benchmarks.report import FOLDER, render
 from benchmarks.rows import table_rows
+from benchmarks.servers import ROOT
 
 ROWS = table_rows(FULL.growth)
 DIGITS = {row.key: row.digits for row in ROWS}
@@ -81,6 +84,32 @@ def test_lives_fill_rows() -> None:
     """Each row but `idle`, which all share, is measured in exactly one life."""
     measured = [key for life in all_lives(FULL.growth) for key in life.rows]
     assert sorted(measured) == sorted(row.key for row in ROWS if row.key != "idle")
+
+
+def test_the_page_has_the_table_of_guards() -> None:
+    """The numbers of guards in the documentation are those of the last full run."""
+    report = json.loads((FOLDER / "guards.json").read_text(encoding="utf-8"))
+    page = guards.PAGE.read_text(encoding="utf-8")
+    table = page.partition(guards.BEGIN)[2].partition(guards.END)[0]
+    assert table.strip() == guards.render(report).strip()
+    assert guards.render(report) in (FOLDER / "guards.md").read_text(encoding="utf-8")
+    assert guards.summarize(report) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_row_of_guards_says_what_it_missed() -> None:
+    """Each bound counts, of the number and of its ratio."""
+    row = guards.Row("key", "title", "µs", 3.0, 2, "peer", 30.0, most=2.0, most_ratio=0.2)
+    assert not row.is_reached
+    assert "≤ 2 µs, ratio ≤ 0.2 | **no** |" in guards.render(report_of(row))
+    assert dataclasses.replace(row, value=2.0).is_reached
+    assert not dataclasses.replace(row, value=2.0, peer_value=2.0).is_reached
+    assert not dataclasses.replace(row, value=2.0, least_ratio=0.1).is_reached
+
+
+def report_of(*rows: guards.Row) -> dict[str, Any]:
+    """Return a report of some rows."""
+    made = {"command": "any", "date": "today", "commit": "any", "machine": {"processor": "any"}}
+    return {**made, "rows": [dataclasses.asdict(row) for row in rows]}
 
 
 async def test_call_after_close() -> None:

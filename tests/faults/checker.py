@@ -11,6 +11,9 @@ P5  A replica cut off from Redis for longer than the fence is unready and has cl
     are closed, and those of all others live on (P3): they are told, answered and accepted as if
     nothing were wrong, and the replica is ready.
 
+A guard may know less by what it was allowed (`Limits.staleness`): P1 holds for it so long after a
+proof, P3 as for a replica, and with no fault near it knows enough (P5).
+
 What a proof is, and what is possible without one, is said in `tests.faults.evidence`.
 """
 
@@ -59,7 +62,7 @@ class Limits(msgspec.Struct, frozen=True):
     socket that reads must have been told, or closed. ``fence`` is None for a hub that has none,
     ``margin`` is added to it. ``answer`` bounds an HTTP answer, ``recovery`` is how long a fault's
     effects may be felt after it, ``unsettled`` for how long after its last request a logout whose
-    outcome is unknown may still be written.
+    outcome is unknown may still be written. ``staleness`` is how old a guard's knowledge may be.
     """
 
     told: float = 3.0
@@ -69,6 +72,7 @@ class Limits(msgspec.Struct, frozen=True):
     fence: float | None = None
     margin: float = 3.0
     answer: float = 5.0
+    staleness: float = 0.0
     recovery: float = 7.0
     unsettled: float = 30.0
 
@@ -99,17 +103,25 @@ class Checker:
         self.violations: list[Violation] = []
         self.needless = 0
         self.measured = {"calm": Measured(), "in trouble": Measured()}
+        self.late: list[float] = []
+        """Seconds after a proof at which a guard still accepted a token."""
         self._history = history
         self._limits = limits
         self._evidence = Evidence(history, limits.unsettled)
+        begun = min((check.start for check in history.checks), default=0.0)
+        self._heard_from = begun + limits.recovery
+        """When a guard has had time to connect for the first time."""
         self._told_of: dict[tuple[str, str], str] = {}
         """By user and signal, the id under which sockets were told of it."""
 
     def check(self) -> list[Violation]:
         """Check everything, and return what is broken."""
         for check in self._history.checks:
-            if check.end < NEVER:  # else the run ended before it did
+            if check.end < NEVER:
                 self._check_token(check)
+            elif check.is_by_guard and check.start < self._history.ended - self._limits.unsettled:
+                self._break("P4", "a guard does not answer", check)
+            # else the run ended before it did
         for socket in self._history.sockets:
             self._check_notices(socket)
             self._check_close(socket)
@@ -145,6 +157,10 @@ class Checker:
 
     def _check_token(self, check: Check) -> None:
         match check.result:
+            case "unavailable" if check.is_by_guard:
+                felt = self._evidence.faults(check.start, check.end, None, self._limits.recovery)
+                if next(felt, None) is None and check.start > self._heard_from:
+                    self._break("P5", "a guard hears nothing though nothing is wrong", check)
             case "unavailable":
                 if self._is_calm(check.start, check.end, check.replica, check.token.user):
                     self.needless += 1
@@ -152,7 +168,10 @@ class Checker:
                         self._break("P3", "refused since a node of others is away", check)
             case "accepted":
                 proof = self._evidence.proof_against(check.token, check.start)
-                if proof is not None:
+                if proof is not None and check.is_by_guard:
+                    self.late.append(check.start - proof.since)
+                allowed = self._limits.staleness if check.is_by_guard else 0.0
+                if proof is not None and check.start - proof.since > allowed:
                     self._break("P1", "a dead token was accepted", proof.shown_by, check)
             case "lost":
                 # A refresh is lost when its socket ends meanwhile.

@@ -22,6 +22,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.faults.guards import KINDS, TOKEN, Guard
 from tests.faults.proxy import Proxy
 from tests.faults.tokens import issuers_file, key_set
 from tests.patience import PATIENCE
@@ -72,6 +73,7 @@ class Replica:
             "HUB_REDIS_URL": self._address,
             "HUB_ISSUERS": str(self._issuers),
             "HUB_ADMIN_TOKEN": ADMIN,
+            "HUB_GUARD_TOKEN": TOKEN,
             "HUB_PORT": str(self.port),
             "HUB_REPLICA": self.name,
             "HUB_NOTICE_GRACE": str(GRACE),
@@ -122,11 +124,14 @@ class Replica:
 
 
 class Cluster:
-    """A Redis, or a cluster of nodes, and the replicas of the hub."""
+    """A Redis, or a cluster of nodes, the replicas of the hub, and guards."""
 
-    def __init__(self, redis: RedisServer | Clustered, replicas: list[Replica]) -> None:
+    def __init__(
+        self, redis: RedisServer | Clustered, replicas: list[Replica], guards: list[Guard]
+    ) -> None:
         self._redis = redis
         self.replicas = replicas
+        self.guards = guards
 
     @property
     def redis(self) -> RedisServer:
@@ -184,7 +189,7 @@ async def _serve_keys() -> AsyncIterator[str]:
 async def running(
     count: int, code: Path = ROOT, fence: float | None = None, *, on_cluster: bool = False
 ) -> AsyncIterator[Cluster]:
-    """Run a Redis and so many replicas of the hub in ``code`` for the length of the context.
+    """Run a Redis, so many replicas of the hub in ``code``, and guards, for as long as the context.
 
     With ``on_cluster`` three nodes of a cluster in the place of the one Redis.
 
@@ -201,7 +206,8 @@ async def running(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2))
         )
         issuers = folder / "issuers.toml"
-        issuers.write_text(issuers_file(await stack.enter_async_context(_serve_keys())))
+        jwks_url = await stack.enter_async_context(_serve_keys())
+        issuers.write_text(issuers_file(jwks_url))
         replicas = []
         for number in range(count):
             link, address = None, redis.url
@@ -215,4 +221,11 @@ async def running(
         for replica in replicas:
             if not await replica.ready(http):
                 raise RuntimeError(f"{replica.name} did not start: {replica.log.read_text()}")
-        yield Cluster(redis, replicas)
+        guards = []
+        for number, kind in enumerate(KINDS):
+            link = await stack.enter_async_context(Proxy(replicas[number % count].port))
+            guard = Guard(f"g{number}", link, kind, folder, code)
+            stack.push_async_callback(guard.end)
+            await guard.start(jwks_url)
+            guards.append(guard)
+        yield Cluster(redis, replicas, guards)

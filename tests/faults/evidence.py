@@ -20,7 +20,7 @@ from tests.faults.history import NEVER, Fault, History, Logout, Notice, Socket, 
 
 SIGNAL = "identity_provider"
 """The reason of a logout that a signal asked for, and of no other here."""
-HARMLESS = {"clock"}
+HARMLESS = {"clock", "guard_clock"}
 """Faults that must have no effect at all."""
 LONGEST_FAULT = 120.0
 """No fault lasts longer; how far back to look for those that are still felt."""
@@ -178,15 +178,18 @@ class Evidence:
         return answer.end
 
     def faults(
-        self, start: float, end: float, replica: str, after: float, user: str | None = None
+        self, start: float, end: float, replica: str | None, after: float, user: str | None = None
     ) -> Iterator[Fault]:
         """Yield the faults that a replica felt between two instants, or until ``after`` before.
 
-        With ``user`` only those that it felt in what it did for this one.
+        With ``user`` only those that it felt in what it did for this one; without a ``replica``
+        those that any felt.
         """
         first = bisect_left(self._begun, start - after - LONGEST_FAULT)
         for fault in self._faults[first : bisect_right(self._begun, end)]:
-            if fault.kind in HARMLESS or not fault.touches(replica, user):
+            if fault.kind in HARMLESS:
+                continue
+            if replica is not None and not fault.touches(replica, user):
                 continue
             if fault.end + after >= start:
                 yield fault

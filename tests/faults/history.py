@@ -138,6 +138,8 @@ class Logout(msgspec.Struct):
 class Check(msgspec.Struct):
     """A token was shown. ``kind`` is session, verify, connect or refresh.
 
+    A guard was shown it, or the session that it speaks for, where ``kind`` begins with ``guard``;
+    ``replica`` then is the guard.
     ``result`` is accepted, a refusal's code, or lost (no answer, or none that can be read).
     """
 
@@ -148,6 +150,11 @@ class Check(msgspec.Struct):
     end: float = NEVER
     result: str = "lost"
     detail: str = ""
+
+    @property
+    def is_by_guard(self) -> bool:
+        """Whether a guard judged it, not a replica."""
+        return self.kind.startswith("guard")
 
 
 class Notice(msgspec.Struct):
@@ -199,7 +206,9 @@ class Call(msgspec.Struct):
 
 
 class Fault(msgspec.Struct):
-    """A fault that was in force for a while. ``target`` is a replica, or None: Redis, so all.
+    """A fault that was in force for a while.
+
+    ``target`` is a replica, a guard, or None: Redis, so all.
 
     ``partitions`` are those of a node, None where all are concerned. ``undone`` is when it began to
     be undone, ``end`` when all was up again. ``failure`` says what the hub did not do: end when

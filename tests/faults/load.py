@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tests.faults.caller import Caller
-from tests.faults.cluster import Replica
+from tests.faults.cluster import Cluster, Replica
 from tests.faults.devices import (
     CAN_LOOK,
     MUTE,
@@ -24,6 +24,7 @@ from tests.faults.devices import (
     log_out_over,
     refresh_over,
 )
+from tests.faults.guards import Guard
 from tests.faults.history import MICROSECOND, Attempt, History, Logout, Token
 from tests.faults.orders import choose, own_body
 
@@ -39,6 +40,10 @@ LATE = 0.4
 """The part of the signals that come once more, seconds after they were answered."""
 REPEATS = 25
 """How often a logout whose outcome is unknown is asked for again."""
+GUARDED = 0.02
+"""Seconds between two tokens that a guard is shown."""
+LATELY_DEAD = 300
+"""How many of the tokens that died last a guard may be shown."""
 WHOLE_SECONDS = 0.2
 """The part of the logins whose issuer writes ``iat`` without a fraction."""
 TELLING = 0.5
@@ -66,9 +71,10 @@ class Load:
     """Runs people and logouts against replicas until it is told to stop."""
 
     def __init__(
-        self, replicas: list[Replica], history: History, caller: Caller, seed: int, people: int
+        self, cluster: Cluster, history: History, caller: Caller, seed: int, people: int
     ) -> None:
-        self._replicas = replicas
+        self._replicas = cluster.replicas
+        self._guards = cluster.guards
         self._history = history
         self._caller = caller
         self._random = random.Random(f"load {seed}")  # noqa: S311 - a schedule, no secret
@@ -90,6 +96,8 @@ class Load:
         self._spawn(self._remember_the_dead())
         for replica in self._replicas:
             self._spawn(self._ask_ready(replica))
+        for guard in self._guards:
+            self._spawn(self._show(guard))
         while not until.is_set():
             if len(self._tasks) < MOST_AT_ONCE + len(self._people) * DEVICES:
                 self._spawn(self._log_out())
@@ -212,6 +220,18 @@ class Load:
         while True:
             await self._caller.ready(replica)
             await asyncio.sleep(0.4)
+
+    async def _show(self, guard: Guard) -> None:
+        """Show a guard tokens that were dead already or still live, and sessions of such."""
+        while True:
+            await asyncio.sleep(GUARDED)
+            live = [token for person in self._people for token in person.tokens.values()]
+            dead = list(self._dead)[-LATELY_DEAD:] if self._random.random() < 0.5 else []
+            if tokens := dead or live:
+                token = self._random.choice(tokens)
+                # Who keeps sessions of its own knows when each began.
+                as_session = token.login is not None and self._random.random() < 0.5
+                guard.show(self._history, token, as_session=as_session)
 
     async def _probe(self, token: Token, replica: Replica) -> None:
         """Show a token that is probably dead, in one of the three ways."""

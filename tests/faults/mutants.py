@@ -4,13 +4,17 @@ A mutant is a copy of ``hub/`` with a few lines changed. It runs under a schedul
 harm likely, and the checker must find a violation of the promise that it breaks. The unchanged hub
 must pass the same schedule. Where another layer heals the harm, the mutant takes that layer out of
 the way as well (``beside``), and the hub with only that change must pass.
+
+Guards that misread what they hear are shown by tests of their own, without any run.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -19,22 +23,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.cluster import ROOT
-from tests.faults.mutations import MUTANTS, Edit, Mutant
+from tests.faults.mutations import MISREADERS, MUTANTS, Edit, Misreader, Mutant
 from tests.faults.run import Options, Outcome, run
 
+TESTS_FAILED = 1
+"""What pytest ends with then, and with nothing else."""
 TRIES = 3
 """A schedule makes a harm likely, not certain; so often it is tried, with another seed each."""
 
 
 def mutate(folder: Path, edits: Iterable[Edit]) -> None:
-    """Copy ``hub/`` and what it reads to a folder, with these edits.
+    """Copy ``hub/`` and what it reads to a folder, with these edits; raises as `apply`."""
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+    for name in ("hub", "client_js"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    apply(folder, edits)
+
+
+def apply(folder: Path, edits: Iterable[Edit]) -> None:
+    """Edit the copies of files in a folder.
 
     Raises:
         ValueError: when an edit's old text does not stand in its file exactly once.
     """
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    for name in ("hub", "client_js"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for edit in edits:
         file = folder / "hub" / edit.file
         text = file.read_text(encoding="utf-8")
@@ -60,13 +71,36 @@ def tell(outcome: Outcome) -> str:
 def main() -> None:
     """Run the mutants, each beside the hub that must pass; exit with 1 when one is not caught."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.mutants", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", help="only these: " + ", ".join(m.name for m in MUTANTS)
-    )
+    names = [*(mutant.name for mutant in MUTANTS), *(reader.name for reader in MISREADERS)]
+    parser.add_argument("names", nargs="*", help=f"only these: {', '.join(names)}")
     parser.add_argument("--only-mutants", action="store_true", help="without the unchanged hub")
     given = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if not given.names or mutant.name in given.names]
-    sys.exit(asyncio.run(_judge(chosen, controls=not given.only_mutants)))
+    readers = [one for one in MISREADERS if not given.names or one.name in given.names]
+    wrong = sum(not _is_shown(one) for one in readers)
+    wrong += asyncio.run(_judge(chosen, controls=not given.only_mutants))
+    _say_line(f"{len(chosen) + len(readers)} mutants, {wrong} wrong")
+    sys.exit(1 if wrong else 0)
+
+
+def _is_shown(reader: Misreader) -> bool:
+    """Tell whether its tests show that a guard misreads."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        mutate(Path(folder), reader.edits)
+        shutil.copytree(ROOT / "tests", Path(folder) / "tests")
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", reader.shown_by],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    shown = done.returncode == TESTS_FAILED
+    said = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
+    _say_line(f"{'caught' if shown else 'NOT CAUGHT':<11}{reader.name:<24}{said}")
+    return shown
 
 
 async def _judge(mutants: list[Mutant], *, controls: bool) -> int:
@@ -80,8 +114,7 @@ async def _judge(mutants: list[Mutant], *, controls: bool) -> int:
             wrong += bool(outcome.violations)
             passed.add((mutant.options, mutant.beside))
         wrong += not await _is_caught(mutant)
-    _say_line(f"{len(mutants)} mutants, {wrong} wrong")
-    return 1 if wrong else 0
+    return wrong
 
 
 async def _is_caught(mutant: Mutant) -> bool:

@@ -28,6 +28,16 @@ class Mutant:
     beside: tuple[Edit, ...] = ()
 
 
+@dataclass(frozen=True)
+class Misreader:
+    """A broken guard that no fault is needed to show: its own tests do, mostly the vectors."""
+
+    name: str
+    what: str
+    edits: tuple[Edit, ...]
+    shown_by: str = "tests/guard/test_vectors.py"
+
+
 def _options(*faults: str, **given: object) -> Options:
     short = Options(
         faults=faults, quiet=True, seconds=8, rate=20, people=20, pause=0.5, rest=3, calm=1
@@ -43,6 +53,8 @@ DEAF = _options(
 )
 SIGNALS = _options("redis_kill", "link_mute", "link_hole", seconds=12, rate=30)
 CUT_OFF = _options("link_hole", "link_cut", long_part=1.0, seconds=5)
+
+HOLES = _options("guard_hole", "guard_cut", seconds=12, long_part=1.0, rate=30)
 
 AWAY = _options("node_stop", "node_kill", seconds=8, long_part=1.0)
 
@@ -355,6 +367,184 @@ MUTANTS = (
                 "import time\n\n"
                 "        wrong = msgspec.structs.replace(state, now=time.time_ns() // 1000)\n"
                 "        refusal = judge(identity, wrong)",
+            ),
+        ),
+    ),
+    Mutant(
+        "fresh on receipt",
+        "what a guard hears counts as known when it arrives, not when it was asked for",
+        ("P1",),
+        _options("guard_slow", seconds=16),
+        (
+            Edit(
+                "guard/feed_state.py",
+                "freshness.confirm(told, self._asked_at, ",
+                "freshness.confirm(told, heard_at - told.elapsed, ",
+            ),
+        ),
+    ),
+    Mutant(
+        "never stale",
+        "a guard does not mind how long ago it heard of the hub",
+        ("P1",),
+        HOLES,
+        (
+            Edit(
+                "guard/verdicts.py",
+                "        self._max_staleness = options.max_staleness\n",
+                "        self._max_staleness = 1e9\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "a guard's own time",
+        "a guard judges by its machine's clock",
+        ("P3",),
+        _options("guard_clock", seconds=12),
+        (
+            Edit(
+                "guard/verdicts.py",
+                "(time.time() if latest is None else clock() + latest)",
+                "time.time()",
+            ),
+            Edit(
+                "guard/verdicts.py",
+                "if not known.opens <= now + freshness.latest < known.closes:",
+                "if not known.opens <= time.time() < known.closes:",
+            ),
+        ),
+    ),
+    Mutant(
+        "forgets its place",
+        "a guard that reconnects goes on from the newest place, not from its own",
+        ("P1",),
+        HOLES,
+        (
+            Edit(
+                "guard/feed_reader.py",
+                '            headers["Last-Event-ID"] = last_id\n',
+                "            pass\n",
+            ),
+            Edit(
+                "guard/feed_state.py",
+                "target = self.knowledge.revocations if self._next is None else self._next",
+                "target = Revocations() if self._next is None else self._next",
+            ),
+        ),
+    ),
+)
+
+MISREADERS = (
+    Misreader(
+        "answered for ever",
+        "what the hub once said of a token holds, whatever is heard of it later",
+        (
+            Edit(
+                "guard/verdicts.py",
+                "if known.answer == mark:",
+                "if known.answer is not None:",
+            ),
+        ),
+        "tests/guard/test_guard.py",
+    ),
+    Misreader(
+        "spared in haste",
+        "a look at the user's facts is enough to accept a session at once",
+        (
+            Edit(
+                "guard/revocations.py",
+                "if names.user_session in self._sessions or begun",
+                "if begun",
+            ),
+        ),
+    ),
+    Misreader(
+        "old on reset",
+        "the old facts are gone at once when the feed begins anew",
+        (
+            Edit(
+                "guard/feed_state.py",
+                '                self._next, self._last_id = Revocations(), ""\n',
+                '                self._next, self._last_id = Revocations(), ""\n'
+                "                fresh = self.knowledge.freshness\n"
+                "                self.knowledge = Knowledge(Revocations(), fresh)\n",
+            ),
+        ),
+    ),
+    Misreader(
+        "on past reset",
+        "a reset is not heeded: what follows is added to what was",
+        (
+            Edit(
+                "guard/feed_state.py",
+                '                self._next, self._last_id = Revocations(), ""\n',
+                "",
+            ),
+        ),
+    ),
+    Misreader(
+        "named only",
+        "the registered sessions that a logout ended are not heeded",
+        (
+            Edit(
+                "guard/revocations.py",
+                "        for sid in revocation.sessions:\n",
+                "        for sid in ():\n",
+            ),
+        ),
+    ),
+    Misreader(
+        "as of its writing",
+        "a logout that reports something earlier ends what began since",
+        (
+            Edit(
+                "guard/facts.py",
+                "horizon = at if revocation.before is None else",
+                "horizon = at or",
+            ),
+        ),
+    ),
+    Misreader(
+        "last heard wins",
+        "of two logouts of a session, the one that is heard last counts",
+        (
+            Edit(
+                "guard/revocations.py",
+                "if old is None or (horizon_of",
+                "if True or (horizon_of",
+            ),
+        ),
+    ),
+    Misreader(
+        "kept for ever",
+        "a session that was kept is not ended by what had ended it before",
+        (
+            Edit(
+                "guard/facts.py",
+                "return (max(ending, default=0) << NAME_BITS | spared) << FACT_BITS | newest",
+                "return spared << FACT_BITS | newest",
+            ),
+        ),
+    ),
+    Misreader(
+        "everyone everywhere",
+        "a logout of everyone in a partition ends the sessions of all partitions",
+        (
+            Edit(
+                "guard/revocations.py",
+                "        self._everyone[partition] = merged\n",
+                "        self._everyone[EVERYWHERE] = merged\n",
+            ),
+        ),
+    ),
+    Misreader(
+        "late for all",
+        "a partition that is late counts as known as all others",
+        (
+            Edit(
+                "guard/freshness.py",
+                "return self.late.get(partition, self.until)",
+                "return self.until",
             ),
         ),
     ),

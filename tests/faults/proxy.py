@@ -1,4 +1,4 @@
-"""A TCP proxy between one replica and Redis that can be cut, held, slowed, or made to lose.
+"""A TCP proxy before Redis or a replica that can be cut, held, slowed, or made to lose.
 
 What is held is sent on later, as TCP does after a network that was away for a while.
 """
@@ -11,15 +11,18 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 65536
+MOST_CHUNKS = 16
+"""How many are under way at once to whoever asked."""
 
 
 class Proxy:
-    """Forwards connections to ``target`` on loopback. Its switches may be set at any time.
+    """Forwards connections to ``target`` on loopback. It, and switches, may be set at any time.
 
     ``cut``: connections are reset and new ones are closed at once. ``held_up``, ``held_down``:
     nothing passes to Redis, or from it. ``delay``: seconds that each chunk waits on its way;
     ``uneven``: but not to connections that have subscribed.
-    ``deaf``: what Redis sends to connections that have subscribed is lost.
+    ``deaf``: what Redis sends to connections that have subscribed is lost. ``lag``: seconds by
+    which all that the target sends arrives later, however much there is.
     """
 
     def __init__(self, target: int) -> None:
@@ -30,7 +33,8 @@ class Proxy:
         self.delay = 0.0
         self.uneven = False
         self.deaf = False
-        self._target = target
+        self.lag = 0.0
+        self.target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._changed = asyncio.Event()
@@ -60,10 +64,11 @@ class Proxy:
         delay: float = 0.0,
         uneven: bool = False,
         deaf: bool = False,
+        lag: float = 0.0,
     ) -> None:
         """Set all switches at once; without arguments the link is whole again."""
         self.cut, self.held_up, self.held_down = cut, held_up, held_down
-        self.delay, self.uneven, self.deaf = delay, uneven, deaf
+        self.delay, self.uneven, self.deaf, self.lag = delay, uneven, deaf, lag
         self._changed.set()
         self._changed = asyncio.Event()
         if cut:
@@ -76,12 +81,13 @@ class Proxy:
         try:
             if self.cut:
                 return
-            far, forth = await asyncio.open_connection("127.0.0.1", self._target)
+            far, forth = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers.add(forth)
             link = _Link(self)
             async with asyncio.TaskGroup() as both:
                 both.create_task(link.carry_up(near, forth))
-                both.create_task(link.carry_down(far, back))
+                both.create_task(link.take_down(far))
+                both.create_task(link.carry_down(back))
         except* (OSError, asyncio.IncompleteReadError):
             pass  # one end is gone; the other is closed below
         finally:
@@ -107,6 +113,8 @@ class _Link:
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self._subscribed = False
+        self._down: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(MOST_CHUNKS)
+        self._held: tuple[float, bytes] | None = None
 
     async def carry_up(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(CHUNK):
@@ -116,8 +124,14 @@ class _Link:
             await sink.drain()
         raise ConnectionResetError
 
-    async def carry_down(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def take_down(self, source: asyncio.StreamReader) -> None:
+        now = asyncio.get_running_loop().time
         while data := await source.read(CHUNK):
+            await self._down.put((now() + self._proxy.lag, data))
+        await self._down.put((now(), b""))
+
+    async def carry_down(self, sink: asyncio.StreamWriter) -> None:
+        while data := await self._due():
             await self._proxy.wait_down(subscribed=self._subscribed)
             if self._subscribed and self._proxy.deaf:
                 continue
@@ -125,3 +139,16 @@ class _Link:
             with contextlib.suppress(ConnectionResetError):
                 await sink.drain()
         raise ConnectionResetError
+
+    async def _due(self) -> bytes:
+        """Return all that is due, once anything is; nothing at the end."""
+        now = asyncio.get_running_loop().time
+        due, data = self._held or await self._down.get()
+        await asyncio.sleep(due - now())
+        self._held = None
+        while data and not self._down.empty():
+            self._held = due, more = self._down.get_nowait()
+            if due > now() or not more:
+                break
+            data, self._held = data + more, None
+        return data

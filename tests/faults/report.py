@@ -37,6 +37,7 @@ def report(outcome: Outcome) -> str:
             _times(f"told, {name}", measured.told),
             _times(f"closed, {name}", measured.closed),
         ]
+    lines.append(_guards(outcome))
     lines.append(f"unavailable   {outcome.needless} times with no fault near")
     lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MOST_SHOWN]]
     found = outcome.violations
@@ -60,6 +61,15 @@ def _signals(history: History) -> str:
     again = sum(len(one.attempts) > 1 for one in answered)
     listed = "".join(f", {kind} {count}" for kind, count in sorted(kinds.items()))
     return f"{len(answered)} of these, {again} sent more than once{listed}"
+
+
+def _guards(outcome: Outcome) -> str:
+    checks = sum(check.is_by_guard for check in outcome.history.checks)
+    late = max(outcome.late, default=0.0)
+    return (
+        f"guards        {checks} checks, {len(outcome.late)} dead ones accepted, "
+        f"at most {late:.3f} s after an answer"
+    )
 
 
 def _times(name: str, values: list[float]) -> str:

@@ -16,6 +16,8 @@ from tests.faults.caller import Caller
 from tests.faults.checker import Checker, Limits, Measured, Violation
 from tests.faults.cluster import GRACE, ROOT, Cluster, running
 from tests.faults.devices import PATIENCE
+from tests.faults.guards import KINDS as GUARDS
+from tests.faults.guards import MAX_STALENESS
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.schedule import KINDS, NODE, Mix, Trouble, plan
@@ -74,12 +76,13 @@ class Options:
             fence=self.fence or None,
             margin=margin,
             recovery=self.recovery,
+            staleness=MAX_STALENESS,
         )
 
     def mix(self) -> Mix:
         """Return of what rounds of faults are made."""
         longest = self.fence + self.limits().margin
-        return Mix(self.faults, REPLICAS, self.pause, longest, self.long_part)
+        return Mix(self.faults, REPLICAS, self.pause, longest, self.long_part, len(GUARDS))
 
     def rounds_wanted(self) -> int:
         """Return how many rounds of faults there are at the least."""
@@ -99,6 +102,7 @@ class Outcome:
     measured: dict[str, Measured]
     needless: int
     logouts: int
+    late: list[float]
     took: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
@@ -115,7 +119,7 @@ async def run(options: Options) -> Outcome:
         aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http,
     ):
         caller = Caller(history, http)
-        load = Load(cluster.replicas, history, caller, options.seed, options.people)
+        load = Load(cluster, history, caller, options.seed, options.people)
         trouble = Trouble(cluster, history, http)
         await _play(options, cluster, load, trouble)
         complaints = cluster.complaints()
@@ -137,6 +141,7 @@ def judge(options: Options, history: History) -> Outcome:
         violations=checker.check(),
         measured=checker.measured,
         needless=checker.needless,
+        late=checker.late,
         logouts=sum(logout.answer is not None for logout in history.logouts),
     )
 

@@ -13,6 +13,7 @@ import aiohttp
 import redis.asyncio
 
 from tests.faults.cluster import Cluster, Replica
+from tests.faults.guards import Guard
 from tests.faults.history import Fault, History
 
 STORE = {
@@ -38,19 +39,31 @@ REPLICA = {
     "replica_term": "a replica is ended (SIGTERM), and started again",
     "clock": "a replica's clock is an hour or a day off",
 }
-KINDS = {**STORE, **LINK, **REPLICA}
+GUARD = {
+    "guard_cut": "a guard's connections to its replica are reset, and new ones too",
+    "guard_hole": "nothing passes between a guard and its replica; nothing is closed",
+    "guard_slow": "what a replica tells a guard arrives later and later, up to some seconds",
+    "guard_switch": "a guard's connections are reset, and lead to another replica then",
+    "guard_stop": "a guard is stopped (SIGSTOP) and goes on",
+    "guard_clock": "a guard's wall clock is an hour or a day off",
+}
+KINDS = {**STORE, **LINK, **REPLICA, **GUARD}
 """Those of replicas that share one Redis."""
-CLUSTER_KINDS = {**NODE, **REPLICA}
+CLUSTER_KINDS = {**NODE, **REPLICA, **GUARD}
 """Those of replicas that share a cluster."""
-LONG = {*STORE, *LINK, *NODE} - {"pubsub_kill"}
+LONG = {*STORE, *LINK, *NODE, "guard_cut", "guard_hole", "guard_stop"} - {"pubsub_kill"}
 """Faults of which some last longer than the fence."""
 HAND_OVER = 0.5
 """Seconds that a killed or stopped server is away at the least."""
+LAGS = range(1, 9)
+"""Seconds by which a guard hears late, one after the other; at last its knowledge is too old."""
+OFFSETS = (3600, -3600, 86400, -86400)
+"""By how many seconds a clock is off."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A fault to come: what, to which replica, how long, and the pause after it (seconds)."""
+    """A fault to come: what, to which replica or guard, how long, and the pause after it (s)."""
 
     kind: str
     target: int | None
@@ -61,7 +74,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Mix:
-    """Of what rounds are made: kinds, how many replicas, the mean pause after a fault (seconds).
+    """Of what rounds are made: kinds, how many targets, the mean pause after a fault (seconds).
 
     ``long_part`` of those faults that may be long last a little more than ``longest`` seconds, all
     others a second or so.
@@ -72,15 +85,17 @@ class Mix:
     pause: float
     longest: float
     long_part: float
+    guards: int
 
 
 def plan(seed: int, number: int, mix: Mix) -> list[list[Planned]]:
-    """Return one round: every kind once, on two lanes that run side by side.
+    """Return one round: every kind once, on three lanes that run side by side.
 
-    Faults of Redis, and of nodes, are on the first lane and so never overlap each other.
+    Faults of Redis, and of nodes, are on the first lane and so never overlap each other; those of
+    guards are on the third.
     """
     chance = random.Random(f"faults {seed} {number}")  # noqa: S311 - a schedule, no secret
-    lanes: list[list[Planned]] = [[], []]
+    lanes: list[list[Planned]] = [[], [], []]
     chosen = list(mix.kinds)
     chance.shuffle(chosen)
     servers = {**STORE, **NODE}
@@ -88,13 +103,15 @@ def plan(seed: int, number: int, mix: Mix) -> list[list[Planned]]:
         is_long = kind in LONG and chance.random() < mix.long_part
         fault = Planned(
             kind=kind,
-            target=None if kind in servers else chance.randrange(mix.replicas),
+            target=None
+            if kind in servers
+            else chance.randrange(mix.guards if kind in GUARD else mix.replicas),
             lasts=mix.longest + chance.uniform(0.5, 2.0) if is_long else chance.uniform(0.2, 1.8),
             pause=mix.pause * chance.uniform(0.3, 1.7),
             amount=chance.random(),
         )
         lane = 0 if kind in servers else min(0, 1, key=lambda lane: _length(lanes[lane]))
-        lanes[lane].append(fault)
+        lanes[2 if kind in GUARD else lane].append(fault)
     for lane_ in lanes:
         chance.shuffle(lane_)
     return lanes
@@ -122,26 +139,30 @@ class Trouble:
         for planned in lane:
             if planned.target is None:
                 await self._make(planned, None)
+            elif planned.kind in GUARD:
+                await self._make(planned, self._cluster.guards[planned.target])
             else:
                 replica = self._cluster.replicas[planned.target]
                 async with self._busy[replica.name]:
                     await self._make(planned, replica)
             await asyncio.sleep(planned.pause)
 
-    async def _make(self, planned: Planned, replica: Replica | None) -> None:
-        target = None if replica is None else replica.name
+    async def _make(self, planned: Planned, concerned: Replica | Guard | None) -> None:
+        target = None if concerned is None else concerned.name
         fault = Fault(planned.kind, target, time.monotonic(), detail=f"{planned.lasts:.2f} s")
         self._history.faults.append(fault)
         self.counts[planned.kind] += 1
         try:
             if planned.kind in NODE:
                 await self._trouble_node(planned, fault)
-            elif replica is None:
+            elif concerned is None:
                 await self._trouble_redis(planned, fault)
+            elif isinstance(concerned, Guard):
+                await self._trouble_guard(planned, concerned, fault)
             elif planned.kind.startswith("link_"):
-                await self._trouble_link(planned, replica)
+                await self._trouble_link(planned, concerned)
             else:
-                await self._trouble_replica(planned, replica, fault)
+                await self._trouble_replica(planned, concerned, fault)
         finally:
             fault.end = time.monotonic()
 
@@ -212,7 +233,7 @@ class Trouble:
                 finally:
                     replica.send(signal.SIGCONT)
             case "clock":
-                offset = int([3600, -3600, 86400, -86400][int(4 * planned.amount)])
+                offset = OFFSETS[int(len(OFFSETS) * planned.amount)]
                 fault.detail = f"{offset:+d} s"
                 replica.set_clock(offset)
                 await asyncio.sleep(planned.lasts)
@@ -225,3 +246,36 @@ class Trouble:
                 await replica.start()
                 if not await replica.ready(self._http):
                     fault.failure = "was not ready again"
+
+    async def _trouble_guard(self, planned: Planned, guard: Guard, fault: Fault) -> None:
+        match planned.kind:
+            case "guard_cut":
+                guard.link.set(cut=True)
+            case "guard_hole":
+                guard.link.set(held_up=True, held_down=True)
+            case "guard_slow":
+                for lag in LAGS:
+                    guard.link.set(lag=lag)
+                    await asyncio.sleep(1.0)
+            case "guard_switch":
+                replicas = self._cluster.replicas
+                guard.link.target = replicas[int(len(replicas) * planned.amount)].port
+                guard.link.set(cut=True)
+                guard.link.set()
+                return
+            case "guard_stop":
+                guard.send(signal.SIGSTOP)
+            case "guard_clock":
+                offset = OFFSETS[int(len(OFFSETS) * planned.amount)]
+                fault.detail = f"{offset:+d} s"
+                guard.set_clock(offset)
+        try:
+            await asyncio.sleep(max(planned.lasts, HAND_OVER))
+        finally:
+            match planned.kind:
+                case "guard_stop":
+                    guard.send(signal.SIGCONT)
+                case "guard_clock":
+                    guard.set_clock(0)
+                case _:
+                    guard.link.set()

@@ -544,3 +544,54 @@ def test_a_replica_without_trouble_is_ready() -> None:
     unready = Call("GET /readyz", "r0", 30.0, 30.1, 503, True)
     assert broken(calls=[unready], faults=[HOLE]) == ["P5"]
     assert not broken(calls=[Call("GET /readyz", "r0", 23.0, 23.1, 503, True)], faults=[HOLE])
+
+
+# ---- Guards ----
+
+GUARDED = msgspec.structs.replace(LIMITS, staleness=3.0)
+
+
+def by_guard(token: Token, start: float, result: str = "accepted") -> Check:
+    """Return a check by a guard."""
+    made = check(token, start, result, "guard token")
+    made.replica = "g0"
+    return made
+
+
+def test_a_guard_may_be_as_old_as_it_is_allowed_to() -> None:
+    """What it accepts so long after the answer is wrong, and not before; a replica has no time."""
+    assert not broken(GUARDED, logouts=[logout()], checks=[by_guard(ADA, 13.0)])
+    assert broken(GUARDED, logouts=[logout()], checks=[by_guard(ADA, 13.2)]) == ["P1"]
+    assert broken(GUARDED, logouts=[logout()], checks=[check(ADA, 11)]) == ["P1"]
+
+
+def test_a_guard_refuses_nobody_without_a_logout() -> None:
+    """It is held to that as a replica is, whatever it does not know."""
+    assert not broken(GUARDED, logouts=[logout()], checks=[by_guard(ADA, 11, "token_revoked")])
+    assert broken(GUARDED, checks=[by_guard(BOB, 11, "token_revoked")]) == ["P3"]
+    assert broken(GUARDED, checks=[by_guard(BOB, 11, "failed: KeyError()")]) == ["P3"]
+
+
+@pytest.mark.parametrize("target", ["g0", "r2", None])
+def test_a_guard_hears_the_hub_when_nothing_is_wrong(target: str | None) -> None:
+    """It may say that it knows too little near a fault of anybody, or right at the start."""
+    checks = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
+    assert broken(GUARDED, checks=checks) == ["P5"]
+    assert not broken(GUARDED, checks=checks, faults=[Fault("any", target, 24, 25)])
+    assert not broken(GUARDED, checks=[by_guard(BOB, 2), by_guard(BOB, 3, "unavailable")])
+
+
+def test_a_wrong_clock_of_a_guard_explains_nothing() -> None:
+    """A guard uses the clock of nobody but the store."""
+    checks = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
+    faults = [Fault("guard_clock", "g0", 28, 32)]
+    assert broken(GUARDED, checks=checks, faults=faults) == ["P5"]
+
+
+def test_a_guard_answers() -> None:
+    """One that is silent says nothing wrong, and nothing right either."""
+    silent = by_guard(BOB, 20)
+    silent.end = NEVER
+    assert broken(GUARDED, checks=[silent]) == ["P4"]
+    silent.start = 90
+    assert not broken(GUARDED, checks=[silent])

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.faults.mutants import mutate
-from tests.faults.mutations import MUTANTS, Edit, Mutant
+from tests.faults.cluster import ROOT
+from tests.faults.mutants import apply, mutate
+from tests.faults.mutations import MISREADERS, MUTANTS, Edit, Misreader, Mutant
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_can_be_made(mutant: Mutant, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mutant", [*MUTANTS, *MISREADERS], ids=lambda mutant: mutant.name)
+def test_a_mutant_can_be_made(mutant: Mutant | Misreader, tmp_path: Path) -> None:
     """Each edit finds its text exactly once, and leaves Python that can be read."""
-    mutate(tmp_path, (*mutant.beside, *mutant.edits))
+    edits = (*(mutant.beside if isinstance(mutant, Mutant) else ()), *mutant.edits)
+    for edit in edits:
+        copy = tmp_path / "hub" / edit.file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "hub" / edit.file, copy)
+    apply(tmp_path, edits)
     for edit in mutant.edits:
         text = (tmp_path / "hub" / edit.file).read_text(encoding="utf-8")
         assert edit.new in text

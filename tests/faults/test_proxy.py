@@ -82,6 +82,25 @@ async def test_what_is_held_comes_later(link: Proxy, client: Client, which: str)
     assert await client.receive() == PONG
 
 
+async def test_a_link_that_lags_keeps_the_order_and_the_spacing(
+    link: Proxy, client: Client
+) -> None:
+    """All that comes while it lags comes so much later, and none of it waits for the other."""
+    loop = asyncio.get_running_loop()
+    link.set(lag=2 * SHORTLY)
+    begun = loop.time()
+    for _ in range(3):
+        client.send(PING)
+        await asyncio.sleep(SHORTLY)
+    link.set()
+    client.send(PING)
+    heard = b""
+    while len(heard) < 4 * len(PONG):
+        heard += await client.receive() or b""
+    assert heard == 4 * PONG
+    assert loop.time() - begun >= 4 * SHORTLY
+
+
 async def test_a_deaf_link_loses_what_is_published(
     link: Proxy, client: Client, redis_server: RedisServer
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.faults.run import Options
 from tests.faults.schedule import CLUSTER_KINDS, KINDS, LONG, NODE, STORE, Mix, plan
 
-MIX = Mix(tuple(KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3)
+MIX = Mix(tuple(KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3, guards=2)
 ROUNDS = 50
 
 
@@ -28,16 +28,16 @@ def test_every_fault_is_in_every_round() -> None:
 def test_faults_of_redis_come_one_after_the_other() -> None:
     """Redis has one fault at a time, since all of them are on one lane."""
     for number in range(ROUNDS):
-        _, second = plan(3, number, MIX)
+        _, second, _ = plan(3, number, MIX)
         assert not any(fault.kind in STORE for fault in second)
 
 
 def test_one_node_of_a_cluster_is_away_at_a_time() -> None:
     """On a cluster every kind is in every round as well, with the nodes' on one lane."""
-    mix = Mix(tuple(CLUSTER_KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3)
+    mix = Mix(tuple(CLUSTER_KINDS), replicas=3, pause=2.0, longest=6.0, long_part=0.3, guards=2)
     for number in range(ROUNDS):
-        first, second = plan(3, number, mix)
-        assert sorted(fault.kind for fault in first + second) == sorted(CLUSTER_KINDS)
+        first, second, third = plan(3, number, mix)
+        assert sorted(fault.kind for fault in first + second + third) == sorted(CLUSTER_KINDS)
         assert not any(fault.kind in NODE for fault in second)
 
 

@@ -37,6 +37,11 @@ def issuers_file(jwks_url: str) -> str:
     )
 
 
+def guards_issuer(jwks_url: str) -> dict[str, Any]:
+    """Return the same for a guard, with the names that Node's has."""
+    return {"iss": ISSUER, "jwksUrl": jwks_url, "audience": API, "algorithms": ["EdDSA"]}
+
+
 @lru_cache(4096)
 def sign(token: Token) -> str:
     """Return the token as text. A time without a fraction is written without one."""

@@ -1,0 +1,98 @@
+"""A guard starts while very many logouts are in force, and what others notice of it meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+from benchmarks.calls import Calls
+from benchmarks.guards.issuer import ISS, mint
+from benchmarks.measures import percentile, quiet
+from benchmarks.servers import ROOT, Server, Store
+from hub.core.model import Logout, Reason, Scope, user_key
+from hub.core.wire import encode_logout
+from hub.store.names import Names, partition_of
+
+BATCH = 5_000
+RATE = 100.0
+PATIENCE = 120.0
+FAILED = float("inf")
+"""What a call took that was not answered 204."""
+
+
+def fill(store: Store, count: int) -> None:
+    """Write so many logouts into the logs, each as a replica would, but many at a time."""
+    with store.redis.client() as client:
+        pipe = client.pipeline(transaction=False)
+        for number, (log, record) in enumerate(_entries(count), start=1):
+            pipe.xadd(log, {"logout": record, "leases": b"-", "sessions": b""})
+            if number % BATCH == 0:
+                pipe.execute()
+        pipe.execute()
+
+
+def _entries(count: int) -> Iterator[tuple[str, bytes]]:
+    logs = [Names(None, number).log for number in range(16)]
+    at = time.time_ns() // 1000
+    for number in range(count):
+        user = user_key(ISS, f"gone-{number}")
+        is_named = number % 2 == 1
+        scope = Scope.SESSION if is_named else Scope.ALL
+        sid = f"gone-{number}-session" if is_named else None
+        logout = Logout(f"logout-{number}", user, scope, Reason.USER, sid)
+        yield logs[partition_of(user)], b"%d %s" % (at + number, encode_logout(logout))
+
+
+async def measure(server: Server, seconds: float) -> dict[str, float]:
+    """Return how long two guards take to start, and the p99 of ``/verify`` meanwhile and after.
+
+    The replica has just started: for the first guard it reads what is in force from the log.
+    """
+    calls = Calls(server.ports[0])
+    found: dict[str, float] = {}
+    for which in ("first", "second"):
+        took: list[float] = []
+        starting = asyncio.create_task(_start(server.ports[0]))
+        await _ask_until(calls, took, starting)
+        told = await starting
+        found |= {f"{which} {name}": value for name, value in told.items()}
+        found |= {f"{which} p99": percentile(took, 0.99), f"{which} failed": took.count(FAILED)}
+    await quiet(server.pids)
+    took = []
+    await _ask_until(calls, took, asyncio.create_task(asyncio.sleep(seconds)))
+    calls.close()
+    return found | {"quiet p99": percentile(took, 0.99)}
+
+
+async def _ask_until(calls: Calls, took: list[float], work: asyncio.Task[object]) -> None:
+    """Ask ``/verify`` at a steady rate until some work is done."""
+    token = mint("HS256", "caller", "caller-session")
+    head = f"GET /verify HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\n\r\n"
+    due = time.perf_counter()
+    tasks = []
+
+    async def ask(due: float) -> None:
+        status, answered = await calls.call(head.encode(), PATIENCE)
+        took.append(answered - due if status == 204 else FAILED)
+
+    while not work.done():
+        due += 1 / RATE
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(ask(due)))
+    await asyncio.gather(*tasks)
+
+
+async def _start(port: int) -> dict[str, float]:
+    """Start a guard in a process of its own; return how long it took and what it holds."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.guards.starting", f"http://127.0.0.1:{port}",
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError("the guard did not start")
+    told: dict[str, float] = json.loads(said)
+    return told
