@@ -139,6 +139,17 @@ class Core:
         return self._state.knowledge.freshness.staleness(clock())
 
     def now(self) -> float:
+        """Return the store's time, at least.
+
+        Raises:
+            Unavailable: when the hub has not said it yet. By another clock, which may be ahead, a
+                login might outlive its logout; so only who allows everything gets the machine's.
+        """
+        if not self._state.is_ready and self.options.on_stale != "allow":
+            raise Unavailable("the guard has not heard from the hub yet what time it is")
+        return self._time()
+
+    def _time(self) -> float:
         """Return the store's time, at least; by the machine's clock before the first `ready`."""
         earliest = self._state.knowledge.freshness.earliest
         return time.time() if earliest is None else clock() + earliest
@@ -171,9 +182,9 @@ class Core:
 
         def ask(mark: Mark) -> Steps[float]:
             flights = self._require_flights()
-            if not self._state.is_ready and self.now() - logged_in_at > USUALLY_REMEMBERED:
+            if not self._state.is_ready and self._time() - logged_in_at > USUALLY_REMEMBERED:
                 raise Unavailable("the hub has not said for how long it remembers logouts")
-            return self._questions.asking_session(session.identity, mark, self.now(), flights)
+            return self._questions.asking_session(session.identity, mark, self._time(), flights)
 
         return (yield from self._verdicts.deciding(session, ask))
 
@@ -245,7 +256,7 @@ class Core:
         return watched
 
     def _store_time(self) -> Micros:
-        return round(self.now() * SECOND)
+        return round(self._time() * SECOND)
 
     # ---- In the reader's thread ----
 

@@ -39,7 +39,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
 from hub.core.model import Identity
-from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized, Unavailable
+from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized
 from hub.guard import SyncGuard
 from hub.guard.refusals import Answer, Gate, Visit, explain
 
@@ -199,20 +199,8 @@ def _note_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
     request.session[LOGIN] = {
         "user": _name(user),
         "sid": secrets.token_urlsafe(16),
-        "at": _now(),
+        "at": get_guard().now(),
     }
-
-
-def _now() -> float:
-    """Return the hub's time.
-
-    Raises:
-        Unavailable: when it is not known: by another clock, a login might outlive its logout.
-    """
-    now = get_guard().now()
-    if not get_guard().is_ready and options().get("on_stale") != "allow":
-        raise Unavailable("nobody can log in before the hub was reached")
-    return now
 
 
 def _end_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:

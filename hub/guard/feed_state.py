@@ -85,6 +85,7 @@ class FeedState:
                 if self._next is not None:
                     self._next.apply(revocation)
                 self.knowledge.revocations.apply(revocation)
+                self.knowledge.freshness.hear(revocation.at, heard_at)
                 self._go_on_from(event.id)
                 return Heard(logout=revocation)
             case "snapshot":

@@ -49,6 +49,11 @@ class Freshness:
         self.until = until
         self.late = {partition: time for partition, time in known.items() if time != until}
 
+    def hear(self, at: float, heard_at: float) -> None:
+        """Note a logout of the store's time ``at``: a login right after it is not dated before."""
+        if self.earliest is not None:
+            self.earliest = max(self.earliest, at - heard_at)
+
     def known_until(self, partition: int | None = None) -> float:
         """Return until when everything of a partition, or of all, is known."""
         if partition is None:

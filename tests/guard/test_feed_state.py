@@ -151,6 +151,16 @@ def test_the_time_of_the_store_lies_between_two_bounds() -> None:
     assert 60.0 + freshness.earliest == pytest.approx(2009.8)
 
 
+def test_a_login_right_after_a_logout_is_dated_after_it() -> None:
+    """Whoever hears of a logout knows how far the store's clock has come."""
+    state = started(told("ready", READY), told("logout", ADA))
+    freshness = state.knowledge.freshness
+    assert 60.0 + (freshness.earliest or 0.0) == pytest.approx(2009.4)  # an old logout says less
+    at = 2000.8
+    state.take(told("logout", Revocation(Scope.ALL, Reason.USER, at=at, user="ada")), 51.0)
+    assert 51.0 + (freshness.earliest or 0.0) >= at
+
+
 def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
     """So that an update of the hub stops no guard."""
     new = {"scope": "all", "reason": "of_the_future", "at": 1000.5, "user": "ada"}

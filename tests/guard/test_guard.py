@@ -34,6 +34,7 @@ from hub.guard import flights as flights_module
 from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
 from hub.guard.cutting import name_login
+from hub.guard.options import OnStale
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
 from tests.patience import PATIENCE
@@ -316,6 +317,21 @@ async def test_a_guard_that_was_never_told_how_long_is_remembered_vouches_for_no
         assert isinstance(await refused(guard.check_session("ada", "s1", old)), Unavailable)
         assert hub.asked == []
         assert (await guard.check_session("ada", "s1", young)).sid == "s1"
+
+
+@pytest.mark.parametrize("on_stale", ["ask", "refuse"])
+async def test_no_login_is_dated_by_the_clock_of_this_machine(
+    hub: FeedServer, on_stale: OnStale
+) -> None:
+    """If that is ahead, the login would outlive its logout."""
+    hub.status = 401
+    async with guarding(hub, start_timeout=0.0, on_stale=on_stale) as guard:
+        with pytest.raises(Unavailable):
+            guard.now()
+        with pytest.raises(Unavailable):
+            guard.mint_ticket("ada", "s1")
+    async with guarding(hub, start_timeout=0.0, on_stale="allow") as guard:
+        assert guard.now() == pytest.approx(time.time(), abs=60)
 
 
 ANSWERS: dict[str, tuple[tuple[int, bytes], type[HubError]]] = {
