@@ -33,6 +33,7 @@ from benchmarks.tokens import ADMIN_TOKEN, SECRET
 from hub.access.minting import mint_token
 from hub.core.model import Logout, Reason, Scope, user_key
 from hub.core.wire import encode_logout
+from hub.metrics import FRESH
 from hub.store.names import Names
 
 GUARD = secrets.token_urlsafe(24)
@@ -106,6 +107,7 @@ def crowded(port: int, count: int) -> Iterator[None]:
 
 def served(port: int, method: str = "GET", route: str = "/session") -> dict[str, float]:
     """Return what the replica says of the calls that it answered: by seconds, how many."""
+    time.sleep(FRESH)  # it is as of a second ago at most
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
     label = f'method="{method}",route="{route}"'
@@ -166,9 +168,8 @@ async def pace(one: Callable[[str], Awaitable[None]], seconds: float, rate: floa
     await asyncio.gather(*calls)
 
 
-async def ask(port: int, until: asyncio.Event, rate: float = 100) -> dict[str, float]:
-    """Call ``/session`` at a rate until the event is set; return how long the replica took."""
-    before = await asyncio.to_thread(served, port)
+async def ask(port: int, until: asyncio.Event, rate: float = 100) -> None:
+    """Call ``/session`` at a rate until the event is set."""
     bearer = mint_token(SECRET, "asking", lifetime=3600, sid="s")
     async with aiohttp.ClientSession() as http:
 
@@ -179,8 +180,25 @@ async def ask(port: int, until: asyncio.Event, rate: float = 100) -> dict[str, f
                 assert answer.status == 200
 
         while not until.is_set():
-            await pace(one, 0.5, rate)
+            await pace(one, 0.25, rate)
+
+
+async def asking(port: int, work: Awaitable[Any]) -> dict[str, float]:
+    """Do some work while people call ``/session``, and return how long the replica took."""
+    before, done = await asyncio.to_thread(served, port), asyncio.Event()
+    calls = asyncio.ensure_future(ask(port, done))
+    await work
+    done.set()
+    await calls
     return compare(before, await asyncio.to_thread(served, port))
+
+
+async def start_guard(guard: Listener) -> float:
+    """Read the feed until it is ready, and return how long that took."""
+    began = time.monotonic()
+    async with background([guard.run()]):
+        await guard.ready.wait()
+        return time.monotonic() - began
 
 
 def describe(took: list[float]) -> dict[str, float]:
@@ -216,13 +234,14 @@ async def _measure_crowd(
     server: Server, listeners: list[Listener], guards: int, seconds: float, rate: float
 ) -> None:
     port = server.ports[0]
+    logouts = (port, "POST", "/admin/logout")
     for one in listeners:
         await one.ready.wait()
     await wait_for_guards(port, guards)
     idle, began = cpu_seconds(server.pids), time.monotonic()
     await asyncio.sleep(5)
     idle = (cpu_seconds(server.pids) - idle) / (time.monotonic() - began)
-    asked = served(port)
+    asked = await asyncio.to_thread(served, *logouts)
     before, began = cpu_seconds(server.pids), time.monotonic()
     took, answered = await log_out(port, seconds, rate)
     cpu = (cpu_seconds(server.pids) - before) / (time.monotonic() - began)
@@ -236,7 +255,7 @@ async def _measure_crowd(
                 "cpu_idle": round(idle, 3),
                 "cpu": round(cpu, 3),
                 "logout": describe(took),
-                "logout_by_the_replica": compare(asked, served(port, "POST", "/admin/logout")),
+                "logout_by_the_replica": compare(asked, await asyncio.to_thread(served, *logouts)),
                 "heard": describe(late) if late else None,
                 "rss_mb": round(resident_bytes(server.pids) / 1e6),
             }
@@ -269,51 +288,37 @@ def fill(store: Store, count: int) -> None:
 
 async def measure_in_force(store: Store, count: int) -> None:
     """Print what so many logouts in force mean to a replica that starts, and to a guard."""
+
+    def show(what: str, **found: Any) -> None:
+        print(json.dumps({"in_force": count, "what": what, **found}), flush=True)
+
     async with running("hub", store, more=MORE) as server:
         port, began = server.ports[0], time.monotonic()
-        empty = resident_bytes(server.pids)
-        done = asyncio.Event()
-        first, asking = Listener(port), asyncio.ensure_future(ask(port, done))
-        async with background([first.run()]):
-            await first.ready.wait()
-            built = time.monotonic() - began
-        done.set()
-        building = await asking
-        done = asyncio.Event()
-        asyncio.get_running_loop().call_later(5, done.set)
-        quiet = await ask(port, done)
-        for packed in (False, True):
-            done, began = asyncio.Event(), time.monotonic()
-            guard, asking = Listener(port, packed=packed), asyncio.ensure_future(ask(port, done))
-            async with background([guard.run()]):
-                await guard.ready.wait()
-                started = time.monotonic() - began
-            done.set()
-            print(
-                json.dumps(
-                    {
-                        "in_force": count,
-                        "packed": packed,
-                        "guard_ready_s": round(started, 2),
-                        "mb_read": round(guard.read / 1e6, 1),
-                        "session": await asking,
-                    }
-                ),
-                flush=True,
-            )
-        print(
-            json.dumps(
-                {
-                    "in_force": count,
-                    "replica_and_guard_ready_s": round(built, 2),
-                    "session_meanwhile": building,
-                    "session_quiet": quiet,
-                    "rss_mb_at_start": round(empty / 1e6),
-                    "rss_mb": round(resident_bytes(server.pids) / 1e6),
-                }
-            ),
-            flush=True,
+        empty, before = resident_bytes(server.pids), cpu_seconds(server.pids)
+        session = await asking(port, start_guard(Listener(port)))
+        show(
+            "the replica has just started",
+            guard_ready_s=round(time.monotonic() - began, 1),
+            cpu_s=round(cpu_seconds(server.pids) - before, 1),
+            session=session,
+            rss_mb_before=round(empty / 1e6),
+            rss_mb=round(resident_bytes(server.pids) / 1e6),
         )
+        show("no guard starts", session=await asking(port, asyncio.sleep(5)))
+        for packed in (False, True):
+            guard, started = Listener(port, packed=packed), list[float]()
+
+            async def start(guard: Listener = guard, started: list[float] = started) -> None:
+                started.append(await start_guard(guard))
+
+            session = await asking(port, start())
+            show(
+                "a guard starts",
+                packed=packed,
+                guard_ready_s=round(started[0], 2),
+                mb_read=round(guard.read / 1e6, 1),
+                session=session,
+            )
 
 
 async def measure(given: argparse.Namespace) -> None:

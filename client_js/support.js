@@ -11,8 +11,8 @@ Reflect.deleteProperty(globalThis, "BroadcastChannel");
 const report = console.error;
 console.error = (error) => /^expected|^no answer|^cookies/.test(error?.message) || report(error);
 
-/** A generous bound: it tells a hang from slowness, and asserts no speed. */
-const PATIENCE_MS = 20_000;
+/** A generous bound, that of tests/patience.py: it tells a hang from slowness, and asserts no speed. */
+const PATIENCE_MS = 60_000;
 
 /** @implements {Storage} */
 export class MemoryStorage {

@@ -24,6 +24,8 @@ import { judge, newest } from "./verdict.js";
  * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
 
 const MOST_ATTEMPTS = 3;
+/** For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME). */
+const USUALLY_REMEMBERED = 30 * 86_400;
 /** Answers to the hub's question about a ticket that are about the session, not about the ticket. */
 const ABOUT_SESSIONS = ["token_revoked", "login_required", "token_too_old"];
 
@@ -96,8 +98,8 @@ export class Admission {
       if (!isOpen && this.#onStale === "allow") return;
       if (!isOpen && this.#onStale === "refuse")
         throw new HubError("unavailable", "the guard has not heard from the hub for too long");
-      await this.#ask(session);
       const mark = markAll(facts);
+      await this.#ask(session, mark);
       if (mark === markAll(this.factsOf(session.place))) {
         if (known && isOpen) known.accepted = markOf(newest(facts.cutoffs));
         return;
@@ -107,15 +109,19 @@ export class Admission {
     throw new HubError("unavailable", "logouts of this user follow each other too quickly");
   }
 
-  /** Reject unless the hub says that the session is alive. @param {Session} session */
-  async #ask({ identity, known }) {
+  /** Reject unless the hub says that the session is alive.
+   * @param {Session} session @param {string} mark the facts that are known */
+  async #ask({ identity, known }, mark) {
     const age = Math.min(1, this.#maxStaleness);
     if (known) {
-      const refusal = await this.#questions.verify(known.token, age);
+      const refusal = await this.#questions.verify(known.token, age, mark);
       if (refusal) throw refusal;
       return;
     }
-    const refusal = await this.#questions.verify(await this.#mintTicket(identity), age);
+    const { loginAt = 0 } = identity;
+    if (!this.#state.isReady && Date.now() / 1000 - loginAt / 1e6 > USUALLY_REMEMBERED)
+      throw new HubError("unavailable", "the hub has not said for how long it remembers logouts");
+    const refusal = await this.#questions.verify(await this.#mintTicket(identity), age, mark);
     if (!refusal) return;
     if (refusal.code === "unavailable" || ABOUT_SESSIONS.includes(refusal.code)) throw refusal;
     throw new HubError(

@@ -80,8 +80,8 @@ export class FeedState {
 
   /** @param {any} told @param {string} id @param {number} now @returns {Heard} */
   #beReady(told, id, now) {
-    if (!(told.partitions >= 1 && told.lifetime >= 1))
-      throw new Error("ready: partitions and lifetime are at least 1");
+    if (!(Number.isInteger(told.partitions) && told.partitions >= 1 && told.lifetime >= 1))
+      throw new Error("ready: partitions and lifetime are whole numbers of at least 1");
     if (this.#next) {
       this.revocations = this.#next;
       this.freshness = new Freshness();

@@ -84,7 +84,8 @@ export class Guard {
       throw new Error("token: is not the HUB_GUARD_TOKEN of a hub");
     if (!["ask", "refuse", "allow"].includes(onStale))
       throw new Error("onStale: is not one of ask, refuse, allow");
-    if (!(maxStaleness > 0)) throw new Error("maxStaleness: must be more than 0 seconds");
+    if (!(maxStaleness > 0 && Number.isFinite(maxStaleness)))
+      throw new Error("maxStaleness: must be more than 0 seconds, and not for ever");
     this.#token = options.token;
     this.#secret = secret;
     this.#adminToken = options.adminToken;

@@ -85,7 +85,7 @@ test("the time is the store's, whatever this machine thinks", async (t) => {
 test("a watch ends with its session, and says why", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
-  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() });
+  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() - 1 });
   const [other, vague] = [guard.watch("ada", "s2"), guard.watch("ada", "s1")];
   /** @type {any[]} */
   const told = [];
@@ -214,6 +214,15 @@ test("a guard that does not hear from the hub asks it, and refuses when it canno
   await guard.check(token);
 });
 
+test("a guard that was never told how long is remembered vouches for no old session", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { token: "wrong", startTimeout: 0.1 });
+  const daysAgo = (/** @type {number} */ days) => Date.now() / 1000 - days * 86_400;
+  assert.equal(await codeOf(guard.checkSession("ada", "s1", daysAgo(31))), "unavailable");
+  assert.equal(hub.calls.filter(({ path }) => path === "/verify").length, 0);
+  await guard.checkSession("ada", "s1", daysAgo(29));
+});
+
 test("what a stale guard knows to be over it refuses without asking", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url, { maxStaleness: 0.5 });
@@ -283,6 +292,27 @@ test("the hub is asked once about a token of the very second of a logout", async
   assert.equal(await codeOf(refusing.check(token)), "token_too_old");
 });
 
+test("a question from before a logout is not joined after it", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const second = Math.floor(hub.now()) - 5;
+  const token = tokenOf(hub, { iat: second, exp: second + 600 });
+  hub.end({ user: "ada", at: second + 0.5 });
+  await until("it", () => guard.sizes.revocations === 1);
+  const heard = new Promise((resolve) => guard.onLogout(resolve));
+  // The hub accepts it, and then a logout is written and heard before the answer is.
+  const first = guard.check(token);
+  const again = heard.then(() => guard.check(token));
+  hub.verify = () => {
+    hub.verify = () => [401, { code: "token_revoked" }];
+    hub.end({ user: "ada", at: second + 0.7 });
+    return heard.then(() => pause(50)).then(() => [204]);
+  };
+  const codes = await Promise.all([codeOf(first), codeOf(again)]);
+  assert.deepEqual(codes, ["token_revoked", "token_revoked"]);
+  assert.equal(await codeOf(guard.check(token)), "token_revoked");
+});
+
 test("a ticket is a token of the session, with the time of its login", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url, {
@@ -315,6 +345,8 @@ test("an app ends sessions at the hub as an administrator", async (t) => {
 test("options that make no sense are refused", () => {
   const url = "https://hub.example";
   assert.throws(() => new Guard(url, { token: "" }), /token/);
+  for (const maxStaleness of [0, Number.NaN, Number.POSITIVE_INFINITY])
+    assert.throws(() => new Guard(url, { token: TOKEN, maxStaleness }), /maxStaleness/);
   const onStale = /** @type {any} */ ("ignore");
   assert.throws(() => new Guard(url, { token: TOKEN, onStale }), /onStale/);
   assert.throws(() => new Guard(url, { token: TOKEN, secret: "short" }), /at least 32 bytes/);

@@ -65,6 +65,20 @@ function expressApp(guard, options) {
   return app;
 }
 
+test("a request that was answered while it was checked is not answered again", async (t) => {
+  const hub = await startFakeHub(t);
+  const check = guardMiddleware(await startGuard(t, hub.url));
+  /** @type {Promise<void> | undefined} */
+  let checked;
+  const server = createServer((incoming, response) => {
+    checked = check(incoming, response, () => assert.fail("it was let in"));
+    response.end("too late");
+  });
+  const url = await listen(t, server.listen(0, "127.0.0.1"));
+  assert.equal((await get(url, { headers: { Authorization: "Bearer x" } })).body, "too late");
+  await checked;
+});
+
 test("Express: who has a living session is let in, and others get problem details", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);

@@ -10,7 +10,7 @@ const PATIENCE_MS = 2000;
 
 export class Questions {
   #addresses;
-  /** Questions that were asked and are not answered yet, by token.
+  /** Questions that were asked and are not answered yet, by token and what was known.
    * @type {Map<string, {asked: number, answer: Promise<HubError | undefined>}>} */
   #open = new Map();
 
@@ -20,16 +20,19 @@ export class Questions {
   }
 
   /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
-   * asked at most `age` seconds ago is not asked again.
-   * @param {string} token @param {number} age @returns {Promise<HubError | undefined>} */
-  verify(token, age) {
-    const open = this.#open.get(token);
+   * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
+   * before a logout was heard says nothing of it.
+   * @param {string} token @param {number} age @param {string} mark the facts that are known
+   * @returns {Promise<HubError | undefined>} */
+  verify(token, age, mark) {
+    const name = `${token} ${mark}`;
+    const open = this.#open.get(name);
     const now = performance.now() / 1000;
     if (open && now - open.asked <= age) return open.answer;
     const answer = this.#verify(token).finally(() => {
-      if (this.#open.get(token)?.answer === answer) this.#open.delete(token);
+      if (this.#open.get(name)?.answer === answer) this.#open.delete(name);
     });
-    this.#open.set(token, { asked: now, answer });
+    this.#open.set(name, { asked: now, answer });
     return answer;
   }
 

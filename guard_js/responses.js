@@ -27,6 +27,8 @@ export function cutWithSession(guard, identity, response) {
 
 /** Send an answer. @param {ServerResponse} response @param {Answer} answer */
 export function sendAnswer(response, { status, headers, body }) {
+  // Somebody may have given up waiting for the check, and answered.
+  if (response.headersSent) return;
   response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) });
   response.end(body);
 }

@@ -201,7 +201,8 @@ test("what a guard does not understand it does not pass over", () => {
     assert.throws(() => take("logout", { ...good, ...change }), JSON.stringify(change));
   assert.throws(() => take("snapshot", {}));
   assert.throws(() => take("snapshot", { revocations: [5] }));
-  assert.throws(() => take("ready", { at: 5, elapsed: 0, partitions: 0, lifetime: 5 }));
+  for (const partitions of [0, 1.5])
+    assert.throws(() => take("ready", { at: 5, elapsed: 0, partitions, lifetime: 5 }));
   assert.throws(() => take("ready", { at: 5, partitions: 1, lifetime: 5 }));
 });
 

@@ -5,6 +5,7 @@ import { Guard } from "./guard.js";
 
 /** @typedef {import("node:test").TestContext} TestContext */
 /** @typedef {import("node:http").ServerResponse} ServerResponse */
+/** @typedef {[status: number, problem?: object]} Answer to `/verify` */
 
 export const SECRET = "a secret for the tests of guards that is long enough";
 export const TOKEN = "a guard's token for tests";
@@ -69,7 +70,7 @@ export async function startFakeHub(t, port = 0) {
     /** What is in force. @type {object[]} */
     inForce: [],
     position: 0,
-    /** @type {(token: string) => [status: number, problem?: object]} */
+    /** @type {(token: string) => Answer | Promise<Answer>} */
     verify: () => [204],
     /** @type {(lastId: string) => boolean} whether a feed can go on there */
     goesOn: () => true,
@@ -102,7 +103,7 @@ export async function startFakeHub(t, port = 0) {
     const bearer = headers.authorization?.slice(7) ?? "";
     if (path === "/revocations")
       return follow(bearer, `${headers["last-event-id"] ?? ""}`, response);
-    const [status, answer] = path === "/verify" ? hub.verify(bearer) : [200, { id: "l-1" }];
+    const [status, answer] = path === "/verify" ? await hub.verify(bearer) : [200, { id: "l-1" }];
     response.writeHead(status).end(answer && JSON.stringify(answer));
   });
   /** @param {string} bearer @param {string} lastId @param {ServerResponse} response */

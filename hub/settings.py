@@ -35,6 +35,8 @@ from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
 PREFIX = "HUB_"
 PLANNED = ("HUB_IDLE_TIMEOUT",)
 """Reserved names, for features to come."""
+GUARD_VARIABLES = frozenset({"HUB_URL", "HUB_GUARD_MAX_STALENESS", "HUB_GUARD_ON_STALE"})
+"""What only guards read; the hub takes no offence, since both may share an environment."""
 
 HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
@@ -459,7 +461,8 @@ def load_settings(options: Mapping[str, Any] | None = None) -> Settings:
     for name in sorted(os.environ):
         if name in PLANNED:
             raise SettingsError(f"{name} is planned and does nothing yet: unset it")
-        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields:
+        is_known = name in GUARD_VARIABLES or name[len(PREFIX) :].lower() in Settings.model_fields
+        if name.startswith(PREFIX) and not is_known:
             raise SettingsError(f"{name} is not a setting of this hub")
     given = {name: value for name, value in (options or {}).items() if value is not None}
     try:

@@ -45,6 +45,10 @@ class Backend:
         """Return a person."""
         return person(str(pk))
 
+    async def aget_user(self, pk: Any) -> Any:
+        """Return a person."""
+        return person(str(pk))
+
 
 def person(pk: str) -> Any:
     """Return a user of Django's own model."""

@@ -12,8 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 from hub.app import create_app
 from hub.core.rate import Rate
 from hub.core.tokens import ALGORITHMS
+from hub.guard.options import VARIABLES
 from hub.issuers_file import load_entries
-from hub.settings import PLANNED, SettingsError, describe_settings, load_settings
+from hub.settings import (
+    GUARD_VARIABLES,
+    PLANNED,
+    Settings,
+    SettingsError,
+    describe_settings,
+    load_settings,
+)
 from tests.keys import RSA
 from tests.site import signing_key
 
@@ -212,6 +220,15 @@ def test_other_programs_variables_are_no_matter(env: pytest.MonkeyPatch) -> None
     for name in ("HUBBLE", "GITHUB_TOKEN", "REDIS_URL", "HOST"):
         env.setenv(name, "x")
     assert load_settings().redis_url is None
+
+
+def test_a_hub_starts_in_the_environment_of_a_guard(env: pytest.MonkeyPatch) -> None:
+    """Whatever a guard reads is known to the hub, as a setting or as a guard's."""
+    own = {f"HUB_{field}".upper() for field in Settings.model_fields}
+    assert set(VARIABLES) - own == GUARD_VARIABLES
+    for name in GUARD_VARIABLES:
+        env.setenv(name, "1")
+    load_settings()
 
 
 @pytest.mark.parametrize("name", PLANNED)

@@ -7,14 +7,13 @@ import json
 import time
 from contextlib import AsyncExitStack
 
-from hub.guard import Guard
-
 from benchmarks.calls import Calls
 from benchmarks.frames import post_request
 from benchmarks.guards.issuer import GUARD_TOKEN, ISS, entries, mint
 from benchmarks.servers import Server
 from benchmarks.tokens import ADMIN_TOKEN
 from hub.errors import TokenRevoked
+from hub.guard import Guard
 
 PATIENCE = 10.0
 LOOK = 0.0005

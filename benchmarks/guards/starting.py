@@ -8,10 +8,9 @@ import os
 import sys
 import time
 
-from hub.guard import SyncGuard
-
 from benchmarks.guards.issuer import GUARD_TOKEN, entries
 from benchmarks.measures import resident_bytes
+from hub.guard import SyncGuard
 
 PATIENCE = 300.0
 

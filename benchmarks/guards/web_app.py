@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from hub.guard import Guard
-from hub.guard.asgi import GuardMiddleware
 
 from benchmarks.guards.issuer import GUARD_TOKEN
 from benchmarks.tokens import SECRET
+from hub.guard import Guard
+from hub.guard.asgi import GuardMiddleware
 
 guard = None
 if url := os.environ.get("GUARD"):

@@ -62,7 +62,12 @@ async function launch({ port, pings, settings }) {
     hub.kill("SIGKILL");
     await gone;
   };
-  return { port: await soon("the hub to listen", listening), stop };
+  try {
+    return { port: await soon("the hub to listen", listening), stop };
+  } catch (error) {
+    await stop(); // or the test would never end
+    throw error;
+  }
 }
 
 /** @param {import("node:test").TestContext} t @param {Options} [options] @returns {Promise<Place>} */

@@ -20,9 +20,9 @@ from hub.access.guards import Guard, Guards, Moment, Stream, sum_up
 from hub.access.store_clock import StoreClock
 from hub.core.event_stream import COMMENT, Piece, encode_event
 from hub.core.feed import Ready, Reset
+from hub.core.feed_partition import FeedPartition
 from hub.core.feed_position import FeedPosition, decode_position
 from hub.core.model import SECOND, Micros, Position
-from hub.core.position import order
 from hub.errors import Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Store
@@ -84,6 +84,7 @@ class Feed:
         except Exception:
             log.exception("the feed has missed an event")
             self._source.break_off()
+            self._end_streams()  # perhaps it is no news any more, but these guards were not told
 
     async def run(self) -> None:
         """Send what is heard until cancelled."""
@@ -103,6 +104,9 @@ class Feed:
     def close(self) -> None:
         """End every response, and admit no guard any more: they go to another replica."""
         self._is_closed = True
+        self._end_streams()
+
+    def _end_streams(self) -> None:
         for stream in self._streams:
             stream.ended.set()
 
@@ -220,10 +224,10 @@ class Feed:
             self._source.doubt()
             return "the log is another one"
         try:
-            for number, partition in enumerate(partitions):
+            for partition in partitions:
                 if partition.position is None:
-                    return f"the log of partition {number} is lost"
-                given = await self._read_on(guard, given, number, partition.position)
+                    return f"the log of partition {partition.number} is lost"
+                given = await self._read_on(guard, given, partition)
         except PositionLost:
             self._source.doubt()
             return "the log does not reach back to this position"
@@ -232,13 +236,17 @@ class Feed:
         return ""
 
     async def _read_on(
-        self, guard: Guard, given: FeedPosition, number: int, goal: Position
+        self, guard: Guard, given: FeedPosition, partition: FeedPartition
     ) -> FeedPosition:
-        """Send what was written in a partition, and return the position after it."""
-        is_end = False
-        while not is_end and order(given.entries[number]) < order(goal.entry):
-            after = Position(goal.epoch, given.entries[number])
-            page = await self._store.history(number, after)
+        """Send what was written in a partition, and return the position after it.
+
+        What is heard while something before it may be missing moves no position, and may have been
+        sent to the others already: then the log is read to its end.
+        """
+        assert partition.position is not None
+        number, epoch, is_end = partition.number, partition.position.epoch, False
+        while not (is_end or partition.covers(given.entries[number])):
+            page = await self._store.history(number, Position(epoch, given.entries[number]))
             entries = list(given.entries)
             entries[number] = page.position.entry
             given = msgspec.structs.replace(given, entries=tuple(entries))

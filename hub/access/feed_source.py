@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from time import thread_time
 from typing import Protocol
 
 import msgspec
@@ -124,10 +125,9 @@ class FeedSource:
         self._read_what_is_missing()
 
     def _hear(self, event: LogoutEvent) -> None:
-        partition = self.partitions[event.partition or 0]
-        partition.hear(event.entry)
         revocation = revocation_of(event)
         self.ledger.apply(revocation)
+        self.partitions[event.partition or 0].hear(event.entry)
         self._publish([revocation])
 
     def doubt(self) -> None:
@@ -210,13 +210,12 @@ class FeedSource:
 
     async def _apply(self, events: Sequence[LogoutEvent]) -> list[Revocation]:
         """Add the logouts to the ledger, with pauses for others; return those that are news."""
-        clock = asyncio.get_running_loop().time
         news: list[Revocation] = []
         for start in range(0, len(events), APPLY_AT_ONCE):
-            began = clock()
+            began = thread_time()
             some = map(revocation_of, events[start : start + APPLY_AT_ONCE])
             news += [one for one in some if self.ledger.apply(one)]
-            await asyncio.sleep(PAUSES * (clock() - began))
+            await asyncio.sleep(PAUSES * (thread_time() - began))
         return news
 
     def _publish(self, news: Sequence[Revocation]) -> None:

@@ -41,6 +41,11 @@ class FeedPartition:
         """Whether everything is known, or it is known that it cannot be read now."""
         return self.is_whole or self.has_failed
 
+    def covers(self, entry: str) -> bool:
+        """Return whether nothing that was heard by now was written after an entry."""
+        known = self.position
+        return self.is_whole and known is not None and order(entry) >= order(known.entry)
+
     def hear(self, entry: str) -> None:
         """Note that a logout was heard live."""
         if self.is_whole:

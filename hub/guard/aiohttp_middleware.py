@@ -60,8 +60,9 @@ def guard_middleware(
             if login is None:
                 return None
             return await guard.check_session(*login)
-        cookies = request.headers.getall("Cookie", ())
-        token, is_cookie = gate.find_token(request.headers.get("Authorization", ""), cookies)
+        given = request.headers
+        cookies, authorizations = given.getall("Cookie", []), given.getall("Authorization", [])
+        token, is_cookie = gate.find_token(authorizations, cookies)
         if not token:
             return None
         if is_cookie and (request.method not in SAFE_METHODS or "Upgrade" in request.headers):

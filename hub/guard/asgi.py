@@ -100,13 +100,13 @@ class GuardMiddleware:
             if login is None:
                 return None
             return await self._guard.check_session(*login)
-        authorization, cookies = "", []
+        authorizations, cookies = [], []
         for name, value in scope["headers"]:
             if name == b"authorization":
-                authorization = value.decode("latin-1")
+                authorizations.append(value.decode("latin-1"))
             elif name == b"cookie":
                 cookies.append(value.decode("latin-1"))
-        token, is_cookie = self._gate.find_token(authorization, cookies)
+        token, is_cookie = self._gate.find_token(authorizations, cookies)
         if not token:
             return None
         if is_cookie and scope.get("method") not in SAFE_METHODS:

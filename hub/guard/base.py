@@ -67,7 +67,11 @@ class BaseGuard:
         return self._core.is_ready
 
     def now(self) -> float:
-        """Return the store's time as NumericDate: what to date a login by."""
+        """Return the store's time as NumericDate: what to date a login by.
+
+        Raises:
+            Unavailable: before the first `is_ready`, unless ``on_stale`` is ``allow``.
+        """
         return self._core.now()
 
     def mint_ticket(

@@ -9,6 +9,7 @@ nothing is in doubt, at the price of a few look-ups. Everything else is left to 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import threading
@@ -30,12 +31,16 @@ from hub.guard.flights import Flights
 from hub.guard.known_tokens import Known, KnownTokens
 from hub.guard.options import Options
 from hub.guard.questions import Questions
+from hub.guard.revocations import Mark
 from hub.guard.steps import Steps, Wait
 from hub.guard.verdicts import Verdicts
 from hub.guard.verifier import Verifier
 from hub.guard.watches import OnEnd, Watched, Watches
 
 log = logging.getLogger("logout_hub.guard")
+
+USUALLY_REMEMBERED = 30 * 86400
+"""For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME)."""
 
 METRICS = {
     "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
@@ -134,6 +139,17 @@ class Core:
         return self._state.knowledge.freshness.staleness(clock())
 
     def now(self) -> float:
+        """Return the store's time, at least.
+
+        Raises:
+            Unavailable: when the hub has not said it yet. By another clock, which may be ahead, a
+                login might outlive its logout; so only who allows everything gets the machine's.
+        """
+        if not self._state.is_ready and self.options.on_stale != "allow":
+            raise Unavailable("the guard has not heard from the hub yet what time it is")
+        return self._time()
+
+    def _time(self) -> float:
         """Return the store's time, at least; by the machine's clock before the first `ready`."""
         earliest = self._state.knowledge.freshness.earliest
         return time.time() if earliest is None else clock() + earliest
@@ -152,8 +168,8 @@ class Core:
         if known is None:
             known = yield from self._verifying(token)
 
-        def ask() -> Steps[float]:
-            return self._questions.asking(token, self._require_flights())
+        def ask(mark: Mark) -> Steps[float]:
+            return self._questions.asking(token, mark, self._require_flights())
 
         return (yield from self._verdicts.deciding(known, ask))
 
@@ -164,9 +180,11 @@ class Core:
         yield from self._preparing()
         session = self._verdicts.describe_session(user, sid, logged_in_at, issuer)
 
-        def ask() -> Steps[float]:
+        def ask(mark: Mark) -> Steps[float]:
             flights = self._require_flights()
-            return self._questions.asking_session(session.identity, self.now(), flights)
+            if not self._state.is_ready and self._time() - logged_in_at > USUALLY_REMEMBERED:
+                raise Unavailable("the hub has not said for how long it remembers logouts")
+            return self._questions.asking_session(session.identity, mark, self._time(), flights)
 
         return (yield from self._verdicts.deciding(session, ask))
 
@@ -213,18 +231,32 @@ class Core:
     # ---- Watching ----
 
     def watch(
-        self, user: str, sid: str, issuer: str | None, logged_in_at: float | None, on_end: OnEnd
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None,
+        logged_in_at: float | None,
+        issued_at: float | None,
+        on_end: OnEnd,
     ) -> Watched:
         """Call ``on_end`` once the session has ended, perhaps at once."""
         names, _ = self._verdicts.find_names(user, sid, issuer)
-        begun = None if logged_in_at is None else round(logged_in_at * SECOND)
-        watched = Watched(names, sid, begun, on_end)
+        at = issued_at if logged_in_at is None else logged_in_at
+        begun = None if at is None else round(at * SECOND)
+        watched = Watched(
+            names,
+            sid,
+            begun,
+            functools.partial(call_safely, on_end),
+            is_renewed=logged_in_at is None and issued_at is not None,
+            mark=self._verdicts.find_answer(names, sid, begun),
+        )
         self.watches.add(watched)
         self.watches.look_at(watched, self._state.knowledge.revocations, self._store_time())
         return watched
 
     def _store_time(self) -> Micros:
-        return round(self.now() * SECOND)
+        return round(self._time() * SECOND)
 
     # ---- In the reader's thread ----
 
@@ -260,10 +292,10 @@ class Core:
 
 
 def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
-    """Call what an app has given; what it raises is logged and harms nothing."""
+    """Call what an app has given; what it raises is logged and harms nothing, not even an exit."""
     try:
         call(*arguments)
-    except Exception:
+    except (Exception, SystemExit):
         log.exception("a callback of the guard failed")
 
 

@@ -70,7 +70,12 @@ class Cuttable:
             self._task.cancel()
 
 
-def name_login(identity: Identity) -> tuple[str, str, str, float]:
-    """Return what names a login to `Guard.watch`: user, session, issuer, and when it began."""
+def name_login(identity: Identity) -> tuple[str, str, str, float | None, float | None]:
+    """Return what names a login to `Guard.watch`.
+
+    These are user, session, issuer, and when it began, or else when its token was issued.
+    """
     iss, user = split_user_key(identity.user)
-    return user, identity.sid, iss, seconds(identity.begun)
+    login = None if identity.login_at is None else seconds(identity.login_at)
+    issued = seconds(identity.iat) if login is None else None
+    return user, identity.sid, iss, login, issued

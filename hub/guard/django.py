@@ -39,7 +39,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
 from hub.core.model import Identity
-from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized, Unavailable
+from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized
 from hub.guard import SyncGuard
 from hub.guard.refusals import Answer, Gate, Visit, explain
 
@@ -101,7 +101,7 @@ class GuardMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Answer a request."""
         request.hub_identity = None
-        is_anonymous = settings.SESSION_COOKIE_NAME not in request.COOKIES
+        is_anonymous = request.session.session_key is None  # wherever the app has it from
         if self._is_async:
             return self._answer(request, is_anonymous)
         refusal = None if is_anonymous else self._judge(request)
@@ -153,6 +153,13 @@ def forget(request: HttpRequest) -> None:
     """Log a person out in Django whose session the hub has ended already."""
     request.session.pop(LOGIN, None)  # so that the signal of the logout is not for the hub
     auth.logout(request)
+    nobody = request.user
+
+    async def find_nobody() -> Any:
+        return nobody
+
+    # Django remembers whom an earlier middleware has asked for.
+    request.auser = find_nobody
 
 
 def mint_ticket(request: HttpRequest) -> str:
@@ -192,20 +199,8 @@ def _note_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
     request.session[LOGIN] = {
         "user": _name(user),
         "sid": secrets.token_urlsafe(16),
-        "at": _now(),
+        "at": get_guard().now(),
     }
-
-
-def _now() -> float:
-    """Return the hub's time.
-
-    Raises:
-        Unavailable: when it is not known: by another clock, a login might outlive its logout.
-    """
-    now = get_guard().now()
-    if not get_guard().is_ready and options().get("on_stale") != "allow":
-        raise Unavailable("nobody can log in before the hub was reached")
-    return now
 
 
 def _end_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:

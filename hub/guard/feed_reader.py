@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from hub.guard.clock import clock
 from hub.guard.event_stream import EventStream
 from hub.guard.feed_state import FeedState, Heard
-from hub.guard.http import CHUNK_BYTES, FAILURES, connected
+from hub.guard.http import CHUNK_BYTES, FAILURES, bounded, connected
 
 log = logging.getLogger("logout_hub.guard")
 
@@ -128,7 +128,8 @@ class FeedReader:
             try:
                 # After connecting, which takes time, and before sending: see `hub.core.feed`.
                 last_id = self._state.begin(clock())
-                response = self._request(connection, url, last_id)
+                with bounded(connection, FIRST_SILENCE):
+                    response = self._request(connection, url, last_id)
                 self._state.answer(clock())
                 self._socket.settimeout(FIRST_SILENCE)
                 self.connects += 1

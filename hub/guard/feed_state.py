@@ -19,6 +19,9 @@ from hub.guard.revocations import Revocations
 T = TypeVar("T")
 
 MAX_ID = 4096
+LONGEST = 1e11
+"""Seconds beyond which a time is nonsense, with which nothing could be computed."""
+
 REASONS = frozenset(Reason)
 
 
@@ -82,6 +85,7 @@ class FeedState:
                 if self._next is not None:
                     self._next.apply(revocation)
                 self.knowledge.revocations.apply(revocation)
+                self.knowledge.freshness.hear(revocation.at, heard_at)
                 self._go_on_from(event.id)
                 return Heard(logout=revocation)
             case "snapshot":
@@ -104,8 +108,8 @@ class FeedState:
 
     def _be_ready(self, told: Ready, place: str, heard_at: float) -> Heard:
         is_anew = self._next is not None
-        if told.partitions < 1 or told.lifetime < 1:
-            raise FeedBroken("ready: partitions and lifetime are at least 1")
+        if told.partitions < 1 or not 1 <= told.lifetime <= LONGEST:
+            raise FeedBroken("ready: partitions or lifetime is out of range")
         facts, freshness = self._next, Freshness()
         if facts is None:
             facts, freshness = self.knowledge.revocations, self.knowledge.freshness
@@ -117,12 +121,16 @@ class FeedState:
         return Heard(is_anew=is_anew)
 
     def _confirm(self, freshness: Freshness, told: Confirmation | Ready, heard_at: float) -> None:
+        times = (told.at, told.elapsed, *told.late.values())
+        if not all(abs(time) <= LONGEST for time in times):
+            raise FeedBroken("a confirmation of another age")
         # The hub had received the request `elapsed` seconds before it said so, at the latest.
         self._received_by = min(self._received_by, heard_at - told.elapsed)
         freshness.confirm(told, self._asked_at, self._received_by, heard_at)
 
     def _go_on_from(self, place: str) -> None:
-        if self._next is None and len(place) <= MAX_ID and place.isprintable():
+        is_sendable = len(place) <= MAX_ID and place.isascii() and place.isprintable()
+        if self._next is None and is_sendable and " " not in place:
             self._last_id = place
 
 

@@ -39,11 +39,11 @@ class Flights:
                 return flight, begun
             if len(self._flights) >= MOST_WAITING:
                 raise Unavailable("too many calls wait for an answer")
+            begun = clock()  # before the call, whose answer is as old as that at least
             try:
                 flight = self._pool.submit(call)
             except RuntimeError:
                 raise Unavailable("the guard is closed") from None
-            begun = clock()
             self._flights[name] = (flight, begun)
         flight.add_done_callback(lambda done: self._land(name, done))
         return flight, begun

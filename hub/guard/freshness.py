@@ -35,16 +35,24 @@ class Freshness:
         Nothing is known of what is written later than ``heard_at``, however the clocks may differ.
         """
         until = max(self.until, min(asked_at + told.elapsed, heard_at))
-        late = {
-            partition: max(self.known_until(partition), min(asked_at + elapsed, heard_at))
-            for partition, elapsed in told.late.items()
+        known = {
+            partition: max(
+                self.known_until(partition),
+                min(asked_at + told.late.get(partition, told.elapsed), heard_at),
+            )
+            for partition in {*self.late, *told.late}
         }
         self.earliest = told.at - (received_by + told.elapsed)
-        self.latest = told.at - (asked_at + told.elapsed)
+        self.latest = told.at - min(asked_at + told.elapsed, heard_at)
         # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
-        self.late = {one: self.known_until(one) for one in {*self.late, *late}}
+        self.late = {partition: self.known_until(partition) for partition in known}
         self.until = until
-        self.late = late
+        self.late = {partition: time for partition, time in known.items() if time != until}
+
+    def hear(self, at: float, heard_at: float) -> None:
+        """Note a logout of the store's time ``at``: a login right after it is not dated before."""
+        if self.earliest is not None:
+            self.earliest = max(self.earliest, at - heard_at)
 
     def known_until(self, partition: int | None = None) -> float:
         """Return until when everything of a partition, or of all, is known."""

@@ -87,9 +87,14 @@ class Guard(BaseGuard):
         sid: str,
         issuer: str | None = None,
         logged_in_at: float | None = None,
+        issued_at: float | None = None,
     ) -> Watch:
-        """Return a context that tells the end of a session; see `Watch`."""
-        return Watch(self._core, user, sid, issuer, logged_in_at)
+        """Return a context that tells the end of a session; see `Watch`.
+
+        Of a session whose token does not say when its login began, tell ``issued_at``, the token's
+        ``iat``, instead of ``logged_in_at``.
+        """
+        return Watch(self._core, user, sid, issuer, logged_in_at, issued_at)
 
     def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
         """Call ``tell`` with each logout as it is heard; returns what ends that."""
@@ -137,9 +142,10 @@ class Watch:
         sid: str,
         issuer: str | None,
         logged_in_at: float | None,
+        issued_at: float | None,
     ) -> None:
         self._core = core
-        self._session = (user, sid, issuer, logged_in_at)
+        self._session = (user, sid, issuer, logged_in_at, issued_at)
         self._watched: Watched | None = None
         self._callbacks: list[Callable[[Revocation], Any]] = []
         self._end: asyncio.Future[Revocation] | None = None

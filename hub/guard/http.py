@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
@@ -61,6 +62,23 @@ def connected(
         connection.close()
 
 
+@contextlib.contextmanager
+def bounded(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """Cut a connection unless the context ends in time: a server might send a byte now and then."""
+    cutting = threading.Timer(seconds, _cut, (connection.sock,))
+    cutting.daemon = True
+    cutting.start()
+    try:
+        yield
+    finally:
+        cutting.cancel()
+
+
+def _cut(opened: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        opened.shutdown(socket.SHUT_RDWR)
+
+
 def _connection(
     parts: SplitResult, tls: ssl.SSLContext | None, timeout: float
 ) -> http.client.HTTPConnection:
@@ -86,7 +104,7 @@ def call(
         OSError, HTTPException, ValueError: when there is none, or it is larger than 1 MB.
     """
     deadline = time.monotonic() + timeout
-    with connected(url, tls, timeout) as connection:
+    with connected(url, tls, timeout) as connection, bounded(connection, timeout):
         connection.request(method, _target(url), body, dict(headers or {}))
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
@@ -104,6 +122,6 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise ValueError("larger than 1 MB")
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer takes too long")
+    if time.monotonic() > deadline:
+        raise TimeoutError("the answer takes too long")
     return bytes(body)

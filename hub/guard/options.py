@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -62,12 +63,14 @@ def make_options(
     urls = (url,) if isinstance(url, str) else tuple(url)
     if not urls:
         raise ValueError("url: names no hub")
-    if not token or not (token.isascii() and token.isprintable()):
+    if not _is_credential(token):
         raise ValueError("token: is not the HUB_GUARD_TOKEN of a hub")
+    if admin_token is not None and not _is_credential(admin_token):
+        raise ValueError("admin_token: is not one of a hub")
     if on_stale not in ON_STALE:
         raise ValueError(f"on_stale: is not one of {', '.join(ON_STALE)}")
-    if not max_staleness > 0:
-        raise ValueError("max_staleness: must be more than 0 seconds")
+    if not 0 < max_staleness < math.inf:
+        raise ValueError("max_staleness: must be more than 0 seconds, and not for ever")
     entries = tuple(issuers)
     if not entries and secret is not None:
         entries = (secret_entry(secret),)
@@ -83,6 +86,11 @@ def make_options(
         on_metric=on_metric,
         tls=tls,
     )
+
+
+def _is_credential(text: str) -> bool:
+    """Return whether a text can be sent in a header: an error on the way would show it."""
+    return text != "" and text.isascii() and text.isprintable()
 
 
 def secret_entry(secret: str) -> Entry:

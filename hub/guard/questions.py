@@ -12,6 +12,7 @@ from hub.guard.clock import clock
 from hub.guard.flights import Flights
 from hub.guard.hub_calls import ASK_TIMEOUT, HubCalls
 from hub.guard.options import OnMetric, Options
+from hub.guard.revocations import Mark
 from hub.guard.steps import Steps, Wait
 from hub.guard.tickets import Ticketing, find_ticketing
 
@@ -23,7 +24,11 @@ LATE = "the hub did not answer in time"
 
 
 class Questions:
-    """Asks the hub; ``measure`` is told how that went."""
+    """Asks the hub; ``measure`` is told how that went.
+
+    A question is joined by those who know the same facts, the ``mark``: what was asked before a
+    logout was heard says nothing of it.
+    """
 
     def __init__(self, options: Options, measure: OnMetric) -> None:
         self._options = options
@@ -31,7 +36,7 @@ class Questions:
         self._hub = HubCalls(options.urls, options.tls)
         self._ticketing: dict[str | None, Ticketing | None] = {}
 
-    def asking(self, token: str, flights: Flights) -> Steps[float]:
+    def asking(self, token: str, mark: Mark, flights: Flights) -> Steps[float]:
         """Ask about a token, and return when it was asked, if the hub accepts it.
 
         Raises:
@@ -39,9 +44,11 @@ class Questions:
             Unavailable: when it does not say.
         """
         ask = functools.partial(self._hub.verify, token)
-        return (yield from self._ask(("token", token), ask, flights))
+        return (yield from self._ask(("token", token, mark), ask, flights))
 
-    def asking_session(self, identity: Identity, now: float, flights: Flights) -> Steps[float]:
+    def asking_session(
+        self, identity: Identity, mark: Mark, now: float, flights: Flights
+    ) -> Steps[float]:
         """Ask about a session, by a ticket that is issued at ``now``; raises as `asking`."""
         ticket = self.mint_ticket(
             identity.sub,
@@ -51,7 +58,7 @@ class Questions:
             login_time=identity.begun / SECOND,
             lifetime=TICKET_LIFETIME,
         )
-        name = ("session", identity.user, identity.sid, identity.begun)
+        name = ("session", identity.user, identity.sid, identity.begun, mark)
         ask = functools.partial(self._verify_ticket, ticket)
         return (yield from self._ask(name, ask, flights))
 

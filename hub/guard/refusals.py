@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -11,7 +11,7 @@ import msgspec
 
 from hub.core.cookies import find_cookie
 from hub.core.problem import CONTENT_TYPE, problem_headers, view_problem
-from hub.errors import HubError, OriginNotAllowed, Unauthorized
+from hub.errors import HubError, OriginNotAllowed, TokenInvalid, Unauthorized
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 AMBIGUOUS = re.compile(r"\.\.|//|\\")
@@ -77,14 +77,19 @@ class Gate:
             return True
         return path.startswith(self._prefixes) and AMBIGUOUS.search(path) is None
 
-    def find_token(self, authorization: str, cookies: Iterable[str]) -> tuple[str, bool]:
+    def find_token(self, authorizations: Sequence[str], cookies: Iterable[str]) -> tuple[str, bool]:
         """Return the token of a request, empty if there is none, and whether it was in the cookie.
 
+        ``authorizations`` are the values of the headers ``Authorization``.
+
         Raises:
-            TokenInvalid: when the cookie is there several times.
+            TokenInvalid: when there are several, of which the app might read another one, or when
+                the cookie is there several times.
         """
-        if authorization:
-            scheme, _, token = authorization.partition(" ")
+        if len(authorizations) > 1:
+            raise TokenInvalid("there are several headers Authorization")
+        if authorizations and authorizations[0]:
+            scheme, _, token = authorizations[0].partition(" ")
             return (token.strip(), False) if scheme.lower() == "bearer" else ("", False)
         if self.cookie is None:
             return "", False
@@ -99,7 +104,7 @@ class Gate:
         if not visit.origin or visit.fetch_site == "same-origin":
             return
         origin = visit.origin.lower()
-        is_own = urlsplit(origin).netloc == visit.host.lower()
+        is_own = visit.host != "" and origin.partition("://")[2] == visit.host.lower()
         if not is_own and origin not in self._origins:
             raise OriginNotAllowed(visit.origin)
 

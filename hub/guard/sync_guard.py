@@ -63,9 +63,10 @@ class SyncGuard(BaseGuard):
         sid: str,
         issuer: str | None = None,
         logged_in_at: float | None = None,
+        issued_at: float | None = None,
     ) -> SyncWatch:
         """Return a context that tells the end of a session; see `SyncWatch`."""
-        return SyncWatch(self._core, user, sid, issuer, logged_in_at)
+        return SyncWatch(self._core, user, sid, issuer, logged_in_at, issued_at)
 
     def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
         """Call ``tell`` with each logout as it is heard; returns what ends that."""
@@ -97,9 +98,10 @@ class SyncWatch:
         sid: str,
         issuer: str | None,
         logged_in_at: float | None,
+        issued_at: float | None,
     ) -> None:
         self._core = core
-        self._session = (user, sid, issuer, logged_in_at)
+        self._session = (user, sid, issuer, logged_in_at, issued_at)
         self._watched: Watched | None = None
         self._end: Future[Revocation] = Future()
 

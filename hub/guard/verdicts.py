@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable
 
 from hub.core.claims import is_name
 from hub.core.issuers import Entry, resolve_issuer
-from hub.core.model import SECOND, Identity, Micros, RevocationState, user_key
+from hub.core.model import SECOND, Identity, Micros, RevocationState, UserKey, user_key
 from hub.core.revocation import judge
 from hub.errors import InvalidRequest, TokenTooOld, Unauthorized, Unavailable
 from hub.guard.clock import clock
-from hub.guard.feed_state import FeedState
+from hub.guard.feed_state import FeedState, Knowledge
 from hub.guard.known_tokens import MOST_KNOWN, Known, KnownTokens
 from hub.guard.options import OnStale, Options
 from hub.guard.revocations import Mark, Names
@@ -42,6 +43,8 @@ class Verdicts:
         self._find_known = known.find
         self._max_staleness = options.max_staleness
         self._on_stale = options.on_stale
+        self._lock = threading.Lock()
+        self._answers: dict[tuple[UserKey, str, Micros], Mark] = {}
 
     # ---- What needs no waiting ----
 
@@ -92,7 +95,7 @@ class Verdicts:
 
     # ---- What may have to wait ----
 
-    def deciding(self, known: Known, ask: Callable[[], Steps[float]]) -> Steps[Identity]:
+    def deciding(self, known: Known, ask: Callable[[Mark], Steps[float]]) -> Steps[Identity]:
         """Return the identity, unless it is refused; ``ask`` asks the hub, where that is needed.
 
         Raises:
@@ -101,10 +104,10 @@ class Verdicts:
         """
         identity, names, on_stale = known.identity, known.names, self._on_stale
         for _ in range(MOST_ATTEMPTS):
-            knowledge = self._state.knowledge
-            is_stale = self._is_stale(names)
+            knowledge = self._state.knowledge  # which a `ready` replaces: read it once
+            is_stale = self._is_stale(knowledge, names)
             mark = knowledge.revocations.mark(names)
-            refusal = self._judge(known, mark)
+            refusal = self._judge(knowledge, known, mark)
             is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
             if refusal is not None and not (is_doubtful and on_stale != "refuse"):
                 raise refusal
@@ -112,23 +115,33 @@ class Verdicts:
                 return identity
             if not is_doubtful and on_stale != "ask":
                 return self._settle_for(on_stale, identity)
-            asked_at = yield from ask()
+            asked_at = yield from ask(mark)
             if clock() - asked_at > self._max_staleness:
                 continue  # the answer itself is too old by now
             if self._state.knowledge.revocations.mark(names) == mark:
                 if is_doubtful:
-                    known.answer = mark
+                    self._note_answer(known, mark)
                 return identity
         raise Unavailable("the hub's answers come too late, or logouts too quickly")
 
-    def _is_stale(self, names: Names) -> bool:
-        knowledge = self._state.knowledge
+    def _note_answer(self, known: Known, mark: Mark) -> None:
+        known.answer = mark
+        with self._lock:
+            self._answers[known.names.user_key, known.identity.sid, known.begun] = mark
+            if len(self._answers) > MOST_KNOWN:
+                del self._answers[next(iter(self._answers))]
+
+    def find_answer(self, names: Names, sid: str, begun: Micros | None) -> Mark:
+        """Return the facts in spite of which the hub has accepted a login, if it was asked."""
+        return () if begun is None else self._answers.get((names.user_key, sid, begun), ())
+
+    def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
         partition = names.slot % knowledge.revocations.partitions
         return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
 
-    def _judge(self, known: Known, mark: Mark) -> Unauthorized | None:
+    def _judge(self, knowledge: Knowledge, known: Known, mark: Mark) -> Unauthorized | None:
         """Return why a session is refused by what is known, or None."""
-        knowledge, identity = self._state.knowledge, known.identity
+        identity = known.identity
         latest = knowledge.freshness.latest
         if latest is None and self._on_stale != "allow":
             return None  # nothing is known, not even the time: it will not be accepted by that

@@ -17,43 +17,62 @@ OnEnd: TypeAlias = Callable[[Revocation], None]
 class Watched:
     """A session that is watched; ``begun`` is the time of its login, if that is known.
 
-    ``on_end`` is called once, by whoever finds out that the session has ended.
+    With ``is_renewed`` it is when its token was issued: the login may be older. Then it ends when
+    it is ended by name, whenever that counts as of, as its token does.
+
+    ``mark`` are the facts in spite of which the hub has accepted it, if it has. ``on_end`` is
+    called once, by whoever finds out that the session has ended.
     """
 
-    def __init__(self, names: Names, sid: str, begun: Micros | None, on_end: OnEnd) -> None:
+    def __init__(
+        self,
+        names: Names,
+        sid: str,
+        begun: Micros | None,
+        on_end: OnEnd,
+        *,
+        is_renewed: bool = False,
+        mark: Mark = (),
+    ) -> None:
         self.names = names
         self.sid = sid
         self.begun = begun
-        self.mark: Mark = ()
+        self.is_renewed = is_renewed
+        self.mark = mark
         self.on_end = on_end
 
     def is_ended_by(self, revocation: Revocation, partitions: int) -> bool:
         """Return whether a logout that was just written ends the session."""
+        if self._is_named_by(revocation) and self.is_renewed:
+            return True
         if self.begun is not None and revocation.horizon < self.begun:
             return False
         if revocation.user is None and revocation.scope is not Scope.SESSION:
             return revocation.partition in (None, self.names.slot % partitions)
-        if revocation.user is None:
-            iss, _ = split_user_key(self.names.user_key)
-            return revocation.iss == iss and revocation.sid == self.sid
+        if self._is_named_by(revocation):
+            return True
+        return revocation.scope is Scope.ALL or (
+            revocation.scope is Scope.OTHERS and revocation.sid != self.sid
+        )
+
+    def _is_named_by(self, revocation: Revocation) -> bool:
         if self.sid in revocation.sessions:
             return True
-        match revocation.scope:
-            case Scope.ALL:
-                return True
-            case Scope.OTHERS:
-                return revocation.sid != self.sid
-            case Scope.SESSION:
-                return revocation.sid == self.sid
+        if revocation.scope is not Scope.SESSION or revocation.sid != self.sid:
+            return False
+        iss, _ = split_user_key(self.names.user_key)
+        return revocation.user is not None or revocation.iss == iss
 
     def find_end(self, revocations: Revocations, now: Micros) -> Revocation | None:
         """Return the logout that has ended the session, by all facts that are known.
 
-        In the second of a logout, times in whole seconds prove nothing: then the session has ended
-        if the logout was written since it is watched.
+        In the second of a logout, times in whole seconds prove nothing: then the session has ended,
+        as a check says, unless the hub has accepted it since. Without a time, it has ended if the
+        logout was written since it is watched.
         """
         mark = revocations.mark(self.names)
-        is_new, self.mark = bool(self.mark) and mark != self.mark, mark
+        is_known = bool(self.mark) or self.begun is not None
+        is_new, self.mark = is_known and mark != self.mark, mark
         begun = 0 if self.begun is None else self.begun
         identity = Identity(
             user=self.names.user_key,
@@ -62,7 +81,7 @@ class Watched:
             sid=self.sid,
             iat=begun,
             exp=now + 1,
-            login_at=None if self.begun is None else begun,
+            login_at=None if self.begun is None or self.is_renewed else begun,
         )
         if self.begun is None and not is_new:
             tombstone = revocations.state(identity, now, self.names).tombstone

@@ -78,8 +78,11 @@ class GuardMiddleware:
             if login is None:
                 return None
             return self._guard.check_session(*login)
-        cookies = environ.get("HTTP_COOKIE", "")
-        token, is_cookie = self._gate.find_token(environ.get("HTTP_AUTHORIZATION", ""), [cookies])
+        authorization, cookies = (
+            environ.get("HTTP_AUTHORIZATION", ""),
+            environ.get("HTTP_COOKIE", ""),
+        )
+        token, is_cookie = self._gate.find_token([authorization], [cookies])
         if not token:
             return None
         if is_cookie and environ["REQUEST_METHOD"] not in SAFE_METHODS:

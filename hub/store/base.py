@@ -59,7 +59,7 @@ RECEIPT_LIFETIME: Micros = 24 * 3600 * SECOND
 NOTES_LIFETIME: Micros = 30 * 24 * 3600 * SECOND
 """How long notes are kept after the last of them."""
 
-HISTORY_PAGE = 500
+HISTORY_PAGE = 200
 """How many entries of a log are read at once, at most."""
 
 SIGNALS_KEPT = 10_000

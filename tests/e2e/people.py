@@ -232,8 +232,8 @@ async def chromium(*arguments: str, **options: Any) -> AsyncIterator[Browser]:
 
 def chromium_options(*arguments: str) -> dict[str, Any]:
     """Return what Playwright is to launch; skips the test where there is no Chromium."""
-    path = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
-    path = os.environ.get("CHROMIUM", path)
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if path is None:
         lacking("Chromium")
     return {"executable_path": path, "args": [*CHROMIUM_OPTIONS, *arguments]}

@@ -53,7 +53,8 @@ async def client(
         "path": path,
         "query_string": b"",
         "headers": [
-            (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
+            (name.lower().replace("_", "-").encode(), value.encode())
+            for name, value in headers.items()
         ],
         "extensions": extensions,
     }

@@ -72,7 +72,12 @@ class PretendedSyncGuard:
         )
 
     def watch(
-        self, user: str, sid: str, issuer: str | None = None, logged_in_at: float | None = None
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None = None,
+        logged_in_at: float | None = None,
+        issued_at: float | None = None,
     ) -> PretendedWatch:
         """Watch a session."""
         return PretendedWatch(self, sid)
@@ -117,7 +122,12 @@ class PretendedGuard:
 
     @contextlib.asynccontextmanager
     async def watch(
-        self, user: str, sid: str, issuer: str | None = None, logged_in_at: float | None = None
+        self,
+        user: str,
+        sid: str,
+        issuer: str | None = None,
+        logged_in_at: float | None = None,
+        issued_at: float | None = None,
     ) -> AsyncIterator[Ending]:
         """Watch a session."""
         ending = Ending()

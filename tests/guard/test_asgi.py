@@ -97,6 +97,14 @@ async def test_credentials_are_required_unless_they_are_not(guard: PretendedGuar
     assert (await answer(open_to_all, authorization="Bearer junk"))[0] == 401
 
 
+async def test_two_authorizations_are_nobodys(guard: PretendedGuard) -> None:
+    """The app might read the other one, and take for verified what it says."""
+    app = App()
+    both = {"authorization": "Bearer eve/t", "Authorization": ADA}
+    status, _, problem = await answer(guarded(app, guard), **both)
+    assert (status, problem["code"], app.scopes) == (401, "token_invalid", [])
+
+
 async def test_exempt_paths_and_preflights_pass(guard: PretendedGuard) -> None:
     """Nobody is asked there; an OPTIONS that is no preflight is an ordinary request."""
     app = guarded(App(), guard, exempt=("/health",))

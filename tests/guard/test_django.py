@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
+from django.utils.decorators import async_only_middleware
 
 from hub.core.feed import Revocation
 from hub.core.model import Reason, Scope
@@ -41,6 +42,9 @@ def views() -> tuple[Any, ...]:
         known = None if identity is None else [identity.sub, identity.sid]
         return JsonResponse({"user": request.user.get_username(), "identity": known})
 
+    async def show_to_async(request: HttpRequest) -> HttpResponse:
+        return JsonResponse({"user": (await request.auser()).get_username()})
+
     def public(request: HttpRequest) -> HttpResponse:
         return HttpResponse("public")
 
@@ -49,6 +53,7 @@ def views() -> tuple[Any, ...]:
         path("logout", log_out),
         path("ticket", send_ticket),
         path("public", public),
+        path("async", show_to_async),
         path("", show),
     )
 
@@ -139,6 +144,60 @@ async def test_so_it_is_under_asgi(site: Site, hub: FeedServer) -> None:
     assert (await ada.get("/")).json()["user"] == "ada"
     await end(hub)
     assert (await ada.get("/")).json() == {"user": "", "identity": None}
+
+
+async def test_who_was_known_before_the_guard_was_asked_is_forgotten(
+    site: Site, hub: FeedServer
+) -> None:
+    """Also by asynchronous views, if another middleware has asked who it is."""
+    from django.conf import settings
+    from django.test import AsyncClient, override_settings
+
+    first = "tests.guard.test_django.ask_who_it_is"
+    middleware = [*settings.MIDDLEWARE[:2], first, *settings.MIDDLEWARE[2:]]
+    with override_settings(MIDDLEWARE=middleware):
+        ada = site(AsyncClient)
+        await ada.post("/login", {"pk": "1"})
+        assert (await ada.get("/async")).json()["user"] == "ada"
+        await end(hub)
+        assert (await ada.get("/async")).json()["user"] == ""
+
+
+@async_only_middleware  # type: ignore[untyped-decorator]
+def ask_who_it_is(get_response: Callable[[Any], Any]) -> Any:
+    """Return a middleware that does so."""
+
+    async def ask(request: Any) -> Any:
+        await request.auser()
+        return await get_response(request)
+
+    return ask
+
+
+async def test_a_session_need_not_come_in_a_cookie(site: Site, hub: FeedServer) -> None:
+    """An app may have its session's key from a header."""
+    from django.conf import settings
+    from django.test import Client, override_settings
+
+    sessions = "tests.guard.test_django.sessions_by_header"
+    with override_settings(MIDDLEWARE=[sessions, *settings.MIDDLEWARE[1:]]):
+        ada = site()
+        ada.post("/login", {"pk": "1"})
+        headers = {"X-Session": ada.session.session_key}
+        assert Client().get("/", headers=headers).json()["user"] == "ada"
+        await end(hub)
+        assert Client().get("/", headers=headers).json()["user"] == ""
+
+
+def sessions_by_header(get_response: Callable[[Any], Any]) -> Any:
+    """Return a middleware that finds sessions by a header."""
+    from django.contrib.sessions.middleware import SessionMiddleware
+
+    class Sessions(SessionMiddleware):  # type: ignore[misc]
+        def process_request(self, request: Any) -> None:
+            request.session = self.SessionStore(request.headers.get("X-Session"))
+
+    return Sessions(get_response)
 
 
 async def test_a_logout_in_django_ends_the_session_at_the_hub(site: Site, hub: FeedServer) -> None:

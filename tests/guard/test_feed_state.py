@@ -55,6 +55,13 @@ def test_a_snapshot_counts_once_it_is_complete() -> None:
     assert state.begin(70.0) == "7-0"
 
 
+@pytest.mark.parametrize("place", ["\u2603", "a b", "x" * 5000])
+def test_a_place_that_no_header_can_name_is_none(place: str) -> None:
+    """The guard could never ask again, not even another replica."""
+    state = started(told("ready", READY, "7-0"), told("logout", ADA, place))
+    assert state.begin(60.0) == "7-0"
+
+
 def test_a_logout_counts_at_once_also_before_the_feed_is_ready() -> None:
     """But is no place to go on from, since the rest is missing."""
     state = started(told("logout", ADA, "8-0"))
@@ -119,6 +126,17 @@ def test_nothing_is_known_of_the_future() -> None:
     assert state.knowledge.freshness.staleness(53.0) == 2.0
 
 
+def test_what_was_late_is_only_as_fresh_as_was_said_of_it() -> None:
+    """Not as the others, of which another replica had said more before."""
+    state = started(told("ready", READY))
+    state.take(told("confirmed", Confirmation(2010.0, 10.0, {2: 1.0})), 99.0)
+    state.take(told("confirmed", Confirmation(2005.0, 5.0)), 99.0)
+    freshness = state.knowledge.freshness
+    assert [freshness.known_until(partition) for partition in (1, 2)] == [60.0, 55.0]
+    state.take(told("confirmed", Confirmation(2011.0, 11.0)), 99.0)
+    assert freshness.late == {}
+
+
 def test_the_time_of_the_store_lies_between_two_bounds() -> None:
     """A delayed event does not let a token live longer, nor date a login later."""
     state = started(
@@ -131,6 +149,16 @@ def test_the_time_of_the_store_lies_between_two_bounds() -> None:
     assert 60.0 + freshness.latest == pytest.approx(2009.9)
     state.take(told("confirmed", Confirmation(2001.0, 1.1)), 51.2)  # so it was received by 50.1
     assert 60.0 + freshness.earliest == pytest.approx(2009.8)
+
+
+def test_a_login_right_after_a_logout_is_dated_after_it() -> None:
+    """Whoever hears of a logout knows how far the store's clock has come."""
+    state = started(told("ready", READY), told("logout", ADA))
+    freshness = state.knowledge.freshness
+    assert 60.0 + (freshness.earliest or 0.0) == pytest.approx(2009.4)  # an old logout says less
+    at = 2000.8
+    state.take(told("logout", Revocation(Scope.ALL, Reason.USER, at=at, user="ada")), 51.0)
+    assert 51.0 + (freshness.earliest or 0.0) >= at
 
 
 def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
@@ -150,6 +178,10 @@ def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
         told("logout", {"scope": "of_the_future", "reason": "user", "at": 1.0}),
         told("ready", {"at": 1.0}),
         told("ready", msgspec.structs.replace(READY, partitions=0)),
+        told("ready", msgspec.structs.replace(READY, lifetime=10**400)),
+        told("ready", msgspec.structs.replace(READY, at=1e300)),
+        told("ready", msgspec.structs.replace(READY, elapsed=-1e308)),
+        told("ready", msgspec.structs.replace(READY, late={1: -1e308})),
     ],
 )
 def test_what_is_not_understood_is_not_passed_over(event: StreamEvent) -> None:

@@ -33,6 +33,8 @@ from hub.guard import core as core_module
 from hub.guard import flights as flights_module
 from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
+from hub.guard.cutting import name_login
+from hub.guard.options import OnStale
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
 from tests.patience import PATIENCE
@@ -246,6 +248,33 @@ async def test_an_answer_that_comes_too_late_is_none(
         assert isinstance(await refused(guard.check(token("ada", "s1"))), Unavailable)
 
 
+async def test_a_question_from_before_a_logout_is_not_joined_after_it(hub: FeedServer) -> None:
+    """Its answer would hold for the new logout, which the hub did not know of when it was asked."""
+    second = int(time.time())
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def judge(token: str) -> tuple[int, bytes]:
+        if not is_asked.is_set():
+            is_asked.set()
+            may_answer.wait(PATIENCE)
+            return 204, b""
+        return problem(401, "token_revoked", at=second + 0.6, reason="user")
+
+    async with guarding(hub) as guard:
+        given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
+        await heard(hub, guard, ends("ada", hub, at=second + 0.5))
+        hub.judge = judge
+        first = asyncio.create_task(guard.check(given))
+        await asyncio.to_thread(is_asked.wait, PATIENCE)
+        await heard(hub, guard, ends("ada", hub, at=second + 0.6))
+        second_check = asyncio.create_task(guard.check(given))
+        await asyncio.sleep(0.05)
+        may_answer.set()
+        assert isinstance(await refused(first), TokenRevoked)
+        assert isinstance(await refused(second_check), TokenRevoked)
+        assert isinstance(await refused(guard.check(given)), TokenRevoked)
+
+
 async def test_a_token_is_asked_about_once_at_a_time(hub: FeedServer) -> None:
     """However many requests have it."""
     second = int(time.time())
@@ -276,6 +305,33 @@ async def test_a_stale_guard_asks_the_hub(hub: FeedServer, monkeypatch: pytest.M
         assert len(hub.asked) == 2
         assert isinstance(await refused(guard.check(dead)), TokenRevoked)
         assert len(hub.asked) == 2
+
+
+async def test_a_guard_that_was_never_told_how_long_is_remembered_vouches_for_no_old_session(
+    hub: FeedServer,
+) -> None:
+    """The hub may have forgotten its logout, and says nothing against a ticket of it."""
+    hub.status = 401
+    async with guarding(hub, start_timeout=0.0) as guard:
+        old, young = time.time() - 31 * 86400, time.time() - 29 * 86400
+        assert isinstance(await refused(guard.check_session("ada", "s1", old)), Unavailable)
+        assert hub.asked == []
+        assert (await guard.check_session("ada", "s1", young)).sid == "s1"
+
+
+@pytest.mark.parametrize("on_stale", ["ask", "refuse"])
+async def test_no_login_is_dated_by_the_clock_of_this_machine(
+    hub: FeedServer, on_stale: OnStale
+) -> None:
+    """If that is ahead, the login would outlive its logout."""
+    hub.status = 401
+    async with guarding(hub, start_timeout=0.0, on_stale=on_stale) as guard:
+        with pytest.raises(Unavailable):
+            guard.now()
+        with pytest.raises(Unavailable):
+            guard.mint_ticket("ada", "s1")
+    async with guarding(hub, start_timeout=0.0, on_stale="allow") as guard:
+        assert guard.now() == pytest.approx(time.time(), abs=60)
 
 
 ANSWERS: dict[str, tuple[tuple[int, bytes], type[HubError]]] = {
@@ -509,6 +565,52 @@ async def test_a_watch_over_a_session_that_is_over_ends_at_once(hub: FeedServer)
         async with guard.watch("ada", "s1", logged_in_at=guard.now()) as newer:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(newer.ended(), 0.01)
+
+
+async def test_nothing_is_missed_between_a_check_and_its_watch_within_a_second(
+    hub: FeedServer,
+) -> None:
+    """What was heard in between ends the session, unless the hub has accepted it since."""
+    second = int(time.time())
+    async with guarding(hub) as guard:
+        given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
+        login = name_login(await guard.check(given))
+        await heard(hub, guard, ends("ada", hub, at=second + 0.5, id="l1"))
+        async with guard.watch(*login) as watch, asyncio.timeout(PATIENCE):
+            assert (await watch.ended()).id == "l1"
+        assert name_login(await guard.check(given)) == login
+        async with guard.watch(*login) as watch:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(watch.ended(), 0.05)
+            await heard(hub, guard, ends("ada", hub, at=second + 0.6, id="l2"))
+            async with asyncio.timeout(PATIENCE):
+                assert (await watch.ended()).id == "l2"
+
+
+@pytest.mark.parametrize("is_missed", [False, True])
+@pytest.mark.parametrize("ended", [{"scope": Scope.SESSION, "sid": "s1"}, {"sessions": ("s1",)}])
+async def test_a_watch_ends_by_what_was_reported_late_if_its_login_may_be_older(
+    hub: FeedServer, ended: dict[str, Any], is_missed: bool
+) -> None:
+    """A token that was renewed says nothing of its login; one that states its login may go on."""
+    issued = int(time.time()) - 60
+    async with guarding(hub) as guard:
+        claims: dict[str, Any] = {"iat": issued, "exp": issued + 600}
+        renewed = guard.mint_ticket("ada", "s1", **claims)
+        stated = guard.mint_ticket("ada", "s1", login_time=float(issued), **claims)
+        logins = [name_login(await guard.check(one)) for one in (renewed, stated)]
+        logout = ends("ada", hub, id="l1", before=issued - 30.0, **ended)
+        if is_missed:
+            await heard(hub, guard, logout)
+        async with guard.watch(*logins[0]) as watch, guard.watch(*logins[1]) as newer:
+            if not is_missed:
+                await heard(hub, guard, logout)
+            async with asyncio.timeout(PATIENCE):
+                assert (await watch.ended()).id == "l1"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(newer.ended(), 0.05)
+        assert isinstance(await refused(guard.check(renewed)), TokenRevoked)
+        assert (await guard.check(stated)).sid == "s1"
 
 
 async def test_a_watch_ends_by_a_logout_that_was_missed(hub: FeedServer) -> None:

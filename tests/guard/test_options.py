@@ -39,6 +39,8 @@ secret = "a secret for tests that is long enough"
         ({"on_stale": "panic"}, "on_stale"),
         ({"max_staleness": 0}, "max_staleness"),
         ({"max_staleness": float("nan")}, "max_staleness"),
+        ({"max_staleness": float("inf")}, "max_staleness"),
+        ({"admin_token": "a secret\n"}, "admin_token: is not one of a hub$"),
         ({"secret": "short"}, "secret"),
     ],
 )
@@ -77,7 +79,9 @@ def test_a_guard_reads_the_file_of_issuers(tmp_path: Path) -> None:
     """As its hub does; a user's issuer has to be named then."""
     path = tmp_path / "issuers.toml"
     path.write_text(FILE)
-    guard = SyncGuard.from_environ({**REQUIRED, "HUB_ISSUERS": str(path)}, start_timeout=0.0)
+    guard = SyncGuard.from_environ(
+        {**REQUIRED, "HUB_ISSUERS": str(path)}, start_timeout=0.0, on_stale="allow"
+    )
     entries = read_environ({**REQUIRED, "HUB_ISSUERS": str(path)})["issuers"]
     assert [entry.keys.kind for entry in entries] == [Source.DISCOVERY, Source.SECRET]
     with pytest.raises(InvalidRequest, match="several issuers"):

@@ -65,13 +65,13 @@ def test_a_token_is_in_the_header_or_in_the_cookie(
     authorization: str, cookies: list[str], found: tuple[str, bool]
 ) -> None:
     """As at the hub itself, the header counts, whatever the cookie says."""
-    assert Gate(cookie="s").find_token(authorization, cookies) == found
+    assert Gate(cookie="s").find_token([authorization], cookies) == found
 
 
 def test_two_cookies_of_one_name_are_nobodys() -> None:
     """One may be of a sibling subdomain."""
     with pytest.raises(TokenInvalid):
-        Gate(cookie="s").find_token("", ["s=a; s=b"])
+        Gate(cookie="s").find_token([], ["s=a; s=b"])
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,8 @@ def test_two_cookies_of_one_name_are_nobodys() -> None:
         (Visit("POST", "/", origin="https://www.example", host="app.example"), True),
         (Visit("POST", "/", origin="https://evil.example", host="app.example"), False),
         (Visit("POST", "/", origin="null", host="app.example"), False),
+        (Visit("POST", "/", origin="null"), False),
+        (Visit("POST", "/", origin="http://[", host="app.example"), False),
         (Visit("POST", "/", origin="https://x", host="y", fetch_site="same-origin"), True),
         (Visit("POST", "/"), True),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -79,6 +80,22 @@ def test_a_watch_tells_the_end_of_a_session(hub: FeedServer, guard: SyncGuard) -
         logout = log_out(hub, guard, "cleo")
         assert watch.ended(PATIENCE) == logout
     assert told == ["logout-hub-feed"]
+
+
+def test_what_an_app_does_when_told_keeps_nobody_else_from_being_told(
+    hub: FeedServer, guard: SyncGuard
+) -> None:
+    """Neither an exit, nor a watch that was entered twice and cannot end twice."""
+    twice = guard.watch("gus", "s1", logged_in_at=guard.now())
+    others = [guard.watch("gus", f"s{number}", logged_in_at=guard.now()) for number in range(20)]
+    unsubscribe = guard.on_logout(lambda _: sys.exit("a test"))
+    with twice, twice, contextlib.ExitStack() as entered:
+        for other in others:
+            entered.enter_context(other)
+        hub.logout(Revocation(Scope.ALL, Reason.USER, at=hub.now(), user="gus"))
+        assert {other.ended(PATIENCE).user for other in others} == {"gus"}
+    unsubscribe()
+    log_out(hub, guard, "hal")
 
 
 def test_within_the_second_of_a_logout_the_hub_is_asked(hub: FeedServer, guard: SyncGuard) -> None:
