@@ -341,7 +341,7 @@ function holdTo(name, startServer, lacking) {
       for (const [what, run] of Object.entries(ALONE))
         runs.push(
           t.test(`${kind}: ${what}`, async (t) => {
-            const own = await startServer(t, { pings: { interval: 0.5, timeout: 3 } });
+            const own = await startServer(t, { pings: { interval: 0.5, timeout: 10 } });
             await run(t, await sceneOf(t, kind, own));
           }),
         );
