@@ -85,7 +85,7 @@ def guard_middleware(
         request[IDENTITY] = identity
         if not cut_streams:
             return await handler(request)
-        request[_VISITOR] = visitor = Visitor(guard, identity)
+        request[_VISITOR] = visitor = Visitor(guard, identity, asyncio.current_task())
         return await visitor.run(handler, request)
 
     return check

@@ -30,24 +30,19 @@ class SessionEnded(ConnectionError):
 
 
 class Stream(Cuttable):
-    """What may outlast a session: the common part of `Response` and `Socket`."""
+    """What may outlast a session, served by ``task``: the common part of responses and sockets."""
 
-    def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:
-        super().__init__(guard, identity)
+    def __init__(
+        self, guard: Guard, identity: Identity, send: Send, task: asyncio.Task[Any] | None
+    ) -> None:
+        super().__init__(guard, identity, task)
         self._send = send
 
-    async def run(self, app: App, scope: Any, receive: Receive) -> None:
-        """Run the app until it is done, or was told that its client is gone."""
-        try:
-            await app(scope, receive, self.send)
-        except asyncio.CancelledError:
-            if not self.takes_back():
-                raise
-        except Exception as error:
-            if not _is_for_want_of_client(error):
-                raise
-        finally:
-            self.stop_watching()
+    def caused(self, error: BaseException) -> bool:
+        """Return whether the app raises this because it was told that its client is gone."""
+        if isinstance(error, asyncio.CancelledError):
+            return self.takes_back()
+        return isinstance(error, Exception) and _is_for_want_of_client(error)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a message of the app. What the server returns is returned, as that costs less.
@@ -60,22 +55,45 @@ class Stream(Cuttable):
         return self._send(message)
 
 
-class Response(Stream):
-    """An HTTP response. It is watched if its length is not known in advance.
+async def respond(
+    guard: Guard, identity: Identity, app: App, scope: Any, receive: Receive, send: Send
+) -> None:
+    """Run the app; its response is watched if its length is not known in advance.
 
     A response with a ``Content-Length`` ends by itself, and is left alone. Servers tell an app that
     waits for it when a response has ended, by a disconnect.
     """
+    task = asyncio.current_task()
+    stream: Response | None = None
+
+    def send_on(message: Message) -> Awaitable[None]:
+        nonlocal stream
+        if stream is not None:
+            return stream.send(message)
+        if message["type"] == "http.response.start" and _is_stream(message):
+            stream = Response(guard, identity, send, task)
+            stream.watch()
+        return send(message)
+
+    try:
+        await app(scope, receive, send_on)
+    except BaseException as error:
+        if stream is None or not stream.caused(error):
+            raise
+    finally:
+        if stream is not None:
+            stream.stop_watching()
+
+
+class Response(Stream):
+    """An HTTP response whose length is not known in advance, once it has begun."""
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""
         if self.end is not None:
             raise SessionEnded("the session has ended")
-        if self.is_watched:
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                self.stop_watching()  # what the app does from now on is not for the client
-        elif message["type"] == "http.response.start" and _is_stream(message):
-            self.watch()
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.stop_watching()  # what the app does from now on is not for the client
         return self._send(message)
 
     async def cut(self, revocation: Revocation) -> None:
@@ -87,7 +105,7 @@ class Socket(Stream):
     """A WebSocket."""
 
     def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:
-        super().__init__(guard, identity, send)
+        super().__init__(guard, identity, send, asyncio.current_task())
         self._ended: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
 
     async def run(self, app: App, scope: Any, receive: Receive) -> None:
@@ -95,8 +113,12 @@ class Socket(Stream):
         inbox = Inbox(receive, self._ended, self.stop_watching)
         self.watch()
         try:
-            await super().run(app, scope, inbox.receive)
+            await app(scope, inbox.receive, self.send)
+        except BaseException as error:
+            if not self.caused(error):
+                raise
         finally:
+            self.stop_watching()
             inbox.close()
 
     def send(self, message: Message) -> Awaitable[None]:

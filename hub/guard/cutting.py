@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Any
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity, seconds, split_user_key
@@ -24,21 +25,19 @@ GRACE = 5.0
 
 
 class Cuttable:
-    """Something that the current task serves; `end` is the logout that ended its session."""
+    """Something that a task serves; `end` is the logout that ended its session."""
 
     end: Revocation | None = None
-    is_watched = False
     _watching: asyncio.Task[None] | None = None
     _is_cancelled = False
 
-    def __init__(self, guard: Guard, identity: Identity) -> None:
+    def __init__(self, guard: Guard, identity: Identity, task: asyncio.Task[Any] | None) -> None:
         self._guard = guard
         self._identity = identity
-        self._task = asyncio.current_task()
+        self._task = task
 
     def watch(self) -> None:
         """Begin to watch the session."""
-        self.is_watched = True
         self._watching = asyncio.create_task(self._cut_at_the_end())
 
     def stop_watching(self) -> None:
