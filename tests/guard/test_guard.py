@@ -328,8 +328,6 @@ async def test_no_login_is_dated_by_the_clock_of_this_machine(
     async with guarding(hub, start_timeout=0.0, on_stale=on_stale) as guard:
         with pytest.raises(Unavailable):
             guard.now()
-        with pytest.raises(Unavailable):
-            guard.mint_ticket("ada", "s1")
     async with guarding(hub, start_timeout=0.0, on_stale="allow") as guard:
         assert guard.now() == pytest.approx(time.time(), abs=60)
 
