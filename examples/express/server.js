@@ -12,13 +12,15 @@ const PORT = Number(process.env.PORT ?? 3000);
 const guard = Guard.fromEnviron();
 await guard.start();
 
-const LOGIN = `<!doctype html><html lang="en"><title>Log in</title>
+const LOGIN = `<!doctype html><html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Log in</title>
 <h1>Log in</h1>
 <form method="post" action="/login">
   <label>Your name <input name="user" required></label> <button>Log in</button>
 </form>`;
 
-const accountOf = (user) => `<!doctype html><html lang="en"><title>Account</title>
+const accountOf = (user) => `<!doctype html><html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Account</title>
 <main data-private hidden>
   <h1>Account of ${escapeHtml(user)}</h1>
   <form method="post" action="/logout"><button>Log out here</button></form>

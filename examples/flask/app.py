@@ -19,13 +19,15 @@ app = Flask(__name__)
 app.secret_key = os.environ["APP_SECRET"]
 app.config.update(SESSION_COOKIE_SAMESITE="Lax")
 
-LOGIN = """<!doctype html><html lang="en"><title>Log in</title>
+LOGIN = """<!doctype html><html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Log in</title>
 <h1>Log in</h1>
 <form method="post" action="/login">
   <label>Your name <input name="user" required></label> <button>Log in</button>
 </form>"""
 
-PAGE = """<!doctype html><html lang="en"><title>Account</title>
+PAGE = """<!doctype html><html lang="en">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Account</title>
 <main data-private hidden>
   <h1>Account of {{ user }}</h1>
   <form method="post" action="/logout"><button>Log out here</button></form>
