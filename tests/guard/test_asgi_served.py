@@ -48,14 +48,19 @@ class Site:
         from starlette.responses import StreamingResponse
 
         async def events() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"data: tick\n\n"
-                    await asyncio.sleep(0.01)
-            finally:
-                self.ended.set()
+            while True:
+                yield b"data: tick\n\n"
+                await asyncio.sleep(0.01)
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+        class Events(StreamingResponse):
+            # Not in the generator, which ends when the garbage collector finds it.
+            async def __call__(response, scope: Any, receive: Any, send: Any) -> None:  # noqa: N805
+                try:
+                    await super().__call__(scope, receive, send)
+                finally:
+                    self.ended.set()
+
+        return Events(events(), media_type="text/event-stream")
 
     async def get_ticks(self, socket: Any) -> None:
         """Send something for ever, and never look whether anybody is there."""
