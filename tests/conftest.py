@@ -169,10 +169,14 @@ def redis_url(redis_server: RedisServer, unhurried: None) -> str:
     return redis_server.url
 
 
+NEVER_DOWN = 600_000
+"""Milliseconds: a server that a busy machine holds up is not dead."""
+
+
 @pytest.fixture(scope="session")
 def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A master with its Sentinels, for the whole run."""
-    with started(Guarded(tmp_path_factory.mktemp("guarded"))) as servers:
+    with started(Guarded(tmp_path_factory.mktemp("guarded"), NEVER_DOWN)) as servers:
         yield servers
 
 

@@ -149,9 +149,13 @@ DOWN_AFTER = 1000
 
 
 class Guarded:
-    """A master and a replica, and three Sentinels that watch them."""
+    """A master and a replica, and three Sentinels that watch them.
 
-    def __init__(self, folder: Path) -> None:
+    These think the master dead after ``down_after`` milliseconds without an answer.
+    """
+
+    def __init__(self, folder: Path, down_after: int = DOWN_AFTER) -> None:
+        self._down_after = down_after
         quick = ("--repl-diskless-sync-delay", "0")
         self.master = RedisServer(_made(folder / "master"), *quick)
         following = ("--replicaof", "127.0.0.1", str(self.master.port))
@@ -175,7 +179,7 @@ class Guarded:
             f"dir {folder / f'sentinel-{number}'}",
             f"sentinel myid {number + 1:040x}",
             f"sentinel monitor {MASTER} 127.0.0.1 {self.master.port} 2",
-            f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER}",
+            f"sentinel down-after-milliseconds {MASTER} {self._down_after}",
             f"sentinel failover-timeout {MASTER} 6000",
             f"sentinel known-replica {MASTER} 127.0.0.1 {self.replica.port}",
             *others,
