@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-WORKERS_PER_CORE, MOST_WORKERS = 5, 16
+WORKERS_PER_CORE, MOST_WORKERS = 4, 16
 """Processes that share the test files: most of their time is waiting. Each may run a browser."""
 
 JS_TESTS = sorted(
