@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
-from hub.core.feed import Revocation
-from hub.core.model import Identity, Logout, Micros, Scope, seconds, split_user_key
+import msgspec
+
+from hub.core.feed import Revocation, describe
+from hub.core.model import Identity, Logout, Micros, Scope, split_user_key
 from hub.errors import TokenRevoked, TokenTooOld
 from hub.guard.revocations import Mark, Names, Revocations
 
@@ -95,20 +97,8 @@ class Watched:
         return self._tell(refusal.logout)
 
     def _tell(self, logout: Logout) -> Revocation:
-        iss, sub = split_user_key(self.names.user_key)
-        return Revocation(
-            scope=logout.scope,
-            reason=logout.reason,
-            at=seconds(logout.at),
-            iss=iss,
-            user=sub,
-            sid=self.sid if logout.scope is Scope.SESSION else None,
-            before=None if logout.before is None else seconds(logout.before),
-            id=logout.id,
-            message=logout.message,
-            by=None if logout.origin is None else logout.origin.by,
-            profile=logout.profile,
-        )
+        sid = self.sid if logout.scope is Scope.SESSION else None
+        return describe(msgspec.structs.replace(logout, user=self.names.user_key, sid=sid))
 
 
 class Watches:
@@ -123,13 +113,15 @@ class Watches:
         with self._lock:
             self._by_user.setdefault(watched.names.user_key, set()).add(watched)
 
-    def discard(self, watched: Watched) -> None:
-        """Watch a session no longer."""
+    def discard(self, watched: Watched) -> bool:
+        """Watch a session no longer; return whether it was watched."""
         with self._lock:
             of_user = self._by_user.get(watched.names.user_key, set())
+            was_watched = watched in of_user
             of_user.discard(watched)
             if not of_user:
                 self._by_user.pop(watched.names.user_key, None)
+        return was_watched
 
     def end(self, revocation: Revocation, partitions: int) -> None:
         """Tell those whose session a logout has ended."""
@@ -154,11 +146,5 @@ class Watches:
             return [watched for of_user in self._by_user.values() for watched in of_user]
 
     def _end(self, watched: Watched, revocation: Revocation) -> None:
-        with self._lock:
-            of_user = self._by_user.get(watched.names.user_key, set())
-            is_first = watched in of_user
-            of_user.discard(watched)
-            if not of_user:
-                self._by_user.pop(watched.names.user_key, None)
-        if is_first:
+        if self.discard(watched):
             watched.on_end(revocation)
