@@ -6,11 +6,16 @@ import os
 import ssl
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
+from hub.core.feed import Revocation
 from hub.core.issuers import Entry
 from hub.guard.core import Core
 from hub.guard.options import OnMetric, OnStale, make_options, read_environ
+from hub.guard.watches import Watched
+
+Session: TypeAlias = tuple[str, str, str | None, float | None, float | None]
+"""User, session, issuer, when its login began, and when its token was issued: see `Guard.watch`."""
 
 
 class BaseGuard:
@@ -74,6 +79,18 @@ class BaseGuard:
         """
         return self._core.now()
 
+    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
+        """Call ``tell`` with each logout as it is heard; returns what ends that."""
+        return subscribe(self._core.on_logout, self._where_callbacks_run(tell))
+
+    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
+        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
+        return subscribe(self._core.on_stale, self._where_callbacks_run(tell))
+
+    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
+        """Return what the guard's thread calls so that ``tell`` is called in the right place."""
+        raise NotImplementedError
+
     def mint_ticket(
         self,
         user: str,
@@ -102,6 +119,20 @@ class BaseGuard:
             name=name,
             claims=claims,
         )
+
+
+class BaseWatch:
+    """The watch over a session, without what may have to wait."""
+
+    def __init__(self, core: Core, session: Session) -> None:
+        self._core = core
+        self._session = session
+        self._watched: Watched | None = None
+
+    def cancel(self) -> None:
+        """Watch no longer."""
+        if self._watched is not None:
+            self._core.watches.discard(self._watched)
 
 
 def subscribe(

@@ -10,10 +10,9 @@ from typing import Any, Self
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
-from hub.guard.base import BaseGuard, subscribe
+from hub.guard.base import BaseGuard, BaseWatch, Session
 from hub.guard.core import Core, call_safely
 from hub.guard.steps import arun
-from hub.guard.watches import Watched
 
 
 class Guard(BaseGuard):
@@ -94,15 +93,7 @@ class Guard(BaseGuard):
         Of a session whose token does not say when its login began, tell ``issued_at``, the token's
         ``iat``, instead of ``logged_in_at``.
         """
-        return Watch(self._core, user, sid, issuer, logged_in_at, issued_at)
-
-    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
-        """Call ``tell`` with each logout as it is heard; returns what ends that."""
-        return subscribe(self._core.on_logout, self._on_loop(tell))
-
-    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
-        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
-        return subscribe(self._core.on_stale, self._on_loop(tell))
+        return Watch(self._core, (user, sid, issuer, logged_in_at, issued_at))
 
     async def end_session(
         self,
@@ -120,7 +111,7 @@ class Guard(BaseGuard):
         """
         await arun(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _on_loop(self, tell: Callable[..., None]) -> Callable[..., None]:
+    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
         """Return what calls ``tell`` on the event loop of `start`; does not keep the guard."""
         guard = weakref.ref(self)
 
@@ -132,21 +123,11 @@ class Guard(BaseGuard):
         return call
 
 
-class Watch:
+class Watch(BaseWatch):
     """The watch over a session, within its context."""
 
-    def __init__(
-        self,
-        core: Core,
-        user: str,
-        sid: str,
-        issuer: str | None,
-        logged_in_at: float | None,
-        issued_at: float | None,
-    ) -> None:
-        self._core = core
-        self._session = (user, sid, issuer, logged_in_at, issued_at)
-        self._watched: Watched | None = None
+    def __init__(self, core: Core, session: Session) -> None:
+        super().__init__(core, session)
         self._callbacks: list[Callable[[Revocation], Any]] = []
         self._end: asyncio.Future[Revocation] | None = None
 
@@ -178,11 +159,6 @@ class Watch:
             self._end.get_loop().call_soon(call_safely, tell, self._end.result())
         else:
             self._callbacks.append(tell)
-
-    def cancel(self) -> None:
-        """Watch no longer."""
-        if self._watched is not None:
-            self._core.watches.discard(self._watched)
 
     def _finish(self, revocation: Revocation) -> None:
         if self._end is not None and not self._end.done():

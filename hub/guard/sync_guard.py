@@ -9,10 +9,9 @@ from typing import Any, Self
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
-from hub.guard.base import BaseGuard, subscribe
+from hub.guard.base import BaseGuard, BaseWatch, Session
 from hub.guard.core import Core, call_safely
 from hub.guard.steps import run
-from hub.guard.watches import Watched
 
 
 class SyncGuard(BaseGuard):
@@ -66,15 +65,7 @@ class SyncGuard(BaseGuard):
         issued_at: float | None = None,
     ) -> SyncWatch:
         """Return a context that tells the end of a session; see `SyncWatch`."""
-        return SyncWatch(self._core, user, sid, issuer, logged_in_at, issued_at)
-
-    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
-        """Call ``tell`` with each logout as it is heard; returns what ends that."""
-        return subscribe(self._core.on_logout, tell)
-
-    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
-        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
-        return subscribe(self._core.on_stale, tell)
+        return SyncWatch(self._core, (user, sid, issuer, logged_in_at, issued_at))
 
     def end_session(
         self,
@@ -87,22 +78,15 @@ class SyncGuard(BaseGuard):
         """End a session at the hub; as `hub.guard.Guard.end_session`."""
         run(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
+    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
+        return tell
 
-class SyncWatch:
+
+class SyncWatch(BaseWatch):
     """The watch over a session, within its context."""
 
-    def __init__(
-        self,
-        core: Core,
-        user: str,
-        sid: str,
-        issuer: str | None,
-        logged_in_at: float | None,
-        issued_at: float | None,
-    ) -> None:
-        self._core = core
-        self._session = (user, sid, issuer, logged_in_at, issued_at)
-        self._watched: Watched | None = None
+    def __init__(self, core: Core, session: Session) -> None:
+        super().__init__(core, session)
         self._end: Future[Revocation] = Future()
 
     def __enter__(self) -> Self:
@@ -128,8 +112,3 @@ class SyncWatch:
     def on_end(self, tell: Callable[[Revocation], Any]) -> None:
         """Call ``tell`` once the session has ended, in the thread of the guard."""
         self._end.add_done_callback(lambda end: call_safely(tell, end.result()))
-
-    def cancel(self) -> None:
-        """Watch no longer."""
-        if self._watched is not None:
-            self._core.watches.discard(self._watched)
