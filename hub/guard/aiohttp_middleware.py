@@ -61,13 +61,13 @@ def guard_middleware(
                 return None
             return await guard.check_session(*login)
         given = request.headers
-        cookies, authorizations = given.getall("Cookie", []), given.getall("Authorization", [])
-        token, is_cookie = gate.find_token(authorizations, cookies)
-        if not token:
-            return None
-        if is_cookie and (request.method not in SAFE_METHODS or "Upgrade" in request.headers):
-            gate.check_origin(_visit(request))
-        return await guard.check(token)
+        token = gate.read_token(
+            given.getall("Authorization", []),
+            given.getall("Cookie", []),
+            is_safe=request.method in SAFE_METHODS and "Upgrade" not in given,
+            visit=lambda: _visit(request),
+        )
+        return await guard.check(token) if token else None
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:

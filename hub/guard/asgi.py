@@ -106,12 +106,13 @@ class GuardMiddleware:
                 authorizations.append(value.decode("latin-1"))
             elif name == b"cookie":
                 cookies.append(value.decode("latin-1"))
-        token, is_cookie = self._gate.find_token(authorizations, cookies)
-        if not token:
-            return None
-        if is_cookie and scope.get("method") not in SAFE_METHODS:
-            self._gate.check_origin(_visit(scope))
-        return await self._guard.check(token)
+        token = self._gate.read_token(
+            authorizations,
+            cookies,
+            is_safe=scope.get("method") in SAFE_METHODS,
+            visit=lambda: _visit(scope),
+        )
+        return await self._guard.check(token) if token else None
 
 
 def _is_preflight(scope: Scope) -> bool:

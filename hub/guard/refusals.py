@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -76,6 +76,27 @@ class Gate:
         if path in self._exact:
             return True
         return path.startswith(self._prefixes) and AMBIGUOUS.search(path) is None
+
+    def read_token(
+        self,
+        authorizations: Sequence[str],
+        cookies: Iterable[str],
+        *,
+        is_safe: bool,
+        visit: Callable[[], Visit],
+    ) -> str:
+        """Return the token of a request, empty if there is none.
+
+        ``is_safe`` if the request changes nothing and opens no socket, ``visit`` describes it.
+
+        Raises:
+            TokenInvalid: as `find_token` does.
+            OriginNotAllowed: as `check_origin` does, where a cookie is used for more than reading.
+        """
+        token, is_cookie = self.find_token(authorizations, cookies)
+        if token and is_cookie and not is_safe:
+            self.check_origin(visit())
+        return token
 
     def find_token(self, authorizations: Sequence[str], cookies: Iterable[str]) -> tuple[str, bool]:
         """Return the token of a request, empty if there is none, and whether it was in the cookie.

@@ -78,16 +78,13 @@ class GuardMiddleware:
             if login is None:
                 return None
             return self._guard.check_session(*login)
-        authorization, cookies = (
-            environ.get("HTTP_AUTHORIZATION", ""),
-            environ.get("HTTP_COOKIE", ""),
+        token = self._gate.read_token(
+            [environ.get("HTTP_AUTHORIZATION", "")],
+            [environ.get("HTTP_COOKIE", "")],
+            is_safe=environ["REQUEST_METHOD"] in SAFE_METHODS,
+            visit=lambda: _visit(environ),
         )
-        token, is_cookie = self._gate.find_token([authorization], [cookies])
-        if not token:
-            return None
-        if is_cookie and environ["REQUEST_METHOD"] not in SAFE_METHODS:
-            self._gate.check_origin(_visit(environ))
-        return self._guard.check(token)
+        return self._guard.check(token) if token else None
 
     def _run(
         self, environ: Environ, start_response: StartResponse, identity: Identity
