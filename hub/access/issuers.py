@@ -16,14 +16,13 @@ from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Signal
 from hub.core.tokens import (
     Header,
-    check_signature,
+    check_signature_by_any,
     identify,
     load_public_key,
     prepare_secret,
     read_claims,
     read_header,
 )
-from hub.errors import TokenInvalid
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -145,12 +144,8 @@ class Issuers:
             return await self._check_signature(token, header, entry), entry
 
     async def _check_signature(self, token: str, header: Header, entry: Entry) -> dict[str, Any]:
-        for key in await self._keys[entry.keys].find(header):
-            try:
-                return check_signature(token, key, entry.rules)
-            except TokenInvalid as error:
-                refusal = error
-        raise refusal
+        keys = await self._keys[entry.keys].find(header)
+        return check_signature_by_any(token, keys, entry.rules)
 
     def find(self, header: Header, iss: object) -> Entry:
         """Return the entry that a token with this header and ``iss`` belongs to.

@@ -257,6 +257,21 @@ def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
     return read_members(payload)
 
 
+def check_signature_by_any(token: str, keys: Iterable[Any], rules: Rules) -> dict[str, Any]:
+    """Verify the signature of a token by any of some keys, and return its claims.
+
+    Raises:
+        TokenInvalid: if none of them verifies it.
+    """
+    refusal = TokenInvalid("the signature does not verify")
+    for key in keys:
+        try:
+            return check_signature(token, key, rules)
+        except TokenInvalid as error:
+            refusal = error
+    raise refusal
+
+
 def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
     """Check the claims of ``token``, and return its identity.
 

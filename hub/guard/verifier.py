@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from hub.core.issuers import Entry, KeySource, check_entries, select_entry
 from hub.core.model import Identity
-from hub.core.tokens import Header, check_signature, identify, read_claims, read_header
-from hub.errors import TokenInvalid
+from hub.core.tokens import check_signature_by_any, identify, read_claims, read_header
 from hub.guard.clock import clock
 from hub.guard.flights import Flights
 from hub.guard.keys import FETCH_TIMEOUT, Keys, make_keys
@@ -54,7 +53,8 @@ class Verifier:
         keys, now = self._keys[entry.keys], clock()
         if keys.is_due(header):
             yield from self._fetching(entry.keys, now, flights)
-        return self._verify(token, header, entry, keys)
+        claims = check_signature_by_any(token, keys.find(header), entry.rules)
+        return identify(claims, token, entry.rules)
 
     def renewing(self, flights: Flights) -> Steps[None]:
         """Fetch the keys that are due."""
@@ -70,14 +70,3 @@ class Verifier:
             yield Wait(flight, 3 * FETCH_TIMEOUT + 1)
         except TimeoutError:
             return
-
-    def _verify(self, token: str, header: Header, entry: Entry, keys: Keys) -> Identity:
-        refusal = TokenInvalid("the signature does not verify")
-        for key in keys.find(header):
-            try:
-                claims = check_signature(token, key, entry.rules)
-            except TokenInvalid as error:
-                refusal = error
-            else:
-                return identify(claims, token, entry.rules)
-        raise refusal

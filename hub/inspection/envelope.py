@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,11 +119,8 @@ def check_signature(subject: Subject, token: str, found: Found) -> Check:
         case HubError():
             advice = "a token of another issuer or environment, or the key was withdrawn since"
             return Check("signature", "bad", found.detail + key, advice)
-    for candidate in found:
-        try:
-            tokens.check_signature(token, candidate, subject.rules)
-        except TokenInvalid:
-            continue
+    with contextlib.suppress(TokenInvalid):
+        tokens.check_signature_by_any(token, found, subject.rules)
         return Check("signature", "good", f"verifies{key}")
     advice = "another key signed it, or it was changed or cut on the way"
     is_fetched = subject.entry is not None and subject.entry.keys.is_fetched

@@ -21,7 +21,7 @@ from hub.core.revocation import judge
 from hub.core.tokens import (
     Header,
     Rules,
-    check_signature,
+    check_signature_by_any,
     identify,
     open_header,
     read_claims,
@@ -174,13 +174,9 @@ def decide(token: str, entries: Sequence[Entry], found: Found, now: Micros) -> H
 def _verify(token: str, found: Sequence[Any] | HubError, rules: Rules) -> dict[str, Any]:
     if isinstance(found, HubError):
         raise found
-    refusal = TokenInvalid("there is no key")
-    for key in found:
-        try:
-            return check_signature(token, key, rules)
-        except TokenInvalid as error:
-            refusal = error
-    raise refusal
+    if not found:
+        raise TokenInvalid("there is no key")
+    return check_signature_by_any(token, found, rules)
 
 
 def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:
