@@ -8,6 +8,8 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+import aiohttp
+
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 
@@ -44,3 +46,11 @@ async def served_wsgi(app: Any) -> AsyncIterator[str]:
     finally:
         await asyncio.to_thread(server.shutdown)
         server.server_close()
+
+
+@contextlib.asynccontextmanager
+async def browser(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with cookies of its own."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(url, cookie_jar=jar) as http:
+        yield http

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import os
 import re
@@ -25,7 +24,7 @@ from tests.django_site import overridden, person
 from tests.ports import free_port
 from tests.realtime.raw import eventually
 from tests.recipes.pages import DOCS, blocks, run_python
-from tests.recipes.serving import served_asgi, served_wsgi
+from tests.recipes.serving import browser, served_asgi, served_wsgi
 from tests.site import ADMIN, SECRET, Replica, running, settings
 from tests.test_docs import ROOT
 
@@ -46,14 +45,6 @@ async def hub() -> AsyncIterator[Replica]:
         }
         with mock.patch.dict(os.environ, given):
             yield replica
-
-
-@contextlib.asynccontextmanager
-async def browser(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client with cookies of its own."""
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(url, cookie_jar=jar) as http:
-        yield http
 
 
 async def page(http: aiohttp.ClientSession) -> Any:

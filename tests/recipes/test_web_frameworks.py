@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from tests.django_site import overridden
 from tests.ports import free_port
 from tests.recipes.pages import run_python
-from tests.recipes.serving import served_asgi, served_wsgi
+from tests.recipes.serving import browser, served_asgi, served_wsgi
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 PAGE = "how-to/web-frameworks.md"
@@ -27,14 +26,6 @@ async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Replica]:
         monkeypatch.setenv("HUB_JWT_SECRET", SECRET)
         monkeypatch.setenv("APP_SECRET", "a secret of the app")
         yield replica
-
-
-@contextlib.asynccontextmanager
-async def browser(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client with cookies of its own."""
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(url, cookie_jar=jar) as http:
-        yield http
 
 
 async def test_fastapi_refuses_who_was_logged_out(hub: Replica) -> None:
