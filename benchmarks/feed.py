@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import itertools
 import json
 import multiprocessing
 import os
@@ -27,18 +26,16 @@ from typing import Any
 import aiohttp
 import uvloop
 
+from benchmarks.logs import fill
 from benchmarks.measures import cpu_seconds, percentile, resident_bytes
 from benchmarks.servers import OTHER_CORES, Server, Store, on_cores, running, running_store
 from benchmarks.tokens import ADMIN_TOKEN, SECRET
 from hub.access.minting import mint_token
 from hub.core.model import Logout, Reason, Scope, user_key
-from hub.core.wire import encode_logout
 from hub.metrics import FRESH
-from hub.store.names import Names
 
 GUARD = secrets.token_urlsafe(24)
 MORE = {"HUB_GUARD_TOKEN": GUARD, "HUB_LIMIT_ADMIN": "off", "HUB_LIMIT_CALLS": "off"}
-BATCH = 2_000
 SAMPLE = 10
 """Guards that look at what they read."""
 
@@ -264,26 +261,20 @@ async def _measure_crowd(
     )
 
 
-def entries(count: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the keys of logs, each with the record of a logout of a session."""
+def in_force(count: int) -> Iterator[Logout]:
+    """Yield so many logouts of sessions, the last of which is written now."""
     now = time.time_ns() // 1000
     for number in range(count):
         user = user_key("https://id.example", f"user-{number:08}")
         sid = secrets.token_urlsafe(16)
-        logout = Logout(secrets.token_urlsafe(18), user, Scope.SESSION, Reason.USER, sid)
-        at = now - count + number
-        yield Names(user).log, f"{at} ".encode() + encode_logout(logout)
-
-
-def fill(store: Store, count: int) -> None:
-    """Write logouts into the logs, as the hub does."""
-    with store.redis.client() as client:
-        every = entries(count)
-        while some := list(itertools.islice(every, BATCH)):
-            pipeline = client.pipeline(transaction=False)
-            for key, record in some:
-                pipeline.xadd(key, {"logout": record, "leases": "-"})
-            pipeline.execute()
+        yield Logout(
+            secrets.token_urlsafe(18),
+            user,
+            Scope.SESSION,
+            Reason.USER,
+            sid,
+            at=now - count + number,
+        )
 
 
 async def measure_in_force(store: Store, count: int) -> None:
@@ -330,7 +321,7 @@ async def measure(given: argparse.Namespace) -> None:
                     await measure_guards(server, guards, given.seconds, given.rate)
                 store.clear()
         if given.in_force:
-            await asyncio.to_thread(fill, store, given.in_force)
+            await asyncio.to_thread(fill, store, in_force(given.in_force))
             await measure_in_force(store, given.in_force)
 
 

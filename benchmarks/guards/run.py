@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.guards import heard, start, web
 from benchmarks.guards.issuer import GUARD_TOKEN, ISS, mint, public_pem
 from benchmarks.guards.report import FOLDER, rows_of, write
+from benchmarks.logs import fill
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.servers import ROOT, Store, running
 from benchmarks.tokens import ADMIN_TOKEN, SECRET
@@ -94,7 +95,7 @@ async def _measure_start(plan: Plan, store: Store, more: dict[str, str]) -> dict
     store.clear()
     async with running("hub", store, more=more):
         pass  # it names the epochs of the logs
-    await asyncio.to_thread(start.fill, store, plan.in_force)
+    await asyncio.to_thread(fill, store, start.logouts(plan.in_force))
     async with running("hub", store, more=more) as server:
         return {"logouts": plan.in_force, **await start.measure(server, plan.seconds * 3)}
 

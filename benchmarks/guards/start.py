@@ -11,39 +11,28 @@ from collections.abc import Iterator
 from benchmarks.calls import Calls
 from benchmarks.guards.issuer import ISS, mint
 from benchmarks.measures import percentile, quiet
-from benchmarks.servers import ROOT, Server, Store
+from benchmarks.servers import ROOT, Server
 from hub.core.model import Logout, Reason, Scope, user_key
-from hub.core.wire import encode_logout
-from hub.store.names import Names, partition_of
 
-BATCH = 5_000
 RATE = 100.0
 PATIENCE = 300.0
 FAILED = float("inf")
 """What a call took that was not answered 204."""
 
 
-def fill(store: Store, count: int) -> None:
-    """Write so many logouts into the logs, each as a replica would, but many at a time."""
-    with store.redis.client() as client:
-        pipe = client.pipeline(transaction=False)
-        for number, (log, record) in enumerate(_entries(count), start=1):
-            pipe.xadd(log, {"logout": record, "leases": b"-", "sessions": b""})
-            if number % BATCH == 0:
-                pipe.execute()
-        pipe.execute()
-
-
-def _entries(count: int) -> Iterator[tuple[str, bytes]]:
-    logs = [Names(None, number).log for number in range(16)]
+def logouts(count: int) -> Iterator[Logout]:
+    """Yield so many logouts, of whole users and of sessions in turn."""
     at = time.time_ns() // 1000
     for number in range(count):
-        user = user_key(ISS, f"gone-{number}")
         is_named = number % 2 == 1
-        scope = Scope.SESSION if is_named else Scope.ALL
-        sid = f"gone-{number}-session" if is_named else None
-        logout = Logout(f"logout-{number}", user, scope, Reason.USER, sid)
-        yield logs[partition_of(user)], b"%d %s" % (at + number, encode_logout(logout))
+        yield Logout(
+            id=f"logout-{number}",
+            user=user_key(ISS, f"gone-{number}"),
+            scope=Scope.SESSION if is_named else Scope.ALL,
+            reason=Reason.USER,
+            sid=f"gone-{number}-session" if is_named else None,
+            at=at + number,
+        )
 
 
 async def measure(server: Server, seconds: float) -> dict[str, float]:
