@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from redis.client import PubSub
 
+import hub.store.reader
 from hub.core.bus import MAX_MESSAGE_BYTES
 from hub.core.model import SECOND, Identity, Logout, Position, Reason, Scope, user_key
 from hub.core.wire import encode_logout
@@ -62,9 +63,11 @@ def next_message(channel: PubSub) -> bytes:
 
 
 async def test_no_message_is_longer_than_readers_take(
-    store: RedisStore, own_redis: RedisServer
+    store: RedisStore, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest that they take comes as it is; with a byte more, they are sent to the log."""
+    # Otherwise the log, which is read at intervals, may be faster than the channel.
+    monkeypatch.setattr(hub.store.reader, "CHECK_INTERVAL", 600.0)
     with own_redis.client() as client, client.pubsub() as channel:
         channel.subscribe(NAMES.channel)
         async with listening(store) as listener:
