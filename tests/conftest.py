@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from tests.patience import PATIENCE
-from tests.redis_server import Clustered, Guarded, RedisServer, started
+from tests.redis_server import NEVER_DOWN, Clustered, Guarded, RedisServer, started
 
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")  # an example that a busy machine held up is no failure
@@ -170,10 +170,6 @@ def redis_url(redis_server: RedisServer, unhurried: None) -> str:
     return redis_server.url
 
 
-NEVER_DOWN = 600_000
-"""Milliseconds: a server that a busy machine holds up is not dead."""
-
-
 @pytest.fixture(scope="session")
 def guarded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A master with its Sentinels, for the whole run."""
@@ -192,6 +188,7 @@ def sentinel_url(guarded_servers: Guarded, unhurried: None) -> str:
 def clustered_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
     """A cluster, for the whole run."""
     with started(Clustered(tmp_path_factory.mktemp("clustered"))) as servers:
+        servers.wait_for_late_ones()
         yield servers
 
 

@@ -147,6 +147,9 @@ MASTER = "hub-master"
 DOWN_AFTER = 1000
 """Milliseconds of silence after which a server is held for dead."""
 
+NEVER_DOWN = 600_000
+"""The same where all live, and a busy machine may hold one up."""
+
 
 class Guarded:
     """A master and a replica, and three Sentinels that watch them.
@@ -277,6 +280,11 @@ class Clustered:
     def wait(self) -> None:
         """Wait until all nodes know of all, and hold none for dead."""
         until(lambda: all(map(self._is_whole, self.nodes)))
+
+    def wait_for_late_ones(self, *nodes: RedisServer) -> None:
+        """Have these nodes, or all, hold no other for dead from now on: it may just be late."""
+        for node in nodes or self.nodes:
+            node.run("CONFIG", "SET", "cluster-node-timeout", NEVER_DOWN)
 
     def partitions_of(self, number: int) -> set[int]:
         """Return the partitions that a master of a new cluster serves."""

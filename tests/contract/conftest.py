@@ -10,7 +10,7 @@ from hub.core.model import SECOND
 from hub.store.base import Store
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
-from tests.redis_server import Clustered, as_hub, started
+from tests.redis_server import Clustered, as_hub, started, until
 
 LIFETIME = 3600 * SECOND
 
@@ -29,6 +29,9 @@ def crippled_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
     """A cluster of which one node is dead, which serves none of the users of most tests here."""
     with started(Clustered(tmp_path_factory.mktemp("crippled"))) as servers:
         servers.masters[1].kill()
+        living = (servers.masters[0], servers.masters[2])
+        until(lambda: all(",fail " in str(node.run("CLUSTER", "NODES")) for node in living))
+        servers.wait_for_late_ones(*living)
         yield servers
 
 
