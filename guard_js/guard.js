@@ -169,7 +169,7 @@ export class Guard {
   /** Whose token it is, if its session is alive. Rejects with a HubError.
    * @param {string} token @returns {Promise<Identity>} */
   async check(token) {
-    const known = this.#known.get(token, this.#issuers.generation()) ?? (await this.#verify(token));
+    const known = this.#known.get(token) ?? (await this.#verify(token));
     const { identity, place } = known;
     const waiting = this.#admission.admit({ identity, place, known });
     if (waiting) await waiting;
@@ -261,10 +261,8 @@ export class Guard {
   async #verify(token) {
     if (this.#issuers.entries.length === 0)
       throw new HubError("invalid_request", "this guard has no issuers: it checks sessions only");
-    const identity = await this.#issuers.verify(token);
-    const known = { token, identity, place: placeOf(identity) };
-    this.#known.add(known);
-    return known;
+    const verification = await this.#issuers.verify(token);
+    return this.#known.add({ ...verification, token, place: placeOf(verification.identity) });
   }
 
   /** A ticket to ask the hub with. @param {Identity} identity */

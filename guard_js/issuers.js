@@ -37,6 +37,9 @@ import { ALGORITHMS, checkSignature, identify, isOf, readClaims, readHeader } fr
 
 /** @typedef {{rules: Rules, keys: Keys, secret?: string}} Entry */
 
+/** Whose a token is. That is void once `keys` are no longer of this `generation`.
+ * @typedef {{identity: Identity, keys: Keys, generation: number}} Verification */
+
 const DAY = 86_400;
 const HASH_BYTES = { HS256: 32, HS384: 48, HS512: 64 };
 const SYMMETRIC = ALGORITHMS.filter((name) => name.startsWith("HS"));
@@ -44,28 +47,15 @@ const ASYMMETRIC = ALGORITHMS.filter((name) => !name.startsWith("HS"));
 
 export class Issuers {
   #entries;
-  #keys;
 
   /** @param {readonly Issuer[]} issuers @param {(text: string) => void} [log] */
   constructor(issuers, log = console.warn) {
     this.#entries = issuers.map((issuer) => readEntry(issuer, log));
     checkEntries(this.#entries);
-    this.#keys = this.#entries.map(({ keys }) => keys);
   }
 
   get entries() {
     return this.#entries;
-  }
-
-  /** Changes when keys change: earlier verifications are void then, and all are while it is -1. */
-  generation() {
-    let sum = 0;
-    for (const keys of this.#keys) {
-      const generation = keys.generation();
-      if (generation < 0) return -1;
-      sum += generation;
-    }
-    return sum;
   }
 
   /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
@@ -89,16 +79,19 @@ export class Issuers {
 
   /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
    * or `unavailable` when the keys cannot be had.
-   * @param {string} token @returns {Promise<Identity>} */
+   * @param {string} token @returns {Promise<Verification>} */
   async verify(token) {
     const header = readHeader(token);
     const claims = readClaims(token);
     const { keys, rules } = this.#match(header, claims.get("iss"));
     let refusal;
-    for (const key of await keys.find(header)) {
+    const found = await keys.find(header);
+    // Before the signature is checked: the keys may be replaced meanwhile.
+    const generation = keys.generation();
+    for (const key of found) {
       try {
         await checkSignature(token, key, header, rules);
-        return identify(claims, token, rules);
+        return { identity: identify(claims, token, rules), keys, generation };
       } catch (error) {
         refusal = error;
       }

@@ -78,7 +78,7 @@ test("a token is of the same user and session as at the hub, or refused as there
     );
     for (const { token, identity, code } of tokens) {
       const found = await issuers.verify(token).then(
-        (made) => ({ identity: tellIdentity(made) }),
+        (made) => ({ identity: tellIdentity(made.identity) }),
         (error) => ({ code: error.code }),
       );
       assert.deepEqual(found, identity ? { identity } : { code }, `${about}: ${token}`);

@@ -70,13 +70,16 @@ export type Entry = {
     keys: Keys;
     secret?: string;
 };
+export type Verification = {
+    identity: Identity;
+    keys: Keys;
+    generation: number;
+};
 export declare class Issuers {
     #private;
     /** @param {readonly Issuer[]} issuers @param {(text: string) => void} [log] */
     constructor(issuers: readonly Issuer[], log?: (text: string) => void);
     get entries(): Entry[];
-    /** Changes when keys change: earlier verifications are void then, and all are while it is -1. */
-    generation(): number;
     /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
      * left out. Throws `invalid_request` if there are several, and none was named.
      * @param {string} [iss] */
@@ -85,8 +88,8 @@ export declare class Issuers {
     find(iss: string): Entry | undefined;
     /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
      * or `unavailable` when the keys cannot be had.
-     * @param {string} token @returns {Promise<Identity>} */
-    verify(token: string): Promise<Identity>;
+     * @param {string} token @returns {Promise<Verification>} */
+    verify(token: string): Promise<Verification>;
 }
 /** The entry of an issuer; throws an Error that names the member if it is not valid.
  * @param {Issuer} issuer @param {(text: string) => void} log @returns {Entry} */

@@ -1,16 +1,17 @@
 /** Tokens whose signature was verified: checking one of them again costs a look-up. */
 export type Place = import("./revocations.js").Place;
-export type Identity = import("./verdict.js").Identity;
-export type Known = {
+export type Verification = import("./issuers.js").Verification;
+export type Known = Verification & {
     token: string;
-    identity: Identity;
     place: Place;
     accepted?: string;
 };
 export declare class KnownTokens {
     #private;
-    /** @param {string} token @param {number} generation of the keys; -1 voids everything */
-    get(token: string, generation: number): Known | undefined;
-    /** @param {Known} known */
-    add(known: Known): void;
+    /** What is known of a token, unless its issuer's keys have changed since.
+     * @param {string} token */
+    get(token: string): Known | undefined;
+    /** Remember a token, and return it as it is known: two checks of it at once share what they learn.
+     * @param {Known} known */
+    add(known: Known): Known;
 }

@@ -56,11 +56,16 @@ class Authority:
         name = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         identity = self._recall(name)
         if identity is None:
+            before = self._generation
             identity = await self._issuers.verify(token)
-            self._verified[name] = identity
-            if len(self._verified) > MOST_VERIFIED:
-                del self._verified[next(iter(self._verified))]
+            if before == self._issuers.generation:
+                self._keep(name, identity)
         return identity
+
+    def _keep(self, name: bytes, identity: Identity) -> None:
+        self._verified[name] = identity
+        if len(self._verified) > MOST_VERIFIED:
+            del self._verified[next(iter(self._verified))]
 
     def _recall(self, name: bytes) -> Identity | None:
         if self._generation != (generation := self._issuers.generation):

@@ -201,9 +201,10 @@ class Core:
     def _verifying(self, token: str) -> Steps[Known]:
         if not self.verifier.entries:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
+        before = self.verifier.generation
         identity = yield from self.verifier.verifying(token, self._require_flights())
         self._renew_known()
-        return self._known.add(token, identity)
+        return self._known.add(token, identity, before)
 
     def _renew_known(self) -> None:
         """Forget verified tokens once keys have changed."""

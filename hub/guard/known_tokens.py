@@ -39,13 +39,19 @@ class KnownTokens:
         self._generation = generation
         self.find: Callable[[str], Known | None] = self._known.get
 
-    def add(self, token: str, identity: Identity) -> Known:
-        """Remember a token that was verified, and return it as it is known."""
+    def add(self, token: str, identity: Identity, generation: int) -> Known:
+        """Remember a token that was verified, and return it as it is known.
+
+        It is not kept if the keys are no longer those of the ``generation`` before.
+        """
         with self._lock:
             known = self._known.get(token)
             if known is not None:
                 return known
-            known = self._known[token] = Known(identity, Names(identity.user, identity.sid))
+            known = Known(identity, Names(identity.user, identity.sid))
+            if generation != self._generation:
+                return known
+            self._known[token] = known
             self._bytes += len(token)
             while len(self._known) > MOST_KNOWN or self._bytes > MOST_KNOWN_BYTES:
                 oldest = next(iter(self._known))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 import pytest
 
@@ -69,9 +71,11 @@ def authority(store: MemoryStore) -> Authority:
     return authority_over(store)
 
 
-def token(user: str = "ada", sid: str = "s-1", lifetime: float = 600, **more: str) -> str:
+def token(
+    user: str = "ada", sid: str = "s-1", lifetime: float = 600, secret: str = SECRET, **more: str
+) -> str:
     """Return a token that was issued just now."""
-    return mint_token(SECRET, user, sid=sid, lifetime=lifetime, **more)
+    return mint_token(secret, user, sid=sid, lifetime=lifetime, **more)
 
 
 async def logged_out(
@@ -89,11 +93,16 @@ class Rotating(Issuers):
     def __init__(self) -> None:
         super().__init__([entry(SECRET)])
         self.asked = 0
+        self.meanwhile: list[Callable[[], Awaitable[object]]] = []
+        """What happens while the next token is verified."""
 
     async def verify(self, token: str) -> Identity:
         """Count, and verify."""
         self.asked += 1
-        return await super().verify(token)
+        identity = await super().verify(token)
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+        return identity
 
 
 async def test_a_verified_token_is_remembered_until_the_keys_change(store: MemoryStore) -> None:
@@ -107,6 +116,26 @@ async def test_a_verified_token_is_remembered_until_the_keys_change(store: Memor
     await keys.replace([entry(SECRET[::-1])])
     with pytest.raises(TokenInvalid):
         await authority.identify(mine)
+
+
+async def test_an_issuer_that_goes_meanwhile_verifies_nothing_for_later(
+    store: MemoryStore,
+) -> None:
+    """A token whose verification began before is answered, and not remembered."""
+    keys = Rotating()
+    authority = Authority(store, keys)
+    mine, other = token(), token(secret=SECRET[::-1])
+
+    async def change() -> None:
+        await keys.replace([entry(SECRET[::-1])])
+        await authority.identify(other)
+
+    keys.meanwhile.append(change)
+    assert (await authority.identify(mine)).user == ADA
+    with pytest.raises(TokenInvalid):
+        await authority.identify(mine)
+    await authority.identify(other)
+    assert keys.asked == 3
 
 
 async def test_a_remembered_token_is_still_asked_after(
