@@ -1,7 +1,8 @@
 /** What the feed of a hub has said so far: the revocations, and how fresh they are.
  *
- * What begins without a place to go on from, or after `reset`, is collected beside the old facts,
- * which hold until `ready`: facts only ever add up, so the old ones are not wrong meanwhile.
+ * Facts only ever add up: each counts at once, and those from before a `reset` stay, since the replica
+ * that sends it may know less than the one before. How fresh the facts are, and from where to go on,
+ * counts once all have come (`ready`).
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";
@@ -25,8 +26,8 @@ export class FeedState {
   partitions = 1;
   /** For how many seconds a logout is remembered. */
   lifetime = Number.POSITIVE_INFINITY;
-  /** @type {Revocations | undefined} */
-  #next;
+  /** Whether what came before is known, so that the next confirmation is of all. */
+  #isWhole = false;
   #askedAt = 0;
   #receivedBy = 0;
   /** Whether this response has confirmed something. */
@@ -40,7 +41,7 @@ export class FeedState {
     this.#askedAt = askedAt;
     this.#receivedBy = Number.POSITIVE_INFINITY;
     this.#isConfirmed = false;
-    this.#next = this.#lastId ? undefined : new Revocations();
+    this.#isWhole = this.#lastId !== "";
     return this.#lastId;
   }
 
@@ -54,11 +55,10 @@ export class FeedState {
   take({ type, data, id }, now) {
     switch (type) {
       case "snapshot":
-        for (const one of listOf(JSON.parse(data))) (this.#next ?? this.revocations).apply(one);
+        for (const one of listOf(JSON.parse(data))) this.revocations.apply(one);
         return {};
       case "logout": {
         const logout = checkRevocation(JSON.parse(data));
-        this.#next?.apply(logout);
         this.revocations.apply(logout);
         if (this.#isConfirmed) this.#receivedBy = this.freshness.hear(logout.at, now);
         this.#goOnFrom(id);
@@ -67,12 +67,12 @@ export class FeedState {
       case "ready":
         return this.#beReady(checkConfirmation(JSON.parse(data)), id, now);
       case "confirmed":
-        if (this.#next) return {};
+        if (!this.#isWhole) return {};
         this.#confirm(checkConfirmation(JSON.parse(data)), now);
         this.#goOnFrom(id);
         return { isConfirmed: true };
       case "reset":
-        this.#next = new Revocations();
+        this.#isWhole = false;
         this.#lastId = "";
     }
     return {};
@@ -82,11 +82,10 @@ export class FeedState {
   #beReady(told, id, now) {
     if (!(Number.isInteger(told.partitions) && told.partitions >= 1 && told.lifetime >= 1))
       throw new Error("ready: partitions and lifetime are whole numbers of at least 1");
-    if (this.#next) {
-      this.revocations = this.#next;
-      this.freshness = new Freshness();
-      this.#next = undefined;
-    }
+    if (this.isReady && told.partitions !== this.partitions) this.revocations.forgetPartitions();
+    // What is heard anew may be of another store, with another clock.
+    if (!this.#isWhole) this.freshness = new Freshness();
+    this.#isWhole = true;
     this.partitions = told.partitions;
     this.lifetime = told.lifetime;
     this.isReady = true;
@@ -108,7 +107,7 @@ export class FeedState {
 
   /** @param {string} id */
   #goOnFrom(id) {
-    if (!this.#next && id.length <= MAX_ID && /^[\x21-\x7e]*$/.test(id)) this.#lastId = id;
+    if (this.#isWhole && id.length <= MAX_ID && /^[\x21-\x7e]*$/.test(id)) this.#lastId = id;
   }
 }
 

@@ -95,6 +95,15 @@ export class Revocations {
     return { tombstone, cutoffs };
   }
 
+  /** Have a logout of everyone in a partition concern all: that has another number now. */
+  forgetPartitions() {
+    const facts = [...this.#everyone.values()].flat();
+    /** @type {readonly Fact[]} */
+    let newest = NONE;
+    for (const fact of facts) newest = supersede(fact, newest);
+    this.#everyone = facts.length > 0 ? new Map([[EVERY_PARTITION, newest]]) : new Map();
+  }
+
   /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
    * @param {number} oldest */
   forget(oldest) {

@@ -72,6 +72,19 @@ test("what nobody remembers is forgotten", () => {
   assert.equal(revocations.size, 4);
 });
 
+test("partitions that are numbered anew have logouts of everyone concern all", () => {
+  const revocations = new Revocations();
+  const place = placeOf({ iss: "", userKey: userKey("", "ada"), sid: "s" });
+  revocations.apply({ scope: "all", reason: "policy", at: 5, partition: 3 });
+  revocations.apply({ scope: "all", reason: "admin", at: 6, partition: 4 });
+  assert.equal(revocations.facts(place, 2).cutoffs.length, 0);
+  revocations.forgetPartitions();
+  assert.deepEqual(
+    revocations.facts(place, 2).cutoffs.map(({ reason }) => reason),
+    ["admin"],
+  );
+});
+
 test("a place says where the facts of one session are, and of no other", () => {
   const revocations = new Revocations();
   revocations.apply({ scope: "session", reason: "user", at: 5, iss: "a", user: "b", sid: "c" });

@@ -1,7 +1,8 @@
 /** What the feed of a hub has said so far: the revocations, and how fresh they are.
  *
- * What begins without a place to go on from, or after `reset`, is collected beside the old facts,
- * which hold until `ready`: facts only ever add up, so the old ones are not wrong meanwhile.
+ * Facts only ever add up: each counts at once, and those from before a `reset` stay, since the replica
+ * that sends it may know less than the one before. How fresh the facts are, and from where to go on,
+ * counts once all have come (`ready`).
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";

@@ -39,6 +39,8 @@ export declare class Revocations {
     /** What is known of a session. @param {Place} place @param {number} partition
      * @returns {Facts} */
     facts(place: Place, partition: number): Facts;
+    /** Have a logout of everyone in a partition concern all: that has another number now. */
+    forgetPartitions(): void;
     /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
      * @param {number} oldest */
     forget(oldest: number): void;

@@ -1,7 +1,8 @@
 """What the feed of a hub has said so far: the revocations, and how fresh they are.
 
-Whatever begins without a place to go on from, or after ``reset``, is collected beside the old
-facts, which hold until ``ready``: facts only ever add up, so the old ones are not wrong meanwhile.
+Facts only ever add up: each counts at once, and those from before a ``reset`` stay, since the
+replica that sends it may know less than the one before. How fresh the facts are, and from where to
+go on, counts once all have come (``ready``).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class FeedState:
         self.is_ready = False
         self.resets = 0
         self._asked_at = self._received_by = 0.0
-        self._next: Revocations | None = None
+        self._is_whole = False
         self._last_id = ""
 
     def begin(self, asked_at: float) -> str:
@@ -66,7 +67,7 @@ class FeedState:
         Call it before the request is sent: what is written afterwards may be missing.
         """
         self._asked_at = asked_at
-        self._next = None if self._last_id else Revocations()
+        self._is_whole = bool(self._last_id)
         return self._last_id
 
     def answer(self, answered_at: float) -> None:
@@ -82,20 +83,17 @@ class FeedState:
         match event.kind:
             case "logout":
                 revocation = _decode(event.data, Revocation)
-                if self._next is not None:
-                    self._next.apply(revocation)
                 self.knowledge.revocations.apply(revocation)
                 self.knowledge.freshness.hear(revocation.at, heard_at)
                 self._go_on_from(event.id)
                 return Heard(logout=revocation)
             case "snapshot":
-                target = self.knowledge.revocations if self._next is None else self._next
                 for revocation in _decode(event.data, Snapshot).revocations:
-                    target.apply(revocation)
+                    self.knowledge.revocations.apply(revocation)
             case "ready":
                 return self._be_ready(_decode(event.data, Ready), event.id, heard_at)
             case "confirmed":
-                if self._next is None:
+                if self._is_whole:
                     told, known = _decode(event.data, Confirmation), self.knowledge
                     self._confirm(known.freshness, told, heard_at)
                     known.revocations.forget(round(told.at * SECOND))
@@ -103,20 +101,21 @@ class FeedState:
             case "reset":
                 _decode(event.data, Reset)
                 self.resets += 1
-                self._next, self._last_id = Revocations(), ""
+                self._is_whole, self._last_id = False, ""
         return NOTHING
 
     def _be_ready(self, told: Ready, place: str, heard_at: float) -> Heard:
-        is_anew = self._next is not None
         if told.partitions < 1 or not 1 <= told.lifetime <= LONGEST:
             raise FeedBroken("ready: partitions or lifetime is out of range")
-        facts, freshness = self._next, Freshness()
-        if facts is None:
-            facts, freshness = self.knowledge.revocations, self.knowledge.freshness
+        is_anew, facts = not self._is_whole, self.knowledge.revocations
+        if self.is_ready and told.partitions != facts.partitions:
+            facts.forget_partitions()
         facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
+        # What is heard anew may be of another store, with another clock.
+        freshness = Freshness() if is_anew else self.knowledge.freshness
         self._confirm(freshness, told, heard_at)
-        self.knowledge, self._next = Knowledge(facts, freshness), None
-        self.is_ready = True
+        self.knowledge = Knowledge(facts, freshness)
+        self._is_whole = self.is_ready = True
         self._go_on_from(place)
         return Heard(is_anew=is_anew)
 
@@ -130,7 +129,7 @@ class FeedState:
 
     def _go_on_from(self, place: str) -> None:
         is_sendable = len(place) <= MAX_ID and place.isascii() and place.isprintable()
-        if self._next is None and is_sendable and " " not in place:
+        if self._is_whole and is_sendable and " " not in place:
             self._last_id = place
 
 

@@ -152,6 +152,11 @@ class Revocations:
         self._everyone[partition] = merged
         self.everyones_horizon = max(self.everyones_horizon, revocation.horizon)
 
+    def forget_partitions(self) -> None:
+        """Have a logout of everyone in a partition concern all: that has another number now."""
+        if self._everyone:
+            self._everyone = {EVERYWHERE: max(self._everyone.values())}
+
     def _note(self, key: int, revocation: Revocation) -> None:
         if not revocation.id:
             return

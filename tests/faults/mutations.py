@@ -427,8 +427,9 @@ MUTANTS = (
             ),
             Edit(
                 "guard/feed_state.py",
-                "target = self.knowledge.revocations if self._next is None else self._next",
-                "target = Revocations() if self._next is None else self._next",
+                "                    self.knowledge.revocations.apply(revocation)\n",
+                "                    if not self._is_whole:\n"
+                "                        self.knowledge.revocations.apply(revocation)\n",
             ),
         ),
     ),
@@ -460,12 +461,12 @@ MISREADERS = (
     ),
     Misreader(
         "old on reset",
-        "the old facts are gone at once when the feed begins anew",
+        "the old facts are gone when the feed begins anew",
         (
             Edit(
                 "guard/feed_state.py",
-                '                self._next, self._last_id = Revocations(), ""\n',
-                '                self._next, self._last_id = Revocations(), ""\n'
+                '                self._is_whole, self._last_id = False, ""\n',
+                '                self._is_whole, self._last_id = False, ""\n'
                 "                fresh = self.knowledge.freshness\n"
                 "                self.knowledge = Knowledge(Revocations(), fresh)\n",
             ),
@@ -473,11 +474,11 @@ MISREADERS = (
     ),
     Misreader(
         "on past reset",
-        "a reset is not heeded: what follows is added to what was",
+        "a reset is not heeded: whatever follows counts as all",
         (
             Edit(
                 "guard/feed_state.py",
-                '                self._next, self._last_id = Revocations(), ""\n',
+                '                self._is_whole, self._last_id = False, ""\n',
                 "",
             ),
         ),

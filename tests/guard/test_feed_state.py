@@ -43,11 +43,11 @@ def started(*events: StreamEvent) -> FeedState:
     return state
 
 
-def test_a_snapshot_counts_once_it_is_complete() -> None:
-    """The feed is ready, and names what it is to go on from."""
+def test_a_snapshot_is_gone_on_from_once_it_is_complete() -> None:
+    """The feed is ready, and names the place; what a part of it revokes is revoked before."""
     state = started(told("snapshot", Snapshot((ADA,))))
     assert not state.is_ready
-    assert not is_revoked(state, "ada")
+    assert is_revoked(state, "ada")
     assert state.begin(60.0) == ""
     state.take(told("snapshot", Snapshot((ADA,))), 99.0)
     state.take(told("ready", READY, "7-0"), 99.0)
@@ -69,8 +69,8 @@ def test_a_logout_counts_at_once_also_before_the_feed_is_ready() -> None:
     assert state.begin(60.0) == ""
 
 
-def test_what_was_known_holds_until_the_new_snapshot_is_complete() -> None:
-    """After a reset old facts stay until ``ready``, and then are those of the new snapshot."""
+def test_what_was_known_still_holds_after_a_reset() -> None:
+    """The replica that sends the new snapshot may know less than the one before."""
     state = started(told("snapshot", Snapshot((ADA,))), told("ready", READY, "7-0"))
     state.take(told("reset", Reset("gap"), ""), 99.0)
     state.take(told("logout", BOB, "9-0"), 99.0)
@@ -81,8 +81,20 @@ def test_what_was_known_holds_until_the_new_snapshot_is_complete() -> None:
     state.take(told("logout", BOB, "9-0"), 99.0)
     heard = state.take(told("ready", READY, "9-0"), 99.0)
     assert heard.is_anew
-    assert not is_revoked(state, "ada")
+    assert is_revoked(state, "ada")
     assert is_revoked(state, "bob")
+
+
+@pytest.mark.parametrize(("partitions", "is_everyones"), [(4, False), (8, True)])
+def test_partitions_that_are_numbered_anew(partitions: int, is_everyones: bool) -> None:
+    """A logout of everyone in one of them concerns everybody then: who was in it is not known."""
+    for number in range(4):
+        everyone = Revocation(Scope.ALL, Reason.ADMIN, at=1000.5, partition=number)
+        state = started(told("snapshot", Snapshot((everyone,))), told("ready", READY, "7-0"))
+        was_concerned = is_revoked(state, "ada")
+        state.take(told("reset", Reset("gap"), ""), 99.0)
+        state.take(told("ready", msgspec.structs.replace(READY, partitions=partitions)), 99.0)
+        assert is_revoked(state, "ada") is (was_concerned or is_everyones)
 
 
 def test_a_confirmation_within_a_snapshot_confirms_nothing() -> None:

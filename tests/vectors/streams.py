@@ -177,7 +177,7 @@ def _feeds() -> Iterator[tuple[str, list[Response]]]:
 def _conclude(responses: Sequence[Response]) -> dict[str, Any]:
     """Return what is known in the end, until when, and from where to go on."""
     facts: list[Revocation] = []
-    anew: list[Revocation] | None = []
+    is_whole = False
     known: list[float | None] = [None] * PARTITIONS
     place = ""
     for asked_at, stream in responses:
@@ -185,20 +185,16 @@ def _conclude(responses: Sequence[Response]) -> dict[str, Any]:
             data = event["data"].encode()
             match event["event"]:
                 case "snapshot":
-                    told = list(_read(data, Snapshot).revocations)
-                    (facts if anew is None else anew).extend(told)
+                    facts.extend(_read(data, Snapshot).revocations)
                 case "logout":
-                    logout = _read_logout(data)
-                    facts.append(logout)
-                    if anew is not None:
-                        anew.append(logout)
+                    facts.append(_read_logout(data))
                 case "ready":
-                    facts, anew = facts if anew is None else anew, None
+                    is_whole = True
                     known = _confirm(known, asked_at, _read(data, Ready))
-                case "confirmed" if anew is None:
+                case "confirmed" if is_whole:
                     known = _confirm(known, asked_at, _read(data, Confirmation))
                 case "reset":
-                    anew = []
+                    is_whole = False
             place = event["id"]
     if known[0] is None:
         return {"known_until": None}
@@ -207,7 +203,7 @@ def _conclude(responses: Sequence[Response]) -> dict[str, Any]:
         "partitions": PARTITIONS,
         "judged": [{**case, **expect(facts, case)} for case in _cases()],
     }
-    return concluded | ({} if anew is not None else {"last_event_id": place})
+    return concluded | ({"last_event_id": place} if is_whole else {})
 
 
 def _confirm(
