@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from hub.core.claims import UNNAMEABLE, read_date, read_members
+from hub.core.claims import MAX_DATE, UNNAMEABLE, read_date, read_members
 from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, EventType
 from hub.core.model import Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
@@ -176,8 +176,10 @@ def _read_apples(
         members["subject"] = {"format": ISS_SUB, "iss": iss, "sub": members.pop("sub")}
     at = event.get("event_time")
     if at is not None:
-        if isinstance(at, bool) or not isinstance(at, int | float):
-            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is not a number")
+        is_number = isinstance(at, int | float) and not isinstance(at, bool)
+        # Checked before it is divided, which the longest numbers cannot be.
+        if not is_number or not 0 <= at <= 1000 * MAX_DATE:
+            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is no date")
         members["event_timestamp"] = at / 1000
     return _check_uri(APPLE + event["type"]), members, [*old, "the event is flat"]
 
