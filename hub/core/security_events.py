@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hub.core.claims import MAX_DATE, UNNAMEABLE, read_date, read_members
-from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, EventType
+from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, VERIFICATION, EventType
 from hub.core.model import Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signed_signal import (
@@ -126,7 +126,7 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
         initiating_entity=_read_initiator(members),
         reason_admin=_read_reason(members, "reason_admin"),
         reason_user=_read_reason(members, "reason_user"),
-        state=_optional_text(members, "state", MAX_STATE_LENGTH),
+        state=_read_state(members, kind),
         old_forms=(*old, *told, *written),
     )
 
@@ -249,6 +249,12 @@ def _read_reason(members: dict[str, Any], member: str) -> str | None:
 def _for_people(text: str) -> str | None:
     shown = "".join(" " if unicodedata.category(char) in UNNAMEABLE else char for char in text)
     return " ".join(shown.split())[:MAX_REASON_LENGTH] or None
+
+
+def _read_state(members: dict[str, Any], kind: EventType | None) -> str | None:
+    """Return the state of a verification; that of another event is none of ours."""
+    is_verification = kind is not None and kind.name == VERIFICATION
+    return _optional_text(members, "state", MAX_STATE_LENGTH) if is_verification else None
 
 
 def _optional_text(members: dict[str, Any], member: str, most: int) -> str | None:
