@@ -140,5 +140,8 @@ class StreamNotes:
 
 
 def _writable(text: str) -> str:
-    """Return a text, shortened, without what UTF-8 cannot encode: JSON may hold lone surrogates."""
-    return text[:MAX_TEXT].encode(errors="replace").decode()
+    """Return a text, shortened, that the store can encode and a terminal can show.
+
+    A transmitter's JSON may hold lone surrogates, and escape sequences.
+    """
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])

@@ -54,14 +54,14 @@ async def test_many_notes_are_written_at_once(store: MemoryStore) -> None:
     assert (await notes.read(transmitter("b")))[Kind.STATUS].text == "paused: maintenance"
 
 
-async def test_what_utf8_cannot_hold_is_noted_without_it(store: MemoryStore) -> None:
-    """A transmitter may write half a character in JSON; Redis takes none, and notes go on."""
+async def test_what_cannot_be_stored_or_shown_is_noted_without_it(store: MemoryStore) -> None:
+    """A transmitter may write half a character in JSON, which Redis does not take, or controls."""
     notes = StreamNotes(store)
-    notes.updated(transmitter(), "paused\ud800", "a\udfff")
+    notes.updated(transmitter(), "paused\ud800", "a\udfff\x1b[31mb")
     await notes.write()
     await notes.verified(transmitter(has_access=False), "\ud800")
     found = await notes.read(transmitter())
-    assert found[Kind.STATUS].text == "paused?: a?"
+    assert found[Kind.STATUS].text == "paused?: a??[31mb"
     assert found[Kind.VERIFIED].text == "?"
 
 
