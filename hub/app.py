@@ -205,8 +205,14 @@ def _reloading(
     settings: Settings, access: Access, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
     """Return what reads the issuers anew; a file that is not usable changes nothing."""
+    one_at_a_time = asyncio.Lock()
 
     async def reload() -> None:
+        # Else an earlier one, which waits for connections to close, would undo a part of this one.
+        async with one_at_a_time:
+            await replace()
+
+    async def replace() -> None:
         try:
             file = load_issuers_file(settings)
             entries = file.entries

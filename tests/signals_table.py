@@ -412,6 +412,13 @@ EVENT_CLAIMS = (
     Case("an unknown initiating_entity", None, claims=_revoked(initiating_entity="moon")),
     Case("reason_user empty", None, claims=_revoked(reason_user={})),
     Case("an unknown event", None, claims=_event("https://x.example/fired") | {"sub_id": ...}),
+    Case("an event with a state of its own", None, claims=_revoked(state={"is": ["mine"]})),
+    Case("an unknown event's state", None, claims=_event("https://x.example/on", state=5)),
+    Case(
+        "a state that is no text",
+        Refusal.MALFORMED,
+        claims=_event(SSF + "verification", state=5),
+    ),
     Case(
         "a subject of somebody else",
         None,

@@ -33,8 +33,8 @@ FETCH_TIMEOUT = 2.0
 class KeyUnknown(TokenInvalid):
     """A token is signed with a key that its issuer does not publish.
 
-    ``is_certain`` if the keys were fetched just now, or the key is published for something else;
-    otherwise it may be a new one.
+    ``is_certain`` if the keys were fetched since it was looked for, or the key is published for
+    something else; otherwise it may be a new one.
     """
 
     def __init__(self, *, is_certain: bool) -> None:
@@ -128,6 +128,8 @@ class JwksKeys:
     async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
         """Return the key with the header's ``kid``; without one, the only key for its ``alg``."""
         key, fetched = find_key(self._keys, header), self._fetched
+        # A fetch that is under way may have been answered before the key was published.
+        is_late = self._flight is not None
         age = time.monotonic() - self._tried_at
         if age > self._patience(found=key is not None):
             await self._refresh()
@@ -137,7 +139,7 @@ class JwksKeys:
         if not self._keys:
             raise Unavailable("the issuer's keys could not be fetched")
         is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
-        raise KeyUnknown(is_certain=is_known or self._fetched > fetched)
+        raise KeyUnknown(is_certain=is_known or (self._fetched > fetched and not is_late))
 
     def _patience(self, *, found: bool) -> float:
         if found:
@@ -148,8 +150,13 @@ class JwksKeys:
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch())
             self._flight.add_done_callback(self._land)
-        # Shielded: a caller that is cancelled must not cancel the fetch that others wait for.
-        await asyncio.shield(self._flight)
+        flight = self._flight
+        # Not awaited itself: a caller that is cancelled must not cancel the fetch that others wait
+        # for, and the end of a fetch, when the settings are read again, must not cancel callers.
+        await asyncio.wait([flight])
+        if flight.cancelled():
+            raise Unavailable("the issuer's keys were replaced in the settings")
+        flight.result()
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flight = None

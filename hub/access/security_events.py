@@ -110,7 +110,10 @@ class SecurityEvents:
         ):
             raise SignalRefused(Refusal.STATE, "the state is not the one that was asked for")
         entry = find_entry(self._issuers.entries, transmitter.issuer)
-        signal = None if entry is None else react(event, transmitter, entry, now)
+        if entry is None:
+            # The settings were read again meanwhile; it is judged by them when it comes again.
+            raise Unavailable("the transmitter's issuer is not configured any more")
+        signal = react(event, transmitter, entry, now)
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
         await self._signals.take(signal, channel, event.iss, event.name)

@@ -91,7 +91,7 @@ class StreamNotes:
             asked = (await self._store.notes(name)).get(Kind.ASKED)
             is_expected = asked is not None and asked.text == state
         kind = Kind.VERIFIED if is_expected else Kind.UNEXPECTED
-        await self._store.note(name, kind, (state or "")[:MAX_TEXT])
+        await self._store.note(name, kind, _writable(state or ""))
         return is_expected
 
     async def ask(self, transmitter: Transmitter, state: str) -> None:
@@ -117,7 +117,7 @@ class StreamNotes:
         key = name_of(transmitter), kind
         before = self._unwritten.get(key)
         times = 1 if before is None else before.times + 1
-        self._unwritten[key] = Note(text[:MAX_TEXT], 0, times)
+        self._unwritten[key] = Note(_writable(text), 0, times)
         self._wake.set()
 
     async def run(self) -> None:
@@ -137,3 +137,11 @@ class StreamNotes:
             except Unavailable as error:
                 if self._warnings.is_due(error.detail):
                     log.warning("a note about a stream was not written", error=error.detail)
+
+
+def _writable(text: str) -> str:
+    """Return a text, shortened, that the store can encode and a terminal can show.
+
+    A transmitter's JSON may hold lone surrogates, and escape sequences.
+    """
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_TEXT])

@@ -211,13 +211,24 @@ def check_url(what: str, url: str) -> None:
 def read_json(body: bytes, kind: type[Kind], what: str) -> Kind:
     """Return the JSON of a transmitter's answer; members that ``kind`` has not are ignored.
 
+    One that is null counts as absent: so some servers write an empty list or object.
+
     Raises:
         TransmitterFailed: if it is something else.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(_without_nulls(msgspec.json.decode(body)), type=kind)
     except (ValueError, RecursionError) as error:
         raise TransmitterFailed(f"the answer to {what} is not understood: {error}") from None
+
+
+def _without_nulls(found: Any) -> Any:
+    """Return an object, or each in a list, without the members that are null."""
+    if isinstance(found, list):
+        return [_without_nulls(one) for one in found]
+    if isinstance(found, dict):
+        return {name: value for name, value in found.items() if value is not None}
+    return found
 
 
 def read_retry_after(text: str | None, now: float) -> float | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from aiohttp import web
 
+from hub.access.requests import read_request
 from hub.api.answers import Answer
 from hub.api.body import read_body
 from hub.api.credentials import read_ip
 from hub.api.services import SERVICES
 from hub.core.refusal import Refusal, SignalRefused
+from hub.errors import InvalidRequest
 
 EVENT_TYPE = "application/secevent+jwt"
 MAX_EVENT = 64 * 1024
@@ -62,11 +66,9 @@ class _Payload(msgspec.Struct, forbid_unknown_fields=True):
 def _read_token(content_type: str, body: bytes) -> str:
     if content_type == EVENT_TYPE:
         return body.decode("ascii", "replace").strip()
-    try:
-        if content_type == "application/json":
-            return msgspec.json.decode(body, type=_Payload).payload
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        pass
+    if content_type == "application/json":
+        with contextlib.suppress(InvalidRequest):
+            return read_request(_Payload, body).payload
     raise SignalRefused(Refusal.MALFORMED, f"the body is not {EVENT_TYPE}")
 
 

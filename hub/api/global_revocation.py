@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ from hub.core.rights import Right
 from hub.core.signal import Channel, Target, Verdict
 from hub.core.subjects import read_subject, resolve_for, resolve_sub_id
 from hub.core.tokens import open_header
-from hub.errors import Forbidden, NotFound, SubjectUnresolved, TokenInvalid
+from hub.errors import Forbidden, NotFound, SubjectUnresolved, TokenInvalid, Unavailable
 
 MAX_BODY = 64 * 1024
 
@@ -68,7 +69,7 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
         # For the caller these are bad credentials, and count as such.
         raise TokenInvalid(error.detail) from None
     value = read_revocation_request(await read_body(request, MAX_BODY))
-    entry = find_entry(services.issuers.entries, sender.revocation.users or assertion.iss) or sender
+    entry = _find_users(services.issuers.entries, sender, assertion.iss)
     formats = sender.revocation.subjects or None
     target = resolve_for(read_subject(value), entry, formats=formats, own=(assertion.iss,))
     if target is None:
@@ -77,6 +78,18 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
     signal = make_signal(assertion, target, sender.title)
     verdict = await services.signals.take(signal, Channel.GLOBAL, assertion.iss)
     _check_known(entry, is_known=verdict is not Verdict.NOBODY)
+
+
+def _find_users(entries: Sequence[Entry], sender: Entry, iss: str) -> Entry:
+    """Return the entry whose users an issuer names.
+
+    Raises:
+        Unavailable: when it is another one, which was removed from the settings meanwhile.
+    """
+    entry = find_entry(entries, sender.revocation.users or iss)
+    if entry is None and sender.revocation.users is not None:
+        raise Unavailable("the issuer's users are not configured any more")
+    return entry or sender
 
 
 async def _revoke_for_administrator(request: web.Request) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -17,6 +19,7 @@ from hub.core.tokens import read_claims
 from hub.errors import InvalidRequest, Unauthorized
 
 SIGNED = "application/token-introspection+jwt"
+WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 CLIENT_CLAIMS = ("client_id", "azp", "cid")
 NAME_CLAIMS = ("username", "preferred_username")
 
@@ -74,10 +77,28 @@ async def post_introspect(
     view = await _introspect(request, token)
     signer = request.app[SERVICES].signer
     headers = {"Vary": "Accept"}
-    if signer is None or SIGNED not in request.headers.get("Accept", "").lower():
+    if signer is None or not _asks_for_signed(request):
         return Ok(view, headers=headers)
     claims = {"aud": reader, "token_introspection": msgspec.to_builtins(view)}
     return SignedIntrospection(signer.sign("token-introspection+jwt", claims), headers=headers)
+
+
+def _asks_for_signed(request: web.Request) -> bool:
+    """Return whether the signed form is asked for by name, and JSON is not preferred to it.
+
+    See RFC 9701 section 4, and RFC 9110 section 12.5.1.
+    """
+    accepted = ",".join(request.headers.getall("Accept", [])).lower()
+    wanted = {"application/json": 0.0}
+    for text in accepted.split(","):
+        kind, *parameters = (part.strip() for part in text.split(";"))
+        weights = [part.removeprefix("q=") for part in parameters if part.startswith("q=")]
+        wanted[kind] = _read_weight(weights[0]) if weights else 1.0
+    return wanted.get(SIGNED, 0.0) > 0 and wanted[SIGNED] >= wanted["application/json"]
+
+
+def _read_weight(text: str) -> float:
+    return float(text) if WEIGHT.fullmatch(text) else 1.0
 
 
 async def _introspect(request: web.Request, token: str) -> ActiveView | InactiveView:
@@ -90,6 +111,7 @@ async def _introspect(request: web.Request, token: str) -> ActiveView | Inactive
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     """Return what a token says whose claims were verified."""
+    claims = json.loads(_readable(json.dumps(claims, ensure_ascii=False)))
     bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(
         sub=_text(claims, "sub") or identity.sub,
@@ -100,7 +122,7 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
         iss=identity.iss or UNSET,
         aud=_audience(claims.get("aud")),
         nbf=identity.nbf // SECOND or UNSET,
-        scope=" ".join(identity.scopes) or UNSET,
+        scope=_readable(" ".join(identity.scopes)) or UNSET,
         client_id=_text(claims, *CLIENT_CLAIMS) or UNSET,
         username=_text(claims, *NAME_CLAIMS) or UNSET,
         jti=_text(claims, "jti") or UNSET,
@@ -108,6 +130,11 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
         acr=_text(claims, "acr") or UNSET,
         cnf=bound or UNSET,
     )
+
+
+def _readable(text: str) -> str:
+    """Return a text in which lone surrogates, which UTF-8 has no bytes for, are U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(claims: dict[str, Any], *names: str) -> str | None:

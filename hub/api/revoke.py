@@ -8,12 +8,14 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
+from hub.access.keys import KeyUnknown
 from hub.access.requests import LogoutRequest, own_logout
 from hub.api.answers import Answer
 from hub.api.credentials import count_call, read_ip
 from hub.api.form import read_form
 from hub.api.oauth import find_client
 from hub.api.services import SERVICES
+from hub.core.key_set import COOL_DOWN
 from hub.core.model import Identity, Scope
 from hub.errors import (
     InvalidRequest,
@@ -55,10 +57,13 @@ async def post_revoke(request: web.Request) -> Revoked:
     services = request.app[SERVICES]
     try:
         identity = await services.authority.identify(token)
-    except TokenInvalid:
+    except TokenInvalid as error:
         if client is None:
             # Nobody is told whether a guess was right, yet guessing has its limit.
             services.limits.note_refused(read_ip(request))
+        if isinstance(error, KeyUnknown) and not error.is_certain:
+            # Success would be a lie: it may be accepted once its key is fetched.
+            raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         return Revoked()
     if client is None:
         count_call(request, identity)

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from hub.core.claims import UNNAMEABLE, read_date, read_members
-from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, EventType
+from hub.core.claims import MAX_DATE, UNNAMEABLE, read_date, read_members
+from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, VERIFICATION, EventType
 from hub.core.model import Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signed_signal import (
@@ -126,7 +126,7 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
         initiating_entity=_read_initiator(members),
         reason_admin=_read_reason(members, "reason_admin"),
         reason_user=_read_reason(members, "reason_user"),
-        state=_optional_text(members, "state", MAX_STATE_LENGTH),
+        state=_read_state(members, kind),
         old_forms=(*old, *told, *written),
     )
 
@@ -176,8 +176,10 @@ def _read_apples(
         members["subject"] = {"format": ISS_SUB, "iss": iss, "sub": members.pop("sub")}
     at = event.get("event_time")
     if at is not None:
-        if isinstance(at, bool) or not isinstance(at, int | float):
-            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is not a number")
+        is_number = isinstance(at, int | float) and not isinstance(at, bool)
+        # Checked before it is divided, which the longest numbers cannot be.
+        if not is_number or not 0 <= at <= 1000 * MAX_DATE:
+            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is no date")
         members["event_timestamp"] = at / 1000
     return _check_uri(APPLE + event["type"]), members, [*old, "the event is flat"]
 
@@ -247,6 +249,12 @@ def _read_reason(members: dict[str, Any], member: str) -> str | None:
 def _for_people(text: str) -> str | None:
     shown = "".join(" " if unicodedata.category(char) in UNNAMEABLE else char for char in text)
     return " ".join(shown.split())[:MAX_REASON_LENGTH] or None
+
+
+def _read_state(members: dict[str, Any], kind: EventType | None) -> str | None:
+    """Return the state of a verification; that of another event is none of ours."""
+    is_verification = kind is not None and kind.name == VERIFICATION
+    return _optional_text(members, "state", MAX_STATE_LENGTH) if is_verification else None
 
 
 def _optional_text(members: dict[str, Any], member: str, most: int) -> str | None:

@@ -54,6 +54,17 @@ async def test_many_notes_are_written_at_once(store: MemoryStore) -> None:
     assert (await notes.read(transmitter("b")))[Kind.STATUS].text == "paused: maintenance"
 
 
+async def test_what_cannot_be_stored_or_shown_is_noted_without_it(store: MemoryStore) -> None:
+    """A transmitter may write half a character in JSON, which Redis does not take, or controls."""
+    notes = StreamNotes(store)
+    notes.updated(transmitter(), "paused\ud800", "a\udfff\x1b[31mb")
+    await notes.write()
+    await notes.verified(transmitter(has_access=False), "\ud800")
+    found = await notes.read(transmitter())
+    assert found[Kind.STATUS].text == "paused?: a??[31mb"
+    assert found[Kind.VERIFIED].text == "?"
+
+
 async def test_a_verification_is_expected_when_it_was_asked_for(store: MemoryStore) -> None:
     """Another replica may have asked; one without a state is the transmitter's own."""
     asked, got = StreamNotes(store), StreamNotes(store)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import jwt
 import pytest
 
-from hub.access.transmitter import PUSH, Poll
-from hub.access.transmitter_calls import TransmitterFailed, read_retry_after
+from hub.access.transmitter import PUSH, STREAMS, Poll, Polled
+from hub.access.transmitter_calls import TransmitterFailed, read_json, read_retry_after
 from hub.core.tokens import Header
 from hub.core.transmitters import Access
 from hub.errors import TokenInvalid, Unavailable
@@ -163,6 +163,23 @@ async def test_a_wrong_answer_is_told_in_one_line(
         with pytest.raises(TransmitterFailed, match=says) as got:
             await client.poll(made.delivery.endpoint_url or "", Poll(1, True))
     assert "\n" not in str(got.value)
+
+
+@pytest.mark.parametrize("text", ['{"sets": null}', '{"sets": {}, "moreAvailable": null}', "{}"])
+def test_a_poll_that_brings_nothing_may_say_null(text: str) -> None:
+    """As a server in Go writes a map that is empty; what stands for a token is kept as it is."""
+    assert read_json(text.encode(), Polled, "POST") == Polled()
+    assert read_json(b'{"sets": {"a": null}}', Polled, "POST").sets == {"a": None}
+
+
+def test_a_stream_may_have_no_events_and_say_null() -> None:
+    """That of a transmitter which has yet to choose them."""
+    members = (
+        b'"stream_id": "s", "delivery": {"method": "m"}, "aud": null, "events_delivered": null'
+    )
+    text = b"[{" + members + b"}]"
+    (stream,) = read_json(text, STREAMS, "GET")
+    assert (stream.aud, stream.events_delivered) == ([], [])
 
 
 async def test_a_transmitter_that_is_silent_is_not_waited_for_without_end(

@@ -189,6 +189,7 @@ async def test_some_events_end_nothing(hub: Replica, uri: str, members: dict[str
         ('{{"payload": ["{token}"]}}', 400),
         ('"{token}"', 400),
         ("{token}", 400),
+        ('{{"payload": "x", "payload": "{token}"}}', 400),
         ("[" * 60_000, 400),
     ],
 )

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jwt
 import pytest
+from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from hub.access.minting import make_credential
@@ -61,6 +63,14 @@ def signed(claims: dict[str, Any], secret: str = SECRET, **headers: Any) -> str:
 async def hub() -> AsyncIterator[Replica]:
     """A hub for one issuer and audience, with two clients."""
     async with running(settings(clients=CLIENTS, jwt_issuer=FULL["iss"], jwt_audience="api")) as it:
+        yield it
+
+
+@pytest.fixture
+async def signing_hub() -> AsyncIterator[Replica]:
+    """A hub that can sign its answers."""
+    key = SecretStr(signing_key())
+    async with running(settings(clients=CLIENTS, introspection_key=key, public_url=HUB)) as it:
         yield it
 
 
@@ -232,6 +242,65 @@ async def test_an_answer_is_signed_where_that_is_asked_for(kind: str, algorithm:
             assert claims["token_introspection"]["active"] is active
         plain = await introspect(hub, mine, headers=basic(SHOP, SHOP_SECRET))
         assert plain.body["active"] is True
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_signed"),
+    [
+        (SIGNED.upper(), True),
+        (f"{SIGNED}, application/json", True),
+        (f"application/json;q=0.5, {SIGNED};q=0.8", True),
+        (f"application/json; q=0.9 , {SIGNED} ; q=0.1", False),
+        (f"application/json, {SIGNED};q=0", False),
+        (f"{SIGNED};q=0.000", False),
+        (f"{SIGNED}x", False),
+        ("*/*", False),
+        ("application/*", False),
+        (";,;q=,", False),
+    ],
+)
+async def test_an_answer_has_the_form_that_is_preferred(
+    signing_hub: Replica, accept: str, is_signed: bool
+) -> None:
+    """By the weights of Accept (RFC 9110 section 12.5.1); nobody gets it without naming it."""
+    headers = {**basic(BANK, BANK_SECRET), "Accept": accept}
+    answer = await introspect(signing_hub, token("ada", "s1"), headers=headers)
+    assert answer.status == 200
+    assert (answer.headers["Content-Type"] == SIGNED) is is_signed
+
+
+async def test_a_preference_may_take_two_lines(signing_hub: Replica) -> None:
+    """Which mean the same as one (RFC 9110 section 5.2)."""
+    one = ("Accept", "application/json;q=0.5")
+    headers = CIMultiDict([*basic(BANK, BANK_SECRET).items(), one, ("Accept", SIGNED)])
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(
+            f"{signing_hub.url}/introspect", data={"token": token("ada", "s1")}, headers=headers
+        ) as answer,
+    ):
+        assert answer.headers["Content-Type"] == SIGNED
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"preferred_username": "Ada \ud800"}, {"username": "Ada \ufffd"}),
+        ({"azp": "\udfff"}, {"client_id": "\ufffd"}),
+        ({"scope": "read \ud800"}, {"scope": "read \ufffd"}),
+        ({"aud": ["api", "\ud800"]}, {"aud": ["api", "\ufffd"]}),
+        ({"cnf": {"jkt": "\ud800", "deep": [{"\ud800": 1}]}}, {"token_type": "DPoP"}),
+        ({"preferred_username": "\U0001f600"}, {"username": "\U0001f600"}),
+    ],
+)
+async def test_what_utf8_cannot_hold_is_told_all_the_same(
+    hub: Replica, claims: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """A name with half a character makes the token no less alive, and the hub does not fail."""
+    answer = await introspect(hub, signed({**FULL, **claims}))
+    assert answer.status == 200
+    assert answer.body["active"] is True
+    assert {name: answer.body[name] for name in told} == told
 
 
 async def test_a_signed_answer_is_no_access_token() -> None:

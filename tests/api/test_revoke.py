@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import jwt
 import pytest
 import structlog
 
+from hub.core.key_set import COOL_DOWN
 from hub.core.rate import Rate
 from tests.oauth import BANK, BANK_SECRET, CLIENTS, SHOP, basic, revoke
 from tests.patience import PATIENCE
 from tests.realtime.raw import raw_socket
 from tests.redis_server import RedisServer
+from tests.signals_site import access_token, issuer_settings
+from tests.signals_table import Sender
 from tests.site import SECRET, Answer, Replica, running, settings, token
 
 
@@ -201,3 +205,18 @@ async def test_a_session_and_a_client_have_limits_of_their_own() -> None:
         check_error(limited, 429, "temporarily_unavailable")
         assert int(limited.headers["Retry-After"]) > 1
         assert (await revoke(hub, token("grace", "s1"))).status == 200
+
+
+async def test_a_token_whose_key_may_be_new_is_not_called_revoked(tmp_path: Path) -> None:
+    """The hub will accept it once it has fetched the key, so success would be a lie."""
+    sender, next_one = Sender(), Sender()
+    claims = {"iss": sender.iss, "aud": "api", "sub": "ada", "sid": "s1", "iat": time.time() - 2}
+    claims["exp"] = time.time() + 60
+    given = jwt.encode(claims, next_one.keys["ES256"], "ES256", {"kid": "a new one"})
+    async with issuer_settings(tmp_path, sender) as it, running(it) as hub:
+        assert await is_alive(hub, access_token(sender, "ada", "s2")), "keys are fetched"
+        answer = await revoke(hub, given)
+        check_error(answer, 503, "temporarily_unavailable")
+        assert int(answer.headers["Retry-After"]) == COOL_DOWN
+        forged = jwt.encode(claims, next_one.keys["ES256"], "ES256", {"kid": "ES256"})
+        check_done(await revoke(hub, forged))
