@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 Value: TypeAlias = str | bytes | int
 
 BACKLOG = 20_000
+HELD_UP = 0.1
+"""Seconds of delay from which an alarm says that this process was held up, not Redis."""
 STUCK_AFTER = 60.0
 """Seconds of failure after which a pipeline may be stuck."""
 
@@ -257,6 +259,9 @@ class Pipeline:
         self._watching = None
         if oldest is None:
             return
+        if loop.time() > oldest.deadline + HELD_UP:
+            # Alarms ring before what Redis has answered meanwhile is read.
+            oldest.deadline = loop.time() + HELD_UP
         if oldest.deadline <= loop.time():
             self._give_up("the store did not answer in time")
         else:

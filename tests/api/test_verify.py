@@ -118,8 +118,8 @@ async def test_a_verdict_may_be_kept_as_long_as_is_set(hub: Replica) -> None:
     assert long.headers["Cache-Control"] == "private, max-age=5"
     assert long.headers["X-Accel-Expires"] == "5"
     assert {"Authorization", "Cookie"} <= set(long.headers["Vary"].split(", "))
-    short = await hub.call("GET", "/verify/orders", token("ada", "s1", lifetime=3))
-    assert short.headers["Cache-Control"] in ("private, max-age=2", "private, max-age=1")
+    short = await hub.call("GET", "/verify/orders", token("ada", "s1", lifetime=4))
+    assert short.headers["Cache-Control"] in {f"private, max-age={age}" for age in (1, 2, 3)}
     for refused in (
         await hub.call("GET", "/verify"),
         await hub.call("GET", "/verify?redirect=web", headers=PAGE),
