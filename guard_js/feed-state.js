@@ -6,7 +6,7 @@
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";
-import { SCOPES } from "./verdict.js";
+import { REASONS, SCOPES } from "./verdict.js";
 
 /** @typedef {import("./events.js").Event} Event */
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
@@ -131,7 +131,8 @@ function checkRevocation(one) {
     Array.isArray(one.sessions ?? []) &&
     (one.sessions ?? []).every(isText);
   if (!isGood) throw new Error("a logout is not of the form that this guard knows");
-  return one;
+  // A reason that a newer hub knows must not stop the feed, nor reach who knows these only.
+  return REASONS.includes(one.reason) ? one : { ...one, reason: "policy" };
 }
 
 /** @param {any} told @returns {any} */

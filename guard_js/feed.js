@@ -98,6 +98,10 @@ export class Feed {
       socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
       socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
     });
+    // A byte now and then is no answer.
+    const late = () => request.destroy(new Error("it did not answer in time"));
+    const alarm = setTimeout(late, TIMING.firstSilence).unref();
+    request.once("close", () => clearTimeout(alarm));
     /** @type {IncomingMessage} */
     const response = await new Promise((resolve, reject) => {
       request.on("response", resolve);
@@ -105,10 +109,18 @@ export class Feed {
     });
     this.#state.answer(this.#clock());
     if (response.statusCode !== 200) throw await refusalOf(response);
+    clearTimeout(alarm);
+    let confirmedAt = Number.POSITIVE_INFINITY;
     const parser = new EventParser((event) => {
-      if (this.#take(event)) response.socket.setTimeout(TIMING.silence);
+      if (signal.aborted || !this.#take(event)) return;
+      confirmedAt = this.#clock();
+      response.socket.setTimeout(TIMING.silence);
     }, lastId);
-    for await (const bytes of decompress(response)) parser.read(bytes);
+    for await (const bytes of decompress(response)) {
+      parser.read(bytes);
+      if (this.#clock() - confirmedAt > TIMING.silence / 1000)
+        throw new Error("it has confirmed nothing for seconds");
+    }
   }
 
   /** Whether the event confirms something. @param {import("./events.js").Event} event */
@@ -127,7 +139,7 @@ export class Feed {
 
 /** @param {IncomingMessage} response */
 function decompress(response) {
-  if (response.headers["content-encoding"] !== "gzip") return response;
+  if (!/^(x-)?gzip$/i.test(response.headers["content-encoding"] ?? "")) return response;
   // What goes wrong is thrown to whoever reads.
   return pipeline(response, createGunzip(), () => undefined);
 }
