@@ -12,8 +12,9 @@ import { REASONS, SCOPES } from "./verdict.js";
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 
-/** What an event told: a logout; that everything is known; that it is known until some instant.
- * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean}} Heard */
+/** What an event told: a logout; that everything is known; that it is known until some instant; that it
+ * follows anew.
+ * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean, isReset?: boolean}} Heard */
 
 const MAX_ID = 1024;
 /** How often facts that nobody remembers any longer are dropped, in seconds. */
@@ -74,6 +75,7 @@ export class FeedState {
       case "reset":
         this.#isWhole = false;
         this.#lastId = "";
+        return { isReset: true };
     }
     return {};
   }

@@ -21,7 +21,9 @@ export class Feed {
   #token;
   #state;
   #clock;
+  #onConnect;
   #onHeard;
+  #onEnd;
   #log;
   #closing = new AbortController();
   /** Connections in a row that said nothing of use. */
@@ -29,13 +31,17 @@ export class Feed {
   #hasWarned = false;
 
   /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-   *   onHeard: (heard: Heard) => void, log: (text: string) => void}} options */
-  constructor({ addresses, token, state, clock, onHeard, log }) {
+   *   onConnect: () => void, onHeard: (heard: Heard) => void, onEnd: () => void,
+   *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onHeard` with
+   *   what each event told, `onEnd` when the feed has ended, or there was none */
+  constructor({ addresses, token, state, clock, onConnect, onHeard, onEnd, log }) {
     this.#addresses = addresses;
     this.#token = token;
     this.#state = state;
     this.#clock = clock;
+    this.#onConnect = onConnect;
     this.#onHeard = onHeard;
+    this.#onEnd = onEnd;
     this.#log = log;
   }
 
@@ -59,6 +65,7 @@ export class Feed {
         trouble = error;
       }
       if (signal.aborted) return;
+      this.#onEnd();
       // A stream that ended in good order goes on at the same place.
       if (trouble || this.#failures > 0) next += 1;
       if (this.#failures > 0) this.#warn(describe(trouble ?? "the stream ended"));
@@ -110,6 +117,7 @@ export class Feed {
     this.#state.answer(this.#clock());
     if (response.statusCode !== 200) throw await refusalOf(response);
     clearTimeout(alarm);
+    this.#onConnect();
     let confirmedAt = Number.POSITIVE_INFINITY;
     const parser = new EventParser((event) => {
       if (signal.aborted || !this.#take(event)) return;

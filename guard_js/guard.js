@@ -30,6 +30,9 @@ import { Watches } from "./watches.js";
 /** @typedef {import("./verdict.js").Reason} Reason */
 /** @typedef {import("./watches.js").Watch} Watch */
 
+/** What a guard measures: docs/reference/guard-js.md says what each is.
+ * @typedef {"staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed"} Metric */
+
 /** Times are in seconds.
  * @typedef {object} Options
  * @property {string} token `HUB_GUARD_TOKEN` of the hub
@@ -39,6 +42,7 @@ import { Watches } from "./watches.js";
  * @property {number} [maxStaleness] for how long after a confirmation the guard decides alone: 10
  * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
  * @property {number} [startTimeout] for how long `start` waits for the hub: 5
+ * @property {(name: Metric, value: number) => unknown} [onMetric] called with each measurement
  * @property {(text: string) => void} [log] told when the hub cannot be followed, and when it can
  *   again; `console.warn` by default
  */
@@ -54,13 +58,18 @@ export class Guard {
   #maxStaleness;
   #onStalePolicy;
   #startTimeout;
+  #onMetric;
   #log;
   #issuers;
   #clock = monotonicClock();
   #state = new FeedState();
   #known = new KnownTokens();
   #sessions = new KnownSessions((issuer) => this.#issuers.resolve(issuer));
-  #questions = new Questions(() => this.#bestAddresses(), this.#clock);
+  #questions = new Questions({
+    addresses: () => this.#bestAddresses(),
+    clock: this.#clock,
+    measure: (name, value) => this.#measure(name, value),
+  });
   #admission;
   #watches;
   /** @type {Subscribers<Revocation>} */
@@ -93,6 +102,7 @@ export class Guard {
     this.#maxStaleness = maxStaleness;
     this.#onStalePolicy = onStale;
     this.#startTimeout = startTimeout;
+    this.#onMetric = options.onMetric;
     this.#log = log;
     this.#issuers = new Issuers(issuers ?? (secret === undefined ? [] : [{ secret }]), log);
     this.#admission = new Admission({
@@ -123,7 +133,9 @@ export class Guard {
         token: this.#token,
         state: this.#state,
         clock: this.#clock,
+        onConnect: () => this.#measure("connects", 1),
         onHeard: (heard) => this.#take(heard),
+        onEnd: () => this.#measure("staleness_seconds", this.staleness),
         log: this.#log,
       });
       this.#feed.follow();
@@ -281,17 +293,20 @@ export class Guard {
   }
 
   /** @param {import("./feed-state.js").Heard} heard */
-  #take({ logout, isReady, isConfirmed }) {
+  #take({ logout, isReady, isConfirmed, isReset }) {
     if (logout) {
       const { user, iss = "" } = logout;
       const isOfUser = user !== undefined && user !== null;
       this.#watches.check(isOfUser ? userKey(iss, user) : undefined, logout);
       this.#tell(this.#onLogout, logout);
     }
+    if (isReset) this.#measure("resets", 1);
     if (isReady) {
+      this.#measure("revocations", this.#state.revocations.size);
       this.#watches.check();
       for (const tell of this.#onReady) tell();
     }
+    this.#measure("staleness_seconds", this.staleness);
     if (isReady || isConfirmed) this.#tellStaleness();
   }
 
@@ -300,6 +315,12 @@ export class Guard {
     if (isStale === this.#wasStale) return;
     this.#wasStale = isStale;
     this.#tell(this.#onStale, isStale);
+  }
+
+  /** @param {Metric} name @param {number} value */
+  #measure(name, value) {
+    const tell = this.#onMetric;
+    if (tell) callSafely(this.#log, () => tell(name, value), undefined);
   }
 
   /** Tell those who are there now: who comes meanwhile is not told of it. @template T

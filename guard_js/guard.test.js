@@ -1,5 +1,6 @@
 /** What a guard says, by a hub that tells it what a test wants. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { HubError } from "./errors.js";
 import { Guard } from "./guard.js";
@@ -487,4 +488,39 @@ test("a reason that only a newer hub knows ends a watch as a policy does", async
   const watch = (await startGuard(t, hub.url)).watch("ada", "s1");
   hub.end({ user: "ada", reason: "x".repeat(200) });
   assert.equal((await soon("the end", watch.ended))?.reason, "policy");
+});
+
+test("what a guard measures has the names that the page lists", async (t) => {
+  const hub = await startFakeHub(t);
+  /** @type {Map<string, number[]>} */
+  const measured = new Map();
+  const onMetric = (/** @type {string} */ name, /** @type {number} */ value) => {
+    measured.set(name, [...(measured.get(name) ?? []), value]);
+    throw new Error("of the app");
+  };
+  hub.end({ user: "bob" });
+  hub.goesOn = () => false;
+  const guard = await startGuard(t, hub.url, { onMetric, maxStaleness: 0.5 });
+  hub.cut();
+  await until("the next connection", () => measured.get("revocations")?.length === 2);
+  hub.isConfirming = false;
+  await until("staleness", () => guard.staleness > 0.5);
+  await guard.check(tokenOf(hub));
+  hub.verify = () => [500];
+  assert.equal(await codeOf(guard.check(tokenOf(hub, { sid: "s2" }))), "unavailable");
+  const page = readFileSync(new URL("../docs/reference/guard-js.md", import.meta.url), "utf8");
+  const listed = page
+    .split("### Metrics")[1]
+    .split("\n## ")[0]
+    .matchAll(/^\| `(\w+)`/gm);
+  assert.deepEqual([...measured.keys()].sort(), [...listed].map(([, name]) => name).sort());
+  assert.deepEqual(measured.get("revocations"), [1, 1]);
+  assert.deepEqual(
+    ["resets", "connects"].map((name) => measured.get(name)?.length),
+    [1, 2],
+  );
+  assert.deepEqual(
+    ["ask_seconds", "asks_failed"].map((name) => measured.get(name)?.length),
+    [1, 1],
+  );
 });

@@ -15,15 +15,18 @@ const PATIENCE = 3;
 export class Questions {
   #addresses;
   #clock;
+  #measure;
   /** Questions that were asked and are not answered yet, by what they are about and what was known.
    * @type {Map<string, {askedAt: number, answer: Promise<Answer>}>} */
   #open = new Map();
 
-  /** @param {() => readonly string[]} addresses the hub's, the best one first
-   * @param {() => number} clock seconds, which go on while the machine sleeps */
-  constructor(addresses, clock) {
+  /** @param {{addresses: () => readonly string[], clock: () => number,
+   *   measure: (name: "ask_seconds" | "asks_failed", value: number) => void}} options `addresses` are
+   *   the hub's, the best one first; `clock` gives seconds, which go on while the machine sleeps */
+  constructor({ addresses, clock, measure }) {
     this.#addresses = addresses;
     this.#clock = clock;
+    this.#measure = measure;
   }
 
   /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
@@ -39,6 +42,8 @@ export class Questions {
     if (open && askedAt - open.askedAt <= age) return open.answer;
     const answer = this.#verify(token).then((refusal) => {
       if (this.#open.get(name)?.answer === answer) this.#open.delete(name);
+      if (refusal?.code === "unavailable") this.#measure("asks_failed", 1);
+      else this.#measure("ask_seconds", this.#clock() - askedAt);
       return { refusal, askedAt };
     });
     this.#open.set(name, { askedAt, answer });

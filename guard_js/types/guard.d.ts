@@ -7,6 +7,7 @@ export type TicketOptions = import("./tickets.js").TicketOptions;
 export type Identity = import("./verdict.js").Identity;
 export type Reason = import("./verdict.js").Reason;
 export type Watch = import("./watches.js").Watch;
+export type Metric = "staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed";
 export type Options = {
     /**
      * `HUB_GUARD_TOKEN` of the hub
@@ -36,6 +37,10 @@ export type Options = {
      * for how long `start` waits for the hub: 5
      */
     startTimeout?: number;
+    /**
+     * called with each measurement
+     */
+    onMetric?: (name: Metric, value: number) => unknown;
     /**
      * told when the hub cannot be followed, and when it can
      * again; `console.warn` by default

@@ -9,9 +9,14 @@ export type Answer = {
  * @typedef {{refusal: HubError | undefined, askedAt: number}} Answer */
 export declare class Questions {
     #private;
-    /** @param {() => readonly string[]} addresses the hub's, the best one first
-     * @param {() => number} clock seconds, which go on while the machine sleeps */
-    constructor(addresses: () => readonly string[], clock: () => number);
+    /** @param {{addresses: () => readonly string[], clock: () => number,
+     *   measure: (name: "ask_seconds" | "asks_failed", value: number) => void}} options `addresses` are
+     *   the hub's, the best one first; `clock` gives seconds, which go on while the machine sleeps */
+    constructor({ addresses, clock, measure }: {
+        addresses: () => readonly string[];
+        clock: () => number;
+        measure: (name: "ask_seconds" | "asks_failed", value: number) => void;
+    });
     /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
      * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
      * before a logout was heard says nothing of it.
