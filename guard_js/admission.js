@@ -99,30 +99,34 @@ export class Admission {
       if (!isOpen && this.#onStale === "refuse")
         throw new HubError("unavailable", "the guard has not heard from the hub for too long");
       const mark = markAll(facts);
-      await this.#ask(session, mark);
-      if (mark === markAll(this.factsOf(session.place))) {
+      const askedAt = await this.#ask(session, mark);
+      // What was asked too long ago says nothing of now, if the answer came late or was read late.
+      const isTimely = this.#clock() - askedAt <= this.#maxStaleness;
+      if (isTimely && mark === markAll(this.factsOf(session.place))) {
         if (known && isOpen) known.accepted = markOf(newest(facts.cutoffs));
         return;
       }
       finding = this.#find(session);
     }
-    throw new HubError("unavailable", "logouts of this user follow each other too quickly");
+    throw new HubError("unavailable", "the hub's answers come too late, or logouts too quickly");
   }
 
-  /** Reject unless the hub says that the session is alive.
+  /** Reject unless the hub says that the session is alive; resolves to when it was asked.
    * @param {Session} session @param {string} mark the facts that are known */
   async #ask({ identity, known }, mark) {
     const age = Math.min(1, this.#maxStaleness);
     if (known) {
-      const refusal = await this.#questions.verify(known.token, age, mark);
+      const { refusal, askedAt } = await this.#questions.verify(known.token, age, mark);
       if (refusal) throw refusal;
-      return;
+      return askedAt;
     }
     const { loginAt = 0 } = identity;
     if (!this.#state.isReady && Date.now() / 1000 - loginAt / 1e6 > USUALLY_REMEMBERED)
       throw new HubError("unavailable", "the hub has not said for how long it remembers logouts");
-    const refusal = await this.#questions.verify(await this.#mintTicket(identity), age, mark);
-    if (!refusal) return;
+    const ticket = await this.#mintTicket(identity);
+    const name = `${identity.userKey} ${identity.sid} ${loginAt}`;
+    const { refusal, askedAt } = await this.#questions.verify(ticket, age, mark, name);
+    if (!refusal) return askedAt;
     if (refusal.code === "unavailable" || ABOUT_SESSIONS.includes(refusal.code)) throw refusal;
     throw new HubError(
       "unavailable",

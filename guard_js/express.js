@@ -1,4 +1,5 @@
 /** Middleware for Express, Connect, and whatever else has `(request, response, next)`. */
+import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { cutWithSession, sendAnswer } from "./responses.js";
 
@@ -15,19 +16,23 @@ import { cutWithSession, sendAnswer } from "./responses.js";
  *   `cutStreams` also ends responses without `Content-Length` when their session ends: true */
 
 /** Let in who has a living session, and end streams with it. With `session`, use it after
- * express-session.
+ * express-session. What `session` or `forget` throws goes to the app's error handlers.
  * @param {Guard} guard @param {MiddlewareOptions} [options]
  * @returns {(request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>} */
 export function guardMiddleware(guard, { cutStreams = true, ...options } = {}) {
   /** @type {Gate<Request>} */
   const gate = new Gate(guard, options);
   return async (request, response, next) => {
+    const before = request.hubIdentity;
+    let identity;
     try {
-      request.hubIdentity = await gate.admit(request);
+      identity = await gate.admit(request, before);
     } catch (error) {
+      if (!(error instanceof HubError)) return next(error);
       return sendAnswer(response, gate.refuse(error, request));
     }
-    if (request.hubIdentity && cutStreams) cutWithSession(guard, request.hubIdentity, response);
+    request.hubIdentity = identity;
+    if (identity && identity !== before && cutStreams) cutWithSession(guard, identity, response);
     next();
   };
 }

@@ -1,4 +1,5 @@
 /** A plugin for Fastify. */
+import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { cutWithSession } from "./responses.js";
 
@@ -17,7 +18,8 @@ import { cutWithSession } from "./responses.js";
  * @typedef {import("./gate.js").GateOptions<any> & {guard: Guard, cutStreams?: boolean}} PluginOptions */
 
 /** Let in who has a living session, and end streams with it: `request.hubIdentity` is who it is.
- * With `session`, register it after the plugin that makes `request.session`.
+ * With `session`, register it after the plugin that makes `request.session`. What `session` or `forget`
+ * throws goes to the app's error handlers.
  * @param {FastifyInstance} fastify @param {PluginOptions} options */
 export async function guardPlugin(
   fastify,
@@ -39,6 +41,7 @@ export async function guardPlugin(
       try {
         request.hubIdentity = (await gate.admit(request.raw)) ?? null;
       } catch (error) {
+        if (!(error instanceof HubError)) throw error;
         const { status, headers, body } = gate.refuse(error, request.raw);
         return reply.code(status).headers(headers).send(body);
       }

@@ -6,14 +6,15 @@
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";
-import { SCOPES } from "./verdict.js";
+import { REASONS, SCOPES } from "./verdict.js";
 
 /** @typedef {import("./events.js").Event} Event */
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 
-/** What an event told: a logout; that everything is known; that it is known until some instant.
- * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean}} Heard */
+/** What an event told: a logout; that everything is known; that it is known until some instant; that it
+ * follows anew.
+ * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean, isReset?: boolean}} Heard */
 
 const MAX_ID = 1024;
 /** How often facts that nobody remembers any longer are dropped, in seconds. */
@@ -74,6 +75,7 @@ export class FeedState {
       case "reset":
         this.#isWhole = false;
         this.#lastId = "";
+        return { isReset: true };
     }
     return {};
   }
@@ -131,7 +133,8 @@ function checkRevocation(one) {
     Array.isArray(one.sessions ?? []) &&
     (one.sessions ?? []).every(isText);
   if (!isGood) throw new Error("a logout is not of the form that this guard knows");
-  return one;
+  // A reason that a newer hub knows must not stop the feed, nor reach who knows these only.
+  return REASONS.includes(one.reason) ? one : { ...one, reason: "policy" };
 }
 
 /** @param {any} told @returns {any} */

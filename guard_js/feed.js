@@ -21,7 +21,9 @@ export class Feed {
   #token;
   #state;
   #clock;
+  #onConnect;
   #onHeard;
+  #onEnd;
   #log;
   #closing = new AbortController();
   /** Connections in a row that said nothing of use. */
@@ -29,13 +31,17 @@ export class Feed {
   #hasWarned = false;
 
   /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-   *   onHeard: (heard: Heard) => void, log: (text: string) => void}} options */
-  constructor({ addresses, token, state, clock, onHeard, log }) {
+   *   onConnect: () => void, onHeard: (heard: Heard) => void, onEnd: () => void,
+   *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onHeard` with
+   *   what each event told, `onEnd` when the feed has ended, or there was none */
+  constructor({ addresses, token, state, clock, onConnect, onHeard, onEnd, log }) {
     this.#addresses = addresses;
     this.#token = token;
     this.#state = state;
     this.#clock = clock;
+    this.#onConnect = onConnect;
     this.#onHeard = onHeard;
+    this.#onEnd = onEnd;
     this.#log = log;
   }
 
@@ -59,6 +65,7 @@ export class Feed {
         trouble = error;
       }
       if (signal.aborted) return;
+      this.#onEnd();
       // A stream that ended in good order goes on at the same place.
       if (trouble || this.#failures > 0) next += 1;
       if (this.#failures > 0) this.#warn(describe(trouble ?? "the stream ended"));
@@ -98,6 +105,10 @@ export class Feed {
       socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
       socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
     });
+    // A byte now and then is no answer.
+    const late = () => request.destroy(new Error("it did not answer in time"));
+    const alarm = setTimeout(late, TIMING.firstSilence).unref();
+    request.once("close", () => clearTimeout(alarm));
     /** @type {IncomingMessage} */
     const response = await new Promise((resolve, reject) => {
       request.on("response", resolve);
@@ -105,10 +116,19 @@ export class Feed {
     });
     this.#state.answer(this.#clock());
     if (response.statusCode !== 200) throw await refusalOf(response);
+    clearTimeout(alarm);
+    this.#onConnect();
+    let confirmedAt = Number.POSITIVE_INFINITY;
     const parser = new EventParser((event) => {
-      if (this.#take(event)) response.socket.setTimeout(TIMING.silence);
+      if (signal.aborted || !this.#take(event)) return;
+      confirmedAt = this.#clock();
+      response.socket.setTimeout(TIMING.silence);
     }, lastId);
-    for await (const bytes of decompress(response)) parser.read(bytes);
+    for await (const bytes of decompress(response)) {
+      parser.read(bytes);
+      if (this.#clock() - confirmedAt > TIMING.silence / 1000)
+        throw new Error("it has confirmed nothing for seconds");
+    }
   }
 
   /** Whether the event confirms something. @param {import("./events.js").Event} event */
@@ -127,7 +147,7 @@ export class Feed {
 
 /** @param {IncomingMessage} response */
 function decompress(response) {
-  if (response.headers["content-encoding"] !== "gzip") return response;
+  if (!/^(x-)?gzip$/i.test(response.headers["content-encoding"] ?? "")) return response;
   // What goes wrong is thrown to whoever reads.
   return pipeline(response, createGunzip(), () => undefined);
 }

@@ -45,18 +45,20 @@ export class Gate {
     const wrong = paths.find((path) => !/^[/*]/.test(path));
     if (wrong !== undefined) throw new Error(`exempt: paths begin with a slash: ${wrong}`);
     this.#guard = guard;
-    this.#options = { require: true, origins: [], ...options };
+    const origins = (options.origins ?? []).map((origin) => origin.toLowerCase());
+    this.#options = { require: true, ...options, origins };
     this.#exact = new Set(paths.filter((path) => !path.endsWith("*")));
     this.#prefixes = paths.filter((path) => path.endsWith("*")).map((path) => path.slice(0, -1));
   }
 
-  /** Who sent a request; undefined if it may be without credentials, and is. Rejects with a HubError.
-   * @param {Request} request @returns {Promise<Identity | undefined>} */
-  async admit(request) {
-    if (this.#letsThrough(pathOf(addressOf(request))) || isPreflight(request)) return undefined;
-    const identity = await (this.#options.session
-      ? this.#bySession(request)
-      : this.#byToken(request));
+  /** Who sent a request; undefined if it may be without credentials, and is. Rejects with a HubError,
+   * or what a function of the app throws.
+   * @param {Request} request @param {Identity} [before] who it is by the middleware before this one
+   * @returns {Promise<Identity | undefined>} */
+  async admit(request, before) {
+    if (this.#letsThrough(pathOf(addressOf(request))) || isPreflight(request)) return before;
+    const identity =
+      (await (this.#options.session ? this.#bySession(request) : this.#byToken(request))) ?? before;
     if (!identity && this.#options.require) throw new HubError("token_missing");
     return identity;
   }
@@ -99,6 +101,9 @@ export class Gate {
   /** @param {Request} request */
   async #byToken(request) {
     const { authorization, cookie = "" } = request.headers;
+    // Node goes by the first one; what is before or behind it may go by another.
+    if (countOf(request, "authorization") > 1)
+      throw new HubError("token_invalid", "there are several headers Authorization");
     const [scheme, token = ""] = (authorization ?? "").split(/ +(.*)/s);
     if (scheme)
       return /^bearer$/i.test(scheme) && token ? this.#guard.check(token.trim()) : undefined;
@@ -112,10 +117,10 @@ export class Gate {
   /** Refuse a cookie with which another site's page opens a socket or changes something.
    * @param {Request} request */
   #checkOrigin({ headers }) {
-    const { origin, host } = headers;
+    const { origin, host = headers[":authority"] } = headers; // the latter in HTTP/2
     if (!origin || headers["sec-fetch-site"] === "same-origin") return;
-    const isOwn = URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
-    if (!isOwn && !this.#options.origins.includes(origin))
+    const isOwn = URL.canParse(origin) && new URL(origin).host === `${host}`.toLowerCase();
+    if (!isOwn && !this.#options.origins.includes(origin.toLowerCase()))
       throw new HubError("origin_not_allowed", `${origin.slice(0, 256)} is not on the list`);
   }
 }
@@ -126,6 +131,14 @@ const addressOf = ({ originalUrl, url = "/" }) => originalUrl ?? url;
 
 /** @param {string} address */
 const pathOf = (address) => address.split(/[?#]/, 1)[0];
+
+/** How often a header is there. @param {IncomingMessage} request @param {string} name */
+function countOf({ rawHeaders = [] }, name) {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    if (rawHeaders[at].toLowerCase() === name) count += 1;
+  return count;
+}
 
 /** A CORS preflight carries no credentials (Fetch standard, section 3.3).
  * @param {IncomingMessage} request */
@@ -155,13 +168,8 @@ export function findCookie(header, name) {
   const found = new Set();
   for (const pair of header.split(";")) {
     const equals = pair.indexOf("=");
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
-    found.add(
-      pair
-        .slice(equals + 1)
-        .trim()
-        .replace(/^"|"$/g, ""),
-    );
+    if (equals < 0 || strip(pair.slice(0, equals)) !== name) continue;
+    found.add(strip(pair.slice(equals + 1)).replace(/^"|"$/g, ""));
   }
   if (found.size > 1)
     throw new HubError(
@@ -170,6 +178,9 @@ export function findCookie(header, name) {
     );
   return [...found][0];
 }
+
+/** @param {string} text */
+const strip = (text) => text.replace(/^[ \t]+|[ \t]+$/g, "");
 
 /** Give an ended session up, by express-session: a new one is begun, without anything in it.
  * @param {any} request @returns {Promise<void>} */

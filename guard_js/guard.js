@@ -4,6 +4,7 @@
  * last confirmation by the hub the guard decides alone; after that `onStale` says what to do.
  */
 import { Admission } from "./admission.js";
+import { callSafely } from "./callbacks.js";
 import { readDate } from "./claims.js";
 import { monotonicClock } from "./clock.js";
 import { readEnviron } from "./environment.js";
@@ -29,6 +30,9 @@ import { Watches } from "./watches.js";
 /** @typedef {import("./verdict.js").Reason} Reason */
 /** @typedef {import("./watches.js").Watch} Watch */
 
+/** What a guard measures: docs/reference/guard-js.md says what each is.
+ * @typedef {"staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed"} Metric */
+
 /** Times are in seconds.
  * @typedef {object} Options
  * @property {string} token `HUB_GUARD_TOKEN` of the hub
@@ -38,6 +42,7 @@ import { Watches } from "./watches.js";
  * @property {number} [maxStaleness] for how long after a confirmation the guard decides alone: 10
  * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
  * @property {number} [startTimeout] for how long `start` waits for the hub: 5
+ * @property {(name: Metric, value: number) => unknown} [onMetric] called with each measurement
  * @property {(text: string) => void} [log] told when the hub cannot be followed, and when it can
  *   again; `console.warn` by default
  */
@@ -53,18 +58,23 @@ export class Guard {
   #maxStaleness;
   #onStalePolicy;
   #startTimeout;
+  #onMetric;
   #log;
   #issuers;
   #clock = monotonicClock();
   #state = new FeedState();
   #known = new KnownTokens();
   #sessions = new KnownSessions((issuer) => this.#issuers.resolve(issuer));
-  #questions = new Questions(() => this.#bestAddresses());
+  #questions = new Questions({
+    addresses: () => this.#bestAddresses(),
+    clock: this.#clock,
+    measure: (name, value) => this.#measure(name, value),
+  });
   #admission;
   #watches;
-  /** @type {Set<(logout: Revocation) => void>} */
+  /** @type {Subscribers<Revocation>} */
   #onLogout = new Set();
-  /** @type {Set<(isStale: boolean) => void>} */
+  /** @type {Subscribers<boolean>} */
   #onStale = new Set();
   /** @type {Set<() => void>} */
   #onReady = new Set();
@@ -92,6 +102,7 @@ export class Guard {
     this.#maxStaleness = maxStaleness;
     this.#onStalePolicy = onStale;
     this.#startTimeout = startTimeout;
+    this.#onMetric = options.onMetric;
     this.#log = log;
     this.#issuers = new Issuers(issuers ?? (secret === undefined ? [] : [{ secret }]), log);
     this.#admission = new Admission({
@@ -102,7 +113,7 @@ export class Guard {
       onStale,
       mintTicket: (identity) => this.#mintQuestion(identity),
     });
-    this.#watches = new Watches((place) => this.#admission.factsOf(place));
+    this.#watches = new Watches((place) => this.#admission.factsOf(place), log);
   }
 
   /** A guard with what the environment names, by the names of the hub's settings, unless `options`
@@ -122,7 +133,9 @@ export class Guard {
         token: this.#token,
         state: this.#state,
         clock: this.#clock,
+        onConnect: () => this.#measure("connects", 1),
         onHeard: (heard) => this.#take(heard),
+        onEnd: () => this.#measure("staleness_seconds", this.staleness),
         log: this.#log,
       });
       this.#feed.follow();
@@ -202,14 +215,14 @@ export class Guard {
     return this.#watch(placeOf(identity), identity);
   }
 
-  /** Be told of each logout as it is heard. @param {(logout: Revocation) => void} tell
+  /** Be told of each logout as it is heard. @param {(logout: Revocation) => unknown} tell
    * @returns {() => void} ends that */
   onLogout(tell) {
     return subscribe(this.#onLogout, tell);
   }
 
   /** Be told when the guard becomes stale (true), and when it is fresh again (false).
-   * @param {(isStale: boolean) => void} tell @returns {() => void} ends that */
+   * @param {(isStale: boolean) => unknown} tell @returns {() => void} ends that */
   onStale(tell) {
     return subscribe(this.#onStale, tell);
   }
@@ -280,17 +293,20 @@ export class Guard {
   }
 
   /** @param {import("./feed-state.js").Heard} heard */
-  #take({ logout, isReady, isConfirmed }) {
+  #take({ logout, isReady, isConfirmed, isReset }) {
     if (logout) {
       const { user, iss = "" } = logout;
       const isOfUser = user !== undefined && user !== null;
       this.#watches.check(isOfUser ? userKey(iss, user) : undefined, logout);
-      for (const tell of this.#onLogout) this.#tell(tell, logout);
+      this.#tell(this.#onLogout, logout);
     }
+    if (isReset) this.#measure("resets", 1);
     if (isReady) {
+      this.#measure("revocations", this.#state.revocations.size);
       this.#watches.check();
       for (const tell of this.#onReady) tell();
     }
+    this.#measure("staleness_seconds", this.staleness);
     if (isReady || isConfirmed) this.#tellStaleness();
   }
 
@@ -298,29 +314,33 @@ export class Guard {
     const isStale = this.staleness > this.#maxStaleness;
     if (isStale === this.#wasStale) return;
     this.#wasStale = isStale;
-    for (const tell of this.#onStale) this.#tell(tell, isStale);
+    this.#tell(this.#onStale, isStale);
   }
 
-  /** Run the app's function; an error in it harms nothing else. @template T
-   * @param {(value: T) => void} tell @param {T} value */
-  #tell(tell, value) {
-    try {
-      tell(value);
-    } catch (error) {
-      this.#log(`a function of the app threw: ${error}`);
-    }
+  /** @param {Metric} name @param {number} value */
+  #measure(name, value) {
+    const tell = this.#onMetric;
+    if (tell) callSafely(this.#log, () => tell(name, value), undefined);
+  }
+
+  /** Tell those who are there now: who comes meanwhile is not told of it. @template T
+   * @param {Subscribers<T>} subscribers @param {T} value */
+  #tell(subscribers, value) {
+    for (const { tell } of [...subscribers]) callSafely(this.#log, tell, value);
   }
 
   async #readiness() {
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
     await new Promise((resolve) => {
-      const done = () => resolve(undefined);
+      const done = () => {
+        this.#onReady.delete(done);
+        resolve(undefined);
+      };
       timer = setTimeout(done, this.#startTimeout * 1000);
       this.#onReady.add(done);
     });
     clearTimeout(timer);
-    this.#onReady.clear();
   }
 
   /** The hub's addresses, the one that the feed comes from first. */
@@ -333,14 +353,19 @@ export class Guard {
 /** @param {string[]} urls */
 function checkAddresses(urls) {
   if (urls.length === 0) throw new Error("url: names no hub");
-  for (const url of urls)
-    if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : ""))
-      throw new Error(`url: ${url} is no address that begins with https: or http:`);
+  for (const url of urls) {
+    const { protocol = "", username, search, hash } = URL.canParse(url) ? new URL(url) : {};
+    if (!/^https?:$/.test(protocol) || username || search || hash)
+      throw new Error(`url: ${url} is no address like https://hub.example`);
+  }
   return urls;
 }
 
-/** @template T @param {Set<T>} subscribers @param {T} one */
-function subscribe(subscribers, one) {
+/** @template T @typedef {Set<{tell: (value: T) => unknown}>} Subscribers */
+
+/** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} tell */
+function subscribe(subscribers, tell) {
+  const one = { tell }; // whoever comes twice goes twice
   subscribers.add(one);
   return () => {
     subscribers.delete(one);

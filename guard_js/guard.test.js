@@ -1,5 +1,6 @@
 /** What a guard says, by a hub that tells it what a test wants. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { HubError } from "./errors.js";
 import { Guard } from "./guard.js";
@@ -365,6 +366,8 @@ test("a guard is made from the environment as the hub is", async (t) => {
   for (const [wrong, message] of /** @type {const} */ ([
     [{ HUB_URL: "" }, /HUB_URL is not set/],
     [{ HUB_URL: "hub" }, /url: hub/],
+    [{ HUB_URL: "https://hub.example/?x" }, /url: https/],
+    [{ HUB_URL: "https://a:b@hub.example" }, /url: https/],
     [{ HUB_GUARD_TOKEN: undefined }, /HUB_GUARD_TOKEN is not set/],
     [{ HUB_GUARD_ON_STALE: "x" }, /onStale/],
     [{ HUB_GUARD_MAX_STALENESS: "x" }, /HUB_GUARD_MAX_STALENESS/],
@@ -394,4 +397,130 @@ test("a session is that of an issuer, which must be named if there are several",
   assert.equal(JSON.parse(hub.calls.at(-1)?.body ?? "").iss, "https://b.example");
   const ticket = await guard.mintTicket("ada", "s2", { issuer: "https://a.example" });
   assert.equal((await guard.check(ticket)).iss, "https://a.example");
+});
+
+test("what functions of an app throw or reject with is logged, and keeps no other from being told", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const fail = () => assert.fail("oops");
+  const reject = async () => assert.fail("oops, later");
+  const watch = guard.watch("ada", "s1", { loggedInAt: guard.now() - 1 });
+  for (const tell of [fail, reject]) {
+    guard.onLogout(tell);
+    watch.onEnd(tell);
+  }
+  const told = new Promise((resolve) => watch.onEnd(resolve));
+  hub.end({ user: "ada" });
+  await soon("the end", told);
+  watch.onEnd(fail);
+  await until("all of them", () => guard.told.filter((text) => /oops/.test(text)).length === 5);
+});
+
+test("a function that comes while others are told is told of the next logout, and goes alone", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  /** @type {string[]} */
+  const told = [];
+  const tell = (/** @type {{user?: string | null}} */ { user }) => {
+    told.push(`${user}`);
+    off();
+    off = guard.onLogout(tell);
+  };
+  let off = guard.onLogout(tell);
+  const offAgain = guard.onLogout(tell);
+  offAgain();
+  offAgain();
+  hub.end({ user: "ada" });
+  hub.end({ user: "bob" });
+  await until("both", () => told.length === 2);
+  assert.deepEqual(told, ["ada", "bob"]);
+});
+
+test("to ask a watch for its end again and again leaves nothing behind", async (t) => {
+  const hub = await startFakeHub(t);
+  const watch = (await startGuard(t, hub.url)).watch("ada", "s1");
+  assert.equal(watch.ended, watch.ended);
+  watch.cancel();
+  assert.equal(await watch.ended, undefined);
+});
+
+test("an answer of the hub that is too old when it is read lets nobody in", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { maxStaleness: 0.3 });
+  hub.isConfirming = false;
+  await until("staleness", () => guard.staleness > 0.3);
+  let asked = 0;
+  hub.verify = async () => {
+    asked += 1;
+    await pause(asked === 1 ? 600 : 0);
+    return [204];
+  };
+  await guard.check(tokenOf(hub));
+  assert.equal(asked, 2);
+  hub.verify = () => pause(600).then(() => [204]);
+  assert.equal(await codeOf(guard.check(tokenOf(hub))), "unavailable");
+});
+
+test("an address at which there is no hub keeps nobody from asking the next one", async (t) => {
+  const hub = await startFakeHub(t);
+  const wrong = await startFakeHub(t);
+  wrong.verify = () => [404, { error: "some other server" }];
+  const guard = await startGuard(t, [wrong.url, hub.url], { token: "x", startTimeout: 0.1 });
+  await guard.check(tokenOf(hub));
+  assert.equal(wrong.calls.filter(({ path }) => path === "/verify").length, 1);
+});
+
+test("what asks the hub about one session at once asks once", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { token: "x", startTimeout: 0.1 });
+  const at = Date.now() / 1000 - 60;
+  hub.verify = () => pause(100).then(() => [204]);
+  const check = async (/** @type {number} */ turn) => {
+    await pause(10 * turn);
+    return guard.checkSession("ada", "s1", at);
+  };
+  await Promise.all([0, 1, 2].map(check));
+  assert.equal(hub.calls.filter(({ path }) => path === "/verify").length, 1);
+});
+
+test("a reason that only a newer hub knows ends a watch as a policy does", async (t) => {
+  const hub = await startFakeHub(t);
+  const watch = (await startGuard(t, hub.url)).watch("ada", "s1");
+  hub.end({ user: "ada", reason: "x".repeat(200) });
+  assert.equal((await soon("the end", watch.ended))?.reason, "policy");
+});
+
+test("what a guard measures has the names that the page lists", async (t) => {
+  const hub = await startFakeHub(t);
+  /** @type {Map<string, number[]>} */
+  const measured = new Map();
+  const onMetric = (/** @type {string} */ name, /** @type {number} */ value) => {
+    measured.set(name, [...(measured.get(name) ?? []), value]);
+    throw new Error("of the app");
+  };
+  hub.end({ user: "bob" });
+  hub.goesOn = () => false;
+  const guard = await startGuard(t, hub.url, { onMetric, maxStaleness: 0.5 });
+  hub.cut();
+  await until("the next connection", () => measured.get("revocations")?.length === 2);
+  hub.isConfirming = false;
+  await until("staleness", () => guard.staleness > 0.5);
+  await guard.check(tokenOf(hub));
+  hub.verify = () => [500];
+  assert.equal(await codeOf(guard.check(tokenOf(hub, { sid: "s2" }))), "unavailable");
+  const page = readFileSync(new URL("../docs/reference/guard-js.md", import.meta.url), "utf8");
+  const listed = page
+    .split("### Metrics")[1]
+    .split("\n## ")[0]
+    .matchAll(/^\| `(\w+)`/gm);
+  assert.deepEqual([...measured.keys()].sort(), [...listed].map(([, name]) => name).sort());
+  assert.deepEqual(measured.get("revocations"), [1, 1]);
+  assert.deepEqual(
+    ["resets", "connects"].map((name) => measured.get(name)?.length),
+    [1, 2],
+  );
+  assert.deepEqual(
+    ["ask_seconds", "asks_failed"].map((name) => measured.get(name)?.length),
+    [1, 1],
+  );
 });

@@ -85,9 +85,13 @@ export class Issuers {
     const claims = readClaims(token);
     const { keys, rules } = this.#match(header, claims.get("iss"));
     let refusal;
-    const found = await keys.find(header);
-    // Before the signature is checked: the keys may be replaced meanwhile.
-    const generation = keys.generation();
+    let found;
+    let generation;
+    // The keys may be replaced whenever something is waited for: these must be of one generation.
+    do {
+      generation = keys.generation();
+      found = await keys.find(header);
+    } while (keys.generation() !== generation);
     for (const key of found) {
       try {
         await checkSignature(token, key, header, rules);

@@ -1,7 +1,11 @@
 /** Middleware as apps use it: Express, Fastify, ws and Socket.IO refuse the dead and cut streams. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createServer, request } from "node:http";
+import { connect } from "node:net";
+import { Readable } from "node:stream";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import express from "express";
 import session from "express-session";
 import fastify from "fastify";
@@ -332,4 +336,97 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
   hub.end({ user: "ada", scope: "session", sid: "s1" });
   await soon("the disconnect", gone);
   assert.equal(sent.connected, true);
+});
+
+test("Socket.IO: a server that recovers sockets without asking is not guarded in vain", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const sockets = new Server({ connectionStateRecovery: {} });
+  for (const one of [sockets, sockets.of("/other")])
+    assert.throws(() => guardSockets(one, guard), /connectionStateRecovery/);
+});
+
+test("a response that states its length is finished after its session has ended", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const check = guardMiddleware(guard);
+  const [half, length] = ["x".repeat(500), { "Content-Length": "1000" }];
+  /** @param {import("node:http").ServerResponse} response */
+  const begin = (response) => {
+    response.writeHead(200, length);
+    response.write(half);
+    guard.onLogout(() => setTimeout(() => response.end(half), 1500));
+  };
+  const plain = await listen(
+    t,
+    createServer((incoming, response) => void check(incoming, response, () => begin(response))),
+  );
+  const app = fastify();
+  await app.register(guardPlugin, { guard });
+  const parts = async function* () {
+    yield half;
+    await new Promise((resolve) => guard.onLogout(() => setTimeout(resolve, 1500)));
+    yield half;
+  };
+  app.get("/", (_, reply) => reply.headers(length).send(Readable.from(parts())));
+  const urls = [plain, await app.listen()];
+  t.after(() => app.close());
+  const answers = await Promise.all(urls.map((url) => fetch(url, { headers: bearer(hub) })));
+  const bodies = answers.map((answer) => answer.text());
+  hub.end({ user: "ada" });
+  for (const body of await soon("both", Promise.all(bodies))) assert.equal(body.length, 1000);
+});
+
+test("Express: who was found by one guard needs nothing for the next, and errors are the app's", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = express();
+  const login = { user: "ada", sid: "s1", loggedInAt: guard.now() };
+  const find = (/** @type {any} */ { headers }) =>
+    headers.cookie === "bad" ? assert.fail("no store") : headers.cookie && login;
+  app.use(
+    guardMiddleware(guard, { session: find, require: false, origins: ["https://A.example"] }),
+  );
+  app.use(guardMiddleware(guard, { exempt: ["/open"] }));
+  app.use((asked, response) => void response.send(/** @type {any} */ (asked).hubIdentity.user));
+  app.use(
+    (
+      /** @type {Error} */ error,
+      /** @type {any} */ _,
+      /** @type {any} */ response,
+      /** @type {any} */ __,
+    ) => response.status(500).send(error.message),
+  );
+  const url = await listen(t, app);
+  assert.equal((await get(url)).status, 401);
+  for (const path of ["", "/open"])
+    assert.equal((await get(url + path, { headers: { Cookie: "1" } })).body, "ada");
+  const failed = await get(url, { headers: { Cookie: "bad" } });
+  assert.deepEqual([failed.status, failed.body], [500, "no store"]);
+  const { Authorization } = bearer(hub);
+  const twice = await get(url, { headers: { Authorization: [Authorization, Authorization] } });
+  assert.equal(twice.status, 401);
+});
+
+test("ws: who is refused cannot keep the connection open, nor who asks for no such path", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const server = createServer().listen(0, "127.0.0.1");
+  for (const path of ["/a", "/b"])
+    guardUpgrades(server, new WebSocketServer({ noServer: true, path }), guard);
+  const { port } = new URL(await listen(t, server));
+  const head = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket";
+  for (const [path, status] of [
+    ["/a", 401],
+    ["/b", 401],
+    ["/c", 404],
+  ]) {
+    const socket = connect({ port: Number(port), allowHalfOpen: true });
+    t.after(() => socket.destroy());
+    socket.write(`GET ${path} HTTP/1.1\r\n${head}\r\n\r\n`);
+    const [answer] = await once(socket, "data");
+    assert.match(`${answer}`, new RegExp(`^HTTP/1.1 ${status} `));
+    const count = promisify(server.getConnections.bind(server));
+    await until("the end of the connection", async () => (await count()) === 0);
+  }
 });

@@ -6,40 +6,55 @@ import { send } from "./transport.js";
 
 /** @typedef {import("./transport.js").Call} Call */
 
-const PATIENCE_MS = 2000;
+/** Seconds within which the hub has to answer, by whichever of its addresses. */
+const PATIENCE = 3;
+
+/** Why the hub refuses a token, if it does, and when it was asked, by the guard's clock.
+ * @typedef {{refusal: HubError | undefined, askedAt: number}} Answer */
 
 export class Questions {
   #addresses;
-  /** Questions that were asked and are not answered yet, by token and what was known.
-   * @type {Map<string, {asked: number, answer: Promise<HubError | undefined>}>} */
+  #clock;
+  #measure;
+  /** Questions that were asked and are not answered yet, by what they are about and what was known.
+   * @type {Map<string, {askedAt: number, answer: Promise<Answer>}>} */
   #open = new Map();
 
-  /** @param {() => readonly string[]} addresses the hub's, the best one first */
-  constructor(addresses) {
+  /** @param {{addresses: () => readonly string[], clock: () => number,
+   *   measure: (name: "ask_seconds" | "asks_failed", value: number) => void}} options `addresses` are
+   *   the hub's, the best one first; `clock` gives seconds, which go on while the machine sleeps */
+  constructor({ addresses, clock, measure }) {
     this.#addresses = addresses;
+    this.#clock = clock;
+    this.#measure = measure;
   }
 
   /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
    * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
    * before a logout was heard says nothing of it.
    * @param {string} token @param {number} age @param {string} mark the facts that are known
-   * @returns {Promise<HubError | undefined>} */
-  verify(token, age, mark) {
-    const name = `${token} ${mark}`;
+   * @param {string} [subject] what a question is the same about: the token
+   * @returns {Promise<Answer>} */
+  verify(token, age, mark, subject = token) {
+    const name = `${subject} ${mark}`;
     const open = this.#open.get(name);
-    const now = performance.now() / 1000;
-    if (open && now - open.asked <= age) return open.answer;
-    const answer = this.#verify(token).finally(() => {
+    const askedAt = this.#clock();
+    if (open && askedAt - open.askedAt <= age) return open.answer;
+    const answer = this.#verify(token).then((refusal) => {
       if (this.#open.get(name)?.answer === answer) this.#open.delete(name);
+      if (refusal?.code === "unavailable") this.#measure("asks_failed", 1);
+      else this.#measure("ask_seconds", this.#clock() - askedAt);
+      return { refusal, askedAt };
     });
-    this.#open.set(name, { asked: now, answer });
+    this.#open.set(name, { askedAt, answer });
     return answer;
   }
 
   /** @param {string} token */
   async #verify(token) {
     try {
-      const answer = await this.#send("/verify", { headers: { Authorization: `Bearer ${token}` } });
+      const headers = { Authorization: `Bearer ${token}` };
+      const answer = await this.#send("/verify", 204, { headers });
       if (answer.status === 204) return undefined;
       const error = readProblem(answer);
       if (error.status === 401 && error.code !== "token_missing") return error;
@@ -56,7 +71,7 @@ export class Questions {
     const call = { method: "POST", headers, body: JSON.stringify(body) };
     let answer;
     try {
-      answer = await this.#send(path, call);
+      answer = await this.#send(path, 200, call);
     } catch (error) {
       throw new HubError("unavailable", `the hub cannot be asked: ${describe(error)}`);
     }
@@ -64,16 +79,19 @@ export class Questions {
     return JSON.parse(answer.text);
   }
 
-  /** Send to one address after the other, until one can answer.
-   * @param {string} path @param {Omit<Call, "signal">} call */
-  async #send(path, call) {
+  /** Send to one address after the other, until a hub answers with this status, or why it does not.
+   * @param {string} path @param {number} status @param {Omit<Call, "signal">} call */
+  async #send(path, status, call) {
+    const [addresses, deadline] = [this.#addresses(), this.#clock() + PATIENCE];
     let trouble;
-    for (const address of this.#addresses()) {
+    for (const [place, address] of addresses.entries()) {
       try {
-        const signal = AbortSignal.timeout(PATIENCE_MS);
+        const share = Math.max(0, deadline - this.#clock()) / (addresses.length - place);
+        const signal = AbortSignal.timeout(Math.ceil(share * 1000));
         const answer = await send(address, path, { ...call, signal });
-        if (answer.status < 500) return answer;
+        if (answer.status === status) return answer;
         trouble = readProblem(answer);
+        if (trouble.code !== "unavailable") return answer;
       } catch (error) {
         trouble = error;
       }

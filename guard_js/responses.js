@@ -16,7 +16,7 @@ export function cutWithSession(guard, identity, response) {
   response.once("close", watch.cancel);
   watch.onEnd(() => {
     const cut = () => {
-      if (response.headersSent && !response.hasHeader("content-length")) response.destroy();
+      if (response.headersSent && !statesLength(response)) response.destroy();
     };
     cut();
     const timer = setInterval(cut, GRACE_MS).unref();
@@ -24,6 +24,11 @@ export function cutWithSession(guard, identity, response) {
     if (response.destroyed) clearInterval(timer);
   });
 }
+
+/** Whether a response has a `Content-Length`. One that was given to `writeHead`, or that Node has added,
+ * is nowhere but in the head that was sent. @param {ServerResponse & {_header?: string | null}} response */
+const statesLength = (response) =>
+  response.hasHeader("content-length") || /\r\ncontent-length:/i.test(response._header ?? "");
 
 /** Send an answer. @param {ServerResponse} response @param {Answer} answer */
 export function sendAnswer(response, { status, headers, body }) {

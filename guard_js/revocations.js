@@ -52,6 +52,8 @@ export class Revocations {
   #keeping = new Map();
   /** Cut-offs of everyone, by partition. @type {Map<number, readonly Fact[]>} */
   #everyone = new Map();
+  /** What was written before then is forgotten, though it may still take room. */
+  #oldest = Number.NEGATIVE_INFINITY;
 
   /** How many revocations are in force. */
   get size() {
@@ -107,6 +109,7 @@ export class Revocations {
   /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
    * @param {number} oldest */
   forget(oldest) {
+    this.#oldest = oldest;
     this.#instants.drop(oldest);
     forgetIn(this.#keeping, oldest);
     forgetIn(this.#everyone, oldest);
@@ -122,7 +125,7 @@ export class Revocations {
   /** @param {Hash} name @returns {Fact | undefined} */
   #get(name) {
     const found = this.#instants.get(name);
-    if (!found) return undefined;
+    if (!found || found.at < this.#oldest) return undefined;
     const { horizon, at, tag } = found;
     return { horizon, at, reason: REASONS[(tag >> 2) - 1], scope: SCOPES[(tag & 3) - 1] };
   }

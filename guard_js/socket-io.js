@@ -10,11 +10,15 @@ import { Gate } from "./gate.js";
 
 /** Refuse sockets without a living session by `connect_error`, and disconnect them when theirs ends.
  * The token is `auth.token` of the client, or else as in a request. `socket.data.hubIdentity` is
- * who it is. A middleware is for one namespace: call this for each that you have.
+ * who it is. A middleware is for one namespace: call this for each that you have. Throws an Error if the
+ * server has `connectionStateRecovery`: that hands what was missed to whoever comes back, unasked.
  * @param {Sockets} sockets the server, for its main namespace, or a namespace
  * @param {Guard} guard
  * @param {Omit<import("./gate.js").GateOptions<any>, "loginUrl" | "exempt">} [options] */
 export function guardSockets(sockets, guard, options = {}) {
+  const { opts } = /** @type {any} */ (sockets).server ?? sockets;
+  if (opts?.connectionStateRecovery)
+    throw new Error("connectionStateRecovery: sockets that are recovered would pass the guard");
   /** @type {Gate<any>} */
   const gate = new Gate(guard, options);
   sockets.use(async (socket, next) => {

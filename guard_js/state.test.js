@@ -72,6 +72,17 @@ test("what nobody remembers is forgotten", () => {
   assert.equal(revocations.size, 4);
 });
 
+test("what is old judges nobody, though it may still take room among what is not", () => {
+  const revocations = new Revocations();
+  const places = [1, 2000, 2001, 2002, 2003].map((at) => {
+    revocations.apply({ scope: "session", reason: "user", at, user: `u${at}`, sid: "s" });
+    return placeOf({ iss: "", userKey: userKey("", `u${at}`), sid: "s" });
+  });
+  revocations.forget(1000e6);
+  const known = places.map((place) => revocations.facts(place, 0).tombstone?.at);
+  assert.deepEqual(known, [undefined, 2000e6, 2001e6, 2002e6, 2003e6]);
+});
+
 test("partitions that are numbered anew have logouts of everyone concern all", () => {
   const revocations = new Revocations();
   const place = placeOf({ iss: "", userKey: userKey("", "ada"), sid: "s" });

@@ -1,4 +1,5 @@
 /** Sessions that somebody waits for the end of: a socket, a stream, a long job. */
+import { callSafely } from "./callbacks.js";
 import { HubError } from "./errors.js";
 import { micros } from "./names.js";
 import { begun, judge, newest } from "./verdict.js";
@@ -17,24 +18,32 @@ export const CLOSE_CODE = 4401;
 
 export class Watch {
   #onDone;
-  /** @type {Set<(ending: Ending | undefined) => void>} */
+  #log;
+  /** @type {Set<(ending: Ending | undefined) => unknown>} */
   #waiting = new Set();
   /** @type {Ending | undefined} */
   #ending;
   #isDone = false;
+  /** @type {Promise<Ending | undefined> | undefined} */
+  #promise;
   /** @type {AbortController | undefined} */
   #controller;
 
-  /** @param {() => void} onDone */
-  constructor(onDone) {
+  /** @param {() => void} onDone @param {(text: string) => void} log */
+  constructor(onDone, log) {
     this.#onDone = onDone;
+    this.#log = log;
   }
 
   /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
    * @returns {Promise<Ending | undefined>} */
   get ended() {
-    if (this.#isDone) return Promise.resolve(this.#ending);
-    return new Promise((resolve) => this.#waiting.add(resolve));
+    // One for all: who asks again and again must not leave something behind each time.
+    this.#promise ??= new Promise((resolve) => {
+      if (this.#isDone) resolve(this.#ending);
+      else this.#waiting.add(resolve);
+    });
+    return this.#promise;
   }
 
   /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
@@ -50,9 +59,10 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** Call a function when the session ends, at once if it has. @param {(ending: Ending) => void} tell */
+  /** Call a function, asynchronous or not, when the session ends, at once if it has; what it throws
+   * is logged. @param {(ending: Ending) => unknown} tell */
   onEnd(tell) {
-    if (this.#ending) tell(this.#ending);
+    if (this.#ending) callSafely(this.#log, tell, this.#ending);
     else if (!this.#isDone) this.#waiting.add((ending) => ending && tell(ending));
   }
 
@@ -67,8 +77,7 @@ export class Watch {
     this.#onDone();
     const waiting = this.#waiting;
     this.#waiting = new Set();
-    // Each by itself: an error in one keeps no other from being told.
-    for (const tell of waiting) queueMicrotask(() => tell(ending));
+    for (const tell of waiting) queueMicrotask(() => callSafely(this.#log, tell, ending));
   }
 }
 
@@ -77,12 +86,14 @@ export class Watch {
 /** All watches of a guard. `factsOf` gives what is known of a session. */
 export class Watches {
   #factsOf;
+  #log;
   /** @type {Map<string, Set<Entry>>} by user */
   #entries = new Map();
 
-  /** @param {(place: Place) => Facts} factsOf */
-  constructor(factsOf) {
+  /** @param {(place: Place) => Facts} factsOf @param {(text: string) => void} log */
+  constructor(factsOf, log) {
     this.#factsOf = factsOf;
+    this.#log = log;
   }
 
   /** How many sessions are watched. */
@@ -96,7 +107,7 @@ export class Watches {
    * after `since`, in microseconds of the store, ends this one.
    * @param {Place} place @param {number} since @param {Identity} [identity] */
   add(place, since, identity) {
-    const watch = new Watch(() => this.#remove(entry));
+    const watch = new Watch(() => this.#remove(entry), this.#log);
     const { tombstone, cutoffs } = this.#factsOf(place);
     // What is known by now is not news either, though nothing may have confirmed it yet.
     const known = Math.max(since, tombstone?.at ?? since, newest(cutoffs)?.at ?? since);

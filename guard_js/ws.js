@@ -1,4 +1,5 @@
 /** WebSockets of an app's own, with the package `ws`. */
+import { HubError, problem } from "./errors.js";
 import { Gate } from "./gate.js";
 import { CLOSE_CODE } from "./watches.js";
 
@@ -16,6 +17,9 @@ import { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {IncomingMessage & {hubIdentity?: Identity}} Request */
 
+/** The servers of sockets behind guards, by the HTTP server. @type {WeakMap<HttpServer, Set<SocketServer>>} */
+const guarded = new WeakMap();
+
 /** Refuse upgrades without a living session by 401, and close sockets with code 4401 when theirs
  * ends. `request.hubIdentity` of the event `connection` is who it is.
  * @param {HttpServer} server @param {SocketServer} sockets a `new WebSocketServer({ noServer: true })`
@@ -26,7 +30,7 @@ export function guardUpgrades(server, sockets, guard, options = {}) {
   const gate = new Gate(guard, options);
   /** @param {Request} request @param {Duplex} socket @param {Buffer} head */
   const upgrade = async (request, socket, head) => {
-    if (sockets.shouldHandle?.(request) === false) return;
+    if (!handles(sockets, request)) return refuseForeign(server, sockets, request, socket);
     const ignore = () => undefined;
     socket.on("error", ignore);
     try {
@@ -41,10 +45,28 @@ export function guardUpgrades(server, sockets, guard, options = {}) {
       sockets.emit("connection", opened, request);
     });
   };
+  const all = guarded.get(server) ?? new Set();
+  guarded.set(server, all.add(sockets));
   server.on("upgrade", upgrade);
   return () => {
+    all.delete(sockets);
     server.off("upgrade", upgrade);
   };
+}
+
+/** @param {SocketServer} sockets @param {IncomingMessage} request */
+const handles = (sockets, request) => sockets.shouldHandle?.(request) !== false;
+
+/** Refuse an upgrade that none of a server's sockets are for, unless somebody else may take it: nobody
+ * would ever close it.
+ * @param {HttpServer} server @param {SocketServer} sockets @param {IncomingMessage} request
+ * @param {Duplex} socket */
+function refuseForeign(server, sockets, request, socket) {
+  const all = [...(guarded.get(server) ?? [])];
+  const isOurs = server.listenerCount("upgrade") === all.length;
+  if (!isOurs || sockets !== all[0] || all.some((one) => handles(one, request))) return;
+  socket.on("error", () => undefined);
+  refuse(socket, problem(new HubError("not_found")));
 }
 
 /** Close a socket of `ws` with code 4401 when the session ends.
@@ -71,5 +93,7 @@ function refuse(socket, { status, headers, body }) {
     Connection: "close",
     "Content-Length": Buffer.byteLength(body),
   }).map(([name, value]) => `${name}: ${value}\r\n`);
+  // Or a client that does not close its end would keep it open.
+  socket.once("finish", () => socket.destroy());
   socket.end(`HTTP/1.1 ${status} Refused\r\n${lines.join("")}\r\n${body}`);
 }

@@ -20,7 +20,7 @@ export type MiddlewareOptions = import("./gate.js").GateOptions<Request> & {
 /** @typedef {import("./gate.js").GateOptions<Request> & {cutStreams?: boolean}} MiddlewareOptions
  *   `cutStreams` also ends responses without `Content-Length` when their session ends: true */
 /** Let in who has a living session, and end streams with it. With `session`, use it after
- * express-session.
+ * express-session. What `session` or `forget` throws goes to the app's error handlers.
  * @param {Guard} guard @param {MiddlewareOptions} [options]
  * @returns {(request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>} */
 export declare function guardMiddleware(guard: Guard, { cutStreams, ...options }?: MiddlewareOptions): (request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>;

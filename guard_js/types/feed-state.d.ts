@@ -13,6 +13,7 @@ export type Heard = {
     logout?: Revocation;
     isReady?: boolean;
     isConfirmed?: boolean;
+    isReset?: boolean;
 };
 export declare class FeedState {
     #private;

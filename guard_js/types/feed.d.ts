@@ -13,13 +13,17 @@ export declare const TIMING: {
 export declare class Feed {
     #private;
     /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-     *   onHeard: (heard: Heard) => void, log: (text: string) => void}} options */
-    constructor({ addresses, token, state, clock, onHeard, log }: {
+     *   onConnect: () => void, onHeard: (heard: Heard) => void, onEnd: () => void,
+     *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onHeard` with
+     *   what each event told, `onEnd` when the feed has ended, or there was none */
+    constructor({ addresses, token, state, clock, onConnect, onHeard, onEnd, log }: {
         addresses: readonly string[];
         token: string;
         state: FeedState;
         clock: () => number;
+        onConnect: () => void;
         onHeard: (heard: Heard) => void;
+        onEnd: () => void;
         log: (text: string) => void;
     });
     /** The address that the feed is read from, or is tried next. */

@@ -50,9 +50,11 @@ export declare class Gate<Request extends IncomingMessage> {
     #private;
     /** @param {Guard} guard @param {GateOptions<Request>} [options] */
     constructor(guard: Guard, options?: GateOptions<Request>);
-    /** Who sent a request; undefined if it may be without credentials, and is. Rejects with a HubError.
-     * @param {Request} request @returns {Promise<Identity | undefined>} */
-    admit(request: Request): Promise<Identity | undefined>;
+    /** Who sent a request; undefined if it may be without credentials, and is. Rejects with a HubError,
+     * or what a function of the app throws.
+     * @param {Request} request @param {Identity} [before] who it is by the middleware before this one
+     * @returns {Promise<Identity | undefined>} */
+    admit(request: Request, before?: Identity): Promise<Identity | undefined>;
     /** How a request is refused: problem details, or the way to the login for a page.
      * @param {unknown} error @param {Request} request @returns {Answer} */
     refuse(error: unknown, request: Request): Answer;

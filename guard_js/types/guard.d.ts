@@ -7,6 +7,7 @@ export type TicketOptions = import("./tickets.js").TicketOptions;
 export type Identity = import("./verdict.js").Identity;
 export type Reason = import("./verdict.js").Reason;
 export type Watch = import("./watches.js").Watch;
+export type Metric = "staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed";
 export type Options = {
     /**
      * `HUB_GUARD_TOKEN` of the hub
@@ -36,6 +37,10 @@ export type Options = {
      * for how long `start` waits for the hub: 5
      */
     startTimeout?: number;
+    /**
+     * called with each measurement
+     */
+    onMetric?: (name: Metric, value: number) => unknown;
     /**
      * told when the hub cannot be followed, and when it can
      * again; `console.warn` by default
@@ -90,12 +95,12 @@ export declare class Guard {
     /** Wait for the end of a session that `check` or `checkSession` has just found alive.
      * @param {Identity} identity @returns {Watch} */
     watchIdentity(identity: Identity): Watch;
-    /** Be told of each logout as it is heard. @param {(logout: Revocation) => void} tell
+    /** Be told of each logout as it is heard. @param {(logout: Revocation) => unknown} tell
      * @returns {() => void} ends that */
-    onLogout(tell: (logout: Revocation) => void): () => void;
+    onLogout(tell: (logout: Revocation) => unknown): () => void;
     /** Be told when the guard becomes stale (true), and when it is fresh again (false).
-     * @param {(isStale: boolean) => void} tell @returns {() => void} ends that */
-    onStale(tell: (isStale: boolean) => void): () => void;
+     * @param {(isStale: boolean) => unknown} tell @returns {() => void} ends that */
+    onStale(tell: (isStale: boolean) => unknown): () => void;
     /** A short-lived token with which a browser connects to the hub, signed with the secret.
      * @param {string} user @param {string} sid @param {TicketOptions} [options]
      * @returns {Promise<string>} */
@@ -109,3 +114,6 @@ export declare class Guard {
         message?: string;
     }): Promise<any>;
 }
+export type Subscribers<T> = Set<{
+    tell: (value: T) => unknown;
+}>;

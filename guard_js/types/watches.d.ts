@@ -15,15 +15,16 @@ export type Ending = Pick<Revocation, "scope" | "reason" | "at"> & Partial<Revoc
 export declare const CLOSE_CODE = 4401;
 export declare class Watch {
     #private;
-    /** @param {() => void} onDone */
-    constructor(onDone: () => void);
+    /** @param {() => void} onDone @param {(text: string) => void} log */
+    constructor(onDone: () => void, log: (text: string) => void);
     /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
      * @returns {Promise<Ending | undefined>} */
     get ended(): Promise<Ending | undefined>;
     /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
     get signal(): AbortSignal;
-    /** Call a function when the session ends, at once if it has. @param {(ending: Ending) => void} tell */
-    onEnd(tell: (ending: Ending) => void): void;
+    /** Call a function, asynchronous or not, when the session ends, at once if it has; what it throws
+     * is logged. @param {(ending: Ending) => unknown} tell */
+    onEnd(tell: (ending: Ending) => unknown): void;
     /** Wait no longer. */
     cancel: () => void;
     /** Tell everybody who waits; for the guard. @param {Ending | undefined} ending */
@@ -39,8 +40,8 @@ export type Entry = {
 /** All watches of a guard. `factsOf` gives what is known of a session. */
 export declare class Watches {
     #private;
-    /** @param {(place: Place) => Facts} factsOf */
-    constructor(factsOf: (place: Place) => Facts);
+    /** @param {(place: Place) => Facts} factsOf @param {(text: string) => void} log */
+    constructor(factsOf: (place: Place) => Facts, log: (text: string) => void);
     /** How many sessions are watched. */
     get size(): number;
     /** Watch a session. If it is not known when it began, `identity` is missing: whatever ends sessions

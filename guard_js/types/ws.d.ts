@@ -11,16 +11,6 @@ export type HttpServer = import("node:http").Server | import("node:https").Serve
 export type Request = IncomingMessage & {
     hubIdentity?: Identity;
 };
-/** @typedef {import("node:http").IncomingMessage} IncomingMessage */
-/** @typedef {import("node:stream").Duplex} Duplex */
-/** @typedef {import("./guard.js").Guard} Guard */
-/** @typedef {import("./verdict.js").Identity} Identity */
-/** What is needed of a `WebSocketServer` with `noServer`.
- * @typedef {{handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer,
- *   done: (socket: any) => void) => void, emit: (event: any, ...args: any[]) => boolean,
- *   shouldHandle?: (request: IncomingMessage) => any}} SocketServer */
-/** @typedef {import("node:http").Server | import("node:https").Server} HttpServer */
-/** @typedef {IncomingMessage & {hubIdentity?: Identity}} Request */
 /** Refuse upgrades without a living session by 401, and close sockets with code 4401 when theirs
  * ends. `request.hubIdentity` of the event `connection` is who it is.
  * @param {HttpServer} server @param {SocketServer} sockets a `new WebSocketServer({ noServer: true })`

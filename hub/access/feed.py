@@ -138,8 +138,8 @@ class Feed:
         longest = LONGEST * random.uniform(0.75, 1)  # noqa: S311 - a jitter
         alarm = asyncio.get_running_loop().call_later(longest, stream.ended.set)
         try:
-            if self._is_closed:
-                return
+            if self._is_closed or len(self._streams) > self._most:
+                return  # several may have found room for one
             stream.send(RETRY)
             await self._open(guard, last_id)
             await stream.ended.wait()

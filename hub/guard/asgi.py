@@ -73,7 +73,7 @@ class GuardMiddleware:
         if kind not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         identity: Identity | None = scope.setdefault(IDENTITY, None)
-        if not self._gate.lets_through(scope["path"]) and not _is_preflight(scope):
+        if not self._is_exempt(scope) and not _is_preflight(scope):
             try:
                 identity = await self._identify(scope) or identity
                 if identity is None and self._require:
@@ -90,6 +90,11 @@ class GuardMiddleware:
         if self._cut_streams:
             return await respond(self._guard, identity, self.app, scope, receive, send)
         return await self.app(scope, receive, send)
+
+    def _is_exempt(self, scope: Scope) -> bool:
+        # An app may go by the path as it was sent, in which an encoded slash separates nothing.
+        is_exempt = self._gate.lets_through(scope["path"])
+        return is_exempt and b"%2F" not in (scope.get("raw_path") or b"").upper()
 
     async def _identify(self, scope: Scope) -> Identity | None:
         """Return who sent a request, or None if it has no credentials; raises `HubError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 import weakref
@@ -79,15 +80,15 @@ class BaseGuard:
         """
         return self._core.now()
 
-    def on_logout(self, tell: Callable[[Revocation], None]) -> Callable[[], None]:
+    def on_logout(self, tell: Callable[[Revocation], Any]) -> Callable[[], None]:
         """Call ``tell`` with each logout as it is heard; returns what ends that."""
         return subscribe(self._core.on_logout, self._where_callbacks_run(tell))
 
-    def on_stale(self, tell: Callable[[bool], None]) -> Callable[[], None]:
+    def on_stale(self, tell: Callable[[bool], Any]) -> Callable[[], None]:
         """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
         return subscribe(self._core.on_stale, self._where_callbacks_run(tell))
 
-    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
+    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
         """Return what the guard's thread calls so that ``tell`` is called in the right place."""
         raise NotImplementedError
 
@@ -138,11 +139,12 @@ class BaseWatch:
 def subscribe(
     subscribers: list[Callable[..., None]], tell: Callable[..., None]
 ) -> Callable[[], None]:
-    """Add a subscriber, and return what removes it."""
-    subscribers.append(tell)
+    """Add a subscriber, and return what removes it; whoever comes twice goes twice."""
+    one = functools.partial(tell)  # which is equal to itself alone
+    subscribers.append(one)
 
     def unsubscribe() -> None:
-        if tell in subscribers:
-            subscribers.remove(tell)
+        if one in subscribers:
+            subscribers.remove(one)
 
     return unsubscribe

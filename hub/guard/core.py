@@ -24,6 +24,7 @@ from hub.errors import (
     InvalidRequest,
     Unavailable,
 )
+from hub.guard.callbacks import call_safely
 from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
 from hub.guard.feed_state import FeedState, Heard
@@ -84,13 +85,35 @@ class Core:
 
     # ---- Start and end ----
 
-    def starting(self) -> Steps[None]:
-        """Begin to follow the feed, and wait until it is ready, up to ``start_timeout``."""
+    def opening(self) -> Steps[None]:
+        """Do as `settling` does, also after `close`: with new threads, and with what is known."""
+        with self._lock:
+            if self._is_closed:
+                self._is_closed, self._reader, self._flights = False, None, None
+        yield from self.settling()
+
+    def settling(self) -> Steps[None]:
+        """Begin to follow the feed if nobody has, as in a process that was forked off, and wait.
+
+        Everybody waits for as long as the one who has begun.
+        """
+        if self._reader is None:
+            yield from self._starting()
+        reader, left = self._reader, self._settles_by - clock()
+        if reader is not None and not self._state.is_ready and left > 0:
+            with contextlib.suppress(TimeoutError):
+                yield Wait(reader.settled, left)
+
+    def _starting(self) -> Steps[None]:
+        """Begin to follow the feed, and wait until it is ready, up to ``start_timeout``.
+
+        Does nothing if that was begun before, or the guard is closed.
+        """
         with self._lock:
             if self._is_closed or self._reader is not None:
                 return
             self._flights = Flights()
-            self._reader = reader = FeedReader(
+            reader = FeedReader(
                 self.options.urls,
                 self.options.token,
                 self._state,
@@ -100,6 +123,7 @@ class Core:
             )
             self._settles_by = clock() + self.options.start_timeout
             reader.start()
+            self._reader = reader
         with contextlib.suppress(TimeoutError):
             yield Wait(reader.settled, self.options.start_timeout)
         if not self._state.is_ready:
@@ -189,11 +213,7 @@ class Core:
         return (yield from self._verdicts.deciding(session, ask))
 
     def _preparing(self) -> Steps[None]:
-        if self._reader is None:
-            yield from self.starting()  # in a process that was forked off, or never started
-        elif not self._state.is_ready and (left := self._settles_by - clock()) > 0:
-            with contextlib.suppress(TimeoutError):
-                yield Wait(self._reader.settled, left)  # as the one who started it does
+        yield from self.settling()
         if clock() > self._verdicts.keys_until:
             yield from self.verifier.renewing(self._require_flights())
             self._renew_known()
@@ -227,7 +247,7 @@ class Core:
         if iss:
             order["iss"] = iss
         if self._reader is None:
-            yield from self.starting()
+            yield from self._starting()
         yield from self._questions.ordering(order, self._require_flights())
 
     # ---- Watching ----
@@ -293,14 +313,6 @@ class Core:
             call_safely(self.options.on_metric, name, value)
 
 
-def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
-    """Call what an app has given; what it raises is logged and harms nothing, not even an exit."""
-    try:
-        call(*arguments)
-    except (Exception, SystemExit):
-        log.exception("a callback of the guard failed")
-
-
 # ---- Processes that fork ----
 
 _cores: weakref.WeakSet[Core] = weakref.WeakSet()
@@ -309,6 +321,8 @@ _cores: weakref.WeakSet[Core] = weakref.WeakSet()
 def _begin_anew_after_fork() -> None:
     # No thread is forked along, and a lock may be held by one that is not there any more.
     for core in _cores:
+        if core._reader is not None:
+            core._reader.disown()
         core._begin_anew()
 
 

@@ -139,10 +139,10 @@ def identify(request: HttpRequest) -> Identity | None:
     Raises:
         HubError: when the session is not alive, or nobody can say whether it is.
     """
+    if auth.SESSION_KEY not in request.session or not request.user.is_authenticated:
+        return None  # also if Django has found that the user is gone, or the password another one
     login = request.session.get(LOGIN)
     if login is None:
-        if auth.SESSION_KEY not in request.session:
-            return None
         login = request.session[LOGIN] = _adopt(request)
     return get_guard().check_session(
         login["user"], login["sid"], login["at"], issuer=options().get("issuer")
@@ -169,7 +169,7 @@ def mint_ticket(request: HttpRequest) -> str:
         TokenMissing: when nobody is logged in.
     """
     login = request.session.get(LOGIN)
-    if login is None:
+    if login is None or not request.user.is_authenticated:
         raise TokenMissing()
     return get_guard().mint_ticket(
         login["user"], login["sid"], login_time=login["at"], issuer=options().get("issuer")

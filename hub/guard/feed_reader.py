@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import logging
+import os
 import random
 import socket
 import ssl
@@ -50,7 +51,7 @@ class FeedReader:
 
     ``on_heard`` is called in the reader's thread with what each event told, and ``on_step`` after
     each event and each failure. ``settled`` completes once the feed is ready, or the hub refuses
-    it. ``trouble`` says why there is no feed now.
+    it, or the reader is stopped. ``trouble`` says why there is no feed now.
     """
 
     def __init__(
@@ -91,6 +92,16 @@ class FeedReader:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(STOP_TIMEOUT)
 
+    def disown(self) -> None:
+        """Close this process's copy of the connection, in one that was forked off.
+
+        Else the hub would go on sending to it once the parent has given it up.
+        """
+        if (inherited := self._socket) is not None:
+            with contextlib.suppress(OSError):
+                # Whoever reads from it has not been forked along, and will not close it.
+                os.close(inherited.detach())
+
     def _run(self) -> None:
         turn = random.randrange(len(self._urls))  # noqa: S311 - guards spread over replicas
         while not self._stopped.is_set():
@@ -109,6 +120,7 @@ class FeedReader:
             self._on_step()
             self._stopped.wait(self._pause * random.uniform(0.1, 1))  # noqa: S311 - as above
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._settle()
 
     def _tell(self, url: str, trouble: str) -> None:
         if self._stopped.is_set():
@@ -125,6 +137,8 @@ class FeedReader:
         """Follow the feed until the hub ends the response."""
         with connected(url, self._tls) as connection:
             self._socket = connection.sock
+            if self._stopped.is_set():
+                return
             try:
                 # After connecting, which takes time, and before sending: see `hub.core.feed`.
                 last_id = self._state.begin(clock())
@@ -137,6 +151,8 @@ class FeedReader:
                 stream = EventStream(last_id)
                 for chunk in self._chunks(response):
                     for event in stream.feed(chunk):
+                        if self._stopped.is_set():
+                            return  # the next reader may go on already
                         self._take(self._state.take(event, clock()))
                         if event.kind in ("ready", "confirmed"):
                             self._be_confirmed(url)

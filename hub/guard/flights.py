@@ -12,7 +12,7 @@ from hub.guard.clock import clock
 
 MOST_THREADS = 8
 MOST_WAITING = 256
-"""Calls that are under way or wait for a thread; more are refused."""
+"""Calls that are under way or wait for a thread, whoever still waits for them; more are refused."""
 
 
 class Flights:
@@ -22,6 +22,7 @@ class Flights:
         self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="logout-hub-guard")
         self._lock = threading.Lock()
         self._flights: dict[Hashable, tuple[Future[Any], float]] = {}
+        self._count = 0
 
     def join(
         self, name: Hashable, call: Callable[[], Any], max_age: float = float("inf")
@@ -37,7 +38,7 @@ class Flights:
             flight, begun = self._flights.get(name, (None, 0.0))
             if flight is not None and clock() - begun <= max_age:
                 return flight, begun
-            if len(self._flights) >= MOST_WAITING:
+            if self._count >= MOST_WAITING:
                 raise Unavailable("too many calls wait for an answer")
             begun = clock()  # before the call, whose answer is as old as that at least
             try:
@@ -45,11 +46,13 @@ class Flights:
             except RuntimeError:
                 raise Unavailable("the guard is closed") from None
             self._flights[name] = (flight, begun)
+            self._count += 1
         flight.add_done_callback(lambda done: self._land(name, done))
         return flight, begun
 
     def _land(self, name: Hashable, flight: Future[Any]) -> None:
         with self._lock:
+            self._count -= 1
             if self._flights.get(name, (None, 0.0))[0] is flight:
                 del self._flights[name]
 

@@ -11,7 +11,8 @@ from typing import Any, Self
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
 from hub.guard.base import BaseGuard, BaseWatch, Session
-from hub.guard.core import Core, call_safely
+from hub.guard.callbacks import call_on_loop
+from hub.guard.core import Core
 from hub.guard.steps import arun
 
 
@@ -26,7 +27,8 @@ class Guard(BaseGuard):
     token (``on_stale="ask"``), refuses everything (``"refuse"``), or lets through what it knows of
     no logout of (``"allow"``).
 
-    Use it as a context, or call `start` and `close`. Callbacks run on the event loop.
+    Use it as a context, or call `start` and `close`. Callbacks run on the event loop, and may be
+    asynchronous.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
@@ -34,7 +36,7 @@ class Guard(BaseGuard):
     async def start(self) -> None:
         """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
         self._loop = asyncio.get_running_loop()
-        await arun(self._core.starting())
+        await arun(self._core.opening())
 
     async def close(self) -> None:
         """End the guard and its threads."""
@@ -111,7 +113,7 @@ class Guard(BaseGuard):
         """
         await arun(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
+    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
         """Return what calls ``tell`` on the event loop of `start`; does not keep the guard."""
         guard = weakref.ref(self)
 
@@ -154,9 +156,9 @@ class Watch(BaseWatch):
         return await asyncio.shield(self._end)
 
     def on_end(self, tell: Callable[[Revocation], Any]) -> None:
-        """Call ``tell`` once the session has ended, on the event loop."""
+        """Call ``tell``, asynchronous or not, once the session has ended, on the event loop."""
         if self._end is not None and self._end.done():
-            self._end.get_loop().call_soon(call_safely, tell, self._end.result())
+            self._end.get_loop().call_soon(call_on_loop, tell, self._end.result())
         else:
             self._callbacks.append(tell)
 
@@ -164,11 +166,11 @@ class Watch(BaseWatch):
         if self._end is not None and not self._end.done():
             self._end.set_result(revocation)
             for tell in self._callbacks:
-                call_safely(tell, revocation)
+                call_on_loop(tell, revocation)
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, tell: Callable[..., Any], *arguments: Any) -> None:
     try:
-        loop.call_soon_threadsafe(call_safely, tell, *arguments)
+        loop.call_soon_threadsafe(call_on_loop, tell, *arguments)
     except RuntimeError:
         return  # the loop is closed: nobody is there to be told

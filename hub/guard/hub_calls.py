@@ -60,7 +60,7 @@ class HubCalls:
         """
         if not token.isprintable():  # base64 is read leniently, headers are not
             raise Unavailable("the token cannot be sent in a header")
-        answer = self._call("GET", "/verify", token)
+        answer = self._call("GET", "/verify", token, 204)
         if answer.status == 204:
             return None
         error = read_error(answer)
@@ -75,11 +75,14 @@ class HubCalls:
             HubError: as the hub answers.
             Unavailable: when it does not answer.
         """
-        answer = self._call("POST", "/admin/logout", credential, msgspec.json.encode(order))
+        answer = self._call("POST", "/admin/logout", credential, 200, msgspec.json.encode(order))
         if answer.status != 200:
             raise read_error(answer) or Unavailable(f"the hub answered {answer.status}")
 
-    def _call(self, method: str, path: str, credential: str, body: bytes | None = None) -> Answer:
+    def _call(
+        self, method: str, path: str, credential: str, status: int, body: bytes | None = None
+    ) -> Answer:
+        """Return the first answer with this status, or in which a hub says why it has another."""
         headers = {"Authorization": f"Bearer {credential}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -96,7 +99,8 @@ class HubCalls:
             except FAILURES as error:
                 failures.append(f"{url}: {str(error) or type(error).__name__}")
                 continue
-            if answer.status < 500:
+            is_refusal = answer.status < 500 and read_error(answer) is not None
+            if answer.status == status or is_refusal:
                 return answer
             failures.append(f"{url}: answered {answer.status}")
         raise Unavailable("the hub cannot be asked: " + "; ".join(failures))

@@ -20,6 +20,8 @@ JOIN_SECONDS = 1.0
 """For how long others may join a question that was asked."""
 TICKET_LIFETIME = 60.0
 """Seconds for which the ticket with which the hub is asked lives."""
+MOST_ISSUERS = 100
+"""Issuers of which it is kept how their tickets are signed."""
 LATE = "the hub did not answer in time"
 
 
@@ -34,7 +36,9 @@ class Questions:
         self._options = options
         self._measure = measure
         self._hub = HubCalls(options.urls, options.tls)
-        self._ticketing: dict[str | None, Ticketing | None] = {}
+        find = functools.partial(find_ticketing, options.secret, options.entries)
+        self._find_ticketing: Callable[[str | None], Ticketing | None]
+        self._find_ticketing = functools.lru_cache(MOST_ISSUERS)(find)
 
     def asking(self, token: str, mark: Mark, flights: Flights) -> Steps[float]:
         """Ask about a token, and return when it was asked, if the hub accepts it.
@@ -117,10 +121,7 @@ class Questions:
         Raises:
             Unavailable: when the guard has no secret.
         """
-        if issuer not in self._ticketing:
-            found = find_ticketing(self._options.secret, self._options.entries, issuer)
-            self._ticketing[issuer] = found
-        ticketing = self._ticketing[issuer]
+        ticketing = self._find_ticketing(issuer)
         if ticketing is None:
             raise Unavailable("the guard has no secret to sign tickets with")
         return ticketing.mint(

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from hub.errors import Unavailable
+
 T = TypeVar("T")
 
 
+CLOSED = "the guard is closed"
+
+
 class Wait(msgspec.Struct, frozen=True):
-    """A future, and for how many seconds it is waited for; then `TimeoutError` is raised."""
+    """A future, and for how many seconds it is waited for; then `TimeoutError` is raised.
+
+    If it is cancelled, since the guard is closed, that is `Unavailable`.
+    """
 
     future: Future[Any]
     timeout: float
@@ -33,6 +41,8 @@ def run(steps: Steps[T]) -> T:
         while True:
             try:
                 result = wait.future.result(wait.timeout)
+            except CancelledError:
+                wait = steps.throw(Unavailable(CLOSED))
             except Exception as error:
                 wait = steps.throw(error)
             else:
@@ -69,6 +79,8 @@ async def _result(wait: Wait) -> Any:
     done, _ = await asyncio.wait({future}, timeout=wait.timeout)
     if not done:
         raise TimeoutError
+    if future.cancelled():
+        raise Unavailable(CLOSED)  # it is not the task here that is cancelled
     return future.result()
 
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
 from hub.guard.base import BaseGuard, BaseWatch, Session
-from hub.guard.core import Core, call_safely
+from hub.guard.callbacks import call_safely
+from hub.guard.core import Core
 from hub.guard.steps import run
 
 
@@ -19,7 +20,7 @@ class SyncGuard(BaseGuard):
 
     def start(self) -> None:
         """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
-        run(self._core.starting())
+        run(self._core.opening())
 
     def close(self) -> None:
         """End the guard and its threads."""
@@ -39,7 +40,7 @@ class SyncGuard(BaseGuard):
 
     def now(self) -> float:
         """Return the store's time as NumericDate; a guard that was forked off asks for it first."""
-        run(self._core.starting())
+        run(self._core.settling())
         return super().now()
 
     def check(self, token: str) -> Identity:
@@ -78,7 +79,7 @@ class SyncGuard(BaseGuard):
         """End a session at the hub; as `hub.guard.Guard.end_session`."""
         run(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, tell: Callable[..., None]) -> Callable[..., None]:
+    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
         return tell
 
 

@@ -104,6 +104,21 @@ async def test_there_is_room_for_so_many(store: MemoryStore) -> None:
             await made.check_room("")
 
 
+async def test_several_that_have_found_room_for_one_are_no_more_than_one(
+    store: MemoryStore,
+) -> None:
+    """Between the look and the response others come."""
+    async with running(store, most=1) as made, asyncio.timeout(PATIENCE):
+        for _ in range(2):
+            await made.check_room("")
+        stream, late = Stream(), Stream()
+        task = asyncio.create_task(made.serve(stream, 0, ""))
+        await stream.until(b"event: ready")
+        await made.serve(late, 0, "")
+        assert not late.text
+        task.cancel()
+
+
 async def test_a_guard_that_can_go_elsewhere_does_not_wait_for_a_log_to_be_read(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from hub.errors import Unavailable
 from hub.guard import Guard, cutting
@@ -109,6 +110,14 @@ async def test_only_living_sessions_come_through(site: Site, guard: PretendedGua
         guard.sync.failure = Unavailable()
         refused = await client.get("/", headers=ADA)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+
+
+async def test_an_encoded_slash_makes_no_path_exempt(site: Site, guard: PretendedGuard) -> None:
+    """The router takes it for a part of a name, and so for a page of another kind."""
+    async with served(site, guard, exempt=["/static/*", "/static/x"]) as client:
+        for path, status in (("/static/x", 200), ("/static%2Fx", 401), ("/static%2fy", 401)):
+            async with client.get(URL(path, encoded=True)) as answer:
+                assert answer.status == status
 
 
 async def test_sessions_of_the_apps_own_and_anonymous_requests(

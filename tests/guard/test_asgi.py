@@ -114,6 +114,29 @@ async def test_exempt_paths_and_preflights_pass(guard: PretendedGuard) -> None:
     assert (await answer(app, method="OPTIONS"))[0] == 401
 
 
+async def test_an_encoded_slash_makes_no_path_exempt(guard: PretendedGuard) -> None:
+    """An app that goes by the path as it was sent takes it for a part of a name."""
+    statuses = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status"))
+
+    app = guarded(App(), guard, exempt=("/static/*",))
+    base = {
+        "type": "http",
+        "method": "GET",
+        "path": "/static/x",
+        "query_string": b"",
+        "headers": [],
+    }
+    for raw in (b"/static/x", None, b"/static%2fx"):
+        await app({**base, "headers": [], "raw_path": raw}, receive, send)
+    assert [status for status in statuses if status] == [200, 200, 401]
+
+
 async def test_nothing_is_allowed_when_nothing_is_known(guard: PretendedGuard) -> None:
     """503, and when to come back; also for a page."""
     guard.sync.failure = Unavailable()

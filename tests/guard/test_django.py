@@ -163,6 +163,23 @@ async def test_who_was_known_before_the_guard_was_asked_is_forgotten(
         assert (await ada.get("/async")).json()["user"] == ""
 
 
+async def test_whom_django_takes_for_nobody_has_no_identity_and_no_ticket(
+    site: Site, hub: FeedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a user who was deleted, or whose password is another one by now."""
+    ada, eve = site(adopt=hub.now() - 60), site(adopt=hub.now() - 60)
+    ada.post("/login", {"pk": "1"})
+    assert ada.get("/ticket").status_code == 200
+    eve.post("/login", {"pk": "2"})
+    session = eve.session
+    del session["hub_login"]  # as it was before there was a guard
+    session.save()
+    monkeypatch.setattr("tests.django_site.Backend.get_user", lambda self, pk: None)
+    for browser in (ada, eve):
+        assert browser.get("/").json() == {"user": "", "identity": None}
+        assert browser.get("/ticket").status_code == 401
+
+
 @async_only_middleware  # type: ignore[untyped-decorator]
 def ask_who_it_is(get_response: Callable[[Any], Any]) -> Any:
     """Return a middleware that does so."""

@@ -649,6 +649,67 @@ async def test_callbacks_that_fail_harm_nothing(
     assert "of the app" in caplog.text
 
 
+async def test_callbacks_may_be_asynchronous(
+    hub: FeedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are awaited on the event loop, and what they raise is logged."""
+    done: list[str] = []
+
+    async def note(told: Revocation) -> None:
+        await asyncio.sleep(0)
+        done.append(str(told.user))
+        raise RuntimeError("of the app")
+
+    async with guarding(hub) as guard, guard.watch("ada", "s1") as watch:
+        guard.on_logout(note)
+        watch.on_end(note)
+        hub.logout(ends("ada", hub))
+        await watch.ended()
+        watch.on_end(note)
+        await until(lambda: len(done) == 3 and caplog.text.count("RuntimeError: of the app") == 3)
+
+
+async def test_who_subscribes_twice_is_told_twice_until_both_are_over(hub: FeedServer) -> None:
+    """To end one of them twice does not end the other."""
+    told: list[Revocation] = []
+    async with guarding(hub) as guard:
+        ends_one = guard.on_logout(told.append)
+        guard.on_logout(told.append)
+        ends_one()
+        ends_one()
+        await heard(hub, guard, ends("ada", hub))
+        await until(lambda: len(told) == 1)
+
+
+async def test_a_closed_guard_can_be_started_again(hub: FeedServer) -> None:
+    """As apps do whose lifespan is run several times, with what it knew and whom it watches for."""
+    async with guarding(hub) as guard:
+        await heard(hub, guard, ends("ada", hub))
+        watch = guard.watch("bob", "s1")
+        async with watch:
+            await guard.close()
+            with pytest.raises(Unavailable):
+                await guard.check(token("carl", "s1"))
+            await guard.start()
+            with pytest.raises(TokenRevoked):
+                await guard.check_session("ada", "s1", guard.now() - 60)
+            hub.logout(ends("bob", hub))
+            async with asyncio.timeout(PATIENCE):
+                await watch.ended()
+        assert guard.staleness < PATIENCE
+
+
+async def test_an_address_at_which_there_is_no_hub_is_passed_over(hub: FeedServer) -> None:
+    """When the hub is asked: some other server answers there."""
+    with FeedServer() as other:
+        other.judge = lambda token: (404, b"not here")
+        other.status = hub.status = 401
+        given, urls = token("ada", "s1"), [other.url, hub.url]
+        async with Guard(urls, token=TOKEN, secret=SECRET, start_timeout=0.01) as guard:
+            assert (await guard.check(given)).sid == "s1"
+        assert other.asked == hub.asked == [given]
+
+
 async def test_an_app_is_told_when_the_guard_turns_stale_and_fresh(
     hub: FeedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

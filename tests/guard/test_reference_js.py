@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from hub.guard.core import METRICS
 from hub.guard.options import VARIABLES
 from tests.test_docs import ROOT, read, sections, table
 
@@ -53,3 +54,8 @@ def test_it_reads_the_variables_of_a_guard_in_python() -> None:
     source = (ROOT / "guard_js" / "environment.js").read_text(encoding="utf-8")
     assert set(re.findall(r"\bHUB_[A-Z_]+[A-Z]\b", source)) == set(VARIABLES)
     assert set(VARIABLES) <= set(re.findall(r"`(HUB_\w+)`", read(PAGE)))
+
+
+def test_it_measures_what_the_guard_in_python_does() -> None:
+    """By the same names; a test in Node holds them to what it measures."""
+    assert set(table(sections(read(PAGE), 3)["Metrics"], "metric")) == set(METRICS)

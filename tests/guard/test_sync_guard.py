@@ -98,6 +98,20 @@ def test_what_an_app_does_when_told_keeps_nobody_else_from_being_told(
     log_out(hub, guard, "hal")
 
 
+def test_an_asynchronous_function_is_not_passed_over_in_silence(
+    hub: FeedServer, guard: SyncGuard, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no event loop to await it on."""
+
+    async def note(told: Revocation) -> None:
+        raise AssertionError(told)
+
+    unsubscribe = guard.on_logout(note)
+    log_out(hub, guard, "ivy")
+    unsubscribe()
+    assert "there is no event loop" in caplog.text
+
+
 def test_within_the_second_of_a_logout_the_hub_is_asked(hub: FeedServer, guard: SyncGuard) -> None:
     """Not by each of the threads that check the same token."""
     second = int(time.time()) + 1
@@ -123,6 +137,11 @@ def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGua
     guard.check(given)
     hub.snapshot = [Revocation(Scope.ALL, Reason.USER, at=hub.now(), user="finn")]
     connections = len(hub.requests)
+    reader = guard._core._reader
+    assert reader is not None
+    assert reader._socket is not None
+    inherited = reader._socket.fileno()
+    connection = os.fstat(inherited).st_ino
     child = os.fork()
     if child == 0:  # pragma: no cover - another process
         code = 1
@@ -132,6 +151,8 @@ def test_a_forked_process_has_a_guard_of_its_own(hub: FeedServer, guard: SyncGua
                 guard.check(dead)
             except TokenRevoked:
                 code = 0 if guard.is_ready else 2
+                with contextlib.suppress(OSError):  # it is closed, or another one by now
+                    code = code or 3 * (os.fstat(inherited).st_ino == connection)
             guard.close()
         finally:
             os._exit(code)
