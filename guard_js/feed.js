@@ -1,4 +1,4 @@
-/** Follows the feed of a hub, for as long as it is open, over one connection after the other. */
+/** Follows the feed of a hub until it is closed, reconnecting as needed. */
 import { pipeline } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
@@ -7,11 +7,11 @@ import { describe } from "./key-sets.js";
 import { open, readText } from "./transport.js";
 
 /** @typedef {import("./feed-state.js").FeedState} FeedState */
-/** @typedef {import("./feed-state.js").Heard} Heard */
+/** @typedef {import("./feed-state.js").Update} Update */
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
 
-/** Milliseconds. A connection without a byte for `silence` is given up, since the hub confirms each
- * second; for `firstSilence` before the first confirmation, since it may have to read its log. */
+/** Milliseconds. The hub confirms once a second, so a connection that is silent for `silence` is
+ * given up. Before the first confirmation, it is `firstSilence`: the hub may have to read its log. */
 export const TIMING = { silence: 3000, firstSilence: 12_000 };
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
@@ -21,25 +21,25 @@ export class Feed {
   #token;
   #state;
   #clock;
-  #onHeard;
+  #onUpdate;
   #log;
   #closing = new AbortController();
-  /** Connections in a row that said nothing of use. */
+  /** Successive connections that confirmed nothing. */
   #failures = 0;
   #hasWarned = false;
 
   /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-   *   onHeard: (heard: Heard) => void, log: (text: string) => void}} options */
-  constructor({ addresses, token, state, clock, onHeard, log }) {
+   *   onUpdate: (update: Update) => void, log: (text: string) => void}} options */
+  constructor({ addresses, token, state, clock, onUpdate, log }) {
     this.#addresses = addresses;
     this.#token = token;
     this.#state = state;
     this.#clock = clock;
-    this.#onHeard = onHeard;
+    this.#onUpdate = onUpdate;
     this.#log = log;
   }
 
-  /** The address that the feed is read from, or is tried next. */
+  /** The address that the feed is read from, or the next one to try. */
   address = "";
 
   close() {
@@ -59,7 +59,7 @@ export class Feed {
         trouble = error;
       }
       if (signal.aborted) return;
-      // A stream that ended in good order goes on at the same place.
+      // A stream that ended in good order is resumed at the same address.
       if (trouble || this.#failures > 0) next += 1;
       if (this.#failures > 0) this.#warn(describe(trouble ?? "the stream ended"));
       await pause(this.#delay(), undefined, { ref: false, signal }).catch(() => undefined);
@@ -92,11 +92,11 @@ export class Feed {
     const { signal } = this.#closing;
     const request = open(address, "/revocations", { headers, signal, agent: false });
     request.on("socket", (socket) => {
-      // The feed alone keeps no process from ending.
+      // The feed alone does not keep the process running.
       socket.unref();
       socket.setTimeout(TIMING.silence);
       socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
-      socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
+      socket.on("timeout", () => socket.destroy(new Error("nothing arrived for seconds")));
     });
     /** @type {IncomingMessage} */
     const response = await new Promise((resolve, reject) => {
@@ -113,22 +113,22 @@ export class Feed {
 
   /** Whether the event confirms something. @param {import("./events.js").Event} event */
   #take(event) {
-    const heard = this.#state.take(event, this.#clock());
-    const isSure = heard.isReady || heard.isConfirmed;
-    if (isSure) {
+    const update = this.#state.take(event, this.#clock());
+    const isConfirmed = update.isReady || update.isConfirmed;
+    if (isConfirmed) {
       this.#failures = 0;
-      if (this.#hasWarned) this.#log(`follows the logouts of ${this.address}`);
+      if (this.#hasWarned) this.#log(`following the logouts of ${this.address}`);
       this.#hasWarned = false;
     }
-    this.#onHeard(heard);
-    return isSure;
+    this.#onUpdate(update);
+    return isConfirmed;
   }
 }
 
 /** @param {IncomingMessage} response */
 function decompress(response) {
   if (response.headers["content-encoding"] !== "gzip") return response;
-  // What goes wrong is thrown to whoever reads.
+  // Errors are thrown to the reader, so the callback has nothing to do.
   return pipeline(response, createGunzip(), () => undefined);
 }
 

@@ -1,4 +1,4 @@
-/** What a guard asks of the hub itself: whether a token is good, and that a session ends. */
+/** A guard's calls to the hub: whether a token is accepted, and to end a session. */
 import { HubError, isCode } from "./errors.js";
 import { describe } from "./key-sets.js";
 import { micros } from "./names.js";
@@ -6,33 +6,33 @@ import { send } from "./transport.js";
 
 /** @typedef {import("./transport.js").Call} Call */
 
-const PATIENCE_MS = 2000;
+const TIMEOUT_MS = 2000;
 
 export class Questions {
   #addresses;
-  /** Questions that were asked and are not answered yet, by token and what was known.
+  /** Questions without an answer yet, by token and `mark`.
    * @type {Map<string, {asked: number, answer: Promise<HubError | undefined>}>} */
-  #open = new Map();
+  #pending = new Map();
 
-  /** @param {() => readonly string[]} addresses the hub's, the best one first */
+  /** @param {() => readonly string[]} addresses the hub's, beginning with the best one */
   constructor(addresses) {
     this.#addresses = addresses;
   }
 
   /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
    * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
-   * before a logout was heard says nothing of it.
+   * before a logout arrived says nothing about that logout.
    * @param {string} token @param {number} age @param {string} mark the facts that are known
    * @returns {Promise<HubError | undefined>} */
   verify(token, age, mark) {
     const name = `${token} ${mark}`;
-    const open = this.#open.get(name);
+    const pending = this.#pending.get(name);
     const now = performance.now() / 1000;
-    if (open && now - open.asked <= age) return open.answer;
+    if (pending && now - pending.asked <= age) return pending.answer;
     const answer = this.#verify(token).finally(() => {
-      if (this.#open.get(name)?.answer === answer) this.#open.delete(name);
+      if (this.#pending.get(name)?.answer === answer) this.#pending.delete(name);
     });
-    this.#open.set(name, { asked: now, answer });
+    this.#pending.set(name, { asked: now, answer });
     return answer;
   }
 
@@ -64,13 +64,13 @@ export class Questions {
     return JSON.parse(answer.text);
   }
 
-  /** Send to one address after the other, until one can answer.
+  /** Try one address after another, until one answers.
    * @param {string} path @param {Omit<Call, "signal">} call */
   async #send(path, call) {
     let trouble;
     for (const address of this.#addresses()) {
       try {
-        const signal = AbortSignal.timeout(PATIENCE_MS);
+        const signal = AbortSignal.timeout(TIMEOUT_MS);
         const answer = await send(address, path, { ...call, signal });
         if (answer.status < 500) return answer;
         trouble = readProblem(answer);
@@ -86,14 +86,14 @@ export class Questions {
  *   headers: import("node:http").IncomingHttpHeaders}} answer */
 function readProblem({ status, text, headers }) {
   /** @type {any} */
-  let told = {};
+  let problem = {};
   try {
-    told = JSON.parse(text) ?? {};
+    problem = JSON.parse(text) ?? {};
   } catch {}
-  if (!isCode(told.code) || new HubError(told.code).status !== status)
+  if (!isCode(problem.code) || new HubError(problem.code).status !== status)
     return new HubError("unavailable", `the hub answered ${status}`);
-  const { code, detail, reason, scope } = told;
-  const at = typeof told.at === "number" ? micros(told.at) : undefined;
+  const { code, detail, reason, scope } = problem;
+  const at = typeof problem.at === "number" ? micros(problem.at) : undefined;
   const logout = at === undefined ? undefined : { at, horizon: at, reason, scope };
   const retryAfter = Number(headers["retry-after"]) || undefined;
   const maxAge =

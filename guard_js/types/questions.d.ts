@@ -1,13 +1,13 @@
-/** What a guard asks of the hub itself: whether a token is good, and that a session ends. */
+/** A guard's calls to the hub: whether a token is accepted, and to end a session. */
 import { HubError } from "./errors.js";
 export type Call = import("./transport.js").Call;
 export declare class Questions {
     #private;
-    /** @param {() => readonly string[]} addresses the hub's, the best one first */
+    /** @param {() => readonly string[]} addresses the hub's, beginning with the best one */
     constructor(addresses: () => readonly string[]);
     /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
      * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
-     * before a logout was heard says nothing of it.
+     * before a logout arrived says nothing about that logout.
      * @param {string} token @param {number} age @param {string} mark the facts that are known
      * @returns {Promise<HubError | undefined>} */
     verify(token: string, age: number, mark: string): Promise<HubError | undefined>;

@@ -15,17 +15,17 @@ export type Request = IncomingMessage & {
 /** @typedef {import("node:stream").Duplex} Duplex */
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
-/** What is needed of a `WebSocketServer` with `noServer`.
+/** The part of a `WebSocketServer` with `noServer` that is used here.
  * @typedef {{handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer,
  *   done: (socket: any) => void) => void, emit: (event: any, ...args: any[]) => boolean,
  *   shouldHandle?: (request: IncomingMessage) => any}} SocketServer */
 /** @typedef {import("node:http").Server | import("node:https").Server} HttpServer */
 /** @typedef {IncomingMessage & {hubIdentity?: Identity}} Request */
-/** Refuse upgrades without a living session by 401, and close sockets with code 4401 when theirs
- * ends. `request.hubIdentity` of the event `connection` is who it is.
+/** Refuse upgrades without a living session with 401, and close sockets with code 4401 when theirs
+ * ends. In the event `connection`, `request.hubIdentity` is who connected.
  * @param {HttpServer} server @param {SocketServer} sockets a `new WebSocketServer({ noServer: true })`
  * @param {Guard} guard @param {import("./gate.js").GateOptions<Request>} [options]
- * @returns {() => void} ends that */
+ * @returns {() => void} stops guarding */
 export declare function guardUpgrades(server: HttpServer, sockets: SocketServer, guard: Guard, options?: import("./gate.js").GateOptions<Request>): () => void;
 /** Close a socket of `ws` with code 4401 when the session ends.
  * @param {Guard} guard @param {Identity} identity
