@@ -41,7 +41,7 @@ SAMPLE = 10
 
 
 class Listener:
-    """A guard that reads as fast as it can; ``heard`` is when it heard of each logout by its id."""
+    """A guard that reads as fast as it can; ``heard`` is when each logout arrived, by its id."""
 
     def __init__(self, port: int, *, packed: bool = False, guard: str = GUARD) -> None:
         self._port = port
@@ -74,7 +74,7 @@ class Listener:
 
 
 def crowd(port: int, guard: str, count: int) -> None:
-    """Read the feed as many guards that do nothing with it, in a process of their own."""
+    """Read the feed as many guards that ignore the content, in a separate process."""
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -103,7 +103,7 @@ def crowded(port: int, count: int) -> Iterator[None]:
 
 
 def served(port: int, method: str = "GET", route: str = "/session") -> dict[str, float]:
-    """Return what the replica says of the calls that it answered: by seconds, how many."""
+    """Return the replica's histogram of how long its answers took: counts by seconds."""
     time.sleep(FRESH)  # it is as of a second ago at most
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
@@ -115,7 +115,7 @@ def served(port: int, method: str = "GET", route: str = "/session") -> dict[str,
 
 
 def compare(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """Return the mean by the replica's own clock, and within what 99 of 100 were answered."""
+    """Return the mean and the 99th percentile of answers, by the replica's own clock."""
     since = {name: value - before.get(name, 0) for name, value in after.items()}
     bounds = sorted(float(name) for name in since if name[0].isdigit())
     within = next(b for b in bounds if since[str(b)] >= 0.99 * since["count"])
@@ -138,7 +138,7 @@ async def background(works: list[Awaitable[Any]]) -> AsyncIterator[list[asyncio.
 
 
 async def log_out(port: int, seconds: float, rate: float) -> tuple[list[float], dict[bytes, float]]:
-    """Log people out for a while; return how long answers took, and when each came, by its id."""
+    """Log people out for a while; return how long answers took, and when each came, by id."""
     took, answered = list[float](), dict[bytes, float]()
     async with aiohttp.ClientSession() as http:
 
@@ -157,7 +157,7 @@ async def log_out(port: int, seconds: float, rate: float) -> tuple[list[float], 
 
 
 async def pace(one: Callable[[str], Awaitable[None]], seconds: float, rate: float) -> None:
-    """Call at a rate, whether the calls before have returned or not."""
+    """Call at a fixed rate, whether or not earlier calls have returned."""
     began, calls = time.monotonic(), list[asyncio.Task[None]]()
     for number in range(int(seconds * rate)):
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
@@ -181,7 +181,7 @@ async def ask(port: int, until: asyncio.Event, rate: float = 100) -> None:
 
 
 async def asking(port: int, work: Awaitable[Any]) -> dict[str, float]:
-    """Do some work while people call ``/session``, and return how long the replica took."""
+    """Do some work while users call ``/session``; return how long the replica's answers took."""
     before, done = await asyncio.to_thread(served, port), asyncio.Event()
     calls = asyncio.ensure_future(ask(port, done))
     await work
@@ -207,7 +207,7 @@ def describe(took: list[float]) -> dict[str, float]:
 
 
 async def wait_for_guards(port: int, count: int) -> None:
-    """Wait until the replica has so many, and a little longer."""
+    """Wait until the replica has this many guards, and a little longer."""
     address, wanted = f"http://127.0.0.1:{port}/metrics", f"hub_guards {count:.1f}\n"
     async with aiohttp.ClientSession() as http:
         while True:
@@ -262,7 +262,7 @@ async def _measure_crowd(
 
 
 def in_force(count: int) -> Iterator[Logout]:
-    """Yield so many logouts of sessions, the last of which is written now."""
+    """Yield logouts of sessions, the last of which is dated now."""
     now = time.time_ns() // 1000
     for number in range(count):
         user = user_key("https://id.example", f"user-{number:08}")
@@ -278,7 +278,7 @@ def in_force(count: int) -> Iterator[Logout]:
 
 
 async def measure_in_force(store: Store, count: int) -> None:
-    """Print what so many logouts in force mean to a replica that starts, and to a guard."""
+    """Print what a number of logouts in force costs a starting replica, and a guard."""
 
     def show(what: str, **found: Any) -> None:
         print(json.dumps({"in_force": count, "what": what, **found}), flush=True)

@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 /** @param {string} exported what an app takes @param {string} [from] */
-async function weigh(exported, from = "client.js") {
+async function measureSize(exported, from = "client.js") {
   const contents = `export ${exported} from "./${from}";`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: fileURLToPath(new URL(".", import.meta.url)) },
@@ -27,14 +27,19 @@ for (const [name, budget, exported, from] of /** @type {const} */ ([
   ["the whole client", 7_250, "*"],
 ]))
   test(`${name} stays within its budget`, async (t) => {
-    const size = await weigh(exported, from);
+    const size = await measureSize(exported, from);
     t.diagnostic(`${size} bytes of ${budget}`);
     assert.ok(size <= budget, `${size} bytes are more than ${budget}`);
   });
 
 test("an app that makes its own client pays for no script tag and no stock socket", async () => {
-  assert.ok((await weigh("{ createLogoutHub }")) < (await weigh("{ createLogoutHub, attach }")));
-  assert.ok((await weigh("{ createLogoutHub }")) < (await weigh("{ createLogoutHub, pageHub }")));
+  assert.ok(
+    (await measureSize("{ createLogoutHub }")) < (await measureSize("{ createLogoutHub, attach }")),
+  );
+  assert.ok(
+    (await measureSize("{ createLogoutHub }")) <
+      (await measureSize("{ createLogoutHub, pageHub }")),
+  );
 });
 
 test("the documentation names the budgets that are held here", async () => {

@@ -1,8 +1,8 @@
-/** Decides whether a session is let in: by what the feed said, or where that does not suffice by
- * what the hub answers.
+/** Decides whether a session is admitted: by what the feed said, or if that is not enough, by the
+ * hub's answer.
  *
- * An answer of the hub is only good for the facts that were known when it was asked: if a logout that
- * concerns the session is heard meanwhile, the session is judged anew.
+ * An answer of the hub only holds for the facts that were known when it was asked: if a logout that
+ * concerns the session arrives in the meantime, the session is judged again.
  */
 import { HubError } from "./errors.js";
 import { judge, newest } from "./verdict.js";
@@ -14,19 +14,19 @@ import { judge, newest } from "./verdict.js";
 /** @typedef {import("./verdict.js").Facts} Facts */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** What to do when the hub was not heard for too long: ask it, refuse, or go on.
+/** What to do after hearing nothing from the hub for too long: ask it, refuse, or carry on.
  * @typedef {"ask" | "refuse" | "allow"} OnStale */
 
-/** A session in question, with its token if it has one.
+/** A session to judge, with its token if it has one.
  * @typedef {{identity: Identity, place: Place, known?: Known}} Session */
 
 /** What is known about it now.
  * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
 
 const MOST_ATTEMPTS = 3;
-/** For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME). */
+/** How many seconds a hub remembers logouts by default (HUB_LOGIN_MAX_LIFETIME). */
 const USUALLY_REMEMBERED = 30 * 86_400;
-/** Answers to the hub's question about a ticket that are about the session, not about the ticket. */
+/** Refusals of a guard's ticket that concern the session, not the ticket itself. */
 const ABOUT_SESSIONS = ["token_revoked", "login_required", "token_too_old"];
 
 export class Admission {
@@ -39,7 +39,7 @@ export class Admission {
 
   /** @param {{state: FeedState, clock: () => number, questions: Questions, maxStaleness: number,
    *   onStale: OnStale, mintTicket: (identity: Identity) => Promise<string>}} options `mintTicket`
-   *   makes a token of an app's own session, to ask the hub with */
+   *   makes a token for an app's own session, to ask the hub with */
   constructor({ state, clock, questions, maxStaleness, onStale, mintTicket }) {
     this.#state = state;
     this.#clock = clock;
@@ -50,7 +50,7 @@ export class Admission {
   }
 
   /** Throw or reject with a HubError unless the session is alive.
-   * @param {Session} session @returns {Promise<void> | undefined} nothing to wait for, usually */
+   * @param {Session} session @returns {Promise<void> | undefined} usually undefined: no wait */
   admit(session) {
     const finding = this.#find(session);
     if (finding.isFresh && !finding.refusal) return undefined;
@@ -76,7 +76,7 @@ export class Admission {
   #judge(identity, facts, now, known) {
     const time = this.#state.freshness.latestStoreTime(now) * 1e6;
     if (Number.isNaN(time)) {
-      // Only who lets in whoever comes while the hub is silent has tokens end by this machine's clock.
+      // Only with `allow` do tokens expire by this machine's clock.
       if (this.#onStale === "allow") return judge(identity, { cutoffs: [] }, Date.now() * 1000);
       return undefined;
     }
@@ -91,19 +91,20 @@ export class Admission {
     const { identity, known } = session;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
       const { facts, isFresh, refusal } = finding;
-      // In the very second of a logout, times leave open which came first: the hub has more to go by.
-      const isOpen = refusal?.code === "token_too_old" && identity.loginAt === undefined && known;
-      if (refusal && (!isOpen || this.#onStale === "refuse")) throw refusal;
+      // The hub may have registered the session since the logout, and then accepts it.
+      const mayBeRegistered =
+        refusal?.code === "token_too_old" && identity.loginAt === undefined && known;
+      if (refusal && (!mayBeRegistered || this.#onStale === "refuse")) throw refusal;
       if (isFresh && !refusal) return;
-      if (!isOpen && this.#onStale === "allow") return;
-      if (!isOpen && this.#onStale === "refuse")
+      if (!mayBeRegistered && this.#onStale === "allow") return;
+      if (!mayBeRegistered && this.#onStale === "refuse")
         throw new HubError("unavailable", "the guard has not heard from the hub for too long");
       const mark = markAll(facts);
       const askedAt = await this.#ask(session, mark);
       // What was asked too long ago says nothing of now, if the answer came late or was read late.
       const isTimely = this.#clock() - askedAt <= this.#maxStaleness;
       if (isTimely && mark === markAll(this.factsOf(session.place))) {
-        if (known && isOpen) known.accepted = markOf(newest(facts.cutoffs));
+        if (known && mayBeRegistered) known.accepted = markOf(newest(facts.cutoffs));
         return;
       }
       finding = this.#find(session);
@@ -130,7 +131,7 @@ export class Admission {
     if (refusal.code === "unavailable" || ABOUT_SESSIONS.includes(refusal.code)) throw refusal;
     throw new HubError(
       "unavailable",
-      `the hub does not take the guard's ticket: ${refusal.detail}`,
+      `the hub does not accept the guard's ticket: ${refusal.detail}`,
     );
   }
 }

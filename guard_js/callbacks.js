@@ -5,12 +5,12 @@ import { describe } from "./key-sets.js";
  * @template T @param {(text: string) => void} log @param {(value: T) => unknown} call
  * @param {T} value */
 export function callSafely(log, call, value) {
-  const tell = (/** @type {unknown} */ error) =>
+  const report = (/** @type {unknown} */ error) =>
     log(`a function of the app failed: ${describe(error)}`);
   try {
     const result = call(value);
-    if (result instanceof Promise) result.catch(tell);
+    if (result instanceof Promise) result.catch(report);
   } catch (error) {
-    tell(error);
+    report(error);
   }
 }

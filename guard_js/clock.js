@@ -8,10 +8,10 @@ const NOTICEABLE_MS = 1000;
 /** @type {Sources} */
 const SOURCES = { awakeMs: () => performance.now(), wallMs: Date.now, upSeconds: uptime };
 
-/** A function that returns seconds since any instant.
+/** A function that returns the seconds since some fixed instant.
  *
- * `performance.now` stands still while the machine is suspended; `os.uptime` does not, but costs a
- * system call. So it is only looked at when the time of day has moved in another way.
+ * `performance.now` stops while the machine is suspended; `os.uptime` does not, but costs a system
+ * call. So it is only read when the time of day has moved differently.
  * @param {Sources} [sources] */
 export function monotonicClock({ awakeMs, wallMs, upSeconds } = SOURCES) {
   const ahead = upSeconds() - awakeMs() / 1000;

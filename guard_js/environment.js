@@ -1,11 +1,11 @@
-/** What the environment says about a guard, by the names that the hub's settings have. */
+/** Reads a guard's options from environment variables, named like the hub's settings. */
 import { readFileSync } from "node:fs";
 
 /** @typedef {import("./guard.js").Options} Options */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {Record<string, string | undefined>} Environ */
 
-/** The variables that make an issuer entry, as the hub reads them. */
+/** The variables that define an issuer entry, as in the hub. */
 const ISSUER_VARIABLES = [
   "HUB_JWT_SECRET",
   "HUB_JWT_SECRET_PREVIOUS",
@@ -14,7 +14,7 @@ const ISSUER_VARIABLES = [
   "HUB_JWT_ISSUER",
 ];
 
-/** The addresses and options that variables name; throws an Error that names a wrong one.
+/** The addresses and options in the environment; throws an Error that names an invalid variable.
  * @param {Environ} environ @returns {{urls: string[], options: Options}} */
 export function readEnviron(environ) {
   const onStale = environ.HUB_GUARD_ON_STALE || undefined;
@@ -34,7 +34,7 @@ export function readEnviron(environ) {
 /** @param {Environ} environ @returns {Issuer[] | undefined} */
 function readIssuers(environ) {
   if (environ.HUB_ISSUERS)
-    throw new Error("HUB_ISSUERS: a guard in Node does not read this file: give it `issuers`");
+    throw new Error("HUB_ISSUERS: the guard for Node does not read this file: pass `issuers`");
   if (!ISSUER_VARIABLES.some((name) => environ[name])) return undefined;
   const secrets = [environ.HUB_JWT_SECRET, environ.HUB_JWT_SECRET_PREVIOUS].filter(Boolean);
   return [

@@ -1,4 +1,4 @@
-/** What a guard refuses with: the codes of the hub, and how they are answered over HTTP. */
+/** The errors of a guard: the hub's codes, and how they are answered over HTTP. */
 
 /** @typedef {import("./verdict.js").Fact} Fact */
 
@@ -25,7 +25,7 @@ const KINDS = {
 const RETRYABLE = new Set(["token_not_yet_valid", "rate_limited", "unavailable"]);
 
 /** A refusal. `code` is stable, for programs; `title` is for people; `detail` says what was wrong.
- * `logout` is what ended the session, `retryAfter` after how many seconds trying again may help,
+ * `logout` is what ended the session, `retryAfter` is how many seconds to wait before trying again,
  * and `maxAge`, with `login_required`, how many seconds ago the login was ended. */
 export class HubError extends Error {
   /** @param {Code} code @param {string} [detail]

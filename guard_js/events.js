@@ -1,16 +1,16 @@
 /** Reads server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 
-/** @typedef {{type: string, data: string, id: string}} Event `id` is that of the last event that had
- *   one */
+/** @typedef {{type: string, data: string, id: string}} Event `id` is the last id of the stream so
+ *   far */
 
-/** Characters of one event that are read at most. */
+/** How many characters an event may have. */
 export const MAX_EVENT = 16_000_000;
 
 export class EventParser {
   #onEvent;
   #max;
   #decoder = new TextDecoder();
-  /** The beginning of a line whose end has not come yet. */
+  /** The beginning of a line whose end has not arrived yet. */
   #partial = "";
   #endedInReturn = false;
   #type = "";
@@ -19,7 +19,7 @@ export class EventParser {
   #size = 0;
   #id;
 
-  /** @param {(event: Event) => void} onEvent @param {string} [lastId] where the stream goes on
+  /** @param {(event: Event) => void} onEvent @param {string} [lastId] where the stream resumes
    * @param {number} [max] characters of one event */
   constructor(onEvent, lastId = "", max = MAX_EVENT) {
     this.#onEvent = onEvent;
@@ -32,7 +32,7 @@ export class EventParser {
   read(bytes) {
     const text = this.#decoder.decode(bytes, { stream: true });
     if (text === "") return;
-    // A line feed after a carriage return belongs to it, also in the next bytes.
+    // A line feed after a carriage return belongs to it, even across two chunks.
     let from = this.#endedInReturn && text[0] === "\n" ? 1 : 0;
     this.#endedInReturn = text.endsWith("\r");
     const ends = /\r\n|\n|\r/g;

@@ -1,4 +1,4 @@
-/** Middleware for Express, Connect, and whatever else has `(request, response, next)`. */
+/** Middleware for Express, Connect, and anything else that takes `(request, response, next)`. */
 import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { cutWithSession, sendAnswer } from "./responses.js";
@@ -8,15 +8,15 @@ import { cutWithSession, sendAnswer } from "./responses.js";
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** `hubIdentity` is who sent the request; undefined if it may be without credentials, and is.
+/** `hubIdentity` is who sent the request, or undefined if it was admitted without credentials.
  * @typedef {import("node:http").IncomingMessage & {originalUrl?: string, session?: any,
  *   hubIdentity?: Identity}} Request */
 
 /** @typedef {import("./gate.js").GateOptions<Request> & {cutStreams?: boolean}} MiddlewareOptions
  *   `cutStreams` also ends responses without `Content-Length` when their session ends: true */
 
-/** Let in who has a living session, and end streams with it. With `session`, use it after
- * express-session. What `session` or `forget` throws goes to the app's error handlers.
+/** Admit requests of living sessions, and end streams when theirs ends. With `session`, use it after
+ * express-session. Errors from `session` or `forget` go to the app's error handlers.
  * @param {Guard} guard @param {MiddlewareOptions} [options]
  * @returns {(request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>} */
 export function guardMiddleware(guard, { cutStreams = true, ...options } = {}) {

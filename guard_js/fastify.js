@@ -17,9 +17,9 @@ import { cutWithSession } from "./responses.js";
 /** `session` and `forget` are given Fastify's request.
  * @typedef {import("./gate.js").GateOptions<any> & {guard: Guard, cutStreams?: boolean}} PluginOptions */
 
-/** Let in who has a living session, and end streams with it: `request.hubIdentity` is who it is.
- * With `session`, register it after the plugin that makes `request.session`. What `session` or `forget`
- * throws goes to the app's error handlers.
+/** Admit requests of living sessions, and end streams when theirs ends. `request.hubIdentity` is who
+ * sent a request. With `session`, register it after the plugin that makes `request.session`. Errors
+ * from `session` or `forget` go to the app's error handlers.
  * @param {FastifyInstance} fastify @param {PluginOptions} options */
 export async function guardPlugin(
   fastify,
@@ -50,8 +50,8 @@ export async function guardPlugin(
   );
 }
 
-// The hook is for the routes beside the plugin, not within it.
+// Without this, Fastify would apply the hook only to routes registered inside the plugin.
 Object.assign(guardPlugin, { [Symbol.for("skip-override")]: true });
 
-/** Give an ended session up, by @fastify/session. @param {FastifyRequest | undefined} request */
+/** Drop an ended session of @fastify/session. @param {FastifyRequest | undefined} request */
 const regenerate = (request) => request?.session?.regenerate?.();

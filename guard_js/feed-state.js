@@ -1,8 +1,8 @@
 /** What the feed of a hub has said so far: the revocations, and how fresh they are.
  *
- * Facts only ever add up: each counts at once, and those from before a `reset` stay, since the replica
- * that sends it may know less than the one before. How fresh the facts are, and from where to go on,
- * counts once all have come (`ready`).
+ * Facts are only ever added: each takes effect at once, and those from before a `reset` are kept,
+ * since the replica that sends it may know less than the previous one. Freshness and the position to
+ * resume from only count once all facts have arrived (`ready`).
  */
 import { Freshness } from "./freshness.js";
 import { Revocations } from "./revocations.js";
@@ -12,12 +12,11 @@ import { REASONS, SCOPES } from "./verdict.js";
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 
-/** What an event told: a logout; that everything is known; that it is known until some instant; that it
- * follows anew.
- * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean, isReset?: boolean}} Heard */
+/** What an event brought: a logout, the end of a complete snapshot, a confirmation, or a reset.
+ * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean, isReset?: boolean}} Update */
 
 const MAX_ID = 1024;
-/** How often facts that nobody remembers any longer are dropped, in seconds. */
+/** How often facts older than `lifetime` are dropped, in seconds. */
 const SWEEP_EVERY = 3600;
 
 export class FeedState {
@@ -25,19 +24,19 @@ export class FeedState {
   freshness = new Freshness();
   isReady = false;
   partitions = 1;
-  /** For how many seconds a logout is remembered. */
+  /** How many seconds a logout is remembered. */
   lifetime = Number.POSITIVE_INFINITY;
-  /** Whether what came before is known, so that the next confirmation is of all. */
+  /** Whether everything before this point of the feed is known, so that confirmations count. */
   #isWhole = false;
   #askedAt = 0;
   #receivedBy = 0;
-  /** Whether this response has confirmed something. */
+  /** Whether this response has confirmed anything. */
   #isConfirmed = false;
   #lastId = "";
   #sweepAt = 0;
 
-  /** The `Last-Event-ID` of a request that is sent at `askedAt`, or "". Call it before that is sent:
-   * what is written afterwards may be missing. @param {number} askedAt */
+  /** The `Last-Event-ID` for a request sent at `askedAt`, or "". Take `askedAt` before sending: the
+   * response may lack what is written after that. @param {number} askedAt */
   begin(askedAt) {
     this.#askedAt = askedAt;
     this.#receivedBy = Number.POSITIVE_INFINITY;
@@ -46,13 +45,13 @@ export class FeedState {
     return this.#lastId;
   }
 
-  /** Note that the response to the request had begun. @param {number} now */
+  /** Note that the response to the request has begun. @param {number} now */
   answer(now) {
     this.#receivedBy = now;
   }
 
-  /** Do what an event says; throws an Error if that cannot be understood.
-   * @param {Event} event @param {number} now when it came @returns {Heard} */
+  /** Apply an event, and return what it brought; throws an Error if it cannot be understood.
+   * @param {Event} event @param {number} now when it was read @returns {Update} */
   take({ type, data, id }, now) {
     switch (type) {
       case "snapshot":
@@ -61,8 +60,8 @@ export class FeedState {
       case "logout": {
         const logout = checkRevocation(JSON.parse(data));
         this.revocations.apply(logout);
-        if (this.#isConfirmed) this.#receivedBy = this.freshness.hear(logout.at, now);
-        this.#goOnFrom(id);
+        if (this.#isConfirmed) this.#receivedBy = this.freshness.noteLogout(logout.at, now);
+        this.#resumeFrom(id);
         return { logout };
       }
       case "ready":
@@ -70,7 +69,7 @@ export class FeedState {
       case "confirmed":
         if (!this.#isWhole) return {};
         this.#confirm(checkConfirmation(JSON.parse(data)), now);
-        this.#goOnFrom(id);
+        this.#resumeFrom(id);
         return { isConfirmed: true };
       case "reset":
         this.#isWhole = false;
@@ -80,46 +79,47 @@ export class FeedState {
     return {};
   }
 
-  /** @param {any} told @param {string} id @param {number} now @returns {Heard} */
-  #beReady(told, id, now) {
-    if (!(Number.isInteger(told.partitions) && told.partitions >= 1 && told.lifetime >= 1))
-      throw new Error("ready: partitions and lifetime are whole numbers of at least 1");
-    if (this.isReady && told.partitions !== this.partitions) this.revocations.forgetPartitions();
-    // What is heard anew may be of another store, with another clock.
+  /** @param {any} ready @param {string} id @param {number} now @returns {Update} */
+  #beReady(ready, id, now) {
+    if (!(Number.isInteger(ready.partitions) && ready.partitions >= 1 && ready.lifetime >= 1))
+      throw new Error("ready: partitions and lifetime must be at least 1");
+    if (this.isReady && ready.partitions !== this.partitions) this.revocations.forgetPartitions();
+    // After a reset, this may be another store with another clock.
     if (!this.#isWhole) this.freshness = new Freshness();
     this.#isWhole = true;
-    this.partitions = told.partitions;
-    this.lifetime = told.lifetime;
+    this.partitions = ready.partitions;
+    this.lifetime = ready.lifetime;
     this.isReady = true;
-    this.#confirm(told, now);
-    this.#goOnFrom(id);
+    this.#confirm(ready, now);
+    this.#resumeFrom(id);
     return { isReady: true };
   }
 
-  /** @param {Confirmation} told @param {number} now */
-  #confirm(told, now) {
-    // The hub had received the request `elapsed` seconds before it said so, at the latest.
-    this.#receivedBy = Math.min(this.#receivedBy, now - told.elapsed);
-    this.freshness.confirm(told, this.#askedAt, this.#receivedBy, now);
+  /** @param {Confirmation} confirmation @param {number} now */
+  #confirm(confirmation, now) {
+    const { at, elapsed } = confirmation;
+    // The hub had received the request at least `elapsed` seconds before this arrived.
+    this.#receivedBy = Math.min(this.#receivedBy, now - elapsed);
+    this.freshness.confirm(confirmation, this.#askedAt, this.#receivedBy, now);
     this.#isConfirmed = true;
-    if (told.at < this.#sweepAt) return;
-    this.#sweepAt = told.at + SWEEP_EVERY;
-    this.revocations.forget((told.at - this.lifetime) * 1e6);
+    if (at < this.#sweepAt) return;
+    this.#sweepAt = at + SWEEP_EVERY;
+    this.revocations.forget((at - this.lifetime) * 1e6);
   }
 
   /** @param {string} id */
-  #goOnFrom(id) {
+  #resumeFrom(id) {
     if (this.#isWhole && id.length <= MAX_ID && /^[\x21-\x7e]*$/.test(id)) this.#lastId = id;
   }
 }
 
-/** @param {any} told @returns {Revocation[]} */
-function listOf(told) {
-  if (!Array.isArray(told?.revocations)) throw new Error("snapshot: revocations is no list");
-  return told.revocations.map(checkRevocation);
+/** @param {any} snapshot @returns {Revocation[]} */
+function listOf(snapshot) {
+  if (!Array.isArray(snapshot?.revocations)) throw new Error("snapshot: revocations is not a list");
+  return snapshot.revocations.map(checkRevocation);
 }
 
-/** What a guard does not understand must not be passed over: somebody was logged out.
+/** A logout that the guard does not understand must not be ignored: somebody was logged out.
  * @param {any} one @returns {Revocation} */
 function checkRevocation(one) {
   const isGood =
@@ -132,19 +132,19 @@ function checkRevocation(one) {
     Number.isInteger(one.partition ?? 0) &&
     Array.isArray(one.sessions ?? []) &&
     (one.sessions ?? []).every(isText);
-  if (!isGood) throw new Error("a logout is not of the form that this guard knows");
-  // A reason that a newer hub knows must not stop the feed, nor reach who knows these only.
+  if (!isGood) throw new Error("a logout has a form that this guard does not know");
+  // A reason of a newer hub must neither stop the feed nor reach code that knows only these.
   return REASONS.includes(one.reason) ? one : { ...one, reason: "policy" };
 }
 
-/** @param {any} told @returns {any} */
-function checkConfirmation(told) {
+/** @param {any} confirmation @returns {any} */
+function checkConfirmation(confirmation) {
   const isGood =
-    Number.isFinite(told?.at) &&
-    Number.isFinite(told.elapsed) &&
-    Object.values(told.late ?? {}).every(Number.isFinite);
-  if (!isGood) throw new Error("a confirmation is not of the form that this guard knows");
-  return told;
+    Number.isFinite(confirmation?.at) &&
+    Number.isFinite(confirmation.elapsed) &&
+    Object.values(confirmation.late ?? {}).every(Number.isFinite);
+  if (!isGood) throw new Error("a confirmation has a form that this guard does not know");
+  return confirmation;
 }
 
 /** @param {unknown} text */

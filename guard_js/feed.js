@@ -1,4 +1,4 @@
-/** Follows the feed of a hub, for as long as it is open, over one connection after the other. */
+/** Follows the feed of a hub until it is closed, reconnecting as needed. */
 import { pipeline } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import { createGunzip } from "node:zlib";
@@ -7,11 +7,11 @@ import { describe } from "./key-sets.js";
 import { open, readText } from "./transport.js";
 
 /** @typedef {import("./feed-state.js").FeedState} FeedState */
-/** @typedef {import("./feed-state.js").Heard} Heard */
+/** @typedef {import("./feed-state.js").Update} Update */
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
 
-/** Milliseconds. A connection without a byte for `silence` is given up, since the hub confirms each
- * second; for `firstSilence` before the first confirmation, since it may have to read its log. */
+/** Milliseconds. The hub confirms once a second, so a connection that is silent for `silence` is
+ * given up. Before the first confirmation, it is `firstSilence`: the hub may have to read its log. */
 export const TIMING = { silence: 3000, firstSilence: 12_000 };
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5000;
@@ -22,30 +22,30 @@ export class Feed {
   #state;
   #clock;
   #onConnect;
-  #onHeard;
+  #onUpdate;
   #onEnd;
   #log;
   #closing = new AbortController();
-  /** Connections in a row that said nothing of use. */
+  /** Successive connections that confirmed nothing. */
   #failures = 0;
   #hasWarned = false;
 
   /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-   *   onConnect: () => void, onHeard: (heard: Heard) => void, onEnd: () => void,
-   *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onHeard` with
+   *   onConnect: () => void, onUpdate: (update: Update) => void, onEnd: () => void,
+   *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onUpdate` with
    *   what each event told, `onEnd` when the feed has ended, or there was none */
-  constructor({ addresses, token, state, clock, onConnect, onHeard, onEnd, log }) {
+  constructor({ addresses, token, state, clock, onConnect, onUpdate, onEnd, log }) {
     this.#addresses = addresses;
     this.#token = token;
     this.#state = state;
     this.#clock = clock;
     this.#onConnect = onConnect;
-    this.#onHeard = onHeard;
+    this.#onUpdate = onUpdate;
     this.#onEnd = onEnd;
     this.#log = log;
   }
 
-  /** The address that the feed is read from, or is tried next. */
+  /** The address that the feed is read from, or the next one to try. */
   address = "";
 
   close() {
@@ -99,11 +99,11 @@ export class Feed {
     const { signal } = this.#closing;
     const request = open(address, "/revocations", { headers, signal, agent: false });
     request.on("socket", (socket) => {
-      // The feed alone keeps no process from ending.
+      // The feed alone does not keep the process running.
       socket.unref();
       socket.setTimeout(TIMING.silence);
       socket.once("connect", () => socket.setTimeout(TIMING.firstSilence));
-      socket.on("timeout", () => socket.destroy(new Error("nothing came for seconds")));
+      socket.on("timeout", () => socket.destroy(new Error("nothing arrived for seconds")));
     });
     // A byte now and then is no answer.
     const late = () => request.destroy(new Error("it did not answer in time"));
@@ -133,15 +133,15 @@ export class Feed {
 
   /** Whether the event confirms something. @param {import("./events.js").Event} event */
   #take(event) {
-    const heard = this.#state.take(event, this.#clock());
-    const isSure = heard.isReady || heard.isConfirmed;
-    if (isSure) {
+    const update = this.#state.take(event, this.#clock());
+    const isConfirmed = update.isReady || update.isConfirmed;
+    if (isConfirmed) {
       this.#failures = 0;
-      if (this.#hasWarned) this.#log(`follows the logouts of ${this.address}`);
+      if (this.#hasWarned) this.#log(`following the logouts of ${this.address}`);
       this.#hasWarned = false;
     }
-    this.#onHeard(heard);
-    return isSure;
+    this.#onUpdate(update);
+    return isConfirmed;
   }
 }
 

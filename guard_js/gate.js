@@ -1,32 +1,32 @@
-/** Whom a guard's middleware asks, whom it lets through, and how it refuses: without a framework. */
+/** What all middleware of the guard shares: exempt paths, credentials, and how requests are refused. */
 import { HubError, problem } from "./errors.js";
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** A login of an app's own session; `loggedInAt` is by `guard.now()`.
+/** The login behind an app's own session; `loggedInAt` is by `guard.now()`.
  * @typedef {{user: string, sid: string, loggedInAt: number, issuer?: string}} Login */
 
 /** @template Request
  * @typedef {object} GateOptions
- * @property {readonly string[]} [exempt] paths that nobody is asked for, such as `/health`, or
- *   `/static/*` for all that begin so
- * @property {string} [loginUrl] where browsers are sent that navigate without a living session, by
- *   303 and with the address they wanted in `next`; others get problem details (RFC 9457)
- * @property {string} [cookie] the cookie with the token, for requests without `Authorization`
+ * @property {readonly string[]} [exempt] paths that need no session, such as `/health`, or `/static/*`
+ *   for all that start with `/static/`
+ * @property {string} [loginUrl] where a browser that navigates without a living session is redirected
+ *   (303), with the address it wanted in `next`; other requests get problem details (RFC 9457)
+ * @property {string} [cookie] the cookie that holds the token, for requests without `Authorization`
  * @property {readonly string[]} [origins] other origins whose pages may use the cookie
  * @property {(request: Request) => Login | null | undefined | Promise<Login | null | undefined>} [session]
- *   for sessions of the app's own: the login of a request. Tokens are then not looked at
+ *   for the app's own sessions: returns the login of a request. Tokens are then ignored
  * @property {(request: Request) => unknown} [forget] drops an app's session that has ended: by default
  *   `request.session.regenerate` of express-session
- * @property {boolean} [require] whether requests without any credentials are refused: true
+ * @property {boolean} [require] whether requests without credentials are refused: true
  */
 
 /** @typedef {{status: number, headers: Record<string, string>, body: string}} Answer */
 
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
-/** What others may read as another path. */
+/** What an app might resolve to another path. */
 const AMBIGUOUS = /\.\.|\/\/|\\|%2e|%2f|%5c/i;
 
 /** @template {IncomingMessage} Request */
@@ -40,7 +40,7 @@ export class Gate {
   constructor(guard, options = {}) {
     const { exempt = [], loginUrl } = options;
     const paths = [...exempt];
-    // Or who is sent there would be sent there again.
+    // Otherwise, it would redirect to itself.
     if (loginUrl?.startsWith("/")) paths.push(pathOf(loginUrl));
     const wrong = paths.find((path) => !/^[/*]/.test(path));
     if (wrong !== undefined) throw new Error(`exempt: paths begin with a slash: ${wrong}`);
@@ -56,14 +56,14 @@ export class Gate {
    * @param {Request} request @param {Identity} [before] who it is by the middleware before this one
    * @returns {Promise<Identity | undefined>} */
   async admit(request, before) {
-    if (this.#letsThrough(pathOf(addressOf(request))) || isPreflight(request)) return before;
+    if (this.#isExempt(pathOf(addressOf(request))) || isPreflight(request)) return before;
     const identity =
       (await (this.#options.session ? this.#bySession(request) : this.#byToken(request))) ?? before;
     if (!identity && this.#options.require) throw new HubError("token_missing");
     return identity;
   }
 
-  /** How a request is refused: problem details, or the way to the login for a page.
+  /** How a request is refused: problem details, or a redirect to the login for a page.
    * @param {unknown} error @param {Request} request @returns {Answer} */
   refuse(error, request) {
     const known =
@@ -71,15 +71,19 @@ export class Gate {
     const { loginUrl } = this.#options;
     if (loginUrl === undefined || known.status !== 401 || !isNavigation(request))
       return problem(known);
-    const way = SAFE_METHODS.includes(request.method ?? "")
+    const location = SAFE_METHODS.includes(request.method ?? "")
       ? `${loginUrl}${loginUrl.includes("?") ? "&" : "?"}next=${encodeURIComponent(ownAddress(request))}`
-      : loginUrl; // what was sent is lost, and the address alone may not be a page
-    const headers = { Location: way, "Cache-Control": "no-store", "Content-Type": "text/plain" };
+      : loginUrl; // its body is lost, and a GET of the address may not be a page
+    const headers = {
+      Location: location,
+      "Cache-Control": "no-store",
+      "Content-Type": "text/plain",
+    };
     return { status: 303, headers, body: "" };
   }
 
   /** @param {string} path */
-  #letsThrough(path) {
+  #isExempt(path) {
     if (this.#exact.has(path)) return true;
     return this.#prefixes.some((one) => path.startsWith(one)) && !AMBIGUOUS.test(path);
   }
@@ -114,7 +118,7 @@ export class Gate {
     return this.#guard.check(value);
   }
 
-  /** Refuse a cookie with which another site's page opens a socket or changes something.
+  /** Check that a request with a cookie comes from the app's own pages, or from `origins`.
    * @param {Request} request */
   #checkOrigin({ headers }) {
     const { origin, host = headers[":authority"] } = headers; // the latter in HTTP/2
@@ -125,7 +129,7 @@ export class Gate {
   }
 }
 
-/** The address that was asked for, also where a framework has cut its beginning off.
+/** The address that was requested, even if a framework has stripped a prefix from `url`.
  * @param {IncomingMessage & {originalUrl?: string}} request */
 const addressOf = ({ originalUrl, url = "/" }) => originalUrl ?? url;
 
@@ -145,7 +149,7 @@ function countOf({ rawHeaders = [] }, name) {
 const isPreflight = ({ method, headers }) =>
   method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
 
-/** Whether a browser shows the answer as a page (Fetch Metadata, section 2.2).
+/** Whether a browser will show the response as a page (Fetch Metadata, section 2.2).
  * @param {IncomingMessage} request */
 function isNavigation({ method = "", headers }) {
   const mode = headers["sec-fetch-mode"];
@@ -153,15 +157,15 @@ function isNavigation({ method = "", headers }) {
   return ["GET", "HEAD"].includes(method) && /text\/html/i.test(headers.accept ?? "");
 }
 
-/** The address of a request on the same host, whatever a client made of it: with one slash in the
- * beginning, since two would name another host. @param {IncomingMessage} request */
+/** The address of a request, certainly on the same host: it begins with a single slash, since two
+ * would name another host. @param {IncomingMessage} request */
 function ownAddress(request) {
   const address = addressOf(request).replace(/[^\x21-\x7e]|[\\"<>]/g, encodeURIComponent);
   return `/${address.replace(/^\/+/, "")}`;
 }
 
-/** The value of a cookie (RFC 6265). A sibling subdomain can set one of the same name, and servers
- * cannot tell which is theirs: several are refused.
+/** The value of a cookie (RFC 6265). Several of one name are refused: a sibling subdomain can set
+ * another, and a server cannot tell which is its own.
  * @param {string} header @param {string} name @returns {string | undefined} */
 export function findCookie(header, name) {
   /** @type {Set<string>} */

@@ -1,7 +1,7 @@
-/** A guard: tells within a microsecond whether a session is alive, by the logouts that a hub streams.
+/** A guard: decides within a microsecond whether a session is alive, by the logouts that a hub streams.
  *
- * A verdict is as good as the guard's knowledge is fresh. Up to `maxStaleness` seconds after the
- * last confirmation by the hub the guard decides alone; after that `onStale` says what to do.
+ * Until `maxStaleness` seconds after the hub's last confirmation, the guard decides by itself; after
+ * that, `onStale` says what to do.
  */
 import { Admission } from "./admission.js";
 import { callSafely } from "./callbacks.js";
@@ -37,13 +37,13 @@ import { Watches } from "./watches.js";
  * @typedef {object} Options
  * @property {string} token `HUB_GUARD_TOKEN` of the hub
  * @property {readonly Issuer[]} [issuers] whose tokens are accepted
- * @property {string} [secret] signs tickets; without `issuers` it verifies tokens, too (HS256)
- * @property {string} [adminToken] an administrator's token of the hub, for `endSession`
- * @property {number} [maxStaleness] for how long after a confirmation the guard decides alone: 10
+ * @property {string} [secret] signs tickets; without `issuers` it also verifies tokens (HS256)
+ * @property {string} [adminToken] `HUB_ADMIN_TOKEN` of the hub, for `endSession`
+ * @property {number} [maxStaleness] how long after a confirmation the guard decides by itself: 10
  * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
- * @property {number} [startTimeout] for how long `start` waits for the hub: 5
+ * @property {number} [startTimeout] how long `start` waits for the hub: 5
  * @property {(name: Metric, value: number) => unknown} [onMetric] called with each measurement
- * @property {(text: string) => void} [log] told when the hub cannot be followed, and when it can
+ * @property {(text: string) => void} [log] called when the hub cannot be followed, and when it can
  *   again; `console.warn` by default
  */
 
@@ -95,7 +95,7 @@ export class Guard {
     if (!["ask", "refuse", "allow"].includes(onStale))
       throw new Error("onStale: is not one of ask, refuse, allow");
     if (!(maxStaleness > 0 && Number.isFinite(maxStaleness)))
-      throw new Error("maxStaleness: must be more than 0 seconds, and not for ever");
+      throw new Error("maxStaleness: must be more than 0 seconds, and finite");
     this.#token = options.token;
     this.#secret = secret;
     this.#adminToken = options.adminToken;
@@ -111,21 +111,21 @@ export class Guard {
       questions: this.#questions,
       maxStaleness,
       onStale,
-      mintTicket: (identity) => this.#mintQuestion(identity),
+      mintTicket: (identity) => this.#mintTicketFor(identity),
     });
     this.#watches = new Watches((place) => this.#admission.factsOf(place), log);
   }
 
-  /** A guard with what the environment names, by the names of the hub's settings, unless `options`
-   * has it: docs/reference/guard-js.md lists the variables. Throws an Error that names a wrong one.
+  /** A guard configured by the environment; `options` override or add to it.
+   * docs/reference/guard-js.md lists the variables. Throws an Error that names an invalid one.
    * @param {Record<string, string | undefined>} [environ] @param {Partial<Options>} [options] */
   static fromEnviron(environ = process.env, options = {}) {
     const { urls, options: named } = readEnviron(environ);
     return new Guard(urls, { ...named, ...options });
   }
 
-  /** Begin to follow the hub. Resolves once the guard knows what is revoked, or after `startTimeout`:
-   * then it goes on trying, and `onStale` says what to do meanwhile. Whether it is ready is told. */
+  /** Start following the hub. Resolves to true once the guard knows what is revoked, or to false after
+   * `startTimeout`: then it keeps trying, and `onStale` says what to do in the meantime. */
   async start() {
     if (!this.#feed) {
       this.#feed = new Feed({
@@ -134,7 +134,7 @@ export class Guard {
         state: this.#state,
         clock: this.#clock,
         onConnect: () => this.#measure("connects", 1),
-        onHeard: (heard) => this.#take(heard),
+        onUpdate: (update) => this.#take(update),
         onEnd: () => this.#measure("staleness_seconds", this.staleness),
         log: this.#log,
       });
@@ -143,25 +143,24 @@ export class Guard {
     }
     if (!this.isReady) await this.#readiness();
     if (!this.isReady)
-      this.#log(`does not know yet what is revoked: onStale="${this.#onStalePolicy}" applies`);
+      this.#log(`not ready yet, revocations are unknown: onStale="${this.#onStalePolicy}" applies`);
     return this.isReady;
   }
 
-  /** Follow the hub no longer: the guard becomes stale. */
+  /** Stop following the hub: the guard becomes stale. */
   close() {
     this.#feed?.close();
     this.#feed = undefined;
     clearInterval(this.#timer);
-    for (const tell of this.#onReady) tell();
+    for (const callback of this.#onReady) callback();
   }
 
-  /** Whether the guard has heard what is in force. */
+  /** Whether the guard knows which revocations are in force. */
   get isReady() {
     return this.#state.isReady;
   }
 
-  /** For how many seconds there may be logouts that were not heard; Infinity before the first
-   * confirmation. */
+  /** How many seconds old the guard's knowledge is; Infinity before the first confirmation. */
   get staleness() {
     return Math.max(0, this.#state.freshness.staleness(this.#clock()));
   }
@@ -171,15 +170,16 @@ export class Guard {
     return { revocations: this.#state.revocations.size, watches: this.#watches.size };
   }
 
-  /** The time by the store's clock, in NumericDate seconds: date a login by it. Throws `unavailable`
+  /** The store's time, in NumericDate seconds: record it as the time of a login. Throws `unavailable`
    * before the first confirmation. */
   now() {
     const now = this.#state.freshness.storeTime(this.#clock());
-    if (Number.isNaN(now)) throw new HubError("unavailable", "the hub has not told its time yet");
+    if (Number.isNaN(now))
+      throw new HubError("unavailable", "the hub has not told the guard the time yet");
     return now;
   }
 
-  /** Whose token it is, if its session is alive. Rejects with a HubError.
+  /** The identity of a token, if its session is alive. Rejects with a HubError.
    * @param {string} token @returns {Promise<Identity>} */
   async check(token) {
     const known = this.#known.get(token) ?? (await this.#verify(token));
@@ -189,7 +189,7 @@ export class Guard {
     return identity;
   }
 
-  /** Check a session of the app's own, which no token is needed for. Rejects with a HubError.
+  /** The identity of an app's own session, without a token, if it is alive. Rejects with a HubError.
    * @param {string} user @param {string} sid
    * @param {number} loggedInAt by `now`, in NumericDate seconds
    * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
@@ -200,7 +200,7 @@ export class Guard {
     return session.identity;
   }
 
-  /** Wait for the end of a session. Without `loggedInAt`, whatever ends sessions of this name from
+  /** Watch a session, to learn when it ends. Without `loggedInAt`, any logout of this session id from
    * now on ends it.
    * @param {string} user @param {string} sid
    * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
@@ -209,31 +209,31 @@ export class Guard {
     return this.#watch(place, loggedInAt === undefined ? undefined : identity);
   }
 
-  /** Wait for the end of a session that `check` or `checkSession` has just found alive.
+  /** Watch a session that `check` or `checkSession` has just found alive.
    * @param {Identity} identity @returns {Watch} */
   watchIdentity(identity) {
     return this.#watch(placeOf(identity), identity);
   }
 
-  /** Be told of each logout as it is heard. @param {(logout: Revocation) => unknown} tell
-   * @returns {() => void} ends that */
-  onLogout(tell) {
-    return subscribe(this.#onLogout, tell);
+  /** Call a function with each logout that arrives. @param {(logout: Revocation) => unknown} callback
+   * @returns {() => void} unsubscribes */
+  onLogout(callback) {
+    return subscribe(this.#onLogout, callback);
   }
 
-  /** Be told when the guard becomes stale (true), and when it is fresh again (false).
-   * @param {(isStale: boolean) => unknown} tell @returns {() => void} ends that */
-  onStale(tell) {
-    return subscribe(this.#onStale, tell);
+  /** Call a function with true when the guard becomes stale, with false when it is fresh again.
+   * @param {(isStale: boolean) => unknown} callback @returns {() => void} unsubscribes */
+  onStale(callback) {
+    return subscribe(this.#onStale, callback);
   }
 
   /** A short-lived token with which a browser connects to the hub, signed with the secret.
    * @param {string} user @param {string} sid @param {TicketOptions} [options]
    * @returns {Promise<string>} */
   mintTicket(user, sid, options = {}) {
-    const told = this.#state.freshness.storeTime(this.#clock());
-    // The hub judges a ticket, so before it is heard it does not matter whose clock this is.
-    const now = Number.isNaN(told) ? Date.now() / 1000 : told;
+    const storeTime = this.#state.freshness.storeTime(this.#clock());
+    // The hub judges it, so this machine's clock is good enough for `iat`.
+    const now = Number.isNaN(storeTime) ? Date.now() / 1000 : storeTime;
     return signTicket(this.#issuers, this.#secret, { user, sid, now, ...options });
   }
 
@@ -244,8 +244,8 @@ export class Guard {
     if (!this.#adminToken)
       throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
     const iss = this.#issuers.resolve(issuer) || undefined;
-    const order = { user, sid, scope: "session", reason, iss, message };
-    return this.#questions.command("/admin/logout", this.#adminToken, order);
+    const body = { user, sid, scope: "session", reason, iss, message };
+    return this.#questions.command("/admin/logout", this.#adminToken, body);
   }
 
   /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
@@ -260,7 +260,7 @@ export class Guard {
       sid,
       iat: at,
       loginAt: at,
-      // Nobody remembers the logouts of an older login.
+      // The hub does not remember logouts of older logins.
       exp: at + this.#state.lifetime * 1e6,
       nbf: 0,
       scopes: [],
@@ -279,7 +279,7 @@ export class Guard {
   }
 
   /** A ticket to ask the hub with. @param {Identity} identity */
-  #mintQuestion({ user, sid, iss, loginAt = 0 }) {
+  #mintTicketFor({ user, sid, iss, loginAt = 0 }) {
     const loginTime = loginAt / 1e6;
     const issuer = iss || undefined;
     return this.mintTicket(user, sid, { issuer, loginTime, lifetime: QUESTION_LIFETIME });
@@ -288,11 +288,11 @@ export class Guard {
   /** @param {Place} place @param {Identity} [identity] */
   #watch(place, identity) {
     const { freshness, partitions } = this.#state;
-    const since = freshness.heardUntil(place.crc % partitions) * 1e6;
+    const since = freshness.knownUntil(place.crc % partitions) * 1e6;
     return this.#watches.add(place, since, identity);
   }
 
-  /** @param {import("./feed-state.js").Heard} heard */
+  /** @param {import("./feed-state.js").Update} update */
   #take({ logout, isReady, isConfirmed, isReset }) {
     if (logout) {
       const { user, iss = "" } = logout;
@@ -304,7 +304,7 @@ export class Guard {
     if (isReady) {
       this.#measure("revocations", this.#state.revocations.size);
       this.#watches.check();
-      for (const tell of this.#onReady) tell();
+      for (const callback of this.#onReady) callback();
     }
     this.#measure("staleness_seconds", this.staleness);
     if (isReady || isConfirmed) this.#tellStaleness();
@@ -319,14 +319,14 @@ export class Guard {
 
   /** @param {Metric} name @param {number} value */
   #measure(name, value) {
-    const tell = this.#onMetric;
-    if (tell) callSafely(this.#log, () => tell(name, value), undefined);
+    const callback = this.#onMetric;
+    if (callback) callSafely(this.#log, () => callback(name, value), undefined);
   }
 
-  /** Tell those who are there now: who comes meanwhile is not told of it. @template T
+  /** Call those who have subscribed by now, not those who do so meanwhile. @template T
    * @param {Subscribers<T>} subscribers @param {T} value */
   #tell(subscribers, value) {
-    for (const { tell } of [...subscribers]) callSafely(this.#log, tell, value);
+    for (const { callback } of [...subscribers]) callSafely(this.#log, callback, value);
   }
 
   async #readiness() {
@@ -343,7 +343,7 @@ export class Guard {
     clearTimeout(timer);
   }
 
-  /** The hub's addresses, the one that the feed comes from first. */
+  /** The hub's addresses, beginning with the one that the feed is read from. */
   #bestAddresses() {
     const best = this.#feed?.address;
     return [...this.#addresses].sort((a, b) => Number(b === best) - Number(a === best));
@@ -361,11 +361,11 @@ function checkAddresses(urls) {
   return urls;
 }
 
-/** @template T @typedef {Set<{tell: (value: T) => unknown}>} Subscribers */
+/** @template T @typedef {Set<{callback: (value: T) => unknown}>} Subscribers */
 
-/** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} tell */
-function subscribe(subscribers, tell) {
-  const one = { tell }; // whoever comes twice goes twice
+/** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} callback */
+function subscribe(subscribers, callback) {
+  const one = { callback }; // the same function may subscribe twice
   subscribers.add(one);
   return () => {
     subscribers.delete(one);

@@ -249,7 +249,7 @@ test("on_stale says whether a guard without a hub refuses or lets in", async (t)
   assert.match(refusing.told.join("\n"), /cannot follow the logouts of http:.*ECONNREFUSED/);
   assert.match(
     refusing.told.join("\n"),
-    /does not know yet what is revoked: onStale="refuse" applies/,
+    /not ready yet, revocations are unknown: onStale="refuse" applies/,
   );
   const allowing = await startGuard(t, url, { ...options, onStale: "allow" });
   await allowing.check(good);
@@ -272,7 +272,7 @@ test("a guard that came before the hub is ready once the hub is there", async (t
   assert.equal(guard.isReady, false);
   await startFakeHub(t, gone.port);
   await until("the hub", () => guard.isReady);
-  assert.match(guard.told.at(-1) ?? "", /^follows the logouts/);
+  assert.match(guard.told.at(-1) ?? "", /^following the logouts/);
 });
 
 test("the hub is asked once about a token of the very second of a logout", async (t) => {

@@ -1,8 +1,8 @@
-/** A table of instants by a hash: 25 bytes a slot, in arrays that the garbage collector skips.
+/** A table of instants by hash: 25 bytes a slot, in arrays that the garbage collector skips.
  *
  * It is a hash table with open addressing and linear probing, at most three quarters full. The
- * texts that were hashed are not kept: two of a million have the same 64 bits with a chance of one
- * in 37 million, and would then be revoked together.
+ * hashed texts are not kept: among a million, the chance that two share all 64 bits is one in 37
+ * million, and those two would then be revoked together.
  */
 
 /** @typedef {import("./keyed-hash.js").Hash} Hash */
@@ -11,21 +11,21 @@ const FIRST_CAPACITY = 64;
 const MAX_LOAD = 0.75;
 
 export class Instants {
-  /** How many hashes have an instant. */
+  /** How many instants there are. */
   size = 0;
   #capacity = 0;
   #lows = new Uint32Array();
   #highs = new Uint32Array();
   #horizons = new Float64Array();
   #written = new Float64Array();
-  /** What else is known of each, plus one; 0 for a free slot. */
+  /** The tag of each instant plus one; 0 for a free slot. */
   #tags = new Uint8Array();
 
   constructor() {
     this.#allocate(FIRST_CAPACITY);
   }
 
-  /** Keep an instant, unless a later one is there: later by its horizon, then by when it was
+  /** Store an instant, unless there is a later one: later by its horizon, then by when it was
    * written. Times are in microseconds; `tag` is a number below 255.
    * @param {Hash} hash @param {number} horizon @param {number} at @param {number} tag */
   keep(hash, horizon, at, tag) {
@@ -59,7 +59,7 @@ export class Instants {
     };
   }
 
-  /** Drop what was written before `oldest`, if that is a good part of the table.
+  /** Drop what was written before `oldest`, if that is at least a quarter of the table.
    * @param {number} oldest */
   drop(oldest) {
     let kept = 0;
@@ -71,7 +71,7 @@ export class Instants {
     this.#rebuild(capacity, (at) => at >= oldest);
   }
 
-  /** The slot of a hash, or the free one where it belongs. @param {Hash} hash */
+  /** The slot of a hash, or the free slot where it would go. @param {Hash} hash */
   #find({ low, high }) {
     const mask = this.#capacity - 1;
     let slot = low & mask;
@@ -90,14 +90,14 @@ export class Instants {
     this.#tags = new Uint8Array(capacity);
   }
 
-  /** @param {number} capacity @param {(at: number) => boolean} stays */
-  #rebuild(capacity, stays) {
+  /** @param {number} capacity @param {(at: number) => boolean} isKept */
+  #rebuild(capacity, isKept) {
     const [lows, highs, horizons] = [this.#lows, this.#highs, this.#horizons];
     const [written, tags] = [this.#written, this.#tags];
     this.#allocate(capacity);
     this.size = 0;
     for (let slot = 0; slot < tags.length; slot += 1) {
-      if (tags[slot] === 0 || !stays(written[slot])) continue;
+      if (tags[slot] === 0 || !isKept(written[slot])) continue;
       const hash = { low: lows[slot], high: highs[slot] };
       this.keep(hash, horizons[slot], written[slot], tags[slot] - 1);
     }

@@ -19,25 +19,25 @@ import { ALGORITHMS, checkSignature, identify, isOf, readClaims, readHeader } fr
  * @typedef {object} Issuer
  * @property {string} [iss] the exact `iss` of its tokens; needed unless the key is your own
  * @property {string[]} [aliases] other spellings of the same issuer
- * @property {string} [preset] a provider's usual claims, as defaults for what follows
+ * @property {string} [preset] a provider's name: its usual claims are the defaults for what follows
  * @property {boolean} [discovery] keys are discovered from `iss`
  * @property {string} [jwksUrl] the address of a key set, over https (http on the local machine)
  * @property {string} [publicKey] a public key in PEM
  * @property {string | string[]} [secret] a secret, or several while one replaces another
  * @property {string | string[]} [algorithms] default: those of the key
- * @property {string | string[]} [audience] whom tokens are for; required where keys are fetched,
- *   `"*"` takes any
- * @property {string | string[]} [audienceClaims] the claims in which the audience is looked for
- * @property {string | string[]} [user] the claim that names the user: the first that is present
+ * @property {string | string[]} [audience] whom tokens are for; required if keys are fetched, `"*"`
+ *   accepts any
+ * @property {string | string[]} [audienceClaims] the claims that may hold the audience
+ * @property {string | string[]} [user] the claims that may name the user: the first one present counts
  * @property {string | string[]} [session] the claims that identify the login
- * @property {string | string[]} [loginTime] the claim that says when the login began
- * @property {number} [maxLifetime] for how long a token may be good; a day
+ * @property {string | string[]} [loginTime] the claims that say when the login began
+ * @property {number} [maxLifetime] the longest lifetime of a token: a day
  * @property {number} [leeway] how far the issuer's clock may differ from the store's
  */
 
 /** @typedef {{rules: Rules, keys: Keys, secret?: string}} Entry */
 
-/** Whose a token is. That is void once `keys` are no longer of this `generation`.
+/** The identity of a token. It is void once `keys` are no longer of this `generation`.
  * @typedef {{identity: Identity, keys: Keys, generation: number}} Verification */
 
 const DAY = 86_400;
@@ -58,8 +58,8 @@ export class Issuers {
     return this.#entries;
   }
 
-  /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
-   * left out. Throws `invalid_request` if there are several, and none was named.
+  /** The `iss` of the entry that `iss` means: an alias is resolved, and with only one entry it may be
+   * omitted. Throws `invalid_request` if it is omitted and there are several.
    * @param {string} [iss] */
   resolve(iss) {
     const names = [...new Set(this.#entries.map(({ rules }) => rules.issuer ?? ""))];
@@ -77,8 +77,8 @@ export class Issuers {
     );
   }
 
-  /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
-   * or `unavailable` when the keys cannot be had.
+  /** The identity of a token, without judging whether its session is alive. Rejects with
+   * `token_invalid`, or with `unavailable` when the keys cannot be fetched.
    * @param {string} token @returns {Promise<Verification>} */
   async verify(token) {
     const header = readHeader(token);
@@ -106,7 +106,7 @@ export class Issuers {
   /** @param {Header} header @param {unknown} iss @returns {Entry} */
   #match({ alg }, iss) {
     const named = this.#entries.filter(({ rules }) => isOf(rules, iss));
-    // An entry without an issuer is for tokens that no other entry takes.
+    // An entry without an issuer is for tokens that no other entry matches.
     named.sort(
       (a, b) => Number(a.rules.issuer === undefined) - Number(b.rules.issuer === undefined),
     );
@@ -130,7 +130,7 @@ export function readEntry(issuer, log) {
   const preset = name === undefined ? {} : PRESETS[name];
   const secrets = texts(issuer.secret);
   if (iss === undefined && secrets.length === 0 && !issuer.publicKey)
-    throw new Error("iss: is missing; only the owner of a key of its own needs no name");
+    throw new Error("iss: is missing; it is needed unless there is a secret or publicKey");
   const source = readSource(issuer, secrets, preset, log);
   const algorithms = or(texts(issuer.algorithms), preset.algorithms, source.usual);
   for (const algorithm of algorithms)
@@ -140,8 +140,8 @@ export function readEntry(issuer, log) {
   const audience = texts(issuer.audience);
   if (source.isFetched && audience.length === 0)
     throw new Error(
-      "audience: is required where keys are fetched, since the same keys sign other apps' " +
-        'tokens; "*" takes any',
+      "audience: is required if keys are fetched, since the same keys sign other apps' tokens; " +
+        '"*" accepts any',
     );
   return {
     keys: source.keys,
@@ -166,7 +166,7 @@ const SESSION_CLAIMS = ["sid", "session_id", "origin_jti", "auth_time"];
 /** @param {string | readonly string[] | undefined} given @returns {readonly string[]} */
 const texts = (given) => (typeof given === "string" ? [given] : (given ?? []));
 
-/** @param {...(readonly string[] | undefined)} lists the first one that names something */
+/** @param {...(readonly string[] | undefined)} lists of which the first non-empty one is returned */
 const or = (...lists) => lists.find((list) => list && list.length > 0) ?? [];
 
 /** @param {Issuer} issuer @param {readonly string[]} secrets
@@ -188,7 +188,7 @@ function readSource({ iss = "", discovery, jwksUrl, publicKey }, secrets, preset
   }
   const isBare = given.length === 0;
   if (isBare && (discovery === false || preset.usesSecret))
-    throw new Error("secret, publicKey or jwksUrl: one of them is missing");
+    throw new Error("secret, publicKey or jwksUrl: one of them is needed");
   const bare = iss.replace(/\/+$/, "");
   const url = jwksUrl ?? (isBare && preset.jwksPath ? bare + preset.jwksPath : undefined);
   checkAddress(url ? "jwksUrl" : "discovery", url ?? iss);
@@ -218,12 +218,12 @@ function checkEntries(entries) {
     const iss = rules.issuer ?? "";
     for (const name of [iss, ...rules.aliases]) {
       const owner = owners.get(name) ?? iss;
-      if (owner !== iss) throw new Error(`aliases: ${name} is of ${owner} already`);
+      if (owner !== iss) throw new Error(`aliases: ${name} already belongs to ${owner}`);
       owners.set(name, iss);
     }
     for (const algorithm of rules.algorithms) {
       if (taken.has(`${iss} ${algorithm}`))
-        throw new Error(`${iss}: two entries take its ${algorithm} tokens`);
+        throw new Error(`${iss}: two entries match its ${algorithm} tokens`);
       taken.add(`${iss} ${algorithm}`);
     }
   }

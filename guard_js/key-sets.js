@@ -1,4 +1,4 @@
-/** The keys that tokens are verified with, and where they come from. */
+/** The keys that verify tokens, and where they come from. */
 import { createPublicKey, createSecretKey } from "node:crypto";
 import { invalid } from "./claims.js";
 import { HubError } from "./errors.js";
@@ -8,7 +8,7 @@ import { findWeakness } from "./weak-keys.js";
 /** @typedef {import("./tokens.js").Header} Header */
 
 /** Finds the keys for a header, at least one. A verification is void once `generation` has changed;
- * it is -1 when the keys have to be asked for.
+ * it is -1 when the keys are due to be fetched.
  * @typedef {{generation: () => number,
  *   find: (header: Header) => readonly KeyObject[] | Promise<readonly KeyObject[]>}} Keys */
 
@@ -43,13 +43,13 @@ const NAMES = {
 /** @param {readonly KeyObject[]} keys @returns {Keys} */
 export const staticKeys = (keys) => ({ generation: () => 0, find: () => keys });
 
-/** A secret to verify tokens with; throws an Error for a key of another kind: if that were used as a
- * secret, anybody who knows the public key could sign.
+/** A secret to verify tokens with; throws an Error for a public key: if that were used as a secret,
+ * anybody who knows it could sign.
  * @param {string} text */
 export function readSecret(text) {
   const isKey = /^\s*-----BEGIN|^\s*(ssh-|ecdsa-|sk-)\S+ |^\s*\{.*"kty"/s.test(text);
   if (isKey || text === "")
-    throw new Error("this is no secret but a key of another kind, or empty");
+    throw new Error("this is not a secret: it is empty, or a key of another kind");
   return createSecretKey(text, "utf8");
 }
 
@@ -69,7 +69,7 @@ export function readPem(pem) {
 
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
  * one request at a time. An unknown `kid` makes it fetch again, but only after a cool-down, so that
- * made-up ones cost nothing. While fetching fails, the last keys stay in use.
+ * made-up ones cost nothing. While fetching fails, the last keys remain in use.
  * @implements {Keys} */
 export class KeySet {
   #locate;
@@ -95,8 +95,8 @@ export class KeySet {
   /** @param {Header} header */
   async find(header) {
     let key = this.#search(header);
-    const patience = this.#keys.length > 0 ? COOL_DOWN_MS : FIRST_COOL_DOWN_MS;
-    if (performance.now() - this.#triedAt > (key ? LIFETIME_MS : patience)) {
+    const coolDown = this.#keys.length > 0 ? COOL_DOWN_MS : FIRST_COOL_DOWN_MS;
+    if (performance.now() - this.#triedAt > (key ? LIFETIME_MS : coolDown)) {
       this.#flight ??= this.#fetch().finally(() => {
         this.#flight = undefined;
         this.#triedAt = performance.now();
@@ -121,7 +121,7 @@ export class KeySet {
   async #fetch() {
     try {
       const { keys, passedOver } = readKeySet(await fetchJson(await this.#locate()));
-      if (passedOver.length > 0) this.#log(`weak keys are passed over: ${passedOver.join("; ")}`);
+      if (passedOver.length > 0) this.#log(`ignoring weak keys: ${passedOver.join("; ")}`);
       this.#keys = keys;
       this.#fetched += 1;
     } catch (error) {

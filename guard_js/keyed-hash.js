@@ -1,7 +1,7 @@
-/** HalfSipHash-2-4 with 64 bits of output, over UTF-16: a hash that nobody can aim collisions at.
+/** HalfSipHash-2-4 with 64 bits of output, over UTF-16: outsiders cannot construct collisions.
  *
- * It is SipHash (Aumasson and Bernstein, 2012) with words of 32 bits, which are what JavaScript
- * computes fast with. The key is random, so which texts collide differs in each process.
+ * It is SipHash (Aumasson and Bernstein, 2012) with words of 32 bits, which JavaScript computes with
+ * fast. The key is random, so different texts collide in each process.
  */
 import { randomBytes } from "node:crypto";
 

@@ -198,7 +198,7 @@ test("a key of another kind is no secret, and the other way round", () => {
   const { publicKey, privateKey } = pair();
   const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
   for (const text of [pem, "", "ssh-rsa AAAA", JSON.stringify(jwkOf(publicKey, "1"))])
-    assert.throws(() => readSecret(text), /no secret/);
+    assert.throws(() => readSecret(text), /not a secret/);
   assert.throws(() => readPem(SECRET), /not a public key in PEM/);
   assert.throws(() => readPem(privateKey.export({ type: "pkcs8", format: "pem" }).toString()));
   const x25519 = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" });
@@ -210,7 +210,7 @@ test("issuers that make no sense are refused, and named", async () => {
     [[{}], /iss/],
     [[{ iss: "i", secret: "short" }], /secret.*32 bytes/],
     [[{ iss: "i", preset: "constructor" }], /preset/],
-    [[{ iss: "i", preset: "simplejwt" }], /one of them is missing/],
+    [[{ iss: "i", preset: "simplejwt" }], /one of them is needed/],
     [[{ iss: "https://i.example" }], /audience/],
     [[{ iss: "http://i.example", audience: "a" }], /https/],
     [[{ iss: "i", jwksUrl: "https://i.example", secret: SECRET }], /keys come from one of them/],

@@ -1,4 +1,4 @@
-/** Sessions of an app's own: where the facts about one are costs more to find than to look there. */
+/** Caches where to find the facts about an app's own sessions: hashing the names takes longest. */
 import { readName } from "./claims.js";
 import { userKey } from "./names.js";
 import { placeOf } from "./revocations.js";
@@ -13,7 +13,7 @@ export class KnownSessions {
   /** @type {Map<string, Named>} */
   #sessions = new Map();
 
-  /** @param {(issuer?: string) => string} resolve gives the `iss` of the entry that is meant */
+  /** @param {(issuer?: string) => string} resolve returns the `iss` of the entry that is meant */
   constructor(resolve) {
     this.#resolve = resolve;
   }

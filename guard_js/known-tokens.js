@@ -1,10 +1,10 @@
-/** Tokens whose signature was verified: checking one of them again costs a look-up. */
+/** Tokens whose signatures were verified: checking one again costs a look-up. */
 
 /** @typedef {import("./revocations.js").Place} Place */
 /** @typedef {import("./issuers.js").Verification} Verification */
 
-/** `accepted` is the newest cut-off in spite of which the hub accepted the token: it has a list of
- * sessions, and so it may know what times leave open.
+/** `accepted` is the newest cut-off despite which the hub accepted the token, since it knows when the
+ * session was registered.
  * @typedef {Verification & {token: string, place: Place, accepted?: string}} Known */
 
 const MAX_TOKENS = 20_000;
@@ -22,7 +22,7 @@ export class KnownTokens {
     return known && known.keys.generation() === known.generation ? known : undefined;
   }
 
-  /** Remember a token, and return it as it is known: two checks of it at once share what they learn.
+  /** Remember a token, and return the shared record of it, even if two checks verified it at once.
    * @param {Known} known */
   add(known) {
     const { token } = known;

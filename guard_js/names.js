@@ -1,4 +1,4 @@
-/** The names that users and sessions have in the feed. */
+/** How users are named in the feed, and how its times are read. */
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
@@ -6,7 +6,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-/** A text with everything escaped but the unreserved characters of RFC 3986 section 2.3.
+/** A text with all but the unreserved characters of RFC 3986 section 2.3 escaped.
  * @param {string} text */
 export function quote(text) {
   return encodeURIComponent(text).replace(
@@ -31,6 +31,6 @@ export function crc32(text) {
 export function micros(seconds) {
   const exact = seconds * 1e6;
   const whole = Math.round(exact);
-  // A half is rounded to the even neighbour, as the hub does it.
+  // Halves are rounded to even, as in the hub.
   return whole - exact === 0.5 && whole % 2 !== 0 ? whole - 1 : whole + 0; // no -0
 }

@@ -1,4 +1,4 @@
-/** What a guard asks of the hub itself: whether a token is good, and that a session ends. */
+/** A guard's calls to the hub: whether a token is accepted, and to end a session. */
 import { HubError, isCode } from "./errors.js";
 import { describe } from "./key-sets.js";
 import { micros } from "./names.js";
@@ -9,20 +9,20 @@ import { send } from "./transport.js";
 /** Seconds within which the hub has to answer, by whichever of its addresses. */
 const PATIENCE = 3;
 
-/** Why the hub refuses a token, if it does, and when it was asked, by the guard's clock.
+/** Why the hub refuses a token, if it does, and when it was asked by the guard's clock.
  * @typedef {{refusal: HubError | undefined, askedAt: number}} Answer */
 
 export class Questions {
   #addresses;
   #clock;
   #measure;
-  /** Questions that were asked and are not answered yet, by what they are about and what was known.
+  /** Questions without an answer yet, by subject and `mark`.
    * @type {Map<string, {askedAt: number, answer: Promise<Answer>}>} */
-  #open = new Map();
+  #pending = new Map();
 
   /** @param {{addresses: () => readonly string[], clock: () => number,
    *   measure: (name: "ask_seconds" | "asks_failed", value: number) => void}} options `addresses` are
-   *   the hub's, the best one first; `clock` gives seconds, which go on while the machine sleeps */
+   *   the hub's, beginning with the best one; `clock` counts seconds, also while the machine sleeps */
   constructor({ addresses, clock, measure }) {
     this.#addresses = addresses;
     this.#clock = clock;
@@ -31,22 +31,22 @@ export class Questions {
 
   /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
    * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
-   * before a logout was heard says nothing of it.
+   * before a logout arrived says nothing about that logout.
    * @param {string} token @param {number} age @param {string} mark the facts that are known
    * @param {string} [subject] what a question is the same about: the token
    * @returns {Promise<Answer>} */
   verify(token, age, mark, subject = token) {
     const name = `${subject} ${mark}`;
-    const open = this.#open.get(name);
+    const pending = this.#pending.get(name);
     const askedAt = this.#clock();
-    if (open && askedAt - open.askedAt <= age) return open.answer;
+    if (pending && askedAt - pending.askedAt <= age) return pending.answer;
     const answer = this.#verify(token).then((refusal) => {
-      if (this.#open.get(name)?.answer === answer) this.#open.delete(name);
+      if (this.#pending.get(name)?.answer === answer) this.#pending.delete(name);
       if (refusal?.code === "unavailable") this.#measure("asks_failed", 1);
       else this.#measure("ask_seconds", this.#clock() - askedAt);
       return { refusal, askedAt };
     });
-    this.#open.set(name, { askedAt, answer });
+    this.#pending.set(name, { askedAt, answer });
     return answer;
   }
 
@@ -79,7 +79,7 @@ export class Questions {
     return JSON.parse(answer.text);
   }
 
-  /** Send to one address after the other, until a hub answers with this status, or why it does not.
+  /** Try one address after another, until a hub answers with this status, or says why not.
    * @param {string} path @param {number} status @param {Omit<Call, "signal">} call */
   async #send(path, status, call) {
     const [addresses, deadline] = [this.#addresses(), this.#clock() + PATIENCE];
@@ -104,14 +104,14 @@ export class Questions {
  *   headers: import("node:http").IncomingHttpHeaders}} answer */
 function readProblem({ status, text, headers }) {
   /** @type {any} */
-  let told = {};
+  let problem = {};
   try {
-    told = JSON.parse(text) ?? {};
+    problem = JSON.parse(text) ?? {};
   } catch {}
-  if (!isCode(told.code) || new HubError(told.code).status !== status)
+  if (!isCode(problem.code) || new HubError(problem.code).status !== status)
     return new HubError("unavailable", `the hub answered ${status}`);
-  const { code, detail, reason, scope } = told;
-  const at = typeof told.at === "number" ? micros(told.at) : undefined;
+  const { code, detail, reason, scope } = problem;
+  const at = typeof problem.at === "number" ? micros(problem.at) : undefined;
   const logout = at === undefined ? undefined : { at, horizon: at, reason, scope };
   const retryAfter = Number(headers["retry-after"]) || undefined;
   const maxAge =

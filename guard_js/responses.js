@@ -1,12 +1,12 @@
-/** HTTP responses that end when their session does, such as server-sent events. */
+/** HTTP responses that end when their session does, such as server-sent events; and refusals. */
 
 /** @typedef {import("node:http").ServerResponse} ServerResponse */
 /** @typedef {import("./gate.js").Answer} Answer */
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** After how long a response is looked at again that had not begun when its session ended: that may
- * be the answer to the logout. */
+/** How often a response that had not begun when its session ended is looked at again. It is not cut
+ * at once, since it may be the answer to the logout. */
 const GRACE_MS = 1000;
 
 /** Cut a response without `Content-Length` when the session ends.
@@ -32,7 +32,7 @@ const statesLength = (response) =>
 
 /** Send an answer. @param {ServerResponse} response @param {Answer} answer */
 export function sendAnswer(response, { status, headers, body }) {
-  // Somebody may have given up waiting for the check, and answered.
+  // The app may have stopped waiting for the check, and answered.
   if (response.headersSent) return;
   response.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body) });
   response.end(body);

@@ -1,9 +1,9 @@
-/** The revocations in force, as the feed tells them: what a guard judges by.
+/** The revocations in force, by which a guard judges.
  *
- * They only add up: applying one twice, or in another order, leads to the same verdicts. Nearly all
- * are kept in one table of instants: for a session that was ended by name (`issuer|user sid`, or
- * `issuer sid` whoever its user is) and for a user whose sessions were all ended (`issuer|user`).
- * The names are escaped, so none of the three can be mistaken for another.
+ * They are only ever added: applying one twice, or in another order, leads to the same verdicts.
+ * Nearly all are kept in one table of instants: for a session that was ended by name
+ * (`issuer|user sid`, or `issuer sid` for any user) and for a user whose sessions were all ended
+ * (`issuer|user`). The names are escaped, so that the three cannot be confused.
  */
 import { Instants } from "./instants.js";
 import { keyedHash } from "./keyed-hash.js";
@@ -17,22 +17,22 @@ import { REASONS, SCOPES } from "./verdict.js";
 /** @typedef {import("./verdict.js").Reason} Reason */
 /** @typedef {import("./verdict.js").Scope} Scope */
 
-/** A logout as the feed tells it; times are NumericDate seconds. `user` is missing if it ends the
+/** A logout as the feed sends it; times are NumericDate seconds. `user` is missing if it ends the
  * sessions of everyone in `partition` or, with scope `session`, the session `sid` of that issuer.
  * @typedef {{scope: Scope, reason: Reason, at: number, iss?: string, user?: string | null,
  *   sid?: string | null, sessions?: string[], before?: number | null, partition?: number | null,
  *   id?: string, message?: string | null, by?: string | null, profile?: string | null}} Revocation */
 
-/** Where the facts about a session are found.
+/** The keys under which the facts about a session are found.
  * @typedef {{sid: string, userKey: string, crc: number, session: Hash, issuers: Hash, user: Hash}} Place */
 
-/** Where a logout of everyone is kept that names no partition. */
+/** The key of a logout of everyone that names no partition. */
 const EVERY_PARTITION = -1;
 
 /** Hashes are the same for the whole process, so that a place can be kept. */
 const hash = keyedHash();
 
-/** Where the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
+/** The keys under which the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
  * @returns {Place} */
 export function placeOf({ iss, userKey: key, sid }) {
   return {
@@ -47,9 +47,9 @@ export function placeOf({ iss, userKey: key, sid }) {
 
 export class Revocations {
   #instants = new Instants();
-  /** Cut-offs that keep a session, by user: the newest, and the one that ended what it keeps.
+  /** Cut-offs of scope `others`, by user: the newest, and the one that ended the session it keeps.
    * @type {Map<string, readonly Fact[]>} */
-  #keeping = new Map();
+  #others = new Map();
   /** Cut-offs of everyone, by partition. @type {Map<number, readonly Fact[]>} */
   #everyone = new Map();
   /** What was written before then is forgotten, though it may still take room. */
@@ -57,10 +57,10 @@ export class Revocations {
 
   /** How many revocations are in force. */
   get size() {
-    return this.#instants.size + this.#keeping.size + this.#everyone.size;
+    return this.#instants.size + this.#others.size + this.#everyone.size;
   }
 
-  /** Note a logout. @param {Revocation} one */
+  /** Add a logout. @param {Revocation} one */
   apply(one) {
     const fact = readFact(one);
     const iss = one.iss ?? "";
@@ -69,7 +69,7 @@ export class Revocations {
       for (const sid of one.sessions ?? []) this.#keep(`${key} ${sid}`, fact);
       if (one.scope === "session") this.#keep(`${key} ${one.sid}`, fact);
       else if (one.scope === "all") this.#keep(key, fact);
-      else this.#keeping.set(key, supersede(fact, this.#keeping.get(key)));
+      else this.#others.set(key, supersede(fact, this.#others.get(key)));
     } else if (one.scope === "session") {
       this.#keep(`${quote(iss)} ${one.sid}`, fact);
     } else {
@@ -81,23 +81,24 @@ export class Revocations {
   /** What is known of a session. @param {Place} place @param {number} partition
    * @returns {Facts} */
   facts(place, partition) {
-    const own = this.#get(place.session);
-    const anybodys = this.#get(place.issuers);
+    const ofUser = this.#get(place.session);
+    const ofIssuer = this.#get(place.issuers);
     const cutoff = this.#get(place.user);
-    const keeping = this.#keeping.get(place.userKey);
+    const others = this.#others.get(place.userKey);
     const everyone = this.#everyone.get(partition);
-    const allOver = this.#everyone.get(EVERY_PARTITION);
+    const everywhere = this.#everyone.get(EVERY_PARTITION);
     const tombstone =
-      own && anybodys && anybodys.horizon > own.horizon ? anybodys : (own ?? anybodys);
-    if (!keeping && !everyone && !allOver) return { tombstone, cutoffs: cutoff ? [cutoff] : NONE };
-    const cutoffs = [...(keeping ?? NONE), ...(everyone ?? NONE), ...(allOver ?? NONE)].filter(
+      ofUser && ofIssuer && ofIssuer.horizon > ofUser.horizon ? ofIssuer : (ofUser ?? ofIssuer);
+    if (!others && !everyone && !everywhere)
+      return { tombstone, cutoffs: cutoff ? [cutoff] : NONE };
+    const cutoffs = [...(others ?? NONE), ...(everyone ?? NONE), ...(everywhere ?? NONE)].filter(
       (fact) => fact.scope !== "others" || fact.sid !== place.sid,
     );
     if (cutoff) cutoffs.push(cutoff);
     return { tombstone, cutoffs };
   }
 
-  /** Have a logout of everyone in a partition concern all: that has another number now. */
+  /** Apply logouts of one partition's users to everyone, since partitions are renumbered. */
   forgetPartitions() {
     const facts = [...this.#everyone.values()].flat();
     /** @type {readonly Fact[]} */
@@ -106,12 +107,11 @@ export class Revocations {
     this.#everyone = facts.length > 0 ? new Map([[EVERY_PARTITION, newest]]) : new Map();
   }
 
-  /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
-   * @param {number} oldest */
+  /** Forget what was written before `oldest`, in microseconds. @param {number} oldest */
   forget(oldest) {
     this.#oldest = oldest;
     this.#instants.drop(oldest);
-    forgetIn(this.#keeping, oldest);
+    forgetIn(this.#others, oldest);
     forgetIn(this.#everyone, oldest);
   }
 
@@ -141,7 +141,7 @@ function readFact({ scope, reason, at, before, sid }) {
   return { horizon, at: written, scope, reason, sid: sid ?? undefined };
 }
 
-/** The cut-offs to keep: the newest, and the newest one that ended the session which that keeps.
+/** The cut-offs to store: the newest, and the newest one that ended the session which that keeps.
  * @param {Fact} cutoff @param {readonly Fact[]} [older] @returns {readonly Fact[]} */
 function supersede(cutoff, older = NONE) {
   const [first, ...others] = [cutoff, ...older].sort(

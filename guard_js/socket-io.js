@@ -1,17 +1,17 @@
-/** Sockets of an app's own, with a server of Socket.IO. */
+/** Guards an app's own sockets, served by a Socket.IO server. */
 import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
 
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** What is needed of a server or a namespace of Socket.IO.
+/** The part of a Socket.IO server or namespace that is used here.
  * @typedef {{use: (middleware: (socket: any, next: (error?: any) => void) => void) => unknown}} Sockets */
 
 /** Refuse sockets without a living session by `connect_error`, and disconnect them when theirs ends.
- * The token is `auth.token` of the client, or else as in a request. `socket.data.hubIdentity` is
- * who it is. A middleware is for one namespace: call this for each that you have. Throws an Error if the
- * server has `connectionStateRecovery`: that hands what was missed to whoever comes back, unasked.
+ * The token is the client's `auth.token`, or else as in a request. `socket.data.hubIdentity` is who
+ * connected. Middleware is for one namespace: call this for each of yours. Throws an Error if the server
+ * has `connectionStateRecovery`: it hands missed events to a client before anything is checked.
  * @param {Sockets} sockets the server, for its main namespace, or a namespace
  * @param {Guard} guard
  * @param {Omit<import("./gate.js").GateOptions<any>, "loginUrl" | "exempt">} [options] */
@@ -43,13 +43,13 @@ export function guardSockets(sockets, guard, options = {}) {
  * @param {Guard} guard @param {Identity} identity @param {any} socket */
 function disconnectWithSession(guard, identity, socket) {
   const watch = guard.watchIdentity(identity);
-  // It may go before it has connected, and then has no event of its own.
+  // A socket that closes before it has connected emits no `disconnect`.
   socket.conn.once("close", watch.cancel);
   socket.once("disconnect", watch.cancel);
   watch.onEnd(() => (socket.connected ? socket.disconnect(true) : socket.conn.close()));
 }
 
-/** The error that `connect_error` brings to the client: as the hub's own, its message is the code.
+/** The error that the client gets in `connect_error`: like the hub's, its message is the code.
  * @param {unknown} error */
 function describe(error) {
   const known =

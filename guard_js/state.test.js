@@ -173,7 +173,7 @@ test("a partition that is late makes only its own users' knowledge old", () => {
   freshness.confirm({ at: 5010, elapsed: 11, late: { 3: -50 } }, 100, 100, 112);
   assert.deepEqual([freshness.staleness(112, 2), freshness.staleness(112, 3)], [1, 11]);
   assert.equal(freshness.staleness(112), 11);
-  assert.equal(freshness.heardUntil(3), freshness.heardUntil(2) - 10);
+  assert.equal(freshness.knownUntil(3), freshness.knownUntil(2) - 10);
   freshness.confirm({ at: 5012, elapsed: 13 }, 100, 100, 113);
   assert.equal(freshness.staleness(113, 3), 0);
 });

@@ -1,4 +1,4 @@
-/** JSON as tokens must have it: no member stands twice, and whole numbers are exact.
+/** JSON as tokens must have it: no member is repeated, and whole numbers are exact.
  *
  * Parsers differ in which of two members of the same name they use (RFC 8259 section 4), so the code
  * that checks a token and the code that acts on it might read different values. An object becomes a
@@ -17,7 +17,7 @@ const WORD = /true|false|null/y;
 /** @type {Record<string, Json>} */
 const WORDS = { true: true, false: false, null: null };
 
-/** A member stands twice in an object. */
+/** An object has the same member twice. */
 export class RepeatedMember extends SyntaxError {}
 
 /** Parse a text; throws a SyntaxError if it is not JSON, a RepeatedMember if a member is repeated.
@@ -112,7 +112,7 @@ class Reader {
     if (!this.#step(mark)) throw new SyntaxError("not JSON");
   }
 
-  /** Go past a mark, and the space that follows it; tells whether it was there.
+  /** Skip a mark and the space that follows it; returns whether it was there.
    * @param {string} mark */
   #step(mark) {
     if (this.#text[this.#at] !== mark) return false;

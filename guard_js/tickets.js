@@ -9,15 +9,15 @@ import { HubError } from "./errors.js";
  * @typedef {object} TicketOptions
  * @property {string} [issuer] the `iss` of the user's issuer entry
  * @property {number} [loginTime] when the login began, by `guard.now()`
- * @property {number} [lifetime] for how long the ticket is good: 300
+ * @property {number} [lifetime] how long the ticket is valid: 300
  * @property {string} [name] the user's name, for people
  * @property {Record<string, unknown>} [claims] further claims
  */
 
 const LIFETIME = 300;
 
-/** A ticket for a session, as the issuer entry that signs with a secret wants it. `now` is the
- * store's time. Rejects with `unavailable` if there is no secret.
+/** A ticket for a session, with the claims that the issuer entry with the secret expects. `now` is
+ * the store's time. Rejects with `unavailable` if there is no secret.
  * @param {Issuers} issuers @param {string | undefined} secret
  * @param {{user: string, sid: string, now: number} & TicketOptions} ticket */
 export async function signTicket(issuers, secret, { user, sid, now, ...options }) {
@@ -35,7 +35,7 @@ export async function signTicket(issuers, secret, { user, sid, now, ...options }
     [rules?.user[0] ?? "sub"]: user,
     [sessionClaim(rules?.session)]: sid,
     [rules?.loginTime[0] ?? "auth_time"]: loginTime,
-    // With its fraction: a login right after a logout must not look as old as that.
+    // With its fraction: a login right after a logout must not look as old as the logout.
     iat: now,
     exp: now + lifetime,
   };

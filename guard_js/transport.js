@@ -6,7 +6,7 @@ import * as https from "node:https";
  *   agent?: false}} Call */
 
 const MAX_ANSWER = 65_536;
-/** Connections for questions, at each hub: a guard that is stale must not flood it. */
+/** Connections for questions to each address: a stale guard must not flood the hub. */
 const MAX_SOCKETS = 32;
 const AGENTS = { keepAlive: true, maxSockets: MAX_SOCKETS };
 const plain = new http.Agent(AGENTS);
@@ -22,7 +22,7 @@ export function open(address, path, { method = "GET", headers, body, signal, age
   return request;
 }
 
-/** Send a request, and read the answer, which is short.
+/** Send a request, and read the whole answer.
  * @param {string} address @param {string} path @param {Call} call
  * @returns {Promise<{status: number, headers: http.IncomingHttpHeaders, text: string}>} */
 export function send(address, path, call) {

@@ -1,17 +1,17 @@
-/** The central rule: whether a token is revoked. It is `judge` of `hub/core/revocation.py`, for
- * somebody who has no list of sessions. Times are microseconds since the epoch, by the store's clock.
+/** The central rule: whether a token is revoked. It is `judge` of `hub/core/revocation.py`, without
+ * the registered sessions. Times are microseconds since the epoch, by the store's clock.
  */
 import { HubError } from "./errors.js";
 
 /** @typedef {import("./errors.js").Code} Code */
 
-/** Whose token it is, and from when to when it is good. `user` is the user's name within the issuer
- * entry `iss`; `userKey` names both. `loginAt` is when the login began, if that is known.
+/** Whose token it is, and when it is valid. `user` is the user's name within the issuer entry `iss`;
+ * `userKey` combines both. `loginAt` is when the login began, if that is known.
  * @typedef {{user: string, iss: string, userKey: string, sid: string, iat: number, exp: number,
  *   nbf: number, loginAt?: number, scopes: string[], perToken: boolean, leeway: number}} Identity */
 
-/** A logout as it concerns one session. `horizon` is the time at or before which a login must have
- * begun for it to be ended; `at` is when that was written.
+/** A logout as it concerns one session. It ends logins that began at or before `horizon`; `at` is
+ * when it was written.
  * @typedef {{horizon: number, at: number, scope?: Scope, reason?: Reason, sid?: string}} Fact */
 
 /** Which sessions of a user a logout ends. */
@@ -50,7 +50,7 @@ export function judge(identity, { tombstone, cutoffs }, now) {
   if (cutoff && begun(identity) <= cutoff.horizon) {
     const refusal = refuse(identity, cutoff, now);
     if (refusal) return refusal;
-    // When a token issued in whole seconds will be newer than the cut-off.
+    // From then on, a token issued in whole seconds is newer than the cut-off.
     const wait = Math.max(0, (Math.floor(cutoff.horizon / SECOND) + 1) * SECOND - now);
     const more = { logout: cutoff, retryAfter: wait / SECOND };
     return new HubError("token_too_old", "get a token that is issued later", more);
@@ -79,7 +79,7 @@ export function newest(facts) {
   return found;
 }
 
-/** Why a token that began no later than a logout is revoked; not if it may be newer.
+/** Why a token that began no later than a logout is revoked; undefined if it may be newer.
  * @param {Identity} identity @param {Fact} logout @param {number} now */
 function refuse(identity, logout, now) {
   if (identity.loginAt !== undefined && identity.iat > logout.at) {

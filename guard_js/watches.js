@@ -1,4 +1,4 @@
-/** Sessions that somebody waits for the end of: a socket, a stream, a long job. */
+/** The sessions that an app watches, to learn when they end: for a socket, a stream, a long job. */
 import { callSafely } from "./callbacks.js";
 import { HubError } from "./errors.js";
 import { micros } from "./names.js";
@@ -35,7 +35,7 @@ export class Watch {
     this.#log = log;
   }
 
-  /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
+  /** Resolves to why the session ended, when it has; or to undefined once `cancel` is called.
    * @returns {Promise<Ending | undefined>} */
   get ended() {
     // One for all: who asks again and again must not leave something behind each time.
@@ -46,7 +46,7 @@ export class Watch {
     return this.#promise;
   }
 
-  /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
+  /** A signal that is aborted when the session ends, with a HubError `token_revoked`. */
   get signal() {
     if (!this.#controller) {
       const controller = new AbortController();
@@ -59,17 +59,17 @@ export class Watch {
     return this.#controller.signal;
   }
 
-  /** Call a function, asynchronous or not, when the session ends, at once if it has; what it throws
-   * is logged. @param {(ending: Ending) => unknown} tell */
-  onEnd(tell) {
-    if (this.#ending) callSafely(this.#log, tell, this.#ending);
-    else if (!this.#isDone) this.#waiting.add((ending) => ending && tell(ending));
+  /** Call a function, asynchronous or not, when the session ends, or at once if it has ended. What it
+   * throws is logged. @param {(ending: Ending) => unknown} callback */
+  onEnd(callback) {
+    if (this.#ending) callSafely(this.#log, callback, this.#ending);
+    else if (!this.#isDone) this.#waiting.add((ending) => ending && callback(ending));
   }
 
-  /** Wait no longer. */
+  /** Stop watching. */
   cancel = () => this.finish(undefined);
 
-  /** Tell everybody who waits; for the guard. @param {Ending | undefined} ending */
+  /** Call everything that waits; for the guard's own use. @param {Ending | undefined} ending */
   finish(ending) {
     if (this.#isDone) return;
     this.#isDone = true;
@@ -77,13 +77,13 @@ export class Watch {
     this.#onDone();
     const waiting = this.#waiting;
     this.#waiting = new Set();
-    for (const tell of waiting) queueMicrotask(() => callSafely(this.#log, tell, ending));
+    for (const callback of waiting) queueMicrotask(() => callSafely(this.#log, callback, ending));
   }
 }
 
 /** @typedef {{watch: Watch, place: Place, identity: Identity | undefined, since: number}} Entry */
 
-/** All watches of a guard. `factsOf` gives what is known of a session. */
+/** All watches of a guard. `factsOf` returns what is known of a session. */
 export class Watches {
   #factsOf;
   #log;
@@ -103,13 +103,13 @@ export class Watches {
     return size;
   }
 
-  /** Watch a session. If it is not known when it began, `identity` is missing: whatever ends sessions
-   * after `since`, in microseconds of the store, ends this one.
+  /** Watch a session. If its login time is unknown, `identity` is missing, and any logout written after
+   * `since` (the store's time in microseconds) ends it.
    * @param {Place} place @param {number} since @param {Identity} [identity] */
   add(place, since, identity) {
     const watch = new Watch(() => this.#remove(entry), this.#log);
     const { tombstone, cutoffs } = this.#factsOf(place);
-    // What is known by now is not news either, though nothing may have confirmed it yet.
+    // Facts that are already known were judged too, even if they are not confirmed yet.
     const known = Math.max(since, tombstone?.at ?? since, newest(cutoffs)?.at ?? since);
     /** @type {Entry} */
     const entry = { watch, place, identity, since: known };
@@ -119,21 +119,21 @@ export class Watches {
     return watch;
   }
 
-  /** End the watches whose sessions have ended: those of one user, or all.
-   * @param {string} [userKey] @param {Revocation} [told] the logout that was just heard */
-  check(userKey, told) {
+  /** End the watches whose sessions have ended, for one user or for all.
+   * @param {string} [userKey] @param {Revocation} [latest] the logout that has just arrived */
+  check(userKey, latest) {
     const sets = userKey === undefined ? this.#entries.values() : [this.#entries.get(userKey)];
     for (const entries of [...sets])
-      for (const entry of [...(entries ?? [])]) this.#check(entry, told);
+      for (const entry of [...(entries ?? [])]) this.#check(entry, latest);
   }
 
-  /** @param {Entry} entry @param {Revocation} [told] */
-  #check(entry, told) {
+  /** @param {Entry} entry @param {Revocation} [latest] */
+  #check(entry, latest) {
     const fact = findEnd(entry, this.#factsOf(entry.place));
     if (!fact) return;
     const { scope = "session", reason = "policy", at } = fact;
-    const isTold = told && micros(told.at) === at;
-    entry.watch.finish(isTold ? told : { scope, reason, at: at / 1e6 });
+    const isLatest = latest && micros(latest.at) === at;
+    entry.watch.finish(isLatest ? latest : { scope, reason, at: at / 1e6 });
   }
 
   /** @param {Entry} entry */
@@ -146,8 +146,9 @@ export class Watches {
 
 /** The logout that ended a session, if one did.
  *
- * What was known when the watch began was judged then. What was written since ends the session
- * unless that began later: its being in use proves that it is older, where times leave it open.
+ * Facts that were known when the watch began were judged then. A logout written since ends the
+ * session unless its login began later; if times in whole seconds leave that open, the session is
+ * older, since it was already in use.
  * @param {Entry} entry @param {Facts} facts @returns {Fact | undefined} */
 function findEnd({ identity, since }, { tombstone, cutoffs }) {
   const cutoff = newest(cutoffs);

@@ -1,4 +1,4 @@
-/** WebSockets of an app's own, with the package `ws`. */
+/** Guards an app's own WebSockets, served by the package `ws`. */
 import { HubError, problem } from "./errors.js";
 import { Gate } from "./gate.js";
 import { CLOSE_CODE } from "./watches.js";
@@ -8,7 +8,7 @@ import { CLOSE_CODE } from "./watches.js";
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** What is needed of a `WebSocketServer` with `noServer`.
+/** The part of a `WebSocketServer` with `noServer` that is used here.
  * @typedef {{handleUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer,
  *   done: (socket: any) => void) => void, emit: (event: any, ...args: any[]) => boolean,
  *   shouldHandle?: (request: IncomingMessage) => any}} SocketServer */
@@ -17,14 +17,14 @@ import { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {IncomingMessage & {hubIdentity?: Identity}} Request */
 
-/** The servers of sockets behind guards, by the HTTP server. @type {WeakMap<HttpServer, Set<SocketServer>>} */
+/** The WebSocket servers behind guards, by HTTP server. @type {WeakMap<HttpServer, Set<SocketServer>>} */
 const guarded = new WeakMap();
 
-/** Refuse upgrades without a living session by 401, and close sockets with code 4401 when theirs
- * ends. `request.hubIdentity` of the event `connection` is who it is.
+/** Refuse upgrades without a living session with 401, and close sockets with code 4401 when theirs
+ * ends. In the event `connection`, `request.hubIdentity` is who connected.
  * @param {HttpServer} server @param {SocketServer} sockets a `new WebSocketServer({ noServer: true })`
  * @param {Guard} guard @param {import("./gate.js").GateOptions<Request>} [options]
- * @returns {() => void} ends that */
+ * @returns {() => void} stops guarding */
 export function guardUpgrades(server, sockets, guard, options = {}) {
   /** @type {Gate<Request>} */
   const gate = new Gate(guard, options);
@@ -78,7 +78,7 @@ export function closeWithSession(guard, identity, socket) {
   socket.once("close", watch.cancel);
   watch.onEnd(({ reason }) => {
     socket.close(CLOSE_CODE, reason);
-    // A client that does not answer the close is cut.
+    // A client that does not answer the close frame is cut.
     const timer = setTimeout(() => socket.terminate(), ANSWER_MS).unref();
     socket.once("close", () => clearTimeout(timer));
   });

@@ -14,15 +14,15 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 PIECE = 1024
-"""Characters that are written at once: whatever they are, a pipe that takes any has room for them
-(POSIX, PIPE_BUF on Linux: 4096 bytes)."""
+"""Characters that are written at once: a pipe that is writable has room for them, whatever their
+encoding (POSIX, PIPE_BUF on Linux: 4096 bytes)."""
 
 
 class _StandardError:
-    """Standard error that nobody waits for.
+    """Standard error that never blocks or fails.
 
-    What cannot be written, to a full disk, a reader that died or one that does not read, is lost:
-    what it tells of has happened, and whoever asked for it is owed an answer.
+    A line that cannot be written (the disk is full, or its reader has died or does not read) is
+    lost: what it reports has happened, and the request that caused it must still be answered.
     """
 
     lost = 0

@@ -1,1 +1,1 @@
-"""What guards cost the backends that have them, beside what they would do without."""
+"""What guards cost the backends that use them, compared with what they would do otherwise."""

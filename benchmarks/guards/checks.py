@@ -1,4 +1,4 @@
-"""Checks by a guard in Python beside PyJWT, in turn: ``python -m benchmarks.guards.checks URL``."""
+"""Compares checks by a Python guard with PyJWT: ``python -m benchmarks.guards.checks URL``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKENS = {algorithm: mint(algorithm, "ada", "s1") for algorithm in ALGORITHMS}
 
 
 def measure(url: str) -> dict[str, float]:
-    """Return microseconds a call, by what was called."""
+    """Return microseconds per call, by what was called."""
     times: dict[str, list[float]] = {}
     with SyncGuard(url, token=GUARD_TOKEN, issuers=entries()) as guard:
         logged_in_at = guard.now()

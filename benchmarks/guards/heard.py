@@ -1,4 +1,4 @@
-"""How long after the answer to a logout guards still accept its tokens, on two replicas."""
+"""How long guards still accept tokens after their logout was answered, on two replicas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hub.guard import Guard
 
 PATIENCE = 10.0
 LOOK = 0.0005
-"""Seconds between two looks at a token."""
+"""Seconds between two checks of a token."""
 
 
 async def measure(server: Server, logouts: int, rate: float) -> list[float]:

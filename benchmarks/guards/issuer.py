@@ -1,4 +1,4 @@
-"""The issuer of the tokens that guards are shown: by a secret, and by a key of its own."""
+"""The issuer of the tokens that guards check, signed with a secret or with a private key."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def verification_key(algorithm: str) -> Any:
-    """Return what a token of this algorithm is verified with, ready for PyJWT."""
+    """Return the key that verifies tokens of this algorithm, as PyJWT takes it."""
     return SECRET if algorithm == "HS256" else rsa_key().public_key()
 
 

@@ -1,4 +1,4 @@
-"""Memory a revocation takes in a guard in Python: ``python -m benchmarks.guards.memory COUNT``."""
+"""Memory per revocation in a Python guard: ``python -m benchmarks.guards.memory COUNT``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT = 1_700_000_000.0
 
 
 def revocations(count: int) -> Iterator[Revocation]:
-    """Yield so many revocations: half of a user's sessions, half of one session."""
+    """Yield revocations: half of them end all sessions of a user, half a single session."""
     for number in range(count):
         is_named = number % 2 == 1
         yield Revocation(
@@ -32,7 +32,7 @@ def revocations(count: int) -> Iterator[Revocation]:
 
 
 def measure(count: int) -> dict[str, float]:
-    """Return bytes a revocation, and how many more a check leaves behind."""
+    """Return bytes per revocation, and how many more checks leave behind."""
     facts = Revocations()
     for one in revocations(1000):
         facts.apply(one)

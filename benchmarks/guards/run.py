@@ -1,4 +1,4 @@
-"""Measures all that guards cost, one thing after the other."""
+"""Measures everything that guards cost, one thing after another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NODE_MEMORY = Path(__file__).with_name("memory.mjs")
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: logouts in force, logouts to hear of, and seconds a round."""
+    """How much is measured: logouts in force, new logouts, and seconds per round."""
 
     in_force: int
     heard: int

@@ -1,4 +1,4 @@
-"""A guard starts while very many logouts are in force, and what others notice of it meanwhile."""
+"""How long a guard takes to start with many logouts in force, and how that slows down others."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hub.core.model import Logout, Reason, Scope, user_key
 RATE = 100.0
 PATIENCE = 300.0
 FAILED = float("inf")
-"""What a call took that was not answered 204."""
+"""The duration recorded for a call that was not answered with 204."""
 
 
 def logouts(count: int) -> Iterator[Logout]:
-    """Yield so many logouts, of whole users and of sessions in turn."""
+    """Yield logouts, alternately of users and of sessions."""
     at = time.time_ns() // 1000
     for number in range(count):
         is_named = number % 2 == 1
@@ -75,7 +75,7 @@ async def _ask_until(calls: Calls, took: list[float], work: asyncio.Task[object]
 
 
 async def _start(port: int) -> dict[str, float]:
-    """Start a guard in a process of its own; return how long it took and what it holds."""
+    """Start a guard in a separate process; return how long that took, and its memory."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "benchmarks.guards.starting", f"http://127.0.0.1:{port}",
         cwd=ROOT, stdout=asyncio.subprocess.PIPE,

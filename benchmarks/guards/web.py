@@ -1,4 +1,4 @@
-"""Requests a second of a bare FastAPI route, with a guard's middleware and without, in turn."""
+"""Requests per second of a bare FastAPI route, alternately with and without guard middleware."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-/** Decides whether a session is let in: by what the feed said, or where that does not suffice by
- * what the hub answers.
+/** Decides whether a session is admitted: by what the feed said, or if that is not enough, by the
+ * hub's answer.
  *
- * An answer of the hub is only good for the facts that were known when it was asked: if a logout that
- * concerns the session is heard meanwhile, the session is judged anew.
+ * An answer of the hub only holds for the facts that were known when it was asked: if a logout that
+ * concerns the session arrives in the meantime, the session is judged again.
  */
 import { HubError } from "./errors.js";
 export type FeedState = import("./feed-state.js").FeedState;
@@ -26,7 +26,7 @@ export declare class Admission {
     #private;
     /** @param {{state: FeedState, clock: () => number, questions: Questions, maxStaleness: number,
      *   onStale: OnStale, mintTicket: (identity: Identity) => Promise<string>}} options `mintTicket`
-     *   makes a token of an app's own session, to ask the hub with */
+     *   makes a token for an app's own session, to ask the hub with */
     constructor({ state, clock, questions, maxStaleness, onStale, mintTicket }: {
         state: FeedState;
         clock: () => number;
@@ -36,7 +36,7 @@ export declare class Admission {
         mintTicket: (identity: Identity) => Promise<string>;
     });
     /** Throw or reject with a HubError unless the session is alive.
-     * @param {Session} session @returns {Promise<void> | undefined} nothing to wait for, usually */
+     * @param {Session} session @returns {Promise<void> | undefined} usually undefined: no wait */
     admit(session: Session): Promise<void> | undefined;
     /** What is known of a session. @param {Place} place */
     factsOf(place: Place): import("./verdict.js").Facts;

@@ -1,4 +1,4 @@
-/** What a guard refuses with: the codes of the hub, and how they are answered over HTTP. */
+/** The errors of a guard: the hub's codes, and how they are answered over HTTP. */
 export type Fact = import("./verdict.js").Fact;
 /** @typedef {import("./verdict.js").Fact} Fact */
 /** The status and the title of each. @satisfies {Record<string, [status: number, title: string]>} */
@@ -19,7 +19,7 @@ declare const KINDS: {
 };
 export type Code = keyof typeof KINDS;
 /** A refusal. `code` is stable, for programs; `title` is for people; `detail` says what was wrong.
- * `logout` is what ended the session, `retryAfter` after how many seconds trying again may help,
+ * `logout` is what ended the session, `retryAfter` is how many seconds to wait before trying again,
  * and `maxAge`, with `login_required`, how many seconds ago the login was ended. */
 export declare class HubError extends Error {
     code: "forbidden" | "invalid_request" | "login_required" | "not_found" | "origin_not_allowed" | "rate_limited" | "token_expired" | "token_invalid" | "token_missing" | "token_not_yet_valid" | "token_revoked" | "token_too_old" | "unavailable";

@@ -14,13 +14,13 @@ export type MiddlewareOptions = import("./gate.js").GateOptions<Request> & {
 /** @typedef {import("./gate.js").Login} Login */
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
-/** `hubIdentity` is who sent the request; undefined if it may be without credentials, and is.
+/** `hubIdentity` is who sent the request, or undefined if it was admitted without credentials.
  * @typedef {import("node:http").IncomingMessage & {originalUrl?: string, session?: any,
  *   hubIdentity?: Identity}} Request */
 /** @typedef {import("./gate.js").GateOptions<Request> & {cutStreams?: boolean}} MiddlewareOptions
  *   `cutStreams` also ends responses without `Content-Length` when their session ends: true */
-/** Let in who has a living session, and end streams with it. With `session`, use it after
- * express-session. What `session` or `forget` throws goes to the app's error handlers.
+/** Admit requests of living sessions, and end streams when theirs ends. With `session`, use it after
+ * express-session. Errors from `session` or `forget` go to the app's error handlers.
  * @param {Guard} guard @param {MiddlewareOptions} [options]
  * @returns {(request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>} */
 export declare function guardMiddleware(guard: Guard, { cutStreams, ...options }?: MiddlewareOptions): (request: Request, response: ServerResponse, next: (error?: unknown) => void) => Promise<void>;

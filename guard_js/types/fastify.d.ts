@@ -30,8 +30,8 @@ export type PluginOptions = import("./gate.js").GateOptions<any> & {
  *   addHook: (name: any, hook: any) => unknown}} FastifyInstance */
 /** `session` and `forget` are given Fastify's request.
  * @typedef {import("./gate.js").GateOptions<any> & {guard: Guard, cutStreams?: boolean}} PluginOptions */
-/** Let in who has a living session, and end streams with it: `request.hubIdentity` is who it is.
- * With `session`, register it after the plugin that makes `request.session`. What `session` or `forget`
- * throws goes to the app's error handlers.
+/** Admit requests of living sessions, and end streams when theirs ends. `request.hubIdentity` is who
+ * sent a request. With `session`, register it after the plugin that makes `request.session`. Errors
+ * from `session` or `forget` go to the app's error handlers.
  * @param {FastifyInstance} fastify @param {PluginOptions} options */
 export declare function guardPlugin(fastify: FastifyInstance, { guard, session, forget, cutStreams, ...options }: PluginOptions): Promise<void>;

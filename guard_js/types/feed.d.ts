@@ -1,11 +1,11 @@
 export type FeedState = import("./feed-state.js").FeedState;
-export type Heard = import("./feed-state.js").Heard;
+export type Update = import("./feed-state.js").Update;
 export type IncomingMessage = import("node:http").IncomingMessage;
 /** @typedef {import("./feed-state.js").FeedState} FeedState */
-/** @typedef {import("./feed-state.js").Heard} Heard */
+/** @typedef {import("./feed-state.js").Update} Update */
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
-/** Milliseconds. A connection without a byte for `silence` is given up, since the hub confirms each
- * second; for `firstSilence` before the first confirmation, since it may have to read its log. */
+/** Milliseconds. The hub confirms once a second, so a connection that is silent for `silence` is
+ * given up. Before the first confirmation, it is `firstSilence`: the hub may have to read its log. */
 export declare const TIMING: {
     silence: number;
     firstSilence: number;
@@ -13,20 +13,20 @@ export declare const TIMING: {
 export declare class Feed {
     #private;
     /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
-     *   onConnect: () => void, onHeard: (heard: Heard) => void, onEnd: () => void,
-     *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onHeard` with
+     *   onConnect: () => void, onUpdate: (update: Update) => void, onEnd: () => void,
+     *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onUpdate` with
      *   what each event told, `onEnd` when the feed has ended, or there was none */
-    constructor({ addresses, token, state, clock, onConnect, onHeard, onEnd, log }: {
+    constructor({ addresses, token, state, clock, onConnect, onUpdate, onEnd, log }: {
         addresses: readonly string[];
         token: string;
         state: FeedState;
         clock: () => number;
         onConnect: () => void;
-        onHeard: (heard: Heard) => void;
+        onUpdate: (update: Update) => void;
         onEnd: () => void;
         log: (text: string) => void;
     });
-    /** The address that the feed is read from, or is tried next. */
+    /** The address that the feed is read from, or the next one to try. */
     address: string;
     close(): void;
     /** Follow the feed until it is closed. */

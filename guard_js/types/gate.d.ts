@@ -9,17 +9,17 @@ export type Login = {
 };
 export type GateOptions<Request> = {
     /**
-     * paths that nobody is asked for, such as `/health`, or
-     * `/static/*` for all that begin so
+     * paths that need no session, such as `/health`, or `/static/*`
+     * for all that start with `/static/`
      */
     exempt?: readonly string[];
     /**
-     * where browsers are sent that navigate without a living session, by
-     * 303 and with the address they wanted in `next`; others get problem details (RFC 9457)
+     * where a browser that navigates without a living session is redirected
+     * (303), with the address it wanted in `next`; other requests get problem details (RFC 9457)
      */
     loginUrl?: string;
     /**
-     * the cookie with the token, for requests without `Authorization`
+     * the cookie that holds the token, for requests without `Authorization`
      */
     cookie?: string;
     /**
@@ -27,7 +27,7 @@ export type GateOptions<Request> = {
      */
     origins?: readonly string[];
     /**
-     * for sessions of the app's own: the login of a request. Tokens are then not looked at
+     * for the app's own sessions: returns the login of a request. Tokens are then ignored
      */
     session?: (request: Request) => Login | null | undefined | Promise<Login | null | undefined>;
     /**
@@ -36,7 +36,7 @@ export type GateOptions<Request> = {
      */
     forget?: (request: Request) => unknown;
     /**
-     * whether requests without any credentials are refused: true
+     * whether requests without credentials are refused: true
      */
     require?: boolean;
 };
@@ -55,11 +55,11 @@ export declare class Gate<Request extends IncomingMessage> {
      * @param {Request} request @param {Identity} [before] who it is by the middleware before this one
      * @returns {Promise<Identity | undefined>} */
     admit(request: Request, before?: Identity): Promise<Identity | undefined>;
-    /** How a request is refused: problem details, or the way to the login for a page.
+    /** How a request is refused: problem details, or a redirect to the login for a page.
      * @param {unknown} error @param {Request} request @returns {Answer} */
     refuse(error: unknown, request: Request): Answer;
 }
-/** The value of a cookie (RFC 6265). A sibling subdomain can set one of the same name, and servers
- * cannot tell which is theirs: several are refused.
+/** The value of a cookie (RFC 6265). Several of one name are refused: a sibling subdomain can set
+ * another, and a server cannot tell which is its own.
  * @param {string} header @param {string} name @returns {string | undefined} */
 export declare function findCookie(header: string, name: string): string | undefined;

@@ -18,15 +18,15 @@ export type Options = {
      */
     issuers?: readonly Issuer[];
     /**
-     * signs tickets; without `issuers` it verifies tokens, too (HS256)
+     * signs tickets; without `issuers` it also verifies tokens (HS256)
      */
     secret?: string;
     /**
-     * an administrator's token of the hub, for `endSession`
+     * `HUB_ADMIN_TOKEN` of the hub, for `endSession`
      */
     adminToken?: string;
     /**
-     * for how long after a confirmation the guard decides alone: 10
+     * how long after a confirmation the guard decides by itself: 10
      */
     maxStaleness?: number;
     /**
@@ -34,7 +34,7 @@ export type Options = {
      */
     onStale?: OnStale;
     /**
-     * for how long `start` waits for the hub: 5
+     * how long `start` waits for the hub: 5
      */
     startTimeout?: number;
     /**
@@ -42,7 +42,7 @@ export type Options = {
      */
     onMetric?: (name: Metric, value: number) => unknown;
     /**
-     * told when the hub cannot be followed, and when it can
+     * called when the hub cannot be followed, and when it can
      * again; `console.warn` by default
      */
     log?: (text: string) => void;
@@ -52,39 +52,38 @@ export declare class Guard {
     /** @param {string | readonly string[]} url the hub, or several replicas of it
      * @param {Options} options */
     constructor(url: string | readonly string[], options: Options);
-    /** A guard with what the environment names, by the names of the hub's settings, unless `options`
-     * has it: docs/reference/guard-js.md lists the variables. Throws an Error that names a wrong one.
+    /** A guard configured by the environment; `options` override or add to it.
+     * docs/reference/guard-js.md lists the variables. Throws an Error that names an invalid one.
      * @param {Record<string, string | undefined>} [environ] @param {Partial<Options>} [options] */
     static fromEnviron(environ?: Record<string, string | undefined>, options?: Partial<Options>): Guard;
-    /** Begin to follow the hub. Resolves once the guard knows what is revoked, or after `startTimeout`:
-     * then it goes on trying, and `onStale` says what to do meanwhile. Whether it is ready is told. */
+    /** Start following the hub. Resolves to true once the guard knows what is revoked, or to false after
+     * `startTimeout`: then it keeps trying, and `onStale` says what to do in the meantime. */
     start(): Promise<boolean>;
-    /** Follow the hub no longer: the guard becomes stale. */
+    /** Stop following the hub: the guard becomes stale. */
     close(): void;
-    /** Whether the guard has heard what is in force. */
+    /** Whether the guard knows which revocations are in force. */
     get isReady(): boolean;
-    /** For how many seconds there may be logouts that were not heard; Infinity before the first
-     * confirmation. */
+    /** How many seconds old the guard's knowledge is; Infinity before the first confirmation. */
     get staleness(): number;
     /** How many revocations are in force, and how many sessions are watched. */
     get sizes(): {
         revocations: number;
         watches: number;
     };
-    /** The time by the store's clock, in NumericDate seconds: date a login by it. Throws `unavailable`
+    /** The store's time, in NumericDate seconds: record it as the time of a login. Throws `unavailable`
      * before the first confirmation. */
     now(): number;
-    /** Whose token it is, if its session is alive. Rejects with a HubError.
+    /** The identity of a token, if its session is alive. Rejects with a HubError.
      * @param {string} token @returns {Promise<Identity>} */
     check(token: string): Promise<Identity>;
-    /** Check a session of the app's own, which no token is needed for. Rejects with a HubError.
+    /** The identity of an app's own session, without a token, if it is alive. Rejects with a HubError.
      * @param {string} user @param {string} sid
      * @param {number} loggedInAt by `now`, in NumericDate seconds
      * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
     checkSession(user: string, sid: string, loggedInAt: number, { issuer }?: {
         issuer?: string;
     }): Promise<Identity>;
-    /** Wait for the end of a session. Without `loggedInAt`, whatever ends sessions of this name from
+    /** Watch a session, to learn when it ends. Without `loggedInAt`, any logout of this session id from
      * now on ends it.
      * @param {string} user @param {string} sid
      * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
@@ -92,15 +91,15 @@ export declare class Guard {
         issuer?: string;
         loggedInAt?: number;
     }): Watch;
-    /** Wait for the end of a session that `check` or `checkSession` has just found alive.
+    /** Watch a session that `check` or `checkSession` has just found alive.
      * @param {Identity} identity @returns {Watch} */
     watchIdentity(identity: Identity): Watch;
-    /** Be told of each logout as it is heard. @param {(logout: Revocation) => unknown} tell
-     * @returns {() => void} ends that */
-    onLogout(tell: (logout: Revocation) => unknown): () => void;
-    /** Be told when the guard becomes stale (true), and when it is fresh again (false).
-     * @param {(isStale: boolean) => unknown} tell @returns {() => void} ends that */
-    onStale(tell: (isStale: boolean) => unknown): () => void;
+    /** Call a function with each logout that arrives. @param {(logout: Revocation) => unknown} callback
+     * @returns {() => void} unsubscribes */
+    onLogout(callback: (logout: Revocation) => unknown): () => void;
+    /** Call a function with true when the guard becomes stale, with false when it is fresh again.
+     * @param {(isStale: boolean) => unknown} callback @returns {() => void} unsubscribes */
+    onStale(callback: (isStale: boolean) => unknown): () => void;
     /** A short-lived token with which a browser connects to the hub, signed with the secret.
      * @param {string} user @param {string} sid @param {TicketOptions} [options]
      * @returns {Promise<string>} */
@@ -115,5 +114,5 @@ export declare class Guard {
     }): Promise<any>;
 }
 export type Subscribers<T> = Set<{
-    tell: (value: T) => unknown;
+    callback: (value: T) => unknown;
 }>;

@@ -1,4 +1,4 @@
-/** Guards for Node: every backend refuses a dead session, and closes its own sockets. */
+/** The guard for Node: refuses ended sessions in a backend, and closes its sockets and streams. */
 export { HubError, problem } from "./errors.js";
 export { Guard } from "./guard.js";
 export { CLOSE_CODE } from "./watches.js";

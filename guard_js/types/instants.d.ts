@@ -1,16 +1,16 @@
-/** A table of instants by a hash: 25 bytes a slot, in arrays that the garbage collector skips.
+/** A table of instants by hash: 25 bytes a slot, in arrays that the garbage collector skips.
  *
  * It is a hash table with open addressing and linear probing, at most three quarters full. The
- * texts that were hashed are not kept: two of a million have the same 64 bits with a chance of one
- * in 37 million, and would then be revoked together.
+ * hashed texts are not kept: among a million, the chance that two share all 64 bits is one in 37
+ * million, and those two would then be revoked together.
  */
 export type Hash = import("./keyed-hash.js").Hash;
 export declare class Instants {
     #private;
-    /** How many hashes have an instant. */
+    /** How many instants there are. */
     size: number;
     constructor();
-    /** Keep an instant, unless a later one is there: later by its horizon, then by when it was
+    /** Store an instant, unless there is a later one: later by its horizon, then by when it was
      * written. Times are in microseconds; `tag` is a number below 255.
      * @param {Hash} hash @param {number} horizon @param {number} at @param {number} tag */
     keep(hash: Hash, horizon: number, at: number, tag: number): void;
@@ -21,7 +21,7 @@ export declare class Instants {
         at: number;
         tag: number;
     } | undefined;
-    /** Drop what was written before `oldest`, if that is a good part of the table.
+    /** Drop what was written before `oldest`, if that is at least a quarter of the table.
      * @param {number} oldest */
     drop(oldest: number): void;
 }

@@ -12,7 +12,7 @@ export type Issuer = {
      */
     aliases?: string[];
     /**
-     * a provider's usual claims, as defaults for what follows
+     * a provider's name: its usual claims are the defaults for what follows
      */
     preset?: string;
     /**
@@ -36,16 +36,16 @@ export type Issuer = {
      */
     algorithms?: string | string[];
     /**
-     * whom tokens are for; required where keys are fetched,
-     * `"*"` takes any
+     * whom tokens are for; required if keys are fetched, `"*"`
+     * accepts any
      */
     audience?: string | string[];
     /**
-     * the claims in which the audience is looked for
+     * the claims that may hold the audience
      */
     audienceClaims?: string | string[];
     /**
-     * the claim that names the user: the first that is present
+     * the claims that may name the user: the first one present counts
      */
     user?: string | string[];
     /**
@@ -53,11 +53,11 @@ export type Issuer = {
      */
     session?: string | string[];
     /**
-     * the claim that says when the login began
+     * the claims that say when the login began
      */
     loginTime?: string | string[];
     /**
-     * for how long a token may be good; a day
+     * the longest lifetime of a token: a day
      */
     maxLifetime?: number;
     /**
@@ -80,14 +80,14 @@ export declare class Issuers {
     /** @param {readonly Issuer[]} issuers @param {(text: string) => void} [log] */
     constructor(issuers: readonly Issuer[], log?: (text: string) => void);
     get entries(): Entry[];
-    /** The `iss` of the entry that somebody means: an alias is resolved, and with only one it may be
-     * left out. Throws `invalid_request` if there are several, and none was named.
+    /** The `iss` of the entry that `iss` means: an alias is resolved, and with only one entry it may be
+     * omitted. Throws `invalid_request` if it is omitted and there are several.
      * @param {string} [iss] */
     resolve(iss?: string): string;
     /** The entry that has this name or alias. @param {string} iss */
     find(iss: string): Entry | undefined;
-    /** Whose token this is, without asking whether its session is alive. Rejects with `token_invalid`,
-     * or `unavailable` when the keys cannot be had.
+    /** The identity of a token, without judging whether its session is alive. Rejects with
+     * `token_invalid`, or with `unavailable` when the keys cannot be fetched.
      * @param {string} token @returns {Promise<Verification>} */
     verify(token: string): Promise<Verification>;
 }

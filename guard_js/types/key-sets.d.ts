@@ -11,8 +11,8 @@ export type PublishedKey = {
 };
 /** @param {readonly KeyObject[]} keys @returns {Keys} */
 export declare const staticKeys: (keys: readonly KeyObject[]) => Keys;
-/** A secret to verify tokens with; throws an Error for a key of another kind: if that were used as a
- * secret, anybody who knows the public key could sign.
+/** A secret to verify tokens with; throws an Error for a public key: if that were used as a secret,
+ * anybody who knows it could sign.
  * @param {string} text */
 export declare function readSecret(text: string): import("crypto").KeyObject;
 /** A public key in PEM, with the algorithms that it can verify, the most common one first; throws an
@@ -21,7 +21,7 @@ export declare function readSecret(text: string): import("crypto").KeyObject;
 export declare function readPem(pem: string): PublishedKey;
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
  * one request at a time. An unknown `kid` makes it fetch again, but only after a cool-down, so that
- * made-up ones cost nothing. While fetching fails, the last keys stay in use.
+ * made-up ones cost nothing. While fetching fails, the last keys remain in use.
  * @implements {Keys} */
 export declare class KeySet implements Keys {
     #private;

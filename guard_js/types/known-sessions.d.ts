@@ -5,7 +5,7 @@ export type Named = {
 };
 export declare class KnownSessions {
     #private;
-    /** @param {(issuer?: string) => string} resolve gives the `iss` of the entry that is meant */
+    /** @param {(issuer?: string) => string} resolve returns the `iss` of the entry that is meant */
     constructor(resolve: (issuer?: string) => string);
     /** Where the facts about a session are; throws a HubError if there can be no such session.
      * @param {string} user @param {string} sid @param {string} [issuer] @returns {Named} */

@@ -1,4 +1,4 @@
-/** Tokens whose signature was verified: checking one of them again costs a look-up. */
+/** Tokens whose signatures were verified: checking one again costs a look-up. */
 export type Place = import("./revocations.js").Place;
 export type Verification = import("./issuers.js").Verification;
 export type Known = Verification & {
@@ -11,7 +11,7 @@ export declare class KnownTokens {
     /** What is known of a token, unless its issuer's keys have changed since.
      * @param {string} token */
     get(token: string): Known | undefined;
-    /** Remember a token, and return it as it is known: two checks of it at once share what they learn.
+    /** Remember a token, and return the shared record of it, even if two checks verified it at once.
      * @param {Known} known */
     add(known: Known): Known;
 }

@@ -1,5 +1,5 @@
-/** The names that users and sessions have in the feed. */
-/** A text with everything escaped but the unreserved characters of RFC 3986 section 2.3.
+/** How users are named in the feed, and how its times are read. */
+/** A text with all but the unreserved characters of RFC 3986 section 2.3 escaped.
  * @param {string} text */
 export declare function quote(text: string): string;
 /** The key of a user: issuer and subject, escaped so that each pair has its own key.

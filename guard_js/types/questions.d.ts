@@ -1,17 +1,17 @@
-/** What a guard asks of the hub itself: whether a token is good, and that a session ends. */
+/** A guard's calls to the hub: whether a token is accepted, and to end a session. */
 import { HubError } from "./errors.js";
 export type Call = import("./transport.js").Call;
 export type Answer = {
     refusal: HubError | undefined;
     askedAt: number;
 };
-/** Why the hub refuses a token, if it does, and when it was asked, by the guard's clock.
+/** Why the hub refuses a token, if it does, and when it was asked by the guard's clock.
  * @typedef {{refusal: HubError | undefined, askedAt: number}} Answer */
 export declare class Questions {
     #private;
     /** @param {{addresses: () => readonly string[], clock: () => number,
      *   measure: (name: "ask_seconds" | "asks_failed", value: number) => void}} options `addresses` are
-     *   the hub's, the best one first; `clock` gives seconds, which go on while the machine sleeps */
+     *   the hub's, beginning with the best one; `clock` counts seconds, also while the machine sleeps */
     constructor({ addresses, clock, measure }: {
         addresses: () => readonly string[];
         clock: () => number;
@@ -19,7 +19,7 @@ export declare class Questions {
     });
     /** Why the hub refuses a token, if it does: `unavailable` if it does not say. A question that was
      * asked at most `age` seconds ago is not asked again, unless `mark` has changed: an answer from
-     * before a logout was heard says nothing of it.
+     * before a logout arrived says nothing about that logout.
      * @param {string} token @param {number} age @param {string} mark the facts that are known
      * @param {string} [subject] what a question is the same about: the token
      * @returns {Promise<Answer>} */

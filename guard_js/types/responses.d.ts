@@ -1,4 +1,4 @@
-/** HTTP responses that end when their session does, such as server-sent events. */
+/** HTTP responses that end when their session does, such as server-sent events; and refusals. */
 export type ServerResponse = import("node:http").ServerResponse;
 export type Answer = import("./gate.js").Answer;
 export type Guard = import("./guard.js").Guard;

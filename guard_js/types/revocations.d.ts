@@ -27,21 +27,20 @@ export type Place = {
     issuers: Hash;
     user: Hash;
 };
-/** Where the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
+/** The keys under which the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
  * @returns {Place} */
 export declare function placeOf({ iss, userKey: key, sid }: Pick<Identity, "iss" | "userKey" | "sid">): Place;
 export declare class Revocations {
     #private;
     /** How many revocations are in force. */
     get size(): number;
-    /** Note a logout. @param {Revocation} one */
+    /** Add a logout. @param {Revocation} one */
     apply(one: Revocation): void;
     /** What is known of a session. @param {Place} place @param {number} partition
      * @returns {Facts} */
     facts(place: Place, partition: number): Facts;
-    /** Have a logout of everyone in a partition concern all: that has another number now. */
+    /** Apply logouts of one partition's users to everyone, since partitions are renumbered. */
     forgetPartitions(): void;
-    /** Forget what was written before `oldest`, in microseconds: nobody remembers it any longer.
-     * @param {number} oldest */
+    /** Forget what was written before `oldest`, in microseconds. @param {number} oldest */
     forget(oldest: number): void;
 }

@@ -5,12 +5,12 @@ export type Sockets = {
 };
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
-/** What is needed of a server or a namespace of Socket.IO.
+/** The part of a Socket.IO server or namespace that is used here.
  * @typedef {{use: (middleware: (socket: any, next: (error?: any) => void) => void) => unknown}} Sockets */
 /** Refuse sockets without a living session by `connect_error`, and disconnect them when theirs ends.
- * The token is `auth.token` of the client, or else as in a request. `socket.data.hubIdentity` is
- * who it is. A middleware is for one namespace: call this for each that you have. Throws an Error if the
- * server has `connectionStateRecovery`: that hands what was missed to whoever comes back, unasked.
+ * The token is the client's `auth.token`, or else as in a request. `socket.data.hubIdentity` is who
+ * connected. Middleware is for one namespace: call this for each of yours. Throws an Error if the server
+ * has `connectionStateRecovery`: it hands missed events to a client before anything is checked.
  * @param {Sockets} sockets the server, for its main namespace, or a namespace
  * @param {Guard} guard
  * @param {Omit<import("./gate.js").GateOptions<any>, "loginUrl" | "exempt">} [options] */

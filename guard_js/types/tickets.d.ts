@@ -10,7 +10,7 @@ export type TicketOptions = {
      */
     loginTime?: number;
     /**
-     * for how long the ticket is good: 300
+     * how long the ticket is valid: 300
      */
     lifetime?: number;
     /**
@@ -22,8 +22,8 @@ export type TicketOptions = {
      */
     claims?: Record<string, unknown>;
 };
-/** A ticket for a session, as the issuer entry that signs with a secret wants it. `now` is the
- * store's time. Rejects with `unavailable` if there is no secret.
+/** A ticket for a session, with the claims that the issuer entry with the secret expects. `now` is
+ * the store's time. Rejects with `unavailable` if there is no secret.
  * @param {Issuers} issuers @param {string | undefined} secret
  * @param {{user: string, sid: string, now: number} & TicketOptions} ticket */
 export declare function signTicket(issuers: Issuers, secret: string | undefined, { user, sid, now, ...options }: {

@@ -9,7 +9,7 @@ export type Call = {
 };
 /** @param {string} address of a hub @param {string} path @param {Call} call */
 export declare function open(address: string, path: string, { method, headers, body, signal, agent }: Call): http.ClientRequest;
-/** Send a request, and read the answer, which is short.
+/** Send a request, and read the whole answer.
  * @param {string} address @param {string} path @param {Call} call
  * @returns {Promise<{status: number, headers: http.IncomingHttpHeaders, text: string}>} */
 export declare function send(address: string, path: string, call: Call): Promise<{

@@ -1,5 +1,5 @@
-/** The central rule: whether a token is revoked. It is `judge` of `hub/core/revocation.py`, for
- * somebody who has no list of sessions. Times are microseconds since the epoch, by the store's clock.
+/** The central rule: whether a token is revoked. It is `judge` of `hub/core/revocation.py`, without
+ * the registered sessions. Times are microseconds since the epoch, by the store's clock.
  */
 import { HubError } from "./errors.js";
 export type Code = import("./errors.js").Code;
@@ -24,12 +24,12 @@ export type Fact = {
     sid?: string;
 };
 /** @typedef {import("./errors.js").Code} Code */
-/** Whose token it is, and from when to when it is good. `user` is the user's name within the issuer
- * entry `iss`; `userKey` names both. `loginAt` is when the login began, if that is known.
+/** Whose token it is, and when it is valid. `user` is the user's name within the issuer entry `iss`;
+ * `userKey` combines both. `loginAt` is when the login began, if that is known.
  * @typedef {{user: string, iss: string, userKey: string, sid: string, iat: number, exp: number,
  *   nbf: number, loginAt?: number, scopes: string[], perToken: boolean, leeway: number}} Identity */
-/** A logout as it concerns one session. `horizon` is the time at or before which a login must have
- * begun for it to be ended; `at` is when that was written.
+/** A logout as it concerns one session. It ends logins that began at or before `horizon`; `at` is
+ * when it was written.
  * @typedef {{horizon: number, at: number, scope?: Scope, reason?: Reason, sid?: string}} Fact */
 /** Which sessions of a user a logout ends. */
 export declare const SCOPES: readonly ["all", "others", "session"];

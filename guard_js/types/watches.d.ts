@@ -17,17 +17,17 @@ export declare class Watch {
     #private;
     /** @param {() => void} onDone @param {(text: string) => void} log */
     constructor(onDone: () => void, log: (text: string) => void);
-    /** Resolves when the session has ended, with why; or with undefined once `cancel` is called.
+    /** Resolves to why the session ended, when it has; or to undefined once `cancel` is called.
      * @returns {Promise<Ending | undefined>} */
     get ended(): Promise<Ending | undefined>;
-    /** Is aborted when the session ends, by a HubError with the code `token_revoked`. */
+    /** A signal that is aborted when the session ends, with a HubError `token_revoked`. */
     get signal(): AbortSignal;
-    /** Call a function, asynchronous or not, when the session ends, at once if it has; what it throws
-     * is logged. @param {(ending: Ending) => unknown} tell */
-    onEnd(tell: (ending: Ending) => unknown): void;
-    /** Wait no longer. */
+    /** Call a function, asynchronous or not, when the session ends, or at once if it has ended. What it
+     * throws is logged. @param {(ending: Ending) => unknown} callback */
+    onEnd(callback: (ending: Ending) => unknown): void;
+    /** Stop watching. */
     cancel: () => void;
-    /** Tell everybody who waits; for the guard. @param {Ending | undefined} ending */
+    /** Call everything that waits; for the guard's own use. @param {Ending | undefined} ending */
     finish(ending: Ending | undefined): void;
 }
 export type Entry = {
@@ -37,18 +37,18 @@ export type Entry = {
     since: number;
 };
 /** @typedef {{watch: Watch, place: Place, identity: Identity | undefined, since: number}} Entry */
-/** All watches of a guard. `factsOf` gives what is known of a session. */
+/** All watches of a guard. `factsOf` returns what is known of a session. */
 export declare class Watches {
     #private;
     /** @param {(place: Place) => Facts} factsOf @param {(text: string) => void} log */
     constructor(factsOf: (place: Place) => Facts, log: (text: string) => void);
     /** How many sessions are watched. */
     get size(): number;
-    /** Watch a session. If it is not known when it began, `identity` is missing: whatever ends sessions
-     * after `since`, in microseconds of the store, ends this one.
+    /** Watch a session. If its login time is unknown, `identity` is missing, and any logout written after
+     * `since` (the store's time in microseconds) ends it.
      * @param {Place} place @param {number} since @param {Identity} [identity] */
     add(place: Place, since: number, identity?: Identity): Watch;
-    /** End the watches whose sessions have ended: those of one user, or all.
-     * @param {string} [userKey] @param {Revocation} [told] the logout that was just heard */
-    check(userKey?: string, told?: Revocation): void;
+    /** End the watches whose sessions have ended, for one user or for all.
+     * @param {string} [userKey] @param {Revocation} [latest] the logout that has just arrived */
+    check(userKey?: string, latest?: Revocation): void;
 }

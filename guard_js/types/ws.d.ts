@@ -11,11 +11,11 @@ export type HttpServer = import("node:http").Server | import("node:https").Serve
 export type Request = IncomingMessage & {
     hubIdentity?: Identity;
 };
-/** Refuse upgrades without a living session by 401, and close sockets with code 4401 when theirs
- * ends. `request.hubIdentity` of the event `connection` is who it is.
+/** Refuse upgrades without a living session with 401, and close sockets with code 4401 when theirs
+ * ends. In the event `connection`, `request.hubIdentity` is who connected.
  * @param {HttpServer} server @param {SocketServer} sockets a `new WebSocketServer({ noServer: true })`
  * @param {Guard} guard @param {import("./gate.js").GateOptions<Request>} [options]
- * @returns {() => void} ends that */
+ * @returns {() => void} stops guarding */
 export declare function guardUpgrades(server: HttpServer, sockets: SocketServer, guard: Guard, options?: import("./gate.js").GateOptions<Request>): () => void;
 /** Close a socket of `ws` with code 4401 when the session ends.
  * @param {Guard} guard @param {Identity} identity

@@ -1,8 +1,7 @@
-"""The feed for guards: what is in force, then each logout, and up to when that is everything.
+"""The feed for guards: the revocations in force, then each logout, with regular confirmations.
 
-A guard that was connected before says how far it had read, and is sent what was written since.
-Any other is sent all that is in force; only a few are at a time, in small chunks, since that takes
-the replica's time.
+A guard that reconnects says how far it has read, and is sent what was written since. Any other is
+sent everything in force; only a few guards at a time and in small chunks, since it is expensive.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from hub.store.values import Event, PositionLost
 log = structlog.get_logger(__name__)
 
 OPENINGS_AT_ONCE = 3
-"""Guards that are sent what they do not know yet at the same time."""
+"""How many guards are sent a snapshot or a backlog at the same time."""
 
-LONGEST_TURN = 10.0
-"""Seconds after which the next guard is sent what it does not know, if one reads slowly."""
+LONGEST_OPENING = 10.0
+"""Seconds after which another guard may begin, although a slow one is not done."""
 
 COMMENT_EVERY = 5.0
 """Seconds between two comments to a guard that has to wait."""
 
-PATIENCE = 2.0
-"""Seconds for which a guard that was connected before has to wait for a replica that starts."""
+SETTLE_TIMEOUT = 2.0
+"""Seconds that a reconnecting guard waits for a replica that is still reading the log."""
 
 LONGEST = 3600.0
 """Seconds after which a response ends at the latest, so that clocks cannot drift apart."""
@@ -49,14 +48,14 @@ LONGEST = 3600.0
 FORGET_EVERY = 1.0
 
 RETRY = Piece(b"retry: 1000\n\n")
-"""In how many milliseconds a client that follows the standard reconnects."""
+"""After how many milliseconds a standard client reconnects."""
 
 
 class Feed:
     """The feed of one replica.
 
-    ``lifetime`` is for how long a logout is remembered, ``most`` how many guards are admitted. With
-    ``is_wanted`` the log is read when the replica starts, not when the first guard comes.
+    ``lifetime`` is how long a logout is remembered, ``most`` how many guards are admitted. With
+    ``is_wanted``, the log is read when the replica starts, not when the first guard connects.
     """
 
     def __init__(
@@ -75,19 +74,19 @@ class Feed:
         self._is_closed = False
 
     def take(self, event: Event) -> None:
-        """Take an event of the store: each must be passed on, in order.
+        """Handle an event of the store; call it with every event, in order.
 
-        It never raises: guards must not keep the replica from anything else.
+        It never raises: a failure here must not affect anything else.
         """
         try:
             self._source.take(event)
         except Exception:
             log.exception("the feed has missed an event")
             self._source.break_off()
-            self._end_streams()  # perhaps it is no news any more, but these guards were not told
+            self._end_streams()  # the ledger may have the event, although these guards lack it
 
     async def run(self) -> None:
-        """Send what is heard until cancelled."""
+        """Serve guards until cancelled."""
         if self._is_wanted:
             self._source.start()
         tasks = [
@@ -102,7 +101,7 @@ class Feed:
             await self._source.aclose()
 
     def close(self) -> None:
-        """End every response, and admit no guard any more: they go to another replica."""
+        """End every response, and admit no more guards: they go to another replica."""
         self._is_closed = True
         self._end_streams()
 
@@ -111,21 +110,21 @@ class Feed:
             stream.ended.set()
 
     async def check_room(self, last_id: str) -> None:
-        """Check that a guard can be admitted, after the event with ``last_id``.
+        """Check that a guard can be admitted that resumes after the event with ``last_id``.
 
         Raises:
-            Unavailable: if the replica is shutting down, has too many, or cannot ask the store; or
-                if it has yet to read the log, for a guard that can go on at another replica.
+            Unavailable: if the replica is shutting down, has too many guards, or cannot ask the
+                store; or, for a guard that can resume at another replica, is still reading the log.
         """
         if self._is_closed:
             raise Unavailable("this replica is shutting down", retry_after=1)
         if not self._clock.is_known:
             await self._clock.measure()
         self._source.start()
-        if last_id and not await self._source.wait_until_settled(PATIENCE):
-            raise Unavailable("this replica has yet to read the log", retry_after=1)
+        if last_id and not await self._source.wait_until_settled(SETTLE_TIMEOUT):
+            raise Unavailable("this replica is still reading the log", retry_after=1)
         if len(self._streams) >= self._most:
-            raise Unavailable("this replica has as many guards as it may", retry_after=5)
+            raise Unavailable("this replica has too many guards already", retry_after=5)
 
     async def serve(self, stream: Stream, since: float, last_id: str) -> None:
         """Send the feed to a guard, after the event with ``last_id``, until its stream ends.
@@ -154,15 +153,15 @@ class Feed:
     # ---- What a guard is sent first ----
 
     async def _open(self, guard: Guard, last_id: str) -> None:
-        """Send a guard what it does not know, and then what is new."""
+        """Bring a guard up to date, and add it to those that are sent each logout."""
         stream = guard.stream
         while not await self._source.wait_until_settled(COMMENT_EVERY):
             stream.send(Piece(COMMENT))
-        while not await self._take_turn():
+        while not await self._acquire_opening():
             stream.send(Piece(COMMENT))
-        turn = ExitStack()
-        turn.callback(self._openings.release)
-        alarm = asyncio.get_running_loop().call_later(LONGEST_TURN, turn.close)
+        opening = ExitStack()
+        opening.callback(self._openings.release)
+        alarm = asyncio.get_running_loop().call_later(LONGEST_OPENING, opening.close)
         try:
             if stream.ended.is_set():
                 return
@@ -178,10 +177,10 @@ class Feed:
             await self._send_snapshot(guard)
         finally:
             alarm.cancel()
-            turn.close()
+            opening.close()
 
-    async def _take_turn(self) -> bool:
-        """Wait for a turn for a while, and return whether it has come."""
+    async def _acquire_opening(self) -> bool:
+        """Wait `COMMENT_EVERY` seconds for one of `OPENINGS_AT_ONCE`; return whether it is free."""
         try:
             async with asyncio.timeout(COMMENT_EVERY):
                 await self._openings.acquire()
@@ -212,27 +211,27 @@ class Feed:
         stream.send(Piece(encode_event("ready", data, moment.id)))
         self._metrics.guard_snapshot_seconds.observe(monotonic() - began)
 
-    # ---- Where a guard had stopped ----
+    # ---- Resuming after a position ----
 
     async def _resume(self, guard: Guard, last_id: str) -> str:
-        """Send a guard what was written since, and return why that cannot be done, or ""."""
+        """Send a guard what was written since; return "", or why that is impossible."""
         partitions = self._source.partitions
         given = decode_position(last_id, len(partitions))
         if given is None:
-            return "the position is none of this feed's"
+            return "the position is not one of this feed"
         if given.epochs != self._source.position.epochs:
-            self._source.doubt()
-            return "the log is another one"
+            self._source.recheck()
+            return "the position is of another log"
         try:
             for partition in partitions:
                 if partition.position is None:
                     return f"the log of partition {partition.number} is lost"
                 given = await self._read_on(guard, given, partition)
         except PositionLost:
-            self._source.doubt()
+            self._source.recheck()
             return "the log does not reach back to this position"
         except Unavailable:
-            return "the log cannot be read now"
+            return "the log cannot be read at the moment"
         return ""
 
     async def _read_on(
@@ -240,8 +239,8 @@ class Feed:
     ) -> FeedPosition:
         """Send what was written in a partition, and return the position after it.
 
-        What is heard while something before it may be missing moves no position, and may have been
-        sent to the others already: then the log is read to its end.
+        While the partition may have a gap, logouts that arrive do not move its position, and the
+        other guards may have been sent them already. So the log is then read to its end.
         """
         assert partition.position is not None
         number, epoch, is_end = partition.number, partition.position.epoch, False
@@ -257,7 +256,7 @@ class Feed:
             is_end = page.is_end or guard.stream.ended.is_set()
         return given
 
-    # ---- What it knows ----
+    # ---- Confirmations and expiry ----
 
     def _measure(self) -> Moment:
         never = asyncio.get_running_loop().time() - self._lifetime / SECOND

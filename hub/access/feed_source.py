@@ -1,8 +1,8 @@
-"""What the feed says comes from here: what is in force, and each logout as it is heard.
+"""The source of the feed: the revocations in force, and each logout as it arrives.
 
-The replica's one reader of the log passes each event on (`FeedSource.take`). What was written
-before the feed began to listen, and what a break may have hidden, is read from the log. Revocations
-add up, so it makes no difference that some are heard twice.
+The replica's reader of the log passes on each event (`FeedSource.take`). What was written before
+the feed started, or may have been missed in a break, is read from the log. Revocations are only
+ever added, so it does not matter that some arrive twice.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from hub.store.values import Confirmed, DataLoss, Event, Gap, LogoutEvent, Posit
 log = structlog.get_logger(__name__)
 
 ASK_AT_ONCE = 4
-"""Pages of logs that are read at the same time: a node that does not answer delays few others."""
+"""Pages of logs that are read at the same time; a node that does not answer delays few others."""
 
 APPLY_AT_ONCE = 50
-"""Logouts that are added to the ledger without a pause in between."""
+"""Logouts that are added to the ledger without a pause."""
 
 PAUSES = 2
-"""The pause is this many times as long as that took."""
+"""The pause is this many times as long as adding them took."""
 
 RETRY = 1.0
 """Seconds until a log that could not be read is read again."""
 
-DOUBT = 10.0
-"""Seconds in which it is checked once at most whether positions are still those of the log."""
+RECHECK_EVERY = 10.0
+"""Seconds between two checks, at least, that positions are still those of the log."""
 
 
 class Audience(Protocol):
-    """Those who are told what is new."""
+    """The guards that are sent each logout."""
 
     def __len__(self) -> int:
-        """Return how many they are."""
+        """Return the number of guards."""
         ...
 
     def publish(self, events: bytes) -> None:
@@ -60,9 +60,9 @@ class Audience(Protocol):
 
 
 class FeedSource:
-    """The ledger, and the position in each partition; what is new is published to an audience.
+    """The ledger, and the position in each partition; new revocations are published to an audience.
 
-    ``lifetime`` is for how long a logout is remembered. Nothing is kept, or read, before `start`.
+    ``lifetime`` is how long a logout is remembered. Nothing is read or stored before `start`.
     """
 
     def __init__(self, store: Store, lifetime: Micros, audience: Audience) -> None:
@@ -72,17 +72,17 @@ class FeedSource:
         self._store = store
         self._audience = audience
         self._asking = asyncio.Semaphore(ASK_AT_ONCE)
-        self._turn = asyncio.Lock()
+        self._applying = asyncio.Lock()
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
-        self._doubted = float("-inf")
+        self._rechecked_at = float("-inf")
         self._digest: tuple[tuple[str, ...], bytes] = ((), b"")
 
-    # ---- Where it is ----
+    # ---- Position ----
 
     @property
     def position(self) -> FeedPosition:
-        """Up to where everything was heard, and what of it is news was published."""
+        """The position up to which everything is in the ledger and, if new, was published."""
         known = [partition.position for partition in self.partitions]
         epochs = tuple("" if one is None else one.epoch for one in known)
         if epochs != self._digest[0]:
@@ -92,11 +92,11 @@ class FeedSource:
 
     @property
     def is_settled(self) -> bool:
-        """Whether each log was read, or cannot be read."""
+        """Whether each partition's log has been read, or cannot be read."""
         return all(partition.is_settled for partition in self.partitions)
 
     async def wait_until_settled(self, seconds: float) -> bool:
-        """Wait until `is_settled`, or so long; return which it is."""
+        """Wait for `is_settled`, for some seconds at most; return whether it is."""
         if not self.is_settled:
             self._settled.clear()
             try:
@@ -106,13 +106,13 @@ class FeedSource:
                 return False
         return True
 
-    # ---- What is heard live ----
+    # ---- Events as they arrive ----
 
     def take(self, event: Event) -> None:
-        """Take an event of the store."""
+        """Handle an event of the store."""
         match event:
             case LogoutEvent() if self.is_started:
-                self._hear(event)
+                self._add_live(event)
             case Confirmed(numbers, as_of):
                 for number in numbers:
                     self.partitions[number].confirm(as_of)
@@ -124,24 +124,24 @@ class FeedSource:
                 self._note_settled()
         self._read_what_is_missing()
 
-    def _hear(self, event: LogoutEvent) -> None:
+    def _add_live(self, event: LogoutEvent) -> None:
         revocation = revocation_of(event)
         self.ledger.apply(revocation)
-        self.partitions[event.partition or 0].hear(event.entry)
+        self.partitions[event.partition or 0].note_live(event.entry)
         self._publish([revocation])
 
-    def doubt(self) -> None:
-        """Check whether the positions are those of the log: somebody came with others.
+    def recheck(self) -> None:
+        """Check that the positions are still those of the log, since a guard has another one.
 
-        A recovery begins a new epoch, of which a replica that has heard everything notices nothing.
+        A recovery begins a new epoch, which a replica that has missed nothing does not notice.
         """
         now = asyncio.get_running_loop().time()
-        if now - self._doubted >= DOUBT:
-            self._doubted = now
+        if now - self._rechecked_at >= RECHECK_EVERY:
+            self._rechecked_at = now
             self.break_off()
 
     def break_off(self) -> None:
-        """Read on in every log: something may have been missed."""
+        """Read every log again from its position, since something may have been missed."""
         for partition in self.partitions:
             partition.break_off()
         self._read_what_is_missing()
@@ -149,7 +149,7 @@ class FeedSource:
     # ---- What is read from the log ----
 
     def start(self) -> None:
-        """Begin to keep what is in force."""
+        """Start collecting the revocations in force."""
         self.is_started = True
         self._read_what_is_missing()
 
@@ -193,12 +193,12 @@ class FeedSource:
         self._note_settled()
 
     async def _read_to_end(self, partition: FeedPartition) -> None:
-        """Read all pages; a break meanwhile ends it early."""
+        """Read all pages, unless a break occurs in the meantime."""
         breaks, is_end = partition.breaks, False
         while not is_end:
             async with self._asking:
                 page = await self._store.history(partition.number, partition.position)
-            async with self._turn:
+            async with self._applying:
                 news = await self._apply(page.events)
                 if partition.breaks == breaks:
                     partition.position, is_end = page.position, page.is_end
@@ -209,7 +209,7 @@ class FeedSource:
                 return
 
     async def _apply(self, events: Sequence[LogoutEvent]) -> list[Revocation]:
-        """Add the logouts to the ledger, with pauses for others; return those that are news."""
+        """Add logouts to the ledger, pausing for other tasks; return those that are new."""
         news: list[Revocation] = []
         for start in range(0, len(events), APPLY_AT_ONCE):
             began = thread_time()
@@ -235,7 +235,7 @@ def revocation_of(event: LogoutEvent) -> Revocation:
 
 
 def encode_logouts(revocations: Sequence[Revocation], position: FeedPosition) -> bytes:
-    """Return events ``logout``; the id of the last is the position after all of them."""
+    """Return ``logout`` events; the id of the last one is the position after all of them."""
     ids = [""] * (len(revocations) - 1) + [encode_position(position)]
     return b"".join(
         encode_event("logout", msgspec.json.encode(one), id_)

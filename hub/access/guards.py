@@ -1,8 +1,7 @@
-"""The guards that read the feed: each is sent the same bytes, and a confirmation of its own.
+"""The guards that read the feed: all are sent the same events, and each its own confirmations.
 
-What is published is sent at once, and what is published while that is being sent, together: the
-more guards there are, the larger the batches, so that sending takes half of the replica's time at
-most.
+Events are sent at once; those published while others are being sent form the next batch. The more
+guards there are, the larger the batches, so that sending takes at most half of the replica's time.
 """
 
 from __future__ import annotations
@@ -23,26 +22,26 @@ CONFIRM_EVERY = 1.0
 """Seconds between two confirmations."""
 
 AT_ONCE = 50
-"""Guards that are sent something without a pause in between."""
+"""Guards that are sent something without a pause."""
 
 LONGEST_PAUSE = 0.1
-"""After each batch there is a pause as long as sending took, but not longer than this."""
+"""After each batch comes a pause as long as sending took, but at most this long."""
 
 MOST_UNSENT = 4 * 1024 * 1024
-"""Bytes that a guard may leave unread; one that has read less far is cut."""
+"""Bytes that a guard may leave unread before it is cut."""
 
 MOST_WAITING = 32 * 1024 * 1024
-"""Bytes that may wait for a guard that is still being sent what was in force."""
+"""Bytes that may wait for a guard that is still being brought up to date."""
 
 LATE = 2.0
-"""Seconds by which a partition is less sure than the others, so that it is named."""
+"""Seconds that a partition may be behind the newest before confirmations name it as late."""
 
 
 class Stream(Protocol):
     """The response to a guard.
 
-    ``ended`` is set when nothing more is to be sent. ``is_too_slow`` if that is because the guard
-    did not read.
+    ``ended`` is set when nothing more will be sent, ``is_too_slow`` says that this is because the
+    guard did not read.
     """
 
     ended: asyncio.Event
@@ -50,26 +49,26 @@ class Stream(Protocol):
 
     @property
     def unsent(self) -> int:
-        """The number of bytes that are waiting."""
+        """The number of bytes in the write buffer."""
         ...
 
     def send(self, piece: Piece) -> None:
-        """Send events; does nothing once it has ended."""
+        """Send events; does nothing once the stream has ended."""
         ...
 
     async def drain(self) -> None:
-        """Wait until most of it is sent, or it has ended."""
+        """Wait until most of the buffer is sent, or the stream has ended."""
         ...
 
     def cut(self) -> None:
-        """Close it without sending what is waiting, since the guard does not read."""
+        """Abort the connection, since the guard does not read."""
         ...
 
 
 class Guard:
     """A guard; ``since`` is the time of the loop when its request was received.
 
-    What is published waits until the guard has all that was before, and is live.
+    Until it is live, published events wait for it, while it is sent what was before them.
     """
 
     __slots__ = ("is_live", "since", "stream", "waiting", "waiting_bytes")
@@ -83,10 +82,10 @@ class Guard:
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """Up to where and when everything was sent.
+    """The position and the time up to which everything was sent.
 
-    ``id`` is the text of the position, ``until`` is a time of the loop, ``at`` the store's then.
-    ``late`` are the partitions of which less is sure, each with its own time of the loop.
+    ``id`` is the position as text, ``until`` a time of the loop, and ``at`` the store's time then.
+    ``late`` has the partitions that are behind, each with its own time of the loop.
     """
 
     id: str
@@ -101,9 +100,9 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 def sum_up(position: FeedPosition, sure: list[float], at: Callable[[float], float]) -> Moment:
-    """Return the moment at a position, with the time until which each partition is sure.
+    """Return the moment at a position; ``sure`` has the time up to which each partition is known.
 
-    ``at`` returns the store's time at a time of the loop.
+    ``at`` converts a time of the loop to the store's time.
     """
     newest = max(sure)
     until = min(time for time in sure if time >= newest - LATE)
@@ -112,9 +111,9 @@ def sum_up(position: FeedPosition, sure: list[float], at: Callable[[float], floa
 
 
 class Guards:
-    """The connected guards that are sent what is published.
+    """The connected guards.
 
-    ``measure`` returns up to where and when everything was published by now.
+    ``measure`` returns the moment up to which everything has been published.
     """
 
     def __init__(self, measure: Callable[[], Moment]) -> None:
@@ -126,7 +125,7 @@ class Guards:
 
     @property
     def moment(self) -> Moment:
-        """Up to where and when everything was sent to all of them, or waits for them."""
+        """The moment up to which everything was sent to all of them, or waits for them."""
         if self._moment is None:
             raise RuntimeError("there was no guard yet")
         return self._moment
@@ -135,7 +134,7 @@ class Guards:
         return len(self._guards)
 
     def add(self, guard: Guard) -> None:
-        """Let what is published from now on wait for a guard, which then learns all before it."""
+        """Add a guard: what is published from now on waits until it is up to date."""
         if not self._guards:
             self._moment = self._measure()
         self._guards.add(guard)
@@ -145,12 +144,12 @@ class Guards:
         self._guards.discard(guard)
 
     def publish(self, events: bytes) -> None:
-        """Send events to all of them, soon."""
+        """Send events to all guards, soon."""
         self._pending.append(events)
         self._wake.set()
 
     async def go_live(self, guard: Guard) -> None:
-        """Send what has waited for a guard, which is sent everything else at once from now on."""
+        """Send a guard what has waited for it; from now on, it is sent everything at once."""
         while guard.waiting and not guard.stream.ended.is_set():
             piece = guard.waiting.popleft()
             guard.waiting_bytes -= len(piece.plain)
@@ -159,7 +158,7 @@ class Guards:
         guard.is_live = True
 
     async def run(self) -> None:
-        """Send what is published, and confirm it, until cancelled."""
+        """Send and confirm what is published, until cancelled."""
         clock = asyncio.get_running_loop().time
         due = clock()
         while True:
@@ -193,12 +192,12 @@ class Guards:
                 self.confirm(guard, moment)
 
     def confirm(self, guard: Guard, moment: Moment) -> None:
-        """Tell a guard up to where and when it has everything."""
+        """Send a guard the confirmation that it has everything up to a moment."""
         data = msgspec.json.encode(moment.confirm(guard.since))
         self._give(guard, Piece(encode_event("confirmed", data, moment.id)))
 
     async def _each(self) -> AsyncIterator[Guard]:
-        """Yield those that are there now, with pauses for whatever else the replica does."""
+        """Yield the guards that are connected now, pausing for other tasks."""
         for number, guard in enumerate(list(self._guards), 1):
             if guard in self._guards:
                 yield guard

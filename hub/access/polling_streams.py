@@ -1,8 +1,8 @@
 """Polls the transmitters whose delivery is ``poll``, each by one replica at a time.
 
-Which one is decided by a hold in the store. It is renewed while the replica polls, given up when it
-stops, and lapses when it dies; then another replica goes on with what is not acknowledged. Should
-two poll at once after all, both take the same events, and the store writes each once.
+A hold in the store decides which one. It is renewed while the replica polls, released when it
+stops, and lapses when it dies; then another replica continues with what is not acknowledged. If two
+poll at once after all, both take the same events, and the store carries out each once.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ HOLD = 15.0
 """Seconds after which the hold of a replica lapses unless it is renewed."""
 
 RENEW = 5.0
-"""Seconds between two renewals, and between two tries of a replica that waits for its turn."""
+"""Seconds between two renewals, and between two attempts of another replica to take the hold."""
 
 
 class PollingStreams:
-    """Polls streams, by `run`; call `aclose` after that, and before the store is closed.
+    """Polls streams, in `run`; call `aclose` after that, and before the store is closed.
 
-    ``take`` is what is done with an event, ``replica`` our name for operators.
+    ``take`` handles an event, ``replica`` is this replica's name for operators.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class PollingStreams:
         self._held: set[str] = set()
 
     async def run(self) -> None:
-        """Poll until cancelled, always the transmitters that are configured by then."""
+        """Poll the configured transmitters until cancelled, also after a reload."""
         try:
             while True:
                 replaced = self._transmitters.replaced
@@ -69,7 +69,7 @@ class PollingStreams:
             await cancel(self._tasks.values())
 
     async def aclose(self) -> None:
-        """Give up all holds, so that others go on at once."""
+        """Release all holds, so that another replica continues at once."""
         await cancel(self._tasks.values())
         for name in list(self._held):
             await self._release(name)
@@ -82,10 +82,10 @@ class PollingStreams:
         for client in gone:
             await self._release(name_of(client.transmitter))
         for client in wanted - self._tasks.keys():
-            self._tasks[client] = asyncio.create_task(self._poll_in_turn(client))
+            self._tasks[client] = asyncio.create_task(self._poll_when_held(client))
 
-    async def _poll_in_turn(self, client: TransmitterClient) -> None:
-        """Poll whenever it is this replica's turn."""
+    async def _poll_when_held(self, client: TransmitterClient) -> None:
+        """Poll whenever this replica has the hold."""
         name = name_of(client.transmitter)
         while True:
             try:

@@ -34,7 +34,7 @@ MAX_STATUS = 200
 
 
 class SecurityEvents:
-    """Verifies events, and has done what they ask for."""
+    """Verifies events, and has the signals in them carried out."""
 
     def __init__(
         self, issuers: Issuers, transmitters: Transmitters, signals: Signals, notes: StreamNotes
@@ -49,9 +49,9 @@ class SecurityEvents:
         """Take a pushed event; ``authorization`` is the header of that name.
 
         Raises:
-            SignalRefused: if it is not valid, or not of a transmitter that pushes.
-            RateLimited: if too many of this ``address`` were refused.
-            Unavailable: if it may not have been written.
+            SignalRefused: if it is invalid, or not from a transmitter that pushes.
+            RateLimited: if too many events from this ``address`` were refused.
+            Unavailable: if it may not have been stored.
         """
         pushing = [
             client.transmitter
@@ -78,12 +78,12 @@ class SecurityEvents:
             event = read_set(claims, transmitter, now)
             await self._carry_out(event, transmitter, channel, now)
         except SignalRefused as error:
-            # What a stranger sends is no news of the transmitter, and not worth a write.
+            # An event from a stranger says nothing about the transmitter: not worth a write.
             if claims is not None or _is_its_own(transmitter):
                 self._notes.refused(transmitter, error.err, error.detail)
             self._signals.refuse(channel, error, address)
             raise
-        self._notes.heard(transmitter, event.issued_at)
+        self._notes.accepted(transmitter, event.issued_at)
 
     async def _verify(self, transmitter: Transmitter, token: str) -> dict[str, Any]:
         client = self._transmitters.client(transmitter)
@@ -122,8 +122,8 @@ class SecurityEvents:
 async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
     """Return the key that an event is signed with.
 
-    A refusal is final, and would lose the first events after a change of keys. So nothing is
-    refused before the keys were fetched again, except what may come from strangers.
+    A refusal is final, and would lose the first events after a key change. So an event is refused
+    only after the keys were fetched again, unless it may come from a stranger.
     """
     try:
         return await client.keys.find(header)
@@ -134,7 +134,7 @@ async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
 
 
 def _is_its_own(transmitter: Transmitter) -> bool:
-    """Return whether an event is from its transmitter for sure, whoever has signed it."""
+    """Return whether an event certainly comes from its transmitter, whatever its signature."""
     return transmitter.delivery is Delivery.POLL or transmitter.authorization is not None
 
 

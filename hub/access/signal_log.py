@@ -1,7 +1,7 @@
-"""What became of signals, recorded in the store for operators who watch.
+"""Records in the store what became of signals, for `logout-hub watch`.
 
-Records must not cost what signals cost: each replica writes them together, once a second at most,
-and the refused ones as one. Nobody waits for them, and what the store does not take is dropped.
+Records must cost less than signals: each replica writes them in batches, once a second at most, and
+all refused ones as one. Nothing waits for them, and those that the store does not take are dropped.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ INTERVAL = 1.0
 """Seconds between two writes of a replica."""
 
 MOST = 1000
-"""Records of a replica that wait to be written; the oldest give way."""
+"""How many records of a replica may wait to be written; beyond that, the oldest are dropped."""
 
 
 class SignalLog:
-    """Records signals. Run `run` in the background, or records stay unwritten."""
+    """Records signals; `run` writes the records, so run it in the background."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,7 +1,7 @@
-"""Carries out what others say about sessions: one place for every kind of signal.
+"""Carries out signals, which are messages from other systems that end sessions.
 
-A signal is done when it is written. One that comes again is known by its id, which the store
-remembers together with the logout; it is never remembered before.
+A signal is done when its logout is stored. A repeated one is recognized by its id, which is stored
+together with the logout, never before it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from hub.store.values import Command, KeyReused
 
 log = structlog.get_logger(__name__)
 
-SAID_EVERY = 1.0
-"""Seconds between two lines in the log about refused signals."""
+LOG_EVERY = 1.0
+"""Seconds between two log lines about refused signals."""
 
 
 class Signals:
-    """Ends sessions because a signal says so, and accounts for all signals."""
+    """Ends the sessions that signals name, and counts and records all signals."""
 
     def __init__(
         self,
@@ -51,18 +51,18 @@ class Signals:
         self._metrics = metrics
         self._audit = audit
         self._records = records
-        self._unsaid: Counter[str] = Counter()
-        self._said_at = float("-inf")
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = float("-inf")
 
     async def take(
         self, signal: Signal | None, channel: Channel, by: str, event: str | None = None
     ) -> Verdict:
-        """Do what a signal of the sender ``by`` asks for, once; None asks for nothing.
+        """Carry out a signal of the sender ``by``, once; None is one that asks for nothing.
 
-        ``event`` is what such a one reported, if that is known.
+        ``event`` is what a signal that asks for nothing reported, if known.
 
         Raises:
-            Unavailable: if it may not have been written; it may come again.
+            Unavailable: if it may not have been stored; it may be sent again.
             SignalRefused: if its id was used for something else.
         """
         if signal is None:
@@ -95,14 +95,14 @@ class Signals:
         return verdict
 
     async def _find_users(self, signal: Signal, shared: str) -> tuple[UserKey, ...]:
-        """Return whose sessions end; a session whose user is not named is refused to everybody."""
+        """Return whose sessions end; a session without a named user is refused for any user."""
         target = signal.target
         if target.user is not None:
             return (target.user,)
         return await self._store.refuse_session(target.iss, _command(signal, None, shared).logout)
 
     async def now(self) -> Micros:
-        """Return the time that signals are judged by: the store's, as that of tokens.
+        """Return the time by which signals are judged: the store's, as for tokens.
 
         Raises:
             Unavailable: if the store does not answer.
@@ -122,22 +122,22 @@ class Signals:
             self._completions.watch(receipt, lambda: seconds.observe(loop.time() - began))
 
     def refuse(self, channel: Channel, error: SignalRefused, address: str | None) -> None:
-        """Account for a signal that is refused; the log gets a line a second at most.
+        """Count and record a refused signal; at most one log line per second is written.
 
         ``address`` is the sender's, if it called the hub.
 
         Raises:
-            RateLimited: if too many of this address were refused.
+            RateLimited: if too many signals from this address were refused.
         """
         self._metrics.signals_refused.labels(channel, error.reason).inc()
         self._records.add_refused(channel, error.detail)
-        self._unsaid[f"{channel}: {error.detail}"] += 1
+        self._unlogged[f"{channel}: {error.detail}"] += 1
         now = asyncio.get_running_loop().time()
-        if now - self._said_at >= SAID_EVERY:
-            self._said_at = now
-            (text, _), *_ = self._unsaid.most_common(1)
-            log.warning("a signal was refused", error=text, refused=self._unsaid.total())
-            self._unsaid.clear()
+        if now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
+            (text, _), *_ = self._unlogged.most_common(1)
+            log.warning("a signal was refused", error=text, refused=self._unlogged.total())
+            self._unlogged.clear()
         if address is not None:
             self._limits.note_refused(address)
 
@@ -164,7 +164,7 @@ def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:
 def _judge(receipts: list[Receipt]) -> Verdict:
     if receipts and all(receipt.repeated for receipt in receipts):
         return Verdict.REPEATED
-    # A session without a device was ended by its id alone: the hub had never seen it.
+    # A session without a device was ended by its id alone; the hub has never seen it.
     is_known = any(outcome.device for receipt in receipts for outcome in receipt.sessions)
     return Verdict.ENDED if is_known else Verdict.NOBODY
 

@@ -1,7 +1,7 @@
-"""What operators see of each transmitter's stream, noted in the store by whichever replica saw it.
+"""Notes for operators about each transmitter's stream, which all replicas write to the store.
 
-Notes must not cost what events cost: each replica writes those of a stream at most once a second,
-and only the newest of each kind, with how many there were.
+Notes must cost less than events: each replica writes those of a stream at most once a second, and
+only the newest of each kind, with how many there were.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ MAX_TEXT = 500
 class Kind(enum.StrEnum):
     """What a note is about, and what its text is."""
 
-    HEARD = "heard"
+    ACCEPTED = "heard"
     """An event was accepted: how many seconds ago it had been signed."""
     REFUSED = "refused"
     """An event was refused: why."""
     ASKED = "asked"
     """A verification was asked for: its state."""
     VERIFIED = "verified"
-    """A verification came as expected: its state, which is empty if the transmitter sent it of
-    itself."""
+    """A verification arrived as expected: its state, or nothing if the transmitter sent it
+    unasked."""
     UNEXPECTED = "unexpected"
-    """A verification came with a state that was not asked for."""
+    """A verification arrived with a state that was not asked for."""
     STATUS = "status"
     """The transmitter changed the stream's status: the status, and why."""
     POLLED = "polled"
@@ -53,7 +53,7 @@ class Kind(enum.StrEnum):
 
 
 class StreamNotes:
-    """Makes notes about streams. Run `run` in the background, or notes stay unwritten."""
+    """Makes notes about streams; `run` writes them, so run it in the background."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -63,10 +63,10 @@ class StreamNotes:
 
     # ---- What happened ----
 
-    def heard(self, transmitter: Transmitter, issued_at: Micros) -> None:
-        """Note that an event was accepted, which was signed at a time."""
+    def accepted(self, transmitter: Transmitter, issued_at: Micros) -> None:
+        """Note that an event was accepted that was signed at ``issued_at``."""
         age = max(0.0, time.time() - issued_at / SECOND)
-        self.note(transmitter, Kind.HEARD, f"{age:.3f}")
+        self.note(transmitter, Kind.ACCEPTED, f"{age:.3f}")
 
     def refused(self, transmitter: Transmitter, err: str, description: str) -> None:
         """Note that an event was refused."""
@@ -79,11 +79,11 @@ class StreamNotes:
     async def verified(self, transmitter: Transmitter, state: str | None) -> bool:
         """Note a verification event, and return whether its state is as expected.
 
-        A transmitter may send one of itself, without a state (SSF 1.0 section 8.1.4). If its API
-        is not called from here, others may have asked for any state.
+        A transmitter may send one unasked, without a state (SSF 1.0 section 8.1.4). If the hub has
+        no access to its API, somebody else may have asked with any state.
 
         Raises:
-            Unavailable: if the expected state could not be read, or the note not be written.
+            Unavailable: if the expected state could not be read, or the note not written.
         """
         name = name_of(transmitter)
         is_expected = state is None or not has_access(transmitter)
@@ -95,7 +95,7 @@ class StreamNotes:
         return is_expected
 
     async def ask(self, transmitter: Transmitter, state: str) -> None:
-        """Note the state that a verification is asked for with, before it is asked for.
+        """Note the state of a verification, before asking for it.
 
         Raises:
             Unavailable: if it may not have been written.
@@ -128,7 +128,7 @@ class StreamNotes:
             await asyncio.sleep(INTERVAL)
 
     async def write(self) -> None:
-        """Write what is unwritten now; what the store does not take is dropped."""
+        """Write all pending notes; those that the store does not take are dropped."""
         self._wake.clear()
         unwritten, self._unwritten = self._unwritten, {}
         for (name, kind), note in unwritten.items():

@@ -1,7 +1,7 @@
-"""Polls one transmitter (RFC 8936): takes its events, and acknowledges those that are written.
+"""Polls one transmitter (RFC 8936): takes its events, and acknowledges those that are stored.
 
-An event that the store did not take is neither acknowledged nor refused: it is tried again here,
-and the transmitter keeps it until it is acknowledged, by whichever replica polls then.
+An event that the store did not take is neither acknowledged nor refused: it is retried here, and
+the transmitter keeps it until some replica acknowledges it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hub.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 MOST = 50
-"""Events that are asked for at once, and that may wait for the store."""
+"""How many events are requested at once, and how many may wait for the store."""
 
 MAX_TOKEN = 64 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
@@ -35,10 +35,10 @@ LONGEST_WAIT = 5.0
 LONGEST_RETRY_AFTER = 3600.0
 
 Take: TypeAlias = Callable[[Transmitter, str], Awaitable[object]]
-"""Verifies an event and carries it out; returns once it is written.
+"""Verifies an event and carries it out; returns once it is stored.
 
-Raises `SignalRefused` if the event is refused. Any `HubError` that is ``retryable`` says that it
-may not have been written, and any other that it never will be.
+Raises `SignalRefused` if the event is refused. A ``retryable`` `HubError` says that it may not have
+been stored, any other that it never will be.
 """
 
 
@@ -99,7 +99,7 @@ class StreamPoller:
         room = max(0, self._most - len(self._waiting))
         is_busy = bool(self._waiting) or not self._may_wait
         answer = await self._client.poll(self._endpoint, Poll(room, is_busy, acknowledged, refused))
-        # The transmitter knows of these now, and might send them again all the same.
+        # The transmitter has been told of these, but might send them again all the same.
         for jti in acknowledged:
             del self._acknowledged[jti]
         for jti in refused:

@@ -1,10 +1,10 @@
-"""Connections that have sent nothing yet, and the short way for a WebSocket that comes first.
+"""Connections that have sent nothing yet, and a shortcut for those that begin with a WebSocket.
 
-Nearly all connections open a WebSocket with their first packet, and most of what a connect costs is
-what aiohttp does for any request: a handler, two tasks, a request, a route, a response. An upgrade
-that arrived whole is therefore parsed here, by aiohttp's parser, and offered to whoever opens
-WebSockets. Everything else, and what is declined, goes to aiohttp as if it had just arrived; so
-nothing is refused here. See ``docs/decisions/0034-connects.md``.
+Nearly all connections open a WebSocket with their first packet, and most of the cost of a connect
+is what aiohttp does for any request: a handler, two tasks, a request, a route, a response. So an
+upgrade that arrives in one packet is parsed here, by aiohttp's parser, and passed to
+``open_websocket``. Everything else, and what that declines, goes to aiohttp as if it had just
+arrived; nothing is refused here. See ``docs/decisions/0034-connects.md``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPENING = b"GET /socket.io/?"
 """How the request for a WebSocket begins."""
 
 MAX_UPGRADE = 2**16
-"""Bytes of an upgrade that is read here; with cookies and a token it has a few thousand."""
+"""Bytes of the largest upgrade that is parsed here; with cookies and a token it has thousands."""
 
 OpenWebSocket: TypeAlias = Callable[[RawRequestMessage, asyncio.Transport], bool]
 """Takes an upgrade's connection over, or returns False and has changed nothing."""

@@ -21,7 +21,7 @@ class LogoutTokenForm(msgspec.Struct, frozen=True):
 
 
 class LoggedOut(Answer, frozen=True):
-    """200 with an empty body: it is written, or nobody has such a session (section 2.8)."""
+    """200 with an empty body: the logout is stored, or there is no such session (section 2.8)."""
 
 
 async def post_backchannel_logout(request: web.Request) -> LoggedOut:

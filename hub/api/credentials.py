@@ -149,7 +149,7 @@ async def require_admin(request: web.Request, *rights: Right) -> Administrator:
         raise Forbidden("administrators only")
     if not administrator.may(*rights):
         needed = " or ".join(rights) or "every scope"
-        raise Forbidden(f"this credential has not the scope that it takes: {needed}")
+        raise Forbidden(f"this credential lacks the scope {needed}")
     return administrator
 
 

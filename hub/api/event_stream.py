@@ -1,7 +1,7 @@
-"""A response of server-sent events that is written to by whoever has something to say.
+"""A response of server-sent events, which any part of the program may send.
 
-What is sent is written to the connection at once, without a task for each response. The listener
-aborts a connection whose client does not read (`hub.api.connection`).
+Events are written to the connection at once, without a task for each response. The listener aborts
+a connection whose client does not read (`hub.api.connection`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class EventStream(web.StreamResponse):
     """The response to ``request``, whose events ``serve`` sends.
 
     ``serve`` is called once the headers are sent, and the response ends when it returns.
-    ``write_seconds`` is within which time a client must read. It is a `hub.access.guards.Stream`.
+    ``write_seconds`` is how long a client may leave events unread. It implements
+    `hub.access.guards.Stream`.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class EventStream(web.StreamResponse):
         await super().write_eof()
 
     def send(self, piece: Piece) -> None:
-        """Send events; does nothing once it has ended."""
+        """Send events; does nothing once the stream has ended."""
         if not self.ended.is_set():
             self._write(piece.plain if self._gzip is None else self._gzip.add(piece))
 
@@ -79,21 +80,21 @@ class EventStream(web.StreamResponse):
 
     @property
     def unsent(self) -> int:
-        """The number of bytes that are waiting."""
+        """The number of bytes in the write buffer."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     async def drain(self) -> None:
-        """Wait until most of it is sent, or it has ended."""
+        """Wait until most of the buffer is sent, or the stream has ended."""
         connection: Any = self._request.protocol
         try:
             await connection._drain_helper()
         except ConnectionError:
             self.ended.set()
-        # It has read: a long snapshot may take as long as it goes on.
+        # The client has read, so a long snapshot may take longer than `write_seconds`.
         connection.unread_since = connection.behind_since = None
 
     def cut(self) -> None:
-        """Close it without sending what is waiting, since the client does not read."""
+        """Abort the connection, since the client does not read."""
         self.is_too_slow = True
         self.ended.set()
         if self._transport is not None:
@@ -109,7 +110,7 @@ class EventStream(web.StreamResponse):
 
 
 def takes_gzip(accepted: str) -> bool:
-    """Return whether an ``Accept-Encoding`` has gzip (RFC 9110 section 12.5.3)."""
+    """Return whether an ``Accept-Encoding`` accepts gzip (RFC 9110 section 12.5.3)."""
     for one in accepted.split(","):
         coding, _, quality = one.replace(" ", "").lower().partition(";")
         if coding in ("gzip", "x-gzip"):

@@ -27,7 +27,7 @@ class EventErrorView(msgspec.Struct, frozen=True):
 
 
 class Accepted(Answer, frozen=True):
-    """202 with an empty body: the event is written, or there is nothing to do (section 2.2)."""
+    """202 with an empty body: the event is stored, or there is nothing to do (section 2.2)."""
 
     status = 202
 
@@ -73,7 +73,7 @@ def _read_token(content_type: str, body: bytes) -> str:
 
 
 async def post_event(request: web.Request) -> Accepted | EventRefused | SenderRefused:
-    """Take an event: it is answered once what it asks for is written."""
+    """Take an event, and answer once what it asks for is stored."""
     body = await read_body(request, MAX_EVENT)
     try:
         token = _read_token(request.content_type, body)

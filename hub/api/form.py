@@ -1,4 +1,4 @@
-"""Reads a form, as the OAuth endpoints take it (RFC 6749 sections 3.1 and 3.2, appendix B)."""
+"""Reads a form of an OAuth endpoint (RFC 6749 sections 3.1 and 3.2, appendix B)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_FIELDS = 100
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the parameters of a form; one without a value counts as left out.
+    """Return the parameters of a form; one without a value counts as omitted.
 
     Raises:
-        InvalidRequest: when it is no such form, or a parameter stands twice.
+        InvalidRequest: when it is not a form, or a parameter is repeated.
         HTTPRequestEntityTooLarge: when it has more than `MAX_FORM` bytes.
     """
     if request.content_type != FORM:

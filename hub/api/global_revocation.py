@@ -37,7 +37,7 @@ MAX_BODY = 64 * 1024
 
 
 class RevocationRequest(msgspec.Struct, frozen=True):
-    """The body of a request, as it is described. Other members are ignored."""
+    """The body of a request, for the API's description. Other members are ignored."""
 
     sub_id: dict[str, Any]
 
@@ -66,7 +66,7 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
         sender, assertion = await services.issuers.verify_assertion(token, services.signals.now)
     except SignalRefused as error:
         services.signals.refuse(Channel.GLOBAL, error, None)
-        # For the caller these are bad credentials, and count as such.
+        # To the caller, these are bad credentials, and they count as such.
         raise TokenInvalid(error.detail) from None
     value = read_revocation_request(await read_body(request, MAX_BODY))
     entry = _find_users(services.issuers.entries, sender, assertion.iss)
@@ -110,10 +110,10 @@ async def _revoke_for_administrator(request: web.Request) -> None:
 
 
 def _require_user(target: Target | None, value: Any) -> Target:
-    """Return a target that is a user, all of whose sessions are meant.
+    """Return a target that means all sessions of a user.
 
     Raises:
-        InvalidRequest: when it is anything else: success would promise too much.
+        InvalidRequest: when it is anything else, since success would promise too much.
     """
     if target is None:
         raise unresolved(value)
@@ -123,10 +123,10 @@ def _require_user(target: Target | None, value: Any) -> Target:
 
 
 def _check_known(entry: Entry, *, is_known: bool) -> None:
-    """Check that somebody was met, where the settings want to know.
+    """Check that the user had a session, if the settings require it.
 
     Raises:
-        NotFound: when nobody was. It is written all the same: a session that shows up is refused.
+        NotFound: when there was none. The logout is stored all the same.
     """
     if entry.revocation.requires_user and not is_known:
         raise NotFound("no session is known of this user")

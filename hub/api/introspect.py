@@ -34,13 +34,13 @@ class IntrospectionForm(msgspec.Struct, frozen=True):
 
 
 class InactiveView(msgspec.Struct, frozen=True):
-    """That a token is not alive; why, or whether it ever was, is not said."""
+    """The answer for a token that is not alive; it does not say why, or whether it ever was."""
 
     active: Literal[False] = False
 
 
 class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that is alive, with what it says (RFC 7662 section 2.2, RFC 9470 section 6.2)."""
+    """A living token, with its claims (RFC 7662 section 2.2, RFC 9470 section 6.2)."""
 
     active: Literal[True] = True
     sub: str
@@ -61,7 +61,7 @@ class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedIntrospection(Text, frozen=True):
-    """200 with the same as a signed JWT (RFC 9701 section 5)."""
+    """200 with the same answer as a signed JWT (RFC 9701 section 5)."""
 
     content_type = SIGNED
 
@@ -69,7 +69,7 @@ class SignedIntrospection(Text, frozen=True):
 async def post_introspect(
     request: web.Request,
 ) -> Ok[ActiveView | InactiveView] | SignedIntrospection:
-    """Say whether a token is alive. The store is asked each time, as ``/verify`` does."""
+    """Say whether a token is alive. Like ``/verify``, it asks the store each time."""
     form = await read_form(request)
     reader = await require_reader(request, form)
     if (token := form.get("token")) is None:
@@ -110,7 +110,7 @@ async def _introspect(request: web.Request, token: str) -> ActiveView | Inactive
 
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
-    """Return what a token says whose claims were verified."""
+    """Return the answer for a living token, from its verified claims."""
     claims = json.loads(_readable(json.dumps(claims, ensure_ascii=False)))
     bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(

@@ -1,4 +1,4 @@
-"""What the OAuth endpoints have in common: which client calls, and how often it may."""
+"""What the OAuth endpoints have in common: authenticating the client, and its rate limit."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ async def require_reader(request: web.Request, form: Mapping[str, str]) -> str:
 
     Raises:
         InvalidClient: when it did not authenticate, or not as a configured client.
-        Forbidden: when it is an administrator without the scope, or none.
-        Unauthorized, Unavailable: when its bearer token is not good, as `find_administrator` does.
+        Forbidden: when it is an administrator without the scope, or not an administrator.
+        Unauthorized, Unavailable: as `find_administrator` does, for its bearer token.
         RateLimited: when it calls too often.
     """
     if not _is_bearer(request):
         client = find_client(request, form)
         if client is None:
-            raise InvalidClient("nobody introspects without credentials")
+            raise InvalidClient("introspection needs credentials")
         return client
     administrator = await find_administrator(request, read_token(request))
     if administrator is None or not administrator.may(Right.INTROSPECT):
-        raise Forbidden(f"this credential has not the scope that it takes: {Right.INTROSPECT}")
+        raise Forbidden(f"this credential lacks the scope {Right.INTROSPECT}")
     request.app[SERVICES].limits.clients.take(f"admin:{administrator.name}")
     return administrator.name
 

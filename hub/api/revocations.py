@@ -19,7 +19,7 @@ LAST_EVENT: tuple[dict[str, Any], ...] = (
     {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "the id of the last event, to be sent only what was written since",
+        "description": "the id of the last event received, to get only what was written since",
         "schema": {"type": "string", "maxLength": MOST_CHARACTERS},
     },
 )
@@ -40,12 +40,12 @@ async def get_revocations(request: web.Request) -> Events:
 
 
 def _admit(request: web.Request) -> None:
-    """Check that a guard calls, or an administrator who may read the feed.
+    """Check that the caller is a guard, or an administrator who may read the feed.
 
-    Guards are not counted: after a replica has gone, all of them come at once.
+    Guards are not rate-limited: when a replica stops, all of its guards reconnect at once.
 
     Raises:
-        TokenInvalid: if it is neither; a JWT is not taken, not even an administrator's.
+        TokenInvalid: if it is neither; JWTs are not accepted, not even an administrator's.
         Forbidden: if the administrator may not read the feed.
         RateLimited: if there are too many calls of that administrator.
     """
@@ -57,4 +57,4 @@ def _admit(request: web.Request) -> None:
     if found.name != GUARD:
         services.limits.admin.take(found.name)
     if not found.may(Right.FEED):
-        raise Forbidden(f"this credential has not the scope that it takes: {Right.FEED}")
+        raise Forbidden(f"this credential lacks the scope {Right.FEED}")

@@ -24,18 +24,18 @@ PATHS = frozenset({PATH, f"{PATH}/{{path}}"})
 """The routes, as the router names them."""
 
 HEADERS = ("X-Auth-User", "X-Auth-Session", "X-Auth-Issuer")
-"""Who it is; on every answer, so that a proxy which copies them overwrites what a client sent."""
+"""The caller's identity; set on every answer, so that a proxy overwrites what a client sent."""
 
 SHOWN_REFUSALS = web.AppKey("shown_refusals", RepeatedWarnings)
-"""Keeps refusals from filling the log: one of each code is logged in a minute."""
+"""Keeps refusals from filling the log: one of each code is logged per minute."""
 
-# Visible ASCII is not encoded, except the percent sign. Anything else is unsafe in a header: spaces
-# at the ends would be stripped on the way, so that two users became one.
+# Visible ASCII is not encoded, except the percent sign. Anything else is unsafe in a header:
+# surrounding spaces would be stripped in transit, so that two users became one.
 SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class Accepted(Answer, frozen=True):
-    """200 where 204 would do: Envoy takes no other status for a yes."""
+    """200 instead of 204, since Envoy accepts no other status as a yes."""
 
     status = 200
 
@@ -49,11 +49,11 @@ class ToLogin(Answer, frozen=True):
 async def verify(request: web.Request) -> NoContent | Accepted | ToLogin:
     """Return the caller's identity, in headers for the backend behind the proxy.
 
-    No body is read. ``?redirect=`` names a login page of HUB_VERIFY_REDIRECTS, where a browser is
-    sent instead of being refused.
+    No body is read. ``?redirect=`` names a login page of HUB_VERIFY_REDIRECTS, to which a browser
+    is redirected instead of being refused.
 
     Raises:
-        InvalidRequest: when it names none, or when there is a token in the query string.
+        InvalidRequest: when there is no such page, or a token in the query string.
         Unauthorized, Unavailable: as `Authority.admit` does.
     """
     refuse_query_token(request.query)
@@ -72,9 +72,9 @@ async def verify(request: web.Request) -> NoContent | Accepted | ToLogin:
 
 
 async def verify_path(request: web.Request) -> Accepted:
-    """Return the same, when the path that a proxy asks about follows ``/verify``.
+    """Do the same for a proxy that appends the path of the app's request to ``/verify``.
 
-    It and the query are the app's, and change nothing here.
+    That path and the query have no effect here.
     """
     return Accepted(headers=await _identify(request, request.path_qs.removeprefix(PATH)))
 
@@ -86,14 +86,14 @@ def _find_login(request: web.Request) -> str | None:
     if not names or not logins:
         return None
     if len(names) > 1 or names[0] not in logins:
-        raise InvalidRequest("redirect is not one name of HUB_VERIFY_REDIRECTS")
+        raise InvalidRequest("redirect is not a name of HUB_VERIFY_REDIRECTS")
     return logins[names[0]]
 
 
 async def _identify(request: web.Request, target: str) -> dict[str, str]:
-    """Return the headers that say who the caller is, and for how long that may be kept.
+    """Return the headers that identify the caller, and say how long they may be cached.
 
-    ``target`` is what is asked about, unless the proxy's headers say it.
+    ``target`` is the path that is logged, unless the proxy's headers name it.
     """
     try:
         caller = await admit_for_proxy(request)
@@ -105,13 +105,13 @@ async def _identify(request: web.Request, target: str) -> dict[str, str]:
     identity = caller.identity
     values = (identity.sub, identity.sid, identity.iss)
     named = {name: quote(value, safe=SAFE) for name, value in zip(HEADERS, values, strict=True)}
-    return named | _allow_keeping(caller, request.app[SERVICES].settings.verify_cache)
+    return named | _allow_caching(caller, request.app[SERVICES].settings.verify_cache)
 
 
-def _allow_keeping(caller: Caller, most: int) -> dict[str, str]:
-    """Return the headers that let a proxy keep the verdict, until the token expires at most."""
+def _allow_caching(caller: Caller, most: int) -> dict[str, str]:
+    """Return the headers that let a proxy cache the verdict, until the token expires at most."""
     seconds = min(most, (caller.until - caller.state.now) // SECOND)
     if seconds < 1:
         return {}
-    # nginx goes by its own header, if it comes first, since it keeps nothing that is private.
+    # nginx caches nothing private, unless its own header comes first.
     return {"X-Accel-Expires": str(seconds), "Cache-Control": f"private, max-age={seconds}"}

@@ -1,1 +1,1 @@
-"""Floor 1: the rules. No I/O, no clock, no asyncio: time is an argument."""
+"""The rules. No I/O, no clock, no asyncio: time is an argument."""

@@ -5,15 +5,15 @@ server-sent-events.html) whose data is JSON:
 
 ``snapshot``   some of the revocations that are in force: `Snapshot`
 ``ready``      everything that was in force when the response began has been sent: `Ready`
-``logout``     a logout that was just heard: `Revocation`
+``logout``     a logout that has just happened: `Revocation`
 ``confirmed``  everything written until a moment ago has been sent: `Confirmation`
-``reset``      the feed cannot continue from the given position: `Reset`; everything follows anew
+``reset``      the feed cannot resume from the given position: `Reset`; everything is sent again
 
 The id of an event is the position in the log up to which everything was sent
 (`hub.core.feed_position`).
 
-Revocations only ever add up: applying one twice, or in another order, leads to the same verdicts.
-So snapshots and logouts may overlap.
+Revocations are only ever added: applying one twice, or in another order, leads to the same
+verdicts. So snapshots and logouts may overlap.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``iss`` and ``user`` name the user as in `hub.core.model.user_key`. ``user`` is None if the
     logout ends the sessions of everyone in ``partition``, or, with scope ``session``, the session
-    ``sid`` of that issuer whoever its user is. ``sessions`` are further session ids that the logout
-    ended, since they were registered. In a snapshot, ``id`` and texts may be left out.
+    ``sid`` of that issuer whoever its user is. ``sessions`` are further registered session ids that
+    the logout ended. In a snapshot, ``id`` and texts may be omitted.
     """
 
     scope: Scope
@@ -78,7 +78,7 @@ class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True):
     ``elapsed`` is measured by the replica's monotonic clock from when it received the request. A
     guard that sent the request at its own monotonic time T therefore has everything that was
     written until T + ``elapsed``, however late the event arrives. ``late`` lists the partitions of
-    which only less is sure, each with its own ``elapsed`` (negative: until before the request).
+    which less has been sent, each with its own ``elapsed`` (negative: until before the request).
     ``at`` is the store's time at ``elapsed``.
     """
 
@@ -90,8 +90,8 @@ class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True):
 class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     """The end of the snapshots, and a confirmation.
 
-    A user's partition is ``crc32(user_key(iss, user)) % partitions``. ``lifetime`` is for how many
-    seconds revocations are remembered: nobody can vouch for a login that began before that.
+    A user's partition is ``crc32(user_key(iss, user)) % partitions``. ``lifetime`` is how many
+    seconds revocations are remembered: whether an older login was ended is unknown.
     """
 
     at: float
@@ -102,7 +102,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """Why the feed cannot continue from the given position."""
+    """Why the feed cannot resume from the given position."""
 
     reason: str
 
@@ -121,7 +121,7 @@ def describe(
 ) -> Revocation:
     """Return a logout as guards see it.
 
-    ``partition`` counts for a logout of everyone; ``sessions`` are further sessions that it ended.
+    ``partition`` matters only for a logout of everyone; ``sessions`` are more sessions it ended.
     With ``issuer`` it ends the session ``logout.sid`` of that issuer, whoever its user is.
     """
     iss, user = (issuer or "", None) if logout.user is None else split_user_key(logout.user)

@@ -1,9 +1,9 @@
-"""What the feed has heard of one partition: up to where, and up to when that is everything.
+"""What the feed knows of one partition: up to which position, and up to what time.
 
-Logouts are heard live, one after the other, from the time when the feed began to listen, and again
-after each break: a gap, or a data loss. What was written before is read from the log. Once that was
-read to its end, from a position up to which everything is known, nothing is missing: the log was
-read after the break, and what was written later is heard live.
+Logouts arrive live and in order from when the feed started, and again after each break (a gap, or a
+data loss). Earlier ones are read from the log. Once the log has been read to its end, from a
+position before which everything is known, nothing is missing: it was read after the break, and
+whatever was written later arrives live.
 
 Time is an argument, in seconds of any monotonic clock.
 """
@@ -19,10 +19,10 @@ from hub.core.position import order
 class FeedPartition:
     """One partition.
 
-    ``position`` is up to where everything was heard, or None. ``is_whole`` unless something may be
-    missing since the last of the ``breaks``, so that the log is to be read from ``position`` on.
-    Everything written until ``sure`` was heard; it is None if that is not known of any time.
-    ``is_lost`` between a data loss and the recovery. ``has_failed`` if the log could not be read.
+    Everything up to ``position`` is known, and everything written before the time ``sure``; both
+    are None at first. ``is_whole`` says that nothing is missing since the last of the ``breaks``;
+    otherwise the log has to be read from ``position`` on. ``is_lost`` is true between a data loss
+    and the recovery, and ``has_failed`` if the log could not be read.
     """
 
     def __init__(self, number: int) -> None:
@@ -42,19 +42,19 @@ class FeedPartition:
         return self.is_whole or self.has_failed
 
     def covers(self, entry: str) -> bool:
-        """Return whether nothing that was heard by now was written after an entry."""
+        """Return whether nothing that is known by now was written after an entry."""
         known = self.position
         return self.is_whole and known is not None and order(entry) >= order(known.entry)
 
-    def hear(self, entry: str) -> None:
-        """Note that a logout was heard live."""
+    def note_live(self, entry: str) -> None:
+        """Note that a logout arrived live."""
         if self.is_whole:
             self._move_on(entry)
         else:
             self._newest = entry
 
     def confirm(self, as_of: float) -> None:
-        """Note that every logout until then was heard live, unless a break was noted since."""
+        """Note that every logout until then has arrived, unless there was a break since."""
         self._confirmed, self.is_lost = as_of, False
         if self.is_whole:
             self.sure = as_of
@@ -65,7 +65,7 @@ class FeedPartition:
         self.breaks += 1
 
     def lose(self) -> None:
-        """Note that the log lost data: no position in it means anything any more."""
+        """Note that the log lost data, so that positions in it mean nothing any more."""
         self.break_off()
         self.position, self.is_lost, self.has_failed = None, True, True
 
@@ -78,6 +78,6 @@ class FeedPartition:
             self.sure = self._confirmed
 
     def _move_on(self, entry: str) -> None:
-        # The log may have been read further than it has been heard live.
+        # Reading the log may have got further than the live events.
         if self.position is not None and order(entry) > order(self.position.entry):
             self.position = msgspec.structs.replace(self.position, entry=entry)

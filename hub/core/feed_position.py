@@ -2,8 +2,8 @@
 
 The text is the ``id`` of server-sent events, which a client returns in ``Last-Event-ID``. It is
 base64url of a digest of all epochs, followed by numbers: the newest time among the entries, then
-for each entry how long before that it was written, and its number within that millisecond. To
-clients it means nothing. Times and numbers that do not fit are those of no log.
+for each entry how long before that it was written, and its number within that millisecond. It is
+opaque to clients. Times and numbers that are out of range make a text invalid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hub.core.position import order
 
 DIGEST_BYTES = 8
 MOST_CHARACTERS = 1024
-"""More than a position takes; a longer text is none."""
+"""The length limit of a position's text; more than any position needs."""
 
 MOST_BITS = 64
 
@@ -50,7 +50,7 @@ def encode_position(position: FeedPosition) -> str:
 
 
 def decode_position(text: str, partitions: int) -> FeedPosition | None:
-    """Return the position that a text means, or None if it is none with so many partitions."""
+    """Return the position in a text, or None if it is not one with this many partitions."""
     if len(text) > MOST_CHARACTERS or not text.isascii():
         return None
     try:

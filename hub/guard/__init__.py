@@ -1,6 +1,6 @@
-"""The guard: refuses what was logged out, in any Python backend, without asking the hub each time.
+"""The guard: refuses ended sessions in any Python backend, without asking the hub each time.
 
-Nothing of the hub's server is imported here: no aiohttp, Socket.IO, Redis or pydantic.
+It imports nothing of the hub's server: no aiohttp, Socket.IO, Redis or pydantic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""aiohttp middleware: lets in who has a living session, and cuts WebSockets and streams with it."""
+"""aiohttp middleware: admits living sessions, and cuts WebSockets and streams when theirs ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
 from hub.guard.cutting import ENDED, Cuttable
 from hub.guard.guard import Guard
-from hub.guard.refusals import SAFE_METHODS, Gate, Visit
+from hub.guard.refusals import SAFE_METHODS, Gate, RequestSummary
 
 Login: TypeAlias = tuple[str, str, float]
 
@@ -26,8 +26,8 @@ IDENTITY = web.RequestKey("hub.identity", Identity)
 def setup(app: web.Application, guard: Guard, **options: Any) -> None:
     """Guard an app and its subapps: refuse as `guard_middleware` does, and cut streams.
 
-    A WebSocket is closed with code 4401 when its session ends, a response without a length is
-    ended. A handler that does not notice within `GRACE` is cancelled. The app starts and closes
+    When its session ends, a WebSocket is closed with code 4401, and a response without a length is
+    ended. A handler that has not returned after `GRACE` is cancelled. The app starts and closes
     the guard (``app.cleanup_ctx``).
     """
     app.middlewares.append(guard_middleware(guard, **options))
@@ -45,10 +45,10 @@ def guard_middleware(
     cut_streams: bool = True,
     origins: Iterable[str] = (),
 ) -> Middleware:
-    """Return a middleware that refuses who has no living session; see `setup` for streams.
+    """Return a middleware that refuses requests without a living session; see `setup` for streams.
 
-    ``session`` is a function of the request, such as one that asks aiohttp-session. The rest is as
-    in `hub.guard.asgi.GuardMiddleware`. The identity is ``request[IDENTITY]``.
+    ``session`` is a function of the request, such as one that asks aiohttp-session. The other
+    arguments are those of `hub.guard.asgi.GuardMiddleware`. The identity is ``request[IDENTITY]``.
     """
     gate = Gate(exempt=exempt, login_url=login_url, cookie=cookie, origins=origins)
 
@@ -65,7 +65,7 @@ def guard_middleware(
             given.getall("Authorization", []),
             given.getall("Cookie", []),
             is_safe=request.method in SAFE_METHODS and "Upgrade" not in given,
-            visit=lambda: _visit(request),
+            request=lambda: _summarize(request),
         )
         return await guard.check(token) if token else None
 
@@ -78,20 +78,20 @@ def guard_middleware(
             if identity is None and require and IDENTITY not in request:
                 raise TokenMissing()
         except HubError as error:
-            answer = gate.refuse(error, _visit(request))
+            answer = gate.refuse(error, _summarize(request))
             return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
         if identity is None:
             return await handler(request)
         request[IDENTITY] = identity
         if not cut_streams:
             return await handler(request)
-        request[_VISITOR] = visitor = Visitor(guard, identity, asyncio.current_task())
-        return await visitor.run(handler, request)
+        request[_GUARDED] = guarded = GuardedRequest(guard, identity, asyncio.current_task())
+        return await guarded.run(handler, request)
 
     return check
 
 
-class Visitor(Cuttable):
+class GuardedRequest(Cuttable):
     """One request of a living session, whose response is cut when the session ends."""
 
     _response: web.StreamResponse | None = None
@@ -101,10 +101,10 @@ class Visitor(Cuttable):
         try:
             return await handler(request)
         except asyncio.CancelledError:
-            if self._response is None or not self.takes_back():
+            if self._response is None or not self.absorbs_cancellation():
                 raise
         except (OSError, RuntimeError):
-            # aiohttp says that no more can be written.
+            # aiohttp raises these when no more can be written.
             if self._response is None or self.end is None:
                 raise
         finally:
@@ -117,7 +117,7 @@ class Visitor(Cuttable):
         self.watch()
 
     async def cut(self, revocation: Revocation) -> None:
-        """Close a WebSocket, or end the body of a stream here."""
+        """Close the WebSocket, or end the body of the stream."""
         if isinstance(self._response, web.WebSocketResponse):
             reason = revocation.reason.value.encode()
             await self._response.close(code=ENDED, message=reason)
@@ -125,19 +125,19 @@ class Visitor(Cuttable):
             await self._response.write_eof()
 
 
-_VISITOR = web.RequestKey("hub.visitor", Visitor)
+_GUARDED = web.RequestKey("hub.guarded_request", GuardedRequest)
 
 
 async def _watch_stream(request: web.Request, response: web.StreamResponse) -> None:
-    visitor = request.get(_VISITOR)
+    guarded = request.get(_GUARDED)
     is_whole = isinstance(response, web.Response) or "Content-Length" in response.headers
-    if visitor is not None and not is_whole:
-        visitor.watch_response(response)
+    if guarded is not None and not is_whole:
+        guarded.watch_response(response)
 
 
 def _is_exempt(gate: Gate, request: web.Request) -> bool:
     # aiohttp's router reads an encoded slash as a part of a name, which the decoded path does not.
-    return gate.lets_through(request.path) and "%2F" not in request.rel_url.raw_path.upper()
+    return gate.is_exempt(request.path) and "%2F" not in request.rel_url.raw_path.upper()
 
 
 def _is_preflight(request: web.Request) -> bool:
@@ -145,9 +145,9 @@ def _is_preflight(request: web.Request) -> bool:
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
-def _visit(request: web.Request) -> Visit:
+def _summarize(request: web.Request) -> RequestSummary:
     headers = request.headers
-    return Visit(
+    return RequestSummary(
         method=request.method,
         path=request.path,
         query=request.rel_url.raw_query_string,

@@ -1,6 +1,6 @@
-"""ASGI middleware: FastAPI, Starlette, Quart, Litestar, Django under ASGI, or an app of one's own.
+"""ASGI middleware: for FastAPI, Starlette, Quart, Litestar, Django under ASGI, or a plain ASGI app.
 
-It needs no framework, and asyncio as the event loop.
+It needs no framework, but asyncio as the event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hub.errors import HubError, TokenMissing
 from hub.guard.asgi_streams import App, Message, Receive, Send, Socket, respond
 from hub.guard.cutting import ENDED
 from hub.guard.guard import Guard
-from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, RequestSummary
 
 Scope: TypeAlias = Any
 Login: TypeAlias = tuple[str, str, float]
@@ -24,24 +24,24 @@ IDENTITY = "hub.identity"
 
 
 class GuardMiddleware:
-    """Lets in who has a living session, and cuts WebSockets and streams when it ends.
+    """Admits requests of living sessions, and cuts WebSockets and streams when theirs ends.
 
-    Wraps an ASGI app. ``scope["hub.identity"]`` is the `Identity`, or None for a request that may
-    be without one.
+    Wraps an ASGI app. ``scope["hub.identity"]`` is the `Identity`, or None for a request that is
+    admitted without one.
 
     Args:
         app: the app.
         guard: a `hub.guard.Guard`, which the app starts and closes (its lifespan).
-        exempt: paths that nobody is asked for, such as ``/health``, or ``/static/*`` for all that
-            begin so. CORS preflights pass, too: they carry no credentials.
-        login_url: where browsers are sent that navigate without a living session, by 303 and with
-            the address they wanted in ``next``. Others get problem details (RFC 9457).
-        cookie: the cookie with the token, for requests without ``Authorization``. If another
-            site's page opens a socket with it, or changes something, that is refused.
-        session: for sessions of the app's own: a function, asynchronous or not, that returns the
-            `Login` of a scope or None. Tokens are then not looked at; for both, wrap twice.
-        require: refuse requests without any credentials. If False, they come through as anonymous,
-            whereas a dead session does not.
+        exempt: paths that need no session, such as ``/health``, or ``/static/*`` for all that start
+            with ``/static/``. CORS preflights pass too: they carry no credentials.
+        login_url: where a browser that navigates without a living session is redirected (303), with
+            the address it wanted in ``next``. Other requests get problem details (RFC 9457).
+        cookie: the cookie that holds the token, for requests without ``Authorization``. A page of
+            another site may not open a socket or change anything with it.
+        session: for the app's own sessions: a function, asynchronous or not, that returns the
+            `Login` of a scope or None. Tokens are then ignored; for both, wrap the app twice.
+        require: refuse requests without credentials. If False, they are admitted as anonymous;
+            those of ended sessions are refused all the same.
         cut_streams: also end responses without ``Content-Length`` when their session ends, such as
             server-sent events. WebSockets are always closed, with code 4401.
         origins: other origins whose pages may use the cookie.
@@ -79,11 +79,11 @@ class GuardMiddleware:
                 if identity is None and self._require:
                     raise TokenMissing()
             except HubError as error:
-                answer = self._gate.refuse(error, _visit(scope))
+                answer = self._gate.refuse(error, _summarize(scope))
                 refuse = _refuse_request if kind == "http" else _refuse_socket
                 return await refuse(answer, scope, receive, send)
         if identity is None or scope[IDENTITY] is identity:
-            return await self.app(scope, receive, send)  # nothing to watch, or it is watched
+            return await self.app(scope, receive, send)  # nobody to watch, or already watched
         scope[IDENTITY] = identity
         if kind == "websocket":
             return await Socket(self._guard, identity, send).run(self.app, scope, receive)
@@ -93,7 +93,7 @@ class GuardMiddleware:
 
     def _is_exempt(self, scope: Scope) -> bool:
         # An app may go by the path as it was sent, in which an encoded slash separates nothing.
-        is_exempt = self._gate.lets_through(scope["path"])
+        is_exempt = self._gate.is_exempt(scope["path"])
         return is_exempt and b"%2F" not in (scope.get("raw_path") or b"").upper()
 
     async def _identify(self, scope: Scope) -> Identity | None:
@@ -115,7 +115,7 @@ class GuardMiddleware:
             authorizations,
             cookies,
             is_safe=scope.get("method") in SAFE_METHODS,
-            visit=lambda: _visit(scope),
+            request=lambda: _summarize(scope),
         )
         return await self._guard.check(token) if token else None
 
@@ -131,8 +131,8 @@ def _header(scope: Scope, wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), "")
 
 
-def _visit(scope: Scope) -> Visit:
-    return Visit(
+def _summarize(scope: Scope) -> RequestSummary:
+    return RequestSummary(
         method=scope.get("method", ""),
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),

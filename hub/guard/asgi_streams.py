@@ -1,8 +1,8 @@
 """ASGI responses and WebSockets that are cut when their session ends, whatever the app is doing.
 
-The client is cut by a close with a code of its own (`ENDED`) on a WebSocket, by the end of the body
-on a response. The app is told what servers tell it when a client is gone: its ``receive`` returns a
-disconnect, and its ``send`` raises `SessionEnded`, an `OSError`.
+A WebSocket is closed with the code `ENDED`, a response by ending its body. The app learns of it as
+it would learn that the client has disconnected: its ``receive`` returns a disconnect message, and
+its ``send`` raises `SessionEnded`, an `OSError`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ WITHOUT_BODY = (204, 304)
 
 
 class SessionEnded(ConnectionError):
-    """An app sends to a client that was cut, because its session has ended."""
+    """The app tried to send to a client that was cut because its session ended."""
 
 
 class Stream(Cuttable):
-    """What may outlast a session, served by ``task``: the common part of responses and sockets."""
+    """A response or socket that may outlast its session, served by ``task``."""
 
     def __init__(
         self, guard: Guard, identity: Identity, send: Send, task: asyncio.Task[Any] | None
@@ -39,16 +39,16 @@ class Stream(Cuttable):
         self._send = send
 
     def caused(self, error: BaseException) -> bool:
-        """Return whether the app raises this because it was told that its client is gone."""
+        """Return whether the app raised this because its client was cut."""
         if isinstance(error, asyncio.CancelledError):
-            return self.takes_back()
-        return isinstance(error, Exception) and _is_for_want_of_client(error)
+            return self.absorbs_cancellation()
+        return isinstance(error, Exception) and _is_from_session_ended(error)
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send a message of the app. What the server returns is returned, as that costs less.
+        """Send a message of the app; returns the server's awaitable, which saves a coroutine.
 
         Raises:
-            SessionEnded: when the session is over.
+            SessionEnded: when the session has ended.
         """
         if self.end is not None:
             raise SessionEnded("the session has ended")
@@ -58,10 +58,10 @@ class Stream(Cuttable):
 async def respond(
     guard: Guard, identity: Identity, app: App, scope: Any, receive: Receive, send: Send
 ) -> None:
-    """Run the app; its response is watched if its length is not known in advance.
+    """Run the app, and watch its response if its length is not known in advance.
 
-    A response with a ``Content-Length`` ends by itself, and is left alone. Servers tell an app that
-    waits for it when a response has ended, by a disconnect.
+    A response with a ``Content-Length`` ends by itself and is not watched. When a response has
+    ended, servers send a disconnect message to an app that waits for one.
     """
     task = asyncio.current_task()
     stream: Response | None = None
@@ -86,18 +86,18 @@ async def respond(
 
 
 class Response(Stream):
-    """An HTTP response whose length is not known in advance, once it has begun."""
+    """An HTTP response that has begun and whose length is not known in advance."""
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Send a part of the response."""
+        """Send a chunk of the response."""
         if self.end is not None:
             raise SessionEnded("the session has ended")
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            self.stop_watching()  # what the app does from now on is not for the client
+            self.stop_watching()  # nothing that the app does from now on reaches the client
         return self._send(message)
 
     async def cut(self, revocation: Revocation) -> None:
-        """End the body here."""
+        """End the body."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -128,38 +128,38 @@ class Socket(Stream):
         return super().send(message)
 
     async def cut(self, revocation: Revocation) -> None:
-        """Close it; the close's reason is that of the logout."""
+        """Close the socket, with the logout's reason as the close reason."""
         close = {"code": ENDED, "reason": revocation.reason.value}
         self._ended.set_result({"type": "websocket.disconnect", **close})
         await self._send({"type": "websocket.close", **close})
 
 
 class Inbox:
-    """What an app receives: the server's messages, and then the disconnect that ``ended`` has.
+    """What the app receives: the server's messages, then the disconnect message in ``ended``.
 
-    ``on_leave`` is called if the client leaves by itself.
+    ``on_disconnect`` is called if the client disconnects by itself.
     """
 
     def __init__(
-        self, receive: Receive, ended: asyncio.Future[Message], on_leave: Callable[[], None]
+        self, receive: Receive, ended: asyncio.Future[Message], on_disconnect: Callable[[], None]
     ) -> None:
         self._receive = receive
         self._ended = ended
-        self._on_leave = on_leave
+        self._on_disconnect = on_disconnect
         self._receiving: asyncio.Future[Message] | None = None
 
     async def receive(self) -> Message:
         """Return the next message."""
         if self._receiving is None:
             self._receiving = asyncio.ensure_future(self._receive())
-        receiving = self._receiving  # if the app gives up waiting, the next call goes on with it
+        receiving = self._receiving  # if the app stops waiting, its next call continues with it
         await asyncio.wait((receiving, self._ended), return_when=asyncio.FIRST_COMPLETED)
         if self._ended.done():
             return self._ended.result()
         self._receiving = None
         message = receiving.result()
         if message["type"] == "websocket.disconnect":
-            self._on_leave()
+            self._on_disconnect()
         return message
 
     def close(self) -> None:
@@ -169,15 +169,15 @@ class Inbox:
 
 
 def _is_stream(start: Message) -> bool:
-    # A name in capitals would only make a response watched that need not be.
+    # ASGI wants names in lower case; a capitalized one only makes us watch needlessly.
     for name, _ in start.get("headers", ()):
         if name == b"content-length":
             return False
     return start["status"] not in WITHOUT_BODY
 
 
-def _is_for_want_of_client(error: BaseException | None) -> bool:
-    """Return whether an error goes back to `SessionEnded`, which frameworks turn into their own."""
+def _is_from_session_ended(error: BaseException | None) -> bool:
+    """Return whether `SessionEnded` caused an error; frameworks wrap it in errors of their own."""
     while error is not None and not isinstance(error, SessionEnded):
         error = error.__cause__ or error.__context__
     return error is not None

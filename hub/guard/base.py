@@ -1,4 +1,4 @@
-"""What both guards are made from, and what they have in common."""
+"""What `Guard` and `SyncGuard` have in common."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Session: TypeAlias = tuple[str, str, str | None, float | None, float | None]
 
 
 class BaseGuard:
-    """A guard, without what may have to wait; see `hub.guard.Guard` for its arguments."""
+    """The methods of a guard that never wait; see `hub.guard.Guard` for the arguments."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class BaseGuard:
         on_metric: OnMetric | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Raises ValueError if an argument is not usable; names it."""
+        """Raises ValueError, which names the argument, if one is invalid."""
         self._core = Core(
             make_options(
                 url,
@@ -55,16 +55,16 @@ class BaseGuard:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ, **arguments: Any) -> Self:
-        """Return a guard with the arguments that the environment names; others may be given.
+        """Return a guard configured by the environment; ``arguments`` override or add to it.
 
         Raises:
-            ValueError: in one line that names the variable.
+            ValueError: in one line that names the variable, if one is missing or invalid.
         """
         return cls(**{**read_environ(environ), **arguments})
 
     @property
     def staleness(self) -> float:
-        """How many seconds old the guard's knowledge is; infinite before the first."""
+        """How many seconds old the guard's knowledge is; infinite before it has any."""
         return self._core.staleness
 
     @property
@@ -73,23 +73,26 @@ class BaseGuard:
         return self._core.is_ready
 
     def now(self) -> float:
-        """Return the store's time as NumericDate: what to date a login by.
+        """Return the store's time as a NumericDate: record it as the time of a login.
 
         Raises:
-            Unavailable: before the first `is_ready`, unless ``on_stale`` is ``allow``.
+            Unavailable: until `is_ready`, unless ``on_stale`` is ``allow``.
         """
         return self._core.now()
 
-    def on_logout(self, tell: Callable[[Revocation], Any]) -> Callable[[], None]:
-        """Call ``tell`` with each logout as it is heard; returns what ends that."""
-        return subscribe(self._core.on_logout, self._where_callbacks_run(tell))
+    def on_logout(self, callback: Callable[[Revocation], Any]) -> Callable[[], None]:
+        """Call ``callback`` with each logout that arrives; returns a function that unsubscribes."""
+        return subscribe(self._core.on_logout, self._where_callbacks_run(callback))
 
-    def on_stale(self, tell: Callable[[bool], Any]) -> Callable[[], None]:
-        """Call ``tell`` when the guard turns stale, with True, and fresh again, with False."""
-        return subscribe(self._core.on_stale, self._where_callbacks_run(tell))
+    def on_stale(self, callback: Callable[[bool], Any]) -> Callable[[], None]:
+        """Call ``callback`` with True when the guard becomes stale, with False when fresh again.
 
-    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
-        """Return what the guard's thread calls so that ``tell`` is called in the right place."""
+        Returns a function that unsubscribes.
+        """
+        return subscribe(self._core.on_stale, self._where_callbacks_run(callback))
+
+    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function for the guard's thread that runs ``callback`` where it should run."""
         raise NotImplementedError
 
     def mint_ticket(
@@ -123,7 +126,7 @@ class BaseGuard:
 
 
 class BaseWatch:
-    """The watch over a session, without what may have to wait."""
+    """The methods of a watch over a session that never wait."""
 
     def __init__(self, core: Core, session: Session) -> None:
         self._core = core
@@ -131,16 +134,16 @@ class BaseWatch:
         self._watched: Watched | None = None
 
     def cancel(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._watched is not None:
             self._core.watches.discard(self._watched)
 
 
 def subscribe(
-    subscribers: list[Callable[..., None]], tell: Callable[..., None]
+    subscribers: list[Callable[..., None]], callback: Callable[..., None]
 ) -> Callable[[], None]:
-    """Add a subscriber, and return what removes it; whoever comes twice goes twice."""
-    one = functools.partial(tell)  # which is equal to itself alone
+    """Add a subscriber, and return a function that removes it, and only this one."""
+    one = functools.partial(callback)  # equal to itself alone: the same function may come twice
     subscribers.append(one)
 
     def unsubscribe() -> None:

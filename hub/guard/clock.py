@@ -1,12 +1,12 @@
-"""The guard's own clock, which no setting of the machine's time changes."""
+"""The guard's own clock, which setting the machine's time does not change."""
 
 from __future__ import annotations
 
 import functools
 import time
 
-# Where there is one, a clock that goes on while the machine is suspended.
+# On Linux, a clock that also counts while the machine is suspended.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 clock = functools.partial(time.clock_gettime, _CLOCK)
-"""Returns the seconds since some instant."""
+"""Returns the seconds since some fixed instant."""

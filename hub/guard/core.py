@@ -1,9 +1,9 @@
-"""What `Guard` and `SyncGuard` share: the verdicts, and what is done to reach them.
+"""What `Guard` and `SyncGuard` share: the verdicts, and the work of reaching them.
 
-Theory of operation. A thread follows the feed (`FeedReader`) and keeps what it says (`FeedState`).
-A check is answered from there, without any waiting: `recall` and `recall_session` do so where
-nothing is in doubt, at the price of a few look-ups. Everything else is left to `checking` and
-`checking_session`, which may wait for keys or for the hub's own answer (`Verdicts`).
+Theory of operation. A thread follows the feed (`FeedReader`) and stores what it says (`FeedState`).
+`recall` and `recall_session` answer from there without waiting, by a few look-ups, whenever the
+session is certainly alive. In all other cases they return None, and `checking` or
+`checking_session` decides, which may wait for keys or for the hub's own answer (`Verdicts`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hub.errors import (
 from hub.guard.callbacks import call_safely
 from hub.guard.clock import clock
 from hub.guard.feed_reader import FeedReader
-from hub.guard.feed_state import FeedState, Heard
+from hub.guard.feed_state import FeedState, Update
 from hub.guard.flights import Flights
 from hub.guard.known_tokens import Known, KnownTokens
 from hub.guard.options import Options
@@ -41,15 +41,15 @@ from hub.guard.watches import OnEnd, Watched, Watches
 log = logging.getLogger("logout_hub.guard")
 
 USUALLY_REMEMBERED = 30 * 86400
-"""For how many seconds hubs remember logouts by default (HUB_LOGIN_MAX_LIFETIME)."""
+"""How many seconds a hub remembers logouts by default (HUB_LOGIN_MAX_LIFETIME)."""
 
 METRICS = {
-    "staleness_seconds": "how old the knowledge is, at each confirmation and each failure",
-    "revocations": "the revocations in force, whenever everything is known anew",
-    "connects": "1, for each connection to the feed",
-    "resets": "1, each time the feed could not go on from where it was",
+    "staleness_seconds": "how old the knowledge is, at each event of the feed and each failure",
+    "revocations": "how many revocations are in force, after each complete snapshot",
+    "connects": "1 for each connection to the feed",
+    "resets": "1 each time the feed could not be resumed",
     "ask_seconds": "how long the hub took to answer a question",
-    "asks_failed": "1, for each question that the hub did not answer",
+    "asks_failed": "1 for each question that the hub did not answer",
 }
 """What a guard measures."""
 
@@ -69,7 +69,7 @@ class Core:
         _cores.add(self)
 
     def _begin_anew(self) -> None:
-        """Forget everything: at first, and in a process that was forked off."""
+        """Set the state to that of a new guard, also in a forked process."""
         self._lock = threading.Lock()
         self.watches = Watches()
         self._state = FeedState()
@@ -86,26 +86,26 @@ class Core:
     # ---- Start and end ----
 
     def opening(self) -> Steps[None]:
-        """Do as `settling` does, also after `close`: with new threads, and with what is known."""
+        """Do as `settling` does, also after `close`: with new threads, keeping what is known."""
         with self._lock:
             if self._is_closed:
                 self._is_closed, self._reader, self._flights = False, None, None
         yield from self.settling()
 
     def settling(self) -> Steps[None]:
-        """Begin to follow the feed if nobody has, as in a process that was forked off, and wait.
+        """Start following the feed if nobody has, as in a forked process, and wait for it.
 
-        Everybody waits for as long as the one who has begun.
+        All callers wait until it is ready, up to ``start_timeout`` after the first came.
         """
         if self._reader is None:
             yield from self._starting()
-        reader, left = self._reader, self._settles_by - clock()
-        if reader is not None and not self._state.is_ready and left > 0:
+        reader, remaining = self._reader, self._settles_by - clock()
+        if reader is not None and not self._state.is_ready and remaining > 0:
             with contextlib.suppress(TimeoutError):
-                yield Wait(reader.settled, left)
+                yield Wait(reader.settled, remaining)
 
     def _starting(self) -> Steps[None]:
-        """Begin to follow the feed, and wait until it is ready, up to ``start_timeout``.
+        """Start following the feed, and wait until it is ready, up to ``start_timeout``.
 
         Does nothing if that was begun before, or the guard is closed.
         """
@@ -118,7 +118,7 @@ class Core:
                 self.options.token,
                 self._state,
                 tls=self.options.tls,
-                on_heard=self._hear,
+                on_update=self._handle,
                 on_step=self._step,
             )
             self._settles_by = clock() + self.options.start_timeout
@@ -136,7 +136,7 @@ class Core:
             )
 
     def close(self) -> None:
-        """End the threads; what is asked of the guard from now on it does not answer."""
+        """Stop the threads; from now on, checks raise Unavailable."""
         with self._lock:
             self._is_closed = True
             reader, flights = self._reader, self._flights
@@ -154,7 +154,7 @@ class Core:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the feed has said what is in force."""
+        """Whether the feed has said which revocations are in force."""
         return self._state.is_ready
 
     @property
@@ -163,18 +163,18 @@ class Core:
         return self._state.knowledge.freshness.staleness(clock())
 
     def now(self) -> float:
-        """Return the store's time, at least.
+        """Return a time that the store's clock has reached.
 
         Raises:
-            Unavailable: when the hub has not said it yet. By another clock, which may be ahead, a
-                login might outlive its logout; so only who allows everything gets the machine's.
+            Unavailable: when the hub has not said it yet. By the machine's clock, which may be
+                ahead, a login might outlive its logout, so only ``allow`` falls back to that.
         """
         if not self._state.is_ready and self.options.on_stale != "allow":
-            raise Unavailable("the guard has not heard from the hub yet what time it is")
+            raise Unavailable("the hub has not told the guard the time yet")
         return self._time()
 
     def _time(self) -> float:
-        """Return the store's time, at least; by the machine's clock before the first `ready`."""
+        """Return a time that the store's clock has reached; until `ready`, the machine's time."""
         earliest = self._state.knowledge.freshness.earliest
         return time.time() if earliest is None else clock() + earliest
 
@@ -231,24 +231,24 @@ class Core:
         self._known.renew(self.verifier.generation)
         self._verdicts.keys_until = self.verifier.until
 
-    # ---- Orders ----
+    # ---- Tickets and logouts ----
 
     def mint_ticket(self, user: str, sid: str, **members: Any) -> str:
-        """Return a ticket of a session; see `Questions.mint_ticket`."""
-        # The hub judges a ticket, so it may be dated by this machine's clock.
+        """Return a ticket for a session; see `Questions.mint_ticket`."""
+        # The hub judges it, so this machine's clock is good enough for `iat`.
         return self._questions.mint_ticket(user, sid, self._time(), **members)
 
     def ending(
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
-        """End a session at the hub; raises as it answers, and Unavailable when it does not."""
+        """End a session at the hub; raises as `Questions.ending` does."""
         _, iss = self._verdicts.find_names(user, sid, issuer)
-        order = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
+        command = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
-            order["iss"] = iss
+            command["iss"] = iss
         if self._reader is None:
             yield from self._starting()
-        yield from self._questions.ordering(order, self._require_flights())
+        yield from self._questions.ending(command, self._require_flights())
 
     # ---- Watching ----
 
@@ -261,7 +261,7 @@ class Core:
         issued_at: float | None,
         on_end: OnEnd,
     ) -> Watched:
-        """Call ``on_end`` once the session has ended, perhaps at once."""
+        """Call ``on_end`` when the session ends, or at once if it has ended."""
         names, _ = self._verdicts.find_names(user, sid, issuer)
         at = issued_at if logged_in_at is None else logged_in_at
         begun = None if at is None else round(at * SECOND)
@@ -282,13 +282,13 @@ class Core:
 
     # ---- In the reader's thread ----
 
-    def _hear(self, heard: Heard) -> None:
+    def _handle(self, update: Update) -> None:
         revocations = self._state.knowledge.revocations
-        if heard.logout is not None:
+        if update.logout is not None:
             for tell in tuple(self.on_logout):
-                call_safely(tell, heard.logout)
-            self.watches.end(heard.logout, revocations.partitions)
-        if heard.is_anew:
+                call_safely(tell, update.logout)
+            self.watches.end(update.logout, revocations.partitions)
+        if update.is_anew:
             self._measure("revocations", len(revocations))
             self.watches.look(revocations, self._store_time())
 
@@ -319,7 +319,7 @@ _cores: weakref.WeakSet[Core] = weakref.WeakSet()
 
 
 def _begin_anew_after_fork() -> None:
-    # No thread is forked along, and a lock may be held by one that is not there any more.
+    # A fork copies no threads, and a lock may be held by one that no longer exists.
     for core in _cores:
         if core._reader is not None:
             core._reader.disown()

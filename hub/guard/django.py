@@ -1,23 +1,23 @@
-"""Django's own sessions (``django.contrib.auth``): a login and logout there are ones at the hub.
+"""Guards Django's own sessions (``django.contrib.auth``), and tells the hub of their logouts.
 
 Add ``hub.guard.django.GuardMiddleware`` to ``MIDDLEWARE`` after ``AuthenticationMiddleware``, and
 to the settings::
 
     HUB_GUARD = {"url": "https://hub.example", "token": ..., "secret": ..., "admin_token": ...}
 
-These four and other arguments of `hub.guard.SyncGuard` (``max_staleness``, ``on_stale``, …) make
-the guard; without ``url``, the environment does (`SyncGuard.from_environ`). Besides, there may be
+These four, and the other arguments of `hub.guard.SyncGuard` (``max_staleness``, ``on_stale``, …),
+configure the guard; without ``url``, the environment does (`SyncGuard.from_environ`). Optional:
 
-``exempt``     paths where sessions are not judged: ``/health``, or ``/static/*``
-``login_url``  where a browser is sent whose session was ended; others get 401 as problem details.
-               Without it, the request goes on as that of an anonymous user
+``exempt``     paths where sessions are not checked: ``/health``, or ``/static/*``
+``login_url``  where a browser whose session was ended is redirected; other requests get 401 with
+               problem details. Without it, the request continues as an anonymous user's
 ``issuer``     the ``iss`` under which the hub knows the users, if it has several issuers
-``user``       the attribute of the user model that names a user at the hub: ``pk`` by default
-``adopt``      the time (seconds since the epoch) as of which sessions count that began before the
-               guard was added; without it, they are ended, since nobody knows how old they are
+``user``       the attribute of the user model that is the user's name at the hub: ``pk`` by default
+``adopt``      the login time (seconds since the epoch) to assume for sessions that began before the
+               guard was added; without it, they are ended, since their age is unknown
 
 A session that the hub ended is flushed. ``django.contrib.auth.logout`` ends the session at the hub;
-if that fails, it is tried again for a while in the background.
+if that fails, it is retried for a while in the background.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ from django.utils.crypto import salted_hmac
 from hub.core.model import Identity
 from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized
 from hub.guard import SyncGuard
-from hub.guard.refusals import Answer, Gate, Visit, explain
+from hub.guard.refusals import Answer, Gate, RequestSummary, explain
 
 log = logging.getLogger(__name__)
 
 LOGIN = "hub_login"
-"""The key of the Django session under which it says which login it is of."""
+"""The key in a Django session under which its login is stored."""
 
 OWN_OPTIONS = ("exempt", "login_url", "issuer", "user", "adopt")
 PAUSES = (1.0, 4.0, 16.0, 60.0)
 """Seconds between the attempts to end a session at a hub that does not answer."""
 
 MOST_RETRIES = 100
-"""How many logouts are tried again at a time; more are only logged."""
+"""How many logouts are retried at the same time; any more are only logged."""
 
 _retries = threading.BoundedSemaphore(MOST_RETRIES)
 
@@ -72,7 +72,7 @@ def options() -> dict[str, Any]:
 
 @functools.cache
 def get_guard() -> SyncGuard:
-    """Return the guard of this process, which is started by the first call."""
+    """Return the guard of this process; the first call starts it."""
     given = {name: value for name, value in options().items() if name not in OWN_OPTIONS}
     guard = SyncGuard(**given) if "url" in given else SyncGuard.from_environ(**given)
     guard.start()
@@ -80,9 +80,9 @@ def get_guard() -> SyncGuard:
 
 
 class GuardMiddleware:
-    """Ends the Django session whose session at the hub was ended; synchronous and asynchronous.
+    """Ends a Django session when the hub has ended it; synchronous and asynchronous.
 
-    ``request.hub_identity`` is the `Identity` of a request by a living session, or else None.
+    ``request.hub_identity`` is the `Identity` of a request of a living session, otherwise None.
     """
 
     sync_capable = True
@@ -101,24 +101,24 @@ class GuardMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Answer a request."""
         request.hub_identity = None
-        is_anonymous = request.session.session_key is None  # wherever the app has it from
+        is_anonymous = request.session.session_key is None  # whatever the session backend
         if self._is_async:
             return self._answer(request, is_anonymous)
         refusal = None if is_anonymous else self._judge(request)
         return refusal or self._get_response(request)
 
     async def _answer(self, request: HttpRequest, is_anonymous: bool) -> Any:
-        # Sessions are read from a database, and the hub may have to be asked: not on the loop.
+        # Not on the loop: it reads the session from a database, and may have to ask the hub.
         refusal = None if is_anonymous else await sync_to_async(self._judge)(request)
         return refusal or await self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer an error of the guard in a view, such as a login while the hub is unreachable."""
+        """Answer when a view raises an error of the guard, as a login does without a hub."""
         return _respond(explain(error)) if isinstance(error, HubError) else None
 
     def _judge(self, request: HttpRequest) -> HttpResponse | None:
-        """Return how a request is refused, or None if it may go on."""
-        if self._gate.lets_through(request.path):
+        """Return the refusal of a request, or None if it is admitted."""
+        if self._gate.is_exempt(request.path):
             return None
         try:
             request.hub_identity = identify(request)
@@ -127,17 +127,17 @@ class GuardMiddleware:
                 forget(request)
                 if options().get("login_url") is None:
                     return None
-            return _respond(self._gate.refuse(error, _visit(request)))
+            return _respond(self._gate.refuse(error, _summarize(request)))
         except HubError as error:
-            return _respond(self._gate.refuse(error, _visit(request)))
+            return _respond(self._gate.refuse(error, _summarize(request)))
         return None
 
 
 def identify(request: HttpRequest) -> Identity | None:
-    """Return whose session a request is of, or None if nobody is logged in.
+    """Return the identity of a request's session, or None if nobody is logged in.
 
     Raises:
-        HubError: when the session is not alive, or nobody can say whether it is.
+        HubError: when the session is not alive, or cannot be checked.
     """
     if auth.SESSION_KEY not in request.session or not request.user.is_authenticated:
         return None  # also if Django has found that the user is gone, or the password another one
@@ -150,20 +150,20 @@ def identify(request: HttpRequest) -> Identity | None:
 
 
 def forget(request: HttpRequest) -> None:
-    """Log a person out in Django whose session the hub has ended already."""
-    request.session.pop(LOGIN, None)  # so that the signal of the logout is not for the hub
+    """Log a person out of Django after the hub has ended the session."""
+    request.session.pop(LOGIN, None)  # so that the logout's signal is not sent to the hub
     auth.logout(request)
     nobody = request.user
 
     async def find_nobody() -> Any:
         return nobody
 
-    # Django remembers whom an earlier middleware has asked for.
+    # Django caches the user that an earlier middleware asked for.
     request.auser = find_nobody
 
 
 def mint_ticket(request: HttpRequest) -> str:
-    """Return the token with which a page connects to the hub: good for minutes, for its session.
+    """Return a token with which a page connects to the hub: for its session, valid for minutes.
 
     Raises:
         TokenMissing: when nobody is logged in.
@@ -177,7 +177,7 @@ def mint_ticket(request: HttpRequest) -> str:
 
 
 def send_ticket(request: HttpRequest) -> HttpResponse:
-    """Answer with `mint_ticket`: a view for the browser client.
+    """Return `mint_ticket`'s token in a response: a view for the browser client.
 
     In a page: ``token: () => fetch("/hub-ticket").then((answer) => answer.text())``.
     """
@@ -190,7 +190,7 @@ def send_ticket(request: HttpRequest) -> HttpResponse:
 
 
 def connect_signals() -> None:
-    """Note logins in the session, and tell the hub of logouts; the middleware does this itself."""
+    """Record logins in the session, and report logouts to the hub; the middleware calls this."""
     user_logged_in.connect(_note_login, dispatch_uid="hub.guard.login")
     user_logged_out.connect(_end_login, dispatch_uid="hub.guard.logout")
 
@@ -228,7 +228,7 @@ def _end_later(login: dict[str, Any]) -> None:
             time.sleep(pause)
             if _end_session(login):
                 return
-        log.error("giving up: the session of %s goes on at the hub", login["user"])
+        log.error("giving up: the session of %s is still alive at the hub", login["user"])
     finally:
         _retries.release()
 
@@ -237,7 +237,7 @@ def _adopt(request: HttpRequest) -> dict[str, Any]:
     """Return the login of a session that is older than the guard."""
     since = options().get("adopt")
     if since is None:
-        raise TokenExpired("the session began before logouts were heard of")
+        raise TokenExpired("the session began before the guard was added")
     key = request.session.session_key or ""
     sid = salted_hmac("hub.guard", key, algorithm="sha256").hexdigest()
     return {"user": _name(request.user), "sid": sid, "at": since}
@@ -247,9 +247,9 @@ def _name(user: Any) -> str:
     return str(getattr(user, options().get("user", "pk")))
 
 
-def _visit(request: HttpRequest) -> Visit:
+def _summarize(request: HttpRequest) -> RequestSummary:
     headers = request.headers
-    return Visit(
+    return RequestSummary(
         method=request.method,
         path=request.path,
         query=request.META.get("QUERY_STRING", ""),

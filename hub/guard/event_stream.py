@@ -12,11 +12,11 @@ BOM = b"\xef\xbb\xbf"
 
 
 class TooLong(ValueError):
-    """A line or an event is longer than a guard reads."""
+    """A line or an event is longer than the guard accepts."""
 
 
 class StreamEvent(msgspec.Struct, frozen=True):
-    """An event; ``id`` is the newest id that the stream has named, empty before the first."""
+    """An event; ``id`` is the stream's last id so far, empty before the first."""
 
     kind: str
     data: bytes
@@ -24,9 +24,9 @@ class StreamEvent(msgspec.Struct, frozen=True):
 
 
 class EventStream:
-    """The parser of one response; ``last_id`` is the id that the reader has asked to go on from.
+    """Parses one response; ``last_id`` is the id that the reader asked to resume from.
 
-    ``retry`` is how many seconds the server wants a client to wait before it connects again.
+    ``retry`` is how many seconds the server wants the client to wait before it reconnects.
     """
 
     def __init__(self, last_id: str = "", max_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -45,7 +45,7 @@ class EventStream:
         """Return the events that ``chunk`` completes.
 
         Raises:
-            TooLong: if a line or an event is.
+            TooLong: if a line or an event is too long.
         """
         if self._begin is not None:
             chunk = self._skip_bom(chunk)

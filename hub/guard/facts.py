@@ -3,8 +3,8 @@
 A *fact* holds the horizon, the time, the reason and the scope of a logout, in this order, so that
 the newer of two cut-offs is the greater number.
 
-A *value* is what is known of the cut-offs of a user: the newest fact and, if that keeps a session,
-the key of this session and the newest cut-off that did end it; see `hub.core.revocation.supersede`.
+A *value* holds the cut-offs of a user: the newest fact and, if that keeps a session, the session's
+key and the newest cut-off that did end it; see `hub.core.revocation.supersede`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ OTHERS = SCOPE_CODES[Scope.OTHERS]
 
 
 def pack(revocation: Revocation) -> int:
-    """Return the fact that a logout is."""
+    """Return a logout as a fact."""
     kind = REASON_CODES[revocation.reason] | SCOPE_CODES[revocation.scope]
     at = _bounded(micros(revocation.at))
     horizon = at if revocation.before is None else _bounded(micros(revocation.before))
@@ -49,52 +49,52 @@ def horizon_of(fact: int) -> Micros:
 
 
 def at_of(fact: int) -> Micros:
-    """Return when the logout of a fact was written."""
+    """Return when a fact's logout was written."""
     return (fact >> KIND_BITS) & MAX_TIME
 
 
 def scope_of(fact: int) -> Scope:
-    """Return the scope of the logout of a fact."""
+    """Return the scope of a fact's logout."""
     return SCOPES[fact & SCOPE_MASK]
 
 
 def reason_of(fact: int) -> Reason:
-    """Return the reason of the logout of a fact."""
+    """Return the reason of a fact's logout."""
     return REASONS[(fact & KIND_MASK) >> SCOPE_BITS]
 
 
-def unkind(value: int) -> int:
+def without_kind(value: int) -> int:
     """Return a value without the scope and the reason of its newest fact."""
     return value >> KIND_BITS
 
 
 def merge(old: int, fact: int, kept: int) -> int:
-    """Return the cut-offs to keep: the newest, and the newest that ended the session it keeps.
+    """Return the value to store: the newest cut-off, and the newest that ended what that keeps.
 
-    ``kept`` is the key of the session that ``fact`` keeps, if it is of scope ``others``.
+    ``kept`` is the key of the session that ``fact`` keeps, if its scope is ``others``.
     """
     cutoffs = [(fact, kept)]
     if old:
         cutoffs += _split(old)
-    (newest, spared), *older = sorted(cutoffs, reverse=True)
+    (newest, newest_kept), *older = sorted(cutoffs, reverse=True)
     if newest & SCOPE_MASK != OTHERS:
         return newest
-    ending = [one for one, other in older if one & SCOPE_MASK != OTHERS or other != spared]
-    return (max(ending, default=0) << NAME_BITS | spared) << FACT_BITS | newest
+    ending = [one for one, other in older if one & SCOPE_MASK != OTHERS or other != newest_kept]
+    return (max(ending, default=0) << NAME_BITS | newest_kept) << FACT_BITS | newest
 
 
 def _split(value: int) -> list[tuple[int, int]]:
-    """Return the cut-offs in a value, each with the session that it keeps.
+    """Return the cut-offs in a value, each with the key of the session that it keeps.
 
-    That of the second is not known: it is another than the first one's, as 0 is.
+    The second one's is not stored: 0 stands for any other session than the first one's.
     """
     newest, rest = value & FACT_MASK, value >> FACT_BITS
     first = (newest, rest & NAME_MASK)
     return [first, (rest >> NAME_BITS, 0)] if rest >> NAME_BITS else [first]
 
 
-def ending(value: int, sid: int) -> int:
-    """Return the newest of the cut-offs in a value that ended a session; 0 if none did."""
+def cutoff_against(value: int, sid: int) -> int:
+    """Return the newest cut-off in a value that ended this session; 0 if none did."""
     newest, rest = value & FACT_MASK, value >> FACT_BITS
     is_kept = newest & SCOPE_MASK == OTHERS and rest & NAME_MASK == sid
     return rest >> NAME_BITS if is_kept else newest

@@ -1,8 +1,8 @@
 """The thread that follows the feed of a hub, with the standard library.
 
-It reconnects for ever, with ``Last-Event-ID`` and growing pauses, to whichever address of the hub
-answers. A connection on which nothing arrives for `SILENCE` seconds is given up: the hub confirms
-once a second. Before it has begun to confirm, it may take longer, since guards take turns.
+It reconnects forever, with ``Last-Event-ID`` and growing pauses, trying the hub's addresses one
+after another. The hub confirms once a second, so a connection that is silent for `SILENCE` seconds
+is given up. The first confirmation may take longer, since the hub serves new guards in turn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from hub.guard.clock import clock
 from hub.guard.event_stream import EventStream
-from hub.guard.feed_state import FeedState, Heard
+from hub.guard.feed_state import FeedState, Update
 from hub.guard.http import CHUNK_BYTES, FAILURES, bounded, connected
 
 log = logging.getLogger("logout_hub.guard")
@@ -36,22 +36,22 @@ INFLATED_BYTES = 1_000_000
 GZIP = 16 + zlib.MAX_WBITS
 
 REFUSALS = {
-    401: "it refuses the token of this guard: is it the hub's HUB_GUARD_TOKEN?",
-    403: "the token of this guard may not read the feed",
-    404: "it has no feed for guards: is this the address of a hub of a version that has?",
+    401: "it refuses this guard's token: is that the hub's HUB_GUARD_TOKEN?",
+    403: "this guard's token may not read the feed",
+    404: "it has no feed for guards: is this the address of a hub, and of a recent version?",
 }
 
 
 class FeedRefused(Exception):
-    """The hub answers, and does not give its feed."""
+    """The hub answered, but refused its feed."""
 
 
 class FeedReader:
-    """Keeps ``state`` up to date from when it is started until it is stopped.
+    """Keeps ``state`` up to date from `start` until `stop`.
 
-    ``on_heard`` is called in the reader's thread with what each event told, and ``on_step`` after
-    each event and each failure. ``settled`` completes once the feed is ready, or the hub refuses
-    it, or the reader is stopped. ``trouble`` says why there is no feed now.
+    In the reader's thread, ``on_update`` is called with the result of each event, and ``on_step``
+    after each event and each failure. ``settled`` completes when the feed is ready or refused, or
+    the reader is stopped. ``trouble`` says why there is currently no feed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class FeedReader:
         state: FeedState,
         *,
         tls: ssl.SSLContext | None = None,
-        on_heard: Callable[[Heard], None],
+        on_update: Callable[[Update], None],
         on_step: Callable[[], None],
     ) -> None:
         self.settled: Future[None] = Future()
@@ -71,7 +71,7 @@ class FeedReader:
         self._token = token
         self._state = state
         self._tls = tls
-        self._on_heard = on_heard
+        self._on_update = on_update
         self._on_step = on_step
         self._stopped = threading.Event()
         self._socket: socket.socket | None = None
@@ -80,11 +80,11 @@ class FeedReader:
         self._thread = threading.Thread(target=self._run, name="logout-hub-feed", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the feed."""
+        """Start following the feed."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and wait until it has."""
+        """Stop the thread, and wait for it to end."""
         self._stopped.set()
         if (opened := self._socket) is not None:
             with contextlib.suppress(OSError):
@@ -103,26 +103,26 @@ class FeedReader:
                 os.close(inherited.detach())
 
     def _run(self) -> None:
-        turn = random.randrange(len(self._urls))  # noqa: S311 - guards spread over replicas
+        attempt = random.randrange(len(self._urls))  # noqa: S311 - spreads guards over replicas
         while not self._stopped.is_set():
-            url = self._urls[turn % len(self._urls)]
+            url = self._urls[attempt % len(self._urls)]
             try:
                 self._follow(url)
             except FeedRefused as error:
-                self._tell(url, str(error))
+                self._report(url, str(error))
                 self._settle()
             except (*FAILURES, zlib.error) as error:
-                self._tell(url, str(error) or type(error).__name__)
+                self._report(url, str(error) or type(error).__name__)
             except Exception:
-                if not self._stopped.is_set():  # else it is what closing the socket has led to
+                if not self._stopped.is_set():  # otherwise, closing the socket caused it
                     log.exception("the feed of %s could not be read", url)
-            turn += 1
+            attempt += 1
             self._on_step()
             self._stopped.wait(self._pause * random.uniform(0.1, 1))  # noqa: S311 - as above
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._settle()
 
-    def _tell(self, url: str, trouble: str) -> None:
+    def _report(self, url: str, trouble: str) -> None:
         if self._stopped.is_set():
             return
         level = logging.DEBUG if self.trouble == trouble else logging.WARNING
@@ -140,7 +140,7 @@ class FeedReader:
             if self._stopped.is_set():
                 return
             try:
-                # After connecting, which takes time, and before sending: see `hub.core.feed`.
+                # Not before connecting, which takes time, but before sending: see `hub.core.feed`.
                 last_id = self._state.begin(clock())
                 with bounded(connection, FIRST_SILENCE):
                     response = self._request(connection, url, last_id)
@@ -155,7 +155,7 @@ class FeedReader:
                             return  # the next reader may go on already
                         self._take(self._state.take(event, clock()))
                         if event.kind in ("ready", "confirmed"):
-                            self._be_confirmed(url)
+                            self._note_confirmation(url)
                             self._socket.settimeout(SILENCE)
                     if clock() - self._confirmed_at > SILENCE:
                         raise TimeoutError(f"not confirmed for {SILENCE:.0f} s")
@@ -187,7 +187,7 @@ class FeedReader:
         return response
 
     def _chunks(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
-        """Yield what arrives, inflated, in pieces of bounded size."""
+        """Yield the body, decompressed, in chunks of bounded size."""
         is_gzip = response.getheader("Content-Encoding", "identity").strip().lower() == "gzip"
         inflater = zlib.decompressobj(GZIP) if is_gzip else None
         while not self._stopped.is_set():
@@ -200,14 +200,14 @@ class FeedReader:
             if inflater is None:
                 yield chunk
 
-    def _take(self, heard: Heard) -> None:
-        self._on_heard(heard)
+    def _take(self, update: Update) -> None:
+        self._on_update(update)
         self._on_step()
 
-    def _be_confirmed(self, url: str) -> None:
+    def _note_confirmation(self, url: str) -> None:
         self._confirmed_at, self._pause = clock(), FIRST_PAUSE
         if self._state.is_ready and self.trouble is not None:
-            log.info("the feed of revocations from %s is followed", url)
+            log.info("following the feed of revocations from %s", url)
             self.trouble = None
         if self._state.is_ready:
             self._settle()

@@ -1,8 +1,8 @@
 """What the feed of a hub has said so far: the revocations, and how fresh they are.
 
-Facts only ever add up: each counts at once, and those from before a ``reset`` stay, since the
-replica that sends it may know less than the one before. How fresh the facts are, and from where to
-go on, counts once all have come (``ready``).
+Facts are only ever added: each takes effect at once, and those from before a ``reset`` are kept,
+since the replica that sends it may know less than the previous one. Freshness and the position to
+resume from only count once all facts have arrived (``ready``).
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ T = TypeVar("T")
 
 MAX_ID = 4096
 LONGEST = 1e11
-"""Seconds beyond which a time is nonsense, with which nothing could be computed."""
+"""The largest time, in seconds, that is taken seriously; it keeps computations in range."""
 
 REASONS = frozenset(Reason)
 
 
 class FeedBroken(ValueError):
-    """The feed says something that this guard does not understand."""
+    """The feed sent something that this guard does not understand."""
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """What an event told: a logout, or that everything is known anew (``is_anew``)."""
+class Update(msgspec.Struct, frozen=True):
+    """What an event brought: a logout, or the end of a complete snapshot (``is_anew``)."""
 
     logout: Revocation | None = None
     is_anew: bool = False
 
 
-NOTHING = Heard()
+NOTHING = Update()
 
 
 class Knowledge(msgspec.Struct):
     """Facts, and how fresh they are.
 
-    Who reads both reads ``freshness`` first: facts are added before they are confirmed.
+    To use both, read ``freshness`` first: facts are added before they are confirmed.
     """
 
     revocations: Revocations
@@ -62,75 +62,77 @@ class FeedState:
         self._last_id = ""
 
     def begin(self, asked_at: float) -> str:
-        """Return the ``Last-Event-ID`` of a request that is sent at ``asked_at``, or an empty one.
+        """Return the ``Last-Event-ID`` for a request sent at ``asked_at``, or an empty string.
 
-        Call it before the request is sent: what is written afterwards may be missing.
+        Take ``asked_at`` before sending: the response may lack what is written after that.
         """
         self._asked_at = asked_at
         self._is_whole = bool(self._last_id)
         return self._last_id
 
     def answer(self, answered_at: float) -> None:
-        """Note when the response to the request had begun."""
+        """Note that the response to the request had begun by ``answered_at``."""
         self._received_by = answered_at
 
-    def take(self, event: StreamEvent, heard_at: float) -> Heard:
-        """Do what an event says that was heard at ``heard_at``.
+    def take(self, event: StreamEvent, read_at: float) -> Update:
+        """Apply an event that was read at ``read_at``, and return what it brought.
 
         Raises:
-            FeedBroken: if that cannot be understood.
+            FeedBroken: if it cannot be understood.
         """
         match event.kind:
             case "logout":
                 revocation = _decode(event.data, Revocation)
                 self.knowledge.revocations.apply(revocation)
-                self.knowledge.freshness.hear(revocation.at, heard_at)
-                self._go_on_from(event.id)
-                return Heard(logout=revocation)
+                self.knowledge.freshness.note_logout(revocation.at, read_at)
+                self._resume_from(event.id)
+                return Update(logout=revocation)
             case "snapshot":
                 for revocation in _decode(event.data, Snapshot).revocations:
                     self.knowledge.revocations.apply(revocation)
             case "ready":
-                return self._be_ready(_decode(event.data, Ready), event.id, heard_at)
+                return self._be_ready(_decode(event.data, Ready), event.id, read_at)
             case "confirmed":
                 if self._is_whole:
-                    told, known = _decode(event.data, Confirmation), self.knowledge
-                    self._confirm(known.freshness, told, heard_at)
-                    known.revocations.forget(round(told.at * SECOND))
-                    self._go_on_from(event.id)
+                    confirmation = _decode(event.data, Confirmation)
+                    self._confirm(self.knowledge.freshness, confirmation, read_at)
+                    self.knowledge.revocations.forget(round(confirmation.at * SECOND))
+                    self._resume_from(event.id)
             case "reset":
                 _decode(event.data, Reset)
                 self.resets += 1
                 self._is_whole, self._last_id = False, ""
         return NOTHING
 
-    def _be_ready(self, told: Ready, place: str, heard_at: float) -> Heard:
-        if told.partitions < 1 or not 1 <= told.lifetime <= LONGEST:
+    def _be_ready(self, ready: Ready, position: str, read_at: float) -> Update:
+        if ready.partitions < 1 or not 1 <= ready.lifetime <= LONGEST:
             raise FeedBroken("ready: partitions or lifetime is out of range")
         is_anew, facts = not self._is_whole, self.knowledge.revocations
-        if self.is_ready and told.partitions != facts.partitions:
+        if self.is_ready and ready.partitions != facts.partitions:
             facts.forget_partitions()
-        facts.partitions, facts.lifetime = told.partitions, told.lifetime * SECOND
-        # What is heard anew may be of another store, with another clock.
+        facts.partitions, facts.lifetime = ready.partitions, ready.lifetime * SECOND
+        # After a reset, this may be another store with another clock.
         freshness = Freshness() if is_anew else self.knowledge.freshness
-        self._confirm(freshness, told, heard_at)
+        self._confirm(freshness, ready, read_at)
         self.knowledge = Knowledge(facts, freshness)
         self._is_whole = self.is_ready = True
-        self._go_on_from(place)
-        return Heard(is_anew=is_anew)
+        self._resume_from(position)
+        return Update(is_anew=is_anew)
 
-    def _confirm(self, freshness: Freshness, told: Confirmation | Ready, heard_at: float) -> None:
-        times = (told.at, told.elapsed, *told.late.values())
+    def _confirm(
+        self, freshness: Freshness, confirmation: Confirmation | Ready, read_at: float
+    ) -> None:
+        times = (confirmation.at, confirmation.elapsed, *confirmation.late.values())
         if not all(abs(time) <= LONGEST for time in times):
-            raise FeedBroken("a confirmation of another age")
-        # The hub had received the request `elapsed` seconds before it said so, at the latest.
-        self._received_by = min(self._received_by, heard_at - told.elapsed)
-        freshness.confirm(told, self._asked_at, self._received_by, heard_at)
+            raise FeedBroken("a time in a confirmation is out of range")
+        # The hub had received the request at least `elapsed` seconds before this arrived.
+        self._received_by = min(self._received_by, read_at - confirmation.elapsed)
+        freshness.confirm(confirmation, self._asked_at, self._received_by, read_at)
 
-    def _go_on_from(self, place: str) -> None:
-        is_sendable = len(place) <= MAX_ID and place.isascii() and place.isprintable()
-        if self._is_whole and is_sendable and " " not in place:
-            self._last_id = place
+    def _resume_from(self, position: str) -> None:
+        is_sendable = len(position) <= MAX_ID and position.isascii() and position.isprintable()
+        if self._is_whole and is_sendable and " " not in position:
+            self._last_id = position
 
 
 def _decode(data: bytes, kind: type[T]) -> T:
@@ -145,11 +147,11 @@ def _decode(data: bytes, kind: type[T]) -> T:
 
 def _convert(data: bytes, kind: type[T]) -> T:
     try:
-        told = msgspec.json.decode(data)
-        rows = told.get("revocations", [told]) if isinstance(told, dict) else []
+        document = msgspec.json.decode(data)
+        rows = document.get("revocations", [document]) if isinstance(document, dict) else []
         for row in rows:
             _tolerate(row)
-        return msgspec.convert(told, type=kind, str_keys=True)
+        return msgspec.convert(document, type=kind, str_keys=True)
     except (msgspec.ValidationError, AttributeError, TypeError) as error:
         raise FeedBroken(f"{kind.__name__}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""Calls that block, in a few threads, and only one at a time of the same name."""
+"""Runs blocking calls in a few threads; callers that ask for the same call share its result."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hub.guard.clock import clock
 
 MOST_THREADS = 8
 MOST_WAITING = 256
-"""Calls that are under way or wait for a thread, whoever still waits for them; more are refused."""
+"""Calls in progress or waiting for a thread, whoever waits for them; any more are refused."""
 
 
 class Flights:
-    """Runs calls; who asks for one that has just begun gets its result. `close` it in the end."""
+    """Runs calls in threads, one at a time of each name. `close` it when done."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="logout-hub-guard")
@@ -27,20 +27,20 @@ class Flights:
     def join(
         self, name: Hashable, call: Callable[[], Any], max_age: float = float("inf")
     ) -> tuple[Future[Any], float]:
-        """Return the result to come of the call ``name``, and when that began, or begin it.
+        """Return a future of the call ``name``, which is started if need be, and when it began.
 
-        One that began more than ``max_age`` seconds ago is not joined.
+        A call that began more than ``max_age`` seconds ago is not joined, but made again.
 
         Raises:
-            Unavailable: when too many wait.
+            Unavailable: when too many calls are waiting, or after `close`.
         """
         with self._lock:
             flight, begun = self._flights.get(name, (None, 0.0))
             if flight is not None and clock() - begun <= max_age:
                 return flight, begun
             if self._count >= MOST_WAITING:
-                raise Unavailable("too many calls wait for an answer")
-            begun = clock()  # before the call, whose answer is as old as that at least
+                raise Unavailable("too many calls are waiting for an answer")
+            begun = clock()  # before the call: its answer may be that old
             try:
                 flight = self._pool.submit(call)
             except RuntimeError:
@@ -57,5 +57,5 @@ class Flights:
                 del self._flights[name]
 
     def close(self) -> None:
-        """Wait for what is under way, and give up what is not."""
+        """Wait for calls in progress, and cancel those that have not begun."""
         self._pool.shutdown(cancel_futures=True)

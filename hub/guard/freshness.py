@@ -1,8 +1,7 @@
 """How old a guard's knowledge is, and what time it is at the store.
 
-Times are seconds of the guard's own clock, which no setting of the machine's time changes; an
-argument is called ``now``, or says which event it is the time of. See `hub.core.feed.Confirmation`
-for why a delay on the way cannot make knowledge look newer than it is.
+Times are seconds of the guard's own clock (`hub.guard.clock`), except those of the store. See
+`hub.core.feed.Confirmation` for why network delay cannot make knowledge look newer than it is.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from hub.core.feed import Confirmation, Ready
 
 
 class Freshness:
-    """Everything that was written until ``until`` is known, or less of the partitions ``late``.
+    """Everything written before ``until`` is known; of partitions in ``late``, only until then.
 
     The store's time is between ``now + earliest`` and ``now + latest``, in NumericDate seconds:
-    nobody knows exactly when the request was received. A login is dated by the former and ends by
-    the latter. Both are None before the first confirmation.
+    nobody knows exactly when the request was received. Logins are dated by ``earliest``, and
+    tokens expire by ``latest``. Both are None before the first confirmation.
     """
 
     def __init__(self) -> None:
@@ -27,39 +26,43 @@ class Freshness:
         self.latest: float | None = None
 
     def confirm(
-        self, told: Confirmation | Ready, asked_at: float, received_by: float, heard_at: float
+        self,
+        confirmation: Confirmation | Ready,
+        asked_at: float,
+        received_by: float,
+        read_at: float,
     ) -> None:
-        """Note a confirmation that was heard at ``heard_at``.
+        """Note a confirmation that was read at ``read_at``.
 
-        The request was sent at ``asked_at``, and had been received by ``received_by``.
-        Nothing is known of what is written later than ``heard_at``, however the clocks may differ.
+        The request was sent at ``asked_at``, and the hub had received it by ``received_by``.
+        Nothing written after ``read_at`` can be known, however the clocks may differ.
         """
-        until = max(self.until, min(asked_at + told.elapsed, heard_at))
+        until = max(self.until, min(asked_at + confirmation.elapsed, read_at))
         known = {
             partition: max(
                 self.known_until(partition),
-                min(asked_at + told.late.get(partition, told.elapsed), heard_at),
+                min(asked_at + confirmation.late.get(partition, confirmation.elapsed), read_at),
             )
-            for partition in {*self.late, *told.late}
+            for partition in {*self.late, *confirmation.late}
         }
-        self.earliest = told.at - (received_by + told.elapsed)
-        self.latest = told.at - min(asked_at + told.elapsed, heard_at)
-        # Two lines, in the order in which no partition is thought fresher than it is meanwhile.
+        self.earliest = confirmation.at - (received_by + confirmation.elapsed)
+        self.latest = confirmation.at - min(asked_at + confirmation.elapsed, read_at)
+        # In this order, no other thread ever sees a partition as fresher than it is.
         self.late = {partition: self.known_until(partition) for partition in known}
         self.until = until
         self.late = {partition: time for partition, time in known.items() if time != until}
 
-    def hear(self, at: float, heard_at: float) -> None:
-        """Note a logout of the store's time ``at``: a login right after it is not dated before."""
+    def note_logout(self, at: float, read_at: float) -> None:
+        """Note a logout written at ``at`` by the store's clock: logins from now on are later."""
         if self.earliest is not None:
-            self.earliest = max(self.earliest, at - heard_at)
+            self.earliest = max(self.earliest, at - read_at)
 
     def known_until(self, partition: int | None = None) -> float:
-        """Return until when everything of a partition, or of all, is known."""
+        """Return the time before which everything in a partition, or in all, is known."""
         if partition is None:
             return min([self.until, *self.late.values()])
         return self.late.get(partition, self.until)
 
     def staleness(self, now: float, partition: int | None = None) -> float:
-        """Return how many seconds old the knowledge of a partition is, or of the oldest one."""
+        """Return how many seconds old the knowledge of a partition, or of the oldest one, is."""
         return max(0.0, now - self.known_until(partition))

@@ -1,4 +1,4 @@
-"""The guard for event loops."""
+"""The guard for asyncio."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from hub.guard.steps import arun
 class Guard(BaseGuard):
     """Refuses tokens and sessions that were logged out, without asking the hub each time.
 
-    ``url`` is the address of the hub, or a list of those of its replicas, and ``token`` its
-    HUB_GUARD_TOKEN. ``issuers`` are the entries by which tokens are verified; without them,
-    ``secret`` verifies. ``secret`` signs tickets, and ``admin_token`` ends sessions.
+    ``url`` is the address of the hub, or a list of its replicas' addresses, and ``token`` its
+    HUB_GUARD_TOKEN. ``issuers`` are the entries that verify tokens; without them, ``secret`` does.
+    ``secret`` also signs tickets, and ``admin_token`` is needed to end sessions.
 
-    A guard that has not heard from the hub for ``max_staleness`` seconds asks the hub about each
-    token (``on_stale="ask"``), refuses everything (``"refuse"``), or lets through what it knows of
-    no logout of (``"allow"``).
+    A guard that has not heard from the hub for ``max_staleness`` seconds asks it about each token
+    (``on_stale="ask"``), refuses everything (``"refuse"``), or admits every session that it has
+    not seen ended (``"allow"``).
 
-    Use it as a context, or call `start` and `close`. Callbacks run on the event loop, and may be
-    asynchronous.
+    Use it as a context manager, or call `start` and `close`. Callbacks run on the event loop, and
+    may be asynchronous.
     """
 
     _loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
-        """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
+        """Start following the hub, and wait until it is ready, up to ``start_timeout``."""
         self._loop = asyncio.get_running_loop()
         await arun(self._core.opening())
 
     async def close(self) -> None:
-        """End the guard and its threads."""
+        """Stop the guard and its threads."""
         await asyncio.to_thread(self._core.close)
 
     async def __aenter__(self) -> Self:
@@ -55,11 +55,11 @@ class Guard(BaseGuard):
         await self.close()
 
     async def check(self, token: str) -> Identity:
-        """Return whose token this is.
+        """Return the identity of a token.
 
         Raises:
             Unauthorized: when it is invalid, expired or revoked.
-            Unavailable: when that is not known now.
+            Unavailable: when the guard cannot tell at the moment.
         """
         identity = self._core.recall(token)
         return identity if identity is not None else await arun(self._core.checking(token))
@@ -74,7 +74,7 @@ class Guard(BaseGuard):
 
         Raises:
             Unauthorized: when the session was logged out, or is older than the hub remembers.
-            Unavailable: when that is not known now.
+            Unavailable: when the guard cannot tell at the moment.
             InvalidRequest: when there can be no such session.
         """
         identity = self._core.recall_session(user, sid, logged_in_at, issuer)
@@ -90,10 +90,10 @@ class Guard(BaseGuard):
         logged_in_at: float | None = None,
         issued_at: float | None = None,
     ) -> Watch:
-        """Return a context that tells the end of a session; see `Watch`.
+        """Return a context manager that reports the end of a session; see `Watch`.
 
-        Of a session whose token does not say when its login began, tell ``issued_at``, the token's
-        ``iat``, instead of ``logged_in_at``.
+        If the token does not say when its login began, pass ``issued_at``, the token's ``iat``,
+        instead of ``logged_in_at``.
         """
         return Watch(self._core, (user, sid, issuer, logged_in_at, issued_at))
 
@@ -105,28 +105,28 @@ class Guard(BaseGuard):
         reason: str | Reason = Reason.USER,
         issuer: str | None = None,
     ) -> None:
-        """End a session everywhere, at the hub; needs ``admin_token``.
+        """End a session everywhere, by asking the hub; needs ``admin_token``.
 
         Raises:
-            HubError: as the hub answers.
-            Unavailable: when it does not.
+            HubError: the hub's error, if it refuses.
+            Unavailable: when it does not answer.
         """
         await arun(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
-        """Return what calls ``tell`` on the event loop of `start`; does not keep the guard."""
+    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
+        """Return a function that calls ``callback`` on the loop, and holds the guard weakly."""
         guard = weakref.ref(self)
 
         def call(*arguments: Any) -> None:
             loop = None if (alive := guard()) is None else alive._loop
             if loop is not None:
-                _call_on(loop, tell, *arguments)
+                _call_on(loop, callback, *arguments)
 
         return call
 
 
 class Watch(BaseWatch):
-    """The watch over a session, within its context."""
+    """A watch over a session, for the duration of its context."""
 
     def __init__(self, core: Core, session: Session) -> None:
         super().__init__(core, session)
@@ -152,25 +152,27 @@ class Watch(BaseWatch):
     async def ended(self) -> Revocation:
         """Wait until the session has ended, and return the logout that ended it."""
         if self._end is None:
-            raise RuntimeError("a watch is used as a context")
+            raise RuntimeError("use a watch as a context manager")
         return await asyncio.shield(self._end)
 
-    def on_end(self, tell: Callable[[Revocation], Any]) -> None:
-        """Call ``tell``, asynchronous or not, once the session has ended, on the event loop."""
+    def on_end(self, callback: Callable[[Revocation], Any]) -> None:
+        """Call ``callback``, which may be asynchronous, on the event loop once the session ends."""
         if self._end is not None and self._end.done():
-            self._end.get_loop().call_soon(call_on_loop, tell, self._end.result())
+            self._end.get_loop().call_soon(call_on_loop, callback, self._end.result())
         else:
-            self._callbacks.append(tell)
+            self._callbacks.append(callback)
 
     def _finish(self, revocation: Revocation) -> None:
         if self._end is not None and not self._end.done():
             self._end.set_result(revocation)
-            for tell in self._callbacks:
-                call_on_loop(tell, revocation)
+            for callback in self._callbacks:
+                call_on_loop(callback, revocation)
 
 
-def _call_on(loop: asyncio.AbstractEventLoop, tell: Callable[..., Any], *arguments: Any) -> None:
+def _call_on(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., Any], *arguments: Any
+) -> None:
     try:
-        loop.call_soon_threadsafe(call_on_loop, tell, *arguments)
+        loop.call_soon_threadsafe(call_on_loop, callback, *arguments)
     except RuntimeError:
-        return  # the loop is closed: nobody is there to be told
+        return  # the loop is closed: there is nobody to call

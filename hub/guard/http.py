@@ -1,4 +1,4 @@
-"""HTTP calls with the standard library: one request, one bounded answer, no redirects."""
+"""HTTP calls with the standard library: one request, one answer of limited size, no redirects."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_BODY_BYTES = 1_000_000
 CHUNK_BYTES = 65536
 
 FAILURES = (OSError, http.client.HTTPException, ValueError)
-"""What a call may raise."""
+"""The errors that a call may raise."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer that was read whole; names of headers are in lower case."""
+    """A complete answer; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,16 +30,16 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def check_url(url: str) -> str:
-    """Return the address of a hub, without a slash at its end.
+    """Return the address of a hub, without a trailing slash.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not one.
     """
     parts = urlsplit(url)
     is_plain = not parts.query and not parts.fragment and not parts.username
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
         raise ValueError(f"{url!r} is not an address like https://hub.example")
-    _ = parts.port  # raises ValueError if it is none
+    _ = parts.port  # raises ValueError if it is not a port
     return url.rstrip("/")
 
 
@@ -47,7 +47,7 @@ def check_url(url: str) -> str:
 def connected(
     url: str, tls: ssl.SSLContext | None, timeout: float = CONNECT_TIMEOUT
 ) -> Iterator[http.client.HTTPConnection]:
-    """Connect to the server of an address for the length of the context.
+    """Connect to the server of an address for the duration of the context.
 
     Raises:
         OSError: if it cannot be reached, or its certificate is not valid.
@@ -64,7 +64,7 @@ def connected(
 
 @contextlib.contextmanager
 def bounded(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """Cut a connection unless the context ends in time: a server might send a byte now and then."""
+    """Close a connection if the context takes too long: a socket timeout allows slow trickles."""
     cutting = threading.Timer(seconds, _cut, (connection.sock,))
     cutting.daemon = True
     cutting.start()
@@ -101,7 +101,7 @@ def call(
     """Send a request and return its answer, whatever its status, all within ``timeout`` seconds.
 
     Raises:
-        OSError, HTTPException, ValueError: when there is none, or it is larger than 1 MB.
+        OSError, HTTPException, ValueError: when there is no answer, or it is larger than 1 MB.
     """
     deadline = time.monotonic() + timeout
     with connected(url, tls, timeout) as connection, bounded(connection, timeout):
@@ -123,5 +123,5 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise ValueError("larger than 1 MB")
     if time.monotonic() > deadline:
-        raise TimeoutError("the answer takes too long")
+        raise TimeoutError("the answer took too long")
     return bytes(body)

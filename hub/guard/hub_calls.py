@@ -24,7 +24,7 @@ from hub.errors import (
 from hub.guard.http import FAILURES, Answer, call
 
 ASK_TIMEOUT = 3.0
-"""Seconds within which the hub has to answer, by whichever of its addresses."""
+"""Seconds within which the hub has to answer, at any of its addresses."""
 
 CODES = {error.code: error for error in errors() if error is not OriginNotAllowed}
 REASONS = frozenset(Reason)
@@ -32,7 +32,7 @@ PROBLEM = "application/problem+json"
 
 
 class Problem(msgspec.Struct):
-    """What an answer with an error says (RFC 9457), as far as a guard needs it."""
+    """The members of problem details (RFC 9457) that a guard needs."""
 
     code: str
     detail: str = ""
@@ -46,7 +46,7 @@ class Problem(msgspec.Struct):
 
 
 class HubCalls:
-    """Calls of a hub by any of its addresses; ``tls`` is how its certificate is verified."""
+    """Calls a hub at any of its addresses; ``tls`` says how to verify its certificate."""
 
     def __init__(self, urls: Sequence[str], tls: ssl.SSLContext | None = None) -> None:
         self._urls = tuple(urls)
@@ -58,7 +58,7 @@ class HubCalls:
         Raises:
             Unavailable: when it does not say.
         """
-        if not token.isprintable():  # base64 is read leniently, headers are not
+        if not token.isprintable():  # base64 decoders are lenient, headers are not
             raise Unavailable("the token cannot be sent in a header")
         answer = self._call("GET", "/verify", token, 204)
         if answer.status == 204:
@@ -68,14 +68,14 @@ class HubCalls:
             return error
         raise Unavailable(f"the hub answered {answer.status} to /verify")
 
-    def end_sessions(self, credential: str, order: dict[str, Any]) -> None:
+    def end_sessions(self, credential: str, command: dict[str, Any]) -> None:
         """Carry out an administrator's logout.
 
         Raises:
-            HubError: as the hub answers.
+            HubError: the hub's error, if it refuses.
             Unavailable: when it does not answer.
         """
-        answer = self._call("POST", "/admin/logout", credential, 200, msgspec.json.encode(order))
+        answer = self._call("POST", "/admin/logout", credential, 200, msgspec.json.encode(command))
         if answer.status != 200:
             raise read_error(answer) or Unavailable(f"the hub answered {answer.status}")
 
@@ -87,9 +87,9 @@ class HubCalls:
         if body is not None:
             headers["Content-Type"] = "application/json"
         deadline, failures = time.monotonic() + ASK_TIMEOUT, []
-        for place, url in enumerate(self._urls):
-            left = deadline - time.monotonic()
-            share = left / (len(self._urls) - place)
+        for index, url in enumerate(self._urls):
+            remaining = deadline - time.monotonic()
+            share = remaining / (len(self._urls) - index)
             if share <= 0:
                 break
             try:
@@ -107,7 +107,7 @@ class HubCalls:
 
 
 def read_error(answer: Answer) -> HubError | None:
-    """Return the error of an answer; None if it is not one of the hub's."""
+    """Return the hub's error in an answer, or None if there is none."""
     if answer.headers.get("content-type", "").partition(";")[0].strip() != PROBLEM:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The keys of issuers in a guard: given, or fetched by the same rules as the hub's."""
+"""The issuers' keys in a guard: configured, or fetched by the same rules as in the hub."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FETCH_TIMEOUT = 2.0
 
 
 class GivenKeys:
-    """Secrets or a public key; they do not change."""
+    """Secrets or a public key from the configuration; they do not change."""
 
     fetched = 0
     until = float("inf")
@@ -55,8 +55,7 @@ class FetchedKeys:
     """The published keys of an issuer, fetched when first needed and then hourly.
 
     An unknown ``kid`` makes them due again, but only after a cool-down, so that made-up ones cost
-    nothing. While fetching fails, the last keys stay in use. ``fetched`` says how often they were
-    fetched.
+    nothing. While fetching fails, the last keys stay in use. ``fetched`` counts the fetches.
     """
 
     def __init__(self, url: str, *, discovers: bool, tls: ssl.SSLContext | None = None) -> None:
@@ -69,7 +68,7 @@ class FetchedKeys:
 
     @property
     def until(self) -> float:
-        """The time from which the keys are due again, by the guard's clock."""
+        """When the keys are due again, by the guard's clock."""
         is_used = self._tried_at > float("-inf")
         return self._tried_at + KEY_SET_LIFETIME if is_used else float("inf")
 
@@ -84,7 +83,7 @@ class FetchedKeys:
 
         Raises:
             TokenInvalid: when there is none.
-            Unavailable: when none could be fetched yet.
+            Unavailable: when no keys have been fetched yet.
         """
         if (key := find_key(self._keys, header)) is not None:
             return (key,)
@@ -93,7 +92,7 @@ class FetchedKeys:
         raise TokenInvalid("signed with a key that the issuer does not publish")
 
     def fetch(self, since: float) -> None:
-        """Fetch the keys, unless somebody has tried after ``since``; a failure is logged."""
+        """Fetch the keys, unless that was tried after ``since``; a failure is logged."""
         if self._tried_at > since:
             return
         try:
@@ -103,7 +102,7 @@ class FetchedKeys:
             log.warning("the keys of %s could not be fetched: %s", self._url, error)
         else:
             if passed_over:
-                log.warning("weak keys of %s are passed over: %s", self._url, passed_over)
+                log.warning("ignoring weak keys of %s: %s", self._url, passed_over)
             self._keys = keys
             self.fetched += 1
         finally:

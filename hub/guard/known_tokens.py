@@ -12,25 +12,25 @@ from hub.guard.revocations import Mark, Names
 MOST_KNOWN = 20_000
 MOST_KNOWN_BYTES = 32_000_000
 MARGIN = 0.001
-"""Seconds at the ends of a token's life in which it takes the exact rule to judge it."""
+"""Seconds at either end of a token's lifetime in which only the exact rule decides."""
 
 
 class Known:
-    """A verified token; ``answer`` holds the facts for which the hub said that it is good."""
+    """A verified token or a session; ``answer`` is the mark with which the hub accepted it."""
 
-    __slots__ = ("answer", "begun", "closes", "identity", "names", "opens")
+    __slots__ = ("answer", "begun", "identity", "names", "valid_from", "valid_until")
 
     def __init__(self, identity: Identity, names: Names) -> None:
         self.identity = identity
         self.names = names
         self.begun = identity.begun
-        self.opens = begins(identity) / SECOND + MARGIN
-        self.closes = (identity.exp + identity.leeway) / SECOND - MARGIN
+        self.valid_from = begins(identity) / SECOND + MARGIN
+        self.valid_until = (identity.exp + identity.leeway) / SECOND - MARGIN
         self.answer: Mark | None = None
 
 
 class KnownTokens:
-    """The tokens that were verified, up to a limit: the oldest are forgotten first."""
+    """The verified tokens, up to a limit: the oldest are forgotten first."""
 
     def __init__(self, generation: int) -> None:
         self._lock = threading.Lock()
@@ -40,9 +40,9 @@ class KnownTokens:
         self.find: Callable[[str], Known | None] = self._known.get
 
     def add(self, token: str, identity: Identity, generation: int) -> Known:
-        """Remember a token that was verified, and return it as it is known.
+        """Remember a verified token, and return what is known of it.
 
-        It is not kept if the keys are no longer those of the ``generation`` before.
+        It is not kept if the keys have changed since the ``generation`` that verified it.
         """
         with self._lock:
             known = self._known.get(token)
@@ -60,7 +60,7 @@ class KnownTokens:
         return known
 
     def renew(self, generation: int) -> None:
-        """Forget all tokens if keys have changed, of which ``generation`` is the number."""
+        """Forget all tokens if the keys have changed, that is if ``generation`` is a new one."""
         with self._lock:
             if self._generation != generation:
                 self._generation = generation

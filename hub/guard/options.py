@@ -1,4 +1,4 @@
-"""What a guard is told when it is made, and how to read that from the environment."""
+"""The options of a guard, and how to read them from the environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OnMetric: TypeAlias = Callable[[str, float], None]
 
 ON_STALE = ("ask", "refuse", "allow")
 SECRET_LIFETIME = 86400.0
-"""The longest lifetime of a token that is verified with ``secret``, in seconds, as the hub's."""
+"""The longest lifetime of a token verified with ``secret``, in seconds; the hub's default."""
 MAX_FILE_BYTES = 1_000_000
 
 
@@ -55,10 +55,10 @@ def make_options(
     on_metric: OnMetric | None,
     tls: ssl.SSLContext | None,
 ) -> Options:
-    """Return the options of these arguments.
+    """Return these arguments as options.
 
     Raises:
-        ValueError: if one is not usable; names it.
+        ValueError: if one is invalid; it names the argument.
     """
     urls = (url,) if isinstance(url, str) else tuple(url)
     if not urls:
@@ -66,11 +66,11 @@ def make_options(
     if not _is_credential(token):
         raise ValueError("token: is not the HUB_GUARD_TOKEN of a hub")
     if admin_token is not None and not _is_credential(admin_token):
-        raise ValueError("admin_token: is not one of a hub")
+        raise ValueError("admin_token: is not the HUB_ADMIN_TOKEN of a hub")
     if on_stale not in ON_STALE:
         raise ValueError(f"on_stale: is not one of {', '.join(ON_STALE)}")
     if not 0 < max_staleness < math.inf:
-        raise ValueError("max_staleness: must be more than 0 seconds, and not for ever")
+        raise ValueError("max_staleness: must be more than 0 seconds, and finite")
     entries = tuple(issuers)
     if not entries and secret is not None:
         entries = (secret_entry(secret),)
@@ -89,15 +89,15 @@ def make_options(
 
 
 def _is_credential(text: str) -> bool:
-    """Return whether a text can be sent in a header: an error on the way would show it."""
+    """Return whether a text can be sent in a header; otherwise, an error would reveal it."""
     return text != "" and text.isascii() and text.isprintable()
 
 
 def secret_entry(secret: str) -> Entry:
-    """Return the entry for tokens that are signed with a secret, as the hub makes it.
+    """Return the entry for tokens signed with a secret, the same as the hub's.
 
     Raises:
-        ValueError: if the secret is none, or too short.
+        ValueError: if it is not a secret, or too short.
     """
     return make_entry(
         issuer=None,
@@ -112,7 +112,7 @@ def secret_entry(secret: str) -> Entry:
 # ---- The environment ----
 
 VARIABLES = {
-    "HUB_URL": "address of the hub; several of its replicas, separated by commas",
+    "HUB_URL": "address of the hub, or of its replicas, separated by commas",
     "HUB_GUARD_TOKEN": "token with which the guard reads the feed",
     "HUB_ADMIN_TOKEN": "token with which `end_session` ends sessions",
     "HUB_GUARD_MAX_STALENESS": "see `max_staleness`",
@@ -132,10 +132,10 @@ VARIABLES = {
 
 
 def read_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the arguments of a guard that the environment names, by their names.
+    """Return the arguments of a guard that the environment sets, by name.
 
     Raises:
-        ValueError: in one line that names the variable.
+        ValueError: in one line that names the variable, if one is missing or invalid.
     """
     given = {name: value for name in VARIABLES if (value := environ.get(name, "").strip())}
     for name in ("HUB_URL", "HUB_GUARD_TOKEN"):

@@ -1,4 +1,4 @@
-"""What a guard asks of the hub when it cannot know, and the tickets that it signs."""
+"""What a guard asks the hub when it cannot decide by itself, and the tickets that it signs."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hub.guard.steps import Steps, Wait
 from hub.guard.tickets import Ticketing, find_ticketing
 
 JOIN_SECONDS = 1.0
-"""For how long others may join a question that was asked."""
+"""How many seconds after a question is asked the same question shares its answer."""
 TICKET_LIFETIME = 60.0
-"""Seconds for which the ticket with which the hub is asked lives."""
+"""How many seconds the ticket with which the hub is asked is valid."""
 MOST_ISSUERS = 100
-"""Issuers of which it is kept how their tickets are signed."""
+"""How many issuers' ways to sign tickets are kept."""
 LATE = "the hub did not answer in time"
 
 
 class Questions:
-    """Asks the hub; ``measure`` is told how that went.
+    """Asks the hub; ``measure`` receives how long that took, or that it failed.
 
-    A question is joined by those who know the same facts, the ``mark``: what was asked before a
-    logout was heard says nothing of it.
+    Questions share an answer only if they have the same ``mark``, the facts known to the guard: an
+    answer from before a logout arrived says nothing about that logout.
     """
 
     def __init__(self, options: Options, measure: OnMetric) -> None:
@@ -41,10 +41,10 @@ class Questions:
         self._find_ticketing = functools.lru_cache(MOST_ISSUERS)(find)
 
     def asking(self, token: str, mark: Mark, flights: Flights) -> Steps[float]:
-        """Ask about a token, and return when it was asked, if the hub accepts it.
+        """Ask about a token, and return when the hub was asked, if it accepts the token.
 
         Raises:
-            Unauthorized: as the hub does.
+            Unauthorized: the hub's error, if it refuses the token.
             Unavailable: when it does not say.
         """
         ask = functools.partial(self._hub.verify, token)
@@ -53,7 +53,7 @@ class Questions:
     def asking_session(
         self, identity: Identity, mark: Mark, now: float, flights: Flights
     ) -> Steps[float]:
-        """Ask about a session, by a ticket that is issued at ``now``; raises as `asking`."""
+        """Ask about a session, with a ticket issued at ``now``; raises as `asking` does."""
         ticket = self.mint_ticket(
             identity.sub,
             identity.sid,
@@ -70,7 +70,7 @@ class Questions:
         refusal = self._hub.verify(ticket)
         if refusal is None or isinstance(refusal, TokenRevoked | LoginRequired | TokenTooOld):
             return refusal
-        raise Unavailable(f"the hub does not take the guard's ticket: {refusal.detail}")
+        raise Unavailable(f"the hub does not accept the guard's ticket: {refusal.detail}")
 
     def _ask(
         self, name: Hashable, ask: Callable[[], Unauthorized | None], flights: Flights
@@ -88,17 +88,17 @@ class Questions:
             raise refusal
         return asked_at
 
-    def ordering(self, order: dict[str, Any], flights: Flights) -> Steps[None]:
+    def ending(self, command: dict[str, Any], flights: Flights) -> Steps[None]:
         """Have the hub carry out an administrator's logout.
 
         Raises:
-            HubError: as the hub answers.
-            Unavailable: when it does not, or the guard has no ``admin_token``.
+            HubError: the hub's error, if it refuses.
+            Unavailable: when it does not answer, or the guard has no ``admin_token``.
         """
         credential = self._options.admin_token
         if credential is None:
             raise Unavailable("the guard has no admin_token to end sessions with")
-        flight, _ = flights.join(object(), lambda: self._hub.end_sessions(credential, order))
+        flight, _ = flights.join(object(), lambda: self._hub.end_sessions(credential, command))
         try:
             yield Wait(flight, 2 * ASK_TIMEOUT)
         except TimeoutError:
@@ -116,7 +116,7 @@ class Questions:
         name: str | None = None,
         claims: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return a ticket that is issued at ``now``; see `hub.guard.Guard.mint_ticket`.
+        """Return a ticket issued at ``now``; see `hub.guard.Guard.mint_ticket`.
 
         Raises:
             Unavailable: when the guard has no secret.

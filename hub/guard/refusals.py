@@ -1,4 +1,4 @@
-"""Whom a guard's middleware asks, whom it lets through, and how it refuses: without a framework."""
+"""What all middleware of the guard shares: exempt paths, and how requests are refused."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Visit(msgspec.Struct, frozen=True):
+class RequestSummary(msgspec.Struct, frozen=True):
     """What a refusal depends on in a request; the path is decoded, the query is not.
 
-    The rest are the headers ``Accept``, ``Sec-Fetch-Mode``, ``Sec-Fetch-Site``, ``Origin`` and
-    ``Host``, empty where there is none.
+    The other members are the headers ``Accept``, ``Sec-Fetch-Mode``, ``Sec-Fetch-Site``,
+    ``Origin`` and ``Host``, empty if missing.
     """
 
     method: str
@@ -43,14 +43,14 @@ class Visit(msgspec.Struct, frozen=True):
 
     @property
     def is_navigation(self) -> bool:
-        """Whether a browser shows the answer as a page (Fetch Metadata, section 2.2)."""
+        """Whether a browser will show the response as a page (Fetch Metadata, section 2.2)."""
         if self.fetch_mode:
             return self.fetch_mode == "navigate"
         return self.method in ("GET", "HEAD") and "text/html" in self.accept.lower()
 
 
 class Gate:
-    """What all middleware of guards is told: see `hub.guard.asgi.GuardMiddleware`."""
+    """The options that all middleware shares: see `hub.guard.asgi.GuardMiddleware`."""
 
     def __init__(
         self,
@@ -62,17 +62,17 @@ class Gate:
     ) -> None:
         paths = [exempt] if isinstance(exempt, str) else list(exempt)
         if login_url is not None and login_url.startswith("/"):
-            paths.append(urlsplit(login_url).path)  # or who is sent there would be sent there again
+            paths.append(urlsplit(login_url).path)  # else it would redirect to itself
         if wrong := [path for path in paths if not path.startswith(("/", "*"))]:
-            raise ValueError(f"exempt paths begin with a slash: {wrong[0]!r}")
+            raise ValueError(f"an exempt path must begin with a slash: {wrong[0]!r}")
         self._exact = frozenset(path for path in paths if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
         self._login_url = login_url
         self._origins = frozenset(origin.lower() for origin in origins)
         self.cookie = cookie
 
-    def lets_through(self, path: str) -> bool:
-        """Return whether a path is exempt; one that others might read as another path is not."""
+    def is_exempt(self, path: str) -> bool:
+        """Return whether a path is exempt, and cannot be resolved to another path."""
         if path in self._exact:
             return True
         return path.startswith(self._prefixes) and AMBIGUOUS.search(path) is None
@@ -83,32 +83,33 @@ class Gate:
         cookies: Iterable[str],
         *,
         is_safe: bool,
-        visit: Callable[[], Visit],
+        request: Callable[[], RequestSummary],
     ) -> str:
-        """Return the token of a request, empty if there is none.
+        """Return the token of a request, or an empty string.
 
-        ``is_safe`` if the request changes nothing and opens no socket, ``visit`` describes it.
+        ``is_safe`` says that the request changes nothing and opens no socket. ``request`` returns
+        its summary, which is rarely needed.
 
         Raises:
             TokenInvalid: as `find_token` does.
-            OriginNotAllowed: as `check_origin` does, where a cookie is used for more than reading.
+            OriginNotAllowed: as `check_origin` does, for a cookie in an unsafe request.
         """
         token, is_cookie = self.find_token(authorizations, cookies)
         if token and is_cookie and not is_safe:
-            self.check_origin(visit())
+            self.check_origin(request())
         return token
 
     def find_token(self, authorizations: Sequence[str], cookies: Iterable[str]) -> tuple[str, bool]:
-        """Return the token of a request, empty if there is none, and whether it was in the cookie.
+        """Return the token of a request, or an empty string, and whether it was in the cookie.
 
-        ``authorizations`` are the values of the headers ``Authorization``.
+        ``authorizations`` are the values of all ``Authorization`` headers.
 
         Raises:
-            TokenInvalid: when there are several, of which the app might read another one, or when
-                the cookie is there several times.
+            TokenInvalid: when there are several of these, since the app might read another one, or
+                several cookies of the name.
         """
         if len(authorizations) > 1:
-            raise TokenInvalid("there are several headers Authorization")
+            raise TokenInvalid("there are several Authorization headers")
         if authorizations and authorizations[0]:
             scheme, _, token = authorizations[0].partition(" ")
             return (token.strip(), False) if scheme.lower() == "bearer" else ("", False)
@@ -116,45 +117,49 @@ class Gate:
             return "", False
         return find_cookie(cookies, self.cookie) or "", True
 
-    def check_origin(self, visit: Visit) -> None:
-        """Refuse a cookie with which another site's page opens a socket or changes something.
+    def check_origin(self, request: RequestSummary) -> None:
+        """Check that a request with a cookie comes from the app's own pages, or from ``origins``.
 
         Raises:
-            OriginNotAllowed: when the request is not of the app's own pages or of ``origins``.
+            OriginNotAllowed: when it does not.
         """
-        if not visit.origin or visit.fetch_site == "same-origin":
+        if not request.origin or request.fetch_site == "same-origin":
             return
-        origin = visit.origin.lower()
-        is_own = visit.host != "" and origin.partition("://")[2] == visit.host.lower()
+        origin = request.origin.lower()
+        is_own = request.host != "" and origin.partition("://")[2] == request.host.lower()
         if not is_own and origin not in self._origins:
-            raise OriginNotAllowed(visit.origin)
+            raise OriginNotAllowed(request.origin)
 
-    def refuse(self, error: HubError, visit: Visit) -> Answer:
-        """Return the answer to an error: problem details, or the way to the login for a page."""
-        if self._login_url is not None and isinstance(error, Unauthorized) and visit.is_navigation:
-            headers = {"Location": self._way_to_login(visit), "Content-Type": "text/plain"}
+    def refuse(self, error: HubError, request: RequestSummary) -> Answer:
+        """Return the answer to an error: problem details, or a redirect to the login for a page."""
+        if (
+            self._login_url is not None
+            and isinstance(error, Unauthorized)
+            and request.is_navigation
+        ):
+            headers = {"Location": self._login_address(request), "Content-Type": "text/plain"}
             return Answer(303, {**headers, "Cache-Control": "no-store"}, b"")
         return explain(error)
 
-    def _way_to_login(self, visit: Visit) -> str:
+    def _login_address(self, request: RequestSummary) -> str:
         url = str(self._login_url)
-        if visit.method not in SAFE_METHODS:
-            return url  # what was sent is lost, and the address alone may not be a page
-        way = own_address(visit.path, visit.query)
-        return f"{url}{'&' if '?' in url else '?'}{urlencode({'next': way})}"
+        if request.method not in SAFE_METHODS:
+            return url  # its body is lost, and a GET of the address may not be a page
+        wanted = own_address(request.path, request.query)
+        return f"{url}{'&' if '?' in url else '?'}{urlencode({'next': wanted})}"
 
 
 def explain(error: HubError) -> Answer:
-    """Return the answer to an error in problem details (RFC 9457), as the hub's own are."""
+    """Return the answer to an error as problem details (RFC 9457), like the hub's own."""
     headers = {**problem_headers(error), "Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
     return Answer(error.status, headers, msgspec.json.encode(view_problem(error, error.status)))
 
 
 def own_address(path: str, query: str) -> str:
-    """Return a path and query as an address on the same host, whatever a client made of them.
+    """Return a path and query as an address that is certainly on the same host.
 
-    Percent-encoded, so that no backslash or control character is left that a browser would read as
-    something else, and with one slash in the beginning: two would name another host.
+    It is percent-encoded, so that it has no backslash or control character that a browser would
+    interpret, and begins with a single slash: two would name another host.
     """
     own = "/" + quote(path.lstrip("/"), safe="/:@!$&'()*+,;=~", errors="surrogateescape")
     asked = quote(query, safe="/:@!$&()*+,;=~?%", encoding="latin-1", errors="replace")

@@ -1,14 +1,15 @@
 """The revocations in force, in little memory, and the verdict on an identity by them.
 
 Theory of operation. A guard may hold a million revocations, so each is one number in a dict of
-numbers: a fact (`hub.guard.facts`) under a key, which is a hash of whom it concerns, keyed by a
-secret of the process. Two subjects with the same key would share their revocations: nobody is
-accepted by a collision. Applying facts in any order, and more than once, leads to the same state.
+numbers: a fact (`hub.guard.facts`) under a key, a hash of its user or session, keyed by a secret of
+the process. Two subjects with the same key would share their revocations, so a collision can refuse
+a session, but never admit one. Facts may be applied in any order, and repeatedly, with the same
+result.
 
-Verdicts are those of `hub.core.revocation.judge`, which is called whenever a fact could matter.
-The texts of a logout are only kept for the newest ones.
+Verdicts are those of `hub.core.revocation.judge`, which is called whenever a fact could matter. The
+texts of logouts are only kept for the newest ones.
 
-One thread applies facts; others may judge meanwhile.
+One thread applies facts; others may judge at the same time.
 """
 
 from __future__ import annotations
@@ -37,26 +38,26 @@ from hub.errors import Unauthorized
 from hub.guard.facts import (
     NAME_MASK,
     at_of,
-    ending,
+    cutoff_against,
     horizon_of,
     merge,
     pack,
     reason_of,
     scope_of,
-    unkind,
+    without_kind,
 )
 
 Mark: TypeAlias = tuple[int, ...]
-"""The facts that concern a session; it changes when one is added."""
+"""The facts that concern a session, to compare: it changes when one is added."""
 
 MOST_DETAILS = 10_000
-"""Logouts of which the id and the texts are kept."""
+"""How many logouts' ids and texts are kept."""
 SWEEPS = 100
-"""How often in a lifetime facts that are too old are removed."""
+"""How often per lifetime expired facts are removed."""
 LONGEST: Micros = 366 * 86_400 * SECOND
-"""How long facts are kept while the hub has not said for how long it remembers them."""
+"""How long facts are kept until the hub has said how long it remembers them."""
 EVERYWHERE = -1
-"""The partition of a logout of everyone that names none."""
+"""The key of a logout of everyone that names no partition."""
 
 
 def _hash(*parts: str) -> int:
@@ -78,7 +79,7 @@ def _has_random_hashes() -> bool:
 
 
 name: Callable[..., int] = _hash if _has_random_hashes() else _digest
-"""Returns the key of a user, or of a user's session; strangers cannot find two with the same."""
+"""Returns the key of a user, or of a user's session; outsiders cannot construct collisions."""
 
 
 class Names:
@@ -90,13 +91,13 @@ class Names:
         self.user_key = user_key
         self.user = name(user_key)
         self.user_session = name(user_key, sid)
-        # No key of a user is equal to the first part of one, which holds no bar.
+        # This is never the key of a `user_session`: a user key contains a bar, its first part none.
         self.issuer_session = name(user_key.partition("|")[0], sid)
         self.slot = crc32(user_key.encode(errors="surrogatepass"))
 
 
 class Revocations:
-    """The facts; ``partitions`` and ``lifetime`` are those that the hub names.
+    """The facts; ``partitions`` and ``lifetime`` are as the hub says.
 
     A fact is forgotten ``lifetime`` after its logout.
     """
@@ -113,13 +114,13 @@ class Revocations:
         self._sweep_at: Micros = 0
 
     def __len__(self) -> int:
-        """Return the number of sessions and users that a revocation in force names."""
+        """Return the number of sessions and users with a revocation in force."""
         return len(self._sessions) + len(self._refused) + len(self._users) + len(self._everyone)
 
     # ---- Facts ----
 
     def apply(self, revocation: Revocation) -> None:
-        """Add what a logout says."""
+        """Add the facts of a logout."""
         fact, scope = pack(revocation), revocation.scope
         user = revocation.user_key
         if user is None and scope is Scope.SESSION:
@@ -141,7 +142,7 @@ class Revocations:
             self._note(key, revocation)
 
     def _end(self, sessions: dict[int, int], key: int, fact: int) -> None:
-        """Keep the tombstone with the latest horizon, and of those the first, as stores do."""
+        """Keep the tombstone with the latest horizon; of equal ones the first, as stores do."""
         old = sessions.get(key)
         if old is None or (horizon_of(old), -at_of(old)) < (horizon_of(fact), -at_of(fact)):
             sessions[key] = fact
@@ -153,7 +154,7 @@ class Revocations:
         self.everyones_horizon = max(self.everyones_horizon, revocation.horizon)
 
     def forget_partitions(self) -> None:
-        """Have a logout of everyone in a partition concern all: that has another number now."""
+        """Apply logouts of one partition's users to everyone, since partitions are renumbered."""
         if self._everyone:
             self._everyone = {EVERYWHERE: max(self._everyone.values())}
 
@@ -165,7 +166,7 @@ class Revocations:
             del self._details[next(iter(self._details))]
 
     def forget(self, now: Micros) -> None:
-        """Remove what is older than the lifetime, from time to time."""
+        """Remove facts older than the lifetime, if it is time for that again."""
         if now < self._sweep_at:
             return
         self._sweep_at = now + max(self.lifetime // SWEEPS, SECOND)
@@ -183,8 +184,8 @@ class Revocations:
 
     # ---- Verdicts ----
 
-    def surely_spare(self, names: Names, begun: Micros) -> bool:
-        """Return whether no fact concerns a login that began at ``begun``; if not, use `judge`."""
+    def surely_accept(self, names: Names, begun: Micros) -> bool:
+        """Return whether certainly no fact ends a login begun at ``begun``; if not, use `judge`."""
         if names.user_session in self._sessions or begun <= self.everyones_horizon:
             return False
         if self._refused and names.issuer_session in self._refused:
@@ -195,9 +196,9 @@ class Revocations:
     def judge(
         self, identity: Identity, now: Micros, names: Names | None = None
     ) -> Unauthorized | None:
-        """Return why an identity is refused, or None; as `hub.core.revocation.judge`.
+        """Return why an identity is refused, or None, by `hub.core.revocation.judge`.
 
-        The registry of sessions is unknown here, so ``token_too_old`` may be too strict.
+        A guard does not know which sessions are registered, so ``token_too_old`` may be too strict.
         """
         return judge(identity, self.state(identity, now, names))
 
@@ -220,7 +221,7 @@ class Revocations:
         cutoffs = [
             self._logout(one, key)
             for fact, key in self._cutoffs(names)
-            if not self._is_past(fact, now) and (one := ending(fact, kept))
+            if not self._is_past(fact, now) and (one := cutoff_against(fact, kept))
         ]
         return RevocationState(
             now=now,
@@ -231,7 +232,7 @@ class Revocations:
     def mark(self, names: Names) -> Mark:
         """Return the facts that concern a session, to find out later whether one was added.
 
-        Their kinds are left out: a snapshot may tell the same logout with another scope.
+        Scopes and reasons are left out: a snapshot may give the same logout another scope.
         """
         found = (
             self._sessions.get(names.user_session, 0),
@@ -240,7 +241,7 @@ class Revocations:
             self._everyone.get(names.slot % self.partitions, 0),
             self._everyone.get(EVERYWHERE, 0),
         )
-        return tuple(unkind(fact) for fact in found)
+        return tuple(without_kind(fact) for fact in found)
 
     def _cutoffs(self, names: Names) -> list[tuple[int, int]]:
         partition = names.slot % self.partitions
@@ -254,7 +255,7 @@ class Revocations:
     def _logout(self, fact: int, key: int) -> Logout:
         """Return the logout of a fact, with its texts if they are still known.
 
-        It has no ``sid``: the session in question is not the one that it kept.
+        It has no ``sid``: only sessions that it did not keep are judged by it.
         """
         at, horizon = at_of(fact), horizon_of(fact)
         details = self._details.get(key)

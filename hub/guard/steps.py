@@ -1,7 +1,8 @@
-"""Work that waits now and then, written once for threads and for event loops.
+"""Work that sometimes waits, written once for threads and for event loops.
 
 Such work is a generator that yields what it waits for: a `Wait` for a future that some thread
-completes. `run` does it in the calling thread, and `arun` in an event loop.
+completes. `run` does it in the calling thread, and `arun` in an event loop. The names of such
+generators end in -ing: `checking`, `asking`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ CLOSED = "the guard is closed"
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A future, and for how many seconds it is waited for; then `TimeoutError` is raised.
+    """A future, and how many seconds to wait for it before `TimeoutError` is raised.
 
-    If it is cancelled, since the guard is closed, that is `Unavailable`.
+    If it is cancelled because the guard is closed, that raises `Unavailable`.
     """
 
     future: Future[Any]
@@ -73,7 +74,7 @@ async def arun(steps: Steps[T]) -> T:
 
 
 async def _result(wait: Wait) -> Any:
-    # Not `wait_for`, which would cancel the future that others wait for too.
+    # Not `wait_for`, which would cancel the future, although others may be waiting for it.
     future = asyncio.wrap_future(wait.future)
     future.add_done_callback(_retrieve)
     done, _ = await asyncio.wait({future}, timeout=wait.timeout)

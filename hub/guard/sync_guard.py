@@ -16,14 +16,14 @@ from hub.guard.steps import run
 
 
 class SyncGuard(BaseGuard):
-    """The same as `hub.guard.Guard`, for threads; callbacks run in the thread of the guard."""
+    """The same as `hub.guard.Guard`, for threads; callbacks run in the guard's thread."""
 
     def start(self) -> None:
-        """Begin to follow the hub, and wait until that works, up to ``start_timeout``."""
+        """Start following the hub, and wait until it is ready, up to ``start_timeout``."""
         run(self._core.opening())
 
     def close(self) -> None:
-        """End the guard and its threads."""
+        """Stop the guard and its threads."""
         self._core.close()
 
     def __enter__(self) -> Self:
@@ -39,19 +39,19 @@ class SyncGuard(BaseGuard):
         self.close()
 
     def now(self) -> float:
-        """Return the store's time as NumericDate; a guard that was forked off asks for it first."""
+        """Return the store's time as a NumericDate; in a forked process, start the guard first."""
         run(self._core.settling())
         return super().now()
 
     def check(self, token: str) -> Identity:
-        """Return whose token this is; raises as `hub.guard.Guard.check`."""
+        """Return the identity of a token; raises as `hub.guard.Guard.check` does."""
         identity = self._core.recall(token)
         return identity if identity is not None else run(self._core.checking(token))
 
     def check_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None = None
     ) -> Identity:
-        """Return the identity of a session; as `hub.guard.Guard.check_session`."""
+        """Return the identity of a session, as `hub.guard.Guard.check_session` does."""
         identity = self._core.recall_session(user, sid, logged_in_at, issuer)
         if identity is not None:
             return identity
@@ -65,7 +65,7 @@ class SyncGuard(BaseGuard):
         logged_in_at: float | None = None,
         issued_at: float | None = None,
     ) -> SyncWatch:
-        """Return a context that tells the end of a session; see `SyncWatch`."""
+        """Return a context manager that reports the end of a session; see `SyncWatch`."""
         return SyncWatch(self._core, (user, sid, issuer, logged_in_at, issued_at))
 
     def end_session(
@@ -76,15 +76,15 @@ class SyncGuard(BaseGuard):
         reason: str | Reason = Reason.USER,
         issuer: str | None = None,
     ) -> None:
-        """End a session at the hub; as `hub.guard.Guard.end_session`."""
+        """End a session at the hub, as `hub.guard.Guard.end_session` does."""
         run(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, tell: Callable[..., Any]) -> Callable[..., None]:
-        return tell
+    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
+        return callback
 
 
 class SyncWatch(BaseWatch):
-    """The watch over a session, within its context."""
+    """A watch over a session, for the duration of its context."""
 
     def __init__(self, core: Core, session: Session) -> None:
         super().__init__(core, session)
@@ -106,10 +106,10 @@ class SyncWatch(BaseWatch):
         """Wait until the session has ended, and return the logout that ended it.
 
         Raises:
-            TimeoutError: when it has not within ``timeout`` seconds.
+            TimeoutError: when it has not ended within ``timeout`` seconds.
         """
         return self._end.result(timeout)
 
-    def on_end(self, tell: Callable[[Revocation], Any]) -> None:
-        """Call ``tell`` once the session has ended, in the thread of the guard."""
-        self._end.add_done_callback(lambda end: call_safely(tell, end.result()))
+    def on_end(self, callback: Callable[[Revocation], Any]) -> None:
+        """Call ``callback`` once the session has ended, in the guard's thread."""
+        self._end.add_done_callback(lambda end: call_safely(callback, end.result()))

@@ -1,4 +1,4 @@
-"""Mints tickets: tokens for minutes, for browsers of apps that have sessions of their own."""
+"""Mints tickets: short-lived tokens for browsers of apps that have their own sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hub.core.tokens import AUTH_TIME, prepare_secret
 
 
 class Ticketing(msgspec.Struct, frozen=True):
-    """How tickets are signed, and how the hub wants their claims to be named."""
+    """How tickets are signed, and which claim names the hub expects."""
 
     secret: bytes
     algorithm: str = "HS256"
@@ -34,7 +34,7 @@ class Ticketing(msgspec.Struct, frozen=True):
         login_time: float | None = None,
         claims: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return a ticket of a session, issued at ``now``; times are in seconds."""
+        """Return a ticket for a session, issued at ``now``; times are in seconds."""
         members = {
             "iss": issuer or self.issuer,
             "aud": self.audience,
@@ -52,12 +52,12 @@ class Ticketing(msgspec.Struct, frozen=True):
 def find_ticketing(
     secret: str | None, entries: Sequence[Entry], issuer: str | None = None
 ) -> Ticketing | None:
-    """Return how to sign tickets of an issuer, or of the first that signs with a secret.
+    """Return how to sign tickets for an issuer, by default the first whose key is a secret.
 
-    ``secret`` is what to sign with; without one, it is that of the entry.
+    ``secret`` is what to sign with, by default the entry's.
 
     Raises:
-        ValueError: if the secret is none.
+        ValueError: if it is not a secret.
     """
     named = None if issuer is None else find_entry(entries, issuer)
     signing = [entry for entry in entries if entry.keys.kind is Source.SECRET]

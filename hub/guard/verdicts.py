@@ -1,7 +1,7 @@
-"""The verdicts of a guard: by what it knows if that is enough, else by what the hub answers.
+"""The verdicts of a guard: by what it knows if that is enough, otherwise by the hub's answer.
 
-An answer of the hub is only good for the facts that were known when it was asked: if a logout that
-concerns the session is heard meanwhile, the session is judged anew.
+An answer of the hub only holds for the facts that were known when it was asked: if a logout that
+concerns the session arrives in the meantime, the session is judged again.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MOST_ATTEMPTS = 3
 
 
 class Verdicts:
-    """Judges tokens that were verified, and sessions, by ``state``.
+    """Judges verified tokens, and sessions, by ``state``.
 
-    Nothing is recalled after ``keys_until``: then keys have to be fetched again.
+    `recall` returns nothing after ``keys_until``, when keys have to be fetched again.
     """
 
     def __init__(self, options: Options, state: FeedState, known: KnownTokens) -> None:
@@ -49,7 +49,7 @@ class Verdicts:
     # ---- What needs no waiting ----
 
     def recall(self, token: str) -> Identity | None:
-        """Return the identity of a token that is known, and good beyond doubt; else None."""
+        """Return the identity of a known token that is certainly alive, otherwise None."""
         known = self._find_known(token)
         if known is None or clock() > self.keys_until:
             return None
@@ -58,7 +58,7 @@ class Verdicts:
     def recall_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
     ) -> Identity | None:
-        """Do the same for an app's own session; raises as `describe_session`."""
+        """Do the same for an app's own session; raises as `describe_session` does."""
         return self._recall(self.describe_session(user, sid, logged_in_at, issuer))
 
     def _recall(self, known: Known) -> Identity | None:
@@ -66,16 +66,16 @@ class Verdicts:
         freshness = knowledge.freshness
         if now - freshness.until > self._max_staleness or freshness.late:
             return None
-        if not known.opens <= now + freshness.latest < known.closes:  # type: ignore[operator]
+        if not known.valid_from <= now + freshness.latest < known.valid_until:  # type: ignore[operator]
             return None
-        if not knowledge.revocations.surely_spare(known.names, known.begun):
+        if not knowledge.revocations.surely_accept(known.names, known.begun):
             return None
         return known.identity
 
     def describe_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
     ) -> Known:
-        """Return a session as `deciding` takes it.
+        """Return a session in the form that `deciding` takes.
 
         Raises:
             InvalidRequest: if there can be no such session.
@@ -87,7 +87,7 @@ class Verdicts:
         self, user: str, sid: str, logged_in_at: float, issuer: str | None, lifetime: Micros
     ) -> Known:
         if not (math.isfinite(logged_in_at) and 0 <= logged_in_at < 1e11):
-            raise InvalidRequest("logged_in_at is no time in seconds")
+            raise InvalidRequest("logged_in_at is not a time in seconds")
         names, iss = self.find_names(user, sid, issuer)
         begun = round(logged_in_at * SECOND)
         until = begun + lifetime
@@ -96,33 +96,34 @@ class Verdicts:
     # ---- What may have to wait ----
 
     def deciding(self, known: Known, ask: Callable[[Mark], Steps[float]]) -> Steps[Identity]:
-        """Return the identity, unless it is refused; ``ask`` asks the hub, where that is needed.
+        """Return the identity, unless it is refused; ``ask`` asks the hub if need be.
 
         Raises:
             Unauthorized: when it is expired or revoked.
-            Unavailable: when that is not known now.
+            Unavailable: when neither the guard nor the hub can tell at the moment.
         """
         identity, names, on_stale = known.identity, known.names, self._on_stale
         for _ in range(MOST_ATTEMPTS):
-            knowledge = self._state.knowledge  # which a `ready` replaces: read it once
+            knowledge = self._state.knowledge  # read once, since a `ready` replaces it
             is_stale = self._is_stale(knowledge, names)
             mark = knowledge.revocations.mark(names)
             refusal = self._judge(knowledge, known, mark)
-            is_doubtful = isinstance(refusal, TokenTooOld) and identity.login_at is None
-            if refusal is not None and not (is_doubtful and on_stale != "refuse"):
+            # The hub may have registered the session since the logout, and then accepts it.
+            may_be_registered = isinstance(refusal, TokenTooOld) and identity.login_at is None
+            if refusal is not None and not (may_be_registered and on_stale != "refuse"):
                 raise refusal
             if refusal is None and not is_stale:
                 return identity
-            if not is_doubtful and on_stale != "ask":
+            if not may_be_registered and on_stale != "ask":
                 return self._settle_for(on_stale, identity)
             asked_at = yield from ask(mark)
             if clock() - asked_at > self._max_staleness:
                 continue  # the answer itself is too old by now
             if self._state.knowledge.revocations.mark(names) == mark:
-                if is_doubtful:
+                if may_be_registered:
                     self._note_answer(known, mark)
                 return identity
-        raise Unavailable("the hub's answers come too late, or logouts too quickly")
+        raise Unavailable("the hub answers too slowly, or logouts follow each other too quickly")
 
     def _note_answer(self, known: Known, mark: Mark) -> None:
         known.answer = mark
@@ -132,7 +133,7 @@ class Verdicts:
                 del self._answers[next(iter(self._answers))]
 
     def find_answer(self, names: Names, sid: str, begun: Micros | None) -> Mark:
-        """Return the facts in spite of which the hub has accepted a login, if it was asked."""
+        """Return the mark with which the hub accepted a login, or an empty one."""
         return () if begun is None else self._answers.get((names.user_key, sid, begun), ())
 
     def _is_stale(self, knowledge: Knowledge, names: Names) -> bool:
@@ -140,12 +141,12 @@ class Verdicts:
         return knowledge.freshness.staleness(clock(), partition) > self._max_staleness
 
     def _judge(self, knowledge: Knowledge, known: Known, mark: Mark) -> Unauthorized | None:
-        """Return why a session is refused by what is known, or None."""
+        """Return why the known facts refuse a session, or None."""
         identity = known.identity
         latest = knowledge.freshness.latest
         if latest is None and self._on_stale != "allow":
-            return None  # nothing is known, not even the time: it will not be accepted by that
-        # Only who allows everything while the hub is silent has tokens end by this machine's clock.
+            return None  # not even the time is known, so the caller will not accept this as fresh
+        # Only with `allow` do tokens expire by this machine's clock.
         now = round((time.time() if latest is None else clock() + latest) * SECOND)
         if known.answer == mark:
             return judge(identity, RevocationState(now=now))
@@ -155,7 +156,7 @@ class Verdicts:
         if on_stale == "allow":
             return identity
         staleness = self._state.knowledge.freshness.staleness(clock())
-        raise Unavailable(f"the guard has not heard of the hub for {staleness:.0f} s")
+        raise Unavailable(f"the guard has not heard from the hub for {staleness:.0f} s")
 
 
 def name_session(
@@ -167,6 +168,8 @@ def name_session(
         InvalidRequest: if there can be no such session, or ``issuer`` is needed.
     """
     if not is_name(user) or not is_name(sid):
-        raise InvalidRequest("user and sid are texts of 1 to 256 characters without controls")
+        raise InvalidRequest(
+            "user and sid must have 1 to 256 characters, and no control characters"
+        )
     iss = resolve_issuer(entries, issuer)[0] if entries else issuer or ""
     return Names(user_key(iss, user), sid), iss

@@ -18,7 +18,7 @@ from hub.guard.steps import Steps, Wait
 class Verifier:
     """The issuer entries with their keys.
 
-    A verification is void once ``generation`` has changed; keys are due again after ``until``.
+    A verification is void once ``generation`` has changed; some keys are due after ``until``.
 
     Raises:
         IssuersError: if entries conflict.
@@ -33,20 +33,20 @@ class Verifier:
 
     @property
     def generation(self) -> int:
-        """How often keys were fetched."""
+        """How often keys have been fetched."""
         return sum(keys.fetched for keys in self._keys.values())
 
     @property
     def until(self) -> float:
-        """The time from which some keys have to be fetched again, by the guard's clock."""
+        """When some keys have to be fetched again, by the guard's clock."""
         return min((keys.until for keys in self._keys.values()), default=float("inf"))
 
     def verifying(self, token: str, flights: Flights) -> Steps[Identity]:
-        """Return whose token this is, without judging whether its session is alive.
+        """Return the identity of a token, without judging whether its session is alive.
 
         Raises:
-            TokenInvalid: when it is malformed, forged, or of an unknown issuer.
-            Unavailable: when the keys cannot be had.
+            TokenInvalid: when it is malformed, forged, or from an unknown issuer.
+            Unavailable: when the keys cannot be fetched.
         """
         header = read_header(token)
         entry = select_entry(self.entries, header, read_claims(token).get("iss"))

@@ -1,4 +1,4 @@
-"""The sessions whose end an app wants to be told."""
+"""The sessions that an app watches, to learn when they end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ OnEnd: TypeAlias = Callable[[Revocation], None]
 
 
 class Watched:
-    """A session that is watched; ``begun`` is the time of its login, if that is known.
+    """A watched session; ``begun`` is the time of its login, if known.
 
-    With ``is_renewed`` it is when its token was issued: the login may be older. Then it ends when
-    it is ended by name, whenever that counts as of, as its token does.
+    With ``is_renewed``, ``begun`` is when its token was issued, and the login may be older. A
+    logout that names the session then always ends it, whatever its horizon, as it ends the token.
 
-    ``mark`` are the facts in spite of which the hub has accepted it, if it has. ``on_end`` is
-    called once, by whoever finds out that the session has ended.
+    ``mark`` holds the facts with which the hub accepted the session, if it was asked. ``on_end`` is
+    called once, when the session has ended.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Watched:
         return revocation.user is not None or revocation.iss == iss
 
     def find_end(self, revocations: Revocations, now: Micros) -> Revocation | None:
-        """Return the logout that has ended the session, by all facts that are known.
+        """Return the logout that ended the session, by all known facts, or None.
 
-        In the second of a logout, times in whole seconds prove nothing: then the session has ended,
-        as a check says, unless the hub has accepted it since. Without a time, it has ended if the
-        logout was written since it is watched.
+        In the second of a logout, times in whole seconds prove nothing: the session then counts as
+        ended, as in a check, unless the hub has accepted it since. A session without a time counts
+        as ended by logouts written after the watch began.
         """
         mark = revocations.mark(self.names)
         is_known = bool(self.mark) or self.begun is not None
@@ -109,12 +109,12 @@ class Watches:
         self._by_user: dict[str, set[Watched]] = {}
 
     def add(self, watched: Watched) -> None:
-        """Begin to watch; look afterwards whether the session has ended before."""
+        """Start watching; call `look_at` afterwards, in case the session has already ended."""
         with self._lock:
             self._by_user.setdefault(watched.names.user_key, set()).add(watched)
 
     def discard(self, watched: Watched) -> bool:
-        """Watch a session no longer; return whether it was watched."""
+        """Stop watching a session; return whether it was watched."""
         with self._lock:
             of_user = self._by_user.get(watched.names.user_key, set())
             was_watched = watched in of_user
@@ -124,18 +124,18 @@ class Watches:
         return was_watched
 
     def end(self, revocation: Revocation, partitions: int) -> None:
-        """Tell those whose session a logout has ended."""
+        """Call ``on_end`` of the sessions that a logout has ended."""
         for watched in self._of(revocation.user_key):
             if watched.is_ended_by(revocation, partitions):
                 self._end(watched, revocation)
 
     def look(self, revocations: Revocations, now: Micros) -> None:
-        """Tell those whose session has ended, by all facts that are known."""
+        """Call ``on_end`` of the sessions that have ended, by all known facts."""
         for watched in self._of(None):
             self.look_at(watched, revocations, now)
 
     def look_at(self, watched: Watched, revocations: Revocations, now: Micros) -> None:
-        """Do this for one session."""
+        """Do the same as `look` for one session."""
         if (found := watched.find_end(revocations, now)) is not None:
             self._end(watched, found)
 

@@ -1,4 +1,4 @@
-"""WSGI middleware (PEP 3333): Flask, Django, Pyramid, Bottle, or an app of one's own."""
+"""WSGI middleware (PEP 3333): for Flask, Django, Pyramid, Bottle, or a plain WSGI app."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.cutting import name_login
-from hub.guard.refusals import SAFE_METHODS, Answer, Gate, Visit
+from hub.guard.cutting import watch_arguments
+from hub.guard.refusals import SAFE_METHODS, Answer, Gate, RequestSummary
 from hub.guard.sync_guard import SyncGuard
 
 Environ: TypeAlias = dict[str, Any]
@@ -24,15 +24,15 @@ IDENTITY = "hub.identity"
 
 
 class GuardMiddleware:
-    """Lets in who has a living session, and ends streams with it.
+    """Admits requests of living sessions, and ends streams when theirs ends.
 
-    Wraps a WSGI app. ``environ["hub.identity"]`` is the `Identity`, or None for a request that may
-    be without one. ``guard`` is a `hub.guard.SyncGuard`, which may have been started before the
-    server forks its workers; ``session`` is a function of the environ. The rest is as in
-    `hub.guard.asgi.GuardMiddleware`.
+    Wraps a WSGI app. ``environ["hub.identity"]`` is the `Identity`, or None for a request that is
+    admitted without one. ``guard`` is a `hub.guard.SyncGuard`, which may be started before the
+    server forks its workers; ``session`` is a function of the environ. The other arguments are
+    those of `hub.guard.asgi.GuardMiddleware`.
 
-    A stream is a response without ``Content-Length``. Nothing can interrupt an app that waits
-    inside of its iterator, so a stream ends before the next part that the app sends.
+    A stream is a response without ``Content-Length``. Nothing can interrupt an app that blocks in
+    its iterator, so a stream ends when the app is about to send its next chunk.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class GuardMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         identity: Identity | None = environ.setdefault(IDENTITY, None)
-        if not self._gate.lets_through(_path(environ)) and not _is_preflight(environ):
+        if not self._gate.is_exempt(_path(environ)) and not _is_preflight(environ):
             try:
                 identity = self._identify(environ) or identity
                 if identity is None and self._require:
                     raise TokenMissing()
             except HubError as error:
-                return _send(self._gate.refuse(error, _visit(environ)), environ, start_response)
+                return _send(self._gate.refuse(error, _summarize(environ)), environ, start_response)
         if identity is None or environ[IDENTITY] is identity or not self._cut_streams:
             environ[IDENTITY] = identity
             return self.app(environ, start_response)
@@ -82,34 +82,34 @@ class GuardMiddleware:
             [environ.get("HTTP_AUTHORIZATION", "")],
             [environ.get("HTTP_COOKIE", "")],
             is_safe=environ["REQUEST_METHOD"] in SAFE_METHODS,
-            visit=lambda: _visit(environ),
+            request=lambda: _summarize(environ),
         )
         return self._guard.check(token) if token else None
 
     def _run(
         self, environ: Environ, start_response: StartResponse, identity: Identity
     ) -> Iterable[bytes]:
-        lengths: list[bool] = []  # whether the length is known, once the app has begun to answer
+        lengths: list[bool] = []  # whether the length is known, once the response has begun
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             lengths.append(any(name.lower() == "content-length" for name, _ in headers))
             return start_response(status, headers, *exc_info)
 
-        parts = self.app(environ, start)
-        if isinstance(parts, list | tuple) or (lengths and lengths[-1]):
-            return parts
-        return Stream(parts, self._guard, identity)
+        chunks = self.app(environ, start)
+        if isinstance(chunks, list | tuple) or (lengths and lengths[-1]):
+            return chunks
+        return Stream(chunks, self._guard, identity)
 
 
 class Stream:
-    """The parts of a response that ends when the session does."""
+    """An iterator over the chunks of a response, which ends when the session does."""
 
-    def __init__(self, parts: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
-        self._parts = parts
+    def __init__(self, chunks: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
+        self._chunks = chunks
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
         self._watching = contextlib.ExitStack()
-        watch = guard.watch(*name_login(identity))
+        watch = guard.watch(*watch_arguments(identity))
         self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:
@@ -120,26 +120,26 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        """Return the next part, unless the session has ended, even while the app waited for it."""
+        """Return the next chunk, unless the session has ended, even while the app produced it."""
         if self._iterator is None:
-            self._iterator = iter(self._parts)
+            self._iterator = iter(self._chunks)
         if self._ended.is_set():
             raise StopIteration
-        part = next(self._iterator)
+        chunk = next(self._iterator)
         if self._ended.is_set():
             raise StopIteration
-        return part
+        return chunk
 
     def close(self) -> None:
-        """Stop watching, and tell the app that its parts are not wanted any more."""
+        """Stop watching, and close the app's iterator."""
         self._watching.close()
-        close = getattr(self._parts, "close", None)
+        close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
 
 
 def _path(environ: Environ) -> str:
-    # PEP 3333 has bytes as Latin-1; what is not UTF-8 stays distinct, and is no exempt path.
+    # PEP 3333 decodes bytes as Latin-1. A path that is not UTF-8 must not match an exempt one.
     path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     return path.encode("latin-1").decode("utf-8", "surrogateescape")
 
@@ -151,8 +151,8 @@ def _is_preflight(environ: Environ) -> bool:
     )
 
 
-def _visit(environ: Environ) -> Visit:
-    return Visit(
+def _summarize(environ: Environ) -> RequestSummary:
+    return RequestSummary(
         method=environ["REQUEST_METHOD"],
         path=_path(environ),
         query=environ.get("QUERY_STRING", ""),

@@ -258,7 +258,7 @@ function show(device, state) {
   article.dataset.state = state;
   article.dataset.rank = device.ending?.rank ?? 0;
   part(".state").textContent = STATES[state] + (device.polling ? " (polling)" : "");
-  part(".note").textContent = device.trouble || witness(device);
+  part(".note").textContent = device.trouble || describeNotices(device);
   part(".login").hidden = state !== "out";
   showScreen(device);
   const nobodyIsOut = devices.every((each) => each.state !== "out");
@@ -268,7 +268,7 @@ function show(device, state) {
 let showing = 0;
 
 /** Grace is here to show that a logout of Ada touches nobody else. @param {Device} device */
-const witness = ({ user, notices }) =>
+const describeNotices = ({ user, notices }) =>
   user === "Ada" ? "" : `${notices ? "Told" : "Untouched"} · ${some(notices, "notice")}`;
 
 /** All from the device's own storage, so that an empty screen is an empty storage.

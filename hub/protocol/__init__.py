@@ -1,1 +1,1 @@
-"""Floor 1: protocols as pure state machines, without I/O and without a clock."""
+"""Protocols as pure state machines, without I/O and without a clock."""

@@ -1,1 +1,1 @@
-"""Floor 3: live sockets."""
+"""Live sockets: Socket.IO over WebSocket and polling."""

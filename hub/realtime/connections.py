@@ -146,7 +146,7 @@ class Connections:
         """Return the sockets that a logout ends, except those that were ended already.
 
         A socket whose session was found alive after the logout belongs to a newer login, which a
-        logout that was received late must not end. Those of `doubtful` are left out.
+        logout that was received late must not end. Those of `maybe_ended_by` are left out.
         """
         at = event.logout.at
         return [
@@ -155,10 +155,11 @@ class Connections:
             if connection.alive_at < at and surely_ends(event.logout, connection.identity)
         ]
 
-    def doubtful(self, event: LogoutEvent) -> list[Connection]:
-        """Return the sockets of which only the store knows whether a logout ends them.
+    def maybe_ended_by(self, event: LogoutEvent) -> list[Connection]:
+        """Return the sockets for which only the store knows whether a logout ends them.
 
-        Their tokens were issued since what the logout reports, and may continue an older session.
+        Their tokens were issued after the time that the logout reports, but may belong to an older
+        session.
         """
         if event.logout.before is None:
             return []

@@ -164,20 +164,20 @@ class Follower:
                 self._advance([event.partition], Event.LOSS)
 
     def _deliver(self, event: LogoutEvent) -> None:
-        doubtful = self._connections.doubtful(event)
-        if doubtful:
-            self._spawn(self._deliver_checked(event, doubtful))
+        unsure = self._connections.maybe_ended_by(event)
+        if unsure:
+            self._spawn(self._deliver_checked(event, unsure))
         else:
             self._delivery.deliver(event)
 
-    async def _deliver_checked(self, event: LogoutEvent, doubtful: list[Connection]) -> None:
+    async def _deliver_checked(self, event: LogoutEvent, unsure: list[Connection]) -> None:
         """Deliver an event once the store has said which of these sockets it ends.
 
-        Those of which it could not tell are closed as by a network failure: whoever comes back is
-        judged anew, so that the receipt is right to call their sessions offline. Another logout may
-        have ended a socket by then: it is told of that one.
+        Sockets that the store cannot check are closed as by a network failure: clients that return
+        are judged again, so the receipt may call their sessions offline. A socket that another
+        logout has ended by then is notified of that one.
         """
-        found, failed = await self._sweeper.find_ended(doubtful)
+        found, failed = await self._sweeper.find_ended(unsure)
         for connection in failed:
             connection.socket.give_way()
         mine = []

@@ -1,1 +1,1 @@
-"""Floor 2: where state is kept. One port, `hub.store.base.Store`, and its implementations."""
+"""Where state is kept. One port, `hub.store.base.Store`, and its implementations."""

@@ -245,12 +245,12 @@ def _show(overview: Overview, now: float) -> None:
 
 def _show_notes(overview: Overview, now: float) -> None:
     notes = overview.notes or {}
-    heard = notes.get(Kind.HEARD)
-    if heard is None:
+    accepted = notes.get(Kind.ACCEPTED)
+    if accepted is None:
         _line("events", "none came yet")
     else:
-        came = f"{heard.times} came, the last {_when(heard, now)}"
-        _line("events", f"{came}, {heard.text} s after it was signed")
+        came = f"{accepted.times} came, the last {_when(accepted, now)}"
+        _line("events", f"{came}, {accepted.text} s after it was signed")
     if (refused := notes.get(Kind.REFUSED)) is not None:
         _line("refused", f"{refused.times}, the last {_when(refused, now)}: {refused.text}")
     verified, asked = notes.get(Kind.VERIFIED), notes.get(Kind.ASKED)

@@ -183,7 +183,7 @@ class Management:
             return f"the hub refused an event ({newer[Kind.REFUSED]})"
         if Kind.UNEXPECTED in newer:
             return "a verification event came with another state"
-        if Kind.HEARD in newer:
+        if Kind.ACCEPTED in newer:
             return "other events came"
         if not stream.delivery.is_poll:
             return (

@@ -70,7 +70,7 @@ async def test_guards_that_do_not_read_keep_nobody_waiting(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They have their turn for a while, and then others have it."""
-    monkeypatch.setattr(feed, "LONGEST_TURN", 0.1)
+    monkeypatch.setattr(feed, "LONGEST_OPENING", 0.1)
     async with running(store) as made:
         tasks = [await begin(made, Stuck()) for _ in range(feed.OPENINGS_AT_ONCE)]
         stream = Stream()
@@ -123,7 +123,7 @@ async def test_a_guard_that_can_go_elsewhere_does_not_wait_for_a_log_to_be_read(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that knows nothing yet does, and is sent a sign of life meanwhile."""
-    monkeypatch.setattr(feed, "PATIENCE", 0.05)
+    monkeypatch.setattr(feed, "SETTLE_TIMEOUT", 0.05)
     monkeypatch.setattr(feed, "COMMENT_EVERY", 0.05)
     may_read = asyncio.Event()
     history = store.history

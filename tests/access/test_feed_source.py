@@ -185,8 +185,8 @@ async def test_a_doubt_finds_a_recovery_that_nobody_told_of(log: Log, audience: 
     """A replica that has heard everything is not told of a new epoch."""
     source = await started(log, audience)
     log.epochs[0] = "c"
-    source.doubt()
-    source.doubt()
+    source.recheck()
+    source.recheck()
     await eventually(lambda: source.is_settled)
     assert source.partitions[0].position == Position("c", "3-0")
     await source.aclose()

@@ -42,14 +42,14 @@ async def test_many_notes_are_written_at_once(store: MemoryStore) -> None:
     notes = StreamNotes(store)
     now = round(time.time() * SECOND)
     for age in (30, 20, 10):
-        notes.heard(transmitter(), now - age * SECOND)
+        notes.accepted(transmitter(), now - age * SECOND)
     notes.refused(transmitter(), "invalid_key", "x" * 2000)
     notes.updated(transmitter("b"), "paused", "maintenance")
     assert await notes.read(transmitter()) == {}
     await notes.write()
     found = await notes.read(transmitter())
-    assert {kind: note.times for kind, note in found.items()} == {Kind.HEARD: 3, Kind.REFUSED: 1}
-    assert 10 <= float(found[Kind.HEARD].text) < 20
+    assert {kind: note.times for kind, note in found.items()} == {Kind.ACCEPTED: 3, Kind.REFUSED: 1}
+    assert 10 <= float(found[Kind.ACCEPTED].text) < 20
     assert len(found[Kind.REFUSED].text) == 500
     assert (await notes.read(transmitter("b")))[Kind.STATUS].text == "paused: maintenance"
 

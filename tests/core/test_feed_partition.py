@@ -33,7 +33,7 @@ class World:
             entry = self.log[self.followed][1]
             self.followed += 1
             self.heard.add(entry)
-            self.partition.hear(entry)
+            self.partition.note_live(entry)
 
     def confirm(self) -> None:
         """The log was followed to its end."""
@@ -109,7 +109,7 @@ def test_the_log_may_be_read_further_than_it_was_heard() -> None:
     partition = FeedPartition(0)
     partition.position = Position(EPOCH, "5-0")
     partition.settle()
-    partition.hear("4-0")
+    partition.note_live("4-0")
     assert partition.position == Position(EPOCH, "5-0")
-    partition.hear("5-1")
+    partition.note_live("5-1")
     assert partition.position == Position(EPOCH, "5-1")

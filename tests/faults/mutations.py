@@ -378,8 +378,8 @@ MUTANTS = (
         (
             Edit(
                 "guard/feed_state.py",
-                "freshness.confirm(told, self._asked_at, ",
-                "freshness.confirm(told, heard_at - told.elapsed, ",
+                "freshness.confirm(confirmation, self._asked_at, ",
+                "freshness.confirm(confirmation, read_at - confirmation.elapsed, ",
             ),
         ),
     ),
@@ -409,8 +409,8 @@ MUTANTS = (
             ),
             Edit(
                 "guard/verdicts.py",
-                "if not known.opens <= now + freshness.latest < known.closes:",
-                "if not known.opens <= time.time() < known.closes:",
+                "if not known.valid_from <= now + freshness.latest < known.valid_until:",
+                "if not known.valid_from <= time.time() < known.valid_until:",
             ),
         ),
     ),
@@ -449,7 +449,7 @@ MISREADERS = (
         "tests/guard/test_guard.py",
     ),
     Misreader(
-        "spared in haste",
+        "accepted in haste",
         "a look at the user's facts is enough to accept a session at once",
         (
             Edit(
@@ -522,8 +522,8 @@ MISREADERS = (
         (
             Edit(
                 "guard/facts.py",
-                "return (max(ending, default=0) << NAME_BITS | spared) << FACT_BITS | newest",
-                "return spared << FACT_BITS | newest",
+                "return (max(ending, default=0) << NAME_BITS | newest_kept) << FACT_BITS | newest",
+                "return newest_kept << FACT_BITS | newest",
             ),
         ),
     ),

@@ -249,7 +249,7 @@ async def test_a_logout_that_the_hub_does_not_hear_is_told_again(
         assert ada.post("/logout").status_code == 200
         assert ada.get("/").json()["user"] == ""
         await eventually(lambda times=times: len(asked) == times)
-        await eventually(lambda: "goes on at the hub" in caplog.records[-1].getMessage())
+        await eventually(lambda: "is still alive at the hub" in caplog.records[-1].getMessage())
     assert set(asked) == {"1"}
     assert "nobody is there" in caplog.text
 

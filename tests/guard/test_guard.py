@@ -33,7 +33,7 @@ from hub.guard import core as core_module
 from hub.guard import flights as flights_module
 from hub.guard import verdicts as verdicts_module
 from hub.guard.clock import clock
-from hub.guard.cutting import name_login
+from hub.guard.cutting import watch_arguments
 from hub.guard.options import OnStale
 from tests.deploy.certificate import write_certificate
 from tests.guard.feed_server import TOKEN, FeedServer, problem
@@ -572,11 +572,11 @@ async def test_nothing_is_missed_between_a_check_and_its_watch_within_a_second(
     second = int(time.time())
     async with guarding(hub) as guard:
         given = guard.mint_ticket("ada", "s1", iat=second, exp=second + 600)
-        login = name_login(await guard.check(given))
+        login = watch_arguments(await guard.check(given))
         await heard(hub, guard, ends("ada", hub, at=second + 0.5, id="l1"))
         async with guard.watch(*login) as watch, asyncio.timeout(PATIENCE):
             assert (await watch.ended()).id == "l1"
-        assert name_login(await guard.check(given)) == login
+        assert watch_arguments(await guard.check(given)) == login
         async with guard.watch(*login) as watch:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(watch.ended(), 0.05)
@@ -596,7 +596,7 @@ async def test_a_watch_ends_by_what_was_reported_late_if_its_login_may_be_older(
         claims: dict[str, Any] = {"iat": issued, "exp": issued + 600}
         renewed = guard.mint_ticket("ada", "s1", **claims)
         stated = guard.mint_ticket("ada", "s1", login_time=float(issued), **claims)
-        logins = [name_login(await guard.check(one)) for one in (renewed, stated)]
+        logins = [watch_arguments(await guard.check(one)) for one in (renewed, stated)]
         logout = ends("ada", hub, id="l1", before=issued - 30.0, **ended)
         if is_missed:
             await heard(hub, guard, logout)

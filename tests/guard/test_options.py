@@ -40,7 +40,7 @@ secret = "a secret for tests that is long enough"
         ({"max_staleness": 0}, "max_staleness"),
         ({"max_staleness": float("nan")}, "max_staleness"),
         ({"max_staleness": float("inf")}, "max_staleness"),
-        ({"admin_token": "a secret\n"}, "admin_token: is not one of a hub$"),
+        ({"admin_token": "a secret\n"}, "admin_token: is not the HUB_ADMIN_TOKEN of a hub$"),
         ({"secret": "short"}, "secret"),
     ],
 )

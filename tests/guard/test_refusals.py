@@ -18,9 +18,9 @@ from hub.errors import (
     TokenRevoked,
     Unavailable,
 )
-from hub.guard.refusals import Gate, Visit, explain, own_address
+from hub.guard.refusals import Gate, RequestSummary, explain, own_address
 
-PAGE = Visit(method="GET", path="/orders", query="page=2", fetch_mode="navigate")
+PAGE = RequestSummary(method="GET", path="/orders", query="page=2", fetch_mode="navigate")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ PAGE = Visit(method="GET", path="/orders", query="page=2", fetch_mode="navigate"
 def test_exempt_paths_are_exact_or_begin_so(path: str, passes: bool) -> None:
     """The page for the login is one of them, and none that may be read as another path."""
     gate = Gate(exempt=("/health", "/static/*"), login_url="/login?from=app")
-    assert gate.lets_through(path) is passes
+    assert gate.is_exempt(path) is passes
 
 
 def test_an_exempt_path_without_a_slash_is_a_mistake() -> None:
@@ -75,27 +75,27 @@ def test_two_cookies_of_one_name_are_nobodys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("visit", "is_own"),
+    ("summary", "is_own"),
     [
-        (Visit("POST", "/", origin="https://app.example", host="app.example"), True),
-        (Visit("POST", "/", origin="https://app.example", host="127.0.0.1:8000"), False),
-        (Visit("POST", "/", origin="https://www.example", host="app.example"), True),
-        (Visit("POST", "/", origin="https://evil.example", host="app.example"), False),
-        (Visit("POST", "/", origin="null", host="app.example"), False),
-        (Visit("POST", "/", origin="null"), False),
-        (Visit("POST", "/", origin="http://[", host="app.example"), False),
-        (Visit("POST", "/", origin="https://x", host="y", fetch_site="same-origin"), True),
-        (Visit("POST", "/"), True),
+        (RequestSummary("POST", "/", origin="https://app.example", host="app.example"), True),
+        (RequestSummary("POST", "/", origin="https://app.example", host="127.0.0.1:8000"), False),
+        (RequestSummary("POST", "/", origin="https://www.example", host="app.example"), True),
+        (RequestSummary("POST", "/", origin="https://evil.example", host="app.example"), False),
+        (RequestSummary("POST", "/", origin="null", host="app.example"), False),
+        (RequestSummary("POST", "/", origin="null"), False),
+        (RequestSummary("POST", "/", origin="http://[", host="app.example"), False),
+        (RequestSummary("POST", "/", origin="https://x", host="y", fetch_site="same-origin"), True),
+        (RequestSummary("POST", "/"), True),
     ],
 )
-def test_a_cookie_counts_from_the_apps_own_pages(visit: Visit, is_own: bool) -> None:
+def test_a_cookie_counts_from_the_apps_own_pages(summary: RequestSummary, is_own: bool) -> None:
     """And from origins that are listed; what sends no Origin is no page of another site."""
     gate = Gate(cookie="s", origins=["https://WWW.example"])
     if is_own:
-        gate.check_origin(visit)
+        gate.check_origin(summary)
     else:
         with pytest.raises(OriginNotAllowed):
-            gate.check_origin(visit)
+            gate.check_origin(summary)
 
 
 def test_a_refusal_is_the_hubs_own() -> None:
@@ -120,20 +120,22 @@ def test_who_cannot_be_judged_is_told_to_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("visit", "location"),
+    ("summary", "location"),
     [
         (PAGE, "/login?next=%2Forders%3Fpage%3D2"),
-        (Visit("GET", "/", accept="text/html,*/*"), "/login?next=%2F"),
-        (Visit("POST", "/pay", fetch_mode="navigate"), "/login"),
-        (Visit("GET", "/", accept="text/html", fetch_mode="cors"), None),
-        (Visit("POST", "/pay", accept="text/html"), None),
-        (Visit("GET", "/data", accept="application/json"), None),
-        (Visit("", "/chat", fetch_mode="websocket"), None),
+        (RequestSummary("GET", "/", accept="text/html,*/*"), "/login?next=%2F"),
+        (RequestSummary("POST", "/pay", fetch_mode="navigate"), "/login"),
+        (RequestSummary("GET", "/", accept="text/html", fetch_mode="cors"), None),
+        (RequestSummary("POST", "/pay", accept="text/html"), None),
+        (RequestSummary("GET", "/data", accept="application/json"), None),
+        (RequestSummary("", "/chat", fetch_mode="websocket"), None),
     ],
 )
-def test_only_who_waits_for_a_page_is_sent_to_the_login(visit: Visit, location: str | None) -> None:
+def test_only_who_waits_for_a_page_is_sent_to_the_login(
+    summary: RequestSummary, location: str | None
+) -> None:
     """With the address that they wanted, unless that was to send something."""
-    answer = Gate(login_url="/login").refuse(TokenMissing(), visit)
+    answer = Gate(login_url="/login").refuse(TokenMissing(), summary)
     assert answer.headers.get("Location") == location
     assert answer.status == (401 if location is None else 303)
 
@@ -148,7 +150,7 @@ def test_a_login_url_may_have_a_query_of_its_own() -> None:
 def test_next_never_leads_to_another_host(path: str, query: str) -> None:
     """Whatever a client asks for, also after the app has decoded it once."""
     answer = Gate(login_url="/login").refuse(
-        TokenMissing(), Visit("GET", f"/{path}", query, fetch_mode="navigate")
+        TokenMissing(), RequestSummary("GET", f"/{path}", query, fetch_mode="navigate")
     )
     (way,) = parse_qs(urlsplit(answer.headers["Location"]).query)["next"]
     assert way == own_address(f"/{path}", query)

@@ -176,7 +176,7 @@ def test_what_is_surely_spared_is_accepted(
     """The quick look never spares what the rule would refuse for a logout."""
     revocations = known(told)
     names = Names(identity.user, identity.sid)
-    if revocations.surely_spare(names, identity.begun):
+    if revocations.surely_accept(names, identity.begun):
         refusal = revocations.judge(identity, now)
         assert refusal is None or refusal.logout is None
 

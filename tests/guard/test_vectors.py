@@ -63,7 +63,7 @@ def check(revocations: Revocations, case: Vector) -> None:
     expected = {name: case[name] for name in VERDICT if name in case}
     assert tell(revocations.judge(identity, now)) == expected
     if "logout_at" in expected:
-        assert not revocations.surely_spare(Names(identity.user, identity.sid), identity.begun)
+        assert not revocations.surely_accept(Names(identity.user, identity.sid), identity.begun)
 
 
 @pytest.mark.parametrize("vector", vectors("judge"))

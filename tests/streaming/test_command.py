@@ -96,7 +96,7 @@ async def receiving(url: str, served: Transmitter) -> AsyncIterator[StreamNotes]
 
         async def take(transmitter: Settings, token: str) -> None:
             claims = jwt.decode(token, options={"verify_signature": False})
-            notes.heard(transmitter, claims["iat"] * SECOND)
+            notes.accepted(transmitter, claims["iat"] * SECOND)
             event = claims["events"].get(VERIFICATION)
             if event is not None and not await notes.verified(transmitter, event.get("state")):
                 raise SignalRefused(Refusal.STATE, "the state is another one")
