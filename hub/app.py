@@ -188,12 +188,13 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=4096)
-        await site.start()
         if settings.admin_port is not None:
             await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
-            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses[1:])
-        yield runner.addresses[0][1]
+            # Known before anybody else can ask: without them, one listener serves everything.
+            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses)
+        first = len(runner.addresses)
+        await web.TCPSite(runner, host, port, backlog=4096).start()
+        yield runner.addresses[first][1]
     finally:
         await runner.cleanup()
 
