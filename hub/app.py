@@ -218,10 +218,11 @@ def _reloading(
         except SettingsError as error:
             log.error("the issuers were not read again", error=str(error))
             return
+        # All of the file is in force at once: no request, and no other reload, comes in between.
         clients.replace(file.clients)
-        await access.issuers.replace(entries)
-        await access.transmitters.replace(file.transmitters)
+        gone = access.issuers.replace(entries), access.transmitters.replace(file.transmitters)
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
+        await asyncio.gather(*gone)
 
     return reload
 

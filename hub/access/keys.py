@@ -148,8 +148,13 @@ class JwksKeys:
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch())
             self._flight.add_done_callback(self._land)
-        # Shielded: a caller that is cancelled must not cancel the fetch that others wait for.
-        await asyncio.shield(self._flight)
+        flight = self._flight
+        # Not awaited itself: neither must a caller that is cancelled cancel the fetch that others
+        # wait for, nor a fetch that is cancelled its callers.
+        await asyncio.wait([flight])
+        if flight.cancelled():
+            raise Unavailable("the issuer's keys are not used any more")
+        flight.result()
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flight = None
