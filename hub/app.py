@@ -21,7 +21,7 @@ from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
 from hub.access.signer import Signer
 from hub.api.arrival import OpenWebSocket
-from hub.api.connection import Runner
+from hub.api.listener import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services

@@ -1,7 +1,7 @@
 """A response of server-sent events that is written to by whoever has something to say.
 
 What is sent is written to the connection at once, without a task for each response. The listener
-aborts a connection whose client does not read (`hub.api.connection`).
+aborts a connection whose client does not read (`hub.api.listener`).
 """
 
 from __future__ import annotations
