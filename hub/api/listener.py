@@ -85,7 +85,7 @@ class Listener(Server):
     ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
     read some of what it was sent. Beyond ``most`` connections, sockets not counted, those that are
     idle, or are not read, are closed to make room: keep-alive is a favour, and must not exhaust
-    what all share. No more than that hold a part of a request (`hub.api.unfinished`).
+    what all share. Half as many may hold a part of a request (`hub.api.unfinished`).
     """
 
     read_seconds = 10.0
@@ -99,7 +99,7 @@ class Listener(Server):
         super().__init__(*args, **options)
         limits = {name: options[name] for name in PARSER_LIMITS if name in options}
         self._arrivals = Arrivals(open_websocket, self._make_connection, limits)
-        self._unfinished = Unfinished(lambda: self.most)
+        self._unfinished = Unfinished(lambda: self.most // 2)
 
     def __call__(self) -> Arrival:  # type: ignore[override]
         """Return the protocol of a connection that was accepted."""
@@ -116,21 +116,21 @@ class Listener(Server):
     def _make_room(self, count: int) -> None:
         """Close at most this many connections that are idle, or whose clients do not read.
 
-        Those that have sent nothing are first, then the oldest idle ones, then those that have not
-        read for longest.
+        Those that have not read for longest are first, then those that have sent nothing, then the
+        oldest idle ones.
         """
         idle, behind = list(self._arrivals), list[tuple[float, asyncio.Transport]]()
         for connection, transport in self._connections.items():
             assert isinstance(connection, Connection)
-            if connection.behind_since is not None:
-                behind.append((connection.behind_since, transport))
+            if transport.get_write_buffer_size():
+                behind.append((connection.behind_since or self._loop.time(), transport))
             elif connection.is_idle:
                 idle.append(transport)
-        for transport in idle[:count]:
-            transport.close()
         behind.sort(key=itemgetter(0))
-        for _, transport in behind[: max(0, count - len(idle))]:
+        for _, transport in behind[:count]:
             transport.abort()
+        for transport in idle[: max(0, count - len(behind))]:
+            transport.close()
 
     def pre_shutdown(self) -> None:
         """Close the idle connections."""
