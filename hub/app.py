@@ -21,7 +21,7 @@ from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
 from hub.access.signer import Signer
 from hub.api.arrival import OpenWebSocket
-from hub.api.connection import Runner
+from hub.api.listener import Runner
 from hub.api.middleware import add_headers, answer_requests
 from hub.api.routes import add_routes
 from hub.api.services import SERVICES, Services
@@ -188,12 +188,13 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=4096)
-        await site.start()
         if settings.admin_port is not None:
             await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
-            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses[1:])
-        yield runner.addresses[0][1]
+            # Known before anybody else can ask: without them, one listener serves everything.
+            app[SERVICES].admin_ports.update(address[1] for address in runner.addresses)
+        first = len(runner.addresses)
+        await web.TCPSite(runner, host, port, backlog=4096).start()
+        yield runner.addresses[first][1]
     finally:
         await runner.cleanup()
 
@@ -205,14 +206,8 @@ def _reloading(
     settings: Settings, access: Access, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
     """Return what reads the issuers anew; a file that is not usable changes nothing."""
-    one_at_a_time = asyncio.Lock()
 
     async def reload() -> None:
-        # Else an earlier one, which waits for connections to close, would undo a part of this one.
-        async with one_at_a_time:
-            await replace()
-
-    async def replace() -> None:
         try:
             file = load_issuers_file(settings)
             entries = file.entries
@@ -223,10 +218,11 @@ def _reloading(
         except SettingsError as error:
             log.error("the issuers were not read again", error=str(error))
             return
+        # All of the file is in force at once: no request, and no other reload, comes in between.
         clients.replace(file.clients)
-        await access.issuers.replace(entries)
-        await access.transmitters.replace(file.transmitters)
+        gone = access.issuers.replace(entries), access.transmitters.replace(file.transmitters)
         log.info("the issuers were read again", issuers=[entry.name for entry in entries])
+        await asyncio.gather(*gone)
 
     return reload
 

@@ -13,12 +13,16 @@ from benchmarks.attack import over_http as http
 from benchmarks.attack import over_sockets as sockets
 from benchmarks.attack.bus import publish
 from benchmarks.attack.field import Field, get
+from benchmarks.attack.issuer import bad_event, bad_logout
 from benchmarks.frames import PING, frame
 
 
 @dataclass(frozen=True)
 class Flood:
-    """One flood: its name, what it does and how fast, and the unit in which that is counted."""
+    """One flood: its name, what it does and how fast, and the unit in which that is counted.
+
+    With ``has_issuer`` the hub takes the signals of one (`benchmarks.attack.issuer`).
+    """
 
     name: str
     title: str
@@ -26,9 +30,13 @@ class Flood:
     unit: str
     run: Callable[[Field], Awaitable[None]]
     prepare: Callable[[Field], Awaitable[None]] | None = None
+    has_issuer: bool = False
 
 
 FULL_SPEED = "as fast as read, 4 sockets"
+
+HELD_BACK = 200
+"""Connections of a flood whose answers are held back, beyond a limit."""
 
 FLOODS = (
     Flood("frames", "frames before CONNECT", FULL_SPEED, "MB", sockets.frames_before_connect),
@@ -51,6 +59,10 @@ FLOODS = (
           http.requests(lambda: get("/openapi.json"), 300)),
     Flood("forged", "forged tokens at `/verify`", "500 a second", "requests",
           http.requests(http.forged_request, 500)),
+    Flood("logout-tokens", "forged logout tokens at `/backchannel-logout`", "500 a second",
+          "requests", http.requests(bad_logout, 500, HELD_BACK), has_issuer=True),
+    Flood("events", "forged security events at `/events`", "500 a second", "requests",
+          http.requests(bad_event, 500, HELD_BACK), has_issuer=True),
     Flood("connects", "forged tokens in CONNECT", "100 a second", "requests", sockets.bad_connects),
     Flood("polled", "65 packets `40` in one polling POST", "50 a second", "requests",
           sockets.polled_connects),

@@ -6,12 +6,14 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.attack.field import ADDRESS
 from benchmarks.attack.floods import Flood
+from benchmarks.attack.issuer import serving_keys
 from benchmarks.attack.neighbours import Felt, Neighbours
 from benchmarks.calls import Calls
 from benchmarks.measures import Meter, percentile, quiet, resident_bytes
@@ -89,7 +91,10 @@ class Attacker:
 async def attack(flood: Flood, store: Store, plan: Plan, root: Path) -> dict[str, Any]:
     """Flood a fresh hub, and return what the others felt and what it cost."""
     store.clear()
-    async with running("hub", store, root=root, more=SETTINGS) as server:
+    async with AsyncExitStack() as stack:
+        more = await stack.enter_async_context(serving_keys()) if flood.has_issuer else {}
+        hub = running("hub", store, root=root, more=SETTINGS | more)
+        server = await stack.enter_async_context(hub)
         neighbours = Neighbours(server.ports[0], plan.quiet + plan.flood)
         attacker = Attacker(flood, server, store, plan.flood + 0.5)
         try:

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 MOST_QUEUED = 20_000
 BATCH = 1000
-MOST_REFUSED = 1000
+MOST_COUNTED = 1000
 SUM_EVERY = 60.0
 GATHER = 0.05
 RETRY = 1.0
@@ -55,7 +55,7 @@ class Audit:
         self._metrics = metrics
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []
-        self._refused = Tally(MOST_REFUSED)
+        self._counted = Tally(MOST_COUNTED)
         self._wake = asyncio.Event()
         self._must_reopen = False
         self._failing = False
@@ -89,9 +89,16 @@ class Audit:
         self._queue.append((time.time(), GAP, {"lost": 1}))
 
     def refused(self, code: str, address: str) -> None:
-        """Count a refused credential; the log gets one line a minute for each code and address."""
+        """Count a refused credential; see `count`."""
+        self.count("refused", code, address)
+
+    def count(self, event: str, code: str, address: str) -> None:
+        """Count an event that anybody may repeat; ``event`` and ``code`` are of closed sets.
+
+        The log gets one line a minute for each event, code and address.
+        """
         if self._path is not None:
-            self._refused.add(code, address)
+            self._counted.add(f"{event} {code}", address)
 
     async def reopen(self) -> None:
         """Reopen the path, after its file was rotated away."""
@@ -150,9 +157,10 @@ class Audit:
                 self._wake.set()
 
     def sum_up(self) -> None:
-        """Write the counts of refused credentials since the last time."""
-        for (code, address), count in self._refused.take():
-            self.note("refused", code=code, address=address, count=count)
+        """Write the counts of events since the last time."""
+        for (what, address), count in self._counted.take():
+            event, _, code = what.partition(" ")
+            self.note(event, code=code, address=address, count=count)
 
     async def _write_some(self) -> bool:
         """Write a batch; False when that failed and has to be tried again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 import structlog
@@ -23,6 +23,7 @@ from hub.core.tokens import (
     read_claims,
     read_header,
 )
+from hub.errors import Unavailable
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -71,8 +72,11 @@ class Issuers:
         """Close the connections that keys are fetched over."""
         await self._close(self._keys)
 
-    async def replace(self, entries: Sequence[Entry]) -> None:
-        """Replace the entries; fetched keys are kept for sources that remain."""
+    def replace(self, entries: Sequence[Entry]) -> Coroutine[Any, Any, None]:
+        """Replace the entries, at once; fetched keys are kept for sources that remain.
+
+        Await what is returned, which closes the others.
+        """
         old, self._keys = self._keys, {}
         for entry in entries:
             if entry.keys not in self._keys:
@@ -80,7 +84,7 @@ class Issuers:
                 self._keys[entry.keys] = old.pop(entry.keys) if kept else make_keys(entry.keys)
         self._entries = tuple(entries)
         self._replaced += 1
-        await self._close(old)
+        return self._close(old)
 
     async def _close(self, sources: dict[KeySource, Keys]) -> None:
         for keys in sources.values():
@@ -145,6 +149,8 @@ class Issuers:
 
     async def _check_signature(self, token: str, header: Header, entry: Entry) -> dict[str, Any]:
         keys = await self._keys[entry.keys].find(header)
+        if entry not in self._entries:
+            raise Unavailable("the issuers were just replaced")
         return check_signature_by_any(token, keys, entry.rules)
 
     def find(self, header: Header, iss: object) -> Entry:

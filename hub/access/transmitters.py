@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from hub.access.transmitter import TransmitterClient
 from hub.core.transmitters import Transmitter
@@ -38,8 +39,11 @@ class Transmitters:
         named = (client.transmitter for client in self._clients.values())
         return {one.title for one in named if one.title is not None and by in (None, one.iss)}
 
-    async def replace(self, transmitters: Sequence[Transmitter]) -> None:
-        """Replace the transmitters; those that are the same keep their clients."""
+    def replace(self, transmitters: Sequence[Transmitter]) -> Coroutine[Any, Any, None]:
+        """Replace the transmitters, at once; those that are the same keep their clients.
+
+        Await what is returned, which closes the others.
+        """
         old, self._clients = self._clients, {}
         for one in transmitters:
             name = name_of(one)
@@ -47,8 +51,7 @@ class Transmitters:
             self._clients[name] = old.pop(name) if kept else TransmitterClient(one)
         replaced, self._replaced = self._replaced, asyncio.Event()
         replaced.set()
-        for client in old.values():
-            await client.aclose()
+        return self._close(old)
 
     @property
     def replaced(self) -> asyncio.Event:
@@ -57,5 +60,8 @@ class Transmitters:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
+        await self._close(self._clients)
+
+    async def _close(self, clients: dict[str, TransmitterClient]) -> None:
+        for client in clients.values():
             await client.aclose()

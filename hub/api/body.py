@@ -18,4 +18,8 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
     """
     limited = request if most is None else request.clone(client_max_size=most)
     async with asyncio.timeout(request.app[SERVICES].settings.limit_read_seconds):
-        return await limited.read()
+        try:
+            return await limited.read()
+        except BaseException as error:
+            # Its traceback keeps what was read, in a cycle that waits for the garbage collector.
+            raise error.with_traceback(None) from None

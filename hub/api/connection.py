@@ -3,53 +3,55 @@
 aiohttp limits a request, not a connection: it waits for headers as long as it waits between two
 requests, keeps an answer that nobody reads for ever, and goes on reading, and buffering, after
 what it could not parse. This uses internals of aiohttp, which are covered by
-``tests/attacks/test_slow_http.py`` and ``tests/attacks/test_garbage.py``.
+``tests/attacks/test_slow_http.py``, ``tests/attacks/test_garbage.py`` and
+``tests/attacks/test_unfinished.py``.
 """
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_server import Server
 
-from hub.api.arrival import Arrival, Arrivals, OpenWebSocket, decline
-from hub.api.open_files import most_files
 from hub.api.problem import problem
-from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
-
-SWEEP_EVERY = 0.5
-MAX_HEADERS = 100
-MAX_LINE = 8190
-MAX_SLASHES = 32
-"""In a path; far more than any resource has. aiohttp's router does one look-up for each."""
-
-PARSER_LIMITS = ("max_line_size", "max_headers", "max_field_size")
-
-PATIENCE = 6
-"""A client may take this many times ``write_seconds`` to read everything."""
-
-LINGER = 1.0
-"""Seconds to go on reading an unwanted body, so that its sender gets to read the answer."""
+from hub.api.unfinished import MOST_HEAD, PIECE, Unfinished
+from hub.errors import HubError, InvalidRequest, Unavailable
 
 
 class Connection(RequestHandler):
-    """One HTTP connection; `Listener.sweep` aborts it when it takes too long.
+    """One HTTP connection; the listener (`hub.api.listener`) aborts it when it takes too long.
 
     ``since`` is when the wait for a first or a partly received request began; None while a request
     is handled, and between two. ``on_lost`` is called when the connection is lost, for a handler
     that waits for something else.
     """
 
-    __slots__ = ("_broken", "behind_since", "on_lost", "since", "unread", "unread_since")
+    __slots__ = (
+        "_body",
+        "_broken",
+        "_held",
+        "_is_backlog",
+        "_unfinished",
+        "behind_since",
+        "on_lost",
+        "since",
+        "unread",
+        "unread_since",
+    )
 
-    def __init__(self, manager: Server, since: float, **options: Any) -> None:
+    def __init__(
+        self, manager: Server, since: float, unfinished: Unfinished, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
         self._broken = False
+        self._body = EMPTY_PAYLOAD
+        self._held = 0
+        self._is_backlog = False
+        self._unfinished = unfinished
         self.on_lost: Callable[[], None] | None = None
         self.since: float | None = since
         self.unread = 0
@@ -59,23 +61,47 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Notify the handler that asked for it, then do as aiohttp does."""
         on_lost, self.on_lost = self.on_lost, None
+        self._unfinished.note(self, 0)
         super().connection_lost(exc)
         if on_lost is not None:
             on_lost()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; after what could not be parsed nothing more is read."""
-        if self._broken:
-            return
-        before = self._request_count
+        for start in range(0, len(data) or 1, PIECE):
+            if self._broken or self._close or self._force_close:
+                return
+            self._read(data[start : start + PIECE])
+
+    def _read(self, data: bytes) -> None:
+        before, was_whole = self._request_count, self._body.is_eof()
         super().data_received(data)
-        if self._request_count != before:
-            self.since = None
-            last = self._messages[-1][0] if self._messages else None
-            if isinstance(last, _ErrInfo):
-                self._break_off(last)
-        elif data and self.is_idle:
-            self.since = self.since or self._loop.time()
+        if self._request_count == before:
+            if data and self.is_idle:
+                self.since = self.since or self._loop.time()
+            self._hold(self._held + len(data), in_head=was_whole)
+            return
+        self.since = None
+        last, self._body = self._messages[-1]
+        if isinstance(last, _ErrInfo):
+            self._break_off(last)
+        self._hold(self._held if self._buffer_paused else len(data), in_head=False)
+
+    def _hold(self, size: int, *, in_head: bool) -> None:
+        """Note how much is held of a request that has not arrived whole."""
+        is_whole = self._body.is_eof() and not (in_head or self._buffer_paused)
+        self._held = 0 if is_whole else size
+        # While aiohttp takes no more requests they wait in its parser, and what is held is not one
+        # head. How much of it is left later is not known, so it counts until all are parsed.
+        self._is_backlog = self._buffer_paused or (self._is_backlog and in_head)
+        self._unfinished.note(self, self._held)
+        if in_head and self._held > MOST_HEAD and not self._is_backlog:
+            error = _ErrInfo(431, ValueError(), "the headers are too large")
+            self._messages.append((error, EMPTY_PAYLOAD))
+            self._request_count += 1
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
+            self._break_off(error)
 
     def _break_off(self, error: _ErrInfo) -> None:
         self._broken = True
@@ -83,6 +109,11 @@ class Connection(RequestHandler):
         # Its traceback keeps all that was read, in a cycle that waits for the garbage collector.
         if error.exc is not None:
             error.exc.__traceback__ = error.exc.__cause__ = error.exc.__context__ = None
+
+    def abort(self) -> None:
+        """Close at once, unless the connection is lost, or was handed over."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -124,182 +155,3 @@ def add_common_headers(answer: web.StreamResponse) -> None:
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers["Server"] = "logout-hub"
-
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-def _screening(handler: Handler) -> Handler:
-    """Return a handler that refuses what no client of the hub sends, before it is routed.
-
-    That is an expectation other than ``100-continue`` (RFC 9110 section 10.1.1), which aiohttp
-    answers with plain text that quotes the header, and fails on when it is not ASCII. And a path
-    of thousands of slashes, for which its router takes quadratic time.
-
-    Pipelined requests are handled one per iteration of the event loop, over all connections:
-    aiohttp would handle all that a connection holds without yielding.
-    """
-    pipelined = asyncio.Lock()
-
-    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        expected = request.headers.get("Expect")
-        if expected and expected.lower() != "100-continue":
-            return _refuse(InvalidRequest("nothing but 100-continue can be expected"), 417)
-        if request.rel_url.raw_path.count("/") > MAX_SLASHES:
-            return _refuse(NotFound("there is nothing at this address"), 404)
-        connection = request.protocol
-        if isinstance(connection, Connection) and connection.is_pipelined:
-            return wait_and_handle(request)
-        return handler(request)
-
-    async def wait_and_handle(request: web.BaseRequest) -> web.StreamResponse:
-        async with pipelined:
-            await asyncio.sleep(0)
-        return await handler(request)
-
-    return handle
-
-
-async def _refuse(error: HubError, status: int) -> web.StreamResponse:
-    answer = problem(error, status)
-    add_common_headers(answer)
-    return answer
-
-
-class Listener(Server):
-    """Watches over the accepted connections, and aborts those that take too long.
-
-    A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless
-    that opens a WebSocket.
-
-    ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
-    read some of what it was sent. Beyond ``most`` connections, sockets not counted, idle ones are
-    closed to make room: keep-alive is a favour, and must not exhaust what all share.
-    """
-
-    read_seconds = 10.0
-    write_seconds = 10.0
-    most = 5_000
-
-    _room = 0
-    """How many more are accepted before idle ones are closed again."""
-
-    def __init__(self, *args: Any, open_websocket: OpenWebSocket = decline, **options: Any) -> None:
-        super().__init__(*args, **options)
-        limits = {name: options[name] for name in PARSER_LIMITS if name in options}
-        self._arrivals = Arrivals(open_websocket, self._make_connection, limits)
-
-    def __call__(self) -> Arrival:  # type: ignore[override]
-        """Return the protocol of a connection that was accepted."""
-        if self._room:
-            self._room -= 1
-        elif len(self._connections) + len(self._arrivals) >= self.most:
-            self._room = self.most // 10
-            self._make_room(self._room)
-        return Arrival(self._arrivals, self._loop.time())
-
-    def _make_connection(self, since: float) -> Connection:
-        return Connection(self, since, loop=self._loop, **self._kwargs)
-
-    def _make_room(self, count: int) -> None:
-        """Close this many idle connections: those that have sent nothing first, then the oldest."""
-        idle = (
-            transport
-            for connection, transport in list(self._connections.items())
-            if isinstance(connection, Connection) and connection.is_idle
-        )
-        for transport in itertools.islice(itertools.chain(self._arrivals, idle), count):
-            transport.close()
-
-    def pre_shutdown(self) -> None:
-        """Close the idle connections."""
-        for transport in self._arrivals:
-            transport.close()
-        super().pre_shutdown()
-
-    def sweep(self) -> None:
-        """Abort the connections that have taken too long."""
-        now = self._loop.time()
-        for transport in self._arrivals.late(now - self.read_seconds):
-            transport.abort()
-        for connection, transport in list(self._connections.items()):
-            assert isinstance(connection, Connection)
-            is_late = (
-                connection.is_idle
-                and connection.since is not None
-                and now - connection.since > self.read_seconds
-            )
-            if is_late or self._is_unread(connection, transport, now):
-                transport.abort()
-
-    def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Tell whether a client has read nothing for too long, or has not caught up for longer."""
-        unread = transport.get_write_buffer_size()
-        if not unread:
-            connection.unread_since = connection.behind_since = None
-        elif connection.behind_since is None or connection.unread_since is None:
-            connection.unread_since = connection.behind_since = now
-        elif unread < connection.unread:
-            connection.unread_since = now
-        connection.unread = unread
-        if connection.unread_since is None or connection.behind_since is None:
-            return False
-        return (
-            now - connection.unread_since > self.write_seconds
-            or now - connection.behind_since > PATIENCE * self.write_seconds
-        )
-
-
-class Runner(web.AppRunner):
-    """aiohttp's runner, with the connections of this module; times are in seconds.
-
-    ``open_websocket`` may take over upgrades before the application sees them.
-    """
-
-    __slots__ = ("_open_websocket", "_read_seconds", "_sweeping", "_write_seconds")
-
-    def __init__(
-        self,
-        app: web.Application,
-        *,
-        read_seconds: float,
-        write_seconds: float,
-        open_websocket: OpenWebSocket = decline,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            app,
-            access_log=None,
-            max_headers=MAX_HEADERS,
-            max_line_size=MAX_LINE,
-            lingering_time=LINGER,
-            **options,
-        )
-        self._open_websocket = open_websocket
-        self._read_seconds = read_seconds
-        self._write_seconds = write_seconds
-
-    async def _make_server(self) -> Server:
-        made = await super()._make_server()
-        listener = Listener(
-            _screening(made.request_handler),
-            request_factory=made.request_factory,
-            loop=made._loop,
-            open_websocket=self._open_websocket,
-            **made._kwargs,
-        )
-        listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
-        listener.most = min(listener.most, most_files() // 4)
-        self._sweeping = asyncio.create_task(_sweep_on(listener))
-        return listener
-
-    async def _cleanup_server(self) -> None:
-        self._sweeping.cancel()
-        await asyncio.gather(self._sweeping, return_exceptions=True)
-        await super()._cleanup_server()
-
-
-async def _sweep_on(listener: Listener) -> None:
-    while True:
-        await asyncio.sleep(SWEEP_EVERY)
-        listener.sweep()

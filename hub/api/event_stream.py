@@ -1,7 +1,7 @@
 """A response of server-sent events, which any part of the program may send.
 
 Events are written to the connection at once, without a task for each response. The listener aborts
-a connection whose client does not read (`hub.api.connection`).
+a connection whose client does not read (`hub.api.listener`).
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.access.client import read_client
+from hub.access.limits import address_key
 from hub.api.connection import add_common_headers
 from hub.api.credentials import ADMINISTRATOR, is_for_operators, note_refusal, read_ip
 from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.api.verify import HEADERS as VERIFIED_HEADERS
 from hub.api.verify import PATHS as VERIFY_PATHS
+from hub.core.rights import GUARD
 from hub.errors import (
     Forbidden,
     HubError,
@@ -82,17 +84,24 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     took = asyncio.get_running_loop().time() - began
     metrics.request_seconds.labels(method, route).observe(took)
     if ADMINISTRATOR in request:
-        request.app[SERVICES].audit.note(
-            "admin",
-            name=request[ADMINISTRATOR],
-            address=read_ip(request),
-            method=method,
-            route=route,
-            status=answer.status,
-        )
+        _note_call(request, method, route, answer.status)
     if answer.status == 429:
         await request.app[SERVICES].limits.hold_back()
     return answer
+
+
+def _note_call(request: web.Request, method: str, route: str, status: int) -> None:
+    """Note an administrator's call in the audit log.
+
+    Calls that have no limit, or are over it, are counted: nobody can fill the log with them.
+    """
+    audit, name, address = request.app[SERVICES].audit, request[ADMINISTRATOR], read_ip(request)
+    if name == GUARD:
+        audit.count("guard", str(status), address_key(address))
+    elif status == RateLimited.status:
+        audit.refused(RateLimited.code, address_key(address))
+    else:
+        audit.note("admin", name=name, address=address, method=method, route=route, status=status)
 
 
 def _route(request: web.Request) -> str:

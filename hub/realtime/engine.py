@@ -87,6 +87,9 @@ class Engine:
         """Answer a request of either transport."""
         query = request.query
         refusal = check_request(self.config, query, request.method)
+        if refusal is None and request.method == "GET" and request.body_exists:
+            # A poll waits for long, and nobody would read the body meanwhile.
+            refusal = Refusal.BAD_REQUEST
         if refusal is not None:
             return refuse(refusal)
         session_id = query.get("sid")

@@ -117,7 +117,7 @@ async def test_a_full_disk_stops_nobody(tmp_path: Path, monkeypatch: pytest.Monk
 
 async def test_refusals_are_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one line for each code and address, and so many of them at most."""
-    monkeypatch.setattr(module, "MOST_REFUSED", 2)
+    monkeypatch.setattr(module, "MOST_COUNTED", 2)
     file = tmp_path / "audit.log"
     async with Audit(str(file), "a", Metrics()) as audit:
         for address in ("1", "1", "2", "3", "4"):
@@ -144,7 +144,7 @@ async def test_without_a_path_nothing_is_kept() -> None:
         audit.note("start")
         audit.refused("token_invalid", "1")
         assert not audit._queue
-        assert not audit._refused
+        assert not audit._counted
 
 
 class Shelf:

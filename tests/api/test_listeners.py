@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sys
+from typing import Any
+
 import aiohttp
 import pytest
+from aiohttp.web import TCPSite
 
 from hub.api.services import SERVICES
+from hub.app import create_app, serve
 from hub.console import operators_address
 from hub.settings import load_settings
-from tests.site import ADMIN, Replica, running, settings, token
+from tests.ports import free_port
+from tests.site import ADMIN, running, settings, token
 
 OPERATORS = ("/metrics", "/readyz", "/admin/users/ada/sessions")
 BOTH = ("/healthz", "/openapi.json", "/.well-known/logout-hub", "/.well-known/jwks.json")
 PUBLIC = ("/session", "/verify", "/client.js", "/signed-out", "/socket.io/?EIO=4&transport=polling")
 
 
-async def statuses(hub: Replica, port: int, paths: tuple[str, ...]) -> set[int]:
+async def statuses(port: int, paths: tuple[str, ...]) -> set[int]:
     """Return how a port answers to these paths, asked with good credentials."""
     found = set()
     async with aiohttp.ClientSession() as http:
@@ -31,12 +39,12 @@ async def test_operators_have_a_listener_of_their_own() -> None:
     """What is for them is not found on the public one, nor the public's on theirs."""
     async with running(settings(admin_port=0)) as hub:
         (admin,) = hub.app[SERVICES].admin_ports
-        assert await statuses(hub, hub.port, OPERATORS) == {404}
-        assert await statuses(hub, admin, OPERATORS) == {200}
-        assert await statuses(hub, hub.port, BOTH) == {200}
-        assert await statuses(hub, admin, BOTH) == {200}
-        assert await statuses(hub, admin, PUBLIC) == {404}
-        assert await statuses(hub, hub.port, PUBLIC) == {200, 204}
+        assert await statuses(hub.port, OPERATORS) == {404}
+        assert await statuses(admin, OPERATORS) == {200}
+        assert await statuses(hub.port, BOTH) == {200}
+        assert await statuses(admin, BOTH) == {200}
+        assert await statuses(admin, PUBLIC) == {404}
+        assert await statuses(hub.port, PUBLIC) == {200, 204}
 
 
 @pytest.mark.parametrize("body", ['{"user": "ada", "reason": "admin"}'])
@@ -55,7 +63,42 @@ async def test_a_logout_by_an_administrator_is_not_found_on_the_public_one(body:
 async def test_without_a_second_listener_all_is_on_one() -> None:
     """As for a laptop, or behind a proxy that tells them apart."""
     async with running(settings()) as hub:
-        assert await statuses(hub, hub.port, OPERATORS + BOTH) == {200}
+        assert await statuses(hub.port, OPERATORS + BOTH) == {200}
+
+
+async def test_operators_have_it_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is for them is not found on the public one either while theirs is being opened."""
+    port, seen = free_port(), set[int]()
+    start = TCPSite.start
+
+    async def ask_and_start(site: TCPSite) -> None:
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            seen.update(await statuses(port, OPERATORS))
+        await start(site)
+
+    monkeypatch.setattr(TCPSite, "start", ask_and_start)
+    async with running(settings(port=port, admin_port=0)):
+        assert 200 not in seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+async def test_a_public_name_of_two_addresses_is_public_on_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As ``localhost`` has one of each protocol."""
+    loop, port = asyncio.get_running_loop(), free_port()
+    look_up = loop.getaddrinfo
+
+    async def find(host: str, *given: Any, **named: Any) -> Any:
+        names = ("127.0.0.1", "127.0.0.2") if host == "both.example" else (host,)
+        return [one for name in names for one in await look_up(name, *given, **named)]
+
+    monkeypatch.setattr(loop, "getaddrinfo", find)
+    app = create_app(settings(admin_port=0, admin_host="127.0.0.1"))
+    async with serve(app, "both.example", port):
+        assert port not in app[SERVICES].admin_ports
+        assert await statuses(port, OPERATORS) == {404}
+        assert await statuses(port, PUBLIC) == {200, 204}
 
 
 def test_commands_find_the_operators_listener(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from hub.access.limits import HOLD
 from hub.core.rate import Rate
+from tests.feed_reader import GUARD
 from tests.realtime.raw import raw_socket
 from tests.site import ADMIN, Replica, running, settings, token
 
@@ -142,3 +145,21 @@ async def test_metrics_and_readiness_cost_the_same_however_often_they_are_asked_
         pages = {(await hub.call("GET", "/metrics")).body for _ in range(50)}
         assert len(pages) <= 5
         assert await answers(hub, 50, "/readyz", None) == {200: 50}
+
+
+async def test_nobody_fills_the_audit_log(tmp_path: Path) -> None:
+    """A credential's calls beyond its limit, and those of guards, are counted there."""
+    file = tmp_path / "audit.log"
+    given = settings(limit_admin=FEW, guard_token=SecretStr(GUARD), audit_file=str(file))
+    async with running(given) as hub:
+        assert await answers(hub, 20, "/admin/users/ada/sessions", ADMIN) == {200: 5, 429: 15}
+        for _ in range(20):
+            assert (await hub.call("HEAD", "/revocations", GUARD)).status == 200
+    noted = [json.loads(line) for line in file.read_bytes().splitlines()]
+    events = Counter(one["event"] for one in noted)
+    assert events == {
+        "start": 1, "admin": 5, "refused": 1, "guard": 1, "stop": 1,
+    }  # fmt: skip
+    facts = {one["event"]: one["facts"] for one in noted}
+    assert facts["refused"] == {"code": "rate_limited", "address": "127.0.0.1", "count": 15}
+    assert facts["guard"] == {"code": "200", "address": "127.0.0.1", "count": 20}

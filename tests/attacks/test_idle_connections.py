@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from hub.api.connection import Listener
+from hub.api.listener import Listener
 from hub.api.open_files import allow_many_files, most_files
 from tests.realtime.raw import eventually, raw_socket
 from tests.site import Replica, running, settings, token

@@ -14,7 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from hub.api.connection import MAX_SLASHES, _screening
+from hub.api.listener import MAX_SLASHES, _screening
 from tests.attacks.apart import Apart, hub_apart
 
 LONGEST = 7900

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from hub.api.connection import Runner
+from hub.api.listener import Runner
 from hub.protocol.engineio import ABANDONED_AFTER, MAX_PACKETS, MESSAGE, CloseReason, Config
 from hub.protocol.frames import NORMAL
 from hub.realtime import engine as engines

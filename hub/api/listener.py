@@ -1,0 +1,229 @@
+"""Accepts HTTP connections, and aborts those that take too long or are too many.
+
+A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless that
+opens a WebSocket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from operator import itemgetter
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_server import Server
+
+from hub.api.arrival import Arrival, Arrivals, OpenWebSocket, decline
+from hub.api.connection import Connection, add_common_headers
+from hub.api.open_files import most_files
+from hub.api.problem import problem
+from hub.api.unfinished import Unfinished
+from hub.errors import HubError, InvalidRequest, NotFound
+
+SWEEP_EVERY = 0.5
+MAX_HEADERS = 100
+MAX_LINE = 8190
+MAX_SLASHES = 32
+"""In a path; far more than any resource has. aiohttp's router does one look-up for each."""
+
+PARSER_LIMITS = ("max_line_size", "max_headers", "max_field_size")
+
+PATIENCE = 6
+"""A client may take this many times ``write_seconds`` to read everything."""
+
+LINGER = 1.0
+"""Seconds to go on reading an unwanted body, so that its sender gets to read the answer."""
+
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _screening(handler: Handler) -> Handler:
+    """Return a handler that refuses what no client of the hub sends, before it is routed.
+
+    That is an expectation other than ``100-continue`` (RFC 9110 section 10.1.1), which aiohttp
+    answers with plain text that quotes the header, and fails on when it is not ASCII. And a path
+    of thousands of slashes, for which its router takes quadratic time.
+
+    Pipelined requests are handled one per iteration of the event loop, over all connections:
+    aiohttp would handle all that a connection holds without yielding.
+    """
+    pipelined = asyncio.Lock()
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        expected = request.headers.get("Expect")
+        if expected and expected.lower() != "100-continue":
+            return _refuse(InvalidRequest("nothing but 100-continue can be expected"), 417)
+        if request.rel_url.raw_path.count("/") > MAX_SLASHES:
+            return _refuse(NotFound("there is nothing at this address"), 404)
+        connection = request.protocol
+        if isinstance(connection, Connection) and connection.is_pipelined:
+            return wait_and_handle(request)
+        return handler(request)
+
+    async def wait_and_handle(request: web.BaseRequest) -> web.StreamResponse:
+        async with pipelined:
+            await asyncio.sleep(0)
+        return await handler(request)
+
+    return handle
+
+
+async def _refuse(error: HubError, status: int) -> web.StreamResponse:
+    answer = problem(error, status)
+    add_common_headers(answer)
+    return answer
+
+
+class Listener(Server):
+    """Watches over the accepted connections, and aborts those that take too long.
+
+    A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless
+    that opens a WebSocket.
+
+    ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
+    read some of what it was sent. Beyond ``most`` connections, sockets not counted, those that are
+    idle, or are not read, are closed to make room: keep-alive is a favour, and must not exhaust
+    what all share. Half as many may hold a part of a request (`hub.api.unfinished`).
+    """
+
+    read_seconds = 10.0
+    write_seconds = 10.0
+    most = 5_000
+
+    _room = 0
+    """How many more are accepted before idle ones are closed again."""
+
+    def __init__(self, *args: Any, open_websocket: OpenWebSocket = decline, **options: Any) -> None:
+        super().__init__(*args, **options)
+        limits = {name: options[name] for name in PARSER_LIMITS if name in options}
+        self._arrivals = Arrivals(open_websocket, self._make_connection, limits)
+        self._unfinished = Unfinished(lambda: self.most // 2)
+
+    def __call__(self) -> Arrival:  # type: ignore[override]
+        """Return the protocol of a connection that was accepted."""
+        if self._room:
+            self._room -= 1
+        elif len(self._connections) + len(self._arrivals) >= self.most:
+            self._room = self.most // 10
+            self._make_room(self._room)
+        return Arrival(self._arrivals, self._loop.time())
+
+    def _make_connection(self, since: float) -> Connection:
+        return Connection(self, since, self._unfinished, loop=self._loop, **self._kwargs)
+
+    def _make_room(self, count: int) -> None:
+        """Close at most this many connections that are idle, or whose clients do not read.
+
+        Those that have not read for longest are first, then those that have sent nothing, then the
+        oldest idle ones.
+        """
+        idle, behind = list(self._arrivals), list[tuple[float, asyncio.Transport]]()
+        for connection, transport in self._connections.items():
+            assert isinstance(connection, Connection)
+            if transport.get_write_buffer_size():
+                behind.append((connection.behind_since or self._loop.time(), transport))
+            elif connection.is_idle:
+                idle.append(transport)
+        behind.sort(key=itemgetter(0))
+        for _, transport in behind[:count]:
+            transport.abort()
+        for transport in idle[: max(0, count - len(behind))]:
+            transport.close()
+
+    def pre_shutdown(self) -> None:
+        """Close the idle connections."""
+        for transport in self._arrivals:
+            transport.close()
+        super().pre_shutdown()
+
+    def sweep(self) -> None:
+        """Abort the connections that have taken too long, and some if there are too many."""
+        now = self._loop.time()
+        for transport in self._arrivals.late(now - self.read_seconds):
+            transport.abort()
+        for connection, transport in list(self._connections.items()):
+            assert isinstance(connection, Connection)
+            is_late = (
+                connection.is_idle
+                and connection.since is not None
+                and now - connection.since > self.read_seconds
+            )
+            if is_late or self._is_unread(connection, transport, now):
+                transport.abort()
+        # Without a file to spare, none is accepted that would make room.
+        if (excess := len(self._connections) + len(self._arrivals) - self.most) > 0:
+            self._make_room(excess)
+
+    def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
+        """Tell whether a client has read nothing for too long, or has not caught up for longer."""
+        unread = transport.get_write_buffer_size()
+        if not unread:
+            connection.unread_since = connection.behind_since = None
+        elif connection.behind_since is None or connection.unread_since is None:
+            connection.unread_since = connection.behind_since = now
+        elif unread < connection.unread:
+            connection.unread_since = now
+        connection.unread = unread
+        if connection.unread_since is None or connection.behind_since is None:
+            return False
+        return (
+            now - connection.unread_since > self.write_seconds
+            or now - connection.behind_since > PATIENCE * self.write_seconds
+        )
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner, with the connections of this module; times are in seconds.
+
+    ``open_websocket`` may take over upgrades before the application sees them.
+    """
+
+    __slots__ = ("_open_websocket", "_read_seconds", "_sweeping", "_write_seconds")
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        read_seconds: float,
+        write_seconds: float,
+        open_websocket: OpenWebSocket = decline,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            max_headers=MAX_HEADERS,
+            max_line_size=MAX_LINE,
+            lingering_time=LINGER,
+            **options,
+        )
+        self._open_websocket = open_websocket
+        self._read_seconds = read_seconds
+        self._write_seconds = write_seconds
+
+    async def _make_server(self) -> Server:
+        made = await super()._make_server()
+        listener = Listener(
+            _screening(made.request_handler),
+            request_factory=made.request_factory,
+            loop=made._loop,
+            open_websocket=self._open_websocket,
+            **made._kwargs,
+        )
+        listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
+        listener.most = min(listener.most, most_files() // 4)
+        self._sweeping = asyncio.create_task(_sweep_on(listener))
+        return listener
+
+    async def _cleanup_server(self) -> None:
+        self._sweeping.cancel()
+        await asyncio.gather(self._sweeping, return_exceptions=True)
+        await super()._cleanup_server()
+
+
+async def _sweep_on(listener: Listener) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        listener.sweep()
