@@ -129,7 +129,7 @@ def _table(runs: Mapping[str, Any]) -> list[str]:
     for flood in FLOODS:
         rows = [runs[name]["floods"].get(flood.name) for name in ("before", "now") if name in runs]
         if any(rows):
-            cells = [" → ".join(show(row) if row else "?" for row in rows) for _, show in COLUMNS]
+            cells = [" → ".join(show(row) if row else "–" for row in rows) for _, show in COLUMNS]
             cells[0] += "" if flood.unit == "requests" else f" {flood.unit}"
             lines.append("| " + " | ".join([flood.title, flood.rate, *cells]) + " |")
     return lines

@@ -15,13 +15,15 @@ def test_the_table_is_made_of_what_was_measured() -> None:
     assert text in TABLE.read_text(encoding="utf-8")
 
 
-def test_every_flood_was_measured_before_and_after() -> None:
-    """No flood is left out of the results, and none stands there that is no more."""
+def test_every_flood_was_measured() -> None:
+    """No flood is left out of the results, and none is there that no longer exists.
+
+    Before, some of what they flood did not exist.
+    """
     names = {flood.name for flood in FLOODS}
-    assert {name: set(run["floods"]) for name, run in read()["runs"].items()} == {
-        "before": names,
-        "now": names,
-    }
+    measured = {name: set(run["floods"]) for name, run in read()["runs"].items()}
+    assert measured["now"] == names
+    assert names >= measured["before"]
 
 
 def test_what_misses_a_bound_is_said() -> None:
