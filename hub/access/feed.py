@@ -45,7 +45,10 @@ SETTLE_TIMEOUT = 2.0
 LONGEST = 3600.0
 """Seconds after which a response ends at the latest, so that clocks cannot drift apart."""
 
-FORGET_EVERY = 1.0
+LONGEST_SILENCE = 5.0
+"""Seconds without a confirmation from the store after which guards are sent to other replicas."""
+
+CHECK_EVERY = 1.0
 
 RETRY = Piece(b"retry: 1000\n\n")
 """After how many milliseconds a standard client reconnects."""
@@ -92,7 +95,7 @@ class Feed:
         tasks = [
             asyncio.create_task(self._guards.run()),
             asyncio.create_task(self._clock.run()),
-            asyncio.create_task(self._forget()),
+            asyncio.create_task(self._watch()),
         ]
         try:
             await asyncio.gather(*tasks)
@@ -113,8 +116,9 @@ class Feed:
         """Check that a guard can be admitted that resumes after the event with ``last_id``.
 
         Raises:
-            Unavailable: if the replica is shutting down, has too many guards, or cannot ask the
-                store; or, for a guard that can resume at another replica, is still reading the log.
+            Unavailable: if the replica is shutting down, has too many guards, cannot ask the store
+                or follow its logouts; or, for a guard that can resume at another replica, is still
+                reading the log.
         """
         if self._is_closed:
             raise Unavailable("this replica is shutting down", retry_after=1)
@@ -123,6 +127,8 @@ class Feed:
         self._source.start()
         if last_id and not await self._source.wait_until_settled(SETTLE_TIMEOUT):
             raise Unavailable("this replica is still reading the log", retry_after=1)
+        if self._is_silent():
+            raise Unavailable("this replica does not receive logouts", retry_after=1)
         if len(self._streams) >= self._most:
             raise Unavailable("this replica has too many guards already", retry_after=5)
 
@@ -263,9 +269,16 @@ class Feed:
         sure = [never if one.sure is None else one.sure for one in self._source.partitions]
         return sum_up(self._source.position, sure, self._clock.at)
 
-    async def _forget(self) -> None:
+    async def _watch(self) -> None:
+        """Drop what has expired, and send guards elsewhere while this replica hears nothing."""
         while True:
-            await asyncio.sleep(FORGET_EVERY)
+            await asyncio.sleep(CHECK_EVERY)
             now = asyncio.get_running_loop().time()
             if self._source.is_started and self._clock.is_known:
                 self._source.ledger.forget(round(self._clock.at(now) * SECOND))
+            if self._streams and self._is_silent():
+                log.warning("guards are sent to other replicas: this one receives no logouts")
+                self._end_streams()
+
+    def _is_silent(self) -> bool:
+        return self._source.is_silent(asyncio.get_running_loop().time() - LONGEST_SILENCE)

@@ -95,6 +95,10 @@ class FeedSource:
         """Whether each partition's log has been read, or cannot be read."""
         return all(partition.is_settled for partition in self.partitions)
 
+    def is_silent(self, since: float) -> bool:
+        """Return whether nothing that was written since that time of the loop is known."""
+        return all(partition.is_silent(since) for partition in self.partitions)
+
     async def wait_until_settled(self, seconds: float) -> bool:
         """Wait for `is_settled`, for some seconds at most; return whether it is."""
         if not self.is_settled:

@@ -41,6 +41,10 @@ class FeedPartition:
         """Whether everything is known, or it is known that it cannot be read now."""
         return self.is_whole or self.has_failed
 
+    def is_silent(self, since: float) -> bool:
+        """Return whether nothing is known that was written at ``since`` or later."""
+        return self.has_failed if self.sure is None else self.sure < since
+
     def covers(self, entry: str) -> bool:
         """Return whether nothing that is known by now was written after an entry."""
         known = self.position

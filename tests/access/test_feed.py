@@ -18,6 +18,7 @@ from hub.store.memory import MemoryStore
 from hub.store.values import Command
 from tests.access.test_guards import Stream
 from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
 
 LIFETIME = 3600 * SECOND
 
@@ -34,18 +35,29 @@ class Stuck(Stream):
 async def running(store: MemoryStore, most: int = 100) -> AsyncIterator[Feed]:
     """Run the feed of a store for the length of the context."""
     made = Feed(store, Metrics(), LIFETIME, most, is_wanted=False)
+    task = asyncio.create_task(made.run())
+    try:
+        async with following(store, made):
+            yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def following(store: MemoryStore, made: Feed) -> AsyncIterator[None]:
+    """Pass the events of a store on to a feed."""
 
     async def follow() -> None:
         async for event in store.follow():
             made.take(event)
 
-    tasks = [asyncio.create_task(made.run()), asyncio.create_task(follow())]
+    task = asyncio.create_task(follow())
     try:
-        yield made
+        yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def begin(made: Feed, stream: Stream, last_id: str = "") -> asyncio.Task[None]:
@@ -145,3 +157,29 @@ async def test_a_guard_that_can_go_elsewhere_does_not_wait_for_a_log_to_be_read(
         assert b"snapshot" in stream.text
         made.close()
         await task
+
+
+async def test_a_replica_that_hears_nothing_sends_guards_elsewhere(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may hear; here they are admitted again once it hears, too."""
+    monkeypatch.setattr(feed, "LONGEST_SILENCE", 2.0)
+    monkeypatch.setattr(feed, "CHECK_EVERY", 0.05)
+    made = Feed(store, Metrics(), LIFETIME, 100, is_wanted=False)
+    run = asyncio.create_task(made.run())
+    async with asyncio.timeout(PATIENCE):
+        async with following(store, made):
+            stream = Stream()
+            served = await begin(made, stream)
+            await stream.until(b"event: confirmed")
+            assert not served.done()
+        await served
+        with pytest.raises(Unavailable):
+            await made.check_room("")
+        async with following(store, made):
+            await eventually(lambda: not made._is_silent())
+            task = await begin(made, stream := Stream())
+            await stream.until(b"event: ready")
+            task.cancel()
+    run.cancel()
+    await asyncio.gather(run, task, return_exceptions=True)
