@@ -26,7 +26,7 @@ class LoggedOut(Answer, frozen=True):
 
 async def post_backchannel_logout(request: web.Request) -> LoggedOut:
     """End the session, or all sessions of the user, that a logout token names."""
-    token = (await read_form(request)).get("logout_token")
+    token = (await read_form(request, LogoutTokenForm)).get("logout_token")
     if token is None:
         raise InvalidRequest("logout_token is missing")
     services = request.app[SERVICES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+import msgspec
 from aiohttp import web
 
 from hub.api.body import read_body
@@ -14,8 +15,10 @@ MAX_FORM = 64 * 1024
 MOST_FIELDS = 100
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """Return the parameters of a form; one without a value counts as omitted.
+async def read_form(request: web.Request, form: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the parameters that the type of a form names, and ignore all others.
+
+    One without a value counts as omitted.
 
     Raises:
         InvalidRequest: when it is not a form, or a parameter is repeated.
@@ -26,11 +29,17 @@ async def read_form(request: web.Request) -> dict[str, str]:
     body = await read_body(request, MAX_FORM)
     try:
         pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+            body.decode(errors="surrogateescape"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=MOST_FIELDS,
         )
+        named = [(name, value) for name, value in pairs if name in form.__struct_fields__]
+        for _, value in named:
+            value.encode()
     except ValueError:
         raise InvalidRequest("the form cannot be read") from None
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise InvalidRequest("a parameter stands twice in the form")
+    fields = dict(named)
+    if len(fields) < len(named):
+        raise InvalidRequest("a parameter is repeated in the form")
     return {name: value for name, value in fields.items() if value}

@@ -70,7 +70,7 @@ async def post_introspect(
     request: web.Request,
 ) -> Ok[ActiveView | InactiveView] | SignedIntrospection:
     """Say whether a token is alive. Like ``/verify``, it asks the store each time."""
-    form = await read_form(request)
+    form = await read_form(request, IntrospectionForm)
     reader = await require_reader(request, form)
     if (token := form.get("token")) is None:
         raise InvalidRequest("token is missing")

@@ -50,7 +50,7 @@ async def post_revoke(request: web.Request) -> Revoked:
     A token that nobody accepts needs no write. Any other answer than 503 and 429 promises that the
     token is dead from now on.
     """
-    form = await read_form(request)
+    form = await read_form(request, RevocationForm)
     client = find_client(request, form)
     if (token := form.get("token")) is None:
         raise InvalidRequest("token is missing")

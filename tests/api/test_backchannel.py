@@ -177,6 +177,19 @@ async def test_the_same_token_again_is_answered_alike_and_does_nothing(hub: Repl
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_what_else_is_in_the_form_is_ignored(hub: Replica) -> None:
+    """Also if it is repeated, or no text (OpenID Connect Back-Channel Logout 1.0, section 2.5)."""
+    known = access_token(SENDER, "formal", "form")
+    await hub.call("GET", "/session", known)
+    token = logout_token(Case("", None), SENDER, time.time(), sub="formal", sid="form")
+    data = f"a=1&a=2&b=%ff&logout_token={token}&c".encode() + b"&d=\xff"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await hub.call("POST", "/backchannel-logout", data=data, headers=headers)
+    assert answer.status == 200
+    assert not await is_alive(hub, known)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_an_id_names_one_logout_only(hub: Replica) -> None:
     """Another logout with the same jti is refused, and ends nothing."""
     token = access_token(SENDER, "jti", "second")
