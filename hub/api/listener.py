@@ -29,6 +29,9 @@ MAX_SLASHES = 32
 
 PARSER_LIMITS = ("max_line_size", "max_headers", "max_field_size")
 
+NEWCOMER_SECONDS = 2.0
+"""A connection that has sent nothing for so long is closed before those that have been used."""
+
 PATIENCE = 6
 """A client may take this many times ``write_seconds`` to read everything."""
 
@@ -116,20 +119,22 @@ class Listener(Server):
     def _make_room(self, count: int) -> None:
         """Close at most this many connections that are idle, or whose clients do not read.
 
-        Those that have not read for longest are first, then those that have sent nothing, then the
-        oldest idle ones.
+        Those that have not read for longest are first, then those that have sent nothing for
+        `NEWCOMER_SECONDS`, then the oldest idle ones, and then newcomers.
         """
-        idle, behind = list(self._arrivals), list[tuple[float, asyncio.Transport]]()
+        idle = self._arrivals.late(self._loop.time() - NEWCOMER_SECONDS)
+        newcomers = list(self._arrivals)[len(idle) :]
+        behind: list[tuple[float, asyncio.Transport]] = []
         for connection, transport in self._connections.items():
             assert isinstance(connection, Connection)
-            if transport.get_write_buffer_size():
-                behind.append((connection.behind_since or self._loop.time(), transport))
+            if connection.behind_since is not None and transport.get_write_buffer_size():
+                behind.append((connection.behind_since, transport))
             elif connection.is_idle:
                 idle.append(transport)
         behind.sort(key=itemgetter(0))
         for _, transport in behind[:count]:
             transport.abort()
-        for transport in idle[: max(0, count - len(behind))]:
+        for transport in [*idle, *newcomers][: max(0, count - len(behind))]:
             transport.close()
 
     def pre_shutdown(self) -> None:

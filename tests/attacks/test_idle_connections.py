@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from hub.api.listener import Listener
+from hub.api.listener import NEWCOMER_SECONDS, Listener
 from hub.api.open_files import allow_many_files, most_files
 from tests.realtime.raw import eventually, raw_socket
 from tests.site import Replica, running, settings, token
@@ -58,6 +58,22 @@ async def test_idle_connections_give_way(
         await raw.send('421["logout",{"scope":"others"}]')
         assert '"ok":true' in str(await raw.receive())
         for _, writer in lines:
+            writer.close()
+
+
+async def test_who_has_just_come_is_not_closed_before_its_request_arrives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There are idle ones to make room; one that has sent nothing for a while is first, though."""
+    monkeypatch.setattr(Listener, "most", MOST)
+    async with running(settings(limit_read_seconds=60)) as hub:
+        silent = await connect(hub, b"")
+        await asyncio.sleep(NEWCOMER_SECONDS + 0.5)
+        idle = [await connect(hub, GET) for _ in range(MOST)]
+        lines = [await connect(hub, b"") for _ in range(MOST // 2)]
+        await eventually(lambda: is_closed(silent) and is_closed(idle[0]))
+        assert not any(map(is_closed, lines))
+        for _, writer in (silent, *idle, *lines):
             writer.close()
 
 
