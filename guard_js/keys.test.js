@@ -1,6 +1,11 @@
 /** Keys of issuers: from a set, by discovery, in PEM; and issuers that make no sense. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, sign as signBytes } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign as signBytes,
+} from "node:crypto";
 import { createServer } from "node:http";
 import { test } from "node:test";
 import { Issuers } from "./issuers.js";
@@ -12,7 +17,17 @@ import { findWeakness } from "./weak-keys.js";
 
 const IAT = 1_700_000_000;
 const quiet = () => undefined;
-const pair = () => generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+/** New keys, by way of PEM: Node may deadlock when it exports a key that it has just generated, if the
+ * garbage collector runs then. @param {any} [type] @param {object} [options] */
+function pair(type = "ec", options = { namedCurve: "P-256" }) {
+  const { publicKey, privateKey } = generateKeyPairSync(type, {
+    ...options,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  return { publicKey: createPublicKey(publicKey), privateKey: createPrivateKey(privateKey) };
+}
 
 /** @param {KeyObject} key @param {string} kid */
 const jwkOf = (key, kid) => ({ ...key.export({ format: "jwk" }), kid });
@@ -143,7 +158,7 @@ test("keys are discovered, from metadata of the very issuer", async (t) => {
 test("what a set holds besides public keys for signatures is passed over", () => {
   const { publicKey, privateKey } = pair();
   const good = jwkOf(publicKey, "1");
-  const weak = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({
+  const weak = pair("rsa", { modulusLength: 1024 }).publicKey.export({
     format: "jwk",
   });
   const odd = [
@@ -167,7 +182,7 @@ test("what a set holds besides public keys for signatures is passed over", () =>
 });
 
 test("Ed448 is verified too, though jose leaves it out", async () => {
-  const { publicKey, privateKey } = generateKeyPairSync("ed448");
+  const { publicKey, privateKey } = pair("ed448", {});
   const pem = publicKey.export({ type: "spki", format: "pem" }).toString();
   const issuers = new Issuers([{ publicKey: pem }], quiet);
   const token = tokenOf(privateKey, undefined, undefined, "EdDSA");
@@ -187,7 +202,7 @@ test("weak RSA keys are found as the hub finds them", () => {
   const length = BigInt(product.toString(2).length);
   const roca = (65537n ** 200n % product) + (product << (2049n - length));
   assert.match(findWeakness(roca, 65537n) ?? "", /CVE-2017-15361/);
-  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const { publicKey } = pair("rsa", { modulusLength: 2048 });
   assert.equal(
     readPem(publicKey.export({ type: "spki", format: "pem" }).toString()).algorithms[0],
     "RS256",
@@ -201,7 +216,7 @@ test("a key of another kind is no secret, and the other way round", () => {
     assert.throws(() => readSecret(text), /not a secret/);
   assert.throws(() => readPem(SECRET), /not a public key in PEM/);
   assert.throws(() => readPem(privateKey.export({ type: "pkcs8", format: "pem" }).toString()));
-  const x25519 = generateKeyPairSync("x25519").publicKey.export({ type: "spki", format: "pem" });
+  const x25519 = pair("x25519", {}).publicKey.export({ type: "spki", format: "pem" });
   assert.throws(() => readPem(x25519.toString()), /no algorithm/);
 });
 

@@ -1,7 +1,7 @@
 // A real OpenID provider on loopback, with two clients, for tests. Prints its issuer as a line of
 // JSON. Who is asked to log in is whoever `login_hint` names, and nobody is asked to consent: the
 // people in these tests have no hands. `/told` lists what became of each logout token it has sent.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
@@ -10,13 +10,16 @@ URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : 
 
 const { clients, resource, namesLogin, receiver, namesSession } = JSON.parse(process.argv[2]);
 
-/** @param {any} kind @param {any} options @param {string} alg */
-const newKey = (kind, options, alg) => ({
-  ...generateKeyPairSync(kind, options).privateKey.export({ format: "jwk" }),
-  alg,
-  use: "sig",
-  kid: alg,
-});
+/** A new key, by way of PEM: Node may deadlock when it exports a key that it has just generated, if
+ * the garbage collector runs then. @param {any} kind @param {any} options @param {string} alg */
+function newKey(kind, options, alg) {
+  const { privateKey } = generateKeyPairSync(kind, {
+    ...options,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  return { ...createPrivateKey(privateKey).export({ format: "jwk" }), alg, use: "sig", kid: alg };
+}
 
 /** @param {any} ctx what a token is made of: the code of a login, or a refresh token */
 const sourceOf = ({ oidc: { entities } }) => entities.RefreshToken ?? entities.AuthorizationCode;
