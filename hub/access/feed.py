@@ -271,14 +271,18 @@ class Feed:
 
     async def _watch(self) -> None:
         """Drop what has expired, and send guards elsewhere while this replica hears nothing."""
+        was_silent = False
         while True:
             await asyncio.sleep(CHECK_EVERY)
             now = asyncio.get_running_loop().time()
             if self._source.is_started and self._clock.is_known:
                 self._source.ledger.forget(round(self._clock.at(now) * SECOND))
-            if self._streams and self._is_silent():
+            # Twice: after a pause of this process, what has arrived meanwhile has yet to be read.
+            is_silent = self._is_silent()
+            if self._streams and is_silent and was_silent:
                 log.warning("guards are sent to other replicas: this one receives no logouts")
                 self._end_streams()
+            was_silent = is_silent
 
     def _is_silent(self) -> bool:
         return self._source.is_silent(asyncio.get_running_loop().time() - LONGEST_SILENCE)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from hub.access import feed as feed_module
 from hub.access import feed_source
 from hub.access.feed import Feed
 from hub.core.feed_position import FeedPosition, digest_epochs, encode_position
@@ -37,6 +38,12 @@ def log() -> Store:
     made = Store()
     made.events[0] = [event(1), event(2), event(3)]
     return made
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no feed end because these tests confirm nothing for a while."""
+    monkeypatch.setattr(feed_module, "LONGEST_SILENCE", 600.0)
 
 
 @asynccontextmanager
