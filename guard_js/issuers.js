@@ -84,14 +84,8 @@ export class Issuers {
     const header = readHeader(token);
     const claims = readClaims(token);
     const { keys, rules } = this.#match(header, claims.get("iss"));
+    const { found, generation } = await keys.find(header);
     let refusal;
-    let found;
-    let generation;
-    // The keys may be replaced whenever something is waited for: these must be of one generation.
-    do {
-      generation = keys.generation();
-      found = await keys.find(header);
-    } while (keys.generation() !== generation);
     for (const key of found) {
       try {
         await checkSignature(token, key, header, rules);

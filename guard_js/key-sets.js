@@ -9,8 +9,10 @@ import { findWeakness } from "./weak-keys.js";
 
 /** Finds the keys for a header, at least one. A verification is void once `generation` has changed;
  * it is -1 when the keys are due to be fetched.
- * @typedef {{generation: () => number,
- *   find: (header: Header) => readonly KeyObject[] | Promise<readonly KeyObject[]>}} Keys */
+ * @typedef {{generation: () => number, find: (header: Header) => Found | Promise<Found>}} Keys */
+
+/** Keys, and the generation that they are of: it may be another one by the time they are used.
+ * @typedef {{found: readonly KeyObject[], generation: number}} Found */
 
 /** @typedef {{key: KeyObject, kid?: string, algorithms: readonly string[]}} PublishedKey */
 
@@ -41,7 +43,10 @@ const NAMES = {
 };
 
 /** @param {readonly KeyObject[]} keys @returns {Keys} */
-export const staticKeys = (keys) => ({ generation: () => 0, find: () => keys });
+export const staticKeys = (keys) => ({
+  generation: () => 0,
+  find: () => ({ found: keys, generation: 0 }),
+});
 
 /** A secret to verify tokens with; throws an Error for a public key: if that were used as a secret,
  * anybody who knows it could sign.
@@ -104,7 +109,7 @@ export class KeySet {
       await this.#flight;
       key = this.#search(header);
     }
-    if (key) return [key];
+    if (key) return { found: [key], generation: this.#fetched };
     if (this.#keys.length === 0)
       throw new HubError("unavailable", "the issuer's keys could not be fetched");
     throw invalid("signed with a key that the issuer does not publish");

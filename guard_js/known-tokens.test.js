@@ -8,7 +8,7 @@ function someKeys() {
   let generation = 1;
   return {
     generation: () => generation,
-    find: () => [],
+    find: () => ({ found: [], generation }),
     replace() {
       generation += 1;
     },

@@ -2,7 +2,11 @@ export type KeyObject = import("node:crypto").KeyObject;
 export type Header = import("./tokens.js").Header;
 export type Keys = {
     generation: () => number;
-    find: (header: Header) => readonly KeyObject[] | Promise<readonly KeyObject[]>;
+    find: (header: Header) => Found | Promise<Found>;
+};
+export type Found = {
+    found: readonly KeyObject[];
+    generation: number;
 };
 export type PublishedKey = {
     key: KeyObject;
@@ -30,7 +34,10 @@ export declare class KeySet implements Keys {
     constructor(locate: () => Promise<string>, log: (text: string) => void);
     generation(): number;
     /** @param {Header} header */
-    find(header: Header): Promise<import("crypto").KeyObject[]>;
+    find(header: Header): Promise<{
+        found: import("crypto").KeyObject[];
+        generation: number;
+    }>;
 }
 /** @param {unknown} error */
 export declare function describe(error: unknown): string;
