@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 
 import pytest
 import structlog
@@ -32,6 +33,34 @@ def test_tracebacks_hold_no_local_variables(style: str, capsys: pytest.CaptureFi
     if style == "json":
         line = json.loads(written)
         assert (line["event"], line["level"], line["path"]) == ("it failed", "error", "/logout")
+
+
+def test_a_text_line_says_when_how_bad_what_by_whom_and_the_facts_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Facts are sorted; one that is not a single word is quoted."""
+    configure_logs("text")
+    structlog.get_logger("hub.test").info("logout", user="ada", n=2, device="My Phone", sid=None)
+    when, _, rest = capsys.readouterr().err.partition(" ")
+    assert when.endswith("Z")
+    assert rest.split() == (
+        "[info ] logout [hub.test] device='My Phone' n=2 sid=None user=ada".split()
+    )
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("text", ["a\nb", "a\r[error] b", "\x1b[2J", "a\u2028b", "a\u202eb", "'\""])
+def test_what_others_send_cannot_break_out_of_its_line(
+    style: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Line breaks, escape sequences and changes of direction are escaped, in facts and events."""
+    configure_logs(style)  # type: ignore[arg-type]
+    structlog.get_logger("hub.test").info("logout", user=text)
+    logging.getLogger("library").warning("it says %s", text)
+    written = capsys.readouterr().err
+    lines = written.removesuffix("\n").split("\n")
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
