@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 FRESH = 1.0
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 AGES = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
+
+Kind = TypeVar("Kind", Counter, Histogram)
+
+
+class Labelled(Generic[Kind]):
+    """A counter or histogram with labels, for what is counted at every request or logout.
+
+    It remembers which label values were used before: looking them up in the library takes longer
+    than counting.
+    """
+
+    def __init__(self, metric: Kind) -> None:
+        self._metric: Kind = metric
+        self._used: dict[tuple[str, ...], Kind] = {}
+
+    def labels(self, *values: str) -> Kind:
+        """Return the metric for these values of its labels, in their order."""
+        used = self._used.get(values)
+        if used is None:
+            used = self._used[values] = self._metric.labels(*values)
+        return used
 
 
 class Metrics:
@@ -23,13 +46,17 @@ class Metrics:
 
     def _add_sockets(self) -> None:
         self.sockets = self._gauge("hub_sockets", "Accepted sockets of this replica")
-        self.connects = self._counter(
-            "hub_connects",
-            "Sockets that asked to connect, by the code of the answer (ok when accepted)",
-            "code",
+        self.connects = Labelled(
+            self._counter(
+                "hub_connects",
+                "Sockets that asked to connect, by the code of the answer (ok when accepted)",
+                "code",
+            )
         )
-        self.notices = self._counter(
-            "hub_notices", "Sockets that were told of a logout, by what became of it", "state"
+        self.notices = Labelled(
+            self._counter(
+                "hub_notices", "Sockets that were told of a logout, by what became of it", "state"
+            )
         )
         self.acknowledged_seconds = self._histogram(
             "hub_acknowledged_seconds",
@@ -50,8 +77,8 @@ class Metrics:
         )
 
     def _add_logouts(self) -> None:
-        self.logouts = self._counter(
-            "hub_logouts", "Logouts that this replica wrote", "scope", "reason"
+        self.logouts = Labelled(
+            self._counter("hub_logouts", "Logouts that this replica wrote", "scope", "reason")
         )
         self.heard = self._counter("hub_heard", "Logouts that this replica read from the log")
         self.forged = self._counter(
@@ -121,17 +148,23 @@ class Metrics:
         )
 
     def _add_calls(self) -> None:
-        self.requests = self._counter(
-            "hub_requests", "HTTP requests, by route and status", "method", "route", "status"
+        self.requests = Labelled(
+            self._counter(
+                "hub_requests", "HTTP requests, by route and status", "method", "route", "status"
+            )
         )
-        self.request_seconds = self._histogram(
-            "hub_request_seconds", "Time to answer an HTTP request", "method", "route"
+        self.request_seconds = Labelled(
+            self._histogram(
+                "hub_request_seconds", "Time to answer an HTTP request", "method", "route"
+            )
         )
-        self.tokens = self._counter(
-            "hub_tokens",
-            "Tokens verified, by issuer entry and by whether they named their login",
-            "issuer",
-            "login",
+        self.tokens = Labelled(
+            self._counter(
+                "hub_tokens",
+                "Tokens verified, by issuer entry and by whether they named their login",
+                "issuer",
+                "login",
+            )
         )
         self.limited = self._counter(
             "hub_limited", "Refused since a limit was reached, by the limit", "kind"

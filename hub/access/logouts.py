@@ -25,7 +25,6 @@ from hub.core.model import (
     UserKey,
     seconds,
 )
-from hub.core.receipt import count_states
 from hub.core.revocation import apply_leeway, judge
 from hub.errors import NotFound, RateLimited, Unavailable
 from hub.metrics import Metrics
@@ -117,17 +116,20 @@ class Logouts:
         return receipt
 
     def _note(self, receipt: Receipt, by: str, address: str | None) -> None:
-        logout, sessions = receipt.logout, count_states(receipt).total()
-        self._metrics.logouts.labels(logout.scope.value, logout.reason.value).inc()
+        logout = receipt.logout
+        scope, reason = logout.scope.value, logout.reason.value
+        sessions = len(receipt.sessions) + sum(receipt.counts.values())
+        origin = _describe_origin(logout)
+        self._metrics.logouts.labels(scope, reason).inc()
         log.info(
             "logout",
             id=logout.id,
             user=logout.user,
-            scope=logout.scope.value,
-            reason=logout.reason.value,
+            scope=scope,
+            reason=reason,
             sessions=sessions,
             by=by,
-            **_describe_origin(logout),
+            **origin,
         )
         if self._audit is not None:
             self._audit.note(
@@ -136,11 +138,11 @@ class Logouts:
                 by=by,
                 address=address,
                 user=logout.user,
-                scope=logout.scope.value,
+                scope=scope,
                 sid=logout.sid,
-                reason=logout.reason.value,
+                reason=reason,
                 sessions=sessions,
-                **_describe_origin(logout),
+                **origin,
             )
 
     async def _count(self, receipt: Receipt) -> Receipt:

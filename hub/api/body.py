@@ -17,9 +17,16 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
         TimeoutError: when it has not arrived within HUB_LIMIT_READ_SECONDS.
     """
     limited = request if most is None else request.clone(client_max_size=most)
+    if limited.content.is_eof():
+        # It arrived with the head of the request, as most do.
+        return await _read(limited)
     async with asyncio.timeout(request.app[SERVICES].settings.limit_read_seconds):
-        try:
-            return await limited.read()
-        except BaseException as error:
-            # Its traceback keeps what was read, in a cycle that waits for the garbage collector.
-            raise error.with_traceback(None) from None
+        return await _read(limited)
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except BaseException as error:
+        # Its traceback keeps what was read, in a cycle that waits for the garbage collector.
+        raise error.with_traceback(None) from None

@@ -128,7 +128,10 @@ def view(row: Row, alive: frozenset[str]) -> Outcome:
 
 def count_states(receipt: Receipt) -> Counter[State]:
     """Return how many sessions of a receipt are in each state."""
-    return Counter(receipt.counts) + Counter(outcome.state for outcome in receipt.sessions)
+    states = Counter({state: count for state, count in receipt.counts.items() if count > 0})
+    for outcome in receipt.sessions:
+        states[outcome.state] += 1
+    return states
 
 
 def session_key(user: UserKey, sid: str) -> str:

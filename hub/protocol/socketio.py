@@ -215,7 +215,8 @@ def decode(text: str) -> Packet:
     kind, namespace, number = header.groups()
     rest = text[header.end() :]
     try:
-        data = decode_json(rest) if rest else None
+        # Most acknowledgements are empty.
+        data = [] if rest == "[]" else decode_json(rest) if rest else None
     except (ValueError, RecursionError):
         raise ProtocolError("a packet whose data is no JSON") from None
     namespace = NAMESPACE if namespace is None else namespace.partition("?")[0]

@@ -21,6 +21,7 @@ class Connection:
     ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
     During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
+    ``partition`` is that of its user, once it was added to `Connections`.
     """
 
     __slots__ = (
@@ -31,15 +32,19 @@ class Connection:
         "ended",
         "expiry",
         "gone",
+        "id",
         "identity",
         "next_identity",
         "on_gone",
+        "partition",
         "refresh_lock",
         "socket",
     )
 
     def __init__(self, socket: Socket, identity: Identity, client: Client) -> None:
         self.socket = socket
+        self.id = socket.id
+        self.partition = 0
         self.identity = identity
         self.next_identity = identity
         self.refresh_lock = asyncio.Lock()
@@ -51,11 +56,6 @@ class Connection:
         self.gone = False
         self.on_gone: Callable[[Connection], None] | None = None
         self.expiry: Timer | None = None
-
-    @property
-    def id(self) -> str:
-        """The socket's id."""
-        return self.socket.id
 
     def is_ended(self, at: Micros) -> bool:
         """Return whether it was ended already, so that a logout at this time changes nothing.
@@ -98,7 +98,8 @@ class Connections:
         """Add a connection; from now on logouts find it."""
         self._by_id[connection.id] = connection
         identity = connection.identity
-        users = self._by_partition.setdefault(self._partition_of(identity.user), {})
+        connection.partition = self._partition_of(identity.user)
+        users = self._by_partition.setdefault(connection.partition, {})
         users.setdefault(identity.user, {})[connection.id] = connection
         self._by_session[identity.user, identity.sid] += 1
 
@@ -118,8 +119,7 @@ class Connections:
         """Remove a connection and return it, or None if there is none."""
         connection = self._by_id.pop(connection_id, None)
         if connection is not None:
-            user = connection.identity.user
-            partition = self._partition_of(user)
+            user, partition = connection.identity.user, connection.partition
             users = self._by_partition[partition]
             del users[user][connection_id]
             if not users[user]:

@@ -220,10 +220,12 @@ class _Round:
             connection.on_gone = self._on_gone
         sockets = [connection.socket for connection in self._open.values()]
         stop_waiting = self._acknowledgements.ask(sockets, EVENT, notice, self._on_ack)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self._done.wait()
-        stop_waiting()
+        timer = asyncio.get_running_loop().call_later(grace, self._done.set)
+        try:
+            await self._done.wait()
+        finally:
+            timer.cancel()
+            stop_waiting()
         late = list(self._open.values())
         # Answer pending events before the cut: one may be the request for this very logout.
         answering = [task for connection in late for task in connection.answering]
@@ -240,9 +242,10 @@ class _Round:
         if connection is None or socket_id in self._acknowledged:
             return
         self._acknowledged[socket_id] = read_failures(answer)
-        self._metrics.acknowledged_seconds.observe(self._age())
+        age = self._age()
+        self._metrics.acknowledged_seconds.observe(age)
         if len(self._acknowledged) == len(self._open) + len(self._outcomes):
-            self._metrics.last_acknowledged_seconds.observe(self._age())
+            self._metrics.last_acknowledged_seconds.observe(age)
         if self._is_large:
             self._release_soon(connection)
         else:
@@ -277,12 +280,13 @@ class _Round:
             self._finish(connection, State.ACKNOWLEDGED)
 
     def _finish(self, connection: Connection, state: State) -> None:
-        if connection.id in self._acknowledged:
-            state = State.ACKNOWLEDGED
         if self._open.pop(connection.id, None) is None:
             return
-        failed = self._acknowledged.get(connection.id, ())
-        self._outcomes.append(SocketOutcome(connection.identity, state, failed))
+        connection.on_gone = None
+        failed = self._acknowledged.get(connection.id)
+        if failed is not None:
+            state = State.ACKNOWLEDGED
+        self._outcomes.append(SocketOutcome(connection.identity, state, failed or ()))
         self._metrics.notices.labels(state.value).inc()
         connection.socket.disconnect()
         if not self._open:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -81,6 +81,7 @@ class Follower:
         self._served = asyncio.Event()
         self._began = 0.0
         self._warnings = RepeatedWarnings()
+        self._describe(metrics)
 
     # ---- What it serves ----
 
@@ -223,7 +224,8 @@ class Follower:
                     self._recover(numbers)
                 case Effect.CLOSE:
                     self._close(numbers, now)
-        self._measure(now)
+        if not self._served.is_set() and not any(one.is_fenced for one in self._partitions):
+            self._served.set()
 
     def _close(self, numbers: list[int], now: float) -> None:
         self._reasons.update({n: self._reasons.get(n, "no confirmation") for n in numbers})
@@ -304,16 +306,23 @@ class Follower:
     def _name(self, numbers: list[int]) -> str | list[int]:
         return numbers if len(numbers) < len(self._partitions) else "all"
 
-    def _measure(self, now: float) -> None:
-        ages = [partition.age(now) for partition in self._partitions]
-        received = sum(partition.is_receiving(now) for partition in self._partitions)
-        conditions = Counter(partition.condition for partition in self._partitions)
-        self._metrics.position_age.set(min(max(ages), now - self._began))
-        self._metrics.following.set(is_enough(received, len(self._partitions)))
+    def _describe(self, metrics: Metrics) -> None:
+        """Have metrics computed when they are read: what they show changes with time."""
+        metrics.position_age.set_function(self._age)
+        metrics.following.set_function(
+            lambda: is_enough(
+                len(self._partitions) - len(self.unconfirmed()), len(self._partitions)
+            )
+        )
         for condition in CONDITIONS:
-            self._metrics.partitions.labels(condition).set(conditions[condition])
-        if not any(partition.is_fenced for partition in self._partitions):
-            self._served.set()
+            metrics.partitions.labels(condition).set_function(partial(self._count, condition))
+
+    def _age(self) -> float:
+        now = asyncio.get_running_loop().time()
+        return min(max(partition.age(now) for partition in self._partitions), now - self._began)
+
+    def _count(self, condition: str) -> int:
+        return sum(partition.condition == condition for partition in self._partitions)
 
     def _note(self, event: str, **facts: Any) -> None:
         if self._audit is not None:

@@ -74,8 +74,9 @@ class Application(Protocol):
 class Socket:
     """One client of the replica.
 
-    ``client`` describes it, ``source`` is the key of its address (`address_key`), and ``opening``
-    is the request that opened the session, kept until CONNECT is answered.
+    ``id`` is that of its Engine.IO session, ``client`` describes it, ``source`` is the key of its
+    address (`address_key`), and ``opening`` is the request that opened the session, kept until
+    CONNECT is answered.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Socket:
         "_server",
         "_timer",
         "client",
+        "id",
         "opening",
         "session",
         "source",
@@ -96,17 +98,13 @@ class Socket:
         self._is_counted = False
         self._refused_namespace = socketio.NAMESPACE
         self.session = session
+        self.id = session.id
         self.opening: Opening | None = opening
         self.client = server.read_client(opening)
         self.source = address_key(self.client.ip)
         self._timer: Timer | None = Timer(self.give_way)
         server.timers.start(self._timer, server.connect_timeout)
         server.unconnected.add(self)
-
-    @property
-    def id(self) -> str:
-        """The socket's id: the id of its Engine.IO session."""
-        return self.session.id
 
     @property
     def is_open(self) -> bool:

@@ -55,17 +55,21 @@ class TimerWheel:
 
     def start(self, item: Timed, seconds: float) -> None:
         """Start a timer for ``item``, replacing the one that it has."""
-        self.stop(item)
         now = asyncio.get_running_loop().time()
         if self._turning is None:
             self._tick = int(now / STEP)
             self._turn_later()
         # An item fires at the end of its step; a step that the wheel has passed never recurs.
-        item.due = max(int((now + seconds) / STEP), self._tick) + 1
-        self._waiting.setdefault(item.due, set()).add(item)
+        due = max(int((now + seconds) / STEP), self._tick) + 1
+        if due != item.due:
+            self.stop(item)
+            item.due = due
+            self._waiting.setdefault(due, set()).add(item)
 
     def stop(self, item: Timed) -> None:
         """Stop the timer of ``item``, if it has one."""
+        if not item.due:
+            return
         waiting = self._waiting.get(item.due)
         if waiting is not None:
             waiting.discard(item)

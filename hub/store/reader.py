@@ -94,7 +94,6 @@ class LogReader:
 
     async def read(self) -> AsyncGenerator[Event]:
         """Yield logouts and problems; see `Store.follow`."""
-        clock = asyncio.get_running_loop().time
         self._error = None
         self._failures.clear()
         await self._refuse_eviction()
@@ -105,7 +104,7 @@ class LogReader:
         try:
             # The log is read without a subscription too: it is the reliable path.
             await self._subscription.wait(CHECK_INTERVAL / 4)
-            next_look = clock()
+            tasks.append(asyncio.create_task(self._look_regularly()))
             while True:
                 self._wake.clear()
                 while self._events or self._messages:
@@ -114,23 +113,17 @@ class LogReader:
                     else:
                         self._take(*self._messages.popleft())
                 self._raise_failure()
-                if clock() >= next_look:
-                    next_look = clock() + CHECK_INTERVAL
-                    self._want_all()
                 self._look_at_wanted()
-                await self._sleep(next_look)
+                await self._wake.wait()
         finally:
             await cancel({*tasks, *self._looks})
             # Not by the looks: a task that is cancelled before its first step has no `finally`.
             self._held.clear()
 
-    async def _sleep(self, until: float) -> None:
-        """Wait until there is something to do, or until this time of the loop."""
-        alarm = asyncio.get_running_loop().call_at(until, self._wake.set)
-        try:
-            await self._wake.wait()
-        finally:
-            alarm.cancel()
+    async def _look_regularly(self) -> None:
+        while True:
+            self._want_all()
+            await asyncio.sleep(CHECK_INTERVAL)
 
     def _fail(self, error: Exception) -> None:
         """Have `read` end by raising an error."""

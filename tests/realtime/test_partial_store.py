@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -60,7 +61,8 @@ def store() -> Any:
 def leave(presences: Presences, user: str, sid: str) -> None:
     """Let the last socket of a session go."""
     identity = Identity(user, "", "", sid, iat=0, exp=1)
-    presences.remove(Connection(cast(Any, None), identity, Client("", "", "")))
+    socket = cast(Any, SimpleNamespace(id=sid))
+    presences.remove(Connection(socket, identity, Client("", "", "")))
 
 
 async def run(work: Any, until: Callable[[], Any]) -> None:
