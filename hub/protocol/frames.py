@@ -32,6 +32,10 @@ class ProtocolError(Exception):
 
 
 _KINDS = {int(kind): kind for kind in Kind}
+_WHOLE = {0x80 | kind: kind for kind in (Kind.TEXT, Kind.CLOSE, Kind.PING, Kind.PONG)}
+"""The first byte of a frame that is the only one of its message."""
+
+MASKED, SHORT = 0x80, 125
 
 
 class FrameReader:
@@ -70,15 +74,27 @@ class FrameReader:
         if len(buffer) < 2:
             return None
         first, second = buffer[0], buffer[1]
+        whole, size = _WHOLE.get(first), second - MASKED
+        if whole is not None and 0 <= size <= SHORT and self._message is None:
+            # As nearly all frames are; what is allowed here is allowed below.
+            end = size + 6
+            if len(buffer) >= end and size <= self.max_size:
+                data = unmask(buffer[6:end], buffer[2:6])
+                del buffer[:end]
+                return whole, _read_text(data) if whole is Kind.TEXT else data, end
+        return self._next_of_any(first, second)
+
+    def _next_of_any(self, first: int, second: int) -> tuple[Kind, bytes | str, int] | None:
+        buffer = self._buffer
         kind = _KINDS.get(first & 0x0F)
         size, start = second & 0x7F, 6
         if kind is None or first & 0x70:
             raise ProtocolError(PROTOCOL_ERROR, "reserved bits or an unknown opcode")
-        if not second & 0x80:
+        if not second & MASKED:
             raise ProtocolError(PROTOCOL_ERROR, "a frame of a client is masked (section 5.1)")
-        if kind >= Kind.CLOSE and (size > 125 or not first & 0x80):
+        if kind >= Kind.CLOSE and (size > SHORT or not first & 0x80):
             raise ProtocolError(PROTOCOL_ERROR, "a control frame is whole and short (section 5.5)")
-        if size > 125:
+        if size > SHORT:
             more = 2 if size == 126 else 8
             if len(buffer) < 2 + more:
                 return None
@@ -89,7 +105,7 @@ class FrameReader:
         self._check(kind, size)
         if len(buffer) < start + size:
             return None
-        data = unmask(bytes(buffer[start : start + size]), bytes(buffer[start - 4 : start]))
+        data = unmask(buffer[start : start + size], buffer[start - 4 : start])
         del buffer[: start + size]
         return self._put_together(kind, bool(first & 0x80), data, start + size)
 
@@ -114,13 +130,17 @@ class FrameReader:
             self._message += data
             return Kind.CONTINUATION, b"", cost
         whole, self._message = (self._message or b"") + data, None
-        try:
-            return Kind.TEXT, whole.decode(), cost
-        except UnicodeDecodeError:
-            raise ProtocolError(NO_TEXT, "a text message that is no UTF-8") from None
+        return Kind.TEXT, _read_text(whole), cost
 
 
-def unmask(data: bytes, key: bytes) -> bytes:
+def _read_text(data: bytes | bytearray) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError(NO_TEXT, "a text message that is no UTF-8") from None
+
+
+def unmask(data: bytes | bytearray, key: bytes | bytearray) -> bytes:
     """Remove the mask from data, or apply it (section 5.3)."""
     size = len(data)
     mask = (key * (size // 4 + 1))[:size]

@@ -139,6 +139,10 @@ class Connections:
         mine = len(self._of_user(identity.user))
         return self._by_session[identity.user, identity.sid], mine
 
+    def count_accepted(self) -> int:
+        """Return the number of sockets that were accepted."""
+        return sum(connection.accepted for connection in self._by_id.values())
+
     def _of_user(self, user: UserKey) -> dict[str, Connection]:
         return self._by_partition.get(self._partition_of(user), {}).get(user, {})
 

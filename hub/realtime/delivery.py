@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -234,6 +235,8 @@ class _Round:
         for connection in late:
             unread = connection.socket.has_unsent
             self._finish(connection, State.CUT if unread else State.NOTIFIED)
+        for state, count in Counter([outcome.state for outcome in self._outcomes]).items():
+            self._metrics.notices.labels(state.value).inc(count)
         self._metrics.last_cut_seconds.observe(self._age())
         return self._outcomes
 
@@ -287,7 +290,6 @@ class _Round:
         if failed is not None:
             state = State.ACKNOWLEDGED
         self._outcomes.append(SocketOutcome(connection.identity, state, failed or ()))
-        self._metrics.notices.labels(state.value).inc()
         connection.socket.disconnect()
         if not self._open:
             self._done.set()

@@ -242,7 +242,11 @@ class EngineSession:
         if self.closing is not None:
             return
         self.closing = code
-        self._timers.start(self, CLOSE_TIMEOUT)
+        if self.websocket is None:
+            self._timers.start(self, CLOSE_TIMEOUT)
+        else:
+            # A WebSocket that is closing has a timer of its own.
+            self._timers.stop(self)
         self.protocol.close(reason, last, may_return=code == GOING_AWAY)
         if self.websocket is not None:
             self._close_websocket(self.websocket, code)

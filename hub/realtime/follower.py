@@ -149,7 +149,8 @@ class Follower:
                 pass  # Its registered sessions are ended by logouts of their users.
             case LogoutEvent():
                 self._metrics.heard.inc()
-                self._metrics.replayed.inc(0 if event.is_live else 1)
+                if not event.is_live:
+                    self._metrics.replayed.inc()
                 self._deliver(event)
                 if event.is_live and self._connections.has_survivors(event):
                     # Newer logins, or the store's clock was set back: a sweep asks the store.

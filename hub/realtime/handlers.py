@@ -104,6 +104,7 @@ class Handlers:
         self._presences = presences
         self._admission = admission
         self._metrics = metrics
+        metrics.sockets.set_function(connections.count_accepted)
         self._timers = timers
         self._limits = limits
         self._refusals = refusals
@@ -128,7 +129,6 @@ class Handlers:
             refusal = Unavailable("the hub failed")
         else:
             self._metrics.connects.labels("ok").inc()
-            self._metrics.sockets.inc()
             return answer
         self._forget(socket.id)
         self._metrics.connects.labels(refusal.code).inc()
@@ -202,18 +202,15 @@ class Handlers:
 
     def disconnected(self, socket: Socket) -> None:
         """Remove a socket that has closed."""
-        connection = self._forget(socket.id)
-        if connection is not None and connection.accepted:
-            self._metrics.sockets.dec()
+        self._forget(socket.id)
 
-    def _forget(self, connection_id: str) -> Connection | None:
+    def _forget(self, connection_id: str) -> None:
         connection = self._connections.remove(connection_id)
         if connection is not None:
             self._presences.remove(connection)
             if connection.expiry is not None:
                 self._timers.stop(connection.expiry)
                 connection.expiry = None  # which refers to the connection
-        return connection
 
     def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
         if connection.expiry is not None:

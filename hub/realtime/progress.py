@@ -72,7 +72,7 @@ class Progress:
             self._lease,
             self._event,
             sessions=merge_sessions([*((key, state) for key, (_, state, _) in over), *rest]),
-            failures=unite((key, failed) for key, (_, _, failed) in over),
+            failures=unite((key, failed) for key, (_, _, failed) in over if failed),
             done=done,
         )
 
