@@ -7,6 +7,7 @@ strict: whatever the RFC forbids raises `ProtocolError` with the status code for
 from __future__ import annotations
 
 import enum
+import functools
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED = 1000, 1001, 1002, 1003
 NO_TEXT, POLICY, TOO_LARGE = 1007, 1008, 1009
@@ -35,6 +36,7 @@ _KINDS = {int(kind): kind for kind in Kind}
 _WHOLE = {0x80 | kind: kind for kind in (Kind.TEXT, Kind.CLOSE, Kind.PING, Kind.PONG)}
 """The first byte of a frame that is the only one of its message."""
 
+CLOSE_BYTE = 0x80 | Kind.CLOSE
 MASKED, SHORT = 0x80, 125
 
 
@@ -171,6 +173,12 @@ def read_close(data: bytes) -> int:
 def encode_text(text: str) -> bytes:
     """Return a text frame as a server sends it, unmasked."""
     return encode_frame(Kind.TEXT, text.encode())
+
+
+@functools.lru_cache(maxsize=32)
+def encode_close(code: int) -> bytes:
+    """Return a close frame with a status code."""
+    return encode_frame(Kind.CLOSE, code.to_bytes(2, "big"))
 
 
 def encode_frame(kind: Kind, data: bytes) -> bytes:

@@ -260,7 +260,7 @@ class EngineSession:
             websocket.hang_up()
         else:
             packets = self.protocol.take_outgoing()
-            websocket.close(code, b"".join(encode_text(packet) for packet in packets))
+            websocket.close(code, b"".join([encode_text(packet) for packet in packets]))
 
     def cut(self) -> None:
         """Cut all connections."""

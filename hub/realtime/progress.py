@@ -35,7 +35,7 @@ class Progress:
         self.rest = State.OFFLINE
         self._lease = lease
         self._event = event
-        self._left = Counter(self._key(connection.identity) for connection in sockets)
+        self._left = Counter([self._key(connection.identity) for connection in sockets])
         self._outcomes: dict[str, list[SocketOutcome]] = {}
         self._sockets = sockets
 

@@ -161,7 +161,8 @@ class Socket:
         server, state = self._server, self._protocol.state
         if state is State.OPENED and server.engine.is_open:
             server.unconnected.give_up(self)
-        self._stop_awaiting_connect()
+        if self._timer is not None:
+            self._stop_awaiting_connect()
         server.lingering.remove(self)
         if self._is_counted:
             server.unconnected.note_gone(self.source)

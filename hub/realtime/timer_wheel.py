@@ -62,7 +62,8 @@ class TimerWheel:
         # An item fires at the end of its step; a step that the wheel has passed never recurs.
         due = max(int((now + seconds) / STEP), self._tick) + 1
         if due != item.due:
-            self.stop(item)
+            if item.due:
+                self.stop(item)
             item.due = due
             self._waiting.setdefault(due, set()).add(item)
 

@@ -12,11 +12,13 @@ from typing import Protocol, cast
 import msgspec
 
 from hub.protocol.frames import (
+    CLOSE_BYTE,
     POLICY,
     UNSUPPORTED,
     FrameReader,
     Kind,
     ProtocolError,
+    encode_close,
     encode_frame,
     read_close,
 )
@@ -109,10 +111,11 @@ class WebSocket(asyncio.Protocol):
         """Take received bytes, which may be many frames or a part of one."""
         if self._transport is None or (self._closing and self._is_paused):
             return
-        self._frames.feed(data)
         if self._closing:
-            self._read_close(len(data))
-        elif not self._is_paused:
+            self._read_close(data)
+            return
+        self._frames.feed(data)
+        if not self._is_paused:
             self._read_frames()
 
     def _read_frames(self) -> None:
@@ -172,9 +175,13 @@ class WebSocket(asyncio.Protocol):
             self.close(read_close(cast("bytes", data)))
             self._close_transport()
 
-    def _read_close(self, size: int) -> None:
+    def _read_close(self, data: bytes) -> None:
         """Look for the client's close frame in the first `MAX_AFTER_CLOSE` bytes after ours."""
-        self._close_allowance -= size
+        if not self._frames and data[0] == CLOSE_BYTE:
+            self._close_transport()
+            return
+        self._frames.feed(data)
+        self._close_allowance -= len(data)
         try:
             while self._close_allowance > 0 and (frame := self._frames.next()) is not None:
                 if frame[0] is Kind.CLOSE:
@@ -257,7 +264,7 @@ class WebSocket(asyncio.Protocol):
         """Begin the closing handshake, after the frames ``last``; cut after `CLOSE_TIMEOUT`."""
         if not self._closing and self._transport is not None:
             self._closing = True
-            self._transport.write(last + encode_frame(Kind.CLOSE, code.to_bytes(2, "big")))
+            self._transport.write(last + encode_close(code))
             self._config.timers.start(self, CLOSE_TIMEOUT)
 
     def hang_up(self) -> None:

@@ -54,6 +54,12 @@ def claim_key(digest: str) -> tuple[int, str]:
     return partition, f"hub:{{{partition}}}:claim:{digest}"
 
 
+def receipt_key(user: UserKey, logout_id: str) -> tuple[int, str]:
+    """Return the partition and the name of the key for a user's receipt of a logout."""
+    partition = partition_of(user)
+    return partition, f"hub:{{{partition}}}:receipt:{logout_id}:{user}"
+
+
 def hold_key(name: str) -> tuple[int, str]:
     """Return the partition and the name of the key for a hold."""
     return _key("hold", name)

@@ -12,7 +12,7 @@ from hub.core.model import Logout, Micros, Outcome, Receipt, State, UserKey
 from hub.core.receipt import RANK, Row, Tally, settle, split_session_key, unite, view
 from hub.core.wire import decode_logout
 from hub.store.base import LEASE
-from hub.store.names import PARTITIONS, Names
+from hub.store.names import PARTITIONS, Names, receipt_key
 from hub.store.records import reading
 from hub.store.script import Script
 from hub.store.topology import Topology
@@ -38,25 +38,24 @@ class RedisReceipts:
 
     async def report(self, report: Report) -> None:
         """Add a replica's report to a receipt."""
-        logout, partition = report.event.logout, report.event.partition
-        names = Names(logout.user, partition or 0)
+        logout = report.event.logout
         rows = [
             (sid, state.value, ",".join(report.failures.get(sid, ())))
             for sid, state in report.sessions.items()
         ]
         if logout.user is None:
-            await self._report_everyone(report, names, rows)
+            await self._report_everyone(report, rows)
             return
+        partition, key = receipt_key(logout.user, logout.id)
         await self._calls.call(
-            names.partition,
+            partition,
             REPORT,
-            [names.receipt(logout.id)],
+            [key],
             {"lease": report.lease, "is_done": report.done, "rank": RANK, "sessions": rows},
         )
 
-    async def _report_everyone(
-        self, report: Report, names: Names, rows: Sequence[Sequence[str]]
-    ) -> None:
+    async def _report_everyone(self, report: Report, rows: Sequence[Sequence[str]]) -> None:
+        names = Names(None, report.event.partition or 0)
         # In pages, so that a report of many sessions does not block Redis for long.
         opened = list((report.opened or {}).items())
         pages = range(0, max(len(opened), len(rows), 1), REPORTED_AT_ONCE)
