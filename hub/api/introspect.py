@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -22,6 +21,9 @@ SIGNED = "application/token-introspection+jwt"
 WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 CLIENT_CLAIMS = ("client_id", "azp", "cid")
 NAME_CLAIMS = ("username", "preferred_username")
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON can name, and UTF-8 has no bytes for (RFC 8259 section 8.2)."""
 
 
 class IntrospectionForm(msgspec.Struct, frozen=True):
@@ -111,7 +113,7 @@ async def _introspect(request: web.Request, token: str) -> ActiveView | Inactive
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     """Return the answer for a living token, from its verified claims."""
-    claims = json.loads(_readable(json.dumps(claims, ensure_ascii=False)))
+    claims = _encodable(claims)
     bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(
         sub=_text(claims, "sub") or identity.sub,
@@ -122,7 +124,7 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
         iss=identity.iss or UNSET,
         aud=_audience(claims.get("aud")),
         nbf=identity.nbf // SECOND or UNSET,
-        scope=_readable(" ".join(identity.scopes)) or UNSET,
+        scope=_encodable(" ".join(identity.scopes)) or UNSET,
         client_id=_text(claims, *CLIENT_CLAIMS) or UNSET,
         username=_text(claims, *NAME_CLAIMS) or UNSET,
         jti=_text(claims, "jti") or UNSET,
@@ -132,9 +134,15 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     )
 
 
-def _readable(text: str) -> str:
-    """Return a text in which lone surrogates, which UTF-8 has no bytes for, are U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _encodable(value: Any) -> Any:
+    """Return a value of JSON in which every lone surrogate is U+FFFD."""
+    if isinstance(value, str):
+        return LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_encodable(one) for one in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(one) for name, one in value.items()}
+    return value
 
 
 def _text(claims: dict[str, Any], *names: str) -> str | None:
