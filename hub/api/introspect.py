@@ -15,10 +15,10 @@ from hub.api.oauth import require_reader
 from hub.api.services import SERVICES
 from hub.core.model import SECOND, Identity
 from hub.core.tokens import read_claims
+from hub.core.weights import read_weights
 from hub.errors import InvalidRequest, Unauthorized
 
 SIGNED = "application/token-introspection+jwt"
-WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 CLIENT_CLAIMS = ("client_id", "azp", "cid")
 NAME_CLAIMS = ("username", "preferred_username")
 
@@ -90,17 +90,9 @@ def _asks_for_signed(request: web.Request) -> bool:
 
     See RFC 9701 section 4, and RFC 9110 section 12.5.1.
     """
-    accepted = ",".join(request.headers.getall("Accept", [])).lower()
-    wanted = {"application/json": 0.0}
-    for text in accepted.split(","):
-        kind, *parameters = (part.strip() for part in text.split(";"))
-        weights = [part.removeprefix("q=") for part in parameters if part.startswith("q=")]
-        wanted[kind] = _read_weight(weights[0]) if weights else 1.0
-    return wanted.get(SIGNED, 0.0) > 0 and wanted[SIGNED] >= wanted["application/json"]
-
-
-def _read_weight(text: str) -> float:
-    return float(text) if WEIGHT.fullmatch(text) else 1.0
+    weights = read_weights(request.headers.getall("Accept", []))
+    signed, plain = weights.get(SIGNED, 0.0), weights.get("application/json", 0.0)
+    return signed > 0 and signed >= plain
 
 
 async def _introspect(request: web.Request, token: str) -> ActiveView | InactiveView:
