@@ -239,7 +239,7 @@ def take_over(request: web.Request, protocol: asyncio.Protocol, greeting: bytes)
     ``greeting`` is written first. Bytes that followed the request are passed to the protocol in the
     next iteration of the loop. No task, request or parser of aiohttp stays in memory for the life
     of the connection: its request handler is made to see a lost one. Uses ``request.protocol``,
-    its ``transport`` and ``_message_tail``, and that it stops after ``connection_lost``.
+    with its ``transport``, ``connection_lost`` and ``_message_tail``.
 
     Raises:
         ConnectionResetError: if the client has disconnected.

@@ -33,6 +33,7 @@ from hub.aiohttp_internals import (
     parse_upgrade,
     take_over,
 )
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
 
 PROJECT = Path(__file__).parents[1]
@@ -544,10 +545,11 @@ async def test_a_connection_is_handed_over_whole() -> None:
     runner = await serve(handle)
     tasks = len(asyncio.all_tasks())
     reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
-    writer.write(UPGRADE + b"early ")
-    assert await reader.readexactly(15) == b"greeting early "
-    writer.write(b"late")
-    assert await reader.readexactly(4) == b"late"
+    async with asyncio.timeout(PATIENCE):
+        writer.write(UPGRADE + b"early ")
+        assert await reader.readexactly(15) == b"greeting early "
+        writer.write(b"late")
+        assert await reader.readexactly(4) == b"late"
     assert runner.server is not None
     assert runner.server.connections == []
     await eventually(lambda: len(asyncio.all_tasks()) == tasks)
