@@ -55,7 +55,7 @@ class Audit:
         self._metrics = metrics
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []
-        self._counted = Tally(MOST_COUNTED)
+        self._counted = Tally[tuple[str, str]](MOST_COUNTED)
         self._wake = asyncio.Event()
         self._must_reopen = False
         self._failing = False
@@ -98,7 +98,7 @@ class Audit:
         The log gets one line a minute for each event, code and address.
         """
         if self._path is not None:
-            self._counted.add(f"{event} {code}", address)
+            self._counted.add((event, code), address)
 
     async def reopen(self) -> None:
         """Reopen the path, after its file was rotated away."""
@@ -158,8 +158,7 @@ class Audit:
 
     def sum_up(self) -> None:
         """Write the counts of events since the last time."""
-        for (what, address), count in self._counted.take():
-            event, _, code = what.partition(" ")
+        for ((event, code), address), count in self._counted.take():
             self.note(event, code=code, address=address, count=count)
 
     async def _write_some(self) -> bool:

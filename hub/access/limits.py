@@ -33,7 +33,7 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._tally = Tally(MOST_NAMED)
+        self._tally = Tally[str](MOST_NAMED)
         self._said_at = float("-inf")
 
     def note(self, kind: str, source: str) -> None:

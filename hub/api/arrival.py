@@ -13,10 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpRequestParser, RawRequestMessage
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.streams import EMPTY_PAYLOAD
+from hub.aiohttp_internals import Upgrade, parse_upgrade
 
 OPENING = b"GET /socket.io/?"
 """How the request for a WebSocket begins."""
@@ -24,11 +21,11 @@ OPENING = b"GET /socket.io/?"
 MAX_UPGRADE = 2**16
 """Bytes of the largest upgrade that is parsed here; with cookies and a token it has thousands."""
 
-OpenWebSocket: TypeAlias = Callable[[RawRequestMessage, asyncio.Transport], bool]
+OpenWebSocket: TypeAlias = Callable[[Upgrade, asyncio.Transport], bool]
 """Takes an upgrade's connection over, or returns False and has changed nothing."""
 
 
-def decline(message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+def decline(upgrade: Upgrade, transport: asyncio.Transport) -> bool:
     """Leave every request to aiohttp."""
     return False
 
@@ -90,7 +87,8 @@ class Arrival(asyncio.Protocol):
         transport = arrivals.take(self)
         if transport is None or transport.is_closing():
             return
-        upgrade = read_upgrade(data, arrivals.limits) if data.startswith(OPENING) else None
+        is_upgrade = data.startswith(OPENING) and len(data) <= MAX_UPGRADE
+        upgrade = parse_upgrade(data, arrivals.limits) if is_upgrade else None
         if upgrade is not None and arrivals.open_websocket(upgrade, transport):
             return
         handler = arrivals.make_handler(self.since)
@@ -101,20 +99,3 @@ class Arrival(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._arrivals.take(self)
-
-
-def read_upgrade(data: bytes, limits: dict[str, Any]) -> RawRequestMessage | None:
-    """Return the request in ``data``, if it is one whole upgrade and nothing else."""
-    if len(data) > MAX_UPGRADE:
-        return None
-    loop = asyncio.get_running_loop()
-    protocol = BaseProtocol(loop)  # of a body, which would not be small enough to pause it
-    parser = HttpRequestParser(protocol, loop, MAX_UPGRADE, auto_decompress=False, **limits)
-    try:
-        messages, is_upgraded, rest = parser.feed_data(data)
-    except HttpProcessingError:
-        return None
-    if not is_upgraded or rest or len(messages) != 1:
-        return None
-    message, body = messages[0]
-    return message if body is EMPTY_PAYLOAD and "Expect" not in message.headers else None

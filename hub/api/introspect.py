@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -16,12 +15,15 @@ from hub.api.oauth import require_reader
 from hub.api.services import SERVICES
 from hub.core.model import SECOND, Identity
 from hub.core.tokens import read_claims
+from hub.core.weights import read_weights
 from hub.errors import InvalidRequest, Unauthorized
 
 SIGNED = "application/token-introspection+jwt"
-WEIGHT = re.compile(r"[01](?:\.[0-9]{0,3})?")
 CLIENT_CLAIMS = ("client_id", "azp", "cid")
 NAME_CLAIMS = ("username", "preferred_username")
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON can name, and UTF-8 has no bytes for (RFC 8259 section 8.2)."""
 
 
 class IntrospectionForm(msgspec.Struct, frozen=True):
@@ -88,17 +90,9 @@ def _asks_for_signed(request: web.Request) -> bool:
 
     See RFC 9701 section 4, and RFC 9110 section 12.5.1.
     """
-    accepted = ",".join(request.headers.getall("Accept", [])).lower()
-    wanted = {"application/json": 0.0}
-    for text in accepted.split(","):
-        kind, *parameters = (part.strip() for part in text.split(";"))
-        weights = [part.removeprefix("q=") for part in parameters if part.startswith("q=")]
-        wanted[kind] = _read_weight(weights[0]) if weights else 1.0
-    return wanted.get(SIGNED, 0.0) > 0 and wanted[SIGNED] >= wanted["application/json"]
-
-
-def _read_weight(text: str) -> float:
-    return float(text) if WEIGHT.fullmatch(text) else 1.0
+    weights = read_weights(request.headers.getall("Accept", []))
+    signed, plain = weights.get(SIGNED, 0.0), weights.get("application/json", 0.0)
+    return signed > 0 and signed >= plain
 
 
 async def _introspect(request: web.Request, token: str) -> ActiveView | InactiveView:
@@ -111,7 +105,7 @@ async def _introspect(request: web.Request, token: str) -> ActiveView | Inactive
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     """Return the answer for a living token, from its verified claims."""
-    claims = json.loads(_readable(json.dumps(claims, ensure_ascii=False)))
+    claims = _encodable(claims)
     bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(
         sub=_text(claims, "sub") or identity.sub,
@@ -122,7 +116,7 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
         iss=identity.iss or UNSET,
         aud=_audience(claims.get("aud")),
         nbf=identity.nbf // SECOND or UNSET,
-        scope=_readable(" ".join(identity.scopes)) or UNSET,
+        scope=_encodable(" ".join(identity.scopes)) or UNSET,
         client_id=_text(claims, *CLIENT_CLAIMS) or UNSET,
         username=_text(claims, *NAME_CLAIMS) or UNSET,
         jti=_text(claims, "jti") or UNSET,
@@ -132,9 +126,15 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     )
 
 
-def _readable(text: str) -> str:
-    """Return a text in which lone surrogates, which UTF-8 has no bytes for, are U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _encodable(value: Any) -> Any:
+    """Return a value of JSON in which every lone surrogate is U+FFFD."""
+    if isinstance(value, str):
+        return LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_encodable(one) for one in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(one) for name, one in value.items()}
+    return value
 
 
 def _text(claims: dict[str, Any], *names: str) -> str | None:

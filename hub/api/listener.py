@@ -7,13 +7,13 @@ opens a WebSocket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
-from aiohttp.web_server import Server
 
+from hub.aiohttp_internals import Handler, HttpRunner, HttpServer, is_pipelined
 from hub.api.arrival import Arrival, Arrivals, OpenWebSocket, decline
 from hub.api.connection import Connection, add_common_headers
 from hub.api.open_files import most_files
@@ -27,8 +27,6 @@ MAX_LINE = 8190
 MAX_SLASHES = 32
 """In a path; far more than any resource has. aiohttp's router does one look-up for each."""
 
-PARSER_LIMITS = ("max_line_size", "max_headers", "max_field_size")
-
 NEWCOMER_SECONDS = 2.0
 """A connection that has sent nothing for so long is closed before those that have been used."""
 
@@ -37,9 +35,6 @@ PATIENCE = 6
 
 LINGER = 1.0
 """Seconds to go on reading an unwanted body, so that its sender gets to read the answer."""
-
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def _screening(handler: Handler) -> Handler:
@@ -60,8 +55,7 @@ def _screening(handler: Handler) -> Handler:
             return _refuse(InvalidRequest("nothing but 100-continue can be expected"), 417)
         if request.rel_url.raw_path.count("/") > MAX_SLASHES:
             return _refuse(NotFound("there is nothing at this address"), 404)
-        connection = request.protocol
-        if isinstance(connection, Connection) and connection.is_pipelined:
+        if is_pipelined(request):
             return wait_and_handle(request)
         return handler(request)
 
@@ -79,7 +73,7 @@ async def _refuse(error: HubError, status: int) -> web.StreamResponse:
     return answer
 
 
-class Listener(Server):
+class Listener(HttpServer):
     """Watches over the accepted connections, and aborts those that take too long.
 
     A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless
@@ -98,23 +92,24 @@ class Listener(Server):
     _room = 0
     """How many more are accepted before idle ones are closed again."""
 
-    def __init__(self, *args: Any, open_websocket: OpenWebSocket = decline, **options: Any) -> None:
-        super().__init__(*args, **options)
-        limits = {name: options[name] for name in PARSER_LIMITS if name in options}
-        self._arrivals = Arrivals(open_websocket, self._make_connection, limits)
+    def __init__(
+        self, handler: Handler, *, open_websocket: OpenWebSocket = decline, **options: Any
+    ) -> None:
+        super().__init__(handler, **options)
+        self._arrivals = Arrivals(open_websocket, self._make_connection, self.parser_limits)
         self._unfinished = Unfinished(lambda: self.most // 2)
 
     def __call__(self) -> Arrival:  # type: ignore[override]
         """Return the protocol of a connection that was accepted."""
         if self._room:
             self._room -= 1
-        elif len(self._connections) + len(self._arrivals) >= self.most:
+        elif len(self.open_connections) + len(self._arrivals) >= self.most:
             self._room = self.most // 10
             self._make_room(self._room)
-        return Arrival(self._arrivals, self._loop.time())
+        return Arrival(self._arrivals, self.now())
 
     def _make_connection(self, since: float) -> Connection:
-        return Connection(self, since, self._unfinished, loop=self._loop, **self._kwargs)
+        return Connection(self, since, self._unfinished, **self.connection_options)
 
     def _make_room(self, count: int) -> None:
         """Close at most this many connections that are idle, or whose clients do not read.
@@ -122,10 +117,10 @@ class Listener(Server):
         Those that have not read for longest are first, then those that have sent nothing for
         `NEWCOMER_SECONDS`, then the oldest idle ones, and then newcomers.
         """
-        idle = self._arrivals.late(self._loop.time() - NEWCOMER_SECONDS)
+        idle = self._arrivals.late(self.now() - NEWCOMER_SECONDS)
         newcomers = list(self._arrivals)[len(idle) :]
         behind: list[tuple[float, asyncio.Transport]] = []
-        for connection, transport in self._connections.items():
+        for connection, transport in self.open_connections.items():
             assert isinstance(connection, Connection)
             if connection.behind_since is not None and transport.get_write_buffer_size():
                 behind.append((connection.behind_since, transport))
@@ -137,18 +132,17 @@ class Listener(Server):
         for transport in [*idle, *newcomers][: max(0, count - len(behind))]:
             transport.close()
 
-    def pre_shutdown(self) -> None:
-        """Close the idle connections."""
+    def close_unused(self) -> None:
+        """Close the connections that have sent nothing yet."""
         for transport in self._arrivals:
             transport.close()
-        super().pre_shutdown()
 
     def sweep(self) -> None:
         """Abort the connections that have taken too long, and some if there are too many."""
-        now = self._loop.time()
+        now = self.now()
         for transport in self._arrivals.late(now - self.read_seconds):
             transport.abort()
-        for connection, transport in list(self._connections.items()):
+        for connection, transport in list(self.open_connections.items()):
             assert isinstance(connection, Connection)
             is_late = (
                 connection.is_idle
@@ -158,7 +152,7 @@ class Listener(Server):
             if is_late or self._is_unread(connection, transport, now):
                 transport.abort()
         # Without a file to spare, none is accepted that would make room.
-        if (excess := len(self._connections) + len(self._arrivals) - self.most) > 0:
+        if (excess := len(self.open_connections) + len(self._arrivals) - self.most) > 0:
             self._make_room(excess)
 
     def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
@@ -179,7 +173,7 @@ class Listener(Server):
         )
 
 
-class Runner(web.AppRunner):
+class Runner(HttpRunner):
     """aiohttp's runner, with the connections of this module; times are in seconds.
 
     ``open_websocket`` may take over upgrades before the application sees them.
@@ -208,24 +202,19 @@ class Runner(web.AppRunner):
         self._read_seconds = read_seconds
         self._write_seconds = write_seconds
 
-    async def _make_server(self) -> Server:
-        made = await super()._make_server()
-        listener = Listener(
-            _screening(made.request_handler),
-            request_factory=made.request_factory,
-            loop=made._loop,
-            open_websocket=self._open_websocket,
-            **made._kwargs,
-        )
+    def make_server(self, handler: Handler, **options: Any) -> Listener:
+        """Return a listener, which sweeps from now on."""
+        screened = _screening(handler)
+        listener = Listener(screened, open_websocket=self._open_websocket, **options)
         listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
         listener.most = min(listener.most, most_files() // 4)
         self._sweeping = asyncio.create_task(_sweep_on(listener))
         return listener
 
-    async def _cleanup_server(self) -> None:
+    async def stop_server(self) -> None:
+        """Stop sweeping."""
         self._sweeping.cancel()
         await asyncio.gather(self._sweeping, return_exceptions=True)
-        await super()._cleanup_server()
 
 
 async def _sweep_on(listener: Listener) -> None:

@@ -9,10 +9,10 @@ from functools import partial
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
 
 from hub.access.client import read_client
 from hub.access.limits import address_key
+from hub.aiohttp_internals import UNREADABLE_BODY
 from hub.api.connection import add_common_headers
 from hub.api.credentials import ADMINISTRATOR, is_for_operators, note_refusal, read_ip
 from hub.api.problem import oauth_error, problem
@@ -182,7 +182,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         kind = Forbidden if error.status == 403 else InvalidRequest
         return _explain(request, kind(error.reason), error.status)
-    except (BadHttpMessage, web.RequestPayloadError) as error:
+    except UNREADABLE_BODY as error:
         answer = _explain(
             request, InvalidRequest(f"the body cannot be read ({type(error).__name__})")
         )

@@ -11,6 +11,8 @@ from string import Template
 
 from aiohttp import web
 
+from hub.core.weights import read_weights
+
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 POLICY = (
@@ -30,9 +32,7 @@ ENDED_BY = {"en": "Ended by", "de": "Beendet durch"}
 LOG_IN = {"en": "Log in", "de": "Anmelden"}
 """The text of the login link by language; the first language is the default."""
 
-_MOST_LANGUAGES = 20
 _CASE = re.compile(r'^ *<section data-case="(\w+)".*?^ *</section>\n', re.MULTILINE | re.DOTALL)
-_WEIGHT = re.compile(r"\s*q=([01](?:\.\d{0,3})?)\s*")
 
 
 @cache
@@ -75,19 +75,13 @@ def document(
 def choose_language(request: web.Request) -> str:
     """Return the language that ``?lang=`` asks for, or else ``Accept-Language``.
 
-    Either may name a region (``de-AT``), which is ignored. Weights are as in RFC 9110 section
-    12.5.4; an item with a malformed weight is ignored.
+    Either may name a region (``de-AT``), which is ignored. See RFC 9110 section 12.5.4.
     """
     if (asked := asked_language(request)) is not None:
         return asked
-    wanted = []
-    for item in request.headers.get("Accept-Language", "").split(",")[:_MOST_LANGUAGES]:
-        tag, _, weight = item.partition(";")
-        found = _WEIGHT.fullmatch(weight)
-        quality = float(found[1]) if found else float(not weight.strip())
-        if quality > 0 and _primary(tag) in LOG_IN:
-            wanted.append((quality, _primary(tag)))
-    return max(wanted, key=lambda pair: pair[0], default=(0.0, "en"))[1]
+    weights = read_weights(request.headers.getall("Accept-Language", []))
+    wanted = [tag for tag, weight in weights.items() if weight > 0 and _primary(tag) in LOG_IN]
+    return _primary(max(wanted, key=weights.__getitem__, default="en"))
 
 
 def asked_language(request: web.Request) -> str | None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDictProxy
 
+from hub.aiohttp_internals import Upgrade, take_over
 from hub.errors import Unavailable
 from hub.protocol import engineio
 from hub.protocol.engineio import CloseReason, Config, Refusal, State, check_request
@@ -19,7 +19,6 @@ from hub.protocol.handshake import HandshakeError, answer_handshake
 from hub.realtime import websocket
 from hub.realtime.engine_session import EngineSession, Receiver
 from hub.realtime.polling import charge_request, deliver, fetch, refuse
-from hub.realtime.takeover import take_over
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
 
@@ -129,7 +128,7 @@ class Engine:
             session.forget()
             raise
 
-    def open_directly(self, message: RawRequestMessage, transport: asyncio.Transport) -> bool:
+    def open_directly(self, message: Upgrade, transport: asyncio.Transport) -> bool:
         """Open a session for an upgrade that was the first request of its connection.
 
         Does what `handle_request` would do, if that would accept it; otherwise nothing is done, and

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol, cast
 
 from aiohttp import web
 
+from hub.aiohttp_internals import connection_of
 from hub.errors import RateLimited
 from hub.protocol.engineio import (
     CloseReason,
@@ -18,12 +17,6 @@ from hub.protocol.engineio import (
 )
 from hub.protocol.frames import GOING_AWAY
 from hub.realtime.engine_session import EngineSession
-
-
-class Losable(Protocol):
-    """An HTTP connection that reports its loss (`hub.api.connection.Connection`)."""
-
-    on_lost: Callable[[], None] | None
 
 
 def refuse(refusal: Refusal) -> web.Response:
@@ -74,7 +67,7 @@ async def fetch(request: web.Request, session: EngineSession) -> web.StreamRespo
 async def _wait(request: web.Request, session: EngineSession) -> None:
     poll = session.poll = asyncio.get_running_loop().create_future()
     # aiohttp reports the loss only when the handler writes, which may be at the next ping.
-    connection = cast("Losable", request.protocol)
+    connection = connection_of(request)
     connection.on_lost = session.abandon
     try:
         is_answered = await poll

@@ -1,7 +1,7 @@
 """A lightweight WebSocket (RFC 6455): a protocol on a transport that was taken over from aiohttp.
 
 Frames are parsed by `hub.protocol.frames`, as fast as a `ReadBudget` allows. See
-`hub.realtime.takeover` for the takeover.
+`hub.aiohttp_internals` for the takeover.
 """
 
 from __future__ import annotations
