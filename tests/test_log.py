@@ -44,7 +44,17 @@ def test_a_text_line_says_when_how_bad_what_by_whom_and_the_facts_in_order(
     when, _, rest = capsys.readouterr().err.partition(" ")
     assert when.endswith("Z")
     assert rest.split() == (
-        "[info ] logout [hub.test] device='My Phone' n=2 sid=None user=ada".split()
+        [
+            "[info",
+            "]",
+            "logout",
+            "[hub.test]",
+            "device='My",
+            "Phone'",
+            "n=2",
+            "sid=None",
+            "user=ada",
+        ]
     )
 
 
