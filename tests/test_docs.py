@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 import pytest
+from prometheus_client import Gauge
 
 from hub.api.routes import ROUTES
 from hub.cli import COMMANDS, load_command
@@ -21,7 +22,7 @@ from hub.core.revocation import judge
 from hub.core.tokens import ALGORITHMS
 from hub.errors import errors
 from hub.guard.options import VARIABLES
-from hub.metrics import Metrics
+from hub.metrics import Counter, Histogram, Metrics
 from hub.realtime.delivery import EVENT
 from hub.settings import PLANNED, describe_settings
 from tests.patience import PATIENCE
@@ -228,11 +229,13 @@ def test_every_metric_is_documented_with_its_type_and_labels() -> None:
         for family in metrics.registry.collect()
     }
     assert {name: cells[0] for name, cells in rows.items()} == types
-    labels = {
-        metric._name + ("_total" if metric._type == "counter" else ""): set(metric._labelnames)
-        for metric in vars(metrics).values()
-        if hasattr(metric, "_labelnames")
-    }
+    labels = {}
+    for metric in vars(metrics).values():
+        if isinstance(metric, Counter | Histogram):
+            name = metric.name + ("_total" if isinstance(metric, Counter) else "")
+            labels[name] = set(metric.labels)
+        elif isinstance(metric, Gauge):
+            labels[metric._name] = set(metric._labelnames)
     assert {n: set(re.findall(r"`(\w+)`", cells[1])) for n, cells in rows.items()} == labels
 
 

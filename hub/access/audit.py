@@ -132,7 +132,7 @@ class Audit:
                 while (self._queue or self._batch) and await self._write_some():
                     pass
         if left := len(self._queue) + len(self._batch):
-            self._metrics.audit_lost.inc(left)
+            self._metrics.audit_lost.inc(by=left)
             log.error("the audit log could not be finished: events are lost", lost=left)
         self.close()
         if self._copier is not None:

@@ -52,7 +52,7 @@ class Copier:
         """Queue lines, each with its line ending."""
         room = MOST_WAITING - len(self._waiting)
         self._waiting.extend(line[:-1] for line in lines[:room])
-        self._metrics.audit_uncopied.inc(len(lines[room:]))
+        self._metrics.audit_uncopied.inc(by=len(lines[room:]))
         self._wake.set()
 
     async def run(self) -> None:
@@ -71,7 +71,7 @@ class Copier:
                 while (self._waiting or self._batch) and await self._copy_some():
                     pass
         if left := len(self._waiting) + len(self._batch):
-            self._metrics.audit_uncopied.inc(left)
+            self._metrics.audit_uncopied.inc(by=left)
             log.error("the audit log's copy could not be finished", uncopied=left)
         await self._copy.close()
 

@@ -117,7 +117,7 @@ class Issuers:
         claims = await self._check_signature(token, header, entry)
         identity = identify(claims, token, entry.rules)
         login = "unnamed" if identity.per_token else "named"
-        self._metrics.tokens.labels(entry.name, login).inc()
+        self._metrics.tokens.inc(entry.name, login)
         if identity.per_token:
             self._warn_once(entry)
         return identity

@@ -38,7 +38,7 @@ class Refusals:
 
     def note(self, kind: str, source: str) -> None:
         """Count a refusal; ``kind`` is one of a closed set, ``source`` is an address or a user."""
-        self._metrics.limited.labels(kind).inc()
+        self._metrics.limited.inc(kind)
         self._tally.add(kind, source)
         now = asyncio.get_running_loop().time()
         if now - self._said_at >= NAMED_EVERY:

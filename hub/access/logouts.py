@@ -120,7 +120,7 @@ class Logouts:
         scope, reason = logout.scope.value, logout.reason.value
         sessions = len(receipt.sessions) + sum(receipt.counts.values())
         origin = _describe_origin(logout)
-        self._metrics.logouts.labels(scope, reason).inc()
+        self._metrics.logouts.inc(scope, reason)
         log.info(
             "logout",
             id=logout.id,

@@ -68,7 +68,7 @@ class Signals:
         if signal is None:
             self._account_for(SignalRecord(channel, Verdict.IGNORED, by, event))
             return Verdict.IGNORED
-        self._metrics.signal_age.labels(channel, by).observe(_age(signal))
+        self._metrics.signal_age.observe(_age(signal), channel, by)
         shared = new_id()
         users = await self._find_users(signal, shared)
         try:
@@ -110,16 +110,20 @@ class Signals:
         return await self._store.now()
 
     def _account_for(self, record: SignalRecord) -> None:
-        self._metrics.signals.labels(record.channel, record.by, record.verdict).inc()
+        self._metrics.signals.inc(record.channel, str(record.by), str(record.verdict))
         self._records.add(record)
 
     def _watch(self, signal: Signal, receipts: list[Receipt]) -> None:
         """Measure the time until the last device has acknowledged."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        seconds = self._metrics.signal_acknowledged.labels(signal.channel, signal.origin.by)
+
+        def note() -> None:
+            took, origin = loop.time() - began, signal.origin
+            self._metrics.signal_acknowledged.observe(took, signal.channel, origin.by)
+
         for receipt in receipts:
-            self._completions.watch(receipt, lambda: seconds.observe(loop.time() - began))
+            self._completions.watch(receipt, note)
 
     def refuse(self, channel: Channel, error: SignalRefused, address: str | None) -> None:
         """Count and record a refused signal; at most one log line per second is written.
@@ -129,7 +133,7 @@ class Signals:
         Raises:
             RateLimited: if too many signals from this address were refused.
         """
-        self._metrics.signals_refused.labels(channel, error.reason).inc()
+        self._metrics.signals_refused.inc(channel, error.reason)
         self._records.add_refused(channel, error.detail)
         self._unlogged[f"{channel}: {error.detail}"] += 1
         now = asyncio.get_running_loop().time()

@@ -159,7 +159,7 @@ class StreamPoller:
 
     def _fail(self, error: TransmitterFailed) -> None:
         transmitter = self._client.transmitter
-        self._metrics.polls.labels("failed").inc()
+        self._metrics.polls.inc("failed")
         self._notes.note(transmitter, Kind.FAILED, str(error))
         if self._warnings.is_due(str(error)):
             log.warning("a transmitter could not be polled", iss=transmitter.iss, error=str(error))
@@ -172,7 +172,7 @@ class StreamPoller:
 
     def _succeed(self, *, after_failures: bool) -> None:
         transmitter = self._client.transmitter
-        self._metrics.polls.labels("answered").inc()
+        self._metrics.polls.inc("answered")
         self._notes.note(transmitter, Kind.POLLED, self._replica)
         if after_failures:
             log.info("a transmitter is polled again", iss=transmitter.iss)

@@ -80,9 +80,9 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
         for name in VERIFIED_HEADERS:
             answer.headers.setdefault(name, "")
     method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
-    metrics.requests.labels(method, route, str(answer.status)).inc()
+    metrics.requests.inc(method, route, str(answer.status))
     took = asyncio.get_running_loop().time() - began
-    metrics.request_seconds.labels(method, route).observe(took)
+    metrics.request_seconds.observe(took, method, route)
     if ADMINISTRATOR in request:
         _note_call(request, method, route, answer.status)
     if answer.status == 429:

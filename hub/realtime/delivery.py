@@ -236,7 +236,7 @@ class _Round:
             unread = connection.socket.has_unsent
             self._finish(connection, State.CUT if unread else State.NOTIFIED)
         for state, count in Counter([outcome.state for outcome in self._outcomes]).items():
-            self._metrics.notices.labels(state.value).inc(count)
+            self._metrics.notices.inc(state.value, by=count)
         self._metrics.last_cut_seconds.observe(self._age())
         return self._outcomes
 

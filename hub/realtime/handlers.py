@@ -128,10 +128,10 @@ class Handlers:
             log.exception("a socket could not be accepted")
             refusal = Unavailable("the hub failed")
         else:
-            self._metrics.connects.labels("ok").inc()
+            self._metrics.connects.inc("ok")
             return answer
         self._forget(socket.id)
-        self._metrics.connects.labels(refusal.code).inc()
+        self._metrics.connects.inc(refusal.code)
         raise ConnectRefused(refusal.code, describe_refusal(refusal))
 
     def _count_refusal(self, socket: Socket, error: HubError) -> HubError:

@@ -35,13 +35,15 @@ class Progress:
         self.rest = State.OFFLINE
         self._lease = lease
         self._event = event
+        self._is_one_user = event.logout.user is not None
         self._left = Counter([self._key(connection.identity) for connection in sockets])
         self._outcomes: dict[str, list[SocketOutcome]] = {}
         self._sockets = sockets
 
     def _key(self, identity: Identity) -> str:
-        is_one = self._event.logout.user is not None
-        return identity.sid if is_one else session_key(identity.user, identity.sid)
+        if self._is_one_user:
+            return identity.sid
+        return session_key(identity.user, identity.sid)
 
     async def open(self) -> Report:
         """Return the report that lists the sessions."""

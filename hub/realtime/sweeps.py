@@ -107,7 +107,7 @@ class Sweeper:
                 found.setdefault(logout, []).append(connection)
         for logout, sockets in found.items():
             log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
-            self._metrics.swept.labels(cause).inc(len(sockets))
+            self._metrics.swept.inc(cause, by=len(sockets))
             self._delivery.end(sockets, logout)
         return {self._partition(connection) for connection in failed}
 
