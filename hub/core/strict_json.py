@@ -23,7 +23,15 @@ def decode(text: str | bytes) -> Any:
     Raises:
         ValueError, RecursionError: if it is not JSON.
     """
-    return _decoder.decode(text if isinstance(text, str) else text.decode())
+    whole = text if isinstance(text, str) else text.decode()
+    try:
+        value, end = _decoder.raw_decode(whole)
+        if end == len(whole):
+            return value
+    except ValueError:
+        pass
+    # There is white space around it, or it is not JSON.
+    return _decoder.decode(whole)
 
 
 def find_repeated(text: bytes) -> str | None:

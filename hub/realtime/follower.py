@@ -288,7 +288,14 @@ class Follower:
 
     async def _watch(self) -> None:
         while True:
-            self._advance(self._all, Event.TIME_PASSED)
+            now = asyncio.get_running_loop().time()
+            overdue = [
+                number
+                for number, partition in enumerate(self._partitions)
+                if partition.is_overdue(now, self._fence)
+            ]
+            if overdue:
+                self._advance(overdue, Event.TIME_PASSED)
             self._report_losses()
             await asyncio.sleep(WATCH_EVERY)
 

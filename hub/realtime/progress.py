@@ -57,10 +57,11 @@ class Progress:
 
     def add(self, outcomes: Iterable[SocketOutcome]) -> None:
         """Add the outcomes of sockets that have ended."""
+        left, known = self._left, self._outcomes
         for outcome in outcomes:
             key = self._key(outcome.identity)
-            self._left[key] -= 1
-            self._outcomes.setdefault(key, []).append(outcome)
+            left[key] -= 1
+            known.setdefault(key, []).append(outcome)
 
     def report(self, *, done: bool) -> Report:
         """Return a report on finished sessions not reported yet; if ``done``, on all others too."""
@@ -68,14 +69,16 @@ class Progress:
         outcomes, self._outcomes = self._outcomes, {}
         if not done:
             self._outcomes = {key: outcomes.pop(key) for key in left if key in outcomes}
-        over = [(key, one) for key, ones in outcomes.items() for one in ones]
-        rest = [(key, self.rest) for key in left] if done else []
+        states: list[tuple[str, State]] = [(key, self.rest) for key in left] if done else []
+        failures: list[tuple[str, tuple[str, ...]]] = []
+        for key, ones in outcomes.items():
+            for _, state, failed in ones:
+                states.append((key, state))
+                if failed:
+                    failures.append((key, failed))
+        sessions, failures_by_session = merge_sessions(states), unite(failures)
         return Report(
-            self._lease,
-            self._event,
-            sessions=merge_sessions([*((key, state) for key, (_, state, _) in over), *rest]),
-            failures=unite((key, failed) for key, (_, _, failed) in over if failed),
-            done=done,
+            self._lease, self._event, sessions=sessions, failures=failures_by_session, done=done
         )
 
 

@@ -54,7 +54,7 @@ class ReadBudget:
 
     def wait(self, now: float) -> float:
         """Return how many seconds to wait before reading; 0 if reading is allowed."""
-        return take(self._rate, self._paid_until, now)[1]
+        return 0.0 if self._paid_until <= now else take(self._rate, self._paid_until, now)[1]
 
     def charge(self, now: float, size: int) -> None:
         """Charge a frame or packet of ``size`` bytes, even if that exceeds the budget."""
