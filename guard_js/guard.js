@@ -47,7 +47,7 @@ import { Watches } from "./watches.js";
  *   again; `console.warn` by default
  */
 
-const FRESHNESS_CHECK_MS = 500;
+const TICK_MS = 500;
 const QUESTION_LIFETIME = 60;
 
 export class Guard {
@@ -139,7 +139,7 @@ export class Guard {
         log: this.#log,
       });
       this.#feed.follow();
-      this.#timer = setInterval(() => this.#tellStaleness(), FRESHNESS_CHECK_MS).unref();
+      this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     }
     if (!this.isReady) await this.#readiness();
     if (!this.isReady)
@@ -308,6 +308,11 @@ export class Guard {
     }
     this.#measure("staleness_seconds", this.staleness);
     if (isReady || isConfirmed) this.#tellStaleness();
+  }
+
+  #tick() {
+    this.#tellStaleness();
+    this.#issuers.renewKeys();
   }
 
   #tellStaleness() {
