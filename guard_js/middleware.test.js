@@ -1,10 +1,12 @@
 /** Middleware as apps use it: Express, Fastify, ws and Socket.IO refuse the dead and cut streams. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import express from "express";
 import session from "express-session";
@@ -193,6 +195,61 @@ test("Express: a stream ends with its session, and other responses do not", asyn
   await until("the last watch is cancelled", () => guard.sizes.watches === 0);
 });
 
+test("a stream is cut at once while the app waits, which is told: plain HTTP, Express, Fastify", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  /** @type {string[]} */
+  const ended = [];
+  /** Parts, until whoever reads them is gone. @param {string} name */
+  const partsFor = (name) => {
+    const parts = new Readable({ read: () => undefined });
+    parts.push("tick");
+    return parts.on("close", () => ended.push(name));
+  };
+  const check = guardMiddleware(guard);
+  const plain = createServer((incoming, response) => {
+    check(incoming, response, () => pipeline(partsFor("plain"), response, () => undefined));
+  });
+  const ofExpress = express();
+  ofExpress.use(guardMiddleware(guard));
+  ofExpress.get("/", (_, response) => {
+    pipeline(partsFor("Express"), response, () => undefined);
+  });
+  const ofFastify = fastify();
+  t.after(() => ofFastify.close());
+  await ofFastify.register(guardPlugin, { guard });
+  ofFastify.get("/", (_, reply) => reply.send(partsFor("Fastify")));
+  const urls = [
+    await listen(t, plain.listen(0, "127.0.0.1")),
+    await listen(t, ofExpress),
+    await ofFastify.listen(),
+  ];
+  const bodies = [];
+  for (const url of urls) {
+    const answer = await fetch(url, { headers: bearer(hub) });
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+    assert.equal(Buffer.from((await reader.read()).value ?? []).toString(), "tick");
+    bodies.push(reader.read().catch(() => "cut"));
+  }
+  hub.end({ user: "ada" });
+  for (const body of bodies) assert.equal(await soon("the cut", body), "cut");
+  await until("all apps are told", () => ended.length === 3);
+  assert.equal(guard.sizes.watches, 0);
+});
+
+test("a file states its length, and is finished: Express", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = express();
+  app.use(guardMiddleware(guard));
+  const path = fileURLToPath(import.meta.url);
+  app.get("/", (_, response) => response.sendFile(path));
+  const answer = await fetch(await listen(t, app), { headers: bearer(hub) });
+  hub.end({ user: "ada" });
+  await until("the end", () => guard.sizes.revocations === 1);
+  assert.equal(await answer.text(), await readFile(path, "utf8"));
+});
+
 test("Express: a session of express-session dies with the login, and the next login lives", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
@@ -330,11 +387,14 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
     connect({ auth: { token } }),
     connect({ extraHeaders: bearer(hub, { sid: "s2" }) }),
   ];
-  for (const socket of [given, sent])
+  const polling = connect({ auth: { token }, transports: ["polling"] });
+  for (const socket of [given, sent, polling])
     assert.equal(await new Promise((resolve) => socket.on("hello", resolve)), "ada");
-  const gone = new Promise((resolve) => given.on("disconnect", resolve));
+  const gone = [given, polling].map(
+    (socket) => new Promise((resolve) => socket.on("disconnect", resolve)),
+  );
   hub.end({ user: "ada", scope: "session", sid: "s1" });
-  await soon("the disconnect", gone);
+  await soon("the disconnects", Promise.all(gone));
   assert.equal(sent.connected, true);
 });
 
