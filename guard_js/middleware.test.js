@@ -367,6 +367,10 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
   const sockets = new Server(server);
   guardSockets(sockets, guard);
   sockets.on("connection", (socket) => socket.emit("hello", socket.data.hubIdentity.user));
+  // Or the process stays: for 30 s, a poll that closes the connection is waited for.
+  sockets.engine.on("connection", ({ transport }) =>
+    Object.assign(transport, { closeTimeout: 10 }),
+  );
   const url = await listen(t, server);
   /** @param {object} options */
   const connect = (options) => {
@@ -388,8 +392,10 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
     connect({ extraHeaders: bearer(hub, { sid: "s2" }) }),
   ];
   const polling = connect({ auth: { token }, transports: ["polling"] });
-  for (const socket of [given, sent, polling])
-    assert.equal(await new Promise((resolve) => socket.on("hello", resolve)), "ada");
+  const greetings = [given, sent, polling].map(
+    (socket) => new Promise((resolve) => socket.on("hello", resolve)),
+  );
+  assert.deepEqual(await soon("the greetings", Promise.all(greetings)), ["ada", "ada", "ada"]);
   const gone = [given, polling].map(
     (socket) => new Promise((resolve) => socket.on("disconnect", resolve)),
   );

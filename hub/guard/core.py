@@ -280,13 +280,18 @@ class Core:
 
     def _handle(self, update: Update) -> None:
         revocations = self._state.knowledge.revocations
+        for missed in update.missed:
+            self._tell_logout(missed)
         if update.logout is not None:
-            for tell in tuple(self.on_logout):
-                call_safely(tell, update.logout)
+            self._tell_logout(update.logout)
             self.watches.end(update.logout, revocations.partitions)
         if update.is_anew:
             self._measure("revocations", len(revocations))
             self.watches.look(revocations, self._store_time())
+
+    def _tell_logout(self, revocation: Revocation) -> None:
+        for tell in tuple(self.on_logout):
+            call_safely(tell, revocation)
 
     def _step(self) -> None:
         if self._key_flights is not None:

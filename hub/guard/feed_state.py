@@ -31,9 +31,13 @@ class FeedBroken(ValueError):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What an event brought: a logout, or the end of a complete snapshot (``is_anew``)."""
+    """What an event brought: a logout, or the end of a complete snapshot (``is_anew``).
+
+    ``missed`` are logouts that a guard which had been ready learns by a snapshot.
+    """
 
     logout: Revocation | None = None
+    missed: tuple[Revocation, ...] = ()
     is_anew: bool = False
 
 
@@ -88,8 +92,10 @@ class FeedState:
                 self._resume_from(event.id)
                 return Update(logout=revocation)
             case "snapshot":
-                for revocation in _decode(event.data, Snapshot).revocations:
-                    self.knowledge.revocations.apply(revocation)
+                apply = self.knowledge.revocations.apply
+                listed = _decode(event.data, Snapshot).revocations
+                news = tuple(revocation for revocation in listed if apply(revocation))
+                return Update(missed=news) if self.is_ready else NOTHING
             case "ready":
                 return self._be_ready(_decode(event.data, Ready), event.id, read_at)
             case "confirmed":

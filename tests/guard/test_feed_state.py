@@ -85,6 +85,18 @@ def test_what_was_known_still_holds_after_a_reset() -> None:
     assert is_revoked(state, "bob")
 
 
+def test_what_was_missed_is_told_once() -> None:
+    """After a reset, also by a snapshot of the next response if the first breaks off."""
+    state = FeedState()
+    assert state.take(told("snapshot", Snapshot((ADA,))), 50.0).missed == ()
+    state.take(told("ready", READY, "7-0"), 51.0)
+    state.take(told("reset", Reset("gap"), ""), 99.0)
+    assert state.take(told("snapshot", Snapshot((ADA, BOB))), 99.0).missed == (BOB,)
+    assert state.begin(53.0) == ""
+    eve = msgspec.structs.replace(BOB, user="eve")
+    assert state.take(told("snapshot", Snapshot((ADA, BOB, eve))), 99.0).missed == (eve,)
+
+
 @pytest.mark.parametrize(("partitions", "is_everyones"), [(4, False), (8, True)])
 def test_partitions_that_are_numbered_anew(partitions: int, is_everyones: bool) -> None:
     """A logout of everyone in one of them concerns everybody then: who was in it is not known."""
