@@ -305,6 +305,63 @@ test("Fastify: who has a living session is let in, and streams end with it", asy
   assert.equal(JSON.parse((await get(url, { headers })).body).code, "token_revoked");
 });
 
+test("Fastify: both are judged and watched, a session and a token, as in Express", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const login = { user: "ada", sid: "s1", loggedInAt: guard.now() };
+  const find = (/** @type {any} */ { headers }) => headers.cookie && login;
+  const [app, ofExpress] = [fastify(), express()];
+  t.after(() => app.close());
+  await app.register(guardPlugin, { guard, session: find, require: false });
+  await app.register(guardPlugin, { guard, exempt: ["/open"] });
+  app.get("/", async (request) => /** @type {any} */ (request).hubIdentity.user);
+  app.get("/open", async (request) => /** @type {any} */ (request).hubIdentity?.user ?? "nobody");
+  app.get("/stream", (_, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200).write("hello");
+  });
+  ofExpress.use(guardMiddleware(guard, { session: find, require: false }));
+  ofExpress.use(guardMiddleware(guard, { exempt: ["/open"] }));
+  ofExpress.get("/stream", (_, response) => void response.writeHead(200).write("hello"));
+  ofExpress.get("/{*path}", (asked, response) => {
+    response.send(/** @type {any} */ (asked).hubIdentity?.user ?? "nobody");
+  });
+  const Cookie = "1";
+  for (const url of [await app.listen(), await listen(t, ofExpress)]) {
+    /** @param {string} path @param {Record<string, string>} [headers] */
+    const ask = async (path, headers) => (await get(url + path, { headers })).body;
+    const both = { Cookie, ...bearer(hub, { sub: "bob", sid: `of ${url}` }) };
+    assert.equal((await get(url)).status, 401);
+    assert.equal(await ask("/open"), "nobody");
+    for (const path of ["/", "/open"]) assert.equal(await ask(path, { Cookie }), "ada");
+    assert.equal(await ask("/", both), "bob");
+    const stream = await fetch(`${url}/stream`, { headers: both });
+    assert.equal(guard.sizes.watches, 2);
+    hub.end({ user: "bob", scope: "session", sid: `of ${url}` });
+    assert.equal(
+      await soon(
+        "the cut",
+        stream.text().catch(() => "cut"),
+      ),
+      "cut",
+    );
+    await until("nothing is watched", () => guard.sizes.watches === 0);
+    assert.equal((await get(url, { headers: both })).status, 401);
+    const first = await fetch(`${url}/stream`, {
+      headers: { Cookie, ...bearer(hub, { sub: "carol" }) },
+    });
+    hub.end({ user: "ada", scope: "session", sid: login.sid });
+    assert.equal(
+      await soon(
+        "the cut",
+        first.text().catch(() => "cut"),
+      ),
+      "cut",
+    );
+    Object.assign(login, { sid: "s2", loggedInAt: guard.now() });
+  }
+});
+
 test("Fastify: a session of the app's own is given up when it has ended", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
