@@ -427,8 +427,8 @@ MUTANTS = (
             ),
             Edit(
                 "guard/feed_state.py",
-                "if apply(revocation))",
-                "if not self._is_whole and apply(revocation))",
+                "if self.knowledge.revocations.apply(revocation):",
+                "if not self._is_whole and self.knowledge.revocations.apply(revocation):",
             ),
         ),
     ),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.core.feed import Confirmation, Ready, Reset, Revocation, Snapshot
 from hub.core.model import SECOND, Identity, Reason, Scope
+from hub.guard import feed_state as feed_state_module
 from hub.guard.event_stream import StreamEvent
 from hub.guard.feed_state import FeedBroken, FeedState
 from hub.guard.freshness import Freshness
@@ -53,6 +54,20 @@ def test_a_snapshot_is_gone_on_from_once_it_is_complete() -> None:
     state.take(told("ready", READY, "7-0"), 99.0)
     assert is_revoked(state, "ada")
     assert state.begin(70.0) == "7-0"
+
+
+def test_a_long_snapshot_lets_checks_in_other_threads_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a few of its revocations each, which are all known then."""
+    known: list[int] = []
+    state = FeedState()
+    monkeypatch.setattr(
+        feed_state_module, "give_way", lambda: known.append(len(state.knowledge.revocations))
+    )
+    listed = tuple(msgspec.structs.replace(ADA, user=f"user-{n}") for n in range(250))
+    state.take(told("snapshot", Snapshot(listed)), 50.0)
+    assert known == [100, 200, 250]
 
 
 @pytest.mark.parametrize("place", ["\u2603", "a b", "x" * 5000])
