@@ -11,7 +11,8 @@ import { cutWithSession } from "./responses.js";
  *   hubIdentity?: Identity | null}} FastifyRequest */
 /** @typedef {{raw: import("node:http").ServerResponse, code: (status: number) => any,
  *   headers: (headers: Record<string, string>) => any, send: (body: string) => any}} FastifyReply */
-/** @typedef {{decorateRequest: (name: string, value: null) => unknown,
+/** @typedef {{hasRequestDecorator: (name: string) => boolean,
+ *   decorateRequest: (name: string, value: null) => unknown,
  *   addHook: (name: any, hook: any) => unknown}} FastifyInstance */
 
 /** `session` and `forget` are given Fastify's request.
@@ -25,7 +26,7 @@ export async function guardPlugin(
   fastify,
   { guard, session, forget, cutStreams = true, ...options },
 ) {
-  fastify.decorateRequest("hubIdentity", null);
+  if (!fastify.hasRequestDecorator("hubIdentity")) fastify.decorateRequest("hubIdentity", null);
   /** The request of Fastify that one of Node belongs to.
    * @type {WeakMap<import("node:http").IncomingMessage, FastifyRequest>} */
   const requests = new WeakMap();
@@ -38,14 +39,17 @@ export async function guardPlugin(
     "onRequest",
     async (/** @type {FastifyRequest} */ request, /** @type {FastifyReply} */ reply) => {
       requests.set(request.raw, request);
+      const before = request.hubIdentity ?? undefined;
+      let identity;
       try {
-        request.hubIdentity = (await gate.admit(request.raw)) ?? null;
+        identity = await gate.admit(request.raw, before);
       } catch (error) {
         if (!(error instanceof HubError)) throw error;
         const { status, headers, body } = gate.refuse(error, request.raw);
         return reply.code(status).headers(headers).send(body);
       }
-      if (request.hubIdentity && cutStreams) cutWithSession(guard, request.hubIdentity, reply.raw);
+      request.hubIdentity = identity ?? null;
+      if (identity && identity !== before && cutStreams) cutWithSession(guard, identity, reply.raw);
     },
   );
 }

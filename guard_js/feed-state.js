@@ -12,8 +12,10 @@ import { REASONS, SCOPES } from "./verdict.js";
 /** @typedef {import("./freshness.js").Confirmation} Confirmation */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 
-/** What an event brought: a logout, the end of a complete snapshot, a confirmation, or a reset.
- * @typedef {{logout?: Revocation, isReady?: boolean, isConfirmed?: boolean, isReset?: boolean}} Update */
+/** What an event brought: a logout, the end of a complete snapshot, a confirmation, or a reset; or
+ * logouts that a guard which had been ready has `missed`.
+ * @typedef {{logout?: Revocation, missed?: Revocation[], isReady?: boolean, isConfirmed?: boolean,
+ *   isReset?: boolean}} Update */
 
 const MAX_ID = 1024;
 /** How often facts older than `lifetime` are dropped, in seconds. */
@@ -54,9 +56,10 @@ export class FeedState {
    * @param {Event} event @param {number} now when it was read @returns {Update} */
   take({ type, data, id }, now) {
     switch (type) {
-      case "snapshot":
-        for (const one of listOf(JSON.parse(data))) this.revocations.apply(one);
-        return {};
+      case "snapshot": {
+        const news = listOf(JSON.parse(data)).filter((one) => this.revocations.apply(one));
+        return this.isReady ? { missed: news } : {};
+      }
       case "logout": {
         const logout = checkRevocation(JSON.parse(data));
         this.revocations.apply(logout);

@@ -47,7 +47,7 @@ import { Watches } from "./watches.js";
  *   again; `console.warn` by default
  */
 
-const FRESHNESS_CHECK_MS = 500;
+const TICK_MS = 500;
 const QUESTION_LIFETIME = 60;
 
 export class Guard {
@@ -139,7 +139,7 @@ export class Guard {
         log: this.#log,
       });
       this.#feed.follow();
-      this.#timer = setInterval(() => this.#tellStaleness(), FRESHNESS_CHECK_MS).unref();
+      this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     }
     if (!this.isReady) await this.#readiness();
     if (!this.isReady)
@@ -215,8 +215,10 @@ export class Guard {
     return this.#watch(placeOf(identity), identity);
   }
 
-  /** Call a function with each logout that arrives. @param {(logout: Revocation) => unknown} callback
-   * @returns {() => void} unsubscribes */
+  /** Call a function with each logout from `isReady` on, at least once. What was missed arrives as soon
+   * as the hub sends it, maybe without its id and texts, and several logouts of one user as the one
+   * that includes the others.
+   * @param {(logout: Revocation) => unknown} callback @returns {() => void} unsubscribes */
   onLogout(callback) {
     return subscribe(this.#onLogout, callback);
   }
@@ -293,7 +295,8 @@ export class Guard {
   }
 
   /** @param {import("./feed-state.js").Update} update */
-  #take({ logout, isReady, isConfirmed, isReset }) {
+  #take({ logout, missed = [], isReady, isConfirmed, isReset }) {
+    for (const one of missed) this.#tell(this.#onLogout, one);
     if (logout) {
       const { user, iss = "" } = logout;
       const isOfUser = user !== undefined && user !== null;
@@ -308,6 +311,11 @@ export class Guard {
     }
     this.#measure("staleness_seconds", this.staleness);
     if (isReady || isConfirmed) this.#tellStaleness();
+  }
+
+  #tick() {
+    this.#tellStaleness();
+    this.#issuers.renewKeys();
   }
 
   #tellStaleness() {

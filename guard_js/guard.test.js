@@ -171,10 +171,13 @@ test("a feed that broke goes on where it stopped, at whichever address answers",
   assert.equal(headers["last-event-id"], "p1");
 });
 
-test("after a reset nothing is forgotten, and what was missed ends watches", async (t) => {
+test("after a reset nothing is forgotten, and what was missed ends watches and is told once", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
-  hub.end({ user: "ada" });
+  /** @type {string[]} */
+  const told = [];
+  guard.onLogout(({ user }) => told.push(`${user}`));
+  const known = hub.end({ user: "ada" });
   const watch = guard.watch("carol", "s1");
   await until("it", () => guard.sizes.revocations === 1);
   hub.goesOn = () => false;
@@ -189,6 +192,12 @@ test("after a reset nothing is forgotten, and what was missed ends watches", asy
   assert.equal((await soon("Carol's end", watch.ended))?.reason, "user");
   assert.equal(guard.sizes.revocations, 4);
   assert.equal(await codeOf(guard.check(tokenOf(hub))), "token_revoked");
+  hub.inForce.push(known);
+  hub.cut();
+  await until("the next snapshot", () => hub.streams.size === 1);
+  hub.end({ user: "eve" });
+  await until("Eve", () => told.includes("eve"));
+  assert.deepEqual(told, ["ada", "bob", "carol", "dave", "eve"]);
 });
 
 test("a guard that does not hear from the hub asks it, and refuses when it cannot", async (t) => {

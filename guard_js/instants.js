@@ -26,13 +26,13 @@ export class Instants {
   }
 
   /** Store an instant, unless there is a later one: later by its horizon, then by when it was
-   * written. Times are in microseconds; `tag` is a number below 255.
+   * written. Times are in microseconds; `tag` is a number below 255. Returns whether it was stored.
    * @param {Hash} hash @param {number} horizon @param {number} at @param {number} tag */
   keep(hash, horizon, at, tag) {
     let slot = this.#find(hash);
     if (this.#tags[slot] !== 0) {
       const later = horizon - this.#horizons[slot] || at - this.#written[slot];
-      if (later <= 0) return;
+      if (later <= 0) return false;
     } else {
       if (this.size >= this.#capacity * MAX_LOAD) {
         this.#rebuild(this.#capacity * 2, () => true);
@@ -45,6 +45,7 @@ export class Instants {
     this.#horizons[slot] = horizon;
     this.#written[slot] = at;
     this.#tags[slot] = tag + 1;
+    return true;
   }
 
   /** @param {Hash} hash

@@ -77,6 +77,11 @@ export class Issuers {
     );
   }
 
+  /** Begin to fetch keys that are aging, so that no check ever waits for it. */
+  renewKeys() {
+    for (const { keys } of this.#entries) keys.renew();
+  }
+
   /** The identity of a token, without judging whether its session is alive. Rejects with
    * `token_invalid`, or with `unavailable` when the keys cannot be fetched.
    * @param {string} token @returns {Promise<Verification>} */

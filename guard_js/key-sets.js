@@ -7,9 +7,10 @@ import { findWeakness } from "./weak-keys.js";
 /** @typedef {import("node:crypto").KeyObject} KeyObject */
 /** @typedef {import("./tokens.js").Header} Header */
 
-/** Finds the keys for a header, at least one. A verification is void once `generation` has changed;
- * it is -1 when the keys are due to be fetched.
- * @typedef {{generation: () => number, find: (header: Header) => Found | Promise<Found>}} Keys */
+/** Finds the keys for a header, at least one. A verification is void once `generation` has changed.
+ * `renew` begins to fetch keys that are aging.
+ * @typedef {{generation: () => number, find: (header: Header) => Found | Promise<Found>,
+ *   renew: () => void}} Keys */
 
 /** Keys, and the generation that they are of: it may be another one by the time they are used.
  * @typedef {{found: readonly KeyObject[], generation: number}} Found */
@@ -19,6 +20,8 @@ import { findWeakness } from "./weak-keys.js";
 const MAX_BODY = 1_000_000;
 const FETCH_TIMEOUT_MS = 2000;
 const LIFETIME_MS = 3_600_000;
+/** How long before the end of their lifetime keys are fetched again. */
+const RENEWED_EARLY_MS = 60_000;
 const COOL_DOWN_MS = 30_000;
 const FIRST_COOL_DOWN_MS = 1000;
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -46,6 +49,7 @@ const NAMES = {
 export const staticKeys = (keys) => ({
   generation: () => 0,
   find: () => ({ found: keys, generation: 0 }),
+  renew: () => undefined,
 });
 
 /** A secret to verify tokens with; throws an Error for a public key: if that were used as a secret,
@@ -73,8 +77,9 @@ export function readPem(pem) {
 }
 
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
- * one request at a time. An unknown `kid` makes it fetch again, but only after a cool-down, so that
- * made-up ones cost nothing. While fetching fails, the last keys remain in use.
+ * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
+ * again, but only after a cool-down, so that made-up ones cost nothing. While fetching fails, the last
+ * keys remain in use.
  * @implements {Keys} */
 export class KeySet {
   #locate;
@@ -94,19 +99,21 @@ export class KeySet {
   }
 
   generation() {
-    return performance.now() - this.#triedAt > LIFETIME_MS ? -1 : this.#fetched;
+    return this.#fetched;
+  }
+
+  /** Begin to fetch keys again that are in use, without waiting for it. */
+  renew() {
+    const isUsed = this.#triedAt > Number.NEGATIVE_INFINITY;
+    if (isUsed && this.#age() > LIFETIME_MS - RENEWED_EARLY_MS) this.#refresh();
   }
 
   /** @param {Header} header */
   async find(header) {
     let key = this.#search(header);
     const coolDown = this.#keys.length > 0 ? COOL_DOWN_MS : FIRST_COOL_DOWN_MS;
-    if (performance.now() - this.#triedAt > (key ? LIFETIME_MS : coolDown)) {
-      this.#flight ??= this.#fetch().finally(() => {
-        this.#flight = undefined;
-        this.#triedAt = performance.now();
-      });
-      await this.#flight;
+    if (!key && this.#age() > coolDown) {
+      await this.#refresh();
       key = this.#search(header);
     }
     if (key) return { found: [key], generation: this.#fetched };
@@ -121,6 +128,18 @@ export class KeySet {
     const suiting = this.#keys.filter(({ algorithms }) => algorithms.includes(alg));
     if (kid !== undefined) return suiting.find((one) => one.kid === kid)?.key;
     return suiting.length === 1 ? suiting[0].key : undefined;
+  }
+
+  #age() {
+    return performance.now() - this.#triedAt;
+  }
+
+  #refresh() {
+    this.#flight ??= this.#fetch().finally(() => {
+      this.#flight = undefined;
+      this.#triedAt = performance.now();
+    });
+    return this.#flight;
   }
 
   async #fetch() {

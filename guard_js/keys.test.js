@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import { Issuers } from "./issuers.js";
 import { checkAddress, readKeySet, readPem, readSecret } from "./key-sets.js";
-import { codeOf, SECRET, sign } from "./support.js";
+import { codeOf, SECRET, sign, startFakeHub, startGuard, until } from "./support.js";
 import { findWeakness } from "./weak-keys.js";
 
 /** @typedef {import("node:crypto").KeyObject} KeyObject */
@@ -48,11 +48,14 @@ async function serve(t) {
   const site = {
     url: "",
     asked: 0,
+    /** What it waits for before it answers. @type {Promise<unknown> | undefined} */
+    ready: undefined,
     /** @type {(path: string) => [status: number, body: unknown, headers?: Record<string, string>]} */
     answer: () => [404, ""],
   };
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     site.asked += 1;
+    await site.ready;
     const [status, body, headers] = site.answer(request.url ?? "");
     response.writeHead(status, headers).end(typeof body === "string" ? body : JSON.stringify(body));
   });
@@ -80,7 +83,11 @@ test("keys of a set are fetched once, again for a new kid after a while, and hou
   const [site, pass] = [await serve(t), wait(t)];
   const [first, second] = [pair(), pair()];
   site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
-  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], quiet);
+  /** @type {string[]} */
+  const told = [];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], (text) =>
+    told.push(text),
+  );
   const [old, fresh] = [tokenOf(first.privateKey, "1", "i"), tokenOf(second.privateKey, "2", "i")];
   const [{ keys, generation }] = await Promise.all([
     issuers.verify(old),
@@ -98,14 +105,54 @@ test("keys of a set are fetched once, again for a new kid after a while, and hou
     "token_invalid",
   );
   assert.deepEqual([site.asked, keys.generation() - generation], [2, 1]);
-  pass(3601);
-  assert.equal(keys.generation(), -1);
+  const failed = until("a failure", () => told.length > 0);
   site.answer = () => [500, ""];
+  pass(3599);
+  issuers.renewKeys();
+  await failed;
   await issuers.verify(old);
   assert.deepEqual([site.asked, keys.generation() - generation], [3, 1]);
   site.answer = () => [200, { keys: [jwkOf(second.publicKey, "2")] }];
-  pass(3601);
+  pass(3599);
+  issuers.renewKeys();
+  await until("newer keys", () => keys.generation() - generation === 2);
   assert.equal(await codeOf(issuers.verify(old)), "token_invalid");
+});
+
+test("a check does not wait for an issuer that does not answer, which is asked once", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const { privateKey, publicKey } = pair();
+  site.answer = () => [200, { keys: [jwkOf(publicKey, "1")] }];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], quiet);
+  issuers.renewKeys();
+  assert.equal(site.asked, 0);
+  const token = tokenOf(privateKey, "1", "i");
+  const { keys, generation } = await issuers.verify(token);
+  pass(7200);
+  /** @type {() => void} */
+  let release = () => undefined;
+  site.ready = new Promise((resolve) => {
+    release = () => resolve(undefined);
+  });
+  for (const _ of [1, 2, 3]) issuers.renewKeys();
+  await until("the request", () => site.asked === 2);
+  await issuers.verify(token);
+  assert.equal(keys.generation(), generation);
+  release();
+  await until("the keys", () => keys.generation() > generation);
+  assert.equal(site.asked, 2);
+});
+
+test("a guard renews keys by itself", async (t) => {
+  const [hub, site] = [await startFakeHub(t), await serve(t)];
+  const { privateKey, publicKey } = pair();
+  site.answer = () => [200, { keys: [jwkOf(publicKey, "1")] }];
+  const issuer = { iss: "i", jwksUrl: site.url, audience: "app" };
+  const guard = await startGuard(t, hub.url, { issuers: [issuer] });
+  assert.equal(await codeOf(guard.check(tokenOf(privateKey, "1", "i"))), "token_expired");
+  assert.equal(site.asked, 1);
+  wait(t)(3599);
+  await until("the next request", () => site.asked === 2);
 });
 
 test("as long as keys were never fetched, the answer is unavailable", async (t) => {

@@ -9,6 +9,7 @@ function someKeys() {
   return {
     generation: () => generation,
     find: () => ({ found: [], generation }),
+    renew: () => undefined,
     replace() {
       generation += 1;
     },

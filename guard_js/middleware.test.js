@@ -1,10 +1,12 @@
 /** Middleware as apps use it: Express, Fastify, ws and Socket.IO refuse the dead and cut streams. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import express from "express";
 import session from "express-session";
@@ -193,6 +195,61 @@ test("Express: a stream ends with its session, and other responses do not", asyn
   await until("the last watch is cancelled", () => guard.sizes.watches === 0);
 });
 
+test("a stream is cut at once while the app waits, which is told: plain HTTP, Express, Fastify", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  /** @type {string[]} */
+  const ended = [];
+  /** Parts, until whoever reads them is gone. @param {string} name */
+  const partsFor = (name) => {
+    const parts = new Readable({ read: () => undefined });
+    parts.push("tick");
+    return parts.on("close", () => ended.push(name));
+  };
+  const check = guardMiddleware(guard);
+  const plain = createServer((incoming, response) => {
+    check(incoming, response, () => pipeline(partsFor("plain"), response, () => undefined));
+  });
+  const ofExpress = express();
+  ofExpress.use(guardMiddleware(guard));
+  ofExpress.get("/", (_, response) => {
+    pipeline(partsFor("Express"), response, () => undefined);
+  });
+  const ofFastify = fastify();
+  t.after(() => ofFastify.close());
+  await ofFastify.register(guardPlugin, { guard });
+  ofFastify.get("/", (_, reply) => reply.send(partsFor("Fastify")));
+  const urls = [
+    await listen(t, plain.listen(0, "127.0.0.1")),
+    await listen(t, ofExpress),
+    await ofFastify.listen(),
+  ];
+  const bodies = [];
+  for (const url of urls) {
+    const answer = await fetch(url, { headers: bearer(hub) });
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
+    assert.equal(Buffer.from((await reader.read()).value ?? []).toString(), "tick");
+    bodies.push(reader.read().catch(() => "cut"));
+  }
+  hub.end({ user: "ada" });
+  for (const body of bodies) assert.equal(await soon("the cut", body), "cut");
+  await until("all apps are told", () => ended.length === 3);
+  assert.equal(guard.sizes.watches, 0);
+});
+
+test("a file states its length, and is finished: Express", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const app = express();
+  app.use(guardMiddleware(guard));
+  const path = fileURLToPath(import.meta.url);
+  app.get("/", (_, response) => response.sendFile(path));
+  const answer = await fetch(await listen(t, app), { headers: bearer(hub) });
+  hub.end({ user: "ada" });
+  await until("the end", () => guard.sizes.revocations === 1);
+  assert.equal(await answer.text(), await readFile(path, "utf8"));
+});
+
 test("Express: a session of express-session dies with the login, and the next login lives", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);
@@ -246,6 +303,63 @@ test("Fastify: who has a living session is let in, and streams end with it", asy
   hub.end({ user: "ada" });
   assert.equal(await soon("the cut", ended), "cut");
   assert.equal(JSON.parse((await get(url, { headers })).body).code, "token_revoked");
+});
+
+test("Fastify: both are judged and watched, a session and a token, as in Express", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const login = { user: "ada", sid: "s1", loggedInAt: guard.now() };
+  const find = (/** @type {any} */ { headers }) => headers.cookie && login;
+  const [app, ofExpress] = [fastify(), express()];
+  t.after(() => app.close());
+  await app.register(guardPlugin, { guard, session: find, require: false });
+  await app.register(guardPlugin, { guard, exempt: ["/open"] });
+  app.get("/", async (request) => /** @type {any} */ (request).hubIdentity.user);
+  app.get("/open", async (request) => /** @type {any} */ (request).hubIdentity?.user ?? "nobody");
+  app.get("/stream", (_, reply) => {
+    reply.hijack();
+    reply.raw.writeHead(200).write("hello");
+  });
+  ofExpress.use(guardMiddleware(guard, { session: find, require: false }));
+  ofExpress.use(guardMiddleware(guard, { exempt: ["/open"] }));
+  ofExpress.get("/stream", (_, response) => void response.writeHead(200).write("hello"));
+  ofExpress.get("/{*path}", (asked, response) => {
+    response.send(/** @type {any} */ (asked).hubIdentity?.user ?? "nobody");
+  });
+  const Cookie = "1";
+  for (const url of [await app.listen(), await listen(t, ofExpress)]) {
+    /** @param {string} path @param {Record<string, string>} [headers] */
+    const ask = async (path, headers) => (await get(url + path, { headers })).body;
+    const both = { Cookie, ...bearer(hub, { sub: "bob", sid: `of ${url}` }) };
+    assert.equal((await get(url)).status, 401);
+    assert.equal(await ask("/open"), "nobody");
+    for (const path of ["/", "/open"]) assert.equal(await ask(path, { Cookie }), "ada");
+    assert.equal(await ask("/", both), "bob");
+    const stream = await fetch(`${url}/stream`, { headers: both });
+    assert.equal(guard.sizes.watches, 2);
+    hub.end({ user: "bob", scope: "session", sid: `of ${url}` });
+    assert.equal(
+      await soon(
+        "the cut",
+        stream.text().catch(() => "cut"),
+      ),
+      "cut",
+    );
+    await until("nothing is watched", () => guard.sizes.watches === 0);
+    assert.equal((await get(url, { headers: both })).status, 401);
+    const first = await fetch(`${url}/stream`, {
+      headers: { Cookie, ...bearer(hub, { sub: "carol" }) },
+    });
+    hub.end({ user: "ada", scope: "session", sid: login.sid });
+    assert.equal(
+      await soon(
+        "the cut",
+        first.text().catch(() => "cut"),
+      ),
+      "cut",
+    );
+    Object.assign(login, { sid: "s2", loggedInAt: guard.now() });
+  }
 });
 
 test("Fastify: a session of the app's own is given up when it has ended", async (t) => {
@@ -310,6 +424,10 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
   const sockets = new Server(server);
   guardSockets(sockets, guard);
   sockets.on("connection", (socket) => socket.emit("hello", socket.data.hubIdentity.user));
+  // Or the process stays: for 30 s, a poll that closes the connection is waited for.
+  sockets.engine.on("connection", ({ transport }) =>
+    Object.assign(transport, { closeTimeout: 10 }),
+  );
   const url = await listen(t, server);
   /** @param {object} options */
   const connect = (options) => {
@@ -330,11 +448,16 @@ test("Socket.IO: a socket is refused by connect_error, and disconnected with its
     connect({ auth: { token } }),
     connect({ extraHeaders: bearer(hub, { sid: "s2" }) }),
   ];
-  for (const socket of [given, sent])
-    assert.equal(await new Promise((resolve) => socket.on("hello", resolve)), "ada");
-  const gone = new Promise((resolve) => given.on("disconnect", resolve));
+  const polling = connect({ auth: { token }, transports: ["polling"] });
+  const greetings = [given, sent, polling].map(
+    (socket) => new Promise((resolve) => socket.on("hello", resolve)),
+  );
+  assert.deepEqual(await soon("the greetings", Promise.all(greetings)), ["ada", "ada", "ada"]);
+  const gone = [given, polling].map(
+    (socket) => new Promise((resolve) => socket.on("disconnect", resolve)),
+  );
   hub.end({ user: "ada", scope: "session", sid: "s1" });
-  await soon("the disconnect", gone);
+  await soon("the disconnects", Promise.all(gone));
   assert.equal(sent.connected, true);
 });
 

@@ -60,22 +60,20 @@ export class Revocations {
     return this.#instants.size + this.#others.size + this.#everyone.size;
   }
 
-  /** Add a logout. @param {Revocation} one */
+  /** Add a logout; returns whether it was not known before. @param {Revocation} one */
   apply(one) {
     const fact = readFact(one);
     const iss = one.iss ?? "";
-    if (one.user !== undefined && one.user !== null) {
-      const key = userKey(iss, one.user);
-      for (const sid of one.sessions ?? []) this.#keep(`${key} ${sid}`, fact);
-      if (one.scope === "session") this.#keep(`${key} ${one.sid}`, fact);
-      else if (one.scope === "all") this.#keep(key, fact);
-      else this.#others.set(key, supersede(fact, this.#others.get(key)));
-    } else if (one.scope === "session") {
-      this.#keep(`${quote(iss)} ${one.sid}`, fact);
-    } else {
-      const partition = one.partition ?? EVERY_PARTITION;
-      this.#everyone.set(partition, supersede(fact, this.#everyone.get(partition)));
+    if (one.user === undefined || one.user === null) {
+      if (one.scope === "session") return this.#keep(`${quote(iss)} ${one.sid}`, fact);
+      return addCutoff(this.#everyone, one.partition ?? EVERY_PARTITION, fact);
     }
+    const key = userKey(iss, one.user);
+    let isNews = false;
+    for (const sid of one.sessions ?? []) isNews = this.#keep(`${key} ${sid}`, fact) || isNews;
+    if (one.scope === "session") return this.#keep(`${key} ${one.sid}`, fact) || isNews;
+    if (one.scope === "all") return this.#keep(key, fact) || isNews;
+    return addCutoff(this.#others, key, fact) || isNews;
   }
 
   /** What is known of a session. @param {Place} place @param {number} partition
@@ -119,7 +117,7 @@ export class Revocations {
   #keep(name, { horizon, at, reason, scope }) {
     const tag = REASONS.indexOf(/** @type {Reason} */ (reason)) + 1;
     const kind = SCOPES.indexOf(/** @type {Scope} */ (scope)) + 1;
-    this.#instants.keep(hash(name), horizon, at, tag * 4 + kind);
+    return this.#instants.keep(hash(name), horizon, at, tag * 4 + kind);
   }
 
   /** @param {Hash} name @returns {Fact | undefined} */
@@ -150,6 +148,16 @@ function supersede(cutoff, older = NONE) {
   if (first.scope !== "others") return [first];
   const kept = others.find((one) => one.scope !== "others" || one.sid !== first.sid);
   return kept ? [first, kept] : [first];
+}
+
+/** Add a cut-off; returns whether it was not known before.
+ * @template K @param {Map<K, readonly Fact[]>} facts @param {K} key @param {Fact} cutoff */
+function addCutoff(facts, key, cutoff) {
+  const older = facts.get(key) ?? NONE;
+  const kept = supersede(cutoff, older);
+  facts.set(key, kept);
+  const isOlder = older.some(({ at, horizon }) => at === cutoff.at && horizon === cutoff.horizon);
+  return kept.includes(cutoff) && !isOlder;
 }
 
 /** @template K @param {Map<K, readonly Fact[]>} facts @param {number} oldest */

@@ -83,6 +83,27 @@ test("what is old judges nobody, though it may still take room among what is not
   assert.deepEqual(known, [undefined, 2000e6, 2001e6, 2002e6, 2003e6]);
 });
 
+test("a logout is news once, also in the form that a snapshot has it", () => {
+  const revocations = new Revocations();
+  const reason = /** @type {const} */ ("user");
+  /** @type {import("./revocations.js").Revocation[]} */
+  const told = [
+    { scope: "all", reason, at: 5, user: "ada", sessions: ["a", "b"], id: "1" },
+    { scope: "others", reason, at: 6, user: "bob", sid: "c", sessions: ["d"], id: "2" },
+    { scope: "session", reason, at: 7, iss: "i", sid: "e", id: "3" },
+    { scope: "all", reason, at: 8, partition: 1, id: "4" },
+    { scope: "others", reason, at: 9, partition: 1, sid: "f", id: "5" },
+  ];
+  for (const one of told) assert.equal(revocations.apply(one), true);
+  for (const { sessions = [], id, ...bare } of told) {
+    assert.equal(revocations.apply(bare), false, id);
+    for (const sid of sessions)
+      assert.equal(revocations.apply({ ...bare, scope: "session", sid }), false, id);
+  }
+  assert.equal(revocations.apply({ scope: "all", reason, at: 7, user: "bob" }), true);
+  assert.equal(revocations.apply({ scope: "session", reason, at: 7, user: "ada", sid: "a" }), true);
+});
+
 test("partitions that are numbered anew have logouts of everyone concern all", () => {
   const revocations = new Revocations();
   const place = placeOf({ iss: "", userKey: userKey("", "ada"), sid: "s" });

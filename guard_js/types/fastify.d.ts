@@ -12,6 +12,7 @@ export type FastifyReply = {
     send: (body: string) => any;
 };
 export type FastifyInstance = {
+    hasRequestDecorator: (name: string) => boolean;
     decorateRequest: (name: string, value: null) => unknown;
     addHook: (name: any, hook: any) => unknown;
 };
@@ -26,7 +27,8 @@ export type PluginOptions = import("./gate.js").GateOptions<any> & {
  *   hubIdentity?: Identity | null}} FastifyRequest */
 /** @typedef {{raw: import("node:http").ServerResponse, code: (status: number) => any,
  *   headers: (headers: Record<string, string>) => any, send: (body: string) => any}} FastifyReply */
-/** @typedef {{decorateRequest: (name: string, value: null) => unknown,
+/** @typedef {{hasRequestDecorator: (name: string) => boolean,
+ *   decorateRequest: (name: string, value: null) => unknown,
  *   addHook: (name: any, hook: any) => unknown}} FastifyInstance */
 /** `session` and `forget` are given Fastify's request.
  * @typedef {import("./gate.js").GateOptions<any> & {guard: Guard, cutStreams?: boolean}} PluginOptions */

@@ -11,6 +11,7 @@ export type Confirmation = import("./freshness.js").Confirmation;
 export type Revocation = import("./revocations.js").Revocation;
 export type Update = {
     logout?: Revocation;
+    missed?: Revocation[];
     isReady?: boolean;
     isConfirmed?: boolean;
     isReset?: boolean;

@@ -94,8 +94,10 @@ export declare class Guard {
     /** Watch a session that `check` or `checkSession` has just found alive.
      * @param {Identity} identity @returns {Watch} */
     watchIdentity(identity: Identity): Watch;
-    /** Call a function with each logout that arrives. @param {(logout: Revocation) => unknown} callback
-     * @returns {() => void} unsubscribes */
+    /** Call a function with each logout from `isReady` on, at least once. What was missed arrives as soon
+     * as the hub sends it, maybe without its id and texts, and several logouts of one user as the one
+     * that includes the others.
+     * @param {(logout: Revocation) => unknown} callback @returns {() => void} unsubscribes */
     onLogout(callback: (logout: Revocation) => unknown): () => void;
     /** Call a function with true when the guard becomes stale, with false when it is fresh again.
      * @param {(isStale: boolean) => unknown} callback @returns {() => void} unsubscribes */

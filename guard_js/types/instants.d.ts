@@ -11,9 +11,9 @@ export declare class Instants {
     size: number;
     constructor();
     /** Store an instant, unless there is a later one: later by its horizon, then by when it was
-     * written. Times are in microseconds; `tag` is a number below 255.
+     * written. Times are in microseconds; `tag` is a number below 255. Returns whether it was stored.
      * @param {Hash} hash @param {number} horizon @param {number} at @param {number} tag */
-    keep(hash: Hash, horizon: number, at: number, tag: number): void;
+    keep(hash: Hash, horizon: number, at: number, tag: number): boolean;
     /** @param {Hash} hash
      * @returns {{horizon: number, at: number, tag: number} | undefined} */
     get(hash: Hash): {

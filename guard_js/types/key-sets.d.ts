@@ -3,6 +3,7 @@ export type Header = import("./tokens.js").Header;
 export type Keys = {
     generation: () => number;
     find: (header: Header) => Found | Promise<Found>;
+    renew: () => void;
 };
 export type Found = {
     found: readonly KeyObject[];
@@ -24,8 +25,9 @@ export declare function readSecret(text: string): import("crypto").KeyObject;
  * @param {string} pem @returns {PublishedKey} */
 export declare function readPem(pem: string): PublishedKey;
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
- * one request at a time. An unknown `kid` makes it fetch again, but only after a cool-down, so that
- * made-up ones cost nothing. While fetching fails, the last keys remain in use.
+ * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
+ * again, but only after a cool-down, so that made-up ones cost nothing. While fetching fails, the last
+ * keys remain in use.
  * @implements {Keys} */
 export declare class KeySet implements Keys {
     #private;
@@ -33,6 +35,8 @@ export declare class KeySet implements Keys {
      * @param {(text: string) => void} log */
     constructor(locate: () => Promise<string>, log: (text: string) => void);
     generation(): number;
+    /** Begin to fetch keys again that are in use, without waiting for it. */
+    renew(): void;
     /** @param {Header} header */
     find(header: Header): Promise<{
         found: import("crypto").KeyObject[];

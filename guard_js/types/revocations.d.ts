@@ -34,8 +34,8 @@ export declare class Revocations {
     #private;
     /** How many revocations are in force. */
     get size(): number;
-    /** Add a logout. @param {Revocation} one */
-    apply(one: Revocation): void;
+    /** Add a logout; returns whether it was not known before. @param {Revocation} one */
+    apply(one: Revocation): boolean;
     /** What is known of a session. @param {Place} place @param {number} partition
      * @returns {Facts} */
     facts(place: Place, partition: number): Facts;

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 from aiohttp.typedefs import Handler, Middleware
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.cutting import ENDED, Cuttable
+from hub.guard.cutting import ENDED, Cuttable, until_end
 from hub.guard.guard import Guard
 from hub.guard.refusals import SAFE_METHODS, Gate, RequestSummary
 
@@ -95,9 +97,11 @@ class GuardedRequest(Cuttable):
     """One request of a living session, whose response is cut when the session ends."""
 
     _response: web.StreamResponse | None = None
+    _is_running = False
 
     async def run(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Return what the handler does, or the response that was cut."""
+        self._is_running = True
         try:
             return await handler(request)
         except asyncio.CancelledError:
@@ -108,13 +112,22 @@ class GuardedRequest(Cuttable):
             if self._response is None or self.end is None:
                 raise
         finally:
+            self._is_running = False
             self.stop_watching()
         return self._response
 
     def watch_response(self, response: web.StreamResponse) -> None:
-        """Cut this response when the session ends."""
-        self._response = response
-        self.watch()
+        """Cut this response when the session ends.
+
+        A `web.Response` is written after its handler has returned, so its body is cut instead. Any
+        other that is begun as late as that has nothing more to say.
+        """
+        if isinstance(response, web.Response):
+            if isinstance(response.body, Payload):
+                response.body = CutBody(response.body, self._guard, self._identity)
+        elif self._is_running:
+            self._response = response
+            self.watch()
 
     async def cut(self, revocation: Revocation) -> None:
         """Close the WebSocket, or end the body of the stream."""
@@ -125,13 +138,35 @@ class GuardedRequest(Cuttable):
             await self._response.write_eof()
 
 
+class CutBody(Payload):
+    """A body, such as that of a generator, which ends with its session."""
+
+    def __init__(self, body: Payload, guard: Guard, identity: Identity) -> None:
+        super().__init__(body)
+        self._body = body
+        self._guard = guard
+        self._identity = identity
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body until it or its session ends; what it waits for is cancelled."""
+        async with until_end(self._guard, self._identity):
+            await self._body.write(writer)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the whole body."""
+        return self._body.decode(encoding, errors)
+
+    async def close(self) -> None:
+        """Close the body."""
+        await self._body.close()
+
+
 _GUARDED = web.RequestKey("hub.guarded_request", GuardedRequest)
 
 
 async def _watch_stream(request: web.Request, response: web.StreamResponse) -> None:
     guarded = request.get(_GUARDED)
-    is_whole = isinstance(response, web.Response) or "Content-Length" in response.headers
-    if guarded is not None and not is_whole:
+    if guarded is not None and "Content-Length" not in response.headers:
         guarded.watch_response(response)
 
 

@@ -81,7 +81,12 @@ class BaseGuard:
         return self._core.now()
 
     def on_logout(self, callback: Callable[[Revocation], Any]) -> Callable[[], None]:
-        """Call ``callback`` with each logout that arrives; returns a function that unsubscribes."""
+        """Call ``callback`` with each logout from `is_ready` on, at least once.
+
+        What was missed arrives as soon as the hub sends it, maybe without its id and texts, and
+        several logouts of one user as the one that includes the others. Returns a function that
+        unsubscribes.
+        """
         return subscribe(self._core.on_logout, self._where_callbacks_run(callback))
 
     def on_stale(self, callback: Callable[[bool], Any]) -> Callable[[], None]:

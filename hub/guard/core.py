@@ -33,7 +33,7 @@ from hub.guard.known_tokens import Known, KnownTokens
 from hub.guard.options import Options
 from hub.guard.questions import Questions
 from hub.guard.revocations import Mark
-from hub.guard.steps import Steps, Wait
+from hub.guard.steps import CLOSED, Steps, Wait
 from hub.guard.verdicts import Verdicts
 from hub.guard.verifier import Verifier
 from hub.guard.watches import OnEnd, Watched, Watches
@@ -75,9 +75,9 @@ class Core:
         self._state = FeedState()
         self._known = KnownTokens(self.verifier.generation)
         self._verdicts = Verdicts(self.options, self._state, self._known)
-        self._verdicts.keys_until = self.verifier.until
         self.recall, self.recall_session = self._verdicts.recall, self._verdicts.recall_session
         self._flights: Flights | None = None
+        self._key_flights: Flights | None = None
         self._reader: FeedReader | None = None
         self._settles_by = float("-inf")
         self._seen_connects = self._seen_resets = 0
@@ -89,7 +89,8 @@ class Core:
         """Do as `settling` does, also after `close`: with new threads, keeping what is known."""
         with self._lock:
             if self._is_closed:
-                self._is_closed, self._reader, self._flights = False, None, None
+                self._is_closed, self._reader = False, None
+                self._flights = self._key_flights = None
         yield from self.settling()
 
     def settling(self) -> Steps[None]:
@@ -112,7 +113,8 @@ class Core:
         with self._lock:
             if self._is_closed or self._reader is not None:
                 return
-            self._flights = Flights()
+            # Apart, or issuers that do not answer would keep questions waiting for a thread.
+            self._flights, self._key_flights = Flights(), Flights()
             reader = FeedReader(
                 self.options.urls,
                 self.options.token,
@@ -139,16 +141,17 @@ class Core:
         """Stop the threads; from now on, checks raise Unavailable."""
         with self._lock:
             self._is_closed = True
-            reader, flights = self._reader, self._flights
+            reader, flights = self._reader, (self._flights, self._key_flights)
         if reader is not None:
             reader.stop()
-        if flights is not None:
-            flights.close()
+        for one in flights:
+            if one is not None:
+                one.close()
 
-    def _require_flights(self) -> Flights:
-        if self._flights is None or self._is_closed:
-            raise Unavailable("the guard is closed")
-        return self._flights
+    def _require(self, flights: Flights | None) -> Flights:
+        if flights is None or self._is_closed:
+            raise Unavailable(CLOSED)
+        return flights
 
     # ---- Freshness ----
 
@@ -187,13 +190,13 @@ class Core:
             Unauthorized: when it is invalid, expired or revoked.
             Unavailable: when that is not known now.
         """
-        yield from self._preparing()
+        yield from self.settling()
         known = self._known.find(token)
         if known is None:
             known = yield from self._verifying(token)
 
         def ask(mark: Mark) -> Steps[float]:
-            return self._questions.asking(token, mark, self._require_flights())
+            return self._questions.asking(token, mark, self._require(self._flights))
 
         return (yield from self._verdicts.deciding(known, ask))
 
@@ -201,35 +204,28 @@ class Core:
         self, user: str, sid: str, logged_in_at: float, issuer: str | None
     ) -> Steps[Identity]:
         """Return the identity of a session, unless it is refused; raises as `checking`."""
-        yield from self._preparing()
+        yield from self.settling()
         session = self._verdicts.describe_session(user, sid, logged_in_at, issuer)
 
         def ask(mark: Mark) -> Steps[float]:
-            flights = self._require_flights()
+            flights = self._require(self._flights)
             if not self._state.is_ready and self._time() - logged_in_at > USUALLY_REMEMBERED:
                 raise Unavailable("the hub has not said for how long it remembers logouts")
             return self._questions.asking_session(session.identity, mark, self._time(), flights)
 
         return (yield from self._verdicts.deciding(session, ask))
 
-    def _preparing(self) -> Steps[None]:
-        yield from self.settling()
-        if clock() > self._verdicts.keys_until:
-            yield from self.verifier.renewing(self._require_flights())
-            self._renew_known()
-
     def _verifying(self, token: str) -> Steps[Known]:
         if not self.verifier.entries:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         before = self.verifier.generation
-        identity = yield from self.verifier.verifying(token, self._require_flights())
+        identity = yield from self.verifier.verifying(token, self._require(self._key_flights))
         self._renew_known()
         return self._known.add(token, identity, before)
 
     def _renew_known(self) -> None:
         """Forget verified tokens once keys have changed."""
         self._known.renew(self.verifier.generation)
-        self._verdicts.keys_until = self.verifier.until
 
     # ---- Tickets and logouts ----
 
@@ -248,7 +244,7 @@ class Core:
             command["iss"] = iss
         if self._reader is None:
             yield from self._starting()
-        yield from self._questions.ending(command, self._require_flights())
+        yield from self._questions.ending(command, self._require(self._flights))
 
     # ---- Watching ----
 
@@ -284,15 +280,22 @@ class Core:
 
     def _handle(self, update: Update) -> None:
         revocations = self._state.knowledge.revocations
+        for missed in update.missed:
+            self._tell_logout(missed)
         if update.logout is not None:
-            for tell in tuple(self.on_logout):
-                call_safely(tell, update.logout)
+            self._tell_logout(update.logout)
             self.watches.end(update.logout, revocations.partitions)
         if update.is_anew:
             self._measure("revocations", len(revocations))
             self.watches.look(revocations, self._store_time())
 
+    def _tell_logout(self, revocation: Revocation) -> None:
+        for tell in tuple(self.on_logout):
+            call_safely(tell, revocation)
+
     def _step(self) -> None:
+        if self._key_flights is not None:
+            self.verifier.renew(self._key_flights, self._renew_known)
         staleness = self.staleness
         self._measure("staleness_seconds", staleness)
         reader, resets = self._reader, self._state.resets

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 from hub.core.feed import Revocation
@@ -71,6 +72,26 @@ class Cuttable:
         self._is_cancelled = True
         if self._task is not None:
             self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def until_end(guard: Guard, identity: Identity) -> AsyncIterator[None]:
+    """Leave the context when the session ends, whatever is awaited in it: that is cancelled."""
+    loop = asyncio.get_running_loop()
+    async with guard.watch(*watch_arguments(identity)) as watch:
+        limit = asyncio.timeout(None)
+
+        def leave(_: Revocation) -> None:
+            with contextlib.suppress(RuntimeError):  # the context has been left by itself
+                limit.reschedule(loop.time())
+
+        try:
+            async with limit:
+                watch.on_end(leave)
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
 
 
 def watch_arguments(identity: Identity) -> tuple[str, str, str, float | None, float | None]:

@@ -15,6 +15,7 @@ configure the guard; without ``url``, the environment does (`SyncGuard.from_envi
 ``user``       the attribute of the user model that is the user's name at the hub: ``pk`` by default
 ``adopt``      the login time (seconds since the epoch) to assume for sessions that began before the
                guard was added; without it, they are ended, since their age is unknown
+``cut_streams``  end streaming responses without ``Content-Length`` with their session: ``True``
 
 A session that the hub ended is flushed. ``django.contrib.auth.logout`` ends the session at the hub;
 if that fails, it is retried for a while in the background.
@@ -41,6 +42,7 @@ from django.utils.crypto import salted_hmac
 from hub.core.model import Identity
 from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized
 from hub.guard import SyncGuard
+from hub.guard.django_streams import cut_with_session
 from hub.guard.refusals import Answer, Gate, RequestSummary, explain
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ log = logging.getLogger(__name__)
 LOGIN = "hub_login"
 """The key in a Django session under which its login is stored."""
 
-OWN_OPTIONS = ("exempt", "login_url", "issuer", "user", "adopt")
+OWN_OPTIONS = ("exempt", "login_url", "issuer", "user", "adopt", "cut_streams")
 PAUSES = (1.0, 4.0, 16.0, 60.0)
 """Seconds between the attempts to end a session at a hub that does not answer."""
 
@@ -94,6 +96,7 @@ class GuardMiddleware:
         if self._is_async:
             markcoroutinefunction(self)
         given = options()
+        self._cut_streams = given.get("cut_streams", True)
         self._gate = Gate(exempt=given.get("exempt", ()), login_url=given.get("login_url"))
         connect_signals()
         get_guard()
@@ -105,12 +108,19 @@ class GuardMiddleware:
         if self._is_async:
             return self._answer(request, is_anonymous)
         refusal = None if is_anonymous else self._judge(request)
-        return refusal or self._get_response(request)
+        return refusal or self._watch(request, self._get_response(request))
 
     async def _answer(self, request: HttpRequest, is_anonymous: bool) -> Any:
         # Not on the loop: it reads the session from a database, and may have to ask the hub.
         refusal = None if is_anonymous else await sync_to_async(self._judge)(request)
-        return refusal or await self._get_response(request)
+        return refusal or self._watch(request, await self._get_response(request))
+
+    def _watch(self, request: HttpRequest, response: Any) -> Any:
+        """Return the response of a view; if it is a stream, it ends with the session."""
+        identity = request.hub_identity
+        if identity is not None and self._cut_streams:
+            cut_with_session(get_guard(), identity, response)
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer when a view raises an error of the guard, as a login does without a hub."""

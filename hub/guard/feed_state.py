@@ -7,6 +7,9 @@ resume from only count once all facts have arrived (``ready``).
 
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,6 +26,11 @@ MAX_ID = 4096
 LONGEST = 1e11
 """The largest time, in seconds, that is taken seriously; it keeps computations in range."""
 
+SLICE = 100
+"""How many revocations of a snapshot are added at a time."""
+give_way = functools.partial(time.sleep, 0)
+"""Lets other threads run: the interpreter would keep them waiting for 5 ms each time."""
+
 REASONS = frozenset(Reason)
 
 
@@ -31,9 +39,13 @@ class FeedBroken(ValueError):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What an event brought: a logout, or the end of a complete snapshot (``is_anew``)."""
+    """What an event brought: a logout, or the end of a complete snapshot (``is_anew``).
+
+    ``missed`` are logouts that a guard which had been ready learns by a snapshot.
+    """
 
     logout: Revocation | None = None
+    missed: tuple[Revocation, ...] = ()
     is_anew: bool = False
 
 
@@ -88,8 +100,8 @@ class FeedState:
                 self._resume_from(event.id)
                 return Update(logout=revocation)
             case "snapshot":
-                for revocation in _decode(event.data, Snapshot).revocations:
-                    self.knowledge.revocations.apply(revocation)
+                news = self._add(_decode(event.data, Snapshot).revocations)
+                return Update(missed=news) if self.is_ready else NOTHING
             case "ready":
                 return self._be_ready(_decode(event.data, Ready), event.id, read_at)
             case "confirmed":
@@ -103,6 +115,16 @@ class FeedState:
                 self.resets += 1
                 self._is_whole, self._last_id = False, ""
         return NOTHING
+
+    def _add(self, listed: Sequence[Revocation]) -> tuple[Revocation, ...]:
+        """Add what a snapshot lists, and return what of it is news."""
+        news: list[Revocation] = []
+        for start in range(0, len(listed), SLICE):
+            for revocation in listed[start : start + SLICE]:
+                if self.knowledge.revocations.apply(revocation):
+                    news.append(revocation)
+            give_way()
+        return tuple(news)
 
     def _be_ready(self, ready: Ready, position: str, read_at: float) -> Update:
         if ready.partitions < 1 or not 1 <= ready.lifetime <= LONGEST:

@@ -28,18 +28,20 @@ from hub.guard.http import FAILURES, call
 log = logging.getLogger("logout_hub.guard")
 
 FETCH_TIMEOUT = 2.0
+RENEWED_EARLY = 60.0
+"""How many seconds before the end of their lifetime keys are fetched again."""
 
 
 class GivenKeys:
     """Secrets or a public key from the configuration; they do not change."""
 
     fetched = 0
-    until = float("inf")
+    is_aging = False
 
     def __init__(self, *keys: Any) -> None:
         self._keys = keys
 
-    def is_due(self, header: Header | None) -> bool:
+    def lacks(self, header: Header) -> bool:
         """Return False: nothing is fetched."""
         return False
 
@@ -54,7 +56,7 @@ class GivenKeys:
 class FetchedKeys:
     """The published keys of an issuer, fetched when first needed and then hourly.
 
-    An unknown ``kid`` makes them due again, but only after a cool-down, so that made-up ones cost
+    An unknown ``kid`` has them fetched again, but only after a cool-down, so that made-up ones cost
     nothing. While fetching fails, the last keys stay in use. ``fetched`` counts the fetches.
     """
 
@@ -67,16 +69,16 @@ class FetchedKeys:
         self._tried_at = float("-inf")
 
     @property
-    def until(self) -> float:
-        """When the keys are due again, by the guard's clock."""
+    def is_aging(self) -> bool:
+        """Whether to `fetch` keys again that are in use; nobody has to wait for that."""
         is_used = self._tried_at > float("-inf")
-        return self._tried_at + KEY_SET_LIFETIME if is_used else float("inf")
+        return is_used and clock() - self._tried_at > KEY_SET_LIFETIME - RENEWED_EARLY
 
-    def is_due(self, header: Header | None) -> bool:
+    def lacks(self, header: Header) -> bool:
         """Return whether to `fetch` before looking for the key of ``header``."""
-        is_found = header is None or find_key(self._keys, header) is not None
-        unfound = COOL_DOWN if self._keys else FIRST_COOL_DOWN
-        return clock() - self._tried_at > (KEY_SET_LIFETIME if is_found else unfound)
+        if find_key(self._keys, header) is not None:
+            return False
+        return clock() - self._tried_at > (COOL_DOWN if self._keys else FIRST_COOL_DOWN)
 
     def find(self, header: Header) -> Sequence[Any]:
         """Return the key that a token with this header was signed with.

@@ -119,39 +119,41 @@ class Revocations:
 
     # ---- Facts ----
 
-    def apply(self, revocation: Revocation) -> None:
-        """Add the facts of a logout."""
+    def apply(self, revocation: Revocation) -> bool:
+        """Add the facts of a logout; return whether they were not known before."""
         fact, scope = pack(revocation), revocation.scope
         user = revocation.user_key
         if user is None and scope is Scope.SESSION:
-            self._end(self._refused, name(quote(revocation.iss, safe=""), _sid(revocation)), fact)
-            return
+            key = name(quote(revocation.iss, safe=""), _sid(revocation))
+            return self._end(self._refused, key, fact)
         if user is None:
-            self._cut_off_everyone(revocation, fact)
-            return
+            return self._cut_off_everyone(revocation, fact)
         if scope is Scope.SESSION:
             key = name(user, _sid(revocation))
-            self._end(self._sessions, key, fact)
+            is_news = self._end(self._sessions, key, fact)
         else:
             key = name(user)
-            self._users[key] = merge(self._users.get(key, 0), fact, _kept(revocation))
+            is_news = _cut_off(self._users, key, fact, _kept(revocation))
         self._note(key, revocation)
         for sid in revocation.sessions:
             key = name(user, sid)
-            self._end(self._sessions, key, fact)
+            is_news = self._end(self._sessions, key, fact) or is_news
             self._note(key, revocation)
+        return is_news
 
-    def _end(self, sessions: dict[int, int], key: int, fact: int) -> None:
+    def _end(self, sessions: dict[int, int], key: int, fact: int) -> bool:
         """Keep the tombstone with the latest horizon; of equal ones the first, as stores do."""
         old = sessions.get(key)
         if old is None or (horizon_of(old), -at_of(old)) < (horizon_of(fact), -at_of(fact)):
             sessions[key] = fact
+            return True
+        return False
 
-    def _cut_off_everyone(self, revocation: Revocation, fact: int) -> None:
+    def _cut_off_everyone(self, revocation: Revocation, fact: int) -> bool:
         partition = EVERYWHERE if revocation.partition is None else revocation.partition
-        merged = merge(self._everyone.get(partition, 0), fact, _kept(revocation))
-        self._everyone[partition] = merged
+        is_news = _cut_off(self._everyone, partition, fact, _kept(revocation))
         self.everyones_horizon = max(self.everyones_horizon, revocation.horizon)
+        return is_news
 
     def forget_partitions(self) -> None:
         """Apply logouts of one partition's users to everyone, since partitions are renumbered."""
@@ -271,6 +273,13 @@ class Revocations:
             profile=None if known is None else known.profile,
             origin=None if known is None or known.by is None else Origin(known.by, ""),
         )
+
+
+def _cut_off(cutoffs: dict[int, int], key: int, fact: int, kept: int) -> bool:
+    """Merge a cut-off; return whether that changes more than its scope or reason."""
+    old = cutoffs.get(key, 0)
+    merged = cutoffs[key] = merge(old, fact, kept)
+    return without_kind(merged) != without_kind(old)
 
 
 def _sid(revocation: Revocation) -> str:

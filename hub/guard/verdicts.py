@@ -28,13 +28,9 @@ MOST_ATTEMPTS = 3
 
 
 class Verdicts:
-    """Judges verified tokens, and sessions, by ``state``.
-
-    `recall` returns nothing after ``keys_until``, when keys have to be fetched again.
-    """
+    """Judges verified tokens, and sessions, by ``state``."""
 
     def __init__(self, options: Options, state: FeedState, known: KnownTokens) -> None:
-        self.keys_until = float("inf")
         self.find_names = functools.lru_cache(MOST_KNOWN)(
             functools.partial(name_session, options.entries)
         )
@@ -51,9 +47,7 @@ class Verdicts:
     def recall(self, token: str) -> Identity | None:
         """Return the identity of a known token that is certainly alive, otherwise None."""
         known = self._find_known(token)
-        if known is None or clock() > self.keys_until:
-            return None
-        return self._recall(known)
+        return None if known is None else self._recall(known)
 
     def recall_session(
         self, user: str, sid: str, logged_in_at: float, issuer: str | None

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from hub.core.issuers import Entry, KeySource, check_entries, select_entry
 from hub.core.model import Identity
 from hub.core.tokens import check_signature_by_any, identify, read_claims, read_header
+from hub.errors import Unavailable
 from hub.guard.clock import clock
 from hub.guard.flights import Flights
 from hub.guard.keys import FETCH_TIMEOUT, Keys, make_keys
 from hub.guard.steps import Steps, Wait
 
+WAIT_TIMEOUT = 3 * FETCH_TIMEOUT + 1
+"""Seconds that a check waits for its issuer's keys: two addresses of metadata, and the key set."""
+
 
 class Verifier:
     """The issuer entries with their keys.
 
-    A verification is void once ``generation`` has changed; some keys are due after ``until``.
+    A verification is void once ``generation`` has changed.
 
     Raises:
         IssuersError: if entries conflict.
@@ -36,13 +43,10 @@ class Verifier:
         """How often keys have been fetched."""
         return sum(keys.fetched for keys in self._keys.values())
 
-    @property
-    def until(self) -> float:
-        """When some keys have to be fetched again, by the guard's clock."""
-        return min((keys.until for keys in self._keys.values()), default=float("inf"))
-
     def verifying(self, token: str, flights: Flights) -> Steps[Identity]:
         """Return the identity of a token, without judging whether its session is alive.
+
+        It waits only for keys of the token's own issuer, and only if its key is not known.
 
         Raises:
             TokenInvalid: when it is malformed, forged, or from an unknown issuer.
@@ -51,22 +55,19 @@ class Verifier:
         header = read_header(token)
         entry = select_entry(self.entries, header, read_claims(token).get("iss"))
         keys, now = self._keys[entry.keys], clock()
-        if keys.is_due(header):
-            yield from self._fetching(entry.keys, now, flights)
+        if keys.lacks(header):
+            with contextlib.suppress(TimeoutError):
+                yield Wait(self._fetch(entry.keys, now, flights), WAIT_TIMEOUT)
         claims = check_signature_by_any(token, keys.find(header), entry.rules)
         return identify(claims, token, entry.rules)
 
-    def renewing(self, flights: Flights) -> Steps[None]:
-        """Fetch the keys that are due."""
+    def renew(self, flights: Flights, on_done: Callable[[], None]) -> None:
+        """Begin to fetch keys that are aging, without waiting; ``on_done`` is called after each."""
         for source, keys in self._keys.items():
-            if keys.until < (now := clock()):
-                yield from self._fetching(source, now, flights)
+            if keys.is_aging:
+                with contextlib.suppress(Unavailable):  # the guard is being closed
+                    flight = self._fetch(source, clock(), flights)
+                    flight.add_done_callback(lambda _: on_done())
 
-    def _fetching(self, source: KeySource, since: float, flights: Flights) -> Steps[None]:
-        fetch = functools.partial(self._keys[source].fetch, since)
-        try:
-            # Up to three calls: two addresses of metadata, and the key set.
-            flight, _ = flights.join(source, fetch)
-            yield Wait(flight, 3 * FETCH_TIMEOUT + 1)
-        except TimeoutError:
-            return
+    def _fetch(self, source: KeySource, since: float, flights: Flights) -> Future[Any]:
+        return flights.join(source, functools.partial(self._keys[source].fetch, since))[0]

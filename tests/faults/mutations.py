@@ -427,9 +427,8 @@ MUTANTS = (
             ),
             Edit(
                 "guard/feed_state.py",
-                "                    self.knowledge.revocations.apply(revocation)\n",
-                "                    if not self._is_whole:\n"
-                "                        self.knowledge.revocations.apply(revocation)\n",
+                "if self.knowledge.revocations.apply(revocation):",
+                "if not self._is_whole and self.knowledge.revocations.apply(revocation):",
             ),
         ),
     ),
@@ -533,8 +532,8 @@ MISREADERS = (
         (
             Edit(
                 "guard/revocations.py",
-                "        self._everyone[partition] = merged\n",
-                "        self._everyone[EVERYWHERE] = merged\n",
+                "_cut_off(self._everyone, partition, ",
+                "_cut_off(self._everyone, EVERYWHERE, ",
             ),
         ),
     ),

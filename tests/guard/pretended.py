@@ -99,6 +99,10 @@ class Ending:
     def __init__(self) -> None:
         self.future: asyncio.Future[Revocation] = asyncio.get_running_loop().create_future()
 
+    def on_end(self, call: Callable[[Revocation], None]) -> None:
+        """Call this when the session ends."""
+        self.future.add_done_callback(lambda future: call(future.result()))
+
     async def ended(self) -> Revocation:
         """Wait for the end."""
         return await self.future

@@ -49,6 +49,30 @@ class Site:
         finally:
             self.ends.put_nowait("stream")
 
+    async def get_parts(self, request: web.Request) -> web.Response:
+        """Send what a generator makes, which says when it has ended."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                yield b"tick"
+                await asyncio.Event().wait()
+            finally:
+                self.ends.put_nowait("parts")
+
+        response = web.Response(body=parts())
+        if "early" in request.query:
+            await response.prepare(request)
+            await response.write_eof()
+        return response
+
+    async def get_nothing(self, request: web.Request) -> web.StreamResponse:
+        """Leave to aiohttp what there is to do."""
+        return web.StreamResponse()
+
+    async def get_file(self, request: web.Request) -> web.StreamResponse:
+        """Send this file."""
+        return web.FileResponse(__file__)
+
     async def get_echo(self, request: web.Request) -> web.WebSocketResponse:
         """Say what is said."""
         socket = web.WebSocketResponse()
@@ -75,6 +99,9 @@ async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIter
     app = web.Application()
     setup(app, cast(Guard, guard), **options)
     app.router.add_get("/events", site.get_events)
+    app.router.add_get("/parts", site.get_parts)
+    app.router.add_get("/nothing", site.get_nothing)
+    app.router.add_get("/file", site.get_file)
     app.router.add_get("/echo", site.get_echo)
     app.router.add_get("/deaf", site.get_deaf)
     app.router.add_route("*", "/{any:.*}", site.get_home)
@@ -178,3 +205,49 @@ async def test_a_stream_ends_with_its_session(site: Site, guard: PretendedGuard)
         assert set(await answer.read()) <= set(b"tick")
         assert await site.ended() == "stream"
     assert guard.sync.watches == []
+
+
+@pytest.mark.parametrize("path", ["/parts", "/parts?early"])
+async def test_a_generator_is_cut_with_its_session(
+    site: Site, guard: PretendedGuard, path: str
+) -> None:
+    """At once, even while it waits; the connection goes on to serve others."""
+    async with served(site, guard) as client:
+        answer = await client.get(path, headers=ADA)
+        assert await answer.content.readexactly(4) == b"tick"
+        guard.end("s")
+        assert await answer.read() == b""
+        assert await site.ended() == "parts"
+        other = await client.get("/", headers={"Authorization": "Bearer eve/t"})
+        assert await other.text() == "eve"
+    assert guard.sync.watches == []
+
+
+async def test_who_leaves_a_generator_is_not_watched_any_more(
+    site: Site, guard: PretendedGuard
+) -> None:
+    """And the generator ends as without a guard."""
+    async with served(site, guard) as client:
+        answer = await client.get("/parts", headers=ADA)
+        assert await answer.content.readexactly(4) == b"tick"
+        assert len(guard.sync.watches) == 1
+        answer.close()
+    assert await site.ended() == "parts"
+    assert guard.sync.watches == []
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/file"])
+async def test_what_is_begun_after_its_handler_and_ends_by_itself_is_not_watched(
+    site: Site, guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Or what is served next over the same connection would be cancelled."""
+    monkeypatch.setattr(cutting, "GRACE", 0.0)
+    async with served(site, guard) as client:
+        answer = await client.get(path, headers=ADA)
+        await answer.read()
+        assert guard.sync.watches == []
+        guard.end("s")
+        async with client.ws_connect("/echo", headers={"Authorization": "Bearer eve/t"}) as socket:
+            await asyncio.sleep(0.05)
+            await socket.send_str("hello")
+            assert await socket.receive_str() == "hello"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -15,16 +18,25 @@ from hub.core.model import Reason, Scope
 from hub.errors import Unavailable
 from tests.django_site import PEOPLE, overridden, person
 from tests.guard.feed_server import TOKEN, FeedServer
+from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
 from tests.site import SECRET
 
 Site = Callable[..., Any]
 
+THIS = Path(__file__).read_bytes()
+
 
 def views() -> tuple[Any, ...]:
     """Return an app's addresses: its own login and logout, and a page that says who asks."""
     from django.contrib import auth
-    from django.http import HttpRequest, HttpResponse, JsonResponse
+    from django.http import (
+        FileResponse,
+        HttpRequest,
+        HttpResponse,
+        JsonResponse,
+        StreamingHttpResponse,
+    )
     from django.urls import path
 
     from hub.guard.django import send_ticket
@@ -45,6 +57,30 @@ def views() -> tuple[Any, ...]:
     async def show_to_async(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"user": (await request.auser()).get_username()})
 
+    def stream(request: HttpRequest) -> HttpResponse:
+        def parts() -> Iterator[bytes]:
+            while True:
+                yield b"tick"
+                time.sleep(0.01)
+
+        return StreamingHttpResponse(parts())
+
+    async def stream_from_async(request: HttpRequest) -> HttpResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                yield b"tick"
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        ended = asyncio.Event()
+        response = StreamingHttpResponse(parts())
+        response.ended = ended
+        return response
+
+    def get_file(request: HttpRequest) -> HttpResponse:
+        return FileResponse(open(__file__, "rb"))
+
     def public(request: HttpRequest) -> HttpResponse:
         return HttpResponse("public")
 
@@ -54,6 +90,9 @@ def views() -> tuple[Any, ...]:
         path("ticket", send_ticket),
         path("public", public),
         path("async", show_to_async),
+        path("stream", stream),
+        path("async-stream", stream_from_async),
+        path("file", get_file),
         path("", show),
     )
 
@@ -347,3 +386,70 @@ async def test_a_guard_without_settings_says_so() -> None:
 
         with pytest.raises(ImproperlyConfigured, match="HUB_GUARD"):
             options()
+
+
+def watches() -> int:
+    """Return how many sessions are watched."""
+    from hub.guard.django import get_guard
+
+    return len(get_guard()._core.watches._of(None))
+
+
+async def test_a_stream_ends_with_its_session(site: Site, hub: FeedServer) -> None:
+    """Before its next part, and unless the app wants to cut streams itself."""
+    for options in ({}, {"cut_streams": False}):
+        ada = site(**options)
+        ada.post("/login", {"pk": "1"})
+        answer = ada.get("/stream")
+        parts = iter(answer.streaming_content)
+        assert next(parts) == b"tick"
+        assert watches() == (0 if options else 1)
+        await end(hub)
+        if options:
+            assert next(parts) == b"tick"
+        else:
+            assert set(parts) <= {b"tick"}
+        answer.close()
+        assert watches() == 0
+
+
+async def test_an_asynchronous_stream_ends_with_its_session_at_once(
+    site: Site, hub: FeedServer
+) -> None:
+    """Even while its generator waits, which is cancelled."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    answer = await ada.get("/async-stream")
+    parts = aiter(answer.streaming_content)
+    assert await anext(parts) == b"tick"
+    waiting = asyncio.ensure_future(anext(parts, b"the end"))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await end(hub)
+    async with asyncio.timeout(PATIENCE):
+        assert await waiting == b"the end"
+        await answer.ended.wait()
+    assert watches() == 0
+
+
+async def test_who_leaves_a_stream_is_not_watched_any_more(site: Site) -> None:
+    """The server closes the response."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    answer = await ada.get("/async-stream")
+    assert watches() == 1
+    answer.close()
+    assert watches() == 0
+
+
+async def test_a_file_states_its_length_and_is_finished(site: Site, hub: FeedServer) -> None:
+    """Whoever may begin to load it may have it."""
+    ada = site()
+    ada.post("/login", {"pk": "1"})
+    answer = ada.get("/file")
+    await end(hub)
+    assert b"".join(answer.streaming_content) == THIS

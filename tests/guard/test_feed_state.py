@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.core.feed import Confirmation, Ready, Reset, Revocation, Snapshot
 from hub.core.model import SECOND, Identity, Reason, Scope
+from hub.guard import feed_state as feed_state_module
 from hub.guard.event_stream import StreamEvent
 from hub.guard.feed_state import FeedBroken, FeedState
 from hub.guard.freshness import Freshness
@@ -55,6 +56,20 @@ def test_a_snapshot_is_gone_on_from_once_it_is_complete() -> None:
     assert state.begin(70.0) == "7-0"
 
 
+def test_a_long_snapshot_lets_checks_in_other_threads_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a few of its revocations each, which are all known then."""
+    known: list[int] = []
+    state = FeedState()
+    monkeypatch.setattr(
+        feed_state_module, "give_way", lambda: known.append(len(state.knowledge.revocations))
+    )
+    listed = tuple(msgspec.structs.replace(ADA, user=f"user-{n}") for n in range(250))
+    state.take(told("snapshot", Snapshot(listed)), 50.0)
+    assert known == [100, 200, 250]
+
+
 @pytest.mark.parametrize("place", ["\u2603", "a b", "x" * 5000])
 def test_a_place_that_no_header_can_name_is_none(place: str) -> None:
     """The guard could never ask again, not even another replica."""
@@ -83,6 +98,18 @@ def test_what_was_known_still_holds_after_a_reset() -> None:
     assert heard.is_anew
     assert is_revoked(state, "ada")
     assert is_revoked(state, "bob")
+
+
+def test_what_was_missed_is_told_once() -> None:
+    """After a reset, also by a snapshot of the next response if the first breaks off."""
+    state = FeedState()
+    assert state.take(told("snapshot", Snapshot((ADA,))), 50.0).missed == ()
+    state.take(told("ready", READY, "7-0"), 51.0)
+    state.take(told("reset", Reset("gap"), ""), 99.0)
+    assert state.take(told("snapshot", Snapshot((ADA, BOB))), 99.0).missed == (BOB,)
+    assert state.begin(53.0) == ""
+    eve = msgspec.structs.replace(BOB, user="eve")
+    assert state.take(told("snapshot", Snapshot((ADA, BOB, eve))), 99.0).missed == (eve,)
 
 
 @pytest.mark.parametrize(("partitions", "is_everyones"), [(4, False), (8, True)])

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.core.feed import Revocation
@@ -620,6 +621,20 @@ async def test_a_watch_ends_by_a_logout_that_was_missed(hub: FeedServer) -> None
             hub.reset()
             async with asyncio.timeout(PATIENCE):
                 assert (await watch.ended()).id == "l1"
+
+
+async def test_a_logout_that_was_missed_is_told(hub: FeedServer) -> None:
+    """By the snapshot after a reset; what was told before is not told again."""
+    hub.snapshot = [ends("eve", hub)]
+    async with guarding(hub) as guard:
+        users: list[str | None] = []
+        guard.on_logout(lambda logout: users.append(logout.user))
+        known = ends("ada", hub, id="l1", sessions=("s1",))
+        await heard(hub, guard, known)
+        hub.snapshot += [msgspec.structs.replace(known, id="", sessions=()), ends("bob", hub)]
+        hub.reset()
+        await heard(hub, guard, ends("carol", hub))
+        assert users == ["ada", "bob", "carol"]
 
 
 async def test_a_cancelled_watch_tells_nothing(hub: FeedServer) -> None:

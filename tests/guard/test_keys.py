@@ -17,12 +17,17 @@ from hub.core.issuers import ASYMMETRIC, Entry, KeySource, Source, make_entry
 from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.core.model import Identity
 from hub.errors import TokenInvalid, Unavailable
+from hub.guard import Guard
 from hub.guard import keys as keys_module
 from hub.guard import verifier as verifier_module
 from hub.guard.clock import clock
 from hub.guard.flights import Flights
 from hub.guard.steps import run
 from hub.guard.verifier import Verifier
+from tests.guard.feed_server import TOKEN, FeedServer
+from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
+from tests.site import SECRET, token
 
 KEYS = {kid: ec.generate_private_key(ec.SECP256R1()) for kid in ("one", "two")}
 IAT = 1_700_000_000
@@ -43,6 +48,7 @@ class Issuer:
     def __init__(self) -> None:
         self.pages: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
+        self.answers = threading.Event()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -51,6 +57,7 @@ class Issuer:
 
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
+                issuer.answers.wait(PATIENCE)
                 status, body = issuer.pages.get(self.path, (404, b""))
                 self.send_response(status)
                 self.send_header("Location", "/keys")
@@ -78,6 +85,7 @@ def server() -> Iterator[Issuer]:
 def issuer(server: Issuer) -> Issuer:
     """The server as it is at first: it publishes the key ``one``."""
     server.asked.clear()
+    server.answers.set()
     server.pages = {"/keys": (200, key_set("one"))}
     return server
 
@@ -120,17 +128,14 @@ def entry(issuer: Issuer, kind: Source = Source.JWKS_URL) -> Entry:
 
 def verify(verifier: Verifier, flights: Flights, kid: str, **claims: Any) -> Identity:
     """Verify a token that the key ``kid`` has signed."""
-    members = {
-        "sub": "ada",
-        "sid": "s1",
-        "iat": IAT,
-        "exp": IAT + 60,
-        "iss": verifier.entries[0].rules.issuer,
-        "aud": "app",
-        **claims,
-    }
-    given = jwt.encode(members, KEYS[kid], algorithm="ES256", headers={"kid": kid})
+    given = sign(kid, **{"iss": verifier.entries[0].rules.issuer, **claims})
     return run(verifier.verifying(given, flights))
+
+
+def sign(kid: str, **claims: Any) -> str:
+    """Return a token that the key ``kid`` has signed."""
+    members = {"sub": "ada", "sid": "s1", "iat": IAT, "exp": IAT + 60, "aud": "app", **claims}
+    return jwt.encode(members, KEYS[kid], algorithm="ES256", headers={"kid": kid})
 
 
 def test_keys_are_fetched_once(issuer: Issuer, flights: Flights) -> None:
@@ -176,19 +181,89 @@ def test_an_unknown_key_is_looked_for_after_a_cool_down(
         verify(verifier, flights, "one")
 
 
-def test_keys_are_fetched_again_hourly(issuer: Issuer, flights: Flights, hands: Hands) -> None:
+def renew(verifier: Verifier, flights: Flights) -> threading.Event:
+    """Fetch the keys that are aging; returns an event that is set once one has been fetched."""
+    done = threading.Event()
+    verifier.renew(flights, done.set)
+    return done
+
+
+def test_keys_are_fetched_again_before_they_are_an_hour_old(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
     """Those that were used, also if no unknown token comes."""
     verifier = Verifier([entry(issuer)])
-    run(verifier.renewing(flights))
+    renew(verifier, flights)
     assert issuer.asked == []
     verify(verifier, flights, "one")
+    renew(verifier, flights)
+    assert issuer.asked == ["/keys"]
     issuer.pages["/keys"] = (200, key_set("two"))
-    hands.offset = KEY_SET_LIFETIME + 1
-    assert verifier.until < clock() + hands.offset
-    run(verifier.renewing(flights))
-    assert verifier.until > clock() + hands.offset
+    hands.offset = KEY_SET_LIFETIME - 1
+    assert renew(verifier, flights).wait(PATIENCE)
     with pytest.raises(TokenInvalid):
         verify(verifier, flights, "one")
+    renew(verifier, flights)
+    assert issuer.asked == ["/keys"] * 2
+
+
+def test_a_check_does_not_wait_for_an_issuer_that_does_not_answer(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
+    """Its last keys stay in use meanwhile, and it is asked once, however often that is tried."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    hands.offset = 2 * KEY_SET_LIFETIME
+    issuer.answers.clear()
+    done = [renew(verifier, flights) for _ in range(3)]
+    assert verify(verifier, flights, "one").sub == "ada"
+    assert not any(one.is_set() for one in done)
+    issuer.answers.set()
+    assert all(one.wait(PATIENCE) for one in done)
+    assert issuer.asked == ["/keys"] * 2
+
+
+def test_who_needs_keys_of_an_issuer_that_does_not_answer_waits_within_bounds(
+    issuer: Issuer, flights: Flights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the keys are there for the next check, once they have come."""
+    monkeypatch.setattr(verifier_module, "WAIT_TIMEOUT", 0.01)
+    verifier = Verifier([entry(issuer)])
+    issuer.answers.clear()
+    with pytest.raises(Unavailable):
+        verify(verifier, flights, "one")
+    issuer.answers.set()
+    monkeypatch.setattr(verifier_module, "WAIT_TIMEOUT", PATIENCE)
+    assert verify(verifier, flights, "one").sub == "ada"
+
+
+async def test_a_guard_renews_keys_beside_its_checks(issuer: Issuer, hands: Hands) -> None:
+    """While one issuer is silent, tokens of all are checked; what it withdraws is refused then."""
+    with FeedServer() as hub:
+        other = make_entry(
+            issuer=None,
+            keys=KeySource(Source.SECRET, (SECRET,)),
+            algorithms=("HS256",),
+            audience=(),
+            max_lifetime=3600,
+            leeway=0,
+        )
+        async with Guard(hub.url, token=TOKEN, issuers=[entry(issuer), other]) as guard:
+            now = guard.now()
+            given = sign("one", iss=issuer.url, iat=now, exp=now + 600)
+            await guard.check(given)
+            issuer.pages["/keys"] = (200, key_set("two"))
+            issuer.answers.clear()
+            hands.offset = KEY_SET_LIFETIME
+            hub.confirm()
+            await eventually(lambda: len(issuer.asked) == 2)
+            for checked in (given, token("grace")):
+                await guard.check(checked)
+            issuer.answers.set()
+
+            await eventually(lambda: guard._core.recall(given) is None)
+            with pytest.raises(TokenInvalid):
+                await guard.check(given)
 
 
 BROKEN = {
@@ -209,6 +284,7 @@ def test_the_last_keys_stay_in_use(
     verify(verifier, flights, "one")
     issuer.pages["/keys"] = BROKEN[answer]
     hands.offset = KEY_SET_LIFETIME + 1
+    assert renew(verifier, flights).wait(PATIENCE)
     assert verify(verifier, flights, "one").sub == "ada"
     assert len(issuer.asked) == 2
     with pytest.raises(Unavailable):

@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from zlib import crc32
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +144,38 @@ def known(told: list[Revocation]) -> Revocations:
     for one in told:
         revocations.apply(one)
     return revocations
+
+
+@given(logouts(), identities(), TIMES)
+def test_what_is_no_news_changes_no_verdict(
+    told: list[Revocation], identity: Identity, now: int
+) -> None:
+    """And nothing is news twice."""
+    revocations = known([])
+    for one in told:
+        before = revocations.judge(identity, now)
+        if not revocations.apply(one):
+            after = revocations.judge(identity, now)
+            assert type(after) is type(before)
+    assert not any(revocations.apply(one) for one in told)
+
+
+def test_a_logout_is_no_news_in_the_form_of_a_snapshot() -> None:
+    """Where its id and texts are left out, and the sessions that it ended stand by themselves."""
+    told = [
+        Revocation(Scope.ALL, Reason.ADMIN, 5.0, user="ada", sessions=("a", "b"), id="1"),
+        Revocation(Scope.OTHERS, Reason.USER, 6.0, user="bob", sid="c", sessions=("d",), id="2"),
+        Revocation(Scope.SESSION, Reason.USER, 7.0, iss=ISS, sid="e", id="3"),
+        Revocation(Scope.ALL, Reason.POLICY, 8.0, partition=1, id="4"),
+    ]
+    revocations = known(told)
+    for one in told:
+        bare = msgspec.structs.replace(one, id="", sessions=())
+        ended = [
+            msgspec.structs.replace(bare, scope=Scope.SESSION, sid=sid) for sid in one.sessions
+        ]
+        assert not any(revocations.apply(row) for row in (bare, *ended))
+    assert revocations.apply(Revocation(Scope.SESSION, Reason.USER, 7.0, user="ada", sid="a"))
 
 
 @given(logouts(), identities(), TIMES, st.randoms(use_true_random=False))
