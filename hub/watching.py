@@ -79,7 +79,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     click.secho(told, fg="yellow", err=True)
                 case DataLoss(part) if part not in lost:
                     if not lost:
-                        click.secho("the store lost what it knew", fg="red", err=True)
+                        click.secho("the store lost data", fg="red", err=True)
                     lost.add(part)
                 case LogoutEvent(logout, issuer=None) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.

@@ -539,7 +539,7 @@ async def test_a_redis_that_refuses_the_password_is_said_once(own_redis: RedisSe
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         said = (await process.stderr.read()).decode()
-    assert said.count("logouts are not heard") <= 1
+    assert said.count("logouts are not received") <= 1
     assert said.count("the lease was not renewed") <= 1
     assert "sesame" not in said
 

@@ -51,7 +51,7 @@ class Readiness:
             raise Unavailable("this replica stops")
         count = self._store.partition_count
         if not is_enough(count - len(unserved), count):
-            raise Unavailable(f"logouts are not heard{_name(unserved, count)}")
+            raise Unavailable(f"logouts are not received{_name(unserved, count)}")
         return unserved
 
 

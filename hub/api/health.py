@@ -27,9 +27,9 @@ async def get_healthz(request: web.Request) -> Ok[StatusView]:
 
 
 async def get_readyz(request: web.Request) -> Ok[ReadyView]:
-    """Say whether this replica can do its work: the store is writable, logouts are heard.
+    """Say whether this replica is ready: the store is writable, and logouts are received.
 
-    For at least half of the partitions; those that are not served are named.
+    At least half of the partitions must be served; the others are named in the answer.
     """
     unserved = await request.app[SERVICES].readiness.check()
     views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]

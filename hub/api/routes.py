@@ -111,7 +111,7 @@ ROUTES = (
           "The keys that signed answers are verified with", secured=False, on="both"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False,
           errors=(Unavailable,), on="both"),
-    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
+    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts received",
           secured=False, errors=(Unavailable,), on="admin"),
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False,
           on="admin"),

@@ -54,7 +54,7 @@ async def read_page(
     seen = Log(
         epoch=text or None,
         is_lost=text.endswith(" lost"),
-        is_recovered=text.endswith(" mended"),
+        is_recovered=text.endswith(" recovered"),
         has_entry=bool(there),
         is_past=bool(past),
     )

@@ -8,7 +8,7 @@ one slot of a Redis Cluster.
 ``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
 ``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
-``hub:{P}:floor:USER``          the kept cut-off: the newest that ended the session kept by that
+``hub:{P}:kept-cutoff:USER``    the kept cut-off: the newest that ended the session kept by that
 ``hub:{P}:refused:ISS:SID``     the tombstone of a session of an issuer, whoever its user is
 ``hub:{P}:users:ISS:SID``       set of the users who have registered that session
 ``hub:{P}:everyone``            the newest logout of everyone
@@ -92,7 +92,7 @@ class Names:
         self.key = f"{prefix}:key:{self.user}:"
         self.per_token = f"{prefix}:per-token:{self.user}"
         self.cleared = f"{prefix}:cleared:{self.user}"
-        self.kept_cutoff = f"{prefix}:floor:{self.user}"
+        self.kept_cutoff = f"{prefix}:kept-cutoff:{self.user}"
         self.everyone = f"{prefix}:everyone"
         self.cutoffs = (self.cutoff, self.kept_cutoff, self.everyone)
         self.leases = f"{prefix}:leases"

@@ -38,7 +38,7 @@ class RedisHistory:
         )
         epoch = page.seen.epoch or ""
         if trusted is None or not self._reader.trusts(partition, epoch):
-            raise Unavailable("the store may have lost what it knew, and is being looked at")
+            raise Unavailable("the store may have lost data, and is being checked")
         if after is not None and (after.epoch != epoch or not page.seen.has_entry):
             raise PositionLost("the log cannot be read on from there")
         with reading():

@@ -111,7 +111,7 @@ class RedisRegistry:
     def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> RevocationState:
         state, epoch = read_revocation_state(identity.sid, answer)
         if not self._reader.trusts(names.partition, epoch):
-            raise Unavailable("the store may have lost what it knew, and is being looked at")
+            raise Unavailable("the store may have lost data, and is being checked")
         return state
 
     async def sessions(self, user: UserKey) -> Registry:
