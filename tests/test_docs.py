@@ -66,7 +66,7 @@ def table(text: str, head: str) -> dict[str, list[str]]:
         if not line.startswith("|"):
             break
         first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        assert first.strip("`") not in rows, f"{first} stands twice"
+        assert first.strip("`") not in rows, f"{first} appears twice"
         rows[first.strip("`")] = rest
     return rows
 

@@ -80,7 +80,7 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     except (RecursionError, ValueError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
     if repeated is not None:
-        raise InvalidRequest(_shorten(f"the member {repeated} stands twice"))
+        raise InvalidRequest(_shorten(f"the member {repeated} is repeated"))
     return request
 
 
@@ -106,7 +106,7 @@ def convert_request(kind: type[Request], value: Any) -> Request:
 
 def _refuse_repeated(value: Any) -> Any:
     name = value.name if isinstance(value, Repeated) else "?"
-    raise InvalidRequest(_shorten(f"the member {name} stands twice"))
+    raise InvalidRequest(_shorten(f"the member {name} is repeated"))
 
 
 def _own_key(whose: str, key: str | None) -> str | None:

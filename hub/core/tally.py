@@ -1,11 +1,11 @@
-"""Counts by arbitrary names, in bounded memory."""
+"""Counts events by arbitrary names, in bounded memory."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 OTHERS = "others"
-"""The name under which further ones are counted once the table is full."""
+"""The name that counts all others once the table is full."""
 
 
 class Tally:
@@ -19,7 +19,7 @@ class Tally:
         return len(self._counts)
 
     def add(self, what: str, whom: str) -> None:
-        """Count one more; ``what`` must be one of a fixed set."""
+        """Count one event; ``what`` must be one of a fixed set."""
         key = (what, whom)
         if key not in self._counts and len(self._counts) >= self._most:
             key = (what, OTHERS)

@@ -1,4 +1,4 @@
-"""Verifies tokens: a token and a key in, an `Identity` or an error out.
+"""Verifies tokens and returns their `Identity`.
 
 The signature, the form and the lifetime are checked here, without a clock; whether the token is
 expired or revoked is decided by `hub.core.revocation.judge`, by the store's clock. Algorithms are
@@ -311,7 +311,7 @@ def check_parties(claims: dict[str, Any], rules: Rules) -> None:
     """Check the issuer and the audience of a token.
 
     Raises:
-        TokenInvalid: if either is another one.
+        TokenInvalid: if either does not match.
     """
     if not rules.is_of(claims.get("iss")):
         raise TokenInvalid("the token is of another issuer (iss)")

@@ -1,4 +1,4 @@
-"""A member that stands twice in an object says nothing: nobody is ended by the second one.
+"""A request with a repeated member is refused, so that no session is ended by the second one.
 
 The bound: every body, payload and credential in JSON is refused as ``invalid_request``, at any
 depth, and nothing is changed.
@@ -32,7 +32,7 @@ async def test_a_body_that_repeats_a_member_ends_nothing(body: bytes) -> None:
         mine = token("ada")
         answer = await hub.call("POST", "/logout", mine, data=body)
         assert (answer.status, answer.code) == (400, "invalid_request")
-        assert "twice" in answer.body["detail"]
+        assert "repeated" in answer.body["detail"]
         admin = b'{"user": "eve", "reason": "admin", "user": "ada"}'
         answer = await hub.call("POST", "/admin/logout", ADMIN, data=admin)
         assert (answer.status, answer.code) == (400, "invalid_request")
