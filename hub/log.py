@@ -71,7 +71,7 @@ class _Line:
 def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) -> None:
     """Send the hub's and its libraries' log lines to standard error in one form.
 
-    Tracebacks come without local variables, in which tokens would stand.
+    Tracebacks do not show local variables, which may contain tokens.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

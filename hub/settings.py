@@ -36,7 +36,7 @@ PREFIX = "HUB_"
 PLANNED = ("HUB_IDLE_TIMEOUT",)
 """Reserved names, for features to come."""
 GUARD_VARIABLES = frozenset({"HUB_URL", "HUB_GUARD_MAX_STALENESS", "HUB_GUARD_ON_STALE"})
-"""What only guards read; the hub takes no offence, since both may share an environment."""
+"""Variables of guards, which the hub ignores, since both may share an environment."""
 
 HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         None, description="iss that every token must have; without a key, its keys are discovered"
     )
     jwt_audience: str | None = Field(
-        None, description="aud that every token must have; * takes any"
+        None, description="aud that every token must have; * accepts any"
     )
     issuers: str | None = Field(
         None, description="TOML file that names several issuers, instead of the HUB_JWT_ settings"
@@ -349,7 +349,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
     ) -> tuple[Any, ...]:
-        """Return where settings are read from: what is given, and the environment."""
+        """Return the sources of settings: the given options, and the environment."""
         return named["init_settings"], named["env_settings"]
 
     @model_validator(mode="after")
@@ -436,7 +436,7 @@ class Settings(BaseSettings):
         return next((s.get_secret_value() for s in secrets_ if s is not None), None)
 
     def describe_given(self) -> dict[str, str]:
-        """Return what was set, by name; for secrets and credentials only that they are set."""
+        """Return the settings that were set, by name; for secrets only that they are set."""
         hidden = {name for name, _, _, secret in describe_settings() if secret}
         hidden |= {"HUB_ADMIN_TOKENS", "HUB_CLIENTS", "HUB_JWT_PUBLIC_KEY"}
         names = {PREFIX + field.upper(): field for field in sorted(self.model_fields_set)}

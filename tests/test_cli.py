@@ -814,11 +814,11 @@ async def test_the_issuers_are_read_again_on_sighup(tmp_path: Path) -> None:
         assert await statuses() == [204, 401]
         file.write_text(f'[[issuer]]\niss = "https://id.example"\nsecret = "{other}"\n')
         process.send_signal(signal.SIGHUP)
-        await line_with(process.stderr, "the issuers were read again")
+        await line_with(process.stderr, "the issuers were reloaded")
         assert await statuses() == [401, 204]
         file.write_text('[[issuer]]\niss = "https://id.example"\n')
         process.send_signal(signal.SIGHUP)
-        line = await line_with(process.stderr, "the issuers were not read again")
+        line = await line_with(process.stderr, "the issuers were not reloaded")
         assert "audience" in line
         assert await statuses() == [401, 204]
 

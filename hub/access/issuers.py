@@ -110,7 +110,7 @@ class Issuers:
 
         Raises:
             TokenInvalid: when it is malformed, forged, or of an unknown issuer.
-            Unavailable: when the keys cannot be had.
+            Unavailable: when the keys cannot be fetched.
         """
         header = read_header(token)
         entry = self.find(header, read_claims(token).get("iss"))
@@ -127,7 +127,7 @@ class Issuers:
 
         Raises:
             SignalRefused: when it is malformed, forged, or not for this hub.
-            Unavailable: when the keys or the time cannot be had.
+            Unavailable: when the keys cannot be fetched, or the store does not answer.
         """
         claims, entry = await self._open_signal(token, read_logout_header(token))
         return read_logout_token(claims, entry, await clock())
@@ -165,7 +165,7 @@ class Issuers:
         if entry.name not in self._warned:
             self._warned.add(entry.name)
             log.warning(
-                "tokens of an issuer name no login: each is a session of its own",
+                "tokens of an issuer do not identify their login: each is a session of its own",
                 issuer=entry.name,
                 looked_for=entry.rules.session,
             )

@@ -21,5 +21,5 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
         try:
             return await limited.read()
         except BaseException as error:
-            # Its traceback keeps what was read, in a cycle that waits for the garbage collector.
+            # The traceback would keep the body in memory, in a reference cycle.
             raise error.with_traceback(None) from None

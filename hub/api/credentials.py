@@ -1,4 +1,4 @@
-"""Who sent a request: by bearer token, or by cookie from an allowed origin."""
+"""Authenticates requests: by bearer token, or by cookie from an allowed origin."""
 
 from __future__ import annotations
 

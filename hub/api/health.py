@@ -20,7 +20,7 @@ class MetricsText(Text, frozen=True):
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Say that the process is live; fails when only a restart would help."""
+    """Say that the process is alive; fails if only a restart would help."""
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))

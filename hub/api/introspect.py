@@ -133,7 +133,7 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
 
 
 def _readable(text: str) -> str:
-    """Return a text in which lone surrogates, which UTF-8 has no bytes for, are U+FFFD."""
+    """Return a text with U+FFFD in place of lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
