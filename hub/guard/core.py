@@ -170,7 +170,7 @@ class Core:
                 ahead, a login might outlive its logout, so only ``allow`` falls back to that.
         """
         if not self._state.is_ready and self.options.on_stale != "allow":
-            raise Unavailable("the hub has not told the guard the time yet")
+            raise Unavailable("the guard has not received the time from the hub yet")
         return self._time()
 
     def _time(self) -> float:

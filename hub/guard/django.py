@@ -209,7 +209,7 @@ def _end_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
         if _retries.acquire(blocking=False):
             threading.Thread(target=_end_later, args=(login,), daemon=True).start()
         else:
-            log.error("the hub was not told of a logout of %s", login["user"])
+            log.error("a logout of %s was not sent to the hub", login["user"])
 
 
 def _end_session(login: dict[str, Any]) -> bool:
@@ -217,7 +217,7 @@ def _end_session(login: dict[str, Any]) -> bool:
     try:
         get_guard().end_session(login["user"], login["sid"], issuer=options().get("issuer"))
     except HubError as error:
-        log.warning("the hub was not told of a logout of %s: %s", login["user"], error)
+        log.warning("a logout of %s was not sent to the hub: %s", login["user"], error)
         return False
     return True
 
