@@ -1,6 +1,6 @@
-"""What `Guard` and `SyncGuard` share: the verdicts, and the work of reaching them.
+"""What `Guard` and `SyncGuard` share: checks of tokens and sessions.
 
-Theory of operation. A thread follows the feed (`FeedReader`) and stores what it says (`FeedState`).
+Theory of operation. A thread follows the feed (`FeedReader`) and stores its content (`FeedState`).
 `recall` and `recall_session` answer from there without waiting, by a few look-ups, whenever the
 session is certainly alive. In all other cases they return None, and `checking` or
 `checking_session` decides, which may wait for keys or for the hub's own answer (`Verdicts`).

@@ -1,4 +1,4 @@
-"""Guards Django's own sessions (``django.contrib.auth``), and tells the hub of their logouts.
+"""Guards Django's own sessions (``django.contrib.auth``), and reports their logouts to the hub.
 
 Add ``hub.guard.django.GuardMiddleware`` to ``MIDDLEWARE`` after ``AuthenticationMiddleware``, and
 to the settings::
@@ -140,7 +140,7 @@ def identify(request: HttpRequest) -> Identity | None:
         HubError: when the session is not alive, or cannot be checked.
     """
     if auth.SESSION_KEY not in request.session or not request.user.is_authenticated:
-        return None  # also if Django has found that the user is gone, or the password another one
+        return None  # also if Django finds that the user was deleted, or the password changed
     login = request.session.get(LOGIN)
     if login is None:
         login = request.session[LOGIN] = _adopt(request)

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 MAX_ID = 4096
 LONGEST = 1e11
-"""The largest time, in seconds, that is taken seriously; it keeps computations in range."""
+"""The largest time, in seconds, that is accepted; it keeps computations in range."""
 
 REASONS = frozenset(Reason)
 

@@ -1,4 +1,4 @@
-"""Clients of the OAuth endpoints are told by their secrets, in either of two places."""
+"""Clients of the OAuth endpoints authenticate by their secrets, in the header or in the form."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ async def is_alive(hub: Replica, mine: str) -> bool:
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_a_body_that_repeats_a_member_ends_nothing(body: bytes) -> None:
-    """Whoever checked the first and whoever acts on the last would see two requests."""
+    """Code that checks the first value and code that uses the last would see two requests."""
     async with running(settings()) as hub:
         mine = token("ada")
         answer = await hub.call("POST", "/logout", mine, data=body)

@@ -195,7 +195,7 @@ def test_a_key_for_something_else_verifies_nothing(members: dict[str, Any]) -> N
 
 @weak
 def test_a_weak_key_of_a_set_is_passed_over(modulus: int, exponent: int, reason: str) -> None:
-    """The others stay; the reason is told once, however many there are."""
+    """The other keys stay in use; the reason is logged once, however many there are."""
     bad = [jwk(modulus, exponent, kid=f"bad-{number}") for number in range(3)]
     keys, reasons = read_key_set(msgspec.json.encode({"keys": [*bad, jwk(kid="good")]}))
     assert {key.key_id for key in keys} == {"good"}
