@@ -17,7 +17,7 @@ from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_bytes
 from hub.core.issuers import Entry, Source
 from hub.core.model import SECOND
 from hub.core.servers import Kind, Servers, read_servers
-from hub.core.tokens import ALGORITHMS
+from hub.core.verification_keys import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_slot_map

@@ -30,7 +30,7 @@ from hub.core.rate import Rate, read_rate
 from hub.core.rights import Credential, read_credentials
 from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.signing import load_signing_key
-from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
+from hub.core.verification_keys import ALGORITHMS, prepare_secret, suiting_algorithms
 
 PREFIX = "HUB_"
 PLANNED = ("HUB_IDLE_TIMEOUT",)

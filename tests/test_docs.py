@@ -18,7 +18,7 @@ from hub.core import clients, issuers_table, transmitters
 from hub.core.event_types import APPLE, CAEP, EVENT_TYPES, OAUTH, RISC, SSF, Ends, EventType
 from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
 from hub.core.revocation import judge
-from hub.core.tokens import ALGORITHMS
+from hub.core.verification_keys import ALGORITHMS
 from hub.errors import errors
 from hub.guard.options import VARIABLES
 from hub.metrics import Metrics

@@ -14,15 +14,8 @@ from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity, Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Signal
-from hub.core.tokens import (
-    Header,
-    check_signature_by_any,
-    identify,
-    load_public_key,
-    prepare_secret,
-    read_claims,
-    read_header,
-)
+from hub.core.tokens import Header, check_signature_by_any, identify, read_claims, read_header
+from hub.core.verification_keys import load_public_key, prepare_secret
 from hub.errors import Unavailable
 from hub.metrics import Metrics
 

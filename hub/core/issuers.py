@@ -14,13 +14,8 @@ import msgspec
 
 from hub.core.hosts import is_loopback
 from hub.core.model import SECOND
-from hub.core.tokens import (
-    ALGORITHMS,
-    Header,
-    Rules,
-    check_secret,
-    suiting_algorithms,
-)
+from hub.core.tokens import Header, Rules
+from hub.core.verification_keys import ALGORITHMS, check_secret, suiting_algorithms
 from hub.errors import InvalidRequest, TokenInvalid
 
 SYMMETRIC = tuple(name for name in ALGORITHMS if name.startswith("HS"))

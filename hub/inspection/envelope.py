@@ -12,7 +12,8 @@ from hub.core.issuers import SYMMETRIC
 from hub.core.kinds import check_kind as refuse_other_kinds
 from hub.core.kinds import is_token_type
 from hub.core.model import MAX_NAME_LENGTH
-from hub.core.tokens import ALGORITHMS, MAX_TOKEN_BYTES
+from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.core.verification_keys import ALGORITHMS
 from hub.errors import HubError, TokenInvalid, Unavailable
 from hub.inspection.recognition import recognize_kind
 from hub.inspection.subject import Check, Subject
