@@ -44,7 +44,7 @@ class _StandardError:
 
 
 def _takes_more() -> bool:
-    """Tell whether standard error takes a piece without a pause; what cannot tell, does."""
+    """Return whether standard error accepts a write without blocking; True if that is unknown."""
     try:
         poll = select.poll()
         poll.register(sys.stderr.fileno(), select.POLLOUT)

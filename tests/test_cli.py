@@ -685,7 +685,7 @@ def test_inspect_says_that_a_token_is_taken(before: str) -> None:
     people = inspected(f"{before}{text}\n", **KEYED)
     programs = inspected(f"{before}{text}\n", "--json", **KEYED)
     assert (people.code, people.err, programs.code, programs.err) == (0, "", 0, "")
-    assert people.out.startswith("the hub takes this token")
+    assert people.out.startswith("the hub accepts this token")
     assert "s-1 (sid)" in people.out
     told = json.loads(programs.out)
     assert (told["taken"], told["user"]["value"], told["scopes"]) == (True, "ada", ["a", "b"])

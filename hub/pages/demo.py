@@ -132,7 +132,7 @@ def _for_this_machine(handler: Handler) -> Handler:
 
 
 def was_passed_on(request: web.BaseRequest) -> bool:
-    """Tell whether a proxy passed the request on, by its headers or its HTTP version.
+    """Return whether a proxy passed the request on, by its headers or its HTTP version.
 
     nginx with ``proxy_pass`` alone sets no such header and puts a local name into ``Host``, but
     speaks HTTP/1.0 by default.
