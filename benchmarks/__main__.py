@@ -17,22 +17,22 @@ import uvloop
 
 from benchmarks.cargo import build_peer
 from benchmarks.guards import run as guards
-from benchmarks.lives import (
-    all_lives,
-    live_idle,
-    live_undisturbed,
-    measure_generator,
-    most_files,
-)
 from benchmarks.machine import describe_machine, describe_versions
 from benchmarks.report import FOLDER, summarize, write
 from benchmarks.rows import GROUPS, Plan, Run, growth_rows, table_rows
+from benchmarks.scenarios import (
+    all_scenarios,
+    measure_generator,
+    measure_idle,
+    measure_undisturbed,
+    most_files,
+)
 from benchmarks.servers import CORES, LABELS, MEASURED, OTHER_CORES, ROOT, running_store
 
 GUARD = "guard"
 """The name of the rows of guards, which have a table of their own."""
 SHORT_RUNS = ROOT / "tmp" / "benchmarks"
-"""Where the results go of a run that is not the full one, whose results are kept in git."""
+"""The folder for results of partial runs; those of full runs are kept in git."""
 
 FULL = Plan(
     sockets=8000,
@@ -65,7 +65,7 @@ QUICK = Plan(
 
 
 class Progress:
-    """Says what is being measured, and how far the run is."""
+    """Prints what is being measured, and the progress of the run."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -74,7 +74,7 @@ class Progress:
         self.failures: list[str] = []
 
     async def step(self, what: str, work: Awaitable[Any]) -> None:
-        """Do one step; when it fails, say so and go on with the next."""
+        """Run one step; a failure is printed and recorded, and does not end the run."""
         self._step += 1
         passed = round(time.monotonic() - self._began)
         print(f"[{self._step}/{self._steps}, {passed} s] {what}", file=sys.stderr, flush=True)
@@ -89,14 +89,14 @@ def read_arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measures the hub beside its peers. A full run writes benchmarks/results.*, a "
-        "quick one and one of some rows tmp/benchmarks/results.*",
+        description="Compares the hub with its peers. A full run writes benchmarks/results.*; "
+        "with --quick or --rows the results go to tmp/benchmarks/",
         epilog=f"Rows: {', '.join(row_names(FULL))}.",
     )
     parser.add_argument("--quick", action="store_true", help="1,000 sockets, about 7 minutes")
     parser.add_argument("--rows", metavar="A,B", help="measure these rows only")
     parser.add_argument("--sockets", type=int, metavar="N", help="how many sockets connect")
-    parser.add_argument("--rounds", type=int, metavar="N", help="how often all take their turns")
+    parser.add_argument("--rounds", type=int, metavar="N", help="how many rounds to measure")
     return parser.parse_args()
 
 
@@ -109,7 +109,7 @@ def row_names(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def make_plan(given: argparse.Namespace) -> Plan:
-    """Return the plan; end the program when it asks for what cannot be."""
+    """Return the plan; exits if the arguments are not valid."""
     plan = QUICK if given.quick else FULL
     if given.sockets is not None:
         if given.sockets < 1:
@@ -134,7 +134,7 @@ def make_plan(given: argparse.Namespace) -> Plan:
 
 
 def leave_out(plan: Plan) -> tuple[Plan, dict[str, str]]:
-    """Return the plan without the servers that cannot run here, and why each of them cannot."""
+    """Return the plan without the servers that cannot run here, and the reason for each."""
     print("building the peer in Rust", file=sys.stderr, flush=True)
     why = build_peer()
     if why is None:
@@ -157,16 +157,16 @@ async def measure_guards(*, quick: bool) -> list[Path]:
 
 
 def command() -> str:
-    """Return the command that this is."""
+    """Return the command line of this run."""
     return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
 
 
 async def measure(plan: Plan) -> dict[str, Any]:
-    """Live all lives, hub and peers in turn, and return the report."""
-    lives = all_lives(plan.growth)
+    """Measure all scenarios, with the hub and its peers in turn, and return the report."""
+    scenarios = all_scenarios(plan.growth)
     with_idle = plan.wants("idle")
     turns = {True: plan.slow_rounds, False: plan.rounds}
-    steps = sum(len(life.who(plan)) * turns[life.is_long] for life in lives)
+    steps = sum(len(scenario.servers_in(plan)) * turns[scenario.is_long] for scenario in scenarios)
     progress = Progress(steps + plan.slow_rounds * with_idle)
     with running_store() as store:
         run = Run(plan, store)
@@ -174,12 +174,12 @@ async def measure(plan: Plan) -> dict[str, Any]:
         versions = describe_versions(store.version(), with_rust="rust" in plan.kinds)
         for number in range(plan.rounds):
             prefix = f"round {number + 1} of {plan.rounds}"
-            for life in lives:
-                for kind in life.who(plan) if number < turns[life.is_long] else ():
-                    work = live_undisturbed(life, run, kind)
-                    await progress.step(f"{prefix}: {life.name}, {LABELS[kind]}", work)
+            for scenario in scenarios:
+                for kind in scenario.servers_in(plan) if number < turns[scenario.is_long] else ():
+                    work = measure_undisturbed(scenario, run, kind)
+                    await progress.step(f"{prefix}: {scenario.name}, {LABELS[kind]}", work)
             if number < plan.slow_rounds and with_idle:
-                await progress.step(f"{prefix}: idle, all side by side", live_idle(run))
+                await progress.step(f"{prefix}: idle, all side by side", measure_idle(run))
     rows = [row for row in table_rows(plan.growth) if row.key in plan.wanted]
     return {
         "date": time.strftime("%Y-%m-%d"),
@@ -205,7 +205,7 @@ def main() -> None:
     if plan.wanted != {GUARD}:
         plan, left_out = leave_out(plan)
         os.sched_setaffinity(0, OTHER_CORES)
-        # Nothing here makes cycles worth a pause of the generator.
+        # Collections would pause the generator, which creates few reference cycles.
         gc.disable()
         report = {**uvloop.run(measure(plan)), "left_out": left_out}
         files = write(report, table_rows(plan.growth), choose_folder(given))

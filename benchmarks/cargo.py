@@ -1,4 +1,4 @@
-"""The peer in Rust is compiled here, where cargo is installed."""
+"""Builds the peer in Rust, if cargo is installed."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What guards cost a replica: ``python -m benchmarks.feed``.
+"""Measures what guards cost a replica: ``python -m benchmarks.feed``.
 
-1. A thousand guards read the feed while people log out, and then none does: what the replica's CPU
-   and its answers to logouts differ in, and how late the guards hear of them.
-2. A million logouts are in force when a replica starts: how long it is until it could tell guards,
-   what a guard's start takes, what memory it takes, and what others notice meanwhile.
+1. A thousand guards read the feed while people log out, and then no guard does: the replica's CPU
+   and response times in both cases, and how late the guards receive the logouts.
+2. A million logouts are in force when a replica starts: how long until it can serve guards, how
+   long a guard takes to start, the memory used, and the response times of other calls meanwhile.
 
-It starts Redis and the hub itself, each on a core where there are two.
+It starts Redis and the hub itself, on separate cores if there are two.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from hub.metrics import FRESH
 GUARD = secrets.token_urlsafe(24)
 MORE = {"HUB_GUARD_TOKEN": GUARD, "HUB_LIMIT_ADMIN": "off", "HUB_LIMIT_CALLS": "off"}
 SAMPLE = 10
-"""Guards that look at what they read."""
+"""The number of guards that parse what they read."""
 
 
 class Listener:
-    """A guard that reads as fast as it can; ``heard`` is when each logout arrived, by its id."""
+    """A guard that reads as fast as it can; ``received`` is when each logout arrived, by its id."""
 
     def __init__(self, port: int, *, packed: bool = False, guard: str = GUARD) -> None:
         self._port = port
         self._guard = guard
         self._packed = packed
-        self.heard: dict[bytes, float] = {}
+        self.received: dict[bytes, float] = {}
         self.read = 0
         self.ready = asyncio.Event()
 
@@ -67,7 +67,7 @@ class Listener:
                     self.ready.set()
                 if self.ready.is_set():
                     for part in (last + data).split(b'"id":"')[1:]:
-                        self.heard.setdefault(part[:24], now)
+                        self.received.setdefault(part[:24], now)
                 last = data[-64:]
         finally:
             writer.transport.abort()
@@ -86,7 +86,7 @@ def crowd(port: int, guard: str, count: int) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(*(one() for _ in range(count)))
 
-    os.nice(19)  # Redis is on this core too, and in life would not be
+    os.nice(19)  # Redis is on this core too, which it would not be in production
     uvloop.run(all_of_them())
 
 
@@ -243,7 +243,7 @@ async def _measure_crowd(
     took, answered = await log_out(port, seconds, rate)
     cpu = (cpu_seconds(server.pids) - before) / (time.monotonic() - began)
     await asyncio.sleep(1)
-    late = [one.heard[name] - at for one in listeners for name, at in answered.items()]
+    late = [one.received[name] - at for one in listeners for name, at in answered.items()]
     print(
         json.dumps(
             {
@@ -253,7 +253,7 @@ async def _measure_crowd(
                 "cpu": round(cpu, 3),
                 "logout": describe(took),
                 "logout_by_the_replica": compare(asked, await asyncio.to_thread(served, *logouts)),
-                "heard": describe(late) if late else None,
+                "received": describe(late) if late else None,
                 "rss_mb": round(resident_bytes(server.pids) / 1e6),
             }
         ),

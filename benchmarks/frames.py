@@ -1,4 +1,4 @@
-"""WebSocket frames and handshakes as bytes, prepared once."""
+"""Encodes WebSocket frames and handshakes in advance."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def plain_frame(opcode: int, payload: bytes) -> bytes:
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """Return a whole frame as a client sends it; the mask is all zeros, which is a mask too."""
+    """Return a whole frame as a client sends it, with a mask of zeros, which is valid."""
     return bytes((FINAL | opcode,)) + _length(len(payload), MASKED) + b"\x00\x00\x00\x00" + payload
 
 

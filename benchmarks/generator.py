@@ -1,7 +1,7 @@
-"""The load: very many Socket.IO clients over raw WebSockets, which count what each was told.
+"""The load generator: thousands of Socket.IO clients over raw WebSockets, with counters.
 
-Frames are bytes that were prepared before; a client parses what it gets and allocates next to
-nothing. Everything that waits is bounded in count and time.
+Frames are encoded in advance; a client parses what it receives, and allocates next to nothing.
+Everything that waits is bounded in count and time.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ SOCKETS_PER_ADDRESS = 20_000
 ENGINE_PONG = frame(TEXT, b"3")
 EVENT = b'["logoutNotification"'
 ANSWER = b'[{"cleared":true}]'
-"""What documented clients acknowledge a notice with."""
+"""The acknowledgement that the documentation's clients send."""
 EVERYONE = post_request("/admin/logout", ADMIN_TOKEN, b'{"everyone":true,"reason":"admin"}')
 
 
-class Order:
-    """One logout of one user, and what came of it so far."""
+class TimedLogout:
+    """One logout of one user, with its response and the devices notified and closed so far."""
 
-    __slots__ = ("answered", "at", "closed", "done", "status", "told", "told_at")
+    __slots__ = ("answered", "at", "closed", "done", "notified", "notified_at", "status")
 
     def __init__(self, at: float) -> None:
         self.at = at
         self.status: int | None = None
         self.answered = 0.0
-        self.told = 0
-        self.told_at = 0.0
+        self.notified = 0
+        self.notified_at = 0.0
         self.closed = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
-    def is_good(self) -> bool:
-        """Whether it was answered 200 and all devices were told and closed."""
-        return self.status == 200 and self.told == DEVICES == self.closed
+    def has_succeeded(self) -> bool:
+        """Whether it was answered 200 and all devices were notified and closed."""
+        return self.status == 200 and self.notified == DEVICES == self.closed
 
     @property
     def latency(self) -> float:
-        """Seconds from the request, when it was due, to the last device told."""
-        return self.told_at - self.at
+        """Seconds from the request, when it was due, to the last device notified."""
+        return self.notified_at - self.at
 
     def check(self) -> None:
-        """Wake who waits, once all has come that can come."""
+        """Complete ``done`` once the response and all closes have arrived."""
         if self.status is not None and self.closed == DEVICES and not self.done.done():
             self.done.set_result(None)
 
@@ -73,7 +73,16 @@ class Order:
 class Device(asyncio.Protocol):
     """One client on its WebSocket."""
 
-    __slots__ = ("_buffer", "_crowd", "_inflater", "entered", "index", "state", "told", "transport")
+    __slots__ = (
+        "_buffer",
+        "_crowd",
+        "_inflater",
+        "entered",
+        "index",
+        "notified",
+        "state",
+        "transport",
+    )
 
     def __init__(self, crowd: Crowd, index: int) -> None:
         self._crowd = crowd
@@ -81,17 +90,17 @@ class Device(asyncio.Protocol):
         self._inflater: zlib._Decompress | None = None
         self.index = index
         self.state = "upgrading"
-        self.told = 0
+        self.notified = 0
         self.transport: asyncio.Transport | None = None
         self.entered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the WebSocket."""
+        """Send the upgrade request."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.write(self._crowd.upgrades[self.index % len(self._crowd.upgrades)])
 
     def data_received(self, data: bytes) -> None:
-        """Take whole frames; what is left waits for more."""
+        """Handle complete frames, and buffer the rest."""
         if self._buffer:
             data = self._buffer + data
         position = 0
@@ -176,13 +185,13 @@ class Device(asyncio.Protocol):
         if at > 2:
             self._crowd.counts["acknowledged"] += 1
             self.transport.write(frame(TEXT, b"43" + packet[2:at] + ANSWER))
-        self.told += 1
-        self._crowd.take_notice(self)
+        self.notified += 1
+        self._crowd.note_notified(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Count it, unless the generator itself hung up."""
+        """Count the close, unless the generator itself dropped the connection."""
         if self.state != "left":
-            self._crowd.take_close(self)
+            self._crowd.note_closed(self)
             self.state = "closed"
         self._enter(False)
 
@@ -191,7 +200,7 @@ class Device(asyncio.Protocol):
             self.entered.set_result(accepted)
 
     def leave(self) -> None:
-        """Drop the connection without a word, like a phone in a tunnel."""
+        """Drop the connection without closing it, like a phone in a tunnel."""
         if self.state not in ("closed", "left") and self.transport is not None:
             self.state = "left"
             self.transport.abort()
@@ -204,16 +213,16 @@ class Crowd:
         self.ports = ports
         self.tokens = mint_users(name, sockets)
         self.connects = [frame(TEXT, b'40{"token":"%s"}' % token.encode()) for token in self.tokens]
-        # A device's index picks its port, and by the same stride its request.
+        # A device's index selects its port, and with the same stride its upgrade request.
         self.upgrades = [
             upgrade_request(port, browser)
             for browser, port in zip(BROWSERS, cycle(ports), strict=False)
         ]
         self.counts: Counter[str] = Counter()
-        self.told_at = 0.0
+        self.notified_at = 0.0
         self.closed_at = 0.0
         self._devices: list[Device | None] = [None] * sockets
-        self._orders: dict[int, Order] = {}
+        self._logouts: dict[int, TimedLogout] = {}
         self._calls = [Calls(port) for port in ports]
         self._everyone: asyncio.Future[None] | None = None
 
@@ -275,34 +284,34 @@ class Crowd:
         for calls in self._calls:
             calls.close()
 
-    def take_notice(self, device: Device) -> None:
-        """Note that a device was told."""
-        self.told_at = time.perf_counter()
-        self.counts["told"] += 1
-        if device.told > 1:
-            self.counts["told twice"] += 1
-        order = self._orders.get(device.index // DEVICES)
-        if order is not None:
-            order.told += 1
-            order.told_at = self.told_at
+    def note_notified(self, device: Device) -> None:
+        """Note that a device was notified."""
+        self.notified_at = time.perf_counter()
+        self.counts["notified"] += 1
+        if device.notified > 1:
+            self.counts["notified twice"] += 1
+        logout = self._logouts.get(device.index // DEVICES)
+        if logout is not None:
+            logout.notified += 1
+            logout.notified_at = self.notified_at
         elif self._everyone is None:
-            self.counts["told without cause"] += 1
+            self.counts["notified without cause"] += 1
 
-    def take_close(self, device: Device) -> None:
+    def note_closed(self, device: Device) -> None:
         """Note that the server closed a device's connection."""
         self.closed_at = time.perf_counter()
         self.counts["closed"] += 1
-        order = self._orders.get(device.index // DEVICES)
-        if order is not None:
-            order.closed += 1
-            order.check()
+        logout = self._logouts.get(device.index // DEVICES)
+        if logout is not None:
+            logout.closed += 1
+            logout.check()
         elif self._everyone is None:
             self.counts["closed without cause"] += 1
         elif self.counts["closed"] == self.size and not self._everyone.done():
             self._everyone.set_result(None)
 
-    async def log_out_at_rate(self, users: range, rate: float) -> list[Order]:
-        """Log users out at a fixed rate, whatever the answers do; return what came of each."""
+    async def log_out_at_rate(self, users: range, rate: float) -> list[TimedLogout]:
+        """Log users out at a fixed rate, without waiting for responses; return all logouts."""
         began = time.perf_counter() + 0.05
         tasks = []
         for place, user in enumerate(users):
@@ -311,48 +320,51 @@ class Crowd:
             tasks.append(asyncio.create_task(self._log_out(user, due)))
         return list(await asyncio.gather(*tasks))
 
-    async def log_out_in_flight(self, users: range, in_flight: int) -> tuple[float, list[Order]]:
-        """Log users out, always ``in_flight`` at once; return the seconds it took, and all."""
+    async def log_out_in_flight(
+        self, users: range, in_flight: int
+    ) -> tuple[float, list[TimedLogout]]:
+        """Log users out, always ``in_flight`` at once; return the seconds taken and the logouts."""
         queue = iter(users)
-        orders: list[Order] = []
+        logouts: list[TimedLogout] = []
 
         async def work() -> None:
             for user in queue:
-                orders.append(await self._log_out(user, time.perf_counter()))
+                logouts.append(await self._log_out(user, time.perf_counter()))
 
         began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(in_flight)))
-        return time.perf_counter() - began, orders
+        return time.perf_counter() - began, logouts
 
-    async def _log_out(self, user: int, due: float) -> Order:
-        order = self._orders[user] = Order(due)
+    async def _log_out(self, user: int, due: float) -> TimedLogout:
+        logout = self._logouts[user] = TimedLogout(due)
         calls = self._calls[user % len(self._calls)]
         request = post_request("/logout", self.tokens[user * DEVICES])
-        order.status, order.answered = await calls.call(request, PATIENCE / 3)
-        order.check()
+        logout.status, logout.answered = await calls.call(request, PATIENCE / 3)
+        logout.check()
         try:
             async with asyncio.timeout(PATIENCE / 3):
-                await order.done
+                await logout.done
         except TimeoutError:
             self.counts["logouts not done in time"] += 1
-        if order.status != 200:
+        if logout.status != 200:
             self.counts["logouts not answered 200"] += 1
-        return order
+        return logout
 
     async def log_out_everyone(self) -> tuple[float, float]:
-        """Log everyone out, once; return the seconds until the last was told, and closed.
+        """Log everyone out once; return the seconds until the last was notified, and closed.
 
         Raises:
-            RuntimeError: when not all were told and closed in time.
+            RuntimeError: when not all were notified and closed in time.
         """
         self._everyone = asyncio.get_running_loop().create_future()
-        before = self.counts["told"], self.counts["closed"]
+        before = self.counts["notified"], self.counts["closed"]
         began = time.perf_counter()
         status, _ = await self._calls[0].call(EVERYONE, PATIENCE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._everyone
-        told, closed = self.counts["told"] - before[0], self.counts["closed"] - before[1]
-        if status != 200 or min(told, closed) < self.size:
-            raise RuntimeError(f"everyone: {status}, {told} told, {closed} closed of {self.size}")
-        return self.told_at - began, self.closed_at - began
+        notified, closed = self.counts["notified"] - before[0], self.counts["closed"] - before[1]
+        if status != 200 or min(notified, closed) < self.size:
+            found = f"{notified} notified, {closed} closed of {self.size}"
+            raise RuntimeError(f"everyone: {status}, {found}")
+        return self.notified_at - began, self.closed_at - began

@@ -1,4 +1,4 @@
-"""Logs that hold very many logouts before anything is measured."""
+"""Fills the logs with many logouts before a measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbers were measured on; nothing that names the machine or its folders."""
+"""Describes the machine, without its name or paths, and the versions that were measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the operating system says a process costs, and what a stretch of time cost."""
+"""Measures the CPU time and memory of processes, as the operating system reports them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _resident(pid: int) -> int:
 
 
 def busy_seconds(core: int) -> float:
-    """Return how long a core was busy so far, with whatever."""
+    """Return how long a core has been busy so far, with any process."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *fields = line.split()
         if name == f"cpu{core}":
@@ -62,7 +62,7 @@ def median(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stretch of time cost: seconds, and shares of a core."""
+    """The cost of an interval: seconds, and shares of a core."""
 
     wall: float
     server: float
@@ -70,11 +70,11 @@ class Cost:
     generator_share: float
     redis_share: float
     others_share: float
-    """Of the server's core, what neither the server nor the kernel for it took."""
+    """The share of the server's core that other programs used."""
 
 
 def add_up(costs: Sequence[Cost]) -> Cost:
-    """Return what several stretches cost together."""
+    """Return the total cost of several intervals."""
     wall = sum(cost.wall for cost in costs)
     return Cost(
         wall=wall,
@@ -87,7 +87,7 @@ def add_up(costs: Sequence[Cost]) -> Cost:
 
 
 class Meter:
-    """Measures a stretch of time, from its making to `read`."""
+    """Measures the cost of an interval that begins when the meter is created."""
 
     def __init__(self, server: Sequence[int], redis: int, core: int) -> None:
         self._server = tuple(server)
@@ -105,7 +105,7 @@ class Meter:
         )
 
     def read(self) -> Cost:
-        """Return what it cost so far."""
+        """Return the cost up to now."""
         now = self._now()
         wall, server, redis, own, busy = (
             after - before for after, before in zip(now, self._began, strict=True)
@@ -121,7 +121,7 @@ class Meter:
 
 
 async def quiet(pids: Sequence[int]) -> None:
-    """Wait until processes are idle, so that work they put off is counted where it belongs."""
+    """Wait until processes are idle, so that deferred work is included in the measurement."""
     before = cpu_seconds(pids)
     for _ in range(int(QUIET_PATIENCE / QUIET_STEP)):
         await asyncio.sleep(QUIET_STEP)

@@ -28,7 +28,7 @@ AT_ONCE = 100
 SCRIPT, KEYS, VALUES = Script("rows"), ["hub:{0}:rows:x"], {"some": "values"}
 
 Round: TypeAlias = Callable[[int], Awaitable[object]]
-"""Makes so many calls at once."""
+"""Makes this many calls at once."""
 
 
 async def measure(calls: Round, at_once: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The results as JSON, as a table and as a picture."""
+"""Writes the results as JSON, as a table and as a chart."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.servers import LABELS
 
 FOLDER = Path(__file__).parent
 OURS = "hub"
-PEERS = ("node", "rust", "stock", "floor")
+PEERS = ("node", "rust", "stock", "echo")
 SHORT_LABELS = {"node": "Node", "rust": "Rust"}
 BUSY = 0.9
-"""From this share of its core on, the generator may be what is measured."""
+"""Above this share of its core, the generator may be the bottleneck."""
 
 
 def summarize(row: Row, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _summarize_kind(own: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _others(sample: Sample) -> float:
-    # While servers wait side by side for `idle`, they are each other's others.
+    # In `idle` the servers run side by side, so each counts the others as other programs.
     return 0.0 if sample.row == "idle" else sample.cost.others_share
 
 
@@ -100,7 +100,7 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "",
         f"Against a server that does next to nothing, the same generator makes "
         f"{generator['connects_per_second']:,.0f} connects a second and takes in "
-        f"{generator['told_per_second']:,.0f} notices a second.",
+        f"{generator['notified_per_second']:,.0f} notices a second.",
         "",
         "## Was the machine quiet?",
         "",
@@ -170,17 +170,17 @@ def _worst(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _counts(clients: Mapping[str, Mapping[str, int]]) -> list[str]:
-    usual = ("accepted", "told", "acknowledged", "closed")
+    usual = ("accepted", "notified", "acknowledged", "closed")
     lines = [
-        "| sockets of | accepted | told | acknowledged | closed | else |",
+        "| sockets of | accepted | notified | acknowledged | closed | else |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     hidden = {*usual, "pings", "compressed", "disconnect packets"}
     for name, counts in clients.items():
-        life, _, kind = name.partition(" ")
+        scenario, _, kind = name.partition(" ")
         rest = ", ".join(f"{what}: {count}" for what, count in counts.items() if what not in hidden)
         cells = " | ".join(f"{counts.get(what, 0):,}" for what in usual)
-        lines.append(f"| {life}, {LABELS[kind]} | {cells} | {rest} |")
+        lines.append(f"| {scenario}, {LABELS[kind]} | {cells} | {rest} |")
     return lines
 
 

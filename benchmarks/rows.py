@@ -1,4 +1,4 @@
-"""The rows of the table, how much is measured for them, and the notebook that numbers go to."""
+"""The rows of the table, the plan of a run, and the samples that it collects."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from benchmarks.servers import SERVER_CORE, Server, Store
 
 WARM_SOCKETS = 400
 GROWTH_WARM_SOCKETS = 2000
-"""So many more stay before growth is measured: they use up what is ready for the first."""
+"""Additional sockets that connect and stay before growth is measured: they use up what the process
+has allocated in advance."""
 DISTURBED = 0.15
-"""From this share of the server's core on that others take, a life is lived again."""
+"""A scenario is repeated if other programs used at least this share of the server's core."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """What a run measures, and with how much load."""
 
     sockets: int
     rounds: int
@@ -37,23 +38,23 @@ class Plan:
     rate: float
     users: int
     batches: int
-    """How many times so many users p50 and p99 are of, one batch after the other."""
+    """Batches of ``users`` logouts, one after another, from which p50 and p99 are taken."""
     peak_users: int
     peak_steps: tuple[int, ...]
     growth: tuple[int, ...]
     slow_rounds: int
-    """In how many of the rounds the long lives are lived."""
+    """The number of rounds in which long scenarios are measured."""
     kinds: tuple[str, ...]
-    """Who takes part."""
+    """The kinds of server to measure."""
     wanted: frozenset[str]
 
     def wants(self, *keys: str) -> bool:
-        """Tell whether any of these rows was asked for."""
+        """Return whether any of these rows was requested."""
         return not self.wanted.isdisjoint(keys)
 
     @property
     def most_sockets(self) -> int:
-        """How many sockets are open at once, at most, of what was asked for."""
+        """The largest number of sockets that are open at once."""
         growth = self.wants(*(row.key for row in growth_rows(self.growth)))
         return max(
             self.sockets + WARM_SOCKETS,
@@ -63,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sample:
-    """One number, and what the stretch cost in which it was measured."""
+    """One measured value, and the cost of the interval in which it was measured."""
 
     row: str
     kind: str
@@ -73,7 +74,7 @@ class Sample:
 
 @dataclass
 class Run:
-    """What lives share: the plan, the Redis, and the notebook that they write to."""
+    """What scenarios share: the plan, the Redis, and the collected samples and counts."""
 
     plan: Plan
     store: Store
@@ -81,8 +82,8 @@ class Run:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     repeated: int = 0
 
-    def note(self, row: str, kind: str, value: float, cost: Cost) -> None:
-        """Write a number down, if its row was asked for."""
+    def record(self, row: str, kind: str, value: float, cost: Cost) -> None:
+        """Add a sample, if its row was requested."""
         if row in self.plan.wanted:
             self.samples.append(Sample(row, kind, value, cost))
 
@@ -91,9 +92,9 @@ class Run:
         gc.collect()
         return Meter(server.pids, self.store.pid, SERVER_CORE)
 
-    def count(self, life: str, crowd: Crowd, kind: str) -> None:
-        """Add up what the clients of a life saw."""
-        seen = self.counts.setdefault(f"{life} {kind}", {})
+    def count(self, scenario: str, crowd: Crowd, kind: str) -> None:
+        """Add the counts of a scenario's clients to the run's."""
+        seen = self.counts.setdefault(f"{scenario} {kind}", {})
         for name, count in crowd.counts.items():
             seen[name] = seen.get(name, 0) + count
 
@@ -121,11 +122,11 @@ def table_rows(sizes: tuple[int, ...]) -> list[Row]:
         Row("logout", "CPU a logout, 4 devices, at the fixed rate", "µs", 0),
         Row("logout_busy", "CPU a logout, 4 devices, at the highest rate", "µs", 0),
         Row("replicas", "CPU a logout, 2 and 2 devices on 2 replicas", "µs", 0),
-        Row("p50", "request to last device told, p50", "ms", 2),
-        Row("p99", "request to last device told, p99", "ms", 2),
+        Row("p50", "request to last device notified, p50", "ms", 2),
+        Row("p99", "request to last device notified, p99", "ms", 2),
         Row("peak", "highest logout rate", "1/s", 0, more_is_better=True),
         Row("everyone", "CPU a socket, everyone, with acknowledgements", "µs", 0),
-        Row("everyone_told", "everyone, time until the last is told", "ms", 0),
+        Row("everyone_notified", "everyone, time until the last is notified", "ms", 0),
         Row("storm", "reconnect storm, time until all are back", "s", 2),
         *growth_rows(sizes),
     ]
@@ -137,6 +138,6 @@ GROUPS = {
     "latency": ("p50", "p99"),
     "memory": ("memory", "memory_cold"),
     "peak": ("peak", "logout_busy"),
-    "everyone": ("everyone", "everyone_told"),
+    "everyone": ("everyone", "everyone_notified"),
 }
 """Names for `--rows` that stand for several rows."""

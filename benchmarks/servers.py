@@ -1,4 +1,4 @@
-"""Starts and ends the servers, each on the server's core, and the Redis that they share."""
+"""Starts and stops the servers, each on the server's core, and the Redis that they share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.redis_server import RedisServer
 ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).parent / "peers"
 CARGO_TARGET = ROOT / "tmp" / "cargo"
-"""Where cargo puts what it makes of the peer in Rust; git ignores it."""
+"""Cargo's target folder for the peer in Rust; git ignores it."""
 START_PATIENCE = 20.0
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = CORES[0]
@@ -34,19 +34,19 @@ LABELS = {
     "node": "Node socket.io",
     "rust": "Rust socketioxide",
     "stock": "python-socketio",
-    "floor": "bare aiohttp",
+    "echo": "bare aiohttp",
     "trivial": "trivial server",
 }
 KINDS = ("hub", "node", "rust", "stock")
-"""Those that end sessions."""
-MEASURED = (*KINDS, "floor")
+"""The servers that end sessions."""
+MEASURED = (*KINDS, "echo")
 ASKING = ("hub", "rust")
-"""Those that ask for acknowledgements, and disconnect a socket once it has given its own."""
+"""The servers that wait for acknowledgements before they disconnect."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs: its kind, and a process and a port for each replica."""
+    """A running server: its kind, and a process and a port for each replica."""
 
     kind: str
     pids: tuple[int, ...]
@@ -55,14 +55,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Store:
-    """The Redis that runs."""
+    """The running Redis."""
 
     url: str
     pid: int
     redis: RedisServer
 
     def clear(self) -> None:
-        """Forget everything, so that every server finds the same."""
+        """Delete everything, so that every server starts with the same state."""
         with self.redis.client() as client:
             client.flushall()
 
@@ -100,7 +100,7 @@ def _environment(kind: str, port: int, redis_url: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def on_cores(cores: set[int]) -> Iterator[None]:
-    """Let what is started inside run on these cores; it inherits them."""
+    """Restrict processes that are started in the context to these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

@@ -1,4 +1,4 @@
-"""Tokens, minted before the clock runs."""
+"""Mints tokens before a measurement begins."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-/** Clears what the browser stored for the page, but for what the app keeps. */
+/** Clears what the browser stored for the page, except what the app keeps. */
 /** @import { LogoutNotification } from "./frames.js" */
 /** @import { Hooks } from "./core.js" */
 /** @import { Options } from "./session.js" */
 import { safely, TIMING, within } from "./tasks.js";
 
-/** The key in `localStorage` of logouts that are owed to the hub. */
+/** The key in `localStorage` of pending logouts, which have yet to be sent to the hub. */
 export const PENDING = "logout-hub:pending";
 
 /** @typedef {"ordinary" | "lost"} Profile a lost device keeps nothing, not even the app's workers */
@@ -50,7 +50,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
         // All words that may be there are ours.
         return /^(lost|susp)/.test(wanted || notification.profile || notification.reason);
       }, true);
-      // What is our own is no secret: logouts that are owed, and when the page was led to its login.
+      // Our own keys hold nothing private: pending logouts, and the time of the last redirect to the login.
       /** @param {any} name */
       const isKept = (name) => /^logout-hub:/.test(name) || (!lost && keep.includes(name));
       /** @param {Step} step */

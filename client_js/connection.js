@@ -1,4 +1,4 @@
-/** Keeps a WebSocket open, one after another, and polls while none gets through. */
+/** Keeps a WebSocket open, reconnects when it closes, and polls while none gets through. */
 /** @import { Refusal } from "./frames.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Status } from "./lifecycle.js" */
@@ -28,7 +28,7 @@ export function createConnection(session, { origin, check }, device) {
       token = await session.credentials.next();
       if (session.live) socket = openSocket(origin, { token, device }, handlers);
     } catch (error) {
-      // The app's own mistake, reported once in a row of failures.
+      // An error in the app's function, reported once per series of failures.
       if (!failures) console.warn("logout-hub: token:", error);
       void closed();
     }
@@ -48,7 +48,7 @@ export function createConnection(session, { origin, check }, device) {
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
-      // A cookie may have been renewed unseen, which only the hub can tell.
+      // Scripts cannot see whether a cookie was renewed, so the hub is asked.
       if (expiry) socket?.close(token !== undefined && expiry);
       else void session.dispatch("ended", toNotification(data), answer);
     },
@@ -62,7 +62,7 @@ export function createConnection(session, { origin, check }, device) {
   /** Asks for a newer token after most of the time, again and again while there is none.
    * @param {any} [seconds] until the token expires */
   function refreshBefore(seconds) {
-    // What is no number would be no wait at all.
+    // Anything but a number would mean no wait at all.
     if (!(seconds >= 1)) return;
     const own = socket;
     timer.start(Math.min(seconds * 800, 2 ** 30), async () => {

@@ -9,10 +9,10 @@
  *   below. `ask` sends an event and resolves to its answer, or to nothing when there is no
  *   connection; `wake` confirms the session at once, and connects without delay
  * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline",
- *   failed?: string[]}} Outcome what became of a session, and what its client could not clear
+ *   failed?: string[]}} Outcome the state of a session, and what its client could not clear
  * @typedef {{id?: string, scope: string, reason?: string, at?: number, message?: string | null,
- *   sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt `pending` when the hub has
- *   not heard of the logout yet
+ *   sessions: Outcome[], complete?: boolean, pending?: boolean}} Receipt `pending` if the logout
+ *   has not reached the hub yet
  * @typedef {{sid: string, device: string, ip: string, created_at: number, last_seen_at: number,
  *   expires_at: number, online: boolean, current: boolean}} ListedSession times in s since 1970
  *
@@ -33,7 +33,7 @@
  *   Promise<Receipt | undefined>} [queueLogout] the hub cannot be reached: stores the logout for
  *   later, if that is possible, and ends the session
  * @property {() => void} [stopped] the hub has refused the client for good, and it does nothing more
- * @property {(why: LogoutNotification) => void} [announced] the app has been told of the end
+ * @property {(why: LogoutNotification) => void} [announced] the app has been notified of the end
  * @property {() => void} [closed] the app has closed the client
  */
 /** @import { Clearing, Step } from "./clearing.js" */
@@ -127,7 +127,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
       return (await call("/sessions")).sessions;
     },
 
-    /** What became of a logout. @param {string} id
+    /** The receipt of a logout. @param {string} id
      * @param {number} [wait] seconds, up to 10, in which the last word may still come
      * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {

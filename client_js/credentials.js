@@ -1,4 +1,4 @@
-/** The token that the hub is shown: which one it is, and when a newer one is asked for. */
+/** The token that is sent to the hub, and when a newer one is requested from the app. */
 /** @import { Options } from "./session.js" */
 /** @import { Refusal } from "./frames.js" */
 /** @import { SessionState } from "./lifecycle.js" */
@@ -13,7 +13,7 @@ export function createCredentials(token, session) {
 
   /** @param {unknown} used @param {string} code */
   async function askNewer(used, code) {
-    // A token of the very second of a logout is dead too: only the next second's is not.
+    // A token from the same second as a logout is refused too; one from the next second is not.
     if (code === "token_too_old") await new Promise((resolve) => setTimeout(resolve, 1000));
     const answer = await ask().catch(() => undefined);
     if (answer !== used) fresh = answer;
@@ -21,7 +21,7 @@ export function createCredentials(token, session) {
   }
 
   return {
-    /** What the app has now. */
+    /** The app's current token. */
     ask,
     async next() {
       const next = session.why ? last : (fresh ?? (await ask()));

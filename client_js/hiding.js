@@ -1,4 +1,4 @@
-/** Hides private content until the hub has confirmed the session, and after an absence once more. */
+/** Hides private content until the hub has confirmed the session, and again after an absence. */
 /** @import { Core, Hooks } from "./core.js" */
 import { isReplaced } from "./current-login.js";
 
@@ -49,7 +49,7 @@ export function hiding(core) {
   function setHidden(hidden, isUnconfirmed = hidden) {
     unconfirmed = isUnconfirmed;
     sheet.disabled = !hidden;
-    // An app that sets its own sheets takes this one away.
+    // An app that sets its own sheets removes this one.
     const { adoptedStyleSheets } = document;
     if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
     const { madeInert } = sheet;
@@ -74,7 +74,7 @@ export function hiding(core) {
     wake();
   }
 
-  /** Ticks come late when the computer slept, and do not count while nobody looks.
+  /** Ticks are late after the computer slept, and do not count while the page is hidden.
    * @param {() => void} [otherwise] */
   function checkAbsence(otherwise) {
     if (document.visibilityState !== "visible") return;
@@ -100,10 +100,10 @@ export function hiding(core) {
   setHidden(true);
   return {
     accepted: () => core.session.logouts || setHidden(false),
-    // Whoever logs out is not to wait for the network; a logout that fails has the hub asked anew.
+    // Content is hidden before the hub answers; if the logout fails, the session is confirmed again.
     logoutStarted: () => core.session.why || setHidden(true, unconfirmed),
     ended: () => setHidden(true),
-    /** A frozen page hears its tabs, but what it begins ends when it is resumed, maybe a day later. */
+    /** A frozen page gets messages of other tabs, but its requests continue only when it is resumed. */
     async isReplaced() {
       const wasUnconfirmed = unconfirmed;
       await resumed;

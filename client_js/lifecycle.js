@@ -3,7 +3,7 @@
  *
  * Theory of operation
  *
- * Everything that decides what becomes of a session is in this file: no I/O, no clock, no promises.
+ * All decisions about a session are made in this file, without I/O, clock or promises.
  * `session.js` is the shell around it: it dispatches events, applies the changes, and runs the
  * effects in their order.
  *
@@ -12,24 +12,24 @@
  *       │                                            ├─> ending ─────> ended
  *       └─────────────────── ended ──────────────────┘
  *
- *     live     `live`: the client keeps up a connection, whatever its status.
+ *     live     `live`: the client maintains a connection, whatever its status.
  *     stopped  Not `live`, and no `why`: the hub has refused the client for good, or the app has
  *              closed it. Stored data is left alone, but an end that comes to light still clears it.
  *     ending   `why` is set: the session is over and is being cleared. The app does not know yet.
- *     ended    `status` is "ended": all is cleared, and the app is told.
+ *     ended    `status` is "ended": everything is cleared, and the app is notified.
  *
- * There is no way back. The first to say that the session is over is believed; when others say so
- * later, they only wait for the same clearing, to have it confirmed.
+ * There is no way back. The first report that the session is over starts the clearing; later ones
+ * only wait for it, to confirm it.
  *
- * Apart from that, the app may close the client at any time: `status` is then "closed" for good, and
- * the app is told nothing more. A session that ends afterwards is cleared, but not announced. Until
- * then `status`, which is what the app sees, follows the connection while the session is live.
+ * Independently, the app may close the client at any time: `status` is then "closed" for good, and
+ * the app is not notified any more. A session that ends afterwards is cleared, but not announced.
+ * Until then, `status`, which the app sees, follows the connection while the session is live.
  *
  * A refused token does not end the session yet. The effect `renew` asks the app for a newer one;
  * if there is none, the same refusal comes again, marked as final.
  *
- * A logout by the app does not end it either, until the hub has granted it. Between `logoutStarted`
- * and `logoutFailed` or `ended` the session is live, and `logouts` counts what is under way.
+ * A logout by the app does not end it either, until the hub has accepted it. Between `logoutStarted`
+ * and `logoutFailed` or `ended` the session is live, and `logouts` counts the logouts in progress.
  *
  * An effect is a call of a hook, by its name, in everything that takes part: the shell (`clear`,
  * `announce`), the credentials (`renew`), the connection, the plug-ins (see `Hooks` in `core.js`)
@@ -44,9 +44,9 @@ import { toNotification } from "./frames.js";
 /** @typedef {object} SessionState
  * @property {boolean} live
  * @property {Status} status
- * @property {number} logouts logouts of this session that are under way
- * @property {string} [sid] the session's id, once the hub has told it
- * @property {string} [user] whose session it is, once the hub has told it
+ * @property {number} logouts the number of logouts of this session in progress
+ * @property {string} [sid] the session's id, once the hub has sent it
+ * @property {string} [user] whose session it is, once the hub has sent it
  * @property {LogoutNotification} [why] why the session is over
  */
 /** @typedef {["clear", why: LogoutNotification, answer?: (result: Cleared) => void,
@@ -64,7 +64,7 @@ export const START = { live: true, status: "connecting", logouts: 0 };
 /** The codes of refusals that end a session: revoked, expired, too old, or to log in anew. */
 const ENDING = /_rev|_exp|_too_old|^login/;
 
-/** By event. Nothing comes of an event that comes too late. */
+/** By event. An event that comes too late has no effect. */
 export const TRANSITIONS = {
   /** The connection has another status.
    * @param {SessionState} state @param {Status} status @returns {Step | false} */
@@ -119,7 +119,7 @@ export const TRANSITIONS = {
     return [{ live: false, why }, ["clear", why, answer, replaced], ["ended", why, replaced]];
   },
 
-  /** All is cleared that could be.
+  /** Everything that can be cleared is cleared.
    * @param {SessionState} state @returns {Step | false | undefined} */
   cleared: ({ status, why }) =>
     why && status !== "ended" && status !== "closed" && [{ status: "ended" }, ["announce", why]],
@@ -128,6 +128,6 @@ export const TRANSITIONS = {
   closed: () => [{ live: false, status: "closed" }, ["closed"]],
 };
 
-/** What is told with an event.
+/** The arguments of an event.
  * @template {keyof Transitions} Name
  * @typedef {Parameters<Transitions[Name]> extends [any, ...infer Rest] ? Rest : []} Details */

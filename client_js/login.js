@@ -1,6 +1,6 @@
 /**
- * Goes to the page's login once the app has been told of the end, but not in a loop: a provider whose
- * own session goes on may send the page back at once, with the very login that was ended.
+ * Goes to the login page once the app has been notified of the end, but not in a loop: a provider
+ * whose own session continues may send the page back at once, with the very login that was ended.
  *
  * @typedef {string | ((notification: LogoutNotification & {reauthenticate: boolean}) =>
  *   string | undefined | Promise<string | undefined>)} LoginUrl a function is given the reason,
@@ -9,13 +9,13 @@
 /** @import { Core, Hooks } from "./core.js" */
 /** @import { LogoutNotification } from "./frames.js" */
 
-/** In `sessionStorage`: when a page of this tab that had been refused was led away, in ms. */
+/** The key in `sessionStorage` of the last redirect of a refused page of this tab, in ms. */
 const LED = "logout-hub:led";
 const LATELY = 30_000;
 
 /** @param {Core} core @returns {Hooks} */
 export function login({ options: { loginUrl }, session }) {
-  /** Whether the page of before was led away as well, just now. */
+  /** Whether the previous page of this tab was redirected just now, too. */
   function circles() {
     const last = sessionStorage[LED];
     sessionStorage[LED] = Date.now();
@@ -25,7 +25,7 @@ export function login({ options: { loginUrl }, session }) {
   return {
     async announced(notification) {
       if (!loginUrl || session.status === "closed") return;
-      // A page that was let in, or logs out by itself, is in no circle yet.
+      // A page that was accepted, or logs out by itself, is not in a loop.
       if (!session.sid && !session.logouts && circles())
         return session.callHooks("onerror", { code: "login_required", title: "Led back" });
       const { reason, reauthenticate = reason !== "expired" } = notification;

@@ -1,6 +1,6 @@
 /**
- * Logouts that the hub has not heard of yet: kept where they survive the page, and delivered by
- * this page or by any later one of its origin.
+ * Keeps logouts that have not reached the hub yet, beyond the life of the page; this page or a later
+ * one of its origin delivers them.
  *
  * @typedef {{hub: string, key: string, command: Command, at: number, session?: string,
  *   user?: string, token?: string}} Entry `session`, `user` and `token` of who logged out; `at` in s
@@ -15,8 +15,8 @@ import { toNotification } from "./frames.js";
 import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
 
-/** Whether a request can be made of it at all: one that cannot would be tried again for ever. The
- * body of a request that outlives its page may have 64 KiB. @param {any} entry */
+/** Whether a request can be made of it at all: otherwise it would be retried forever. The body of
+ * a request that outlives its page may have 64 KiB. @param {any} entry */
 const isEntry = (entry) =>
   /^http[^,]*,[\w-]{1,99},(all|session),[!-~]*$/.test(
     [entry?.hub, entry?.key, entry?.command?.scope, entry?.token].join(),
@@ -24,7 +24,7 @@ const isEntry = (entry) =>
   entry.at > 0 &&
   JSON.stringify(entry.command).length < 20_000;
 
-/** What is no logout is thrown away: whoever else writes there, connecting does not wait for it.
+/** Anything else that is stored there is discarded, so that connecting does not wait for it.
  * @returns {Entry[]} none also where the browser forbids storage */
 function read() {
   let /** @type {Entry[]} */ entries = [];
@@ -55,7 +55,7 @@ export function offline(core) {
   async function deliver(entry) {
     const { command, token: kept } = entry;
     const { token, login } = await fetchLogin(core);
-    // A page that never reached the hub knows no more of who logged out than its token tells.
+    // A page that never reached the hub knows only from its token who logged out.
     const owner = entry.session ? entry : kept && (await fetchSession(core, kept));
     const sid = owner?.session ?? owner?.sid;
     // Of an unknown session only the cookie is left: it must not be that of a newer login. The hub
@@ -78,7 +78,7 @@ export function offline(core) {
     // No credentials: the answer must not touch the cookies and data of who is logged in now.
     else if (kept) answer = await post(kept, command, { credentials: "omit" });
     if (answer && isTransient(answer.status)) throw failure();
-    // Delivered, refused for good, or nobody's: the token is not stored any longer.
+    // Delivered, refused for good, or without credentials: delete it, with its token.
     write(read().filter(({ key }) => key !== entry.key));
     if (answer?.status !== 200) return;
     void session.callHooks("ondelivered", answer.body);
@@ -92,19 +92,19 @@ export function offline(core) {
   });
 
   return {
-    /** What is owed to the hub comes first: a session that was logged out is not used again. */
+    /** Pending logouts come first: a session that was logged out must not be used again. */
     connecting: () =>
       deliverAll().then(
         () => (attempt = 0),
         () => {
-          // What is owed is owed by an app, too, that closes a client as soon as that has ended.
+          // Pending logouts are also delivered if the app closes its client as soon as that has ended.
           if (session.status !== "closed" || session.why)
             timer.start(backoffDelay(attempt++), wake);
           return true;
         },
       ),
 
-    /** Asked for twice, it is stored once. */
+    /** A repeated logout is stored once. */
     async queueLogout(key, command, why) {
       const entry = {
         hub: origin,

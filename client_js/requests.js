@@ -25,7 +25,7 @@ export function createRequests(url, { credentials, dispatch }) {
   const { origin, href } = new URL(url ?? location.origin);
   if (!/^https?:..[^/]+.$/.test(href)) throw TypeError(`no http origin: ${url}`);
 
-  /** With the credentials given, whatever they are. @param {string} path @param {Init} init
+  /** Sends a request with the given credentials. @param {string} path @param {Init} init
    * @returns {Promise<{status: number, body: any, token?: string}>} */
   async function send(path, { token, ms = TIMING.accept, ...init }) {
     const response = await fetch(origin + path, {
@@ -41,7 +41,7 @@ export function createRequests(url, { credentials, dispatch }) {
     return { status: response.status, body: await response.json(), token };
   }
 
-  /** As this session, which a 401 ends. @param {string} path @param {Init} [init]
+  /** Sends a request as this session, which a 401 ends. @param {string} path @param {Init} [init]
    * @returns {Promise<any>} what the hub answers, if it grants it */
   async function call(path, init) {
     const { status, body, token } = await credentials
@@ -64,7 +64,7 @@ export function createRequests(url, { credentials, dispatch }) {
     send,
     call,
 
-    /** Is the session alive? Only a 200 of the hub says so; its 401 ends the session. */
+    /** Confirms the session: only a 200 of the hub says that it is alive; a 401 ends it. */
     check: shared(async () => {
       const { sid, user } = (await call("/session").catch(() => {})) ?? {};
       if (sid) void dispatch("accepted", sid, user);

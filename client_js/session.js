@@ -12,7 +12,7 @@
  * @property {string} [device] a name that people read in their list of sessions
  * @property {Storage[]} [storages] clears these and cookies only, not what all of the origin shares
  * @property {(notification: LogoutNotification) => unknown} [clear]
- *   clears what only the app knows of; has 1.5 s, after which it counts as failed
+ *   clears what only the app knows about; has 1.5 s, after which it counts as failed
  * @property {Profile | ((notification: LogoutNotification) => Profile)} [profile] how much is
  *   cleared; by default "lost" when the reason is `suspicious`, else "ordinary"
  * @property {string | Iterable<Element>} [hide] private content, a selector or elements, hidden
@@ -32,7 +32,7 @@ import { START, TRANSITIONS } from "./lifecycle.js";
 import { safely } from "./tasks.js";
 
 /** @param {Options} options
- * @param {Set<object>} hooks of everything that takes part, in the order in which it is called */
+ * @param {Set<object>} hooks objects whose methods are the hooks, in the order of calling */
 export function createSession(options, hooks) {
   const { clear, restore } = createCleaner(options, hooks);
   let /** @type {Promise<Cleared>} */ clearing;
@@ -60,7 +60,7 @@ export function createSession(options, hooks) {
   const session = { ...START, restore, dispatch, callHooks };
   const credentials = createCredentials(options.token, session);
   hooks.add(credentials).add({
-    /** Clears once, whoever asks. @param {LogoutNotification} why
+    /** Clears once, however often it is called. @param {LogoutNotification} why
      * @param {(result: Cleared) => void} [answer] @param {boolean} [replaced] */
     async clear(why, answer, replaced) {
       clearing ??= clear(why, replaced ?? callHooks("isReplaced"));

@@ -1,4 +1,4 @@
-/** Clears what the browser keeps for a site beside the web storages. */
+/** Clears what the browser stores for a site besides the web storages. */
 /** @import { IsKept, Step } from "./clearing.js" */
 /** @import { Core, Hooks } from "./core.js" */
 
@@ -6,7 +6,7 @@
  * @param {(one: T) => unknown} work */
 const each = async (found, work) => Promise.all(((await found) ?? []).map(work));
 
-/** A cookie goes only by the path and the domain that it was set with, which no script can read.
+/** Deleting a cookie takes the path and domain that it was set with, which scripts cannot read.
  * @param {IsKept} isKept */
 function clearCookies(isKept) {
   const { document } = globalThis;
@@ -28,7 +28,7 @@ function clearCookies(isKept) {
   if (found().length) throw Error("cookies");
 }
 
-/** A database that another tab has open goes when that tab lets go of it.
+/** A database that another tab has open is deleted when that tab closes it.
  * @param {IsKept} isKept */
 async function clearDatabases(isKept) {
   /** @param {any} name */

@@ -3,7 +3,7 @@
 import { isReplaced } from "./current-login.js";
 import { toNotification } from "./frames.js";
 
-/** A tab of another session does not listen, so that a late message undoes no fresh login.
+/** Tabs of other sessions ignore the message, so that a late one does not end a new login.
  * @param {Core} core @returns {Hooks} */
 export function tabs(core) {
   const { session } = core;

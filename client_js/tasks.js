@@ -1,4 +1,4 @@
-/** Work that may fail, may never end, or is to come later; and how long each wait is. */
+/** Helpers for work that may fail, never end or happen later, and the times of all waits. */
 
 /** In milliseconds. An object, so that tests need not wait as long; no page can reach it. */
 export const TIMING = {
@@ -16,7 +16,7 @@ export const around = (ms) => ms * (0.75 + Math.random() / 2);
 export const backoffDelay = (attempt, chance = Math.random()) =>
   chance * Math.min(10_000, 500 * 2 ** attempt);
 
-/** The app's own mistakes must not stop us, nor go unseen. The work begins at once.
+/** Errors in the app's functions are reported, and do not stop the client. The work begins at once.
  * @param {() => unknown} work @param {unknown} [otherwise] what a failure gives
  * @returns {Promise<any>} what the work gives */
 export async function safely(work, otherwise) {
@@ -37,7 +37,7 @@ export function within(ms, work) {
   });
 }
 
-/** Who asks while the work is under way shares it. @template T @param {() => Promise<T>} work
+/** Calls while the work is in progress share its result. @template T @param {() => Promise<T>} work
  * @returns {() => Promise<T>} */
 export function shared(work) {
   let /** @type {Promise<T> | undefined} */ running;
@@ -49,7 +49,7 @@ export function shared(work) {
   };
 }
 
-/** Does one thing later; starting it anew forgets what it was to do. */
+/** A timer for one callback; starting it again replaces the callback. */
 export function createTimer() {
   let /** @type {ReturnType<typeof setTimeout> | undefined} */ timer;
   const stop = () => clearTimeout(timer);

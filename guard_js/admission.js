@@ -10,7 +10,7 @@ import { judge, newest } from "./verdict.js";
 /** @typedef {import("./feed-state.js").FeedState} FeedState */
 /** @typedef {import("./known-tokens.js").Known} Known */
 /** @typedef {import("./questions.js").Questions} Questions */
-/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./verdict.js").Facts} Facts */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
@@ -18,7 +18,7 @@ import { judge, newest } from "./verdict.js";
  * @typedef {"ask" | "refuse" | "allow"} OnStale */
 
 /** A session to judge, with its token if it has one.
- * @typedef {{identity: Identity, place: Place, known?: Known}} Session */
+ * @typedef {{identity: Identity, names: Names, known?: Known}} Session */
 
 /** What is known about it now.
  * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
@@ -57,17 +57,17 @@ export class Admission {
     return this.#settle(session, finding);
   }
 
-  /** What is known of a session. @param {Place} place */
-  factsOf(place) {
-    return this.#state.revocations.facts(place, place.crc % this.#state.partitions);
+  /** What is known of a session. @param {Names} names */
+  factsOf(names) {
+    return this.#state.revocations.facts(names, names.crc % this.#state.partitions);
   }
 
   /** @param {Session} session @returns {Finding} */
-  #find({ identity, place, known }) {
+  #find({ identity, names, known }) {
     const { freshness, partitions } = this.#state;
     const now = this.#clock();
-    const facts = this.factsOf(place);
-    const isFresh = freshness.staleness(now, place.crc % partitions) <= this.#maxStaleness;
+    const facts = this.factsOf(names);
+    const isFresh = freshness.staleness(now, names.crc % partitions) <= this.#maxStaleness;
     const refusal = this.#judge(identity, facts, now, known);
     return { facts, isFresh, refusal };
   }
@@ -98,12 +98,15 @@ export class Admission {
       if (isFresh && !refusal) return;
       if (!mayBeRegistered && this.#onStale === "allow") return;
       if (!mayBeRegistered && this.#onStale === "refuse")
-        throw new HubError("unavailable", "the guard has not heard from the hub for too long");
+        throw new HubError(
+          "unavailable",
+          "the guard has had no confirmation from the hub for too long",
+        );
       const mark = markAll(facts);
       const askedAt = await this.#ask(session, mark);
       // What was asked too long ago says nothing of now, if the answer came late or was read late.
       const isTimely = this.#clock() - askedAt <= this.#maxStaleness;
-      if (isTimely && mark === markAll(this.factsOf(session.place))) {
+      if (isTimely && mark === markAll(this.factsOf(session.names))) {
         if (known && mayBeRegistered) known.accepted = markOf(newest(facts.cutoffs));
         return;
       }

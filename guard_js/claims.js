@@ -38,7 +38,7 @@ export function readPart(part) {
     value = parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (error) {
     const isRepeated = error instanceof RepeatedMember;
-    throw invalid(isRepeated ? "a member stands twice in the token" : MALFORMED);
+    throw invalid(isRepeated ? "a member is repeated in the token" : MALFORMED);
   }
   if (!(value instanceof Map)) throw invalid(MALFORMED);
   return value;

@@ -33,7 +33,7 @@ export class Feed {
   /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
    *   onConnect: () => void, onUpdate: (update: Update) => void, onEnd: () => void,
    *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onUpdate` with
-   *   what each event told, `onEnd` when the feed has ended, or there was none */
+   *   the data of each event, `onEnd` when the feed has ended, or could not be opened */
   constructor({ addresses, token, state, clock, onConnect, onUpdate, onEnd, log }) {
     this.#addresses = addresses;
     this.#token = token;
@@ -66,7 +66,7 @@ export class Feed {
       }
       if (signal.aborted) return;
       this.#onEnd();
-      // A stream that ended in good order goes on at the same place.
+      // A stream that ended regularly continues at the same address.
       if (trouble || this.#failures > 0) next += 1;
       if (this.#failures > 0) this.#warn(describe(trouble ?? "the stream ended"));
       await pause(this.#delay(), undefined, { ref: false, signal }).catch(() => undefined);
@@ -148,7 +148,7 @@ export class Feed {
 /** @param {IncomingMessage} response */
 function decompress(response) {
   if (!/^(x-)?gzip$/i.test(response.headers["content-encoding"] ?? "")) return response;
-  // What goes wrong is thrown to whoever reads.
+  // Errors are thrown to the reader.
   return pipeline(response, createGunzip(), () => undefined);
 }
 

@@ -16,14 +16,14 @@ import { KnownSessions } from "./known-sessions.js";
 import { KnownTokens } from "./known-tokens.js";
 import { userKey } from "./names.js";
 import { Questions } from "./questions.js";
-import { placeOf } from "./revocations.js";
+import { namesOf } from "./revocations.js";
 import { signTicket } from "./tickets.js";
 import { Watches } from "./watches.js";
 
 /** @typedef {import("./admission.js").OnStale} OnStale */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./known-tokens.js").Known} Known */
-/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./verdict.js").Identity} Identity */
@@ -113,7 +113,7 @@ export class Guard {
       onStale,
       mintTicket: (identity) => this.#mintTicketFor(identity),
     });
-    this.#watches = new Watches((place) => this.#admission.factsOf(place), log);
+    this.#watches = new Watches((names) => this.#admission.factsOf(names), log);
   }
 
   /** A guard configured by the environment; `options` override or add to it.
@@ -175,7 +175,7 @@ export class Guard {
   now() {
     const now = this.#state.freshness.storeTime(this.#clock());
     if (Number.isNaN(now))
-      throw new HubError("unavailable", "the hub has not told the guard the time yet");
+      throw new HubError("unavailable", "the guard has not received the time from the hub yet");
     return now;
   }
 
@@ -183,8 +183,8 @@ export class Guard {
    * @param {string} token @returns {Promise<Identity>} */
   async check(token) {
     const known = this.#known.get(token) ?? (await this.#verify(token));
-    const { identity, place } = known;
-    const waiting = this.#admission.admit({ identity, place, known });
+    const { identity, names } = known;
+    const waiting = this.#admission.admit({ identity, names, known });
     if (waiting) await waiting;
     return identity;
   }
@@ -205,14 +205,14 @@ export class Guard {
    * @param {string} user @param {string} sid
    * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
   watch(user, sid, { issuer, loggedInAt } = {}) {
-    const { identity, place } = this.#sessionOf(user, sid, loggedInAt ?? 0, issuer);
-    return this.#watch(place, loggedInAt === undefined ? undefined : identity);
+    const { identity, names } = this.#sessionOf(user, sid, loggedInAt ?? 0, issuer);
+    return this.#watch(names, loggedInAt === undefined ? undefined : identity);
   }
 
   /** Watch a session that `check` or `checkSession` has just found alive.
    * @param {Identity} identity @returns {Watch} */
   watchIdentity(identity) {
-    return this.#watch(placeOf(identity), identity);
+    return this.#watch(namesOf(identity), identity);
   }
 
   /** Call a function with each logout from `isReady` on, at least once. What was missed arrives as soon
@@ -251,14 +251,14 @@ export class Guard {
   }
 
   /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
-   * @returns {{identity: Identity, place: Place}} */
+   * @returns {{identity: Identity, names: Names}} */
   #sessionOf(user, sid, loggedInAt, issuer) {
     const at = readDate("login time", loggedInAt);
-    const { iss, place } = this.#sessions.find(user, sid, issuer);
+    const { iss, names } = this.#sessions.find(user, sid, issuer);
     const identity = {
       user,
       iss,
-      userKey: place.userKey,
+      userKey: names.userKey,
       sid,
       iat: at,
       loginAt: at,
@@ -269,7 +269,7 @@ export class Guard {
       perToken: false,
       leeway: 0,
     };
-    return { identity, place };
+    return { identity, names };
   }
 
   /** @param {string} token @returns {Promise<Known>} */
@@ -277,7 +277,7 @@ export class Guard {
     if (this.#issuers.entries.length === 0)
       throw new HubError("invalid_request", "this guard has no issuers: it checks sessions only");
     const verification = await this.#issuers.verify(token);
-    return this.#known.add({ ...verification, token, place: placeOf(verification.identity) });
+    return this.#known.add({ ...verification, token, names: namesOf(verification.identity) });
   }
 
   /** A ticket to ask the hub with. @param {Identity} identity */
@@ -287,11 +287,11 @@ export class Guard {
     return this.mintTicket(user, sid, { issuer, loginTime, lifetime: QUESTION_LIFETIME });
   }
 
-  /** @param {Place} place @param {Identity} [identity] */
-  #watch(place, identity) {
+  /** @param {Names} names @param {Identity} [identity] */
+  #watch(names, identity) {
     const { freshness, partitions } = this.#state;
-    const since = freshness.knownUntil(place.crc % partitions) * 1e6;
-    return this.#watches.add(place, since, identity);
+    const since = freshness.knownUntil(names.crc % partitions) * 1e6;
+    return this.#watches.add(names, since, identity);
   }
 
   /** @param {import("./feed-state.js").Update} update */

@@ -1,10 +1,10 @@
-/** Caches where to find the facts about an app's own sessions: hashing the names takes longest. */
+/** Caches the keys of facts about an app's own sessions, since hashing is most of a check's cost. */
 import { readName } from "./claims.js";
 import { userKey } from "./names.js";
-import { placeOf } from "./revocations.js";
+import { namesOf } from "./revocations.js";
 
-/** @typedef {import("./revocations.js").Place} Place */
-/** @typedef {{iss: string, place: Place}} Named */
+/** @typedef {import("./revocations.js").Names} Names */
+/** @typedef {{iss: string, names: Names}} Named */
 
 const MAX_SESSIONS = 20_000;
 
@@ -27,7 +27,7 @@ export class KnownSessions {
     const iss = this.#resolve(issuer);
     // Names hold no line feeds, so each key is that of one session.
     const name = { iss, userKey: userKey(iss, readName("user", user)), sid: readName("sid", sid) };
-    const found = { iss, place: placeOf(name) };
+    const found = { iss, names: namesOf(name) };
     this.#sessions.set(key, found);
     if (this.#sessions.size > MAX_SESSIONS) {
       const [oldest] = this.#sessions.keys();

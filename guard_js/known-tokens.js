@@ -1,11 +1,11 @@
 /** Tokens whose signatures were verified: checking one again costs a look-up. */
 
-/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./issuers.js").Verification} Verification */
 
 /** `accepted` is the newest cut-off despite which the hub accepted the token, since it knows when the
  * session was registered.
- * @typedef {Verification & {token: string, place: Place, accepted?: string}} Known */
+ * @typedef {Verification & {token: string, names: Names, accepted?: string}} Known */
 
 const MAX_TOKENS = 20_000;
 const MAX_CHARACTERS = 32_000_000;

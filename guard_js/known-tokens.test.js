@@ -19,8 +19,8 @@ function someKeys() {
 /** A token that these keys verify now. @param {string} token @param {ReturnType<typeof someKeys>} keys
  * @returns {import("./known-tokens.js").Known} */
 const verified = (token, keys) => {
-  const [identity, place] = /** @type {any[]} */ ([{ user: "ada" }, { crc: 1 }]);
-  return { token, identity, place, keys, generation: keys.generation() };
+  const [identity, names] = /** @type {any[]} */ ([{ user: "ada" }, { crc: 1 }]);
+  return { token, identity, names, keys, generation: keys.generation() };
 };
 
 test("two checks of a token at once know the same of it", () => {

@@ -24,23 +24,23 @@ import { REASONS, SCOPES } from "./verdict.js";
  *   id?: string, message?: string | null, by?: string | null, profile?: string | null}} Revocation */
 
 /** The keys under which the facts about a session are found.
- * @typedef {{sid: string, userKey: string, crc: number, session: Hash, issuers: Hash, user: Hash}} Place */
+ * @typedef {{sid: string, userKey: string, crc: number, userSession: Hash, issuerSession: Hash, user: Hash}} Names */
 
 /** The key of a logout of everyone that names no partition. */
 const EVERY_PARTITION = -1;
 
-/** Hashes are the same for the whole process, so that a place can be kept. */
+/** Hashes are the same for the whole process, so that names can be cached. */
 const hash = keyedHash();
 
 /** The keys under which the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
- * @returns {Place} */
-export function placeOf({ iss, userKey: key, sid }) {
+ * @returns {Names} */
+export function namesOf({ iss, userKey: key, sid }) {
   return {
     sid,
     userKey: key,
     crc: crc32(key),
-    session: hash(`${key} ${sid}`),
-    issuers: hash(`${quote(iss)} ${sid}`),
+    userSession: hash(`${key} ${sid}`),
+    issuerSession: hash(`${quote(iss)} ${sid}`),
     user: hash(key),
   };
 }
@@ -76,13 +76,13 @@ export class Revocations {
     return addCutoff(this.#others, key, fact) || isNews;
   }
 
-  /** What is known of a session. @param {Place} place @param {number} partition
+  /** What is known of a session. @param {Names} names @param {number} partition
    * @returns {Facts} */
-  facts(place, partition) {
-    const ofUser = this.#get(place.session);
-    const ofIssuer = this.#get(place.issuers);
-    const cutoff = this.#get(place.user);
-    const others = this.#others.get(place.userKey);
+  facts(names, partition) {
+    const ofUser = this.#get(names.userSession);
+    const ofIssuer = this.#get(names.issuerSession);
+    const cutoff = this.#get(names.user);
+    const others = this.#others.get(names.userKey);
     const everyone = this.#everyone.get(partition);
     const everywhere = this.#everyone.get(EVERY_PARTITION);
     const tombstone =
@@ -90,7 +90,7 @@ export class Revocations {
     if (!others && !everyone && !everywhere)
       return { tombstone, cutoffs: cutoff ? [cutoff] : NONE };
     const cutoffs = [...(others ?? NONE), ...(everyone ?? NONE), ...(everywhere ?? NONE)].filter(
-      (fact) => fact.scope !== "others" || fact.sid !== place.sid,
+      (fact) => fact.scope !== "others" || fact.sid !== names.sid,
     );
     if (cutoff) cutoffs.push(cutoff);
     return { tombstone, cutoffs };

@@ -9,7 +9,7 @@ import { Freshness } from "./freshness.js";
 import { Instants } from "./instants.js";
 import { keyedHash } from "./keyed-hash.js";
 import { crc32, userKey } from "./names.js";
-import { placeOf, Revocations } from "./revocations.js";
+import { namesOf, Revocations } from "./revocations.js";
 import { parse, RepeatedMember } from "./strict-json.js";
 
 test("names are escaped as Python's quote does it, and partitions are those of zlib", () => {
@@ -74,12 +74,12 @@ test("what nobody remembers is forgotten", () => {
 
 test("what is old judges nobody, though it may still take room among what is not", () => {
   const revocations = new Revocations();
-  const places = [1, 2000, 2001, 2002, 2003].map((at) => {
+  const sessions = [1, 2000, 2001, 2002, 2003].map((at) => {
     revocations.apply({ scope: "session", reason: "user", at, user: `u${at}`, sid: "s" });
-    return placeOf({ iss: "", userKey: userKey("", `u${at}`), sid: "s" });
+    return namesOf({ iss: "", userKey: userKey("", `u${at}`), sid: "s" });
   });
   revocations.forget(1000e6);
-  const known = places.map((place) => revocations.facts(place, 0).tombstone?.at);
+  const known = sessions.map((names) => revocations.facts(names, 0).tombstone?.at);
   assert.deepEqual(known, [undefined, 2000e6, 2001e6, 2002e6, 2003e6]);
 });
 
@@ -106,18 +106,18 @@ test("a logout is news once, also in the form that a snapshot has it", () => {
 
 test("partitions that are numbered anew have logouts of everyone concern all", () => {
   const revocations = new Revocations();
-  const place = placeOf({ iss: "", userKey: userKey("", "ada"), sid: "s" });
+  const names = namesOf({ iss: "", userKey: userKey("", "ada"), sid: "s" });
   revocations.apply({ scope: "all", reason: "policy", at: 5, partition: 3 });
   revocations.apply({ scope: "all", reason: "admin", at: 6, partition: 4 });
-  assert.equal(revocations.facts(place, 2).cutoffs.length, 0);
+  assert.equal(revocations.facts(names, 2).cutoffs.length, 0);
   revocations.forgetPartitions();
   assert.deepEqual(
-    revocations.facts(place, 2).cutoffs.map(({ reason }) => reason),
+    revocations.facts(names, 2).cutoffs.map(({ reason }) => reason),
     ["admin"],
   );
 });
 
-test("a place says where the facts of one session are, and of no other", () => {
+test("names find the facts of one session, and of no other", () => {
   const revocations = new Revocations();
   revocations.apply({ scope: "session", reason: "user", at: 5, iss: "a", user: "b", sid: "c" });
   const known = (
@@ -125,7 +125,7 @@ test("a place says where the facts of one session are, and of no other", () => {
     /** @type {string} */ user,
     /** @type {string} */ sid,
   ) =>
-    revocations.facts(placeOf({ iss, userKey: userKey(iss, user), sid }), 0).tombstone !==
+    revocations.facts(namesOf({ iss, userKey: userKey(iss, user), sid }), 0).tombstone !==
     undefined;
   assert.equal(known("a", "b", "c"), true);
   for (const [iss, user, sid] of [

@@ -85,7 +85,7 @@ class Reader {
       repeated ||= members.has(name);
       members.set(name, this.value(depth + 1));
     }
-    if (repeated) throw new RepeatedMember("a member stands twice");
+    if (repeated) throw new RepeatedMember("a member is repeated");
     return members;
   }
 

@@ -6,7 +6,7 @@ import { EventParser } from "./events.js";
 import { FeedState } from "./feed-state.js";
 import { Issuers } from "./issuers.js";
 import { userKey } from "./names.js";
-import { placeOf, Revocations } from "./revocations.js";
+import { namesOf, Revocations } from "./revocations.js";
 import { judge } from "./verdict.js";
 
 /** @param {string} name @returns {any[]} */
@@ -34,8 +34,8 @@ function identityOf({ iss, user, sid, iat, exp, nbf = 0, login_at: loginAt, leew
 /** @param {any} told @param {Revocations} revocations @param {number} partitions */
 function verdict(told, revocations, partitions) {
   const identity = identityOf(told);
-  const place = placeOf(identity);
-  const facts = revocations.facts(place, place.crc % partitions);
+  const names = namesOf(identity);
+  const facts = revocations.facts(names, names.crc % partitions);
   const refusal = judge(identity, facts, told.now);
   return {
     code: refusal?.code ?? null,

@@ -4,7 +4,7 @@ import { HubError } from "./errors.js";
 import { micros } from "./names.js";
 import { begun, judge, newest } from "./verdict.js";
 
-/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./verdict.js").Fact} Fact */
 /** @typedef {import("./verdict.js").Facts} Facts */
@@ -81,7 +81,7 @@ export class Watch {
   }
 }
 
-/** @typedef {{watch: Watch, place: Place, identity: Identity | undefined, since: number}} Entry */
+/** @typedef {{watch: Watch, names: Names, identity: Identity | undefined, since: number}} Entry */
 
 /** All watches of a guard. `factsOf` returns what is known of a session. */
 export class Watches {
@@ -90,7 +90,7 @@ export class Watches {
   /** @type {Map<string, Set<Entry>>} by user */
   #entries = new Map();
 
-  /** @param {(place: Place) => Facts} factsOf @param {(text: string) => void} log */
+  /** @param {(names: Names) => Facts} factsOf @param {(text: string) => void} log */
   constructor(factsOf, log) {
     this.#factsOf = factsOf;
     this.#log = log;
@@ -105,16 +105,16 @@ export class Watches {
 
   /** Watch a session. If its login time is unknown, `identity` is missing, and any logout written after
    * `since` (the store's time in microseconds) ends it.
-   * @param {Place} place @param {number} since @param {Identity} [identity] */
-  add(place, since, identity) {
+   * @param {Names} names @param {number} since @param {Identity} [identity] */
+  add(names, since, identity) {
     const watch = new Watch(() => this.#remove(entry), this.#log);
-    const { tombstone, cutoffs } = this.#factsOf(place);
+    const { tombstone, cutoffs } = this.#factsOf(names);
     // Facts that are already known were judged too, even if they are not confirmed yet.
     const known = Math.max(since, tombstone?.at ?? since, newest(cutoffs)?.at ?? since);
     /** @type {Entry} */
-    const entry = { watch, place, identity, since: known };
-    const entries = this.#entries.get(place.userKey) ?? new Set();
-    this.#entries.set(place.userKey, entries.add(entry));
+    const entry = { watch, names, identity, since: known };
+    const entries = this.#entries.get(names.userKey) ?? new Set();
+    this.#entries.set(names.userKey, entries.add(entry));
     this.#check(entry);
     return watch;
   }
@@ -129,7 +129,7 @@ export class Watches {
 
   /** @param {Entry} entry @param {Revocation} [latest] */
   #check(entry, latest) {
-    const fact = findEnd(entry, this.#factsOf(entry.place));
+    const fact = findEnd(entry, this.#factsOf(entry.names));
     if (!fact) return;
     const { scope = "session", reason = "policy", at } = fact;
     const isLatest = latest && micros(latest.at) === at;
@@ -138,9 +138,9 @@ export class Watches {
 
   /** @param {Entry} entry */
   #remove(entry) {
-    const entries = this.#entries.get(entry.place.userKey);
+    const entries = this.#entries.get(entry.names.userKey);
     entries?.delete(entry);
-    if (entries?.size === 0) this.#entries.delete(entry.place.userKey);
+    if (entries?.size === 0) this.#entries.delete(entry.names.userKey);
   }
 }
 

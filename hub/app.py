@@ -59,15 +59,15 @@ OPEN_WEBSOCKET: web.AppKey[OpenWebSocket] = web.AppKey("open_websocket")
 """Opens a WebSocket before the application is asked (`hub.api.arrival`)."""
 
 RELOADS = web.AppKey("reloads", list[Callable[[], Awaitable[None]]])
-"""What is done when the operator has changed a file (SIGHUP), each on its own."""
+"""Functions that are called on SIGHUP, when the operator has changed a file."""
 
 
 def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     """Return the hub as an aiohttp application.
 
     Raises:
-        SettingsError: when there is nothing to verify tokens with, a cookie that no origin may use,
-            or the demo cannot be served.
+        SettingsError: when no key is set, no origin may use the cookie, or the demo cannot be
+            served.
     """
     if demo:
         settings = suit_demo(settings)
@@ -160,7 +160,7 @@ def _create_signer(settings: Settings) -> Signer | None:
 
 
 def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
-    """Return what opens WebSockets, except on the listener for operators."""
+    """Return a function that opens WebSockets, except on the listener for operators."""
 
     def open_public(message: Upgrade, transport: asyncio.Transport) -> bool:
         name = transport.get_extra_info("sockname") if admin_ports else None
@@ -190,7 +190,7 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     try:
         if settings.admin_port is not None:
             await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
-            # Known before anybody else can ask: without them, one listener serves everything.
+            # Set before the first request: without them, one listener would serve everything.
             app[SERVICES].admin_ports.update(address[1] for address in runner.addresses)
         first = len(runner.addresses)
         await web.TCPSite(runner, host, port, backlog=4096).start()
@@ -199,13 +199,13 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
         await runner.cleanup()
 
 
-# ---- What runs beside the requests, and how it starts and ends ----
+# ---- Background tasks, start and shutdown ----
 
 
 def _reloading(
     settings: Settings, access: Access, clients: Clients, lifetime: Micros
 ) -> Callable[[], Awaitable[None]]:
-    """Return what reads the issuers anew; a file that is not usable changes nothing."""
+    """Return a function that reloads the issuers file; an invalid file changes nothing."""
 
     async def reload() -> None:
         try:
@@ -216,19 +216,19 @@ def _reloading(
                     "HUB_ISSUERS: max_lifetime is longer than logouts are remembered: restart"
                 )
         except SettingsError as error:
-            log.error("the issuers were not read again", error=str(error))
+            log.error("the issuers were not reloaded", error=str(error))
             return
-        # All of the file is in force at once: no request, and no other reload, comes in between.
+        # The whole file takes effect at once: there is no await in between.
         clients.replace(file.clients)
         gone = access.issuers.replace(entries), access.transmitters.replace(file.transmitters)
-        log.info("the issuers were read again", issuers=[entry.name for entry in entries])
+        log.info("the issuers were reloaded", issuers=[entry.name for entry in entries])
         await asyncio.gather(*gone)
 
     return reload
 
 
 def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return what writes the audit log, from before anything else begins until after its end."""
+    """Return a context that writes the audit log; it starts first and ends last."""
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with audit:
@@ -248,7 +248,7 @@ def _running(
     polling: PollingStreams,
     feed: Feed,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return what connects the store and runs the background tasks while the hub serves."""
+    """Return a context that connects the store and runs the background tasks."""
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -269,12 +269,12 @@ def _running(
             )
             tasks = [asyncio.create_task(one.run()) for one in background]
             await asyncio.to_thread(load_patterns)
-            # A hub whose store is down starts all the same, and turns ready when it is back.
+            # A hub starts even if its store is down, and becomes ready when it is back.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(START_TIMEOUT):
                     await realtime.follower.wait_until_served()
             yield
-            # A stop must not hang, whatever a task does.
+            # A shutdown must not hang, whatever a task does.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await cancel(tasks)

@@ -1,4 +1,4 @@
-"""Access and realtime, each assembled from the settings and from what it stands on."""
+"""Creates the parts of access and realtime from the settings, and connects them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from hub.store.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What decides about calls, over HTTP and sockets alike."""
+    """The parts of access, which HTTP and sockets share."""
 
     issuers: Issuers
     authority: Authority
@@ -64,14 +64,14 @@ class Access:
     def find_title(self, by: str | None) -> str | None:
         """Return the name, for people, of the issuer or transmitter ``by``.
 
-        Without ``by`` it is the only name that there is. None if it is not clear whose is meant.
+        Without ``by`` it is the only name in the settings. None if there are several, or none.
         """
         titles = self.issuers.titles(by) | self.transmitters.titles(by)
         return titles.pop() if len(titles) == 1 else None
 
 
 def create_access(settings: Settings, metrics: Metrics, store: Store, file: IssuersFile) -> Access:
-    """Return what decides about calls.
+    """Return the parts of access.
 
     Raises:
         SettingsError: when the audit log cannot be written.
@@ -120,7 +120,7 @@ def create_feed(settings: Settings, metrics: Metrics, store: Store, lifetime: Mi
 def create_polling(
     settings: Settings, metrics: Metrics, store: Store, access: Access
 ) -> PollingStreams:
-    """Return what polls transmitters, not yet running."""
+    """Return the poller of transmitters, not yet running."""
     return PollingStreams(
         store,
         access.transmitters,
@@ -143,12 +143,12 @@ def _open_audit(settings: Settings, metrics: Metrics) -> Audit:
     return audit
 
 
-# ---- Realtime: sockets, and the log of logouts that they are told of ----
+# ---- Realtime: sockets, and the log of logouts that they are notified of ----
 
 
 @dataclass(frozen=True, slots=True)
 class Realtime:
-    """What serves sockets and follows the log."""
+    """The parts of realtime, which serve sockets and follow the log."""
 
     server: Server
     presences: Presences
@@ -160,7 +160,7 @@ class Realtime:
 def create_realtime(
     settings: Settings, metrics: Metrics, store: Store, access: Access, feed: Feed
 ) -> Realtime:
-    """Return what serves sockets and follows the log, not yet running."""
+    """Return the parts of realtime, not yet running."""
     connections, timers = Connections(store.partition_of), TimerWheel()
     reports, acknowledgements = Reports(store), Acknowledgements()
     presences = Presences(store, connections, settings.replica)

@@ -17,7 +17,7 @@ from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_bytes
 from hub.core.issuers import Entry, Source
 from hub.core.model import SECOND
 from hub.core.servers import Kind, Servers, read_servers
-from hub.core.tokens import ALGORITHMS
+from hub.core.verification_keys import ALGORITHMS
 from hub.issuers_file import load_entries
 from hub.settings import Settings, SettingsError
 from hub.store.cluster import read_slot_map
@@ -33,7 +33,7 @@ Level = Literal["good", "fair", "bad"]
 OLDEST_REDIS = (6, 2)
 CLOCK_STEP = 2 * SECOND
 FETCH_PATIENCE = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
-ANY_AUDIENCE = "any: tokens that this issuer made for other apps act here"
+ANY_AUDIENCE = "any: tokens that this issuer signed for other apps are accepted too"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def _examine_hub(url: str) -> list[Finding]:
 
 
 async def _examine_metrics(url: str) -> list[Finding]:
-    """Look at what a hub counts: the partitions that it follows, and the tokens that it saw."""
+    """Check a hub's metrics: the partitions that it serves, and the tokens that it has seen."""
     address = f"{url.rstrip('/')}/metrics"
     try:
         async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
@@ -96,7 +96,7 @@ async def _examine_metrics(url: str) -> list[Finding]:
 
 
 def _examine_partitions(url: str, text: str) -> list[Finding]:
-    """Look at whether a hub serves the users of every partition."""
+    """Check whether a hub serves the users of every partition."""
     found = {
         sample.labels["state"]: round(sample.value)
         for family in text_string_to_metric_families(text)
@@ -108,19 +108,19 @@ def _examine_partitions(url: str, text: str) -> list[Finding]:
         return []  # a hub of before
     if not away:
         return [Finding("partitions", "good", f"{url} serves all {sum(found.values())}")]
-    told = ", ".join(f"{count} {state}" for state, count in sorted(away.items()))
-    detail = f"{url} does not serve {told} of {sum(found.values())}: its /readyz says why"
+    unserved = ", ".join(f"{count} {state}" for state, count in sorted(away.items()))
+    detail = f"{url} does not serve {unserved} of {sum(found.values())}: its /readyz says why"
     return [Finding("partitions", "bad", detail)]
 
 
 def _examine_tokens(url: str, seen: dict[str, dict[str, int]]) -> list[Finding]:
-    """Look at whether the tokens that a hub saw since its start name their logins."""
+    """Check whether the tokens that a hub has seen since its start identify their logins."""
     if not seen:
         return [Finding("tokens", "fair", f"{url} has seen none yet")]
     findings = []
     for issuer, counts in seen.items():
         unnamed, count = counts.get("unnamed", 0), sum(counts.values())
-        detail = f"{unnamed} of {count} that {url} has seen name no login"
+        detail = f"{unnamed} of {count} that {url} has seen do not identify their login"
         if unnamed:
             detail += ": each refresh is a session of its own; see logout-hub inspect"
         findings.append(Finding(f"tokens {issuer}", "fair" if unnamed else "good", detail))
@@ -155,7 +155,7 @@ async def _examine_store(settings: Settings) -> list[Finding]:
 
 
 async def examine_issuers(entries: Sequence[Entry], ssl: Any = True) -> list[Finding]:
-    """Check that the keys of each issuer can be had, and that its audience is set."""
+    """Check that the keys of each issuer can be fetched, and that its audience is set."""
     findings = []
     async with aiohttp.ClientSession(timeout=FETCH_PATIENCE) as http:
         for number, entry in enumerate(entries, 1):
@@ -186,7 +186,7 @@ async def _examine_keys(name: str, entry: Entry, http: aiohttp.ClientSession, ss
     detail = f"{count} at {url}, for {', '.join(served)}"
     if set(served).isdisjoint(entry.rules.algorithms):
         taken = ", ".join(entry.rules.algorithms)
-        return Finding(f"keys {name}", "bad", f"{detail}, and {taken} are taken: set algorithms")
+        return Finding(f"keys {name}", "bad", f"{detail}, but {taken} are accepted: set algorithms")
     return Finding(f"keys {name}", "good", detail)
 
 
@@ -230,11 +230,11 @@ async def _examine_guarded(servers: Servers) -> list[Finding]:
     return [_examine_sentinels(len(states), len(servers.seeds)), *found, *_examine_replicas(states)]
 
 
-def _examine_sentinels(heard: int, count: int) -> Finding:
-    text = f"{heard} of {count} know the master"
-    if 2 * heard <= count:
+def _examine_sentinels(answered: int, count: int) -> Finding:
+    text = f"{answered} of {count} know the master"
+    if 2 * answered <= count:
         return Finding("sentinels", "bad", f"{text}: the hub needs more than half")
-    if heard < count or count < 3:
+    if answered < count or count < 3:
         return Finding("sentinels", "fair", f"{text}: name at least three, and all of them")
     return Finding("sentinels", "good", text)
 
@@ -293,7 +293,7 @@ def _examine_settings(settings: Settings) -> list[Finding]:
         detail = f"HUB_VERIFY_CACHE: a proxy may let a request in {seconds} s after the logout"
         findings.append(Finding("verify", "fair", detail))
     if settings.redis_url is not None and settings.shared_secret is None:
-        detail = "HUB_BUS_SECRET is not set: whoever may publish on Redis can close any socket"
+        detail = "HUB_BUS_SECRET is not set: anyone who can publish on Redis can close any socket"
         findings.append(Finding("bus", "fair", detail))
     polls = "polling" in settings.transports and settings.redis_url is not None
     if polls and "." in settings.replica:

@@ -1,7 +1,7 @@
-"""The error tree: everything that the hub answers with instead of a result.
+"""The hierarchy of errors that the hub responds with.
 
-Each error has a ``code`` (stable, for programs), a ``title`` (for people), an HTTP ``status`` and
-says whether trying again may help (``retryable``). HTTP renders it as problem details (RFC 9457),
+Each error has a ``code`` (stable, for programs), a ``title`` (for people), an HTTP ``status``, and
+says whether retrying may help (``retryable``). HTTP renders it as problem details (RFC 9457),
 Socket.IO as ``CONNECT_ERROR`` or as the ``error`` of an acknowledgement.
 """
 
@@ -13,9 +13,9 @@ from hub.core.model import Logout
 
 
 class HubError(Exception):
-    """Anything that the hub refuses; ``detail`` says what was wrong with this very request.
+    """The base of all errors; ``detail`` says what was wrong with this request.
 
-    ``retry_after`` is after how many seconds trying again may help, where that is known.
+    ``retry_after`` is the number of seconds after which retrying may help, if known.
     """
 
     code: ClassVar[str] = "internal"
@@ -33,25 +33,25 @@ class HubError(Exception):
 
 
 class InvalidRequest(HubError):
-    """The request is not of the documented form."""
+    """The request does not have the documented form."""
 
     code, title, status = "invalid_request", "The request is not valid", 400
 
 
 class PayloadTooLarge(InvalidRequest):
-    """The body is larger than the hub reads."""
+    """The body is too large."""
 
     code, title, status = "payload_too_large", "The body is too large", 413
 
 
 class SubjectUnresolved(InvalidRequest):
-    """A subject is well-formed, and names nobody whose sessions could be ended."""
+    """A subject is well-formed, but does not name a user of this hub."""
 
     code, title, status = "subject_unresolved", "The subject names nobody here", 422
 
 
 class Unauthorized(HubError):
-    """The base of all errors of credentials: answered with 401."""
+    """The base of all errors about credentials, with status 401."""
 
     status = 401
 
@@ -81,16 +81,16 @@ class TokenRevoked(Unauthorized):
 
 
 class TokenTooOld(Unauthorized):
-    """The token was issued in the same instant as a logout, so that it may be older.
+    """The token was issued in the same instant as a logout, so it may be older.
 
-    It stays so. ``retry_after`` says when a token can be had that is surely newer.
+    It stays refused. ``retry_after`` says when a new token will certainly be newer.
     """
 
     code, title = "token_too_old", "The token was issued in the same instant as a logout"
 
 
 class TokenNotYetValid(Unauthorized):
-    """The token's ``iat`` or ``nbf`` lies a little ahead, by the store's clock: wait for it."""
+    """The token's ``iat`` or ``nbf`` is slightly in the future, by the store's clock."""
 
     code, title, retryable = "token_not_yet_valid", "The token is not valid yet", True
 
@@ -115,7 +115,7 @@ class LoginRequired(TokenRevoked):
 
 
 class Forbidden(HubError):
-    """The credentials are good, but not for this."""
+    """The credentials are valid, but do not allow this."""
 
     code, title, status = "forbidden", "Not allowed", 403
 
@@ -127,11 +127,11 @@ class OriginNotAllowed(Forbidden):
 
     def __init__(self, origin: str | None) -> None:
         named = "no Origin was sent" if origin is None else f"{origin[:256]!r} is not on the list"
-        super().__init__(f"{named}: a cookie is taken from HUB_ALLOWED_ORIGINS only")
+        super().__init__(f"{named}: a cookie is accepted from HUB_ALLOWED_ORIGINS only")
 
 
 class NotFound(HubError):
-    """There is no such thing, or none that the caller may see."""
+    """It does not exist, or the caller may not see it."""
 
     code, title, status = "not_found", "Not found", 404
 
@@ -143,7 +143,7 @@ class RateLimited(HubError):
 
 
 class Unavailable(HubError):
-    """The store could not be asked: nothing is known, so nothing is allowed."""
+    """The store cannot be asked, so nothing is allowed."""
 
     code, title, status, retryable = "unavailable", "The hub cannot answer now", 503, True
 

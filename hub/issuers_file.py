@@ -77,5 +77,5 @@ def _text(secret: SecretStr | None) -> str | None:
 
 
 def takes_any_audience(entry: Entry) -> bool:
-    """Tell whether an entry with fetched keys accepts tokens for any audience."""
+    """Return whether an entry with fetched keys accepts tokens for any audience."""
     return entry.keys.is_fetched and entry.rules.audience is None

@@ -52,7 +52,7 @@ class _StandardError:
         """There is nothing to flush: `write` does."""
 
     def _takes_more(self) -> bool:
-        """Tell whether standard error takes a piece without a pause; what cannot tell, does."""
+        """Return whether standard error accepts a write without blocking; True if unknown."""
         try:
             number = sys.stderr.fileno()
             if self._poll is None or number != self._polled:
@@ -118,7 +118,7 @@ def _on_one_line(value: object) -> str:
 def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) -> None:
     """Send the hub's and its libraries' log lines to standard error in one form.
 
-    Tracebacks come without local variables, in which tokens would stand.
+    Tracebacks do not show local variables, which may contain tokens.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

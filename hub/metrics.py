@@ -92,7 +92,7 @@ class Metrics:
             "code",
         )
         self.notices = self._counter(
-            "hub_notices", "Sockets that were told of a logout, by what became of it", "state"
+            "hub_notices", "Sockets that were notified of a logout, by the outcome", "state"
         )
         self.acknowledged_seconds = self._histogram(
             "hub_acknowledged_seconds",
@@ -121,37 +121,37 @@ class Metrics:
             "hub_forged", "Messages on the channel that no replica had signed, which were ignored"
         )
         self.replayed = self._counter(
-            "hub_replayed", "Logouts that this replica found in the log and had not heard live"
+            "hub_replayed", "Logouts that this replica found in the log, not on the channel"
         )
         self.position_age = self._gauge(
             "hub_position_age_seconds",
-            "Since the store last confirmed that every logout was heard, in each partition",
+            "Seconds since every logout was last confirmed as received, in the worst partition",
         )
         self.following = self._gauge(
             "hub_following",
-            "1 while this replica hears of logouts in at least half of the partitions",
+            "1 while this replica receives logouts in at least half of the partitions",
         )
         self.partitions = self._gauge(
             "hub_partitions", "Partitions by how this replica follows them", "state"
         )
         self.fences = self._counter(
-            "hub_fences", "Times that this replica closed sockets for want of that confirmation"
+            "hub_fences", "Times that this replica closed sockets for lack of that confirmation"
         )
         self.losses = self._counter(
-            "hub_losses", "Times that the store was found to have lost what it knew"
+            "hub_losses", "Times that this replica detected a data loss in the store"
         )
 
     def _add_signals(self) -> None:
         self.signals = self._counter(
             "hub_signals",
-            "Signals of others that were accepted, by how they came, their sender and their effect",
+            "Signals that were accepted, by channel, sender and effect",
             "channel",
             "sender",
             "verdict",
         )
         self.signals_refused = self._counter(
             "hub_signals_refused",
-            "Signals of others that were refused, by how they came and why",
+            "Signals that were refused, by channel and reason",
             "channel",
             "reason",
         )
@@ -175,7 +175,7 @@ class Metrics:
     def _add_guards(self) -> None:
         self.guards = self._gauge("hub_guards", "Guards that read the feed of this replica")
         self.guards_cut = self._counter(
-            "hub_guards_cut", "Guards that were cut since they did not read what they were sent"
+            "hub_guards_cut", "Guards that were cut because they did not read what they were sent"
         )
         self.guard_snapshot_seconds = self._histogram(
             "hub_guard_snapshot_seconds",
@@ -197,10 +197,10 @@ class Metrics:
             "login",
         )
         self.limited = self._counter(
-            "hub_limited", "Refused since a limit was reached, by the limit", "kind"
+            "hub_limited", "Refused because a limit was reached, by limit", "kind"
         )
         self.audit_lost = self._counter(
-            "hub_audit_lost", "Events that found no room in the audit log"
+            "hub_audit_lost", "Events that did not fit into the audit log's queue"
         )
         self.audit_uncopied = self._counter(
             "hub_audit_uncopied", "Lines of the audit log that were not copied to the store"
@@ -224,8 +224,8 @@ class Metrics:
     def render(self, now: float) -> bytes:
         """Return all of them in Prometheus' text format 0.0.4, as they were a second ago at most.
 
-        ``now`` is in seconds by any clock that does not go back. Gathering them takes milliseconds,
-        and whoever may ask may ask often.
+        ``now`` is in seconds of a monotonic clock. Gathering the metrics takes milliseconds, and
+        anybody may request them often.
         """
         if now - self._rendered_at >= FRESH:
             self._rendered_at = now

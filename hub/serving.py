@@ -1,4 +1,4 @@
-"""The command ``serve``: runs the hub until it is told to stop."""
+"""The command ``serve``: runs the hub until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 

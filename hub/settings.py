@@ -2,164 +2,51 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
-    BeforeValidator,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hub.core.claims import is_name
 from hub.core.clients import Client, check_clients, read_client_text
-from hub.core.issuers import ASYMMETRIC, check_address
-from hub.core.rate import Rate, read_rate
+from hub.core.issuers import ASYMMETRIC
+from hub.core.rate import Rate
 from hub.core.rights import Credential, read_credentials
-from hub.core.servers import Kind, kind_of, read_servers
-from hub.core.signing import load_signing_key
-from hub.core.tokens import ALGORITHMS, prepare_secret, suiting_algorithms
+from hub.core.verification_keys import ALGORITHMS, HASH_BYTES, suiting_algorithms
+from hub.setting_types import (
+    Address,
+    FetchedAddress,
+    Issuer,
+    Limit,
+    LoginPages,
+    Networks,
+    Origins,
+    PrivateKey,
+    PublicAddress,
+    PublicKey,
+    RedisAddress,
+    Secret,
+    Texts,
+)
 
 PREFIX = "HUB_"
 PLANNED = ("HUB_IDLE_TIMEOUT",)
 """Reserved names, for features to come."""
 GUARD_VARIABLES = frozenset({"HUB_URL", "HUB_GUARD_MAX_STALENESS", "HUB_GUARD_ON_STALE"})
-"""What only guards read; the hub takes no offence, since both may share an environment."""
-
-HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Variables of guards, which the hub ignores, since both may share an environment."""
 
 
 class SettingsError(ValueError):
     """A setting is missing, unknown, malformed or unsafe; the text is one line for an operator."""
-
-
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if not parts.scheme or not parts.netloc or value != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError(f"{value!r} is not an origin like https://app.example")
-    return value.lower()
-
-
-def _address(value: str) -> str:
-    parts = urlsplit(value)
-    is_path = value.startswith("/") and not value.startswith("//")
-    is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname)
-    # Browsers read a backslash as a slash, and leave out what is not printable.
-    if not (is_path or is_absolute) or not value.isprintable() or re.search(r"[\\\s]", value):
-        raise ValueError("neither an http(s) address nor a path like /login")
-    return value
-
-
-def _login_page(value: str) -> str:
-    name, _, url = value.partition("=")
-    # Proxies read a path as one of the hub's, and what comes after a fragment is not sent.
-    if not re.fullmatch(r"[0-9A-Za-z._-]{1,64}", name) or url[:1] == "/" or "#" in url:
-        raise ValueError("not NAME=URL, such as web=https://login.example/start")
-    _address(url)
-    return value
-
-
-def _network(value: str) -> str:
-    return str(ipaddress.ip_network(value, strict=False))
-
-
-def _issuer(value: str) -> str:
-    if not is_name(value):
-        raise ValueError("not 1 to 256 characters without controls")
-    return value
-
-
-def _fetched(value: str) -> str:
-    check_address("address", value)
-    return value
-
-
-def _redis(value: SecretStr) -> SecretStr:
-    # Imported where there is a Redis: commands that need none start without it.
-    from redis.asyncio import ConnectionPool
-    from redis.asyncio.cluster import RedisCluster
-
-    url = value.get_secret_value()
-    try:
-        servers = read_servers(url)
-        for plain in {*servers.seeds, servers.at("host", 1) if servers.before else url}:
-            # Creates a connection without opening it, which finds options that redis-py rejects.
-            pool: Any = ConnectionPool.from_url(plain)
-            pool.make_connection()
-        if servers.kind is Kind.CLUSTER:
-            RedisCluster.from_url(servers.seeds[0])
-    except (ValueError, TypeError, AttributeError):
-        raise ValueError(f"not an address like {kind_of(url).value}") from None
-    return value
-
-
-def _pem(value: str) -> str:
-    if not value.lstrip().startswith("-----BEGIN"):
-        try:
-            value = Path(value).read_text()
-        except (OSError, ValueError):
-            raise ValueError("neither a public key in PEM nor a file that holds one") from None
-    suiting_algorithms(value)
-    return value
-
-
-def _private_pem(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.lstrip().startswith("-----BEGIN"):
-        try:
-            text = Path(text).read_text()
-        except (OSError, ValueError):
-            raise ValueError("neither a private key in PEM nor a file that holds one") from None
-    load_signing_key(text)
-    return SecretStr(text)
-
-
-def _public_url(value: str) -> str:
-    parts = urlsplit(value)
-    is_plain = not parts.query and not parts.fragment and not parts.username and value.isascii()
-    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-        raise ValueError("not an address like https://hub.example")
-    return value.rstrip("/")
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    if value.get_secret_value().lstrip().startswith("-----BEGIN"):
-        raise ValueError("a key in PEM is no secret: see HUB_JWT_PUBLIC_KEY")
-    prepare_secret(value.get_secret_value())
-    return value
-
-
-def _rate(value: Any) -> Any:
-    return read_rate(value) if isinstance(value, str) else value
-
-
-def _write_rate(rate: Rate | None) -> str:
-    return "off" if rate is None else str(rate)
-
-
-Limit = Annotated[Rate | None, NoDecode, BeforeValidator(_rate), PlainSerializer(_write_rate)]
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
-LoginPages = Annotated[tuple[Annotated[str, AfterValidator(_login_page)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
-Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 
 
 class Settings(BaseSettings):
@@ -174,7 +61,7 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = Field(
+    redis_url: RedisAddress | None = Field(
         None, description="Redis to share state through; unset: in this process's memory"
     )
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -185,26 +72,24 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("HUB_PORT", "PORT"),
         description="port to listen on; PORT is read too",
     )
-    jwt_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
-        None, description="secret that tokens are signed with"
-    )
-    jwt_secret_previous: Annotated[SecretStr, AfterValidator(_secret)] | None = Field(
+    jwt_secret: Secret | None = Field(None, description="secret that tokens are signed with")
+    jwt_secret_previous: Secret | None = Field(
         None, description="secret that HUB_JWT_SECRET replaces: verifies tokens, signs none"
     )
-    jwt_public_key: Annotated[str, AfterValidator(_pem)] | None = Field(
+    jwt_public_key: PublicKey | None = Field(
         None, description="public key of the issuer, in PEM, or a file that holds it"
     )
-    jwt_jwks_url: Annotated[str, AfterValidator(_fetched)] | None = Field(
+    jwt_jwks_url: FetchedAddress | None = Field(
         None, description="https address of the issuer's JSON Web Key Set"
     )
     jwt_algorithms: Texts = Field(
         (), description="algorithms to accept; unset: the usual one for the key, all for a key set"
     )
-    jwt_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+    jwt_issuer: Issuer | None = Field(
         None, description="iss that every token must have; without a key, its keys are discovered"
     )
     jwt_audience: str | None = Field(
-        None, description="aud that every token must have; * takes any"
+        None, description="aud that every token must have; * accepts any"
     )
     issuers: str | None = Field(
         None, description="TOML file that names several issuers, instead of the HUB_JWT_ settings"
@@ -230,7 +115,7 @@ class Settings(BaseSettings):
     allowed_origins: Origins = Field(
         (), description="web origins that may use the hub from a browser"
     )
-    login_url: Annotated[str, AfterValidator(_address)] | None = Field(
+    login_url: Address | None = Field(
         None, description="URL or path of the login page, which pages of the hub link to"
     )
     verify_redirects: LoginPages = Field(
@@ -254,10 +139,10 @@ class Settings(BaseSettings):
     clients: Texts = Field(
         (), description="clients that may introspect and revoke tokens, as ID:SHA256HEX"
     )
-    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
+    public_url: PublicAddress | None = Field(
         None, description="address of this hub as others reach it, and its name in what it signs"
     )
-    introspection_key: Annotated[SecretStr, AfterValidator(_private_pem)] | None = Field(
+    introspection_key: PrivateKey | None = Field(
         None,
         description="private key in PEM, or a file that holds it, to sign introspections with",
     )
@@ -349,7 +234,7 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
     ) -> tuple[Any, ...]:
-        """Return where settings are read from: what is given, and the environment."""
+        """Return the sources of settings: the given options, and the environment."""
         return named["init_settings"], named["env_settings"]
 
     @model_validator(mode="after")
@@ -436,7 +321,7 @@ class Settings(BaseSettings):
         return next((s.get_secret_value() for s in secrets_ if s is not None), None)
 
     def describe_given(self) -> dict[str, str]:
-        """Return what was set, by name; for secrets and credentials only that they are set."""
+        """Return the settings that were set, by name; for secrets only that they are set."""
         hidden = {name for name, _, _, secret in describe_settings() if secret}
         hidden |= {"HUB_ADMIN_TOKENS", "HUB_CLIENTS", "HUB_JWT_PUBLIC_KEY"}
         names = {PREFIX + field.upper(): field for field in sorted(self.model_fields_set)}

@@ -1,4 +1,4 @@
-"""The store that the settings ask for, and for how long it has to remember a logout."""
+"""Creates the store that the settings name, and computes how long it remembers logouts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OpenStore: TypeAlias = MemoryStore | RedisStore
 
 
 def create_store(settings: Settings, metrics: Metrics, entries: Sequence[Entry] = ()) -> OpenStore:
-    """Return the store that the settings ask for, not yet entered."""
+    """Return the store that the settings name, not yet entered."""
     lifetime = logout_lifetime(settings, entries)
     receipts = round(settings.receipt_lifetime * SECOND)
     if settings.redis_url is None:

@@ -29,10 +29,10 @@ from hub.store.values import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
 SIGNALS_EVERY = 1.0
-"""Seconds between two looks for signals."""
+"""Seconds between two reads of signals."""
 
 FAILURES = 3
-"""Looks that fail in a row until that is said: without any store the command ends by then."""
+"""Failed reads in a row before a warning: if the whole store is down, the command ends earlier."""
 
 
 @click.command()
@@ -55,7 +55,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
         seen: deque[str] = deque(maxlen=WATCHED)
         tasks: set[asyncio.Task[None]] = set()
         lost: set[int] = set()
-        unheard: set[int] = set()
+        interrupted: set[int] = set()
         is_watching = False
         logouts = Logouts(store, Metrics())
         signals = SignalFollower(store, as_json=as_json)
@@ -68,18 +68,19 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
                     click.echo("watching logouts", err=True)
                 case Confirmed(partitions):
                     lost -= partitions
-                    if again := unheard & partitions:
-                        unheard -= again
+                    if again := interrupted & partitions:
+                        interrupted -= again
                         click.echo(f"watching partitions {_list(again)} again", err=True)
                 case Interrupted(partitions, reason) if (
-                    not unheard.issuperset(partitions) and len(partitions) < store.partition_count
+                    not interrupted.issuperset(partitions)
+                    and len(partitions) < store.partition_count
                 ):
-                    unheard |= partitions
-                    told = f"partitions {_list(partitions)} cannot be watched: {reason}"
-                    click.secho(told, fg="yellow", err=True)
+                    interrupted |= partitions
+                    text = f"partitions {_list(partitions)} cannot be watched: {reason}"
+                    click.secho(text, fg="yellow", err=True)
                 case DataLoss(part) if part not in lost:
                     if not lost:
-                        click.secho("the store lost what it knew", fg="red", err=True)
+                        click.secho("the store lost data", fg="red", err=True)
                     lost.add(part)
                 case LogoutEvent(logout, issuer=None) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.
@@ -90,7 +91,7 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
 
 
 class SignalFollower:
-    """Prints what became of signals, from the first `look` on."""
+    """Prints the results of signals, from the first `look` on."""
 
     def __init__(self, store: Store, *, as_json: bool) -> None:
         self._store = store
@@ -99,13 +100,13 @@ class SignalFollower:
         self._failures = 0
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Read repeatedly, until cancelled."""
         while True:
             await asyncio.sleep(SIGNALS_EVERY)
             await self.look()
 
     async def look(self) -> None:
-        """Print what has been recorded since the last look; the first finds out where to begin."""
+        """Print the records since the last call; the first call only finds where to begin."""
         try:
             self._place, records = await self._store.signals(self._place)
         except Unavailable as error:

@@ -1,7 +1,7 @@
-"""Ask the advisory services about what is locked; where they cannot be reached, say so and go on.
+"""Check the locked packages for known vulnerabilities; skipped if a service cannot be reached.
 
-Exits with 1 only when a package that is installed has a known vulnerability. A service that does
-not know an old, certainly vulnerable package is not there, whatever it answers.
+Exits with 1 only if an installed package has a known vulnerability. A service that does not report
+an old package with a known vulnerability counts as unreachable, whatever it answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = ("hub", "build", "dev", "bench")
 CANARY = "urllib3==1.24"
 OLD_CLIENTS = "node_modules/socket.io-client-"
-"""What is old on purpose: other people's clients, which ``tests/stock`` runs against the hub."""
+"""Packages that are old on purpose: stock clients, which ``tests/stock`` runs against the hub."""
 
 PROBE_SECONDS = 6.0
 AUDIT_SECONDS = 120.0

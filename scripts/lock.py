@@ -20,7 +20,7 @@ LOCKS: dict[str, tuple[list[str], list[str]]] = {
     "dev": (["--group", "dev"], ["build", "hub"]),
     "bench": (["--group", "bench"], ["build", "hub", "dev"]),
 }
-# Neither addresses of registries nor of whoever ran this: pip takes its own.
+# No addresses of registries: pip uses its own configuration.
 OPTIONS = [
     "--universal",
     "--python-version=3.11",

@@ -1,4 +1,4 @@
-"""Run all tests, Python and JavaScript, side by side, and sum them up at the end."""
+"""Run all tests, Python and JavaScript, in parallel, and print a summary at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Suite:
 
 @dataclass
 class Count:
-    """What came of a suite."""
+    """The results of a suite."""
 
     passed: int = 0
     failed: int = 0
@@ -68,7 +68,7 @@ def environment() -> dict[str, str]:
 
 
 def compile_tests() -> None:
-    """Compile a fresh checkout once, which else each of the processes would do, all at once."""
+    """Compile a fresh checkout once, since otherwise all test processes would do it at once."""
     if not Path("tests/__pycache__").exists():
         collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
         subprocess.run(collect, env=environment(), stdout=subprocess.DEVNULL)
@@ -92,9 +92,9 @@ def read_report(report: Path) -> Count:
 
 
 def run(suite: Suite, *, is_shown: bool) -> tuple[Suite, Count, float]:
-    """Run a suite; return what came of it and the seconds that it took.
+    """Run a suite; return its results and the seconds that it took.
 
-    What it has to say is shown meanwhile, or printed at its end.
+    Its output is shown as it runs (``is_shown``), or printed at its end.
     """
     began = time.monotonic()
     if is_shown:

@@ -1,4 +1,4 @@
-"""See to it that the browsers and balancers of the tests are there: installs Debian's where it may.
+"""Install the browsers and load balancers that tests need, from Debian if this is root.
 
 Firefox is optional: its test is skipped without it, also where all else is required (CI).
 """
@@ -46,7 +46,7 @@ def missing() -> list[Tool]:
 
 
 def install(tools: list[Tool]) -> None:
-    """Install packages by apt, each by itself; a failure is seen by what is missing afterwards."""
+    """Install packages with apt, one by one; failures show up in `missing` afterwards."""
     print("installing", ", ".join(tool.package for tool in tools), flush=True)
     packages = [["install", "--yes", "--no-install-recommends", tool.package] for tool in tools]
     for arguments in (["update"], *packages):
@@ -54,7 +54,7 @@ def install(tools: list[Tool]) -> None:
 
 
 def main() -> None:
-    """Install what is missing by apt when this is root and apt is here; else say so."""
+    """Install what is missing, if this is root and there is apt; otherwise print what to do."""
     if missing() and os.geteuid() == 0 and shutil.which("apt-get"):
         install(missing())
     for tool in missing():

@@ -1,4 +1,4 @@
-"""The table of the benchmarks: who is in it, and which file it goes to."""
+"""The benchmarks: their tables, and the files that they write."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from benchmarks.calls import Calls
 from benchmarks.cargo import build_peer
 from benchmarks.frames import post_request
 from benchmarks.guards import report as guards
-from benchmarks.lives import all_lives
 from benchmarks.report import FOLDER, render
 from benchmarks.rows import table_rows
+from benchmarks.scenarios import all_scenarios
 from benchmarks.servers import ROOT
 
 ROWS = table_rows(FULL.growth)
@@ -80,9 +80,9 @@ def test_short_runs_keep_results() -> None:
         assert choose_folder(argparse.Namespace(**{**vars(full), **changed})) != FOLDER
 
 
-def test_lives_fill_rows() -> None:
-    """Each row but `idle`, which all share, is measured in exactly one life."""
-    measured = [key for life in all_lives(FULL.growth) for key in life.rows]
+def test_scenarios_fill_rows() -> None:
+    """Each row except `idle` is measured in exactly one scenario."""
+    measured = [key for scenario in all_scenarios(FULL.growth) for key in scenario.rows]
     assert sorted(measured) == sorted(row.key for row in ROWS if row.key != "idle")
 
 
@@ -130,6 +130,6 @@ async def test_call_after_close() -> None:
             status, _ = await calls.call(post_request("/logout", "any"), 10)
             assert status == 200
             await asyncio.wait_for(closed.wait(), 10)
-            await asyncio.sleep(0.1)  # until the client has heard of it as well
+            await asyncio.sleep(0.1)  # until the client has noticed the close as well
             closed.clear()
     calls.close()

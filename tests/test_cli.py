@@ -539,7 +539,7 @@ async def test_a_redis_that_refuses_the_password_is_said_once(own_redis: RedisSe
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
         said = (await process.stderr.read()).decode()
-    assert said.count("logouts are not heard") <= 1
+    assert said.count("logouts are not received") <= 1
     assert said.count("the lease was not renewed") <= 1
     assert "sesame" not in said
 
@@ -685,7 +685,7 @@ def test_inspect_says_that_a_token_is_taken(before: str) -> None:
     people = inspected(f"{before}{text}\n", **KEYED)
     programs = inspected(f"{before}{text}\n", "--json", **KEYED)
     assert (people.code, people.err, programs.code, programs.err) == (0, "", 0, "")
-    assert people.out.startswith("the hub takes this token")
+    assert people.out.startswith("the hub accepts this token")
     assert "s-1 (sid)" in people.out
     told = json.loads(programs.out)
     assert (told["taken"], told["user"]["value"], told["scopes"]) == (True, "ada", ["a", "b"])
@@ -814,11 +814,11 @@ async def test_the_issuers_are_read_again_on_sighup(tmp_path: Path) -> None:
         assert await statuses() == [204, 401]
         file.write_text(f'[[issuer]]\niss = "https://id.example"\nsecret = "{other}"\n')
         process.send_signal(signal.SIGHUP)
-        await line_with(process.stderr, "the issuers were read again")
+        await line_with(process.stderr, "the issuers were reloaded")
         assert await statuses() == [401, 204]
         file.write_text('[[issuer]]\niss = "https://id.example"\n')
         process.send_signal(signal.SIGHUP)
-        line = await line_with(process.stderr, "the issuers were not read again")
+        line = await line_with(process.stderr, "the issuers were not reloaded")
         assert "audience" in line
         assert await statuses() == [401, 204]
 

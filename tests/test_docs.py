@@ -19,7 +19,7 @@ from hub.core import clients, issuers_table, transmitters
 from hub.core.event_types import APPLE, CAEP, EVENT_TYPES, OAUTH, RISC, SSF, Ends, EventType
 from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
 from hub.core.revocation import judge
-from hub.core.tokens import ALGORITHMS
+from hub.core.verification_keys import ALGORITHMS
 from hub.errors import errors
 from hub.guard.options import VARIABLES
 from hub.metrics import Counter, Histogram, Metrics
@@ -67,7 +67,7 @@ def table(text: str, head: str) -> dict[str, list[str]]:
         if not line.startswith("|"):
             break
         first, *rest = (cell.strip() for cell in line.strip("|").split("|"))
-        assert first.strip("`") not in rows, f"{first} stands twice"
+        assert first.strip("`") not in rows, f"{first} appears twice"
         rows[first.strip("`")] = rest
     return rows
 

@@ -1,4 +1,4 @@
-"""The floors of the house: an import goes down or stays on its floor, never up."""
+"""The layers of CONTRIBUTING.md: a module imports from its own layer or those below."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ HUB = Path(__file__).parents[1] / "hub"
 
 EDGE = {"model", "core", "store", "access", "errors", "metrics", "settings", "log"}
 
-FLOORS: dict[str, set[str]] = {
-    # floor: what it may import of hub, besides itself
+LAYERS: dict[str, set[str]] = {
+    # layer: what it may import of hub, besides itself
     "model": set(),
     "errors": {"model"},
     "metrics": set(),
@@ -21,7 +21,8 @@ FLOORS: dict[str, set[str]] = {
     "version": set(),
     "aiohttp_internals": set(),
     "core": {"model", "errors"},
-    "settings": {"model", "core"},
+    "setting_types": {"core"},
+    "settings": {"model", "core", "setting_types"},
     "protocol": {"core", "errors"},
     "store": {"model", "core", "errors"},
     "access": {"model", "core", "store", "errors", "metrics"},
@@ -51,8 +52,8 @@ FLOORS: dict[str, set[str]] = {
     "__init__": EDGE | {"guard"},
 }
 
-OWN_FLOORS = {"hub/core/model.py": "model"}
-"""Files that stand on another floor than their folder: errors speak of the model as rules do."""
+OWN_LAYERS = {"hub/core/model.py": "model"}
+"""Files that belong to another layer than their folder: errors speak of the model as rules do."""
 
 CORE_MAY_IMPORT = {
     "__future__",
@@ -96,9 +97,9 @@ def name_of(file: Path) -> str:
     return file.relative_to(HUB).as_posix()
 
 
-def floor_of(file: Path) -> str:
-    """Return the floor that a file stands on."""
-    return OWN_FLOORS.get(f"hub/{name_of(file)}", name_of(file).split("/")[0].removesuffix(".py"))
+def layer_of(file: Path) -> str:
+    """Return the layer of a file."""
+    return OWN_LAYERS.get(f"hub/{name_of(file)}", name_of(file).split("/")[0].removesuffix(".py"))
 
 
 def imports_of(file: Path) -> set[str]:
@@ -123,9 +124,9 @@ def modules_of(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_a_file_imports_only_what_is_below(file: Path) -> None:
-    """A file imports of hub only what the table of floors allows."""
-    used = {floor_of(MODULES[module]) for module in modules_of(file) if "." in module}
-    allowed = FLOORS[floor_of(file)] | {floor_of(file)}
+    """A file imports of hub only what the table of layers allows."""
+    used = {layer_of(MODULES[module]) for module in modules_of(file) if "." in module}
+    allowed = LAYERS[layer_of(file)] | {layer_of(file)}
     assert used <= allowed, f"{name_of(file)} imports {used - allowed}"
 
 
@@ -143,22 +144,22 @@ def _is_within(name: str, packages: set[str]) -> bool:
 
 
 def test_modules_do_not_import_each_other() -> None:
-    """There is no circle of modules, not even on one floor, nor by what is for types alone."""
+    """There is no import cycle, not even within a layer, or by imports for types only."""
     graph = {name: modules_of(file) - {name} for name, file in MODULES.items()}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
-def test_every_file_stands_on_a_floor() -> None:
+def test_every_file_belongs_to_a_layer() -> None:
     """A new file or folder gets its place in the table."""
-    assert {floor_of(file) for file in FILES} <= set(FLOORS)
+    assert {layer_of(file) for file in FILES} <= set(LAYERS)
 
 
 def test_the_table_goes_down_only() -> None:
-    """No two floors import each other, not even over others."""
-    graphlib.TopologicalSorter(FLOORS).prepare()  # raises CycleError, which names the circle
+    """No two layers import each other, not even indirectly."""
+    graphlib.TopologicalSorter(LAYERS).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_imports_are_written_in_full(file: Path) -> None:
-    """No relative imports, so that a line says which floor it reaches for."""
+    """No relative imports, so that each line names the layer that it imports from."""
     assert not {name for name in imports_of(file) if name.startswith(".")}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 
 from hub.app import create_app
 from hub.core.rate import Rate
-from hub.core.tokens import ALGORITHMS
+from hub.core.verification_keys import ALGORITHMS
 from hub.guard.options import VARIABLES
 from hub.issuers_file import load_entries
 from hub.settings import (

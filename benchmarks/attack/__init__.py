@@ -1,1 +1,1 @@
-"""What the others notice while somebody floods the hub; see ``docs/attacks.md``."""
+"""Measures what other users notice while somebody floods the hub; see ``docs/attacks.md``."""

@@ -30,7 +30,7 @@ def read_arguments() -> argparse.Namespace:
     names = [flood.name for flood in FLOODS]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.attack",
-        description="Floods a hub, and measures what its other users feel; see docs/attacks.md",
+        description="Floods a hub, and measures what its other users notice; see docs/attacks.md",
         epilog=f"Floods: {', '.join(names)}.",
     )
     parser.add_argument("--quick", action="store_true", help="shorter floods, about 2 minutes")
@@ -47,10 +47,10 @@ def read_arguments() -> argparse.Namespace:
 
 
 async def measure(floods: Sequence[Flood], plan: Plan, root: Path) -> list[dict[str, Any]]:
-    """Flood a fresh hub with one after the other; return what came of each.
+    """Run each flood against a fresh hub; return the results.
 
-    A flood during which others took much of the hub's core is measured once more, as long as not
-    too many were, and the quieter time counts.
+    A flood during which other programs used much of the hub's core is repeated, up to a number of
+    times per run, and the quieter result is kept.
     """
     rows: list[dict[str, Any]] = []
     left = MOST_REPEATED
@@ -73,13 +73,13 @@ def _commit(root: Path) -> str:
 
 
 def _command(given: argparse.Namespace) -> str:
-    # Where the other checkout lies is nobody's business.
+    # The path of the other checkout is not published.
     words = ["CHECKOUT" if word == str(given.before) else word for word in sys.argv[1:]]
     return shlex.join(["python", "-m", "benchmarks.attack", *words])
 
 
 def main() -> None:
-    """Measure, write the results, and end with 1 when a bound is broken."""
+    """Measure, write the results, and exit with 1 if a bound is exceeded."""
     given = read_arguments()
     if len(CORES) < 2:
         print("One core only: the hub and the floods will disturb each other.", file=sys.stderr)

@@ -1,7 +1,7 @@
 """The floods: what a stranger, a user or a neighbour on the Redis can do to a hub.
 
-Each is bounded in count, and the caller bounds it in time. ``rate`` says what the attacker tries;
-what he reaches is measured.
+Each is bounded in count, and the caller bounds it in time. ``rate`` is what the attacker tries to
+reach; what it does reach is measured.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from benchmarks.attack import over_http as http
 from benchmarks.attack import over_sockets as sockets
 from benchmarks.attack.bus import publish
-from benchmarks.attack.field import Field, get
 from benchmarks.attack.issuer import bad_event, bad_logout
+from benchmarks.attack.target import Target, get
 from benchmarks.frames import PING, frame
 
 
@@ -28,8 +28,8 @@ class Flood:
     title: str
     rate: str
     unit: str
-    run: Callable[[Field], Awaitable[None]]
-    prepare: Callable[[Field], Awaitable[None]] | None = None
+    run: Callable[[Target], Awaitable[None]]
+    prepare: Callable[[Target], Awaitable[None]] | None = None
     has_issuer: bool = False
 
 

@@ -1,6 +1,6 @@
-"""An issuer whose signals a hub takes, and what a stranger sends in its name.
+"""An issuer whose signals a hub accepts, and forged signals in its name.
 
-A bad signal is right in everything but its signature, so that the hub has to check that.
+A forged signal is valid except for its signature, so that the hub has to verify that.
 """
 
 from __future__ import annotations
@@ -73,14 +73,14 @@ def _write(folder: Path, keys: str) -> Path:
 
 
 def bad_logout() -> bytes:
-    """Return a request with a logout token, each time another."""
+    """Return a request with a forged logout token, a different one each time."""
     events: dict[str, Any] = {LOGOUT: {}}
     body = b"logout_token=" + _forge("logout+jwt", {"sub": "neighbour-0", "events": events})
     return _post("/backchannel-logout", "application/x-www-form-urlencoded", body)
 
 
 def bad_event() -> bytes:
-    """Return a request with a security event, each time another."""
+    """Return a request with a forged security event, a different one each time."""
     subject = {"format": "iss_sub", "iss": ISSUER, "sub": "neighbour-0"}
     body = _forge("secevent+jwt", {"sub_id": subject, "events": {REVOKED: {}}})
     return _post("/events", "application/secevent+jwt", body)

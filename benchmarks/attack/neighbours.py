@@ -1,4 +1,4 @@
-"""The others: calls of ``/verify`` at a steady rate, and people who log out, each timed."""
+"""The other users: calls of ``/verify`` and logouts at a steady rate, each timed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from benchmarks.calls import Calls
-from benchmarks.generator import Crowd, Order
+from benchmarks.generator import Crowd, TimedLogout
 from benchmarks.tokens import DEVICES, mint
 
 VERIFY_RATE = 100.0
@@ -18,27 +18,27 @@ CALLERS = 16
 
 
 @dataclass
-class Felt:
-    """What the others felt: seconds to an answer, statuses, and logouts."""
+class Impact:
+    """What the other users noticed: response times in seconds, statuses, and logouts."""
 
     took: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    orders: list[Order] = field(default_factory=list)
+    logouts: list[TimedLogout] = field(default_factory=list)
 
     @property
     def failed(self) -> int:
-        """How many calls were not answered 204."""
+        """The number of calls that were not answered with 204."""
         return self.statuses.total() - self.statuses[204]
 
     @property
-    def told(self) -> list[float]:
-        """Seconds from each logout to the last device told, of those that all were told."""
-        return [order.latency for order in self.orders if order.told >= DEVICES]
+    def notified(self) -> list[float]:
+        """Seconds from each logout that notified all devices to the last of them."""
+        return [logout.latency for logout in self.logouts if logout.notified >= DEVICES]
 
     @property
-    def untold(self) -> int:
-        """How many logouts not all devices were told of, or that were not answered 200."""
-        return sum(order.told < DEVICES or order.status != 200 for order in self.orders)
+    def not_notified(self) -> int:
+        """The number of logouts that failed, or did not notify all devices."""
+        return sum(logout.notified < DEVICES or logout.status != 200 for logout in self.logouts)
 
 
 class Neighbours:
@@ -63,31 +63,31 @@ class Neighbours:
         for request in self._requests * 4:
             await self._calls.call(request, ANSWER_PATIENCE)
 
-    async def live(self, seconds: float) -> Felt:
-        """Call and log out for so long; return what it felt like."""
-        felt = Felt()
+    async def live(self, seconds: float) -> Impact:
+        """Call and log out for some seconds; return the impact on these users."""
+        impact = Impact()
         logouts = round(LOGOUT_RATE * seconds)
         users = range(self._next, self._next + logouts)
         self._next += logouts
-        _, felt.orders = await asyncio.gather(
-            self._verify(seconds, felt), self._crowd.log_out_at_rate(users, LOGOUT_RATE)
+        _, impact.logouts = await asyncio.gather(
+            self._verify(seconds, impact), self._crowd.log_out_at_rate(users, LOGOUT_RATE)
         )
-        return felt
+        return impact
 
-    async def _verify(self, seconds: float, felt: Felt) -> None:
+    async def _verify(self, seconds: float, impact: Impact) -> None:
         began = time.perf_counter() + 0.05
         tasks = []
         for place in range(round(VERIFY_RATE * seconds)):
             due = began + place / VERIFY_RATE
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(self._call(place, due, felt)))
+            tasks.append(asyncio.create_task(self._call(place, due, impact)))
         await asyncio.gather(*tasks)
 
-    async def _call(self, place: int, due: float, felt: Felt) -> None:
+    async def _call(self, place: int, due: float, impact: Impact) -> None:
         request = self._requests[place % CALLERS]
         status, at = await self._calls.call(request, ANSWER_PATIENCE)
-        felt.took.append(at - due)
-        felt.statuses[status] += 1
+        impact.took.append(at - due)
+        impact.statuses[status] += 1
 
     def request(self, number: int) -> bytes:
         """Return a call of one of the others."""
@@ -95,7 +95,7 @@ class Neighbours:
 
     @property
     def closed_without_cause(self) -> int:
-        """How many devices were closed although nobody logged out."""
+        """The number of devices that were disconnected without a logout."""
         return self._crowd.counts["closed without cause"]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Floods over HTTP: requests that cost much, zeros, and clients that take their time."""
+"""Floods over HTTP: expensive requests, zeros, and slow clients."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from benchmarks.attack.field import (
-    Field,
+from benchmarks.attack.target import (
     Pace,
+    Target,
     forged_tokens,
     get,
     own_token,
@@ -21,7 +21,7 @@ MANY_SESSIONS = 1000
 ZEROS, ZERO_CONNECTIONS = 7_100_000, 60
 
 
-async def zeros(field: Field) -> None:
+async def zeros(target: Target) -> None:
     """Ask for something small, and send zeros after it; a bounded number of times."""
     chunk = bytes(CHUNK)
     left = iter(range(ZERO_CONNECTIONS))
@@ -30,31 +30,31 @@ async def zeros(field: Field) -> None:
         for _ in left:
             sent = 0
             with contextlib.suppress(OSError, EOFError, TimeoutError):
-                async with field.line() as line:
-                    await line.say(get("/healthz"))
+                async with target.connect() as connection:
+                    await connection.say(get("/healthz"))
                     while sent < ZEROS:
-                        await line.say(chunk)
+                        await connection.say(chunk)
                         sent += CHUNK
-                        field.counts["bytes"] += CHUNK
+                        target.counts["bytes"] += CHUNK
 
     await asyncio.gather(*(one() for _ in range(12)))
 
 
 def requests(
     request: Callable[[], bytes], rate: float, workers: int = 8
-) -> Callable[[Field], Awaitable[None]]:
-    """Return a flood that makes so many requests a second, over a few connections."""
+) -> Callable[[Target], Awaitable[None]]:
+    """Return a flood of requests at a rate, over a few connections."""
 
-    async def run(field: Field) -> None:
+    async def run(target: Target) -> None:
         pace = Pace(rate)
 
         async def work() -> None:
-            async with field.line() as line:
+            async with target.connect() as connection:
                 while True:
                     await pace.turn()
-                    field.note(await line.ask(request()))
+                    target.note(await connection.ask(request()))
 
-        await field.repeat(workers, work)
+        await target.repeat(workers, work)
 
     return run
 
@@ -70,7 +70,7 @@ def forwarded() -> bytes:
     return _FORWARDED
 
 
-async def slow(field: Field) -> None:
+async def slow(target: Target) -> None:
     """Send headers and bodies byte by byte, and leave answers unread."""
     head = get("/verify", *(f"X-Slow-{number}: {'x' * 60}" for number in range(100)))
     body = b"POST /logout HTTP/1.1\r\nHost: hub\r\nContent-Length: 60000\r\n\r\n" + b" " * 60000
@@ -78,52 +78,54 @@ async def slow(field: Field) -> None:
 
     async def drip(data: bytes, fast: int) -> None:
         await pace.turn()
-        async with field.line() as line:
-            await line.say(data[:fast])
+        async with target.connect() as connection:
+            await connection.say(data[:fast])
             for place in range(fast, len(data)):
-                await line.say(data[place : place + 1])
-                field.counts["bytes"] += 1
+                await connection.say(data[place : place + 1])
+                target.counts["bytes"] += 1
                 await asyncio.sleep(0.2)
 
     async def ignore() -> None:
         await pace.turn()
-        async with field.line() as line:
-            raw: Any = line.writer.get_extra_info("socket")
+        async with target.connect() as connection:
+            raw: Any = connection.writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            await line.say(get("/client.js") * 60)
+            await connection.say(get("/client.js") * 60)
             await asyncio.sleep(3600)
 
     await asyncio.gather(
-        field.repeat(200, lambda: drip(head, 1)),
-        field.repeat(200, lambda: drip(body, 60)),
-        field.repeat(100, ignore),
+        target.repeat(200, lambda: drip(head, 1)),
+        target.repeat(200, lambda: drip(body, 60)),
+        target.repeat(100, ignore),
     )
 
 
-async def register_many(field: Field) -> None:
-    """Give the attacker so many sessions as a user may have."""
+async def register_many(target: Target) -> None:
+    """Register the maximum number of sessions for the attacker."""
     numbers = iter(range(MANY_SESSIONS))
 
     async def one() -> None:
-        async with field.line() as line:
+        async with target.connect() as connection:
             for number in numbers:
-                await line.ask(get("/session", f"Authorization: Bearer {own_token(number)}"))
+                await connection.ask(get("/session", f"Authorization: Bearer {own_token(number)}"))
 
     await asyncio.gather(*(one() for _ in range(8)))
-    field.counts.clear()
+    target.counts.clear()
 
 
-async def list_sessions(field: Field) -> None:
+async def list_sessions(target: Target) -> None:
     """List a thousand sessions, 64 times at once, each call by another of them."""
     numbers = iter(range(10**9))
 
     async def work() -> None:
-        async with field.line() as line:
+        async with target.connect() as connection:
             while True:
                 token = own_token(next(numbers) % MANY_SESSIONS)
-                field.note(await line.ask(get("/sessions", f"Authorization: Bearer {token}")))
+                target.note(
+                    await connection.ask(get("/sessions", f"Authorization: Bearer {token}"))
+                )
 
-    await field.repeat(64, work)
+    await target.repeat(64, work)
 
 
 def _forwarding() -> bytes:
@@ -132,8 +134,8 @@ def _forwarding() -> bytes:
     return get("/session", own, *(f"X-Forwarded-For: {text}" for text in hops))
 
 
-async def fill_metrics(field: Field) -> None:
-    """Let the hub count what it counts in a usual day: all its routes, with several answers."""
+async def fill_metrics(target: Target) -> None:
+    """Fill the hub's metrics as in production: all routes, with several statuses."""
     paths = (
         "/session",
         "/sessions",
@@ -144,13 +146,13 @@ async def fill_metrics(field: Field) -> None:
     )
     owners = ("X-Nothing: 1", f"Authorization: Bearer {own_token()}", "Authorization: Bearer x")
     methods = ("GET", "POST", "DELETE", "OPTIONS", "PUT")
-    async with field.line() as line:
+    async with target.connect() as connection:
         for path in (*paths, "/logout", "/admin/logout", "/sessions/x"):
             for owner in owners:
                 for method in methods:
                     whole = get(path, owner, "Content-Length: 0")
-                    await line.ask(whole.replace(b"GET", method.encode(), 1))
-    field.counts.clear()
+                    await connection.ask(whole.replace(b"GET", method.encode(), 1))
+    target.counts.clear()
 
 
 _FORWARDED = _forwarding()
@@ -158,5 +160,5 @@ _forged = forged_tokens()
 
 
 def forged_request() -> bytes:
-    """Return a request with a token that is signed wrongly, each time another."""
+    """Return a request with a forged token, a different one each time."""
     return get("/verify", f"Authorization: Bearer {next(_forged)}")

@@ -1,4 +1,4 @@
-"""What came of the floods, as JSON and as the table of the documentation."""
+"""Writes the results of the floods as JSON and as the documentation's table."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PAGE = ROOT / "docs" / "attacks.md"
 BEGIN, END = "<!-- made by make attack -->", "<!-- end -->"
 
 DISTURBED = 0.15
-"""From this share of the hub's core on that others took, a time says more of them than of it."""
+"""Times are marked if other programs used at least this share of the hub's core."""
 
-SLOWER, TOLD_WITHIN = 5.0, 1000.0
-"""The bounds: times the quiet p99, and milliseconds until a logout is told."""
+SLOWER, NOTIFIED_WITHIN = 5.0, 1000.0
+"""The bounds: times the quiet p99, and milliseconds until a logout is notified."""
 
 
 def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a run: the quiet p99, and each flood held against it.
+    """Return a run: the quiet p99, and each flood relative to it.
 
-    It is the median of those before each flood: a pause of the machine in one does not count.
+    The quiet p99 is the median of those before each flood, so that one outlier does not matter.
     """
     quiet = median([percentile(row["quiet_ms"], 0.99) for row in rows])
     kept = [{name: row[name] for name in row if name != "quiet_ms"} for row in rows]
@@ -40,16 +40,16 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def misses(row: Mapping[str, Any]) -> list[str]:
-    """Return which bounds a flood breaks, in words."""
+    """Return the bounds that a flood exceeds, in words."""
     found = []
     if row["times"] > SLOWER:
         found.append(f"p99 {row['times']:g} times the quiet one")
     if row["failed"]:
         found.append(f"{row['failed']} of {row['calls']} calls not answered 204")
-    if row["untold"]:
-        found.append(f"{row['untold']} of {row['logouts']} logouts not told")
-    if row["told_ms"] is not None and row["told_ms"] > TOLD_WITHIN:
-        found.append(f"told after {row['told_ms'] / 1000:.1f} s")
+    if row["not_notified"]:
+        found.append(f"{row['not_notified']} of {row['logouts']} logouts not notified")
+    if row["notified_ms"] is not None and row["notified_ms"] > NOTIFIED_WITHIN:
+        found.append(f"notified after {row['notified_ms'] / 1000:.1f} s")
     if row["closed_without_cause"]:
         found.append(f"{row['closed_without_cause']} sockets closed")
     if not row["well_afterwards"]:
@@ -70,7 +70,7 @@ def read() -> dict[str, Any]:
 def write(report: Mapping[str, Any]) -> list[Path]:
     """Write the JSON, the table, and the table in the documentation; return the files."""
     FILE.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    TABLE.write_text(f"# Floods, and what the others felt\n\n{render(report)}", encoding="utf-8")
+    TABLE.write_text(f"# Impact of floods\n\n{render(report)}", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
     tail = rest.partition(END)[2]
@@ -79,7 +79,7 @@ def write(report: Mapping[str, Any]) -> list[Path]:
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """Return the tables and what they say, as Markdown."""
+    """Return the tables and a summary, as Markdown."""
     runs = report["runs"]
     before, now = runs.get("before"), runs.get("now")
     lines = [_made(name, run) for name, run in (("now", now), ("before", before)) if run]
@@ -111,8 +111,11 @@ COLUMNS: tuple[tuple[str, Show], ...] = (
     ("p99, ms", lambda row: f"{row['flood_p99_ms']:,.0f}{_mark(row)}"),
     ("times the quiet", lambda row: f"{row['times']:,.1f}{_mark(row)}"),
     ("not 204", lambda row: f"{row['failed'] / row['calls']:.0%}"),
-    ("told within, ms", lambda row: "—" if row["told_ms"] is None else f"{row['told_ms']:,.0f}"),
-    ("not told", lambda row: f"{row['untold']} of {row['logouts']}"),
+    (
+        "notified within, ms",
+        lambda row: "—" if row["notified_ms"] is None else f"{row['notified_ms']:,.0f}",
+    ),
+    ("not notified", lambda row: f"{row['not_notified']} of {row['logouts']}"),
     ("sockets closed", lambda row: f"{row['closed_without_cause']}"),
     ("memory, MiB", lambda row: f"{row['memory_after_mib'] - row['memory_before_mib']:+}"),
 )

@@ -1,4 +1,4 @@
-"""One flood against one hub: quiet, then the flood, then what is left of it."""
+"""Measures one flood against one hub: before, during and after it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.attack.field import ADDRESS
 from benchmarks.attack.floods import Flood
 from benchmarks.attack.issuer import serving_keys
-from benchmarks.attack.neighbours import Felt, Neighbours
+from benchmarks.attack.neighbours import Impact, Neighbours
+from benchmarks.attack.target import ADDRESS
 from benchmarks.calls import Calls
 from benchmarks.measures import Meter, percentile, quiet, resident_bytes
 from benchmarks.servers import OTHER_CORES, ROOT, SERVER_CORE, Server, Store, on_cores, running
@@ -22,7 +22,7 @@ from benchmarks.servers import OTHER_CORES, ROOT, SERVER_CORE, Server, Store, on
 SETTINGS = {
     "HUB_COOKIE_NAME": "hub_token",
     "HUB_ALLOWED_ORIGINS": "https://app.example",
-    # The attacker's address counts as a proxy, so that what it says of others is read.
+    # The attacker's address counts as a proxy, so that its X-Forwarded-For is read.
     "HUB_TRUSTED_PROXIES": f"{ADDRESS},10.0.0.0/8",
 }
 NICE = ["nice", "-n", "10"]
@@ -32,14 +32,14 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds of quiet and of flood."""
+    """How long each phase lasts, in seconds."""
 
     quiet: float
     flood: float
 
 
 class Attacker:
-    """The process that floods, beside the generator and nicer than it."""
+    """The flooding process, on the generator's core with a lower priority."""
 
     def __init__(self, flood: Flood, server: Server, store: Store, seconds: float) -> None:
         arguments = [flood.name, str(server.ports[0]), str(store.redis.port), str(seconds)]
@@ -89,7 +89,7 @@ class Attacker:
 
 
 async def attack(flood: Flood, store: Store, plan: Plan, root: Path) -> dict[str, Any]:
-    """Flood a fresh hub, and return what the others felt and what it cost."""
+    """Flood a fresh hub, and return the impact on other users and the cost."""
     store.clear()
     async with AsyncExitStack() as stack:
         more = await stack.enter_async_context(serving_keys()) if flood.has_issuer else {}
@@ -118,15 +118,15 @@ async def attack(flood: Flood, store: Store, plan: Plan, root: Path) -> dict[str
     return {
         "name": flood.name,
         "quiet_ms": [round(1000 * took, 2) for took in calm.took],
-        "quiet_told_ms": _told(calm),
+        "quiet_notified_ms": _slowest_notified(calm),
         "flood_p50_ms": round(1000 * percentile(loud.took, 0.5), 1),
         "flood_p99_ms": round(1000 * percentile(loud.took, 0.99), 1),
         "failed": loud.failed,
         "calls": len(loud.took),
         "statuses": {str(status): count for status, count in sorted(loud.statuses.items())},
-        "told_ms": _told(loud),
-        "untold": loud.untold,
-        "logouts": len(loud.orders),
+        "notified_ms": _slowest_notified(loud),
+        "not_notified": loud.not_notified,
+        "logouts": len(loud.logouts),
         "closed_without_cause": neighbours.closed_without_cause,
         "well_afterwards": status == 204,
         "rate": round(_reached(flood, counts) / seconds, 1),
@@ -146,9 +146,9 @@ async def _read(meter: Meter, plan: Plan) -> dict[str, float]:
     return {"server": share, "redis": cost.redis_share, "others": cost.others_share}
 
 
-def _told(felt: Felt) -> float | None:
-    """Return milliseconds until the slowest logout was told, of those that were."""
-    return round(1000 * max(felt.told), 1) if felt.told else None
+def _slowest_notified(impact: Impact) -> float | None:
+    """Return milliseconds until the slowest logout had notified all devices; None without any."""
+    return round(1000 * max(impact.notified), 1) if impact.notified else None
 
 
 def _reached(flood: Flood, counts: dict[str, int]) -> float:
@@ -158,11 +158,11 @@ def _reached(flood: Flood, counts: dict[str, int]) -> float:
 
 
 async def _is_well(port: int) -> int:
-    """Return the status of one call of somebody new, after the flood."""
-    felt = Neighbours(port, 0)
+    """Return the status of a call of a new user after the flood."""
+    neighbours = Neighbours(port, 0)
     calls = Calls(port)
     try:
-        return (await calls.call(felt.request(0), READY_PATIENCE))[0]
+        return (await calls.call(neighbours.request(0), READY_PATIENCE))[0]
     finally:
         calls.close()
-        felt.close()
+        neighbours.close()

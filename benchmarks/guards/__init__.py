@@ -1,1 +1,1 @@
-"""What guards cost the backends that use them, compared with what they would do otherwise."""
+"""Measures what guards cost the backends that use them, compared with the alternatives."""

@@ -20,7 +20,7 @@ Found = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a number, what it stands beside, and what is to be reached.
+    """A line of the table: a value, the peer's, and the target.
 
     ``most`` and ``least`` bound the number, ``most_ratio`` and ``least_ratio`` its ratio to that of
     the ``peer``.
@@ -61,7 +61,7 @@ def rows_of(found: Found) -> list[Row]:
         *_memory_rows(found["memory"]),
         *_start_rows(found["start"], found["start"]["logouts"]),
         *_web_rows(found["web"]),
-        *_heard_rows(found["heard"]),
+        *_refused_rows(found["refused"]),
     ]  # fmt: skip
 
 
@@ -134,12 +134,12 @@ def _web_rows(found: Found) -> list[Row]:
     ]  # fmt: skip
 
 
-def _heard_rows(samples: Sequence[float]) -> list[Row]:
+def _refused_rows(samples: Sequence[float]) -> list[Row]:
     p50, p99 = (percentile(samples, share) * 1000 for share in (0.5, 0.99))
     title = "from the 200 of a logout until refused, on two replicas"
     return [
-        Row("heard_p50", f"{title}, p50", "ms", p50, 1, most=50),
-        Row("heard_p99", f"{title}, p99", "ms", p99, 1, most=100),
+        Row("refused_p50", f"{title}, p50", "ms", p50, 1, most=50),
+        Row("refused_p99", f"{title}, p99", "ms", p99, 1, most=100),
     ]
 
 
@@ -174,7 +174,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def summarize(report: Mapping[str, Any]) -> str:
-    """Return what the README says of the numbers."""
+    """Return the README's sentences about the results."""
     found = {row["key"]: row for row in report["rows"]}
     python, node = found["check_RS256"], found["node_RS256"]
     return (
@@ -183,7 +183,7 @@ def summarize(report: Mapping[str, Any]) -> str:
         f"Node, 1/{1 / node['ratio']:.0f} of jose's. A million logouts in force take "
         f"{found['memory']['value']:.0f} MB in Python and {found['memory_node']['value']:.0f} MB "
         f"in Node. On two replicas, 99% of the guards refused within "
-        f"{found['heard_p99']['value']:.1f} ms of the 200 of a logout"
+        f"{found['refused_p99']['value']:.1f} ms of the 200 of a logout"
     )
 
 

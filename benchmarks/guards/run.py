@@ -1,4 +1,4 @@
-"""Measures everything that guards cost, one thing after another."""
+"""Runs all measurements of guards, one after another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.guards import heard, start, web
+from benchmarks.guards import refusal_delay, start, web
 from benchmarks.guards.issuer import GUARD_TOKEN, ISS, mint, public_pem
 from benchmarks.guards.report import FOLDER, rows_of, write
 from benchmarks.logs import fill
@@ -30,13 +30,13 @@ class Plan:
     """How much is measured: logouts in force, new logouts, and seconds per round."""
 
     in_force: int
-    heard: int
+    logouts: int
     rate: float
     seconds: float
 
 
-FULL = Plan(in_force=1_000_000, heard=1500, rate=25.0, seconds=3.0)
-QUICK = Plan(in_force=100_000, heard=200, rate=25.0, seconds=1.0)
+FULL = Plan(in_force=1_000_000, logouts=1500, rate=25.0, seconds=3.0)
+QUICK = Plan(in_force=100_000, logouts=200, rate=25.0, seconds=1.0)
 
 
 async def measure(plan: Plan, store: Store, folder: Path, command: str) -> list[Path]:
@@ -60,8 +60,8 @@ async def measure(plan: Plan, store: Store, folder: Path, command: str) -> list[
             found["node"] = await _run(_node(), str(NODE_CHECKS), _describe_issuer(url))
             _say("a FastAPI route with and without")
             found["web"] = await web.measure(server.ports[0], plan.seconds)
-            _say(f"{plan.heard} logouts, heard by guards on two replicas")
-            found["heard"] = await heard.measure(server, plan.heard, plan.rate)
+            _say(f"{plan.logouts} logouts, until guards on two replicas refuse")
+            found["refused"] = await refusal_delay.measure(server, plan.logouts, plan.rate)
         _say("memory a revocation")
         found["memory"] = await _measure_memory(FULL.in_force)
         _say(f"a start with {plan.in_force:,} in force")
@@ -125,8 +125,8 @@ async def _run(*command: str) -> dict[str, float]:
     said, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command[1:3])} failed")
-    told: dict[str, float] = json.loads(said)
-    return told
+    printed: dict[str, float] = json.loads(said)
+    return printed
 
 
 def _node() -> str:

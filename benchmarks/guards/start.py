@@ -41,19 +41,19 @@ async def measure(server: Server, seconds: float) -> dict[str, float]:
     The replica has just started: for the first guard it reads what is in force from the log.
     """
     calls = Calls(server.ports[0])
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for which in ("first", "second"):
         took: list[float] = []
         starting = asyncio.create_task(_start(server.ports[0]))
         await _ask_until(calls, took, starting)
-        told = await starting
-        found |= {f"{which} {name}": value for name, value in told.items()}
-        found |= {f"{which} p99": percentile(took, 0.99), f"{which} failed": took.count(FAILED)}
+        start = await starting
+        result |= {f"{which} {name}": value for name, value in start.items()}
+        result |= {f"{which} p99": percentile(took, 0.99), f"{which} failed": took.count(FAILED)}
     await quiet(server.pids)
     took = []
     await _ask_until(calls, took, asyncio.create_task(asyncio.sleep(seconds)))
     calls.close()
-    return found | {"quiet p99": percentile(took, 0.99)}
+    return result | {"quiet p99": percentile(took, 0.99)}
 
 
 async def _ask_until(calls: Calls, took: list[float], work: asyncio.Task[object]) -> None:
@@ -83,5 +83,5 @@ async def _start(port: int) -> dict[str, float]:
     said, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError("the guard did not start")
-    told: dict[str, float] = json.loads(said)
-    return told
+    found: dict[str, float] = json.loads(said)
+    return found

@@ -84,7 +84,7 @@ async def log_out_everyone(request: web.Request) -> web.Response:
 
 @routes.get("/readyz")
 async def ready(request: web.Request) -> web.Response:
-    """Say that the server listens."""
+    """Answer that the server is listening."""
     return web.Response()
 
 

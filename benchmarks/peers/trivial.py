@@ -1,4 +1,4 @@
-"""The least that the generator can talk to: it shows how fast the generator itself is."""
+"""The simplest server that the generator works with, to measure the generator's own speed."""
 
 from __future__ import annotations
 

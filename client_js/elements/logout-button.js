@@ -30,7 +30,7 @@ export class LogoutButton extends HubElement {
     createChoice(scope, (chosen) => this.#logOut(chosen)),
   );
   #list = make("div", { class: "choices" }, ...this.#choices.map(({ card }) => card));
-  /** Two, as a dialog makes the page behind it unheard. */
+  /** Two live regions, since screen readers ignore the page behind an open dialog. */
   #answer = make("div", { class: "message", part: "message", role: "status" });
   #outside = make("div", { class: "message", part: "message", role: "status" });
   #login = make("a", { class: "main", part: "login" });

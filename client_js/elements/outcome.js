@@ -21,7 +21,7 @@ export function sortOutcomes({ sessions, complete }) {
 }
 
 /** Tells of each receipt until it is complete, some 20 s at most; a hub that cannot be asked any
- * more leaves it at what was told last.
+ * more leaves it at the last known state.
  * @param {{receipt: (id: string, wait?: number) => Promise<Receipt>}} hub @param {Receipt} answer
  * @param {(receipt: Receipt) => unknown} tell */
 export async function followReceipt(hub, answer, tell) {

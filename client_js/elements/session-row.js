@@ -16,7 +16,7 @@ function makeTime({ lang }, seconds) {
 }
 
 /** @param {Words} words @param {ListedSession} session @returns {(Node | string)[]} when its login
- * began and from where, by which devices of one name are told apart */
+ * began and from where, to distinguish devices of the same name */
 export const describeOrigin = (words, { created_at, ip }) => [
   ...say(words, "since", { time: makeTime(words, created_at) }),
   " ",

@@ -1,7 +1,7 @@
 import type { LogoutNotification } from "./frames.js";
 import type { Hooks } from "./core.js";
 import type { Options } from "./session.js";
-/** The key in `localStorage` of logouts that are owed to the hub. */
+/** The key in `localStorage` of pending logouts, which have yet to be sent to the hub. */
 export declare const PENDING = "logout-hub:pending";
 export type Profile = "ordinary" | "lost";
 export type Cleared = {

@@ -82,7 +82,7 @@ export type Hooks = {
      */
     stopped?: () => void;
     /**
-     * the app has been told of the end
+     * the app has been notified of the end
      */
     announced?: (why: LogoutNotification) => void;
     /**
@@ -106,7 +106,7 @@ export declare function createCore(options?: Options, plugins?: ((core: Core) =>
     end: (sid: string) => Promise<Receipt>;
     /** @returns {Promise<ListedSession[]>} */
     sessions(): Promise<ListedSession[]>;
-    /** What became of a logout. @param {string} id
+    /** The receipt of a logout. @param {string} id
      * @param {number} [wait] seconds, up to 10, in which the last word may still come
      * @returns {Promise<Receipt>} */
     receipt(id: string, wait?: number): Promise<Receipt>;

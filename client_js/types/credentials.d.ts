@@ -2,7 +2,7 @@ import type { Options } from "./session.js";
 import type { Refusal } from "./frames.js";
 /** @param {Options["token"]} token @param {any} session */
 export declare function createCredentials(token: Options["token"], session: any): {
-    /** What the app has now. */
+    /** The app's current token. */
     ask: () => Promise<string | undefined>;
     next(): Promise<string | undefined>;
     last: () => string | undefined;

@@ -5,8 +5,8 @@
  *   sid?: string | null, at?: number, by?: string, profile?: string, pending?: boolean,
  *   reauthenticate?: boolean}}
  *   LogoutNotification why the session ended, as far as known; `by` is the issuer that said so,
- *   `profile` how much it wants cleared; `pending` when the hub has not heard
- *   of it yet; `reauthenticate` when the provider would still let the old login in (`prompt=login`)
+ *   `profile` how much it wants cleared; `pending` if the logout has not reached the hub
+ *   yet; `reauthenticate` if the provider would still let the old login in (`prompt=login`)
  * @typedef {{code: string, title?: string, detail?: string, retryable?: boolean, logout?: object}} Refusal
  */
 export type LogoutNotification = {

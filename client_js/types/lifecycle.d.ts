@@ -6,15 +6,15 @@ export type SessionState = {
     live: boolean;
     status: Status;
     /**
-     * logouts of this session that are under way
+     * the number of logouts of this session in progress
      */
     logouts: number;
     /**
-     * the session's id, once the hub has told it
+     * the session's id, once the hub has sent it
      */
     sid?: string;
     /**
-     * whose session it is, once the hub has told it
+     * whose session it is, once the hub has sent it
      */
     user?: string;
     /**
@@ -38,9 +38,9 @@ export type Transitions = typeof TRANSITIONS;
 /** @typedef {object} SessionState
  * @property {boolean} live
  * @property {Status} status
- * @property {number} logouts logouts of this session that are under way
- * @property {string} [sid] the session's id, once the hub has told it
- * @property {string} [user] whose session it is, once the hub has told it
+ * @property {number} logouts the number of logouts of this session in progress
+ * @property {string} [sid] the session's id, once the hub has sent it
+ * @property {string} [user] whose session it is, once the hub has sent it
  * @property {LogoutNotification} [why] why the session is over
  */
 /** @typedef {["clear", why: LogoutNotification, answer?: (result: Cleared) => void,
@@ -53,7 +53,7 @@ export type Transitions = typeof TRANSITIONS;
 /** @typedef {typeof TRANSITIONS} Transitions */
 /** @type {SessionState} */
 export declare const START: SessionState;
-/** By event. Nothing comes of an event that comes too late. */
+/** By event. An event that comes too late has no effect. */
 export declare const TRANSITIONS: {
     /** The connection has another status.
      * @param {SessionState} state @param {Status} status @returns {Step | false} */
@@ -79,13 +79,13 @@ export declare const TRANSITIONS: {
      *   that is asked; but a logout of the app clears here, whatever session its token is of by now
      * @returns {Step} */
     ended(state: SessionState, why: LogoutNotification, answer?: (result: Cleared) => void, replaced?: boolean): Step;
-    /** All is cleared that could be.
+    /** Everything that can be cleared is cleared.
      * @param {SessionState} state @returns {Step | false | undefined} */
     cleared: ({ status, why }: SessionState) => Step | false | undefined;
     /** The app has closed the client. @returns {Step} */
     closed: () => Step;
 };
 export type Details<Name extends keyof Transitions> = Parameters<Transitions[Name]> extends [any, ...infer Rest] ? Rest : [];
-/** What is told with an event.
+/** The arguments of an event.
  * @template {keyof Transitions} Name
  * @typedef {Parameters<Transitions[Name]> extends [any, ...infer Rest] ? Rest : []} Details */

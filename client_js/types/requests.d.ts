@@ -24,6 +24,6 @@ export declare function createRequests(url: string | undefined, { credentials, d
         token?: string;
     }>;
     call: (path: string, init?: Init) => Promise<any>;
-    /** Is the session alive? Only a 200 of the hub says so; its 401 ends the session. */
+    /** Confirms the session: only a 200 of the hub says that it is alive; a 401 ends it. */
     check: () => Promise<any>;
 };

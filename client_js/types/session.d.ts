@@ -29,7 +29,7 @@ export type Options = {
      */
     storages?: Storage[];
     /**
-     * clears what only the app knows of; has 1.5 s, after which it counts as failed
+     * clears what only the app knows about; has 1.5 s, after which it counts as failed
      */
     clear?: (notification: LogoutNotification) => unknown;
     /**
@@ -59,7 +59,7 @@ import type { Details, Status, Transitions } from "./lifecycle.js";
 import type { LoginUrl } from "./login.js";
 import type { LogoutNotification } from "./frames.js";
 /** @param {Options} options
- * @param {Set<object>} hooks of everything that takes part, in the order in which it is called */
+ * @param {Set<object>} hooks objects whose methods are the hooks, in the order of calling */
 export declare function createSession(options: Options, hooks: Set<object>): {
     live: boolean;
     status: Status;

@@ -1,4 +1,4 @@
-/** Clears what the browser keeps for a site beside the web storages. */
+/** Clears what the browser stores for a site besides the web storages. */
 /** @import { IsKept, Step } from "./clearing.js" */
 /** @import { Core, Hooks } from "./core.js" */
 import type { Core, Hooks } from "./core.js";

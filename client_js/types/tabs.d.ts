@@ -1,4 +1,4 @@
 import type { Core, Hooks } from "./core.js";
-/** A tab of another session does not listen, so that a late message undoes no fresh login.
+/** Tabs of other sessions ignore the message, so that a late one does not end a new login.
  * @param {Core} core @returns {Hooks} */
 export declare function tabs(core: Core): Hooks;

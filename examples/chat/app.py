@@ -1,4 +1,4 @@
-"""A chat on WebSockets: whoever is logged out anywhere is out of the chat in the same moment."""
+"""A chat on WebSockets: a user who is logged out anywhere leaves the chat at the same moment."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ import { HubError } from "./errors.js";
 export type FeedState = import("./feed-state.js").FeedState;
 export type Known = import("./known-tokens.js").Known;
 export type Questions = import("./questions.js").Questions;
-export type Place = import("./revocations.js").Place;
+export type Names = import("./revocations.js").Names;
 export type Facts = import("./verdict.js").Facts;
 export type Identity = import("./verdict.js").Identity;
 export type OnStale = "ask" | "refuse" | "allow";
 export type Session = {
     identity: Identity;
-    place: Place;
+    names: Names;
     known?: Known;
 };
 export type Finding = {
@@ -38,6 +38,6 @@ export declare class Admission {
     /** Throw or reject with a HubError unless the session is alive.
      * @param {Session} session @returns {Promise<void> | undefined} usually undefined: no wait */
     admit(session: Session): Promise<void> | undefined;
-    /** What is known of a session. @param {Place} place */
-    factsOf(place: Place): import("./verdict.js").Facts;
+    /** What is known of a session. @param {Names} names */
+    factsOf(names: Names): import("./verdict.js").Facts;
 }

@@ -15,7 +15,7 @@ export declare class Feed {
     /** @param {{addresses: readonly string[], token: string, state: FeedState, clock: () => number,
      *   onConnect: () => void, onUpdate: (update: Update) => void, onEnd: () => void,
      *   log: (text: string) => void}} options `onConnect` is called when a feed is there, `onUpdate` with
-     *   what each event told, `onEnd` when the feed has ended, or there was none */
+     *   the data of each event, `onEnd` when the feed has ended, or could not be opened */
     constructor({ addresses, token, state, clock, onConnect, onUpdate, onEnd, log }: {
         addresses: readonly string[];
         token: string;

@@ -1,7 +1,7 @@
 export type OnStale = import("./admission.js").OnStale;
 export type Issuer = import("./issuers.js").Issuer;
 export type Known = import("./known-tokens.js").Known;
-export type Place = import("./revocations.js").Place;
+export type Names = import("./revocations.js").Names;
 export type Revocation = import("./revocations.js").Revocation;
 export type TicketOptions = import("./tickets.js").TicketOptions;
 export type Identity = import("./verdict.js").Identity;

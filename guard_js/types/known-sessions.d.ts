@@ -1,7 +1,7 @@
-export type Place = import("./revocations.js").Place;
+export type Names = import("./revocations.js").Names;
 export type Named = {
     iss: string;
-    place: Place;
+    names: Names;
 };
 export declare class KnownSessions {
     #private;

@@ -1,9 +1,9 @@
 /** Tokens whose signatures were verified: checking one again costs a look-up. */
-export type Place = import("./revocations.js").Place;
+export type Names = import("./revocations.js").Names;
 export type Verification = import("./issuers.js").Verification;
 export type Known = Verification & {
     token: string;
-    place: Place;
+    names: Names;
     accepted?: string;
 };
 export declare class KnownTokens {

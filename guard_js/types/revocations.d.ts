@@ -19,26 +19,26 @@ export type Revocation = {
     by?: string | null;
     profile?: string | null;
 };
-export type Place = {
+export type Names = {
     sid: string;
     userKey: string;
     crc: number;
-    session: Hash;
-    issuers: Hash;
+    userSession: Hash;
+    issuerSession: Hash;
     user: Hash;
 };
 /** The keys under which the facts about a session are found. @param {Pick<Identity, "iss" | "userKey" | "sid">} identity
- * @returns {Place} */
-export declare function placeOf({ iss, userKey: key, sid }: Pick<Identity, "iss" | "userKey" | "sid">): Place;
+ * @returns {Names} */
+export declare function namesOf({ iss, userKey: key, sid }: Pick<Identity, "iss" | "userKey" | "sid">): Names;
 export declare class Revocations {
     #private;
     /** How many revocations are in force. */
     get size(): number;
     /** Add a logout; returns whether it was not known before. @param {Revocation} one */
     apply(one: Revocation): boolean;
-    /** What is known of a session. @param {Place} place @param {number} partition
+    /** What is known of a session. @param {Names} names @param {number} partition
      * @returns {Facts} */
-    facts(place: Place, partition: number): Facts;
+    facts(names: Names, partition: number): Facts;
     /** Apply logouts of one partition's users to everyone, since partitions are renumbered. */
     forgetPartitions(): void;
     /** Forget what was written before `oldest`, in microseconds. @param {number} oldest */

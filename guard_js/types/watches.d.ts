@@ -1,10 +1,10 @@
-export type Place = import("./revocations.js").Place;
+export type Names = import("./revocations.js").Names;
 export type Revocation = import("./revocations.js").Revocation;
 export type Fact = import("./verdict.js").Fact;
 export type Facts = import("./verdict.js").Facts;
 export type Identity = import("./verdict.js").Identity;
 export type Ending = Pick<Revocation, "scope" | "reason" | "at"> & Partial<Revocation>;
-/** @typedef {import("./revocations.js").Place} Place */
+/** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./verdict.js").Fact} Fact */
 /** @typedef {import("./verdict.js").Facts} Facts */
@@ -32,22 +32,22 @@ export declare class Watch {
 }
 export type Entry = {
     watch: Watch;
-    place: Place;
+    names: Names;
     identity: Identity | undefined;
     since: number;
 };
-/** @typedef {{watch: Watch, place: Place, identity: Identity | undefined, since: number}} Entry */
+/** @typedef {{watch: Watch, names: Names, identity: Identity | undefined, since: number}} Entry */
 /** All watches of a guard. `factsOf` returns what is known of a session. */
 export declare class Watches {
     #private;
-    /** @param {(place: Place) => Facts} factsOf @param {(text: string) => void} log */
-    constructor(factsOf: (place: Place) => Facts, log: (text: string) => void);
+    /** @param {(names: Names) => Facts} factsOf @param {(text: string) => void} log */
+    constructor(factsOf: (names: Names) => Facts, log: (text: string) => void);
     /** How many sessions are watched. */
     get size(): number;
     /** Watch a session. If its login time is unknown, `identity` is missing, and any logout written after
      * `since` (the store's time in microseconds) ends it.
-     * @param {Place} place @param {number} since @param {Identity} [identity] */
-    add(place: Place, since: number, identity?: Identity): Watch;
+     * @param {Names} names @param {number} since @param {Identity} [identity] */
+    add(names: Names, since: number, identity?: Identity): Watch;
     /** End the watches whose sessions have ended, for one user or for all.
      * @param {string} [userKey] @param {Revocation} [latest] the logout that has just arrived */
     check(userKey?: string, latest?: Revocation): void;

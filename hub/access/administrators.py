@@ -23,7 +23,7 @@ class Administrator(msgspec.Struct, frozen=True):
     one_user: bool = False
 
     def may(self, *rights: Right) -> bool:
-        """Tell whether it has any of ``rights``; without arguments, whether it has every right."""
+        """Return whether it has any of ``rights``; without arguments, whether it has all rights."""
         return bool(self.rights & {*rights}) if rights else self.rights == EVERY_RIGHT
 
 

@@ -1,8 +1,8 @@
 """Writes the audit log: who did what, in an append-only file, in a chain of hashes.
 
-Nobody waits for the disk: events go to a bounded queue, which one task empties by way of a thread.
-When the queue is full, events are dropped and counted, and an entry of the chain says how many are
-missing at that place. Lines that are in the file are then copied to the store, if there is one.
+Nothing waits for the disk: events go to a bounded queue, and one task writes them in a thread. When
+the queue is full, events are dropped and counted, and an entry of the chain says how many are
+missing at that point. Lines that are in the file are then copied to the store, if there is one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GATHER = 0.05
 RETRY = 1.0
 STOP_TIMEOUT = 5.0
 GAP = "gap"
-"""The event that stands in for others that were dropped, and says how many."""
+"""The event that replaces dropped events, and says how many there were."""
 
 Event = tuple[float, str, dict[str, Any]]
 
@@ -43,8 +43,8 @@ Event = tuple[float, str, dict[str, Any]]
 class Audit:
     """The audit log of this replica; without a path it does nothing.
 
-    It writes while it is entered as a context manager; call `open` before, to find out early that
-    the file cannot be written. ``copy`` is where its lines are copied to.
+    It writes while it is entered as a context manager; call `open` before, to detect early that the
+    file cannot be written. ``copy`` is where its lines are copied to.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Audit:
         self.count("refused", code, address)
 
     def count(self, event: str, code: str, address: str) -> None:
-        """Count an event that anybody may repeat; ``event`` and ``code`` are of closed sets.
+        """Count an event that anybody can cause repeatedly; ``event`` and ``code`` are closed sets.
 
         The log gets one line a minute for each event, code and address.
         """
@@ -162,7 +162,7 @@ class Audit:
             self.note(event, code=code, address=address, count=count)
 
     async def _write_some(self) -> bool:
-        """Write a batch; False when that failed and has to be tried again."""
+        """Write a batch; returns False if that failed and must be retried."""
         if not self._batch:
             while self._queue and len(self._batch) < BATCH:
                 self._batch.append(self._queue.popleft())

@@ -1,7 +1,7 @@
 """Copies lines that are in the audit log's file to the store, in the background.
 
-Nobody waits for it: the file is the log. A copy that fails is retried; lines that do not fit into
-the queue meanwhile are counted, and are in the file only.
+Nothing waits for the copy: the file is the log. Failed copies are retried; lines that do not fit
+into the queue meanwhile are counted, and exist only in the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Copy(Protocol):
     """Where the copy is kept."""
 
     async def append(self, lines: Sequence[bytes]) -> None:
-        """Append lines, each without its end; raises `Unavailable`, then some may be there."""
+        """Append lines without their newlines; if it raises `Unavailable`, some may be appended."""
         ...
 
     async def close(self) -> None:
@@ -65,7 +65,7 @@ class Copier:
                     await asyncio.sleep(RETRY)
 
     async def finish(self, seconds: float) -> None:
-        """Copy what is left, for at most this many seconds, and close the copy."""
+        """Copy the remaining lines, for at most this many seconds, and close the copy."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while (self._waiting or self._batch) and await self._copy_some():

@@ -1,4 +1,4 @@
-"""Decides who is calling: verifies the token, and asks the store whether its session is alive."""
+"""Authenticates callers: verifies the token, and asks the store whether its session is alive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADMIN_SCOPE = "hub:admin"
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is calling, with a token that was alive at ``state.now`` and expires at ``until``."""
+    """An authenticated caller, whose token was alive at ``state.now`` and expires at ``until``."""
 
     identity: Identity
     state: RevocationState
@@ -33,7 +33,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authority:
-    """Tells whose a token is, and whether its session is alive.
+    """Says whose a token is, and whether its session is alive.
 
     Verified tokens are cached, up to a limit, so that signatures are not checked again when many
     sockets reconnect at once. Whether a session is alive is never cached: the store is asked each
@@ -51,7 +51,7 @@ class Authority:
 
         Raises:
             TokenInvalid: when it is malformed or forged.
-            Unavailable: when the keys cannot be had.
+            Unavailable: when the keys cannot be fetched.
         """
         name = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         identity = self._recall(name)
@@ -106,7 +106,7 @@ class Authority:
         return self._admit(identity, await self._store.register(registration))
 
     async def doubt(self, identity: Identity) -> Unauthorized | None:
-        """Return why a session that was alive is no longer, or None when it still is."""
+        """Return why a session that was alive has ended, or None if it has not."""
         return judge(identity, await self._store.look(identity))
 
     async def sessions(self, user: UserKey) -> list[Session]:

@@ -63,10 +63,10 @@ def _hash(text: str) -> bytes:
 
 
 def _read_basic(header: str) -> list[tuple[str, str]]:
-    """Return what a header of Basic authentication may mean as id and secret.
+    """Return the pairs of id and secret that a header of Basic authentication may contain.
 
-    They are encoded as in a form (RFC 6749 section 2.3.1), which many clients and ``curl`` leave
-    out: so as they stand, too.
+    They should be form-encoded (RFC 6749 section 2.3.1), but many clients, and ``curl``, do not
+    encode them. So both readings are returned.
     """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":

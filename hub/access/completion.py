@@ -1,4 +1,4 @@
-"""Logs when an administrator's logout is complete, and what became of its sessions."""
+"""Logs when an administrator's logout is complete, with the final states of its sessions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hub.store.base import Store
 log = structlog.get_logger(__name__)
 
 MOST = 200
-"""How many logouts are watched at once; for more, the log says only that they were written."""
+"""The maximum number of logouts that are watched at once; of others, completion is not logged."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 USERS_A_SECOND = 2000
@@ -51,7 +51,7 @@ class Completions:
             except Unavailable:
                 continue
         if known is None:
-            log.warning("the receipt of a logout is gone", id=logout.id)
+            log.warning("the receipt of a logout has expired", id=logout.id)
             return
         if then is not None:
             then()

@@ -19,9 +19,9 @@ def tidy_name(given: str | None) -> str:
 
 
 def load_patterns() -> None:
-    """Load what user agents are recognised by: some 27 MB, and a quarter of a second of CPU.
+    """Load the patterns of user agents, which takes about 27 MB and 0.25 s of CPU.
 
-    Done at the start, so that the first socket does not hold up the others for that long.
+    Called at the start, so that the first socket does not delay the others.
     """
     ua_parser.parse("")
 

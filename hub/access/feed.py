@@ -31,10 +31,10 @@ from hub.store.values import Event, PositionLost
 log = structlog.get_logger(__name__)
 
 OPENINGS_AT_ONCE = 3
-"""How many guards are sent a snapshot or a backlog at the same time."""
+"""The number of guards that are sent a snapshot or a backlog at the same time."""
 
 LONGEST_OPENING = 10.0
-"""Seconds after which another guard may begin, although a slow one is not done."""
+"""Seconds after which another guard may begin although a slow one has not finished."""
 
 COMMENT_EVERY = 5.0
 """Seconds between two comments to a guard that has to wait."""
@@ -270,14 +270,14 @@ class Feed:
         return sum_up(self._source.position, sure, self._clock.at)
 
     async def _watch(self) -> None:
-        """Drop what has expired, and send guards elsewhere while this replica hears nothing."""
+        """Drop expired entries, and send guards elsewhere while no logouts are received here."""
         was_silent = False
         while True:
             await asyncio.sleep(CHECK_EVERY)
             now = asyncio.get_running_loop().time()
             if self._source.is_started and self._clock.is_known:
                 self._source.ledger.forget(round(self._clock.at(now) * SECOND))
-            # Twice: after a pause of this process, what has arrived meanwhile has yet to be read.
+            # Checked twice: after a pause of this process, the events of that time are unread.
             is_silent = self._is_silent()
             if self._streams and is_silent and was_silent:
                 log.warning("guards are sent to other replicas: this one receives no logouts")

@@ -35,16 +35,16 @@ ASK_AT_ONCE = 4
 """Pages of logs that are read at the same time; a node that does not answer delays few others."""
 
 APPLY_AT_ONCE = 50
-"""Logouts that are added to the ledger without a pause."""
+"""The number of logouts that are added to the ledger without a pause."""
 
 PAUSES = 2
-"""The pause is this many times as long as adding them took."""
+"""The pause lasts this many times as long as adding them took."""
 
 RETRY = 1.0
 """Seconds until a log that could not be read is read again."""
 
 RECHECK_EVERY = 10.0
-"""Seconds between two checks, at least, that positions are still those of the log."""
+"""The minimum seconds between two checks that positions are still valid in the log."""
 
 
 class Audience(Protocol):
@@ -135,7 +135,7 @@ class FeedSource:
         self._publish([revocation])
 
     def recheck(self) -> None:
-        """Check that the positions are still those of the log, since a guard has another one.
+        """Check whether the positions are still valid, since a guard has one of another epoch.
 
         A recovery begins a new epoch, which a replica that has missed nothing does not notice.
         """

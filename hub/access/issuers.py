@@ -14,15 +14,8 @@ from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity, Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Signal
-from hub.core.tokens import (
-    Header,
-    check_signature_by_any,
-    identify,
-    load_public_key,
-    prepare_secret,
-    read_claims,
-    read_header,
-)
+from hub.core.tokens import Header, check_signature_by_any, identify, read_claims, read_header
+from hub.core.verification_keys import load_public_key, prepare_secret
 from hub.errors import Unavailable
 from hub.metrics import Metrics
 
@@ -110,7 +103,7 @@ class Issuers:
 
         Raises:
             TokenInvalid: when it is malformed, forged, or of an unknown issuer.
-            Unavailable: when the keys cannot be had.
+            Unavailable: when the keys cannot be fetched.
         """
         header = read_header(token)
         entry = self.find(header, read_claims(token).get("iss"))
@@ -127,7 +120,7 @@ class Issuers:
 
         Raises:
             SignalRefused: when it is malformed, forged, or not for this hub.
-            Unavailable: when the keys or the time cannot be had.
+            Unavailable: when the keys cannot be fetched, or the store does not answer.
         """
         claims, entry = await self._open_signal(token, read_logout_header(token))
         return read_logout_token(claims, entry, await clock())
@@ -165,7 +158,7 @@ class Issuers:
         if entry.name not in self._warned:
             self._warned.add(entry.name)
             log.warning(
-                "tokens of an issuer name no login: each is a session of its own",
+                "tokens of an issuer do not identify their login: each is a session of its own",
                 issuer=entry.name,
                 looked_for=entry.rules.session,
             )

@@ -33,8 +33,8 @@ FETCH_TIMEOUT = 2.0
 class KeyUnknown(TokenInvalid):
     """A token is signed with a key that its issuer does not publish.
 
-    ``is_certain`` if the keys were fetched since it was looked for, or the key is published for
-    something else; otherwise it may be a new one.
+    ``is_certain`` if the keys were fetched after the token arrived, or the key is published for
+    another purpose; otherwise it may be a new key.
     """
 
     def __init__(self, *, is_certain: bool) -> None:
@@ -43,8 +43,8 @@ class KeyUnknown(TokenInvalid):
 
 
 Locate: TypeAlias = Callable[[aiohttp.ClientSession, str, Any], Awaitable[str]]
-"""Returns the address of a key set, given what it is found by and the TLS to use; may raise what
-`fetch_keys` may."""
+"""Returns the address of a key set, from the address to begin with and the TLS to use; may raise
+what `fetch_keys` may."""
 
 
 class Keys(Protocol):
@@ -194,7 +194,7 @@ async def fetch_keys(
         url = await locate(http, url, ssl)
     keys, passed_over = read_key_set(await fetch_bytes(http, url, ssl))
     if passed_over:
-        log.warning("weak keys of an issuer are passed over", issuer=url, because=passed_over)
+        log.warning("ignoring weak keys of an issuer", issuer=url, because=passed_over)
     return keys
 
 

@@ -1,7 +1,7 @@
-"""Rate limits of this replica, and an account of what they refused.
+"""Rate limits of this replica, and the log of what they refused.
 
-Limits that hold across replicas are in the store. Memory is bounded: there is a maximum of buckets,
-and the log names a maximum of sources, once a minute instead of a line for each refusal.
+Limits across replicas are in the store. Memory is bounded: the number of buckets is limited, and
+the log names a limited number of sources once a minute, instead of a line for each refusal.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_HELD = 1000
 
 
 class Refusals:
-    """Counts refusals by kind, and logs once a minute whose requests they were."""
+    """Counts refusals by kind, and logs their sources once a minute."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -63,7 +63,7 @@ class Limiter:
         """Take ``cost`` from the bucket of ``key``; the log names ``source``, if given, instead.
 
         Raises:
-            RateLimited: when there is not that much left; with ``retry_after``.
+            RateLimited: if it does not hold that much; with ``retry_after``.
         """
         if self._rate is None:
             return
@@ -77,7 +77,7 @@ class Limiter:
             raise RateLimited(f"more than the limit of {self._kind} allows", retry_after=wait)
 
     def is_spent(self, key: str) -> bool:
-        """Tell whether the next `take` of ``key`` would be refused, without taking anything."""
+        """Return whether the next `take` of ``key`` would be refused, without taking anything."""
         if self._rate is None:
             return False
         now = asyncio.get_running_loop().time()
@@ -95,7 +95,7 @@ class Limiter:
 
 
 class Limits:
-    """The limits that HTTP and sockets share, with one account of refusals."""
+    """The limits that HTTP and sockets share, with one count of refusals."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Limits:
 
 
 def address_key(ip: str) -> str:
-    """Return the key of an address: all of an IPv6 /64 share one, since a household has as many."""
+    """Return the key of an address: an IPv6 /64 shares one, since a household has that many."""
     if ":" not in ip:
         return ip
     return str(ipaddress.ip_network(f"{ip}/64", strict=False))

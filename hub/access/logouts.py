@@ -73,7 +73,7 @@ class Logouts:
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
 
-        ``by`` names whoever sent the session's token, if it was not its user.
+        ``by`` names the sender of the session's token, if that is not its user.
 
         Usually the store can decide that itself, which saves a round trip.
 

@@ -1,7 +1,7 @@
 """The request that a proxy asks about at ``/verify``, by the headers in which the proxy names it.
 
 Nothing here is trusted: a client may send these headers too, and not every proxy overwrites them.
-They are for the log, and for the way back from a login page.
+They are used only for the log, and to return from a login page.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAX_URL = 2048
 
 
 class Original(msgspec.Struct, frozen=True):
-    """A request as its proxy names it; what the proxy does not say is empty."""
+    """A request as its proxy describes it; members that the proxy does not send are empty."""
 
     method: str
     origin: str
     target: str
 
     def describe(self) -> dict[str, str]:
-        """Return what a log line may say: no query, which may hold tokens, and no controls."""
+        """Return the request for a log line: without query, which may hold tokens, or controls."""
         path = self.target.partition("?")[0].partition("#")[0]
         return {"method": _show(self.method, 16), "path": _show(path, MAX_SHOWN)}
 
@@ -58,7 +58,7 @@ def read_original(headers: CIMultiDictProxy[str], method: str, target: str) -> O
 
 
 def is_navigation(headers: CIMultiDictProxy[str]) -> bool:
-    """Tell whether a browser asks for a page to show, rather than a script for data.
+    """Return whether a browser navigates to a page, rather than a script requesting data.
 
     Browsers say so in ``Sec-Fetch-Mode`` (Fetch Metadata, section 2.2); without it, ``Accept``
     names HTML.

@@ -1,4 +1,4 @@
-"""Whether this process works at all, or has to be restarted: what liveness is answered from."""
+"""Checks whether this process must be restarted, for the liveness probe."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CHECK_EVERY = 10.0
 
 
 class ProcessCheck:
-    """Checks the connections to the store every 10 s while `run` runs, however many ask here."""
+    """Checks the connections to the store every 10 s while `run` runs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.is_stuck = False
 
     async def run(self) -> None:
-        """Check again and again; ends by being cancelled."""
+        """Check repeatedly, until cancelled."""
         while True:
             await asyncio.sleep(CHECK_EVERY)
             try:
@@ -30,5 +30,5 @@ class ProcessCheck:
                 log.exception("the connections to the store could not be checked")
                 continue
             if is_stuck and not self.is_stuck:
-                log.error("the store answers others, but not this process: restart it")
+                log.error("the connection to the store is stuck: restart this process")
             self.is_stuck = is_stuck

@@ -1,4 +1,4 @@
-"""Whether this replica is ready, as of the last second."""
+"""Checks whether this replica is ready; the result is at most a second old."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Readiness:
         unwritten = await asyncio.shield(self._asking)
         unserved = {**unwritten, **self._unconfirmed()}
         if self._is_leaving():
-            raise Unavailable("this replica stops")
+            raise Unavailable("this replica is shutting down")
         count = self._store.partition_count
         if not is_enough(count - len(unserved), count):
-            raise Unavailable(f"logouts are not heard{_name(unserved, count)}")
+            raise Unavailable(f"logouts are not received{_name(unserved, count)}")
         return unserved
 
 

@@ -1,4 +1,4 @@
-"""Keeps a warning that recurs from filling the log: it is logged once, then once a minute."""
+"""Limits recurring warnings in the log: each is logged at once, then once a minute."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MOST = 100
 
 
 class RepeatedWarnings:
-    """Tells whether a warning is due: it is new, or was last logged at least a minute ago."""
+    """Says whether a warning is due: it is new, or was last logged at least a minute ago."""
 
     def __init__(self) -> None:
         self._logged_at: dict[str, float] = {}
 
     def is_due(self, text: str) -> bool:
-        """Tell whether to log this now; counts as logged if so."""
+        """Return whether to log this now; if so, it counts as logged."""
         now = asyncio.get_running_loop().time()
         if now - self._logged_at.get(text, now - EVERY) < EVERY:
             return False
@@ -25,5 +25,5 @@ class RepeatedWarnings:
         return True
 
     def forget(self) -> None:
-        """Start over, since the problem has gone away."""
+        """Forget all warnings, since the problem is solved."""
         self._logged_at.clear()

@@ -38,8 +38,8 @@ MAX_SPREAD = 3600
 class LogoutRequest(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """A user's own logout. ``sid`` alone means scope ``session``.
 
-    A scope or session that is null is refused, so that a client that meant one session does not end
-    them all.
+    A scope or session that is null is refused, so that a client that means one session does not end
+    all of them.
     """
 
     scope: Scope | UnsetType = UNSET
@@ -80,7 +80,7 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     except (RecursionError, ValueError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
     if repeated is not None:
-        raise InvalidRequest(_shorten(f"the member {repeated} stands twice"))
+        raise InvalidRequest(_shorten(f"the member {repeated} is repeated"))
     return request
 
 
@@ -106,7 +106,7 @@ def convert_request(kind: type[Request], value: Any) -> Request:
 
 def _refuse_repeated(value: Any) -> Any:
     name = value.name if isinstance(value, Repeated) else "?"
-    raise InvalidRequest(_shorten(f"the member {name} stands twice"))
+    raise InvalidRequest(_shorten(f"the member {name} is repeated"))
 
 
 def _own_key(whose: str, key: str | None) -> str | None:
@@ -120,7 +120,7 @@ def _shorten(detail: str) -> str:
 
 
 def new_id() -> str:
-    """Return an id for a logout; unguessable, since knowing it may be enough to learn of it."""
+    """Return a new id for a logout; it must not be guessable, since it gives access to receipts."""
     return secrets.token_urlsafe(18)
 
 
@@ -199,7 +199,7 @@ def admin_logouts(request: AdminLogoutRequest, iss: str, key: str | None = None)
 
 
 def check_named(request: AdminLogoutRequest) -> None:
-    """Check that a logout says whom it ends in one way.
+    """Check that a logout names its users in exactly one way.
 
     Raises:
         InvalidRequest: if it does not.

@@ -1,4 +1,4 @@
-"""Takes the security events of the configured transmitters, however they are delivered."""
+"""Receives the security events of the configured transmitters, pushed or polled."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class SecurityEvents:
         self, event: SecurityEvent, transmitter: Transmitter, channel: Channel, now: Micros
     ) -> None:
         if event.old_forms and self._warnings.is_due(f"{event.iss} {event.old_forms}"):
-            log.warning("a transmitter sends old forms", iss=event.iss, forms=event.old_forms)
+            log.warning("a transmitter sends outdated forms", iss=event.iss, forms=event.old_forms)
         if event.name == STREAM_UPDATED:
             self._notes.updated(transmitter, *_read_status(event.members))
         elif event.name == VERIFICATION and not await self._notes.verified(
@@ -111,7 +111,7 @@ class SecurityEvents:
             raise SignalRefused(Refusal.STATE, "the state is not the one that was asked for")
         entry = find_entry(self._issuers.entries, transmitter.issuer)
         if entry is None:
-            # The settings were read again meanwhile; it is judged by them when it comes again.
+            # The settings were reloaded; the event is judged by the new ones when it is sent again.
             raise Unavailable("the transmitter's issuer is not configured any more")
         signal = react(event, transmitter, entry, now)
         if signal is None:
@@ -139,7 +139,7 @@ def _is_its_own(transmitter: Transmitter) -> bool:
 
 
 def _check_authorization(transmitter: Transmitter, given: str | None) -> None:
-    """Check the header that the transmitter was told to send (SSF 1.0 section 6.1.1)."""
+    """Check the ``Authorization`` that the stream is configured with (SSF 1.0 section 6.1.1)."""
     wanted = transmitter.authorization
     if wanted is None:
         return

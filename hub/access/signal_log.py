@@ -1,7 +1,7 @@
-"""Records in the store what became of signals, for `logout-hub watch`.
+"""Records the results of signals in the store, for `logout-hub watch`.
 
 Records must cost less than signals: each replica writes them in batches, once a second at most, and
-all refused ones as one. Nothing waits for them, and those that the store does not take are dropped.
+all refused ones as one. Nothing waits for them, and records that cannot be written are dropped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class SignalLog:
         self._warnings = RepeatedWarnings()
 
     def add(self, record: SignalRecord) -> None:
-        """Record what became of a signal; it is written soon."""
+        """Record the result of a signal; it is written soon."""
         self._unwritten.append(record)
         self._wake.set()
 
@@ -64,4 +64,4 @@ class SignalLog:
             await self._store.add_signals(records)
         except Unavailable as error:
             if self._warnings.is_due(error.detail):
-                log.warning("what became of signals was not recorded", error=error.detail)
+                log.warning("the results of signals were not recorded", error=error.detail)

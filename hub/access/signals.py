@@ -57,9 +57,9 @@ class Signals:
     async def take(
         self, signal: Signal | None, channel: Channel, by: str, event: str | None = None
     ) -> Verdict:
-        """Carry out a signal of the sender ``by``, once; None is one that asks for nothing.
+        """Carry out a signal of the sender ``by``, once; None if it requires no action.
 
-        ``event`` is what a signal that asks for nothing reported, if known.
+        ``event`` is the name of an event that requires no action, if known.
 
         Raises:
             Unavailable: if it may not have been stored; it may be sent again.

@@ -13,7 +13,7 @@ EVERY = 1.0
 
 
 class StoreClock:
-    """How far the store's clock and the running loop's are apart, measured each second."""
+    """The difference between the store's clock and the running loop's, measured each second."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class StoreClock:
         return self._difference is not None
 
     async def measure(self) -> None:
-        """Ask the store. The time counts from the arrival of the answer: never as later than it is.
+        """Ask the store. The time counts from the arrival of the answer, so it is never too late.
 
         Raises:
             Unavailable: if the store does not answer.

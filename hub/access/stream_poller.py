@@ -30,7 +30,7 @@ MOST = 50
 MAX_TOKEN = 64 * 1024
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_WAIT = 5.0
-"""Seconds between two tries to write what the store did not take."""
+"""Seconds between two attempts to store events that could not be stored."""
 
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -99,7 +99,7 @@ class StreamPoller:
         room = max(0, self._most - len(self._waiting))
         is_busy = bool(self._waiting) or not self._may_wait
         answer = await self._client.poll(self._endpoint, Poll(room, is_busy, acknowledged, refused))
-        # The transmitter has been told of these, but might send them again all the same.
+        # These were acknowledged or refused, but the transmitter may send them again.
         for jti in acknowledged:
             del self._acknowledged[jti]
         for jti in refused:
@@ -140,7 +140,7 @@ class StreamPoller:
                 self._refuse(jti, "invalid_request", error.detail or error.title)
         except Exception as error:
             if self._warnings.is_due(f"{type(error)}"):
-                log.exception("an event could not be taken", iss=self._client.transmitter.iss)
+                log.exception("an event could not be handled", iss=self._client.transmitter.iss)
             self._wait(jti, token, type(error).__name__)
         else:
             self._waiting.pop(jti, None)
@@ -155,7 +155,7 @@ class StreamPoller:
         if self._warnings.is_due(why):
             log.warning("an event was not written", iss=self._client.transmitter.iss, error=why)
 
-    # ---- What became of a poll ----
+    # ---- The result of a poll ----
 
     def _fail(self, error: TransmitterFailed) -> None:
         transmitter = self._client.transmitter

@@ -23,7 +23,7 @@ CONFIGURATION_LIFETIME = 3600.0
 """Seconds after which a transmitter's configuration is fetched again."""
 
 LONG_POLL = 60.0
-"""Seconds that a poll may take, which a transmitter need not answer before it has something."""
+"""The time limit of a poll in seconds; a transmitter may wait for events before it answers."""
 
 PUSH = "urn:ietf:rfc:8935"
 POLL = "urn:ietf:rfc:8936"
@@ -31,7 +31,7 @@ METHODS = {
     "https://schemas.openid.net/secevent/risc/delivery-method/push": PUSH,
     "https://schemas.openid.net/secevent/risc/delivery-method/poll": POLL,
 }
-"""Delivery methods by what they were called before SSF 1.0."""
+"""Delivery methods by their names before SSF 1.0."""
 
 Status: TypeAlias = Literal["enabled", "paused", "disabled"]
 
@@ -177,7 +177,7 @@ class TransmitterClient:
     async def poll(self, url: str, poll: Poll) -> Polled:
         """Poll a stream at its endpoint (RFC 8936)."""
         body = await self._calls.call("POST", url, body=poll, timeout=LONG_POLL)
-        # An empty body is odd, and says that there is nothing.
+        # Some transmitters send an empty body if there are no events.
         return read_json(body or b"{}", Polled, f"POST {url}")
 
     async def _endpoint(self, member: str) -> str:

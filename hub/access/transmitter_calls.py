@@ -22,10 +22,10 @@ TIMEOUT = 10.0
 """Seconds in which a call is answered."""
 
 USUAL_LIFETIME = 300.0
-"""Seconds that an access token is used for if its answer does not say how long it lives."""
+"""The assumed lifetime of an access token in seconds, if the response does not state it."""
 
 LAST_SECONDS = 30.0
-"""Seconds before its end, or a tenth of its life, after which an access token is not used."""
+"""An access token is not used in its last seconds, or the last tenth of its lifetime."""
 
 MAX_DETAIL = 200
 
@@ -33,7 +33,7 @@ Kind = TypeVar("Kind")
 
 
 class TransmitterFailed(Exception):
-    """A transmitter did not do what was asked, or could not be asked; the text is one line.
+    """A call to a transmitter failed; the text is one line.
 
     ``status`` is that of its answer, ``retry_after`` how many seconds it asks to wait.
     ``is_late`` if it did not answer in time, ``is_large`` if its answer was too large.
@@ -64,7 +64,7 @@ class _Token(msgspec.Struct):
 class Calls:
     """Calls one transmitter, with a bearer token or client credentials (RFC 6749 section 4.4).
 
-    An access token is used until shortly before it ends. After a 401 one more is got, once.
+    An access token is used until shortly before it expires. After a 401, one more is requested.
     Call `aclose` in the end.
     """
 

@@ -11,7 +11,7 @@ from hub.core.transmitters import Transmitter
 
 
 def name_of(transmitter: Transmitter) -> str:
-    """Return the name by which a transmitter's stream is held and noted in the store.
+    """Return the name of a transmitter's stream in the store, for its hold and notes.
 
     Two transmitters with one ``iss`` differ in ``aud``.
     """

@@ -1,4 +1,4 @@
-"""What a caller is answered about a logout, over HTTP and over a socket alike."""
+"""Views of logouts and receipts, for responses over HTTP and sockets."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class LogoutView(msgspec.Struct, frozen=True):
 
 
 class OutcomeView(msgspec.Struct, frozen=True):
-    """One session of a logout, and what became of it.
+    """One session of a logout, and its state.
 
-    ``failed`` names what its client reported as not cleared; left out when there is nothing.
+    ``failed`` names what its client reported as not cleared; left out if there is nothing.
     """
 
     sid: str
@@ -113,6 +113,6 @@ def _view_outcome(outcome: Outcome) -> OutcomeView:
 
 
 def as_payload(view: LogoutView | ReceiptView | OriginView) -> dict[str, Any]:
-    """Return a view as the payload of a Socket.IO packet, which is encoded with what is around."""
+    """Return a view as plain values, to be encoded as part of a Socket.IO packet."""
     payload: dict[str, Any] = msgspec.to_builtins(view)
     return payload

@@ -1,1 +1,1 @@
-"""HTTP: one file per resource, whose handlers parse a request, call services, return a view."""
+"""HTTP: one file per resource, whose handlers parse a request, call services and return a view."""

@@ -37,7 +37,7 @@ from hub.core.subjects import resolve_sub_id
 from hub.errors import Forbidden, HubError, NotFound
 
 MOST_NAMED = 10
-"""How many users, or issuers, a warning names at most."""
+"""The maximum number of users, or issuers, that a warning names."""
 
 MAX_BODY = 4 * 1024 * 1024
 
@@ -73,11 +73,11 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
 
 
 def _resolve(services: Services, given: AdminLogoutRequest) -> AdminLogoutRequest:
-    """Return a logout with the user that its ``sub_id`` means, if it has one.
+    """Return a logout with the user that its ``sub_id`` names, if it has one.
 
     Raises:
-        SubjectUnresolved: when that is nobody.
-        InvalidRequest: when it is no subject, or it cannot be told whose it is.
+        SubjectUnresolved: when it names nobody.
+        InvalidRequest: when it is not a subject, or its issuer is ambiguous.
     """
     check_named(given)
     if isinstance(given.sub_id, UnsetType) or given.sub_id is None:

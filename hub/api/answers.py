@@ -1,7 +1,7 @@
-"""What handlers return, and the one place where it is encoded.
+"""The responses that handlers return, and the one place where they are encoded.
 
-A handler's annotation says all that it may answer, such as ``Ok[SessionView] | NotModified``. The
-OpenAPI document is made of these annotations, and what is not in its annotation is never sent.
+A handler's annotation lists all its responses, such as ``Ok[SessionView] | NotModified``. The
+OpenAPI document is generated from these annotations, and nothing else is ever sent.
 """
 
 from __future__ import annotations

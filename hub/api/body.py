@@ -28,5 +28,5 @@ async def _read(request: web.Request) -> bytes:
     try:
         return await request.read()
     except BaseException as error:
-        # Its traceback keeps what was read, in a cycle that waits for the garbage collector.
+        # The traceback would keep the body in memory, in a reference cycle.
         raise error.with_traceback(None) from None

@@ -1,4 +1,4 @@
-"""Who sent a request: by bearer token, or by cookie from an allowed origin."""
+"""Authenticates requests: by bearer token, or by cookie from an allowed origin."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def require_admin(request: web.Request, *rights: Right) -> Administrator:
 
 
 async def is_admin(request: web.Request, *rights: Right) -> bool:
-    """Tell whether the caller is an administrator of all users with one of ``rights``.
+    """Return whether the caller is an administrator of all users with one of ``rights``.
 
     A token whose session is over makes nobody an administrator.
 
@@ -203,7 +203,7 @@ async def find_administrator(request: web.Request, token: str) -> Administrator 
 
 
 def is_for_operators(request: web.Request) -> bool:
-    """Tell whether a request came by the listener for operators, or there is only one listener."""
+    """Return whether a request came by the operators' listener, or there is only one listener."""
     ports = request.app[SERVICES].admin_ports
     name = None if request.transport is None else request.transport.get_extra_info("sockname")
     return not ports or (name is not None and name[1] in ports)

@@ -20,16 +20,16 @@ class MetricsText(Text, frozen=True):
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Say that the process is live; fails when only a restart would help."""
+    """Say that the process is alive; fails if only a restart would help."""
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))
 
 
 async def get_readyz(request: web.Request) -> Ok[ReadyView]:
-    """Say whether this replica can do its work: the store is writable, logouts are heard.
+    """Say whether this replica is ready: the store is writable, and logouts are received.
 
-    For at least half of the partitions; those that are not served are named.
+    At least half of the partitions must be served; the others are named in the answer.
     """
     unserved = await request.app[SERVICES].readiness.check()
     views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]

@@ -151,12 +151,12 @@ class Listener(HttpServer):
             )
             if is_late or self._is_unread(connection, transport, now):
                 transport.abort()
-        # Without a file to spare, none is accepted that would make room.
+        # Without free file descriptors, no connection is accepted that would make room.
         if (excess := len(self.open_connections) + len(self._arrivals) - self.most) > 0:
             self._make_room(excess)
 
     def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Tell whether a client has read nothing for too long, or has not caught up for longer."""
+        """Return whether a client has not read for too long, or has not caught up for longer."""
         unread = transport.get_write_buffer_size()
         if not unread:
             connection.unread_since = connection.behind_since = None

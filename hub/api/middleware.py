@@ -111,7 +111,7 @@ def _route(request: web.Request) -> str:
 
 
 def _is_on_other_listener(request: web.Request) -> bool:
-    """Tell whether a resource is served on the other listener only."""
+    """Return whether a resource is served on the other listener only."""
     if not request.app[SERVICES].admin_ports:
         return False
     on = request.app[LISTENERS].get(_route(request), "public")
@@ -196,7 +196,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _is_preflight(request: web.Request) -> bool:
-    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 

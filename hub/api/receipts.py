@@ -1,4 +1,4 @@
-"""``GET /logouts/{id}``: what became of a logout, and of each of its sessions."""
+"""``GET /logouts/{id}``: the receipt of a logout, and the states of its sessions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
 
 
 async def get_sessions(request: web.Request) -> Ok[EndedPageView]:
-    """Return a page of the sessions of a logout, with what became of each, to administrators."""
+    """Return a page of the sessions of a logout, with their states, to administrators."""
     await require_admin(request, Right.READ)
     logout_id, query = request.match_info["id"], request.query
     _check_id(logout_id)

@@ -1,4 +1,4 @@
-"""``POST /revoke``: whoever holds a token ends its session (RFC 7009)."""
+"""``POST /revoke``: the holder of a token ends its session (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hub.errors import (
 )
 
 DEAD = (TokenExpired, TokenRevoked, TokenTooOld)
-"""Why a token is refused that will never be accepted again."""
+"""Reasons to refuse a token that will never be accepted again."""
 
 
 class RevocationForm(msgspec.Struct, frozen=True):
@@ -47,8 +47,8 @@ class Revoked(Answer, frozen=True):
 async def post_revoke(request: web.Request) -> Revoked:
     """End the session of a token, as ``POST /logout`` with scope ``session`` does.
 
-    A token that nobody accepts needs no write. Any other answer than 503 and 429 promises that the
-    token is dead from now on.
+    A token that is not accepted anyway needs no write. Every response except 503 and 429 promises
+    that the token is not accepted from now on.
     """
     form = await read_form(request, RevocationForm)
     client = find_client(request, form)
@@ -59,7 +59,7 @@ async def post_revoke(request: web.Request) -> Revoked:
         identity = await services.authority.identify(token)
     except TokenInvalid as error:
         if client is None:
-            # Nobody is told whether a guess was right, yet guessing has its limit.
+            # The response is the same for right and wrong guesses, but guesses are limited.
             services.limits.note_refused(read_ip(request))
         if isinstance(error, KeyUnknown) and not error.is_certain:
             # Success would be a lie: it may be accepted once its key is fetched.

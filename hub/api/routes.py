@@ -1,4 +1,4 @@
-"""The table of all routes, from which the hub serves them and the OpenAPI document is made."""
+"""The table of all routes: the hub serves them, and the OpenAPI document is generated from it."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ ROUTES = (
     Route("GET", "/sessions", sessions.get_sessions, "The caller's sessions", errors=READ),
     Route("DELETE", "/sessions/{sid}", logout.delete_session, "End one session of the caller",
           errors=(*CHANGE, NotFound), waits=True),
-    Route("GET", "/logouts/{id}", receipts.get_logout, "What became of a logout; ?wait=SECONDS",
+    Route("GET", "/logouts/{id}", receipts.get_logout, "The receipt of a logout; ?wait=SECONDS",
           errors=(*READ, NotFound), waits=True, on="both"),
     Route("GET", "/logouts/{id}/sessions", receipts.get_sessions,
-          "What became of each session of a logout",
+          "The state of each session of a logout",
           errors=(*READ, Forbidden, NotFound), query=openapi.PAGE, on="admin"),
     Route("GET", "/verify", verify.verify, "Forward authentication, for reverse proxies",
           any_method=True, query=openapi.REDIRECT, errors=(*TOKEN, InvalidRequest)),
@@ -111,7 +111,7 @@ ROUTES = (
           "The keys that signed answers are verified with", secured=False, on="both"),
     Route("GET", "/healthz", health.get_healthz, "Liveness", secured=False,
           errors=(Unavailable,), on="both"),
-    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts heard",
+    Route("GET", "/readyz", health.get_readyz, "Readiness: store writable, logouts received",
           secured=False, errors=(Unavailable,), on="admin"),
     Route("GET", "/metrics", health.get_metrics, "Counters for Prometheus", secured=False,
           on="admin"),

@@ -1,4 +1,4 @@
-"""Which members of a body go together, as JSON Schema: rules that types cannot express.
+"""Rules about combinations of members in a body, as JSON Schema: types cannot express them.
 
 `hub.access.requests.own_logout` and `admin_logouts` enforce the same rules, which
 ``tests/api/test_openapi_rules.py`` compares with these.

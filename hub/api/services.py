@@ -28,7 +28,7 @@ from hub.store.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a running hub consists of, as far as HTTP needs it."""
+    """The parts of a running hub that HTTP handlers need."""
 
     settings: Settings
     store: Store

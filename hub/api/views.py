@@ -62,7 +62,7 @@ class SessionsView(msgspec.Struct, frozen=True):
 class ManyReceiptView(msgspec.Struct, frozen=True):
     """A logout of several users (``users``: how many) or of everyone, that was written.
 
-    ``states`` counts sessions by what became of them; of everyone, those that held a socket.
+    ``states`` counts sessions by state; for everyone, those that held a socket.
     ``waiting`` is how many of them have no final state yet.
     """
 
@@ -106,7 +106,7 @@ class EndedPageView(msgspec.Struct, frozen=True):
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """That all is well."""
+    """The process is alive."""
 
     status: str
 
@@ -119,7 +119,7 @@ class UnservedView(msgspec.Struct, frozen=True):
 
 
 class ReadyView(msgspec.Struct, frozen=True):
-    """That this replica can do its work; ``unserved`` is left out when it serves every user."""
+    """The replica is ready; ``unserved`` is left out if it serves every user."""
 
     status: str
     unserved: list[UnservedView] | UnsetType = UNSET

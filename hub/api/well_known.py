@@ -16,17 +16,17 @@ CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 class TransmitterView(msgspec.Struct, frozen=True):
-    """Somebody whose security events are taken, and how they come."""
+    """A transmitter whose security events are accepted, and how they are delivered."""
 
     iss: str
     delivery: Delivery
 
 
 class HubView(msgspec.Struct, frozen=True, kw_only=True):
-    """What this hub serves. Members that RFC 8414 has are called as there.
+    """What this hub serves. Members that exist in RFC 8414 have the same names.
 
-    An address is a path, or with HUB_PUBLIC_URL a URL. Members that end in ``_issuers`` name those
-    of whom that is taken.
+    An address is a path, or with HUB_PUBLIC_URL a URL. Members that end in ``_issuers`` name the
+    issuers from whom such requests are accepted.
     """
 
     issuer: str | UnsetType = UNSET

@@ -150,11 +150,11 @@ class _Check:
         self._count += 1
         if self._first is None:
             self._first = entry.seq
-        if self._unread is not None and not _vouches(entry, self._unread[1]):
+        if self._unread is not None and not _is_accounted_for(entry, self._unread[1]):
             self._settle_unread()
         self._unread = None
         if not is_genuine:
-            self._fault(number, "changed", f"entry {entry.seq} has not the hash that it names")
+            self._fault(number, "changed", f"entry {entry.seq} does not match its hash")
         self._link(number, entry)
 
     def _settle_unread(self) -> None:
@@ -163,9 +163,9 @@ class _Check:
         number, line = self._unread
         if line.endswith(b"\n"):
             self._unread_count += 1
-            self._fault(number, "cut", "this is no entry, or not a whole one")
+            self._fault(number, "cut", "this is not an entry, or an incomplete one")
         else:
-            self._fault(number, "torn", "the last line is not finished")
+            self._fault(number, "torn", "the last line is incomplete")
         self._unread = None
 
     def _link(self, number: int, entry: Entry) -> None:
@@ -182,7 +182,7 @@ class _Check:
             if len(self._missing) < MOST_FAULTS:
                 self._missing.append([number, newest.seq + 1, entry.seq - 1, self._unread_count])
         elif entry.seq == newest.seq + 1 and entry.prev != newest.hash:
-            text = f"entry {entry.seq} follows another entry {newest.seq} than the one in front"
+            text = f"entry {entry.seq} does not follow from the entry {newest.seq} before it"
             self._fault(number, "changed", text)
         self._newest, self._unread_count = entry, 0
 
@@ -206,6 +206,6 @@ class _Check:
         )
 
 
-def _vouches(entry: Entry, piece: bytes) -> bool:
+def _is_accounted_for(entry: Entry, piece: bytes) -> bool:
     digest = hashlib.sha256(piece.removesuffix(b"\n")).hexdigest()
     return entry.event == TORN and entry.facts.get("sha256") == digest

@@ -163,7 +163,7 @@ def read_words(claim: str, value: Any) -> tuple[str, ...]:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise TokenInvalid("a member stands twice in the token")
+        raise TokenInvalid("a member is repeated in the token")
     return members
 
 

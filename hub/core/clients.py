@@ -29,7 +29,7 @@ class Client(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
-    """The members of a table, as they stand in the file."""
+    """The members of a table, as written in the file."""
 
     id: Text
     secret: Annotated[str, msgspec.Meta(min_length=MIN_SECRET_LENGTH, max_length=1024)] | None = (
@@ -78,5 +78,5 @@ def check_clients(clients: Iterable[Client]) -> None:
     seen: set[str] = set()
     for client in clients:
         if client.id in seen:
-            raise ValueError(f"the client {client.id} stands twice")
+            raise ValueError(f"the client {client.id} is named twice")
         seen.add(client.id)

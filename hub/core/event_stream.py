@@ -1,9 +1,9 @@
-"""Server-sent events, encoded once for all who are sent them, also compressed.
+"""Server-sent events, encoded once for all readers, and compressed once too.
 
-A gzip stream (RFC 1952) usually has one compressor for each reader. Here what is sent to many is
-compressed by itself and ends on a byte (a sync flush of zlib), so that such pieces can follow each
-other in any reader's stream (RFC 1951 section 3.2: blocks that refer to nothing before them). Only
-the checksum at the end is each reader's own.
+Usually, a gzip stream (RFC 1952) has a compressor for each reader. Here, what is sent to many is
+compressed once, into blocks that end on a byte boundary (a sync flush of zlib) and refer to nothing
+before them (RFC 1951 section 3.2), so that they can be part of any reader's stream. Only the
+checksum at the end is computed for each reader.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from __future__ import annotations
 import zlib
 
 COMMENT = b":\n\n"
-"""An event stream's comment, which keeps a silent connection open."""
+"""A comment in an event stream, which keeps an idle connection open."""
 
 MOST_STORED = 400
-"""Bytes that are not worth compressing."""
+"""The largest size, in bytes, that is stored without compression."""
 
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 LAST_BLOCK = b"\x03\0"
 
 
 def encode_event(kind: str, data: bytes, id: str = "") -> bytes:
-    """Return an event; ``data`` is without line ends, as JSON is, and so is ``id``."""
+    """Return an encoded event; neither ``data`` nor ``id`` contains a line break."""
     name = f"id: {id}\n" if id else ""
     return b"%bevent: %b\ndata: %b\n\n" % (name.encode(), kind.encode(), data)
 
 
 class Piece:
-    """Some bytes of event streams, compressed when that is first asked for."""
+    """Bytes that are part of one or more event streams; they are compressed on first use."""
 
     __slots__ = ("_compressed", "plain")
 
@@ -37,7 +37,7 @@ class Piece:
 
     @property
     def compressed(self) -> bytes:
-        """The blocks that stand for it in a gzip stream."""
+        """The deflate blocks of these bytes."""
         if self._compressed is None:
             self._compressed = _compress(self.plain)
         return self._compressed
@@ -60,7 +60,7 @@ class Gzip:
         self._size = 0
 
     def add(self, piece: Piece) -> bytes:
-        """Return what stands for the next piece, after `GZIP_HEADER`."""
+        """Return the compressed bytes of the next piece; the first follows `GZIP_HEADER`."""
         self._checksum = zlib.crc32(piece.plain, self._checksum)
         self._size += len(piece.plain)
         return piece.compressed

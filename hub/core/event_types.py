@@ -18,13 +18,13 @@ CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
 SSE = "https://schemas.openid.net/secevent/sse/event-type/"
-"""What SSF was called in its drafts."""
+"""The prefix of SSF's events in its drafts, where it was called SSE."""
 
 OAUTH = "https://schemas.openid.net/secevent/oauth/event-type/"
-"""Google's, about tokens."""
+"""The prefix of Google's own events."""
 
 APPLE = "apple:"
-"""In front of the ``type`` of Apple's events, which have no URI."""
+"""Prepended to the ``type`` of Apple's events, which have no URI."""
 
 VERIFICATION = "verification"
 STREAM_UPDATED = "stream-updated"
@@ -51,14 +51,17 @@ class Reaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """Limits a reaction to events whose ``member`` has this value, in any case, or has not."""
+    """Limits a reaction to events whose ``member`` has this value (if not ``holds``: has not).
+
+    Values are compared case-insensitively.
+    """
 
     member: str
     value: str
     holds: bool = True
 
     def applies(self, members: dict[str, Any]) -> bool:
-        """Return whether an event with these members is meant; ``member`` holds text or nothing."""
+        """Return whether the condition is true for an event with these members."""
         found: str | None = members.get(self.member)
         return (found is not None and found.lower() == self.value) is self.holds
 
@@ -66,7 +69,7 @@ class Condition(msgspec.Struct, frozen=True):
 class EventType(msgspec.Struct, frozen=True):
     """A known event: its short name and its URIs.
 
-    ``unless`` the condition applies, the event does nothing, whatever the reaction is.
+    An event for which the ``condition`` is false does nothing, whatever the reaction is.
     """
 
     name: str
@@ -75,7 +78,7 @@ class EventType(msgspec.Struct, frozen=True):
     condition: Condition | None = None
 
     def applies(self, members: dict[str, Any]) -> bool:
-        """Return whether an event of this kind with these members is one that does something."""
+        """Return whether an event of this type with these members has its reaction."""
         return self.condition is None or self.condition.applies(members)
 
 
@@ -96,9 +99,9 @@ def _risc(name: str, reaction: Reaction = _LOG) -> EventType:
 
 
 EVENT_TYPES = (
-    # A session-revoked of RISC does not exist, but is sent.
+    # RISC has no session-revoked, but some transmitters send one.
     EventType("session-revoked", (CAEP + "session-revoked", RISC + "session-revoked"), _SESSION),
-    # Somebody who adds a passkey is not to be logged out for it.
+    # Adding a passkey must not log anybody out.
     _caep("credential-change", _PASSWORD, Condition("change_type", "create", holds=False)),
     _caep("device-compliance-change", _POLICY, Condition("current_status", "not-compliant")),
     _caep("assurance-level-change", _POLICY, Condition("change_direction", "decrease")),
@@ -132,7 +135,7 @@ BY_URI = {uri: kind for kind in EVENT_TYPES for uri in kind.uris}
 def read_reactions(table: dict[str, Any]) -> dict[str, Reaction]:
     """Return the reactions of a table ``[transmitter.events]``, by the name or URI of the event.
 
-    The value of a member is a table, or only what the event ends; what it leaves out is as usual.
+    The value of a member is a table, or only what the event ends; the rest has its default.
 
     Raises:
         ValueError: if the table is not valid; names the event.

@@ -37,8 +37,8 @@ class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``iss`` and ``user`` name the user as in `hub.core.model.user_key`. ``user`` is None if the
     logout ends the sessions of everyone in ``partition``, or, with scope ``session``, the session
-    ``sid`` of that issuer whoever its user is. ``sessions`` are further registered session ids that
-    the logout ended. In a snapshot, ``id`` and texts may be omitted.
+    ``sid`` of that issuer for any user. ``sessions`` are further registered session ids that the
+    logout ended. In a snapshot, ``id`` and texts may be omitted.
     """
 
     scope: Scope
@@ -122,7 +122,7 @@ def describe(
     """Return a logout as guards see it.
 
     ``partition`` matters only for a logout of everyone; ``sessions`` are more sessions it ended.
-    With ``issuer`` it ends the session ``logout.sid`` of that issuer, whoever its user is.
+    With ``issuer`` it ends the session ``logout.sid`` of that issuer, for any user.
     """
     iss, user = (issuer or "", None) if logout.user is None else split_user_key(logout.user)
     return Revocation(

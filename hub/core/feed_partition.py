@@ -69,7 +69,7 @@ class FeedPartition:
         self.breaks += 1
 
     def lose(self) -> None:
-        """Note that the log lost data, so that positions in it mean nothing any more."""
+        """Note that the log lost data, so that positions in it are no longer valid."""
         self.break_off()
         self.position, self.is_lost, self.has_failed = None, True, True
 

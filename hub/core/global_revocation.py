@@ -1,7 +1,7 @@
 """Reads requests for global token revocation (draft-parecki-oauth-global-token-revocation-06).
 
 The draft leaves open how a caller authenticates. Issuers do it as Okta's Universal Logout does: by
-a JWT of a type of its own, for this hub, that lives for minutes.
+an *assertion*, a short-lived JWT of a dedicated type whose audience is this hub.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ ASSERTION_TYPE = "global-token-revocation+jwt"
 ASSERTION_TYPES = frozenset({ASSERTION_TYPE})
 EVENT_NAME = "global-token-revocation"
 SUBJECT_MEMBERS = ("sub_id", "subject")
-"""Where a request names the user; the second is that of drafts up to 02, and of Auth0."""
+"""The members that may name the user; drafts up to 02, and Auth0, use the second."""
 
 MAX_LIFETIME: Micros = 3600 * SECOND
-"""An assertion says nothing of the user, so whoever finds one must not have it for long."""
+"""An assertion does not name the user, so a stolen one could be used against anybody: it must
+expire soon."""
 
 
 class Assertion(msgspec.Struct, frozen=True):
-    """Who calls: the issuer ``iss``, at ``issued_at``; ``id`` is the assertion's ``jti``."""
+    """The authenticated caller: the issuer ``iss``; ``id`` is the assertion's ``jti``."""
 
     id: str
     iss: str
@@ -49,13 +50,13 @@ def read_assertion_header(token: str) -> Header:
     """Return the header of an assertion, so that its issuer entry and key can be looked up.
 
     Raises:
-        SignalRefused: see `read_signal_header`; any other ``typ`` is that of another token.
+        SignalRefused: as `read_signal_header` does, also for any other ``typ``.
     """
     return read_signal_header(token, ASSERTION_TYPES)
 
 
 def read_assertion(claims: dict[str, Any], entry: Entry, now: Micros) -> Assertion:
-    """Return who calls, by the verified claims of an assertion.
+    """Return the caller, from the verified claims of an assertion.
 
     Raises:
         SignalRefused: if it is not valid, or not for this hub; ``detail`` names the claim.
@@ -89,17 +90,17 @@ def read_revocation_request(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise InvalidRequest("the body is not JSON") from None
     if not isinstance(members, dict):
-        raise InvalidRequest("the body is not an object, or a member stands twice")
+        raise InvalidRequest("the body is not an object, or a member is repeated")
     given = [members[name] for name in SUBJECT_MEMBERS if name in members]
     if len(given) != 1:
         raise InvalidRequest("the body has sub_id, or else subject, and not both")
     if isinstance(given[0], Repeated):
-        raise InvalidRequest(f"the member {given[0].name} stands twice")
+        raise InvalidRequest(f"the member {given[0].name} is repeated")
     return given[0]
 
 
 def make_signal(assertion: Assertion, target: Target, title: str | None) -> Signal:
-    """Return the signal that ends all sessions of a user, for an issuer that people know so."""
+    """Return the signal that ends all sessions of a user; ``title`` is the issuer's, for people."""
     return Signal(
         channel=Channel.GLOBAL,
         id=assertion.id,

@@ -14,13 +14,8 @@ import msgspec
 
 from hub.core.hosts import is_loopback
 from hub.core.model import SECOND
-from hub.core.tokens import (
-    ALGORITHMS,
-    Header,
-    Rules,
-    check_secret,
-    suiting_algorithms,
-)
+from hub.core.tokens import Header, Rules
+from hub.core.verification_keys import ALGORITHMS, check_secret, suiting_algorithms
 from hub.errors import InvalidRequest, TokenInvalid
 
 SYMMETRIC = tuple(name for name in ALGORITHMS if name.startswith("HS"))
@@ -29,7 +24,7 @@ ANY = "*"
 
 
 class IssuersError(ValueError):
-    """The issuers are not usable; the message is one line that names the entry and the member."""
+    """The issuers are invalid; the message is one line that names the entry and the member."""
 
 
 class Source(enum.StrEnum):
@@ -80,7 +75,7 @@ class RevocationRules(msgspec.Struct, frozen=True):
     One of ``audience`` must be in the ``aud`` of its assertions; without any, it may not ask.
     ``users`` is the ``iss`` of the entry whose users it names, if that is not its own;
     ``subjects`` are the formats whose id is a user's name there, if not the usual ones.
-    ``requires_user`` if a user of whom no session is known is an error, for users of this entry.
+    With ``requires_user``, a user of this entry without a known session is an error.
     """
 
     audience: tuple[str, ...] = ()
@@ -95,7 +90,7 @@ NO_REVOCATION = RevocationRules()
 class Entry(msgspec.Struct, frozen=True):
     """One issuer: what its tokens must be, and where its keys come from.
 
-    ``title`` is what people are told of it when it ended their sessions.
+    ``title`` is its name for people, shown to those whose sessions it ended.
     """
 
     rules: Rules
@@ -137,7 +132,7 @@ def make_entry(
         if not audience:
             raise ValueError(
                 "audience: is required where keys are fetched, since the same keys sign other "
-                'apps\' tokens; "*" takes any'
+                'apps\' tokens; "*" accepts any'
             )
     rules = Rules(
         algorithms=pin_algorithms(algorithms, keys),
@@ -216,10 +211,10 @@ def check_entries(entries: Sequence[Entry]) -> None:
         iss = entry.rules.issuer or ""
         for name in (iss, *entry.rules.aliases):
             if owner.setdefault(name, iss) != iss:
-                raise IssuersError(f"aliases: {name} is of {owner[name]} already")
+                raise IssuersError(f"aliases: {name} already belongs to {owner[name]}")
         for algorithm in entry.rules.algorithms:
             if (iss, algorithm) in taken:
-                raise IssuersError(f"{iss}: two entries take its {algorithm} tokens")
+                raise IssuersError(f"{iss}: two entries accept its {algorithm} tokens")
             taken.add((iss, algorithm))
     for entry in entries:
         if (users := entry.revocation.users) is not None and find_entry(entries, users) is None:
@@ -241,7 +236,7 @@ def select_entry(entries: Sequence[Entry], header: Header, iss: object) -> Entry
         TokenInvalid: when there is none; ``detail`` says whether by ``iss`` or by ``alg``.
     """
     named = [entry for entry in entries if entry.rules.is_of(iss)]
-    # An entry without an issuer is for tokens that no other entry takes.
+    # An entry without an issuer is for tokens that no other entry accepts.
     named.sort(key=lambda entry: entry.rules.issuer is None)
     for entry in named:
         if header.alg in entry.rules.algorithms:

@@ -1,4 +1,4 @@
-"""Reads the issuers file: a TOML text in, the issuers, transmitters and clients out."""
+"""Reads the issuers file, a TOML text with issuers, transmitters and clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OTHER_TABLES = ("relying_party", "webhook")
 
 
 class IssuersFile(msgspec.Struct, frozen=True):
-    """Whom the hub listens to: issuers of tokens, transmitters of events, and client programs."""
+    """The content of an issuers file: issuers, transmitters of events, and client programs."""
 
     entries: tuple[Entry, ...]
     transmitters: tuple[Transmitter, ...] = ()
@@ -75,4 +75,4 @@ def _check_distinct(transmitters: tuple[Transmitter, ...], clients: tuple[Client
     ids = [client.id for client in clients]
     for name in ids:
         if ids.count(name) > 1:
-            raise IssuersError(f"client: {name} stands twice")
+            raise IssuersError(f"client: {name} is named twice")

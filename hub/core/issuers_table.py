@@ -13,7 +13,7 @@ from hub.core.transmitters import read_formats
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
-    """The members of a table, as they stand in the file."""
+    """The members of a table, as written in the file."""
 
     iss: Text | None = None
     aliases: list[Text] = []
@@ -51,7 +51,7 @@ def read_entry(table: Any, *, max_lifetime: float, leeway: float) -> Entry:
         raise ValueError(f"preset: {members.preset} is not one of {', '.join(PRESETS)}")
     preset = USUAL if members.preset is None else PRESETS[members.preset]
     if members.iss is None and not (members.secret or members.public_key):
-        raise ValueError("iss: is missing; only the owner of a key of its own needs no name")
+        raise ValueError("iss: is missing; it is optional only with a secret or a public_key")
     check_names("iss", members.iss or "-")
     check_names("aliases", *members.aliases)
     check_title(members.title)
@@ -93,7 +93,7 @@ def _revocation_rules(members: Table) -> RevocationRules:
         if getattr(members, name) is not None and not audience:
             raise ValueError(f"{name}: does nothing without revocation_audience")
     if audience and members.iss is None:
-        raise ValueError("revocation_audience: iss is missing; only who has a name may ask")
+        raise ValueError("revocation_audience: needs an iss")
     return RevocationRules(
         audience=audience,
         users=members.revocation_users,

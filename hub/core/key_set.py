@@ -18,9 +18,9 @@ MAX_BODY_BYTES = 1_000_000
 KEY_SET_LIFETIME = 3600.0
 """Seconds after which a key set is fetched again."""
 COOL_DOWN = 30.0
-"""Seconds after a fetch during which an unknown ``kid`` causes none."""
+"""Seconds after a fetch during which an unknown ``kid`` does not cause another."""
 FIRST_COOL_DOWN = 1.0
-"""The same while there are no keys yet."""
+"""The same, as long as there are no keys."""
 
 SUITING = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -96,7 +96,7 @@ def read_key_set(body: bytes) -> tuple[list[jwt.PyJWK], list[str]]:
 
 
 def _is_for_signatures(member: Any) -> bool:
-    """Tell whether a member is a public key for signatures.
+    """Return whether a member is a public key for signatures.
 
     Anything else that a set may hold (secrets, private keys, keys for encryption) is ignored.
     """

@@ -1,12 +1,12 @@
-"""What is in force: the revocations that guards need, compacted, as they are sent in snapshots.
+"""The revocations in force, compacted to what guards need, as they are sent in snapshots.
 
-Of each user, and of everyone in each partition, the newest cut-offs are kept, as `supersede` says;
-of each session that was ended by name its tombstone with the latest horizon. Which revocations are
-applied first, and how often, makes no difference.
+For each user, and for everyone in each partition, the newest cut-offs are kept, according to
+`supersede`; for each session that was ended by name, the tombstone with the latest horizon.
+Revocations may be applied in any order and repeatedly.
 
-Each is kept as the JSON text that is sent, under a short keyed digest of what it is about, so that
-a million of them fit into 350 MB. They are spread over many small tables, so that none is ever
-copied or resized for long.
+Each is kept as the JSON text that is sent, under a short keyed digest of its subject, so that a
+million of them fit into 350 MB. They are distributed over many small tables, so that resizing one
+takes little time.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from hub.core.model import Logout, Micros, Scope
 from hub.core.revocation import supersede
 
 CHUNK = 500
-"""How many users or sessions are in a snapshot, at most."""
+"""The maximum number of users or sessions in a snapshot."""
 
 TABLES = 64
 MOST_FORGOTTEN = 200
-"""How many of a table are forgotten at once, so that it takes milliseconds."""
+"""How many entries of a table are removed at once, so that it takes milliseconds."""
 
 DIGEST_BYTES = 15
-"""As many as fit into an object of 48 bytes, and too many to find two of the same."""
+"""Bytes of a digest: its object takes 48 bytes, and collisions cannot be found."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[Revocation, ...]).decode
@@ -37,8 +37,8 @@ _decode = msgspec.json.Decoder(tuple[Revocation, ...]).decode
 class Ledger:
     """The revocations in force.
 
-    ``lifetime`` is for how long a logout is remembered. ``key`` is a secret of up to 64 bytes, so
-    that nobody can choose names whose digests are the same.
+    ``lifetime`` is how long a logout is remembered. ``key`` is a secret of up to 64 bytes, so that
+    nobody can choose names with equal digests.
     """
 
     def __init__(self, lifetime: Micros, key: bytes) -> None:
@@ -80,7 +80,7 @@ class Ledger:
         return True
 
     def forget(self, now: Micros) -> None:
-        """Remove some of what was written more than the lifetime ago: all of it in a few calls."""
+        """Remove some of the entries that have expired; a few calls remove them all."""
         for table in self._tables:
             past: list[bytes] = []
             for key, text in table.items():
@@ -94,9 +94,9 @@ class Ledger:
                 del table[key]
 
     def snapshots(self) -> Iterator[bytes]:
-        """Yield everything in force as the JSON of some `Snapshot`.
+        """Yield everything in force, as the JSON of several `Snapshot`.
 
-        What changes meanwhile is in them or is not.
+        Changes in the meantime may be included or not.
         """
         texts: list[bytes] = []
         for table in self._tables:
@@ -119,7 +119,7 @@ def _name(kind: str, revocation: Revocation, sid: str = "") -> str:
 
 
 def _strip(revocation: Revocation, sid: str | None = None) -> Revocation:
-    """Return what a verdict takes of a revocation; with ``sid``, of that session only."""
+    """Return the members of a revocation that verdicts need; with ``sid``, for that session."""
     one = revocation
     return Revocation(
         scope=one.scope if sid is None else Scope.SESSION,
@@ -135,7 +135,7 @@ def _strip(revocation: Revocation, sid: str | None = None) -> Revocation:
 
 def _merge(new: Revocation, old: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
     if new.scope is Scope.SESSION:
-        # Of two with the same horizon the store keeps the one that was written first.
+        # Of two with the same horizon, the store keeps the one that was written first.
         return (max((new, *old), key=lambda one: (one.horizon, -one.at, _encode(one))),)
     ordered = sorted({new, *old}, key=lambda one: (one.horizon, one.at, _encode(one)), reverse=True)
     first, *rest = (_as_logout(one, str(place)) for place, one in enumerate(ordered))

@@ -31,7 +31,7 @@ LOGOUT_TYPES = frozenset({None, "jwt", "logout+jwt"})
 """Accepted values of ``typ``: explicit typing is only recommended (section 2.4)."""
 
 MAX_AGE: Micros = 120 * SECOND
-"""How old a token without ``exp`` may be; section 4 recommends the same for ``exp``."""
+"""The maximum age of a token without ``exp``; section 4 recommends the same for ``exp``."""
 
 
 def read_logout_header(token: str) -> Header:
@@ -77,7 +77,7 @@ def read_logout_token(claims: dict[str, Any], entry: Entry, now: Micros) -> Sign
 
 
 def _check_event(events: Any) -> None:
-    """Check that the event is a logout: an object, whose members mean nothing to the hub.
+    """Check that the event is a logout: an object, whose members are ignored.
 
     Early drafts had an array of names; Keycloak's event has a member (section 2.4).
     """
@@ -104,7 +104,7 @@ def _check_lifetime(claims: dict[str, Any], entry: Entry, issued_at: Micros, now
 
 
 def _read_target(claims: dict[str, Any], entry: Entry) -> Target:
-    """Return whom a token names: a session, by ``sid``, or a user (section 2.4)."""
+    """Return the session (``sid``) or user that a token names (section 2.4)."""
     with refusing(Refusal.SUBJECT):
         sid = None if claims.get("sid") is None else read_id("sid", claims["sid"])
         sub = None if claims.get("sub") is None else read_id("sub", claims["sub"])

@@ -169,6 +169,6 @@ class Partition(msgspec.Struct, frozen=True):
 def is_enough(served: int, count: int) -> bool:
     """Return whether a replica serves enough of ``count`` partitions to accept clients: half.
 
-    With fewer, it sends clients elsewhere, where more may be served.
+    With fewer, it sends clients to other replicas, which may serve more.
     """
     return 2 * served >= count

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): what the hub answers with, and guards in its place."""
+"""Errors as problem details (RFC 9457), in responses of the hub and of guards."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RETRY_AFTER = 1
 
 
 class ProblemView(msgspec.Struct, frozen=True):
-    """An error (RFC 9457), with the logout that explains it, if one does.
+    """An error (RFC 9457), with the logout that caused it, if any.
 
-    ``retryable``, and true, when the same request may succeed later; ``reauthenticate``, and true,
-    when the login itself was ended.
+    ``retryable`` is true if the same request may succeed later, ``reauthenticate`` if the login
+    itself was ended; otherwise they are absent.
     """
 
     type: str
@@ -39,7 +39,7 @@ class ProblemView(msgspec.Struct, frozen=True):
 
 
 def view_problem(error: HubError, status: int) -> ProblemView:
-    """Return an error's view, which is answered with this status."""
+    """Return the body of a response with this status for an error."""
     logout = error.logout
     origin = None if logout is None else logout.origin
     return ProblemView(
@@ -61,7 +61,7 @@ def view_problem(error: HubError, status: int) -> ProblemView:
 
 
 def problem_headers(error: HubError) -> dict[str, str]:
-    """Return the headers of an answer to an error, besides those of its body."""
+    """Return the headers of a response for an error, apart from those about the body."""
     headers = {}
     if isinstance(error, InvalidClient):
         headers["WWW-Authenticate"] = 'Basic realm="logout-hub", charset="UTF-8"'

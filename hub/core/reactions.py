@@ -1,4 +1,4 @@
-"""What is to be done about a security event: the usual reaction, or that of the transmitter."""
+"""The reaction to a security event: the usual one, or the one that the transmitter's entry sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHANNELS = {Delivery.PUSH: Channel.PUSH, Delivery.POLL: Channel.POLL}
 
 
 def find_reaction(event: SecurityEvent, transmitter: Transmitter) -> Reaction:
-    """Return what an event does, if it is about somebody here."""
+    """Return what an event does if its subject is a user or session of this hub."""
     kind = event.kind
     if kind is not None and (kind.name in STREAM_EVENTS or not kind.applies(event.members)):
         return NOTHING
@@ -30,9 +30,9 @@ def find_reaction(event: SecurityEvent, transmitter: Transmitter) -> Reaction:
 def react(
     event: SecurityEvent, transmitter: Transmitter, entry: Entry, now: Micros
 ) -> Signal | None:
-    """Return what an event asks for among the users of the transmitter's entry.
+    """Return the signal that an event stands for, about a user of the transmitter's entry.
 
-    None if it does nothing: by its kind, or since it is about nobody here.
+    None if the event does nothing, or its subject is not a user or session of this hub.
     """
     reaction = find_reaction(event, transmitter)
     if reaction.ends is Ends.NOTHING or event.subject is None:
@@ -66,5 +66,5 @@ def _widen(target: Target) -> Target:
 
 
 def _read_before(event: SecurityEvent, now: Micros) -> Micros:
-    """Return up to when logins were begun that an event ends: when it happened, never later."""
+    """Return the time up to which logins end: when the event happened, at most ``now``."""
     return end_of_second(event.issued_at if event.at is None else event.at, now)

@@ -1,4 +1,4 @@
-"""Why a signal is refused: a closed set of reasons, with the words that each protocol has for them.
+"""Why a signal is refused: a closed set of reasons, and their names in each protocol.
 
 A refused signal is answered with 400: a logout token with OAuth's error ``invalid_request`` (OpenID
 Connect Back-Channel Logout 1.0 section 2.8), a security event with an ``err`` of RFC 8935.
@@ -30,9 +30,9 @@ class Refusal(enum.StrEnum):
     OFF = "off"
     """The settings do not ask for signals of this sender."""
     AUTHORIZATION = "authorization"
-    """The sender of a push did not show that it is the transmitter."""
+    """The ``Authorization`` header of a push is not the transmitter's."""
     STATE = "state"
-    """A verification event answers a question that was not asked."""
+    """A verification event has a state that nobody asked for."""
 
 
 SET_ERRORS = {
@@ -47,7 +47,7 @@ SET_ERRORS = {
 
 
 class SignalRefused(InvalidRequest):
-    """A logout token or a security event is not taken; ``reason`` says why, for programs."""
+    """A logout token or a security event is refused; ``reason`` says why, for programs."""
 
     def __init__(self, reason: Refusal, detail: str) -> None:
         super().__init__(detail)
@@ -61,7 +61,7 @@ class SignalRefused(InvalidRequest):
 
 @contextlib.contextmanager
 def refusing(reason: Refusal) -> Iterator[None]:
-    """Turn an invalid token that is met inside into a refused signal.
+    """Convert `TokenInvalid` raised in the context to `SignalRefused`.
 
     Raises:
         SignalRefused: with this reason, if `TokenInvalid` is raised inside.

@@ -13,7 +13,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 ADMIN, GUARD = "admin", "guard"
 RESERVED = frozenset({ADMIN, GUARD, "user", "loss"})
-"""Names that the log uses for HUB_ADMIN_TOKEN, HUB_GUARD_TOKEN, users, and a data loss."""
+"""Reserved: the log uses them for HUB_ADMIN_TOKEN, HUB_GUARD_TOKEN, users, and data losses."""
 
 
 class Right(StrEnum):
@@ -75,5 +75,5 @@ def read_credentials(texts: Iterable[str]) -> tuple[Credential, ...]:
     found = tuple(map(read_credential, texts))
     for what in ("name", "digest"):
         if len({getattr(one, what) for one in found}) < len(found):
-            raise ValueError("a name or a SHA-256 stands twice")
+            raise ValueError("a name or a SHA-256 is repeated")
     return found

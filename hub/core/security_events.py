@@ -1,8 +1,8 @@
 """Reads security event tokens (RFC 8417) as Shared Signals sends them (SSF 1.0 section 4).
 
 The form is checked before the signature (`read_set_header`), the claims after it (`read_set`). Old
-forms that mean one thing only are accepted, and told in `SecurityEvent.old_forms`; those that
-could be other tokens, only from a transmitter with ``legacy``.
+forms are accepted, and listed in `SecurityEvent.old_forms`; those that could be mistaken for other
+tokens only from a transmitter with ``legacy``.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     """One event of a verified token.
 
     ``kind`` is None for an event that the hub does not know. ``members`` are those of the event,
-    with their types checked where the hub uses them. ``at`` is when it happened, if that is said.
-    ``state`` is the answer of a verification event. ``old_forms`` says what is written as in a
+    with their types checked where the hub uses them. ``at`` is when it happened, if stated.
+    ``state`` is that of a verification event. ``old_forms`` describes what is written as in a
     draft, for the log.
     """
 
@@ -68,9 +68,9 @@ class SecurityEvent(msgspec.Struct, frozen=True):
 
 
 def find_transmitter(token: str, transmitters: Iterable[Transmitter]) -> Transmitter:
-    """Return the transmitter that a token says it is from, so that it can be verified.
+    """Return the transmitter that a token claims to be from, so that it can be verified.
 
-    Those with the same ``iss`` are told by ``aud``. Nothing else of the token is looked at.
+    Several with the same ``iss`` are distinguished by ``aud``. Nothing else is checked here.
 
     Raises:
         SignalRefused: if it is malformed, or of none of them.
@@ -111,7 +111,7 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
     if claims.get("nonce") is not None:
         raise SignalRefused(Refusal.NONCE, "has a nonce, as an ID token does")
     old = _check_other_tokens_claims(claims, transmitter, now)
-    uri, members, told = _read_event(claims.get("events"), iss)
+    uri, members, form = _read_event(claims.get("events"), iss)
     kind = BY_URI.get(uri)
     subject, written = _read_subject(claims, kind, members)
     return SecurityEvent(
@@ -127,7 +127,7 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
         reason_admin=_read_reason(members, "reason_admin"),
         reason_user=_read_reason(members, "reason_user"),
         state=_read_state(members, kind),
-        old_forms=(*old, *told, *written),
+        old_forms=(*old, *form, *written),
     )
 
 
@@ -143,7 +143,7 @@ def _check_other_tokens_claims(
 
 
 def _read_event(events: Any, iss: str) -> tuple[str, dict[str, Any], list[str]]:
-    """Return the URI and the members of the only event, and in what old form it is written."""
+    """Return the URI and members of the only event, and the old forms in which it is written."""
     old = []
     if isinstance(events, str):
         events, old = _decode(events), ["events is text"]
@@ -192,7 +192,7 @@ def _decode(text: str) -> dict[str, Any]:
 def _read_subject(
     claims: dict[str, Any], kind: EventType | None, members: dict[str, Any]
 ) -> tuple[Subject | None, list[str]]:
-    """Return whom an event is about, and in what old form that is written.
+    """Return the subject of an event, and the old forms in which it is written.
 
     Events of drafts have their subject inside; ``sub_id`` goes first (SSF 1.0 section 3.1.1).
     """
@@ -210,7 +210,7 @@ def _read_subject(
 
 
 def _check_texts(members: dict[str, Any], kind: EventType | None) -> dict[str, Any]:
-    """Check the member by which it is decided whether a known event does something."""
+    """Check the member that the condition of a known event depends on."""
     if kind is not None and kind.condition is not None:
         _optional_text(members, kind.condition.member, MAX_REASON_LENGTH)
     return members
@@ -226,7 +226,7 @@ def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> Micros | None
 
 
 def _read_initiator(members: dict[str, Any]) -> str | None:
-    """Return who started it; None for a word that CAEP 1.0 section 2 does not have."""
+    """Return the initiating entity; None if CAEP 1.0 section 2 does not have it."""
     given = _optional_text(members, "initiating_entity", MAX_REASON_LENGTH)
     return given if given in INITIATORS else None
 
@@ -252,7 +252,7 @@ def _for_people(text: str) -> str | None:
 
 
 def _read_state(members: dict[str, Any], kind: EventType | None) -> str | None:
-    """Return the state of a verification; that of another event is none of ours."""
+    """Return the state of a verification event; None for any other event."""
     is_verification = kind is not None and kind.name == VERIFICATION
     return _optional_text(members, "state", MAX_STATE_LENGTH) if is_verification else None
 

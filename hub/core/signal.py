@@ -1,8 +1,7 @@
-"""What others say about sessions here: values that every kind of signal is turned into.
+"""Signals: messages from other systems that end sessions, in one form for all protocols.
 
-A signal arrives as a logout token, a security event or a request for token revocation. Reading one
-yields a `Signal`, which names whom it is about, and what is to be done; `hub.access.signals` does
-it. So each kind of message is read in one place, and all are carried out in another.
+A signal arrives as a logout token, a security event or a request for token revocation. Each of
+these is parsed by its own module into a `Signal`, which `hub.access.signals` carries out.
 """
 
 from __future__ import annotations
@@ -24,23 +23,22 @@ class Channel(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
-    """What became of a signal that was accepted."""
+    """The result of a signal that was accepted."""
 
     ENDED = "ended"
     NOBODY = "nobody"
-    """It was written, and met no session that the hub knows: one that shows up is refused."""
+    """It was written, but no session was known; one that is presented later is refused."""
     REPEATED = "repeated"
     IGNORED = "ignored"
-    """It asks for nothing that the hub does: an unknown event, or a subject of somebody else."""
+    """It requires no action: an unknown event, or a subject that is not a user of this hub."""
 
 
 class SignalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a signal, for operators; without a verdict, of some that were refused.
+    """The result of a signal, for operators; without a verdict, of several that were refused.
 
-    ``by`` and ``event`` are as in `Origin`, ``id`` is the signal's, and ``logout`` that of the
-    logout that it asked for. Those that were refused since the last record share one: ``times``
-    says how many there were, and ``error`` why most of them were. ``at`` is 0 until the store has
-    set it.
+    ``by`` and ``event`` are as in `Origin`, ``id`` is the signal's, ``logout`` is the id of the
+    logout that it caused. Signals that were refused since the last record share one: ``times`` is
+    their number, ``error`` the most frequent reason. ``at`` is 0 until the store has set it.
     """
 
     channel: Channel
@@ -55,7 +53,7 @@ class SignalRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Whom a signal is about: all sessions of a user, or with ``sid`` one session.
+    """The sessions that a signal ends: all sessions of a user, or with ``sid`` one session.
 
     ``user`` is None if only the session is known. ``iss`` is the issuer entry's ``iss``.
     """
@@ -66,12 +64,12 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """One wish to end sessions.
+    """A request of another system to end sessions.
 
-    ``id`` is unique among those of the same sender (``origin.by``): a signal that comes again does
-    nothing. ``before`` limits it to logins begun at or before that time; without it, which only
-    a known user's signal may be, it is as of when it is written. ``message`` is for the person,
-    ``profile`` for the page: how thoroughly to clear. ``issued_at`` is when the sender signed it.
+    ``id`` is unique for a sender (``origin.by``): a repeated signal does nothing. ``before`` limits
+    it to logins begun at or before that time; without it, the time of writing counts, and the user
+    must be known. ``message`` is for the person, ``profile`` says how thoroughly pages clear.
+    ``issued_at`` is when the sender signed it.
     """
 
     channel: Channel

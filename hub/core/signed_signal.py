@@ -10,7 +10,7 @@ from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.tokens import Header, Rules, open_header, read_alg_and_kid, read_audiences
 
 GRANULARITY: Micros = SECOND
-"""By how much a sender's clock may be ahead besides its leeway: most write whole seconds."""
+"""How far a sender's clock may be ahead, in addition to its leeway: most write whole seconds."""
 
 
 def read_signal_header(token: str, types: frozenset[str | None]) -> Header:
@@ -34,7 +34,7 @@ def read_signal_header(token: str, types: frozenset[str | None]) -> Header:
 
 
 def read_jti(claims: dict[str, Any]) -> str:
-    """Return the id of a signal, by which one that comes again is known.
+    """Return the id of a signal, by which a repeated one is recognized.
 
     Raises:
         SignalRefused: if there is none.

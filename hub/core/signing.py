@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hub.core.strength import find_weakness
-from hub.core.tokens import CURVES
+from hub.core.verification_keys import CURVES
 
 JWK_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Repeated:
-    """Replaces an object with a repeated member; it cannot be encoded."""
+    """Replaces an object that has a repeated member; encoding it fails."""
 
     def __init__(self, name: str) -> None:
         self.name = name

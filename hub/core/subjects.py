@@ -1,8 +1,8 @@
 """Subject identifiers (RFC 9493, SSF 1.0 section 3): whom an event or a request is about.
 
-A subject is read first (`read_subject`), whoever it may be of, and then looked for among the users
-of one issuer entry (`resolve_subject`, `resolve_for`). Values are compared as they stand: two
-spellings of an email address are two.
+A subject is parsed first (`read_subject`), then resolved to a user or session of an issuer entry
+(`resolve_subject`, `resolve_for`). Values are compared exactly: two spellings of an email address
+are two users.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     JWT_ID: ("jti", "iss"),
     "saml_assertion_id": ("assertion_id", "issuer"),
 }
-"""The required members of each format, the identifier first, then whose it is."""
+"""The required members of each format: the identifier, then its issuer if there is one."""
 
 COMPLEX_MEMBERS = ("user", "session", "device", "application", "tenant", "org_unit", "group")
 
 SCHEMES = {"account": "acct:", "did": "did:"}
 
 OLD_TYPE = "subject_type"
-"""What ``format`` was called in drafts, as Google's events still have it."""
+"""Names of formats in drafts, which Google's events still use."""
 
 ID_TOKEN_CLAIMS = "id_token_claims"  # noqa: S105 - the name of a format
 OLD_FORMATS = {"phone": "phone_number"}
@@ -55,7 +55,7 @@ OLD_FORMATS = {"phone": "phone_number"}
 class Identifier(msgspec.Struct, frozen=True):
     """A simple identifier; ``id`` is None in a format that the hub does not know.
 
-    ``iss`` is whose it is, if the format says that.
+    ``iss`` is its issuer, if the format has one.
     """
 
     format: str
@@ -64,7 +64,7 @@ class Identifier(msgspec.Struct, frozen=True):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """Whom something is about: the ``user`` or the ``session``, or both if it is complex.
+    """The subject of an event or request: a ``user``, a ``session``, or both if it is complex.
 
     Each is given by one identifier, or by several that mean the same. ``narrowed`` if a session was
     named, understood or not. ``old`` if the subject is in a form of a draft.
@@ -79,7 +79,7 @@ class Subject(msgspec.Struct, frozen=True):
 def read_subject(value: Any) -> Subject:
     """Return the subject in a member such as ``sub_id``.
 
-    A format that nobody has heard of is no mistake: it names nobody here.
+    A subject of an unknown format is accepted, and resolves to nobody.
 
     Raises:
         SignalRefused: if it is none, or lacks a member; ``reason`` is `Refusal.SUBJECT`.
@@ -101,7 +101,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _is_untyped_complex(members: dict[str, Any]) -> bool:
-    """Return whether a subject without a format is complex all the same, as in drafts."""
+    """Return whether a subject without a format is complex, as in drafts."""
     typed = "format" in members or OLD_TYPE in members
     return not typed and any(isinstance(members.get(name), dict) for name in ("user", "session"))
 
@@ -136,7 +136,7 @@ def _read_simple(members: dict[str, Any], *, nested: bool) -> tuple[Identifier, 
 
 
 def _read_format(members: dict[str, Any]) -> str:
-    """Return the format of an identifier, by its present name if it has an old one."""
+    """Return the format of an identifier, by its current name."""
     if "format" in members:
         return _text(members, "format")
     if OLD_TYPE not in members:
@@ -199,7 +199,7 @@ def _text(members: dict[str, Any], member: str) -> str:
 
 
 def resolve_subject(subject: Subject, transmitter: Transmitter, entry: Entry) -> Target | None:
-    """Return whom a transmitter means among the users of its entry, or None if it is nobody's."""
+    """Return the user or session of the transmitter's entry that a subject names, or None."""
     own = (transmitter.iss,)
     return resolve_for(subject, entry, formats=transmitter.subjects, own=own)
 
@@ -211,13 +211,13 @@ def resolve_for(
     formats: Collection[str] | None = None,
     own: Collection[str] = (),
 ) -> Target | None:
-    """Return which user or session of an entry a subject means, or None.
+    """Return the user or session of an entry that a subject names, or None.
 
     ``formats`` are those whose id is a user's name there; the usual ones if it is None. Identifiers
-    with an ``iss`` count if that is the entry's, an alias or one of ``own``.
+    with an ``iss`` count only if that is the entry's, an alias or one of ``own``.
 
-    A session that is named but not understood means nobody: to end all sessions of the user
-    instead would end others.
+    If a session is named in an unknown way, the result is None: ending all sessions of the user
+    would end others too.
     """
     iss = entry.rules.issuer or ""
     ours = {iss, *entry.rules.aliases, *own}
@@ -238,7 +238,7 @@ def _is_foreign(identifier: Identifier, ours: Collection[str]) -> bool:
 def _names(
     identifiers: Sequence[Identifier], formats: Collection[str] | None, ours: Collection[str]
 ) -> Iterator[str]:
-    """Return the ids of those identifiers that are ours, of these formats if they are given."""
+    """Return the ids of the identifiers of the entry, limited to ``formats`` if given."""
     for one in identifiers:
         if one.id is None or _is_foreign(one, ours) or not is_name(one.id):
             continue
@@ -249,10 +249,10 @@ def _names(
 def choose_entry(
     subject: Subject, entries: Sequence[Entry], iss: str | None = None
 ) -> Entry | None:
-    """Return the entry whose user a caller means, who may name it by ``iss``; None if nobody's.
+    """Return the entry of a subject's user, or None: that of ``iss``, if the caller names it.
 
-    Otherwise the subject's own ``iss`` says it, or there is only one. If the only entry accepts any
-    issuer, every name refers to it.
+    Otherwise it is that of the subject's own ``iss``, or the only entry. If the only entry accepts
+    any issuer, every name refers to it.
 
     Raises:
         InvalidRequest: if there are several and none is named.
@@ -267,13 +267,13 @@ def choose_entry(
 
 
 def resolve_sub_id(value: Any, entries: Sequence[Entry], iss: str | None = None) -> Target | None:
-    """Return whom a caller with a right over all users names by ``sub_id``, or None.
+    """Return the user or session that an administrator or issuer names by ``sub_id``, or None.
 
-    The usual formats of the entry go first, but any other one that may name a user is taken for the
-    user's name as well: the caller chose it for this hub.
+    The usual formats of the entry come first, but any other format that can name a user is accepted
+    as the user's name too: the caller chose it for this hub.
 
     Raises:
-        InvalidRequest: if it is no subject, or it cannot be told whose it is.
+        InvalidRequest: if it is not a subject, or its issuer is ambiguous.
     """
     subject = read_subject(value)
     entry = choose_entry(subject, entries, iss)
@@ -286,7 +286,7 @@ def resolve_sub_id(value: Any, entries: Sequence[Entry], iss: str | None = None)
 
 
 def _issuers(subject: Subject) -> Iterator[str]:
-    """Return whose the identifiers of a subject are, as far as they say."""
+    """Yield the issuers of a subject's identifiers, if they name any."""
     return (one.iss for one in (*subject.user, *subject.session) if one.iss is not None)
 
 

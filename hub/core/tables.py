@@ -24,7 +24,7 @@ T = TypeVar("T")
 def read_tables(
     kind: str, tables: Any, read: Callable[[Any], T], *, name: str = "iss"
 ) -> tuple[T, ...]:
-    """Return what ``read`` makes of each table of a kind; ``name`` is the member that tells them.
+    """Return ``read`` of each table of a kind; the member ``name`` identifies a table in errors.
 
     Raises:
         IssuersError: if there are too many, or ``read`` raises ValueError for one.

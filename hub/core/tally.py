@@ -1,4 +1,4 @@
-"""Counts by arbitrary names, in bounded memory."""
+"""Counts events by arbitrary names, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 OTHERS = "others"
-"""The name under which further ones are counted once the table is full."""
+"""The name that counts all others once the table is full."""
 
 Action = TypeVar("Action", bound=Hashable)
 
@@ -23,7 +23,7 @@ class Tally(Generic[Action]):
         return len(self._counts)
 
     def add(self, what: Action, whom: str) -> None:
-        """Count one more; ``what`` must be one of a fixed set."""
+        """Count one event; ``what`` must be one of a fixed set."""
         key = (what, whom)
         if key not in self._counts and len(self._counts) >= self._most:
             key = (what, OTHERS)

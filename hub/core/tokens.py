@@ -1,4 +1,4 @@
-"""Verifies tokens: a token and a key in, an `Identity` or an error out.
+"""Verifies tokens and returns their `Identity`.
 
 The signature, the form and the lifetime are checked here, without a clock; whether the token is
 expired or revoked is decided by `hub.core.revocation.judge`, by the store's clock. Algorithms are
@@ -15,12 +15,6 @@ from typing import Any
 
 import jwt
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import HMACAlgorithm
 
 from hub.core.claims import (
@@ -35,20 +29,10 @@ from hub.core.claims import (
 )
 from hub.core.kinds import check_kind, is_token_type
 from hub.core.model import MAX_NAME_LENGTH, SECOND, Identity, Micros, user_key
-from hub.core.strength import find_weakness
+from hub.core.verification_keys import ALGORITHMS, Secret
 from hub.errors import TokenInvalid
 
 MAX_TOKEN_BYTES = 8192
-
-ALGORITHMS = (
-    "HS256", "HS384", "HS512",
-    "RS256", "RS384", "RS512",
-    "PS256", "PS384", "PS512",
-    "ES256", "ES384", "ES512",
-    "EdDSA",
-)  # fmt: skip
-
-CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 
 AUTH_TIME = "auth_time"
 SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
@@ -88,10 +72,6 @@ class Rules(msgspec.Struct, frozen=True):
         return self.issuer is None or iss == self.issuer or iss in self.aliases
 
 
-class Secret(bytes):
-    """A shared secret that `prepare_secret` has checked."""
-
-
 class _Hmac(HMACAlgorithm):
     """HMAC that does not repeat the check of a `Secret`, which is most of its cost."""
 
@@ -103,70 +83,6 @@ _signatures = jwt.PyJWS(algorithms=ALGORITHMS)
 for _bits in (256, 384, 512):
     _signatures.unregister_algorithm(f"HS{_bits}")
     _signatures.register_algorithm(f"HS{_bits}", _Hmac(getattr(HMACAlgorithm, f"SHA{_bits}")))
-
-
-def prepare_secret(text: str) -> Secret:
-    """Return the secret to verify tokens with.
-
-    Raises:
-        ValueError: if it is empty, or a key of another kind (PEM, SSH, DER, JWK): if that were
-            used as a secret, anybody who knows the public key could sign.
-    """
-    try:
-        return Secret(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
-    except jwt.InvalidKeyError:
-        raise ValueError("this is no secret but a key of another kind, or empty") from None
-
-
-HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-
-
-def check_secret(text: str, algorithms: Iterable[str]) -> None:
-    """Check that a secret is one, and at least as long as the hash of each algorithm.
-
-    Raises:
-        ValueError: as `prepare_secret`, or with the length that RFC 7518 section 3.2 requires.
-    """
-    if text.lstrip().startswith("-----BEGIN"):
-        raise ValueError("secret: a key in PEM is no secret, it belongs in public_key")
-    prepare_secret(text)
-    need = max(HASH_BYTES[name] for name in algorithms)
-    if len(text.encode()) < need:
-        raise ValueError(f"secret: must have at least {need} bytes (RFC 7518, 3.2)")
-
-
-def load_public_key(pem: str) -> Any:
-    """Return the public key in a PEM text.
-
-    Raises:
-        ValueError: if there is none, or it is too weak.
-    """
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("not a public key in PEM") from None
-    if isinstance(key, RSAPublicKey):
-        numbers = key.public_numbers()
-        if weakness := find_weakness(numbers.n, numbers.e):
-            raise ValueError(weakness)
-    return key
-
-
-def suiting_algorithms(pem: str) -> tuple[str, ...]:
-    """Return the algorithms that a public key in PEM can verify, the most common one first.
-
-    Raises:
-        ValueError: if it is not a public key, is too weak, or of a type that is not supported.
-    """
-    key = load_public_key(pem)
-    match key:
-        case RSAPublicKey():
-            return tuple(name for name in ALGORITHMS if name.startswith(("RS", "PS")))
-        case EllipticCurvePublicKey() if key.curve.name in CURVES:
-            return (CURVES[key.curve.name],)
-        case Ed25519PublicKey() | Ed448PublicKey():
-            return ("EdDSA",)
-    raise ValueError("a public key of a kind that no algorithm uses")
 
 
 def read_header(token: str) -> Header:
@@ -311,7 +227,7 @@ def check_parties(claims: dict[str, Any], rules: Rules) -> None:
     """Check the issuer and the audience of a token.
 
     Raises:
-        TokenInvalid: if either is another one.
+        TokenInvalid: if either does not match.
     """
     if not rules.is_of(claims.get("iss")):
         raise TokenInvalid("the token is of another issuer (iss)")

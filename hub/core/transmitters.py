@@ -1,4 +1,4 @@
-"""The ``[[transmitter]]`` tables: who sends security events, and how to deal with each.
+"""The ``[[transmitter]]`` tables: who sends security events, and what each event does.
 
 A transmitter belongs to one issuer entry, and can end sessions of that entry's users only.
 """
@@ -34,7 +34,7 @@ USUAL_FORMATS = {"email": ("email",), "phone_number": ("phone_number",)}
 
 
 class Delivery(enum.StrEnum):
-    """How events come: they are pushed (RFC 8935) or polled (RFC 8936)."""
+    """How events are delivered: pushed (RFC 8935) or polled (RFC 8936)."""
 
     PUSH = "push"
     POLL = "poll"
@@ -43,7 +43,7 @@ class Delivery(enum.StrEnum):
 class Access(msgspec.Struct, frozen=True):
     """How the hub authenticates at a transmitter: a bearer token, or client credentials.
 
-    None of it is set for a transmitter whose API the hub does not call.
+    All members are None for a transmitter whose API the hub does not call.
     """
 
     token: str | None = None
@@ -57,13 +57,14 @@ class Access(msgspec.Struct, frozen=True):
 
 
 class Transmitter(msgspec.Struct, frozen=True):
-    """Who sends security events.
+    """A sender of security events.
 
     ``rules`` are for its signatures, its ``iss`` and our ``aud``. ``issuer`` is the ``iss`` of the
     entry whose users it knows, ``subjects`` the formats of a subject whose id is a user's name
-    there. A push needs ``authorization`` as its header of that name, if that is set. ``legacy``
-    takes events that are not typed or have ``exp`` and ``sub``. ``reactions`` are those that differ
-    from the usual ones, by the name or URI of the event. ``poll_interval`` is in seconds.
+    there. A push must have ``authorization``, if set, in its header of that name. With ``legacy``,
+    events without a ``typ``, or with ``exp`` and ``sub``, are accepted. ``reactions`` are those
+    that differ from the usual ones, by the name or URI of the event. ``poll_interval`` is in
+    seconds.
     """
 
     rules: Rules
@@ -89,7 +90,7 @@ class Transmitter(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
-    """The members of a table, as they stand in the file."""
+    """The members of a table, as written in the file."""
 
     iss: Text
     aud: Text | Texts
@@ -148,7 +149,7 @@ def read_transmitter(table: Any, entries: Sequence[Entry], *, leeway: float) -> 
 
 
 def locate_configuration(iss: str) -> str:
-    """Return where the configuration of a transmitter is (SSF 1.0 section 7.2)."""
+    """Return the URL of a transmitter's configuration (SSF 1.0 section 7.2)."""
     parts = urlsplit(iss)
     return urlunsplit((parts.scheme, parts.netloc, WELL_KNOWN + parts.path.rstrip("/"), "", ""))
 
@@ -180,12 +181,12 @@ def _find_owner(members: Table, entries: Sequence[Entry]) -> Entry:
         return same
     if len({entry.rules.issuer for entry in entries}) == 1:
         return entries[0]
-    raise ValueError("issuer: is needed, there are several issuers, and none has this iss")
+    raise ValueError("issuer: is required, since there are several issuers and none has this iss")
 
 
 def _check_addresses(members: Table) -> None:
     if members.jwks_url is None or members.delivery is Delivery.POLL:
-        # Whatever it is derived from is what stands in the file.
+        # If it is derived, the member that it is derived from is in the file.
         member = "iss" if members.configuration_url is None else "configuration_url"
         check_address(member, members.configuration_url or members.iss)
     for member in ("jwks_url", "token_url"):
@@ -220,7 +221,7 @@ def _read_access(members: Table) -> Access:
 
 
 def check_transmitters(transmitters: Sequence[Transmitter]) -> None:
-    """Check that events of each transmitter can be told from those of the others.
+    """Check that the events of each transmitter can be distinguished from those of the others.
 
     Raises:
         ValueError: if two have the same ``iss`` and a common ``aud``; names the ``iss``.

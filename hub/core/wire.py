@@ -1,8 +1,7 @@
 """Encodes and decodes logouts for the store and its channels.
 
-A logout is written as ``<at> <json>``: the store puts the time in front of the JSON text, which
-its scripts never encode anew, since they cannot keep numbers exact. They read ``before`` by its
-digits.
+A logout is written as ``<at> <json>``: the store prepends the time to the JSON text. Scripts never
+re-encode that text, because Lua would lose digits; they read ``before`` as text too.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from hub.core.model import Logout, Micros, Origin, Reason, Scope
 VERSION = 1
 MAX_DIGITS = 17
 MAX_BYTES = 32768
-"""More than a logout with the longest names in the widest characters takes."""
+"""The maximum length in bytes; the longest possible logout is shorter."""
 
 
 class Malformed(ValueError):

@@ -176,7 +176,7 @@ def _is_exempt(gate: Gate, request: web.Request) -> bool:
 
 
 def _is_preflight(request: web.Request) -> bool:
-    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 

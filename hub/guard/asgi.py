@@ -121,7 +121,7 @@ class GuardMiddleware:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
     return scope.get("method") == "OPTIONS" and bool(
         _header(scope, b"access-control-request-method")
     )

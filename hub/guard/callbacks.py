@@ -1,4 +1,4 @@
-"""Functions that an app gives a guard to call: what they do harms nothing of the guard's."""
+"""Calls the functions that an app registers with a guard, so that their errors cannot harm it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ log = logging.getLogger("logout_hub.guard")
 FAILED = "a callback of the guard failed"
 
 _running: set[asyncio.Future[Any]] = set()
-"""What was begun on an event loop, which itself keeps no reference to it."""
+"""Tasks on event loops, which do not keep references to them."""
 
 
 def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function of the app; what it raises is logged and harms nothing, not even an exit.
+    """Call a function of the app; anything that it raises is logged, even an exit.
 
     There is no event loop here: an asynchronous function is an error as well.
     """
@@ -31,7 +31,7 @@ def call_safely(call: Callable[..., Any], *arguments: Any) -> None:
 
 
 def call_on_loop(call: Callable[..., Any], *arguments: Any) -> None:
-    """Do this on the running event loop, where the function may be asynchronous."""
+    """The same on the running event loop, where the function may be asynchronous."""
     try:
         result = call(*arguments)
         if inspect.isawaitable(result):

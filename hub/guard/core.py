@@ -1,6 +1,6 @@
-"""What `Guard` and `SyncGuard` share: the verdicts, and the work of reaching them.
+"""What `Guard` and `SyncGuard` share: checks of tokens and sessions.
 
-Theory of operation. A thread follows the feed (`FeedReader`) and stores what it says (`FeedState`).
+Theory of operation. A thread follows the feed (`FeedReader`) and stores its content (`FeedState`).
 `recall` and `recall_session` answer from there without waiting, by a few look-ups, whenever the
 session is certainly alive. In all other cases they return None, and `checking` or
 `checking_session` decides, which may wait for keys or for the hub's own answer (`Verdicts`).
@@ -173,7 +173,7 @@ class Core:
                 ahead, a login might outlive its logout, so only ``allow`` falls back to that.
         """
         if not self._state.is_ready and self.options.on_stale != "allow":
-            raise Unavailable("the hub has not told the guard the time yet")
+            raise Unavailable("the guard has not received the time from the hub yet")
         return self._time()
 
     def _time(self) -> float:

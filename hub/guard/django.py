@@ -1,4 +1,4 @@
-"""Guards Django's own sessions (``django.contrib.auth``), and tells the hub of their logouts.
+"""Guards Django's own sessions (``django.contrib.auth``), and reports their logouts to the hub.
 
 Add ``hub.guard.django.GuardMiddleware`` to ``MIDDLEWARE`` after ``AuthenticationMiddleware``, and
 to the settings::
@@ -150,7 +150,7 @@ def identify(request: HttpRequest) -> Identity | None:
         HubError: when the session is not alive, or cannot be checked.
     """
     if auth.SESSION_KEY not in request.session or not request.user.is_authenticated:
-        return None  # also if Django has found that the user is gone, or the password another one
+        return None  # also if Django finds that the user was deleted, or the password changed
     login = request.session.get(LOGIN)
     if login is None:
         login = request.session[LOGIN] = _adopt(request)
@@ -219,7 +219,7 @@ def _end_login(sender: Any, request: HttpRequest, user: Any, **_: Any) -> None:
         if _retries.acquire(blocking=False):
             threading.Thread(target=_end_later, args=(login,), daemon=True).start()
         else:
-            log.error("the hub was not told of a logout of %s", login["user"])
+            log.error("a logout of %s was not sent to the hub", login["user"])
 
 
 def _end_session(login: dict[str, Any]) -> bool:
@@ -227,7 +227,7 @@ def _end_session(login: dict[str, Any]) -> bool:
     try:
         get_guard().end_session(login["user"], login["sid"], issuer=options().get("issuer"))
     except HubError as error:
-        log.warning("the hub was not told of a logout of %s: %s", login["user"], error)
+        log.warning("a logout of %s was not sent to the hub: %s", login["user"], error)
         return False
     return True
 

@@ -99,7 +99,7 @@ class FeedReader:
         """
         if (inherited := self._socket) is not None:
             with contextlib.suppress(OSError):
-                # Whoever reads from it has not been forked along, and will not close it.
+                # The thread that reads from it does not exist in the fork, and cannot close it.
                 os.close(inherited.detach())
 
     def _run(self) -> None:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 MAX_ID = 4096
 LONGEST = 1e11
-"""The largest time, in seconds, that is taken seriously; it keeps computations in range."""
+"""The largest time, in seconds, that is accepted; it keeps computations in range."""
 
 SLICE = 100
 """How many revocations of a snapshot are added at a time."""

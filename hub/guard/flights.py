@@ -12,7 +12,7 @@ from hub.guard.clock import clock
 
 MOST_THREADS = 8
 MOST_WAITING = 256
-"""Calls in progress or waiting for a thread, whoever waits for them; any more are refused."""
+"""The maximum number of calls in progress or waiting for a thread; any more are refused."""
 
 
 class Flights:

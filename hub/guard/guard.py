@@ -23,7 +23,7 @@ class Guard(BaseGuard):
     HUB_GUARD_TOKEN. ``issuers`` are the entries that verify tokens; without them, ``secret`` does.
     ``secret`` also signs tickets, and ``admin_token`` is needed to end sessions.
 
-    A guard that has not heard from the hub for ``max_staleness`` seconds asks it about each token
+    A guard without a confirmation for ``max_staleness`` seconds asks the hub about each token
     (``on_stale="ask"``), refuses everything (``"refuse"``), or admits every session that it has
     not seen ended (``"allow"``).
 

@@ -1,4 +1,4 @@
-"""What a guard asks of the hub: whether a token is good, and to end a session."""
+"""A guard's calls to the hub: to verify a token, and to end a session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hub.errors import (
 from hub.guard.http import FAILURES, Answer, call
 
 ASK_TIMEOUT = 3.0
-"""Seconds within which the hub has to answer, at any of its addresses."""
+"""Seconds within which one of the hub's addresses must answer."""
 
 CODES = {error.code: error for error in errors() if error is not OriginNotAllowed}
 REASONS = frozenset(Reason)

@@ -20,7 +20,8 @@ from hub.core.key_set import (
     read_key_set,
     read_metadata,
 )
-from hub.core.tokens import Header, load_public_key, prepare_secret
+from hub.core.tokens import Header
+from hub.core.verification_keys import load_public_key, prepare_secret
 from hub.errors import TokenInvalid, Unavailable
 from hub.guard.clock import clock
 from hub.guard.http import FAILURES, call

@@ -9,7 +9,8 @@ import jwt
 import msgspec
 
 from hub.core.issuers import Entry, Source, find_entry
-from hub.core.tokens import AUTH_TIME, prepare_secret
+from hub.core.tokens import AUTH_TIME
+from hub.core.verification_keys import prepare_secret
 
 
 class Ticketing(msgspec.Struct, frozen=True):

@@ -150,7 +150,7 @@ class Verdicts:
         if on_stale == "allow":
             return identity
         staleness = self._state.knowledge.freshness.staleness(clock())
-        raise Unavailable(f"the guard has not heard from the hub for {staleness:.0f} s")
+        raise Unavailable(f"the guard has had no confirmation from the hub for {staleness:.0f} s")
 
 
 def name_session(

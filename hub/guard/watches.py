@@ -87,16 +87,16 @@ class Watched:
         )
         if self.begun is None and not is_new:
             tombstone = revocations.state(identity, now, self.names).tombstone
-            return None if tombstone is None else self._tell(tombstone)
+            return None if tombstone is None else self._as_revocation(tombstone)
         refusal = revocations.judge(identity, now, self.names)
         is_ended = isinstance(refusal, TokenRevoked) or (
             is_new and isinstance(refusal, TokenTooOld)
         )
         if not is_ended or refusal is None or refusal.logout is None:
             return None
-        return self._tell(refusal.logout)
+        return self._as_revocation(refusal.logout)
 
-    def _tell(self, logout: Logout) -> Revocation:
+    def _as_revocation(self, logout: Logout) -> Revocation:
         sid = self.sid if logout.scope is Scope.SESSION else None
         return describe(msgspec.structs.replace(logout, user=self.names.user_key, sid=sid))
 

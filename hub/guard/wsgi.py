@@ -145,7 +145,7 @@ def _path(environ: Environ) -> str:
 
 
 def _is_preflight(environ: Environ) -> bool:
-    """Tell whether this is a CORS preflight (Fetch standard, section 3.3)."""
+    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
     return (
         environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
     )

@@ -83,9 +83,9 @@ def _show(inspection: Inspection) -> None:
     if refusal is not None:
         verdict = f"refused: {refusal.code}, {refusal.detail or refusal.title}"
     elif inspection.taken:
-        verdict = "the hub takes this token, if no logout ended it"
+        verdict = "the hub accepts this token, if no logout ended it"
     else:
-        verdict = "the hub takes this token, if its signature is right and no logout ended it"
+        verdict = "the hub accepts this token, if its signature is right and no logout ended it"
     click.secho(verdict, fg="green" if refusal is None else "red", bold=True)
     for check in inspection.checks:
         level = click.style(f"{check.verdict:<9}", fg=COLOURS[check.verdict])

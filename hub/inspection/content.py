@@ -20,7 +20,7 @@ def check_audience(subject: Subject) -> Check:
     if subject.entry is None:
         return Check("audience", "unchecked", f"for {present}")
     if rules.audience is None:
-        detail = f"for {present}; any is taken"
+        detail = f"for {present}; any is accepted"
         if not subject.entry.keys.is_fetched:
             return Check("audience", "good", detail)
         advice = (
@@ -122,7 +122,7 @@ def _lifetime(subject: Subject, lifetime: Micros) -> Check:
         return Check("lifetime", "bad", "exp is not after iat", "fix it at the issuer")
     if lifetime <= most:
         return Check("lifetime", "good", show_span(lifetime))
-    detail = f"{show_span(lifetime)}, and at most {show_span(most)} is taken"
+    detail = f"{show_span(lifetime)}, and at most {show_span(most)} is accepted"
     need = -(-lifetime // SECOND)
     advice = f"shorten it at the issuer, or {subject.setting('max_lifetime', need)}"
     return Check("lifetime", "bad", detail, advice)

@@ -12,7 +12,8 @@ from hub.core.issuers import SYMMETRIC
 from hub.core.kinds import check_kind as refuse_other_kinds
 from hub.core.kinds import is_token_type
 from hub.core.model import MAX_NAME_LENGTH
-from hub.core.tokens import ALGORITHMS, MAX_TOKEN_BYTES
+from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.core.verification_keys import ALGORITHMS
 from hub.errors import HubError, TokenInvalid, Unavailable
 from hub.inspection.recognition import recognize_kind
 from hub.inspection.subject import Check, Subject
@@ -58,7 +59,7 @@ def check_kind(subject: Subject) -> Check:
 
 
 def check_issuer(subject: Subject, *, fits: bool) -> Check:
-    """Check whether an entry takes tokens of this issuer.
+    """Check whether an entry accepts tokens of this issuer.
 
     ``fits`` says that all claims were found, so that no preset needs to be suggested.
     """
@@ -71,7 +72,7 @@ def check_issuer(subject: Subject, *, fits: bool) -> Check:
         if not fits and preset is None and subject.seems:
             advice = f"there is a preset for it: {subject.setting('preset', subject.seems)}"
         return Check("issuer", "good", detail, advice)
-    detail = f"{show(iss)}, and tokens of {', '.join(dict.fromkeys(names))} are taken"
+    detail = f"{show(iss)}, and tokens of {', '.join(dict.fromkeys(names))} are accepted"
     if not isinstance(iss, str) or not is_name(iss):
         return Check("issuer", "bad", detail, "let the issuer write its name, iss, into tokens")
     near = next((name for name in names if _tidy(name) == _tidy(iss)), None)
@@ -79,21 +80,21 @@ def check_issuer(subject: Subject, *, fits: bool) -> Check:
         advice = f"iss is compared letter by letter: {subject.setting('iss', iss)}"
         return Check("issuer", "bad", detail, f"{advice}; or name it in aliases")
     preset = f' and preset = "{subject.seems}"' if subject.seems else ""
-    advice = f"if its tokens are to be taken: {subject.setting('iss', iss)}{preset}"
+    advice = f"if its tokens should be accepted: {subject.setting('iss', iss)}{preset}"
     return Check("issuer", "bad", detail, advice)
 
 
 def check_algorithm(subject: Subject) -> Check:
-    """Return whether an entry of this issuer takes tokens of this algorithm."""
+    """Return whether an entry of this issuer accepts tokens of this algorithm."""
     algorithm = subject.header.get("alg")
     named = [entry for entry in subject.entries if entry.rules.is_of(subject.claims.get("iss"))]
     pinned = list(dict.fromkeys(a for entry in named for a in entry.rules.algorithms))
     if algorithm not in ALGORITHMS:
         advice = "let the issuer sign with RS256, ES256 or EdDSA"
-        return Check("algorithm", "bad", f"{show(algorithm)} is never taken", advice)
+        return Check("algorithm", "bad", f"{show(algorithm)} is never accepted", advice)
     if not named or algorithm in pinned:
         return Check("algorithm", "good", str(algorithm))
-    detail = f"{algorithm}, and {', '.join(pinned)} are taken"
+    detail = f"{algorithm}, and {', '.join(pinned)} are accepted"
     if algorithm in SYMMETRIC:
         advice = (
             "a shared secret signed it: let the issuer sign with its published keys, or add "

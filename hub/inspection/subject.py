@@ -9,7 +9,8 @@ from typing import Any, Literal
 from hub.core.issuers import Entry
 from hub.core.presets import PRESETS, USUAL
 from hub.core.single_issuer import VARIABLES
-from hub.core.tokens import ALGORITHMS, Rules
+from hub.core.tokens import Rules
+from hub.core.verification_keys import ALGORITHMS
 from hub.inspection.recognition import recognize
 from hub.inspection.text import show
 

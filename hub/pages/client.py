@@ -42,10 +42,10 @@ def _folder() -> Traversable:
 def join_modules(folder: Traversable, entry: str, beside: str | None = None) -> str:
     """Return a single module with the exports of ``entry``, which includes all it imports.
 
-    Imports from ``beside`` remain imports, since that module is served on its own.
+    Imports from ``beside`` remain imports, since that module is served separately.
 
     Raises:
-        ValueError: when imports form a circle, or have another form than this code reads.
+        ValueError: if imports are circular, or not of the form that this code can read.
     """
     joined: dict[str, str] = {}
     left: set[str] = set()

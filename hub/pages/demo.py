@@ -45,9 +45,9 @@ class DemoToken(msgspec.Struct, frozen=True):
 def suit_demo(settings: Settings) -> Settings:
     """Return the settings, completed with what the demo needs.
 
-    The demo signs with a secret of its own, so that nobody else who knows the operator's secret
-    accepts its tokens; it is derived, so that replicas agree. Tokens signed with the operator's
-    secret are accepted too.
+    The demo signs with its own secret, derived from the operator's, so that all replicas of the
+    demo accept its tokens and nobody else does. Tokens signed with the operator's secret are
+    accepted too.
 
     Raises:
         SettingsError: when the hub listens on more than loopback, verifies tokens by anything but
@@ -132,7 +132,7 @@ def _for_this_machine(handler: Handler) -> Handler:
 
 
 def was_passed_on(request: web.BaseRequest) -> bool:
-    """Tell whether a proxy passed the request on, by its headers or its HTTP version.
+    """Return whether a proxy passed the request on, by its headers or its HTTP version.
 
     nginx with ``proxy_pass`` alone sets no such header and puts a local name into ``Host``, but
     speaks HTTP/1.0 by default.

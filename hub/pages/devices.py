@@ -19,8 +19,8 @@ FILE = "devices.html"
 def listing(settings: Settings, authority: Authority) -> Handler:
     """Return the handler of the page.
 
-    The page has no personal data: its script fetches what it shows. Whether the caller is logged in
-    is checked here nevertheless, so that the page can say so without a script.
+    The page contains no personal data: its script fetches them. Whether the caller is logged in is
+    checked here nevertheless, so that the page can say so without a script.
     """
 
     async def get_devices(request: web.Request) -> web.Response:

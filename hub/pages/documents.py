@@ -1,4 +1,4 @@
-"""Answers with the files of this package, and with the headers that isolate them."""
+"""Serves the files of this package, with the headers that isolate them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``GET /signed-out``: why was I logged out, and what now?
 
-Rendered by the server, so that it needs no script. The address only selects one of the texts, and
-with ``by`` whom of the settings to name; no part of it is shown.
+Rendered by the server, so that it needs no script. The URL only selects one of the texts, and with
+``by`` an issuer or transmitter of the settings to name; no part of it is shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GENERAL = "general"
 def explaining(settings: Settings, find_title: Callable[[str | None], str | None]) -> Handler:
     """Return the handler of the page.
 
-    ``find_title`` returns the name, for people, of whoever may end sessions by a signal.
+    ``find_title`` returns the name, for people, of an issuer or transmitter.
     """
 
     async def get_signed_out(request: web.Request) -> web.Response:

@@ -112,4 +112,4 @@ def _show(steps: list[Step], count: int) -> None:
         detail = f"  {one.detail}" if one.detail else ""
         click.echo(f"{mark}  {one.step:<12}{took}{detail}")
     if not last.ok:
-        click.echo(f"What follows upon {last.step} was not tried.", err=True)
+        click.echo(f"The steps after {last.step} were not tried.", err=True)

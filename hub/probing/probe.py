@@ -102,7 +102,7 @@ class Probe:
         self.steps: list[Step] = []
 
     async def run(self, count: int, on_round: Callable[[], object] = lambda: None) -> bool:
-        """Try everything, the login and logout ``count`` times; tell whether all worked."""
+        """Try everything, login and logout ``count`` times; return whether all worked."""
         try:
             await self._step("reach", self._reach())
             await self._step("polling", self._poll())

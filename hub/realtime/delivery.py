@@ -128,7 +128,7 @@ class Delivery:
                 progress.add(await work.run(logout, self._grace))
         except Exception:
             # Sockets that could not be notified must still be cut.
-            log.exception("sockets could not be told of a logout", id=logout.id)
+            log.exception("sockets could not be notified of a logout", id=logout.id)
             progress.rest = State.CUT
             for connection in notified:
                 connection.socket.disconnect()

@@ -135,7 +135,7 @@ class Follower:
                 self._interrupt(self._all, error.detail)
             except Exception:
                 # An event may not have been handled, so check everything.
-                log.exception("logouts are not heard")
+                log.exception("logouts are not received")
                 self._advance(self._all, Event.INTERRUPTED)
                 self._advance(self._all, Event.GAP)
                 self._pass_on(Gap("an event was not handled", frozenset(self._all)))
@@ -194,7 +194,7 @@ class Follower:
         numbers = sorted(partitions)
         self._reasons.update(dict.fromkeys(numbers, reason))
         if self._warnings.is_due(f"{reason} {numbers}"):
-            log.warning("logouts are not heard", error=reason, partitions=self._name(numbers))
+            log.warning("logouts are not received", error=reason, partitions=self._name(numbers))
         self._advance(numbers, Event.INTERRUPTED)
 
     # ---- The partitions ----
@@ -215,7 +215,7 @@ class Follower:
             if after.state is State.CONFIRMED and self._reasons.pop(number, ""):
                 again.append(number)
         if again:
-            log.info("logouts are heard again", partitions=self._name(again))
+            log.info("logouts are received again", partitions=self._name(again))
             self._warnings.forget()
         for effect, numbers in effects.items():
             match effect:
@@ -232,7 +232,7 @@ class Follower:
         self._reasons.update({n: self._reasons.get(n, "no confirmation") for n in numbers})
         age = round(max(self._partitions[number].age(now) for number in numbers), 1)
         log.error(
-            "fenced: not confirmed to hear logouts", seconds=age, partitions=self._name(numbers)
+            "fenced: logouts may not be received", seconds=age, partitions=self._name(numbers)
         )
         self._metrics.fences.inc()
         self._note("fence", seconds=age, partitions=numbers)
@@ -262,7 +262,7 @@ class Follower:
         self._advance(left - failed, Event.SWEPT)
 
     def _recover(self, numbers: list[int]) -> None:
-        self._reasons.update(dict.fromkeys(numbers, "the store lost what it knew"))
+        self._reasons.update(dict.fromkeys(numbers, "the store lost data"))
         for number in numbers:
             if self._cut_off and number not in self._recovering:
                 self._recovering.add(number)
@@ -273,9 +273,9 @@ class Follower:
             await self._logouts.recover(loss)
         except Unavailable as error:
             # The store will report the loss again.
-            log.warning("a loss was not made up for", partition=loss.partition, error=error.detail)
+            log.warning("a recovery failed", partition=loss.partition, error=error.detail)
         except Exception:
-            log.exception("a loss was not made up for")
+            log.exception("a recovery failed")
         finally:
             self._recovering.discard(loss.partition)
 
@@ -305,7 +305,7 @@ class Follower:
         self._newly_lost.clear()
         if lost:
             log.error(
-                "the store lost what it knew: nothing it says is believed",
+                "the store lost data: its answers are not trusted",
                 partitions=self._name(lost),
             )
             self._metrics.losses.inc()

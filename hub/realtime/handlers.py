@@ -164,7 +164,7 @@ class Handlers:
         given = convert_request(ConnectAuth, {} if auth is None else auth)
         identity = await self._authority.identify(self._credential(opening, given))
         if not self._is_served(identity.user):
-            raise Unavailable("logouts of this user are not heard now")
+            raise Unavailable("logouts of this user are not received now")
         self._count_sockets(identity)
         presence = self._presences.new_presence()
         client = msgspec.structs.replace(socket.client, name=given.device)

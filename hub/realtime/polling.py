@@ -53,7 +53,7 @@ async def fetch(request: web.Request, session: EngineSession) -> web.StreamRespo
     if not session.protocol.outgoing and session.closing is None and session.probe is None:
         await _wait(request, session)
     if request.transport is None:
-        # The client is gone, and packets in the answer would be lost without notice.
+        # The client has disconnected, and packets in the answer would be lost without notice.
         session.close(CloseReason.TRANSPORT_CLOSED)
     if session.closing is not None and not session.is_carried:
         session.forget()
@@ -82,7 +82,7 @@ async def _wait(request: web.Request, session: EngineSession) -> None:
 async def deliver(
     request: web.Request, session: EngineSession, seconds: float
 ) -> web.StreamResponse:
-    """Take the packets in a request's body, which must arrive within so many seconds.
+    """Take the packets in a request's body, which must arrive within a number of seconds.
 
     Raises:
         web.HTTPRequestEntityTooLarge: if it is larger than the application allows.

@@ -66,7 +66,7 @@ class Reports:
             except Unavailable:
                 await asyncio.sleep(PAUSE)
             except Exception:
-                log.exception("what became of a logout could not be reported")
+                log.exception("a report on a logout could not be sent")
                 await asyncio.sleep(PAUSE)
 
     async def flush(self) -> None:

@@ -60,13 +60,13 @@ NOTES_LIFETIME: Micros = 30 * 24 * 3600 * SECOND
 """How long notes are kept after the last of them."""
 
 HISTORY_PAGE = 200
-"""How many entries of a log are read at once, at most."""
+"""The maximum number of log entries in a page."""
 
 SIGNALS_KEPT = 10_000
 """How many records of signals are kept, approximately: the newest of all replicas."""
 
 SIGNALS_PAGE = 500
-"""How many records of signals are read at once."""
+"""The maximum number of records of signals in a page."""
 
 
 class Store(Protocol):
@@ -221,42 +221,42 @@ class Store(Protocol):
         ...
 
     async def hold(self, name: str, holder: str, seconds: float) -> bool:
-        """Take a hold or renew it, for so many seconds; return whether the holder has it now.
+        """Take or renew a hold for some seconds, and return whether the holder has it now.
 
-        A hold is for what one replica alone should do. Nobody else has it until it is released or
-        lapses.
+        A hold is for something that one replica alone should do. No other holder can take it until
+        it is released or lapses.
         """
         ...
 
     async def release(self, name: str, holder: str) -> None:
-        """Give up a hold; does nothing if somebody else has it, or nobody."""
+        """Release a hold; does nothing if this holder does not have it."""
         ...
 
     async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
-        """Keep a note of a kind about something, in place of the last one of that kind.
+        """Store a note about something; it replaces the previous note of that kind.
 
-        It counts as ``times`` notes. Notes are for operators: nothing is decided by them.
+        It counts as ``times`` notes. Notes are for operators; the hub makes no decisions by them.
         """
         ...
 
     async def notes(self, name: str) -> Mapping[str, Note]:
-        """Return the notes about something, by kind."""
+        """Return the newest note of each kind about something."""
         ...
 
     async def add_signals(self, records: Sequence[SignalRecord]) -> None:
-        """Keep some records of signals. They are for operators: nothing is decided by them."""
+        """Store records of signals. They are for operators; the hub makes no decisions by them."""
         ...
 
     async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:
-        """Return the records of signals after a place, oldest first, and the place of the last.
+        """Return records of signals after a place, oldest first, and the place of the last one.
 
-        At most `SIGNALS_PAGE` are returned, and none without a place, but that of the newest. What
-        cannot be read is left out.
+        At most `SIGNALS_PAGE` are returned. Without ``after``, none are returned, and the place is
+        that of the newest record. Unreadable records are left out.
         """
         ...
 
     async def is_stuck(self) -> bool:
-        """Return whether this process must be restarted to reach the store again."""
+        """Return whether a restart of this process is needed to reach the store again."""
         ...
 
     async def history(self, partition: int, after: Position | None = None) -> History:

@@ -1,7 +1,7 @@
-"""Ends background tasks for certain.
+"""Cancels background tasks reliably.
 
 redis-py may swallow a cancellation that arrives while it connects. A task that is cancelled only
-once then goes on, and whoever waits for its end waits forever.
+once would then continue, and awaiting its end would never return.
 """
 
 from __future__ import annotations

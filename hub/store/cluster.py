@@ -40,7 +40,7 @@ LEARN_INTERVAL = 0.25
 """Seconds between two reads of the slot map, however many calls fail."""
 
 REDIRECTS = ("MOVED ", "ASK ")
-UNKNOWN = "no node of the store says who serves this"
+UNKNOWN = "no node of the store serves this partition"
 
 
 class Node(NamedTuple):
@@ -134,7 +134,7 @@ class ClusterNodes:
     async def _elsewhere(
         self, partition: int, node: Node, error: Unavailable
     ) -> Callable[[Script, Sequence[Value], Values], Awaitable[Any]]:
-        """Return how to repeat a call that certainly did not run, or raise the error."""
+        """Return how to repeat a call if it certainly did not run; otherwise raise the error."""
         if isinstance(error, Unsent):
             await self._wait_until_learned()
             now = self._serving[partition]
@@ -226,7 +226,7 @@ class ClusterNodes:
         self._learning = None
         self._not_before = asyncio.get_running_loop().time() + LEARN_INTERVAL
         if not learning.cancelled() and (error := learning.exception()) is not None:
-            log.error("who serves what could not be learned", exc_info=error)
+            log.error("reading the slot map failed", exc_info=error)
 
     async def _ask(self) -> None:
         try:
@@ -234,7 +234,7 @@ class ClusterNodes:
                 slot_map = await read_slot_map(self._servers, self._pipelines)
         except (RedisError, RedisClusterException, OSError) as error:
             if not self._is_lost:
-                log.warning("no node says who serves what", error=type(error).__name__)
+                log.warning("no node returned a slot map", error=type(error).__name__)
             self._is_lost = True
         else:
             self._is_lost = False

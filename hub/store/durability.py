@@ -28,7 +28,7 @@ class Durability(msgspec.Struct, frozen=True):
         return self.local or self.replicas > 0
 
     def commands(self) -> list[tuple[bytes, tuple[int, ...]]]:
-        """Return the commands that wait, each with the least counts that it must answer."""
+        """Return the commands that wait, each with the minimum counts that its answer must have."""
         commands: list[tuple[bytes, tuple[int, ...]]] = []
         if self.local:
             commands.append((pack("WAITAOF", 1, 0, WAIT_MS), (1, 0)))

@@ -27,8 +27,8 @@ class Evictions:
     async def check(self) -> bool:
         """Return whether a server has evicted keys since it was first asked.
 
-        Call `forgive` once this was dealt with. A server that does not answer is asked again later:
-        whether the store can be reached is not checked here.
+        Call `forgive` after handling it. A server that does not answer is asked again later; this
+        does not check whether the store can be reached.
 
         Raises:
             Unavailable: if its configuration allows evictions, or it refuses to answer.
@@ -50,7 +50,7 @@ class Evictions:
         return self._count > before
 
     def forgive(self) -> None:
-        """Count the evictions of the server that was asked last as dealt with."""
+        """Mark the evictions of the server that was asked last as handled."""
         self._seen[self._server] = self._count
 
 

@@ -1,4 +1,4 @@
-"""Limits how many lists of sessions are read at once: a list of a thousand is a lot of work."""
+"""Limits how many lists of sessions are read at once, since long lists are expensive."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class ListLimiter:
 
     @contextlib.asynccontextmanager
     async def admit(self, user: UserKey) -> AsyncIterator[None]:
-        """Wait until a list of this user may be read, which the context must enclose.
+        """Wait until a list of this user may be read; read it inside the context.
 
         Waiting and reading together must not take longer than `TIME_LIMIT`.
 
         Raises:
-            RateLimited: if too many lists of this user are waiting already.
-            Unavailable: if too many of all users are, or it takes too long.
+            RateLimited: if too many lists of this user are already waiting.
+            Unavailable: if too many lists of all users are, or it takes too long.
         """
         queue = self._queues.setdefault(user, _Queue())
         try:

@@ -7,12 +7,12 @@ An entry of the log has these fields; a record is as in `hub.core.wire`:
 ``leases``    those whose reports are pending, with commas between them, or ``-``
 ``sessions``  the ids of the registered sessions that it ended besides the one that it names, as a
               JSON array, or nothing
-``issuer``    only if it refuses a session, whoever its user is: the issuer of the session
+``issuer``    only if it refuses a session for any user: the issuer of the session
 ============  ==================================================================================
 
 A message on the channel is ``PREVIOUS ENTRY EPOCH LEASES RECORD``, then a line with the sessions,
 and one with the issuer if there is one. ``PREVIOUS`` and ``ENTRY`` are ids of entries. If the
-message would be too long, ``PREVIOUS`` is ``-``, and the entry is to be read in the log.
+message would be too long, ``PREVIOUS`` is ``-``, and the entry must be read from the log.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_message(data: bytes) -> Message:
 
 
 def read_fields(fields: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Return the fields of an entry, which Redis answers in turn with their names."""
+    """Return the fields of an entry, from Redis' flat list of names and values."""
     return dict(zip(fields[0::2], fields[1::2], strict=True))
 
 

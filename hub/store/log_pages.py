@@ -18,10 +18,10 @@ READ = Script("clock", "read")
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some entries of a log: each with its fields, as Redis answers them.
+    """Some entries of a log, each with its fields as Redis returns them.
 
-    ``seen`` is what a reader concludes from, ``last`` the id of the last entry of the whole log.
-    ``is_end`` if there was no entry after these.
+    ``seen`` describes the log for `hub.core.position.assess`. ``last`` is the id of the last entry
+    of the whole log. ``is_end`` if there was no entry after these.
     """
 
     seen: Log
@@ -35,7 +35,7 @@ async def read_page(
 ) -> Page:
     """Read the entries after a position; its epoch is "" if none is known yet.
 
-    ``sought`` are the entries that should be there, ``lifetime`` is how long entries are kept.
+    ``sought`` are the entries that should exist, ``lifetime`` is how long entries are kept.
     """
     epoch, last, there, past, entries, is_end = await topology.call(
         names.partition,
@@ -54,7 +54,7 @@ async def read_page(
     seen = Log(
         epoch=text or None,
         is_lost=text.endswith(" lost"),
-        is_recovered=text.endswith(" mended"),
+        is_recovered=text.endswith(" recovered"),
         has_entry=bool(there),
         is_past=bool(past),
     )

@@ -272,7 +272,7 @@ class MemoryStore:
         return self._notes.hold(name, holder, round(seconds * SECOND), self._clock())
 
     async def release(self, name: str, holder: str) -> None:
-        """Give up a hold."""
+        """Release a hold."""
         self._notes.release(name, holder)
 
     async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
@@ -284,7 +284,7 @@ class MemoryStore:
         return self._notes.notes(name, self._clock())
 
     async def add_signals(self, records: Sequence[SignalRecord]) -> None:
-        """Keep some records of signals."""
+        """Store records of signals."""
         self._notes.add_signals(records, self._clock())
 
     async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:

@@ -13,13 +13,13 @@ from hub.store.base import HISTORY_PAGE
 from hub.store.values import History, LogoutEvent, PositionLost
 
 TRIM = 100
-"""How many entries are dropped together when one is added, so that this costs little."""
+"""The minimum number of expired entries to drop at once, which keeps the average cost low."""
 
 
 class MemoryLog:
     """The logouts that are remembered, each with an id like those of Redis.
 
-    A position of another process is of another epoch, since memory remembers nothing of it.
+    Each process has its own epoch, since nothing survives a restart.
     """
 
     def __init__(self, lifetime: Micros) -> None:
@@ -38,7 +38,7 @@ class MemoryLog:
         return entered
 
     def forget(self, now: Micros, least: int = 1) -> None:
-        """Drop the entries that are past their lifetime, if there are at least so many."""
+        """Drop the entries that are past their lifetime, if there are at least ``least``."""
         oldest = ((now - self._lifetime) // 1000, 0)
         past = bisect_left(self._events, oldest, key=_order_of)
         if past >= least:

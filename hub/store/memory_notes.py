@@ -14,7 +14,7 @@ from hub.store.values import Note
 
 
 class MemoryNotes:
-    """The holds, notes and records of this process; ``now`` is the store's time."""
+    """The holds, notes and records of signals of this process; ``now`` is the store's time."""
 
     def __init__(self) -> None:
         self._holders: dict[str, tuple[str, Micros]] = {}
@@ -31,7 +31,7 @@ class MemoryNotes:
         return True
 
     def release(self, name: str, holder: str) -> None:
-        """Give up a hold."""
+        """Release a hold."""
         if self._holders.get(name, ("", 0))[0] == holder:
             del self._holders[name]
 
@@ -51,7 +51,7 @@ class MemoryNotes:
         return kept if now - newest < NOTES_LIFETIME else {}
 
     def add_signals(self, records: Sequence[SignalRecord], now: Micros) -> None:
-        """Keep some records of signals."""
+        """Store records of signals."""
         self._signals.extend(msgspec.structs.replace(record, at=now) for record in records)
         self._signals_added += len(records)
 

@@ -43,7 +43,7 @@ class MemoryReceipts:
             self._state.keep(logout.user, user, "receipt", logout.id)
 
     def report(self, report: Report, now: Micros) -> None:
-        """Enter in a receipt what this process did."""
+        """Add this process's report to a receipt."""
         logout = report.event.logout
         kept = self._state.user(logout.user, now).receipts.get(logout.id)
         if kept is None:

@@ -44,13 +44,13 @@ class MemoryRegistry:
         """Renew the lease of this process, and record departures."""
         leases = self._state.leases
         leases[lease] = now
-        for gone in departures:
-            user = self._state.user(gone.user, now)
-            holders = user.holders.get(gone.sid, {})
-            if holders.get(lease, gone.sequence + 1) <= gone.sequence:
+        for departure in departures:
+            user = self._state.user(departure.user, now)
+            holders = user.holders.get(departure.sid, {})
+            if holders.get(lease, departure.sequence + 1) <= departure.sequence:
                 del holders[lease]
-                user.sessions[gone.sid] = msgspec.structs.replace(
-                    user.sessions[gone.sid], last_seen_at=now
+                user.sessions[departure.sid] = msgspec.structs.replace(
+                    user.sessions[departure.sid], last_seen_at=now
                 )
         self._state.forget(now)
         for name in [name for name, at in leases.items() if now - at >= self._lifetime]:

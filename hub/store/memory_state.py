@@ -158,7 +158,7 @@ class MemoryState:
         )
 
     def tombstone(self, key: UserKey, user: User, sid: str) -> Logout | None:
-        """Return the tombstone of a session: its user's, or that of a refusal of anybody's."""
+        """Return the tombstone of a session: its user's, or one that applies to any user."""
         refusal = self.everyones().tombstone(user_key(split_user_key(key)[0], sid))
         found = [one for one in (user.tombstone(sid), refusal) if one is not None]
         return max(found, key=lambda logout: logout.horizon, default=None)

@@ -8,8 +8,8 @@ one slot of a Redis Cluster.
 ``hub:{P}:session:USER:SID``    hash: device, ip, times, ``@LEASE`` for each replica with a socket
 ``hub:{P}:dead:USER:SID``       tombstone: the logout that ended the session
 ``hub:{P}:cutoff:USER``         the newest logout of all (or all other) sessions of the user
-``hub:{P}:floor:USER``          the kept cut-off: the newest that ended the session kept by that
-``hub:{P}:refused:ISS:SID``     the tombstone of a session of an issuer, whoever its user is
+``hub:{P}:kept-cutoff:USER``    the kept cut-off: the newest that ended the session kept by that
+``hub:{P}:refused:ISS:SID``     the tombstone of a session of an issuer, for any user
 ``hub:{P}:users:ISS:SID``       set of the users who have registered that session
 ``hub:{P}:everyone``            the newest logout of everyone
 ``hub:{P}:pace:USER``           rate limit of the user's own logouts: paid until
@@ -26,9 +26,9 @@ one slot of a Redis Cluster.
 ``hub:{P}:epoch``               the epoch of the log
 ``hub:{P}:logouts``             channel of logouts
 ``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
-``hub:{0}:signals``             stream: what became of signals, of all replicas
-``hub:{P}:hold:NAME``           which replica alone does something, such as polling a transmitter
-``hub:{P}:notes:NAME``          hash: what is known of something, such as a transmitter's stream
+``hub:{0}:signals``             stream: the results of signals, of all replicas
+``hub:{P}:hold:NAME``           the replica that has a hold, such as to poll a transmitter
+``hub:{P}:notes:NAME``          hash: notes for operators, such as on a transmitter's stream
 ==============================  ========================================================
 """
 
@@ -78,7 +78,7 @@ def _key(kind: str, name: str) -> tuple[int, str]:
 class Names:
     """The names of the keys of a user, or (``user`` None) of a partition.
 
-    ``iss`` names the issuer whose sessions are meant; that of a user is known.
+    ``iss`` is the issuer of the sessions, if no user is given.
     """
 
     def __init__(self, user: UserKey | None, partition: int = 0, iss: str = "") -> None:
@@ -98,7 +98,7 @@ class Names:
         self.key = f"{prefix}:key:{self.user}:"
         self.per_token = f"{prefix}:per-token:{self.user}"
         self.cleared = f"{prefix}:cleared:{self.user}"
-        self.kept_cutoff = f"{prefix}:floor:{self.user}"
+        self.kept_cutoff = f"{prefix}:kept-cutoff:{self.user}"
         self.everyone = f"{prefix}:everyone"
         self.cutoffs = (self.cutoff, self.kept_cutoff, self.everyone)
         self.leases = f"{prefix}:leases"

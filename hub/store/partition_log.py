@@ -31,7 +31,7 @@ class PartitionLog:
     """Reads one stream and takes the messages of its channel; calls ``emit`` with each event.
 
     ``lifetime`` is how long entries are kept. ``gap`` is the reason why logouts may have been
-    missed, or empty; whoever reports it resets it.
+    missed, or empty; the caller resets it after reporting it.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class PartitionLog:
         self._lifetime = lifetime
         self._emit = emit
         self._position: Position | None = None
-        # The entries to look for in the log: each that was received or written, until it is known
-        # to have a successor, or a read of the log has found it.
+        # The entries to look for in the log: each that was received or written, until a successor
+        # is known or a read of the log has found it.
         self._written: dict[str, None] = {}
         self._checked: object = None
         self._is_lost = False

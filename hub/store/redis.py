@@ -184,7 +184,7 @@ class RedisStore:
         return await self._notes.hold(name, holder, seconds)
 
     async def release(self, name: str, holder: str) -> None:
-        """Give up a hold."""
+        """Release a hold."""
         await self._notes.release(name, holder)
 
     async def note(self, name: str, kind: str, text: str, *, times: int = 1) -> None:
@@ -196,7 +196,7 @@ class RedisStore:
         return await self._notes.notes(name)
 
     async def add_signals(self, records: Sequence[SignalRecord]) -> None:
-        """Keep some records of signals."""
+        """Store records of signals."""
         await self._notes.add_signals(records)
 
     async def signals(self, after: str | None = None) -> tuple[str, Sequence[SignalRecord]]:

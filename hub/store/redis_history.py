@@ -1,4 +1,4 @@
-"""Reads what was logged in a partition, from its beginning or from a position on."""
+"""Reads the log of a partition, from its beginning or after a position."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hub.store.values import History, PositionLost
 
 
 class RedisHistory:
-    """The method of `hub.store.base.Store` for the log, of which ``lifetime`` is kept.
+    """The method of `hub.store.base.Store` for the log, whose entries are kept for ``lifetime``.
 
-    It is read over ``calls``, the connections of which ``reader`` says whether they are trusted.
+    It is read over ``calls``; answers that ``reader`` does not trust are refused.
     """
 
     def __init__(self, calls: Topology, reader: LogReader, lifetime: Micros) -> None:
@@ -38,7 +38,7 @@ class RedisHistory:
         )
         epoch = page.seen.epoch or ""
         if trusted is None or not self._reader.trusts(partition, epoch):
-            raise Unavailable("the store may have lost what it knew, and is being looked at")
+            raise Unavailable("the store may have lost data, and is being checked")
         if after is not None and (after.epoch != epoch or not page.seen.has_entry):
             raise PositionLost("the log cannot be read on from there")
         with reading():

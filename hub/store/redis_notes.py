@@ -46,7 +46,7 @@ class RedisNotes:
         return bool(await self._calls.call(partition, HOLD, [key], values))
 
     async def release(self, name: str, holder: str) -> None:
-        """Give up a hold."""
+        """Release a hold."""
         partition, key = hold_key(name)
         await self._calls.call(partition, LET_GO, [key], {"holder": holder})
 
@@ -77,7 +77,7 @@ class RedisNotes:
             }
 
     async def add_signals(self, records: Sequence[SignalRecord]) -> None:
-        """Keep some records of signals."""
+        """Store records of signals."""
         lines = [raw(msgspec.json.encode(record)) for record in records]
         values = {"kept": SIGNALS_KEPT, "lines": lines}
         await self._calls.call(PARTITION, APPEND, [self._signals], values)

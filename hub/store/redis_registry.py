@@ -111,7 +111,7 @@ class RedisRegistry:
     def _read(self, names: Names, identity: Identity, answer: Sequence[Any]) -> RevocationState:
         state, epoch = read_revocation_state(identity.sid, answer)
         if not self._reader.trusts(names.partition, epoch):
-            raise Unavailable("the store may have lost what it knew, and is being looked at")
+            raise Unavailable("the store may have lost data, and is being checked")
         return state
 
     async def sessions(self, user: UserKey) -> Registry:
@@ -140,12 +140,12 @@ class RedisRegistry:
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
         """Renew a replica's lease in every partition, or record departures."""
-        gone: dict[int, list[Departure]] = {}
+        by_partition: dict[int, list[Departure]] = {}
         for departure in departures:
-            gone.setdefault(partition_of(departure.user), []).append(departure)
-        numbers = list(gone or range(PARTITIONS))
+            by_partition.setdefault(partition_of(departure.user), []).append(departure)
+        numbers = list(by_partition or range(PARTITIONS))
         errors = await asyncio.gather(
-            *(self._renew(lease, number, gone.get(number, [])) for number in numbers),
+            *(self._renew(lease, number, by_partition.get(number, [])) for number in numbers),
             return_exceptions=True,
         )
         failed: dict[int, str] = {}
@@ -156,8 +156,8 @@ class RedisRegistry:
                 raise error
         return failed
 
-    async def _renew(self, lease: str, number: int, gone: Sequence[Departure]) -> None:
-        sessions = [Names(one.user).session + one.sid for one in gone]
+    async def _renew(self, lease: str, number: int, departures: Sequence[Departure]) -> None:
+        sessions = [Names(one.user).session + one.sid for one in departures]
         await self._calls.call(
             number,
             RENEW,
@@ -165,6 +165,6 @@ class RedisRegistry:
             {
                 "lease": lease,
                 "lifetime_ms": self._lifetime_ms,
-                "sequences": [one.sequence for one in gone],
+                "sequences": [one.sequence for one in departures],
             },
         )

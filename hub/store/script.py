@@ -1,4 +1,4 @@
-"""The Lua scripts of this package, each with its preludes."""
+"""Loads the Lua scripts of this package, each with its preludes."""
 
 from __future__ import annotations
 

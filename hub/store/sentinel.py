@@ -91,11 +91,11 @@ class Sentinels:
         states = [state for state in await self.ask() if state is not None]
         if 2 * len(states) <= len(self._clients):
             count = f"{len(states)} of {len(self._clients)}"
-            raise MasterNotFoundError(f"{count} Sentinels tell of the master")
-        # Each failover increments it; a Sentinel that does not know of the last one has an older.
+            raise MasterNotFoundError(f"{count} Sentinels know the master")
+        # Each failover increments the epoch, so an outdated Sentinel has a smaller one.
         newest = max(states, key=lambda state: state["config-epoch"])
         if newest["is_odown"]:
-            raise MasterNotFoundError("the Sentinels hold the master for dead")
+            raise MasterNotFoundError("the Sentinels consider the master down")
         return newest["ip"], newest["port"]
 
     async def _watch(self) -> None:
@@ -116,7 +116,7 @@ class Sentinels:
 
 
 class SentinelMaster(SingleServer):
-    """A `hub.store.topology.Topology` of the master that Sentinels name."""
+    """A `hub.store.topology.Topology`: the current master, according to its Sentinels."""
 
     def __init__(self, servers: Servers, durability: Durability = NO_WAIT) -> None:
         self._sentinels = Sentinels(servers, self._check_master)

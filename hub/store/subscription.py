@@ -71,10 +71,10 @@ class Subscription:
                 await self._listen()
             except (Unavailable, RedisError, OSError) as error:
                 if not self._is_failing:
-                    log.warning("the channels are not heard", error=type(error).__name__)
+                    log.warning("the subscription failed", error=type(error).__name__)
                 self._is_failing = True
             except Exception:
-                log.exception("the channels are not heard")
+                log.exception("the subscription failed")
             if self._opened.is_set():
                 pause = FIRST_PAUSE
             self._opened.clear()

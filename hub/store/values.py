@@ -1,4 +1,4 @@
-"""What goes into a store and comes out of it: values that `hub.store.base` speaks of."""
+"""The parameters and results of a store's methods (`hub.store.base`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Unreadable(Unavailable):
 
 
 class PositionLost(Unavailable):
-    """The log has no such position any more, or never had: read it from its beginning."""
+    """The log does not have this position, or no longer: read it from its beginning."""
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -78,8 +78,8 @@ class LogoutEvent(msgspec.Struct, frozen=True):
     written, according to the registry; their reports are pending. ``is_live`` if it came from the
     channel, not from a later read of the log. ``entry`` is its id in the log of the partition, and
     ``sessions`` are the registered sessions that it ended, besides the one that it names.
-    ``issuer`` is set if it refuses the session ``logout.sid`` of that issuer, whoever its user is:
-    it then concerns nobody's sockets.
+    ``issuer`` is set if it refuses the session ``logout.sid`` of that issuer for any user: it then
+    concerns nobody's sockets.
     """
 
     logout: Logout
@@ -105,8 +105,8 @@ class Confirmed(msgspec.Struct, frozen=True):
 class History(msgspec.Struct, frozen=True):
     """A page of the log of a partition, oldest first, of at most `hub.store.base.HISTORY_PAGE`.
 
-    ``position`` is that of its last entry, or of where reading began. ``is_end`` if there was no
-    entry after it.
+    ``position`` is that of its last entry, or, if it is empty, the one after which it was read.
+    ``is_end`` if there was no entry after it.
     """
 
     events: tuple[LogoutEvent, ...]
@@ -183,7 +183,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """The newest note of a kind: its text, when it was made, and how many there were so far."""
+    """The newest note of a kind: its text, its time, and the number of notes so far."""
 
     text: str
     at: Micros

@@ -1,1 +1,1 @@
-"""``logout-hub streams``: sets up event streams at transmitters, and shows what came of them."""
+"""``logout-hub streams``: sets up event streams at transmitters, and shows their state."""

@@ -148,7 +148,7 @@ async def test_without_a_path_nothing_is_kept() -> None:
 
 
 class Shelf:
-    """Keeps copied lines, or fails as often as it is told to."""
+    """Keeps copied lines, or fails a given number of times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures

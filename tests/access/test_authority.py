@@ -194,7 +194,7 @@ async def test_identify_does_not_ask_whether_the_token_is_alive(
 async def test_a_revoked_token_is_refused_with_its_logout(
     authority: Authority, store: MemoryStore
 ) -> None:
-    """The refusal says by which logout, so that the person can be told why."""
+    """The refusal names the logout, so that the app can say why."""
     old = token()
     logout = await logged_out(store)
     with pytest.raises(TokenRevoked) as caught:

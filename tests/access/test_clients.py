@@ -1,4 +1,4 @@
-"""Clients of the OAuth endpoints are told by their secrets, in either of two places."""
+"""Clients of the OAuth endpoints authenticate by their secrets, in the header or in the form."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_client_that_is_not_of_the_form_stops_the_start(text: str) -> None:
 
 def test_an_id_stands_once() -> None:
     """Two secrets of one client would be two clients of one name."""
-    with pytest.raises(ValidationError, match="HUB_CLIENTS: the client bank stands twice"):
+    with pytest.raises(ValidationError, match="HUB_CLIENTS: the client bank is named twice"):
         settings(clients=(CLIENTS[1], entry(BANK, "x")))
 
 

@@ -76,7 +76,7 @@ async def serving(feed: Feed, place: str) -> AsyncIterator[Stream]:
 async def test_what_was_heard_while_the_log_could_not_be_read_is_sent(
     log: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To a guard that comes then, too, before it is told that it has everything."""
+    """A guard that connects meanwhile gets it too, before its first confirmation."""
     monkeypatch.setattr(feed_source, "RETRY", 0.2)
     async with running(log) as feed:
         log.failing.add(0)

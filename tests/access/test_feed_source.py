@@ -1,4 +1,4 @@
-"""The feed reads in the log what it has not heard, and publishes what is new of it."""
+"""The feed reads logouts that it has not received from the log, and publishes the new ones."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Audience:
 
     @property
     def users(self) -> list[str]:
-        """Of whom it was told, in order."""
+        """The users of the published logouts, in order."""
         data = [line.removeprefix("data: ") for line in self.lines if line.startswith("data: ")]
         return [msgspec.json.decode(one)["user"] for one in data]
 
     @property
     def ids(self) -> list[str]:
-        """The positions that it was told."""
+        """The positions that were published."""
         return [line.removeprefix("id: ") for line in self.lines if line.startswith("id: ")]
 
 
@@ -126,7 +126,7 @@ async def test_what_was_missed_is_read_and_published(log: Log, audience: Audienc
 
 
 async def test_a_position_covers_only_what_was_published(log: Log, audience: Audience) -> None:
-    """What is heard while something before it may be missing moves no position."""
+    """A logout that arrives while an earlier one may be missing does not move the position."""
     source = await started(log, audience)
     audience.lines.clear()
     log.events[0] += [event(4), event(5)]
@@ -182,7 +182,7 @@ async def test_a_partition_that_cannot_be_read_keeps_nobody_waiting(
 
 
 async def test_a_doubt_finds_a_recovery_that_nobody_told_of(log: Log, audience: Audience) -> None:
-    """A replica that has heard everything is not told of a new epoch."""
+    """A replica that has missed nothing does not notice a new epoch by itself."""
     source = await started(log, audience)
     log.epochs[0] = "c"
     source.recheck()

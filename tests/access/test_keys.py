@@ -299,7 +299,7 @@ BROKEN: dict[str, tuple[bytes, int]] = {
 async def test_the_last_good_keys_survive_a_bad_answer(
     issuer: Issuer, keys: JwksKeys, clock: Clock, body: bytes, status: int
 ) -> None:
-    """An issuer that breaks does not log anybody out, and is used again when it is mended."""
+    """An issuer that breaks does not log anybody out, and is used again when it works again."""
     await keys.find(named())
     issuer.says(body, status)
     clock.offset += KEY_SET_LIFETIME + 1

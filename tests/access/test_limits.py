@@ -1,4 +1,4 @@
-"""Limits: kept apart by key, bounded in number, and told in the log only now and then."""
+"""Limits: separate for each key, bounded in number, and logged once a minute."""
 
 from __future__ import annotations
 

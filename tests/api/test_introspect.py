@@ -1,4 +1,4 @@
-"""Whether a token is alive, and whose it is, is told to those who may ask."""
+"""Introspection says whether a token is alive, and whose it is, to those who may ask."""
 
 from __future__ import annotations
 

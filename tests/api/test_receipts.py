@@ -1,4 +1,4 @@
-"""What became of a logout, over HTTP."""
+"""Receipts over HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def states(answer: Any) -> dict[str, str]:
 
 
 async def test_each_session_says_what_became_of_it(hub: Replica) -> None:
-    """Acknowledged, told without an answer, or not there at all."""
+    """Sessions are acknowledged, notified without an acknowledgement, or offline."""
     async with (
         raw_socket(hub) as good,
         raw_socket(hub) as mute,
@@ -79,7 +79,7 @@ async def test_each_session_says_what_became_of_it(hub: Replica) -> None:
 
 
 async def test_the_answer_does_not_wait_unless_it_is_asked_to(hub: Replica) -> None:
-    """At once, with who is being told; the receipt tells the rest later."""
+    """A logout is answered at once, with the sessions to notify; the receipt has the rest later."""
     async with raw_socket(hub) as mute:
         await mute.connect(token("ada", "mute"))
         caller = token("ada", "caller")
@@ -101,7 +101,7 @@ async def test_the_answer_does_not_wait_unless_it_is_asked_to(hub: Replica) -> N
 
 
 async def test_a_receipt_is_shown_to_its_owner_and_to_administrators(hub: Replica) -> None:
-    """Others, and the dead session for any other logout, are told no more than of none."""
+    """Other users, and the ended session for other logouts, get the answer for no such logout."""
     ended, fresh = token("ada", "s1"), token("ada", "s2")
     first = await hub.call("POST", "/logout", ended, json={"scope": "session"})
     second = await hub.call("POST", "/logout", fresh, json={"scope": "others"})
@@ -155,7 +155,7 @@ async def test_several_users_have_one_receipt(hub: Replica) -> None:
 
 
 async def test_everyones_receipt_counts_sockets(hub: Replica) -> None:
-    """How many were told and cut, over all users."""
+    """The counts of notified and cut sessions are over all users."""
     async with raw_socket(hub) as good, raw_socket(hub) as mute:
         await good.connect(token("ada", "a"))
         await mute.connect(token("eve", "e"))
@@ -213,7 +213,7 @@ async def test_another_list_with_the_same_key_is_refused(hub: Replica) -> None:
 
 
 async def test_a_replica_that_dies_leaves_no_receipt_open(own_redis: RedisServer) -> None:
-    """What it had told counts as notified once its lease runs out; nobody waits for ever."""
+    """Its sockets count as notified once its lease expires, so that the receipt completes."""
     given = settings(redis_url=own_redis.url, replica="living")
     async with running(given) as hub:
         with own_redis.client() as client:

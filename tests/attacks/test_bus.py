@@ -69,7 +69,7 @@ def forge(
 
 
 def newest(server: RedisServer) -> bytes:
-    """Return the id of the log's last entry, which whoever may subscribe knows."""
+    """Return the id of the log's last entry, which every subscriber knows."""
     with server.client() as client:
         entries = client.xrevrange(NAMES.log, count=1)
     assert isinstance(entries, list)
@@ -77,7 +77,7 @@ def newest(server: RedisServer) -> bytes:
 
 
 async def settled(listener: Listener) -> None:
-    """Return once the store has confirmed twice more that all was heard."""
+    """Return once the store has confirmed twice more that all logouts were received."""
     for _ in range(2):
         await listener.confirmed()
 

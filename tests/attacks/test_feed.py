@@ -1,4 +1,4 @@
-"""The feed for guards costs a replica little, whoever asks for it and however it is read.
+"""The feed for guards costs a replica little, with any credentials and however slowly it is read.
 
 The bounds: a stranger gets as many refusals as any who guesses; there are as many guards as the
 settings say, and the next one is told to come back; a guard that does not read is cut within

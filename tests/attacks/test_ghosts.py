@@ -1,4 +1,4 @@
-"""A socket that lets go of the hub is let go of: nobody stays who cannot be told of a logout.
+"""A socket whose transport is lost is removed: none remains that a logout cannot reach.
 
 The bound: whatever a client sends, within a second its socket is either accepted, and then told and
 cut, or gone from every table of the replica and not shown online.

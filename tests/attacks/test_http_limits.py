@@ -1,4 +1,4 @@
-"""Whoever knocks too often over HTTP is told to wait, and nobody else is.
+"""HTTP clients that exceed a limit get 429 with Retry-After, and no others do.
 
 The bound: an address gets as many refusals as HUB_LIMIT_REFUSED says, a session and an
 administrator as many answers as theirs; a good token is never limited by its address.

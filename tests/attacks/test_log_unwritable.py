@@ -74,7 +74,7 @@ async def test_a_log_that_cannot_be_written_fails_no_logout(
 
 
 async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
-    """A collector that hangs costs its lines, and is told how many when it goes on."""
+    """While a log collector hangs, its lines are lost; afterwards a line says how many."""
     port, (reading, writing) = free_port(), os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 16384)
     url = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""A member that stands twice in an object says nothing: nobody is ended by the second one.
+"""A request with a repeated member is refused, so that no session is ended by the second one.
 
 The bound: every body, payload and credential in JSON is refused as ``invalid_request``, at any
 depth, and nothing is changed.
@@ -27,12 +27,12 @@ async def is_alive(hub: Replica, mine: str) -> bool:
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_a_body_that_repeats_a_member_ends_nothing(body: bytes) -> None:
-    """Whoever checked the first and whoever acts on the last would see two requests."""
+    """Code that checks the first value and code that uses the last would see two requests."""
     async with running(settings()) as hub:
         mine = token("ada")
         answer = await hub.call("POST", "/logout", mine, data=body)
         assert (answer.status, answer.code) == (400, "invalid_request")
-        assert "twice" in answer.body["detail"]
+        assert "repeated" in answer.body["detail"]
         admin = b'{"user": "eve", "reason": "admin", "user": "ada"}'
         answer = await hub.call("POST", "/admin/logout", ADMIN, data=admin)
         assert (answer.status, answer.code) == (400, "invalid_request")

@@ -102,7 +102,7 @@ async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:
 
 
 async def test_a_message_is_kept_once(redis_url: str, redis_server: RedisServer) -> None:
-    """A logout of many sessions does not store it for each; whoever comes back is told it."""
+    """A logout of many sessions stores the message once; every refusal contains it."""
     async with RedisStore(redis_url, lifetime=LIFETIME) as store:
         people = [identity(f"s-{number}") for number in range(200)]
         for who in people:

@@ -1,4 +1,4 @@
-"""A connection to the store that never comes back, which only a restart would mend.
+"""A connection to the store that never recovers, which only a restart would fix.
 
 The bound: `/healthz` says so once a pipeline has failed for a minute, when Redis answers others;
 never while Redis itself is down, and never for a pipeline that would connect if it were asked.

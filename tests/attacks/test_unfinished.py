@@ -84,7 +84,7 @@ async def closed(lines: list[Line]) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 async def test_headers_without_an_end_are_refused() -> None:
-    """As soon as they are larger than any client's; whoever sent them is told, and disconnected."""
+    """Headers larger than any client's are refused at once, and the connection is closed."""
     async with hub_apart() as hub:
         before = hub.memory()
         lines = [await begin(hub.port, BEGIN + HEADERS) for _ in range(MANY)]

@@ -23,7 +23,8 @@ from jwt.algorithms import RSAAlgorithm
 from hub.access.keys import JwksKeys
 from hub.core.key_set import read_key_set
 from hub.core.strength import find_misuse, find_weakness, has_roca_fingerprint
-from hub.core.tokens import Header, load_public_key
+from hub.core.tokens import Header
+from hub.core.verification_keys import load_public_key
 from hub.errors import Unavailable
 from hub.issuers_file import load_entries
 from hub.settings import SettingsError, load_settings
@@ -195,7 +196,7 @@ def test_a_key_for_something_else_verifies_nothing(members: dict[str, Any]) -> N
 
 @weak
 def test_a_weak_key_of_a_set_is_passed_over(modulus: int, exponent: int, reason: str) -> None:
-    """The others stay; the reason is told once, however many there are."""
+    """The other keys stay in use; the reason is logged once, however many there are."""
     bad = [jwk(modulus, exponent, kid=f"bad-{number}") for number in range(3)]
     keys, reasons = read_key_set(msgspec.json.encode({"keys": [*bad, jwk(kid="good")]}))
     assert {key.key_id for key in keys} == {"good"}
@@ -235,7 +236,7 @@ async def test_a_fetch_tells_of_weak_keys_in_one_line() -> None:
         with structlog.testing.capture_logs() as lines:
             (found,) = await keys.find(Header("RS256", "good"))
         assert found.key_id == "good"
-        assert [line["event"] for line in lines] == ["weak keys of an issuer are passed over"]
+        assert [line["event"] for line in lines] == ["ignoring weak keys of an issuer"]
         assert "1024 bits" in str(lines[0]["because"])
     finally:
         await keys.aclose()

@@ -47,7 +47,7 @@ class Listener:
             await self._came.wait_for(is_enough)
 
     async def confirmed(self, partitions: Iterable[int] = ()) -> None:
-        """Return once the store has confirmed again that all was heard, or all in some partitions.
+        """Return once the store has confirmed all partitions again, or some of them.
 
         Without any it is enough that something is confirmed.
         """
@@ -60,7 +60,7 @@ class Listener:
         await self.until(is_confirmed)
 
     async def until_live(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Have logouts written until one is heard live; each is heard."""
+        """Write logouts until one is received live; each is received."""
         async with asyncio.timeout(10):
             while not (self.heard and self.heard[-1].is_live):
                 count = len(self.heard)
@@ -90,7 +90,7 @@ class Listener:
 
 @contextlib.asynccontextmanager
 async def listening(store: Store) -> AsyncIterator[Listener]:
-    """Listen inside the context, which is entered once every later logout will be heard."""
+    """Listen inside the context, which is entered once every later logout will be received."""
     listener = Listener()
     task = asyncio.create_task(listener.listen_on(store))
     try:

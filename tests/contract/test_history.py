@@ -172,7 +172,7 @@ async def test_the_log_is_read_on_from_any_position(store: Store) -> None:
 
 
 async def test_a_position_that_the_log_does_not_have_is_said_to_be_lost(store: Store) -> None:
-    """One of another epoch, or of an entry that is not there: whoever has it is to begin anew."""
+    """A position of another epoch, or of a missing entry: its reader must begin anew."""
     partition = store.partition_of(ADA)
     await store.end(Command(logout()))
     _, end = await read_log(store, partition)

@@ -94,7 +94,7 @@ class Replicas(RuleBasedStateMachine):
             await listener.confirmed()
 
     def teardown(self) -> None:
-        """Both replicas have heard every logout once; then all is closed."""
+        """Both replicas have received every logout once; then everything is closed."""
         if not hasattr(self, "loop"):
             return
         try:

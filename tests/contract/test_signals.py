@@ -1,4 +1,4 @@
-"""What a store does with logouts of which it is told late, or without a user."""
+"""How a store handles logouts that are reported late, or without a user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def reported(at: Micros, scope: Scope = Scope.ALL, sid: str | None = None) -> Lo
 
 
 def refusal(sid: str, at: Micros) -> Logout:
-    """Return a logout of a session, whoever its user is."""
+    """Return a logout of a session, for any user."""
     return msgspec.structs.replace(logout(Scope.SESSION, sid, None), before=at)
 
 
@@ -198,7 +198,7 @@ async def test_many_records_of_signals_are_read_in_pages(store: Store) -> None:
 
 
 async def test_only_the_newest_records_of_signals_are_kept(store: Store) -> None:
-    """A flood takes only so much room; whoever reads late goes on with what is left."""
+    """A flood uses bounded memory; a late reader continues with the records that are left."""
     place, _ = await store.signals()
     for start in range(0, SIGNALS_KEPT + 2000, 1000):
         await store.add_signals(

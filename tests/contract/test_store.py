@@ -627,7 +627,7 @@ async def test_following_begins_with_a_gap_and_is_confirmed_again_and_again(stor
 
 @pytest.mark.all_partitions
 async def test_a_logout_of_everyone_is_heard_by_every_user(store: Store) -> None:
-    """Together, what is heard of a logout of everyone concerns each user exactly once."""
+    """Together, the events of a logout of everyone concern each user exactly once."""
     users = [user_key("", str(number)) for number in range(100)]
     async with listening(store) as listener:
         await store.end(Command(logout(user=None)))
@@ -873,7 +873,7 @@ async def test_one_holder_at_a_time_has_a_hold(store: Store) -> None:
 
 @pytest.mark.all_partitions
 async def test_a_hold_lapses_unless_it_is_renewed(store: Store) -> None:
-    """When its holder is gone, somebody else gets it."""
+    """When a hold lapses, another holder gets it."""
     assert await store.hold("h", "one", 0.2)
     await asyncio.sleep(0.5)
     assert await store.hold("h", "two", 60)

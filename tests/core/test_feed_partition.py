@@ -1,4 +1,4 @@
-"""A partition of the feed promises no more than it has heard, whatever is missed and when."""
+"""A partition of the feed confirms no more than it has received, whatever is missed and when."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class World:
         self.log.append((self.time, f"{self.time}-0"))
 
     def hear(self) -> None:
-        """The next logout is heard live."""
+        """The next logout is received live."""
         if self.followed < len(self.log):
             entry = self.log[self.followed][1]
             self.followed += 1

@@ -115,7 +115,7 @@ def test_a_transmitter_belongs_to_one_issuer() -> None:
     assert transmitter('issuer = "https://b.example"', others=OTHER).subjects == ("email",)
     (same,) = read(OTHER + table(iss="https://b.example")).transmitters
     assert same.issuer == "https://b.example"
-    assert "issuer: is needed" in refused(OTHER + table())
+    assert "issuer: is required" in refused(OTHER + table())
 
 
 def test_a_client_is_kept_as_a_hash() -> None:
@@ -165,7 +165,7 @@ def test_a_client_is_kept_as_a_hash() -> None:
         ('[[client]]\nid = "a"', ["client 1 (a)", "secret"]),
         ('[[client]]\nid = "a"\nsecret = "short"', ["client 1 (a)", "secret", "16"]),
         ('[[client]]\nid = "a"\nsecret_sha256 = "x"', ["secret_sha256"]),
-        (f'[[client]]\nid = "a"\nsecret = "{SECRET}"\n' * 2, ["client", "a stands twice"]),
+        (f'[[client]]\nid = "a"\nsecret = "{SECRET}"\n' * 2, ["client", "a is named twice"]),
         ("[[relying_party]]", ["relying_party is planned"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""The ledger says what all revocations say, whatever the order in which it heard of them."""
+"""The ledger equals the applied revocations, in whatever order they were applied."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ def log(
     epoch: str | None = "e",
     *,
     lost: bool = False,
-    mended: bool = False,
+    recovered: bool = False,
     entry: bool = True,
     past: bool = False,
 ) -> Log:
     """Return what a log shows, by default that all is well."""
-    return Log(epoch=epoch, is_lost=lost, is_recovered=mended, has_entry=entry, is_past=past)
+    return Log(epoch=epoch, is_lost=lost, is_recovered=recovered, has_entry=entry, is_past=past)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def log(
     [
         (HERE, log(), Verdict.READ_ON),
         (HERE, log(past=True), Verdict.READ_ON),
-        (HERE, log(mended=True), Verdict.READ_ON),
-        (HERE, log("f", mended=True), Verdict.READ_ON),
+        (HERE, log(recovered=True), Verdict.READ_ON),
+        (HERE, log("f", recovered=True), Verdict.READ_ON),
         (None, log(), Verdict.SWEEP),
-        (None, log("f", mended=True), Verdict.SWEEP),
+        (None, log("f", recovered=True), Verdict.SWEEP),
         (HERE, log(entry=False, past=True), Verdict.SWEEP),
-        (HERE, log("f", mended=True, entry=False), Verdict.SWEEP),
+        (HERE, log("f", recovered=True, entry=False), Verdict.SWEEP),
         (HERE, log(entry=False), Verdict.RECOVER),
-        (HERE, log(entry=False, mended=True), Verdict.RECOVER),
+        (HERE, log(entry=False, recovered=True), Verdict.RECOVER),
         (HERE, log("f"), Verdict.RECOVER),
         (HERE, log("f", entry=False, past=True), Verdict.RECOVER),
         (HERE, log(None), Verdict.RECOVER),

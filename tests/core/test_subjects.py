@@ -100,7 +100,7 @@ def ada(user: str | None = "ada", sid: str | None = None) -> Target:
 def test_a_subject_is_looked_for_among_the_users_of_the_issuer(
     subject: Any, target: Target | None
 ) -> None:
-    """Whoever is not one of them, or cannot be told, is nobody here; a session is not its user."""
+    """Foreign and ambiguous subjects resolve to nobody; a session does not stand for its user."""
     assert found(subject) == target
 
 

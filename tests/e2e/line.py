@@ -39,7 +39,7 @@ class Line:
         self.hang_up()
 
     def fall_silent(self) -> None:
-        """Hold back whatever is sent; nobody is told."""
+        """Hold back all data, without closing anything."""
         self._flows.clear()
 
     def mend(self) -> None:

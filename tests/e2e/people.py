@@ -1,4 +1,4 @@
-"""Clients of every kind, each with a diary of what it was told."""
+"""Clients of every kind, each with a record of the notifications that it got."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ MUTANTS = (
     ),
     Mutant(
         "no fence",
-        "a replica that cannot hear logouts keeps its sockets",
+        "a replica that cannot receive logouts keeps its sockets",
         ("P5",),
         CUT_OFF,
         (

@@ -34,7 +34,7 @@ def dump(value: object) -> str:
 
 
 def requests() -> st.SearchStrategy[str]:
-    """Bodies that look like those of a logout, with members that stand twice among them."""
+    """Bodies that look like those of a logout, some of them with repeated members."""
     member = st.tuples(MEMBERS, GUESSES | JSON)
     return st.lists(member, max_size=4).map(
         lambda members: (

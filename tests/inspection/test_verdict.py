@@ -158,7 +158,7 @@ async def look(text: str, entries: tuple[Entry, ...], *, in_file: bool = True) -
 
 
 def named(inspection: Inspection) -> dict[str, Check]:
-    """Return the checks by their names, of which none stands twice."""
+    """Return the checks by their names, which are distinct."""
     checks = {check.name: check for check in inspection.checks}
     assert len(checks) == len(inspection.checks)
     return checks

@@ -47,7 +47,7 @@ def test_anything_else_is_no_handshake(
 
 
 def test_of_two_keys_nobody_can_say_which_was_answered() -> None:
-    """A header that stands twice is refused."""
+    """A repeated header is refused."""
     headers = CIMultiDict(GOOD)
     headers.add("Sec-WebSocket-Key", GOOD["Sec-WebSocket-Key"])
     with pytest.raises(HandshakeError):

@@ -111,7 +111,7 @@ def report(user: str, name: str) -> Report:
 
 
 async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:
-    """What cannot be written or is not heard is told with its reason; too much of it is 503."""
+    """A partition that is not served is named with the reason; more than half are 503."""
     unconfirmed: dict[int, str] = {}
     is_leaving = False
 
@@ -125,7 +125,7 @@ async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:
     with pytest.raises(Unavailable) as refused:
         await readiness().check()
     assert refused.value.detail == (
-        "logouts are not heard in partitions 0 (lost); 2 (fenced: it hangs)"
+        "logouts are not received in partitions 0 (lost); 2 (fenced: it hangs)"
     )
     unconfirmed.clear()
     is_leaving = True

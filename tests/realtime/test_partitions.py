@@ -163,7 +163,7 @@ async def is_whole(hub: Replica) -> bool:
 
 
 async def test_a_short_hang_of_a_node_closes_nothing(cluster: Clustered) -> None:
-    """Shorter than the fence: its users keep their sockets too, and logouts are heard again."""
+    """Shorter than the fence: its users keep their sockets too, and logouts are received again."""
     cluster.empty()
     node = cluster.masters[2]
     who = token(next(users_of(partitions_on(cluster, node))), "s1")
@@ -214,7 +214,7 @@ async def test_a_loss_distrusts_its_own_partition_only(
             assert '"reason":"policy"' in (await harmed.receive_all())[0]
         else:
             assert await harmed.receive_all() == []
-            assert await unserved(hub) == {part: "lost: the store lost what it knew"}
+            assert await unserved(hub) == {part: "lost: the store lost data"}
             assert (await hub.call("GET", "/verify", mine)).status == 503
             assert (await hub.call("GET", "/verify", theirs)).status == 204
             await answers(kept)

@@ -12,14 +12,8 @@ from hub.access.issuers import Issuers
 from hub.core.issuers import Entry, Source
 from hub.core.issuers_table import read_entry
 from hub.core.model import Identity
-from hub.core.tokens import (
-    check_signature,
-    identify,
-    load_public_key,
-    prepare_secret,
-    read_claims,
-    read_header,
-)
+from hub.core.tokens import check_signature, identify, read_claims, read_header
+from hub.core.verification_keys import load_public_key, prepare_secret
 from hub.errors import TokenInvalid
 from tests.vectors.keys import SECRET, sign
 

@@ -7,7 +7,7 @@ export type Line = {
 /** @param {Receipt} receipt @returns {Line[]} the sessions by what became of them, best first */
 export declare function sortOutcomes({ sessions, complete }: Receipt): Line[];
 /** Tells of each receipt until it is complete, some 20 s at most; a hub that cannot be asked any
- * more leaves it at what was told last.
+ * more leaves it at the last known state.
  * @param {{receipt: (id: string, wait?: number) => Promise<Receipt>}} hub @param {Receipt} answer
  * @param {(receipt: Receipt) => unknown} tell */
 export declare function followReceipt(hub: {

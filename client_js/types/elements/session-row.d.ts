@@ -2,7 +2,7 @@ import type { ListedSession } from "../core.js";
 import type { Words } from "./texts.js";
 export type Row = ReturnType<typeof createRow>;
 /** @param {Words} words @param {ListedSession} session @returns {(Node | string)[]} when its login
- * began and from where, by which devices of one name are told apart */
+ * began and from where, to distinguish devices of the same name */
 export declare const describeOrigin: (words: Words, { created_at, ip }: ListedSession) => (Node | string)[];
 /** @param {ListedSession} first @param {number} number one that no other row has
  * @param {(row: Row) => unknown} end */

@@ -132,7 +132,7 @@ local function open_everyones_receipt()
   end
   -- After a logout of everyone, earlier logouts no longer matter: this recovers from a data loss.
   if epoch == '' or is_lost then
-    redis.call('SET', epoch_key, given.fresh_epoch .. ' mended')
+    redis.call('SET', epoch_key, given.fresh_epoch .. ' recovered')
   end
 end
 

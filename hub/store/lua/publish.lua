@@ -5,7 +5,7 @@
 local MOST_BYTES = 65536
 
 -- `leases` are those whose reports are pending, `sids` the sessions that it ended besides the one
--- that it names; `issuer` is set if it refuses a session whoever its user is.
+-- that it names; `issuer` is set if it refuses a session for any user.
 -- Returns 'PREVIOUS ENTRY' (ids).
 local function publish(log, epoch, record, leases, sids, issuer)
   local pending = #leases > 0 and table.concat(leases, ',') or '-'
@@ -23,8 +23,7 @@ local function publish(log, epoch, record, leases, sids, issuer)
   local previous = last[1] and last[1][1] or '0-0'
   local name = string.match(epoch, '^%S+') or '-'
   local message = table.concat({previous, entry, name, pending, table.concat(lines, '\n')}, ' ')
-  -- One that is too long says only that there is an entry: readers who cannot tell what came before
-  -- it read the log.
+  -- One that is too long has only the entry's id: without the previous id, readers read the log.
   if #message + 41 > MOST_BYTES then message = table.concat({'-', entry, name, '-', ''}, ' ') end
   -- Signed as by sign() in hub/core/bus.py.
   local inner = redis.sha1hex(given.inner .. given.channel .. ' ' .. message)

@@ -1,4 +1,4 @@
--- Refuse a session of an issuer, whoever its user is, in one partition.
+-- Refuse a session of an issuer, for any user, in one partition.
 -- Values:
 --   logout: the logout (JSON); message: its message, and bare: the logout without it; or nil
 --   issuer; before: end only logins begun at or before this time (us)

@@ -8,7 +8,7 @@ local function read_cutoffs(names)
   return cutoffs
 end
 
--- Return the tombstone of a session: its user's, or that of a refusal whoever its user is.
+-- Return the tombstone of a session: its user's, or one that applies to any user.
 local function read_tombstone(name, refusal)
   local own, anybodys = redis.call('GET', name), redis.call('GET', refusal)
   return horizon_of(anybodys) > horizon_of(own) and anybodys or own

@@ -193,7 +193,7 @@ async fn end(sockets: BroadcastOperators<Adapter>, notice: Notice) {
         .await;
     match asked {
         Ok(answers) => answers.for_each(async |_| ()).await,
-        Err(error) => eprintln!("not all were told: {error}"),
+        Err(error) => eprintln!("not all were notified: {error}"),
     }
     if let Err(error) = sockets.disconnect().await {
         eprintln!("not all were disconnected: {error}");

@@ -1,4 +1,4 @@
-"""The floor: a bare aiohttp WebSocket that says back what it hears, and nothing else."""
+"""A bare aiohttp WebSocket that echoes messages: the least that a server on aiohttp costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BACKLOG = 4096
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    """Open with what an Engine.IO client waits for, then echo."""
+    """Send the Engine.IO open packet, then echo."""
     socket = web.WebSocketResponse(compress=False, heartbeat=PING_INTERVAL)
     await socket.prepare(request)
     await socket.send_str("0{}")
@@ -23,7 +23,7 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Say that the server listens."""
+    """Answer that the server is listening."""
     return web.Response()
 
 

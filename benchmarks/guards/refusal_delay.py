@@ -35,7 +35,7 @@ async def measure(server: Server, logouts: int, rate: float) -> list[float]:
         async with asyncio.TaskGroup() as group:
             for number in range(logouts):
                 await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
-                group.create_task(_log_out(calls, guards, f"heard-{number}", samples))
+                group.create_task(_log_out(calls, guards, f"refused-{number}", samples))
     calls.close()
     return samples
 

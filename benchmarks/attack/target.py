@@ -1,4 +1,4 @@
-"""Where a flood takes place, and the lines on which it comes: an attacker at one address."""
+"""The hub that is attacked, and the attacker's connections to it, all from one address."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from benchmarks.frames import BROWSERS, TEXT, frame, upgrade_request
 from benchmarks.tokens import mint
 
 ADDRESS = "127.0.0.66"
-"""The attacker's; the hub's other clients are at another. It counts as a proxy (see `floods`)."""
+"""The attacker's address; the other clients have another. The hub trusts it as a proxy, which is
+the worst case (see `benchmarks.attack.run`)."""
 
 PAUSE = 0.02
-"""Seconds after which a line that was closed is opened again."""
+"""Seconds until a closed connection is opened again."""
 
 ANSWER_PATIENCE = 10.0
 REFUSED = (429, 408, 413, 431)
@@ -29,7 +30,7 @@ class Refused(ConnectionError):
 
 
 class Pace:
-    """So many turns a second, whoever takes them; time that was lost is not made up for."""
+    """Limits a loop to a rate, shared by all its workers; missed turns are not made up for."""
 
     def __init__(self, rate: float) -> None:
         self._step = 1 / rate
@@ -44,8 +45,8 @@ class Pace:
 
 
 @dataclass
-class Line:
-    """A connection of the attacker's."""
+class Connection:
+    """A connection of the attacker."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -83,15 +84,15 @@ class Line:
 
 
 @dataclass
-class Field:
-    """Where the hub and its Redis are, and what the attacker has counted so far."""
+class Target:
+    """The ports of the hub and its Redis, and what the attacker has counted so far."""
 
     port: int
     redis_port: int
     counts: Counter[str] = field(default_factory=Counter)
 
     @contextlib.asynccontextmanager
-    async def line(self) -> AsyncIterator[Line]:
+    async def connect(self) -> AsyncIterator[Connection]:
         """Open a connection for the length of the context."""
         async with asyncio.timeout(ANSWER_PATIENCE):
             reader, writer = await asyncio.open_connection(
@@ -99,45 +100,45 @@ class Field:
             )
         self.counts["connections"] += 1
         try:
-            yield Line(reader, writer)
+            yield Connection(reader, writer)
         finally:
             writer.transport.abort()
 
     @contextlib.asynccontextmanager
-    async def websocket(self) -> AsyncIterator[Line]:
+    async def websocket(self) -> AsyncIterator[Connection]:
         """Open a WebSocket that has not sent CONNECT, for the length of the context.
 
         Raises:
             Refused: when the hub does not take it.
         """
-        async with self.line() as line, asyncio.timeout(ANSWER_PATIENCE) as patience:
-            await line.say(upgrade_request(self.port, BROWSERS[0]))
-            head = await line.reader.readuntil(b"\r\n\r\n")
+        async with self.connect() as connection, asyncio.timeout(ANSWER_PATIENCE) as patience:
+            await connection.say(upgrade_request(self.port, BROWSERS[0]))
+            head = await connection.reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 101"):
                 raise Refused(head[:40])
             patience.reschedule(None)
-            yield line
+            yield connection
 
     @contextlib.asynccontextmanager
-    async def accepted(self, token: str) -> AsyncIterator[Line]:
+    async def accepted(self, token: str) -> AsyncIterator[Connection]:
         """Open a WebSocket and have it accepted, for the length of the context.
 
         Raises:
             Refused: when the hub does not accept it.
         """
-        async with self.websocket() as line:
+        async with self.websocket() as connection:
             async with asyncio.timeout(ANSWER_PATIENCE):
-                await line.say(connect_frame(token))
-                heard = b""
-                while b"40{" not in heard:
-                    more = await line.reader.read(65536)
-                    heard += more
-                    if not more or b"44{" in heard:
+                await connection.say(connect_frame(token))
+                received = b""
+                while b"40{" not in received:
+                    more = await connection.reader.read(65536)
+                    received += more
+                    if not more or b"44{" in received:
                         raise Refused("CONNECT_ERROR")
-            yield line
+            yield connection
 
     async def repeat(self, workers: int, work: Work) -> None:
-        """Do some work over and over, so many at once; a line that ends is opened again."""
+        """Repeat some work in several workers, also after errors; runs until cancelled."""
 
         async def one() -> None:
             while True:
@@ -159,7 +160,7 @@ class Field:
 
 
 def own_token(number: int = 0) -> str:
-    """Return a good token of the attacker's, of one of many sessions."""
+    """Return a valid token of the attacker, for one of many sessions."""
     return mint("attacker", f"attacker-{number}")
 
 
@@ -169,7 +170,7 @@ def connect_frame(token: str) -> bytes:
 
 
 def forged_tokens() -> Iterator[str]:
-    """Yield tokens whose signature is wrong, each another."""
+    """Yield different tokens with wrong signatures."""
     number = 0
     while True:
         number += 1
