@@ -67,6 +67,10 @@ class Keys(Protocol):
         """
         ...
 
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether ``find`` would return this key, by what is known without fetching."""
+        ...
+
 
 class StaticKeys:
     """Secrets or a public key from the settings; two secrets while one replaces the other."""
@@ -82,6 +86,10 @@ class StaticKeys:
     async def find(self, header: Header) -> Sequence[Any]:
         """Return the keys."""
         return self._keys
+
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether this is one of the keys."""
+        return key in self._keys
 
 
 class JwksKeys:
@@ -140,6 +148,24 @@ class JwksKeys:
             raise Unavailable("the issuer's keys could not be fetched")
         is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
         raise KeyUnknown(is_certain=is_known or (self._fetched > fetched and not is_late))
+
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether this key was published for the header when keys were last fetched."""
+        found = find_key(self._keys, header)
+        return found is key or (isinstance(found, jwt.PyJWK) and found.key == key.key)
+
+    async def renew(self) -> None:
+        """Fetch the keys again if they were ever needed, and at once; see `find` for failures.
+
+        Raises:
+            Unavailable: when they are closed meanwhile.
+        """
+        if not self._fetched:
+            return
+        if self._flight is not None:
+            # It may have been answered before what is to be learned now.
+            await asyncio.wait([self._flight])
+        await self._refresh()
 
     def _patience(self, *, found: bool) -> float:
         if found:

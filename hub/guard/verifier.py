@@ -53,7 +53,7 @@ class Verifier:
         keys, now = self._keys[entry.keys], clock()
         if keys.is_due(header):
             yield from self._fetching(entry.keys, now, flights)
-        claims = check_signature_by_any(token, keys.find(header), entry.rules)
+        claims, _ = check_signature_by_any(token, keys.find(header), entry.rules)
         return identify(claims, token, entry.rules)
 
     def renewing(self, flights: Flights) -> Steps[None]:
