@@ -201,6 +201,20 @@ async def test_an_id_names_one_logout_only(hub: Replica) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_an_id_names_one_logout_of_sessions_without_a_user_too(hub: Replica) -> None:
+    """Whether anybody has the sessions or not; the first one comes again as often as it likes."""
+    mine, other = (access_token(SENDER, user, "second", iat=time.time()) for user in ("kim", "lee"))
+    await hub.call("GET", "/session", mine)
+    for _ in range(2):
+        first = await send_logout(hub, SENDER, sub=None, sid="first", jti="used twice")
+        assert first.status == 200
+    answer = await send_logout(hub, SENDER, sub=None, sid="second", jti="used twice")
+    assert (answer.status, answer.body["error"]) == (400, "invalid_request")
+    assert await is_alive(hub, mine)
+    assert await is_alive(hub, other)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("data", "headers"),
     [
