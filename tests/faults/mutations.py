@@ -304,7 +304,7 @@ MUTANTS = (
         (
             Edit(
                 "access/signals.py",
-                'key=f"signal:{signal.origin.by}:{signal.id}",',
+                'key=_key(signal) if signal.target.user is not None else f"{_key(signal)}:{sid}",',
                 "key=None,",
             ),
         ),
