@@ -98,8 +98,8 @@ class JwksKeys:
     ``url`` is the address of the key set; with ``discovers`` it is the issuer, and with ``locate``
     it is whatever that function finds the address by.
     The set is fetched when first needed and then hourly, one request at a time. An unknown ``kid``
-    makes it fetch again, but only after a cool-down, so that made-up ones cost nothing. While
-    fetching fails, the last keys stay in use. Call `aclose` in the end.
+    makes it fetch again, unless one did during the cool-down, so that made-up ones cost nothing.
+    While fetching fails, the last keys stay in use. Call `aclose` in the end.
     """
 
     def __init__(
@@ -116,6 +116,8 @@ class JwksKeys:
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
         self._tried_at = float("-inf")
+        self._missed_at = float("-inf")
+        """When a key was last fetched for and not found."""
         self._flight: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
 
@@ -138,10 +140,13 @@ class JwksKeys:
         key, fetched = find_key(self._keys, header), self._fetched
         # A fetch that is under way may have been answered before the key was published.
         is_late = self._flight is not None
-        age = time.monotonic() - self._tried_at
-        if age > self._patience(found=key is not None):
+        if self._is_due(found=key is not None):
+            if key is None and self._keys:
+                self._missed_at = time.monotonic()
             await self._refresh()
             key = find_key(self._keys, header)
+            if key is None:
+                self._missed_at = time.monotonic()
         if key is not None:
             return (key,)
         if not self._keys:
@@ -167,10 +172,16 @@ class JwksKeys:
             await asyncio.wait([self._flight])
         await self._refresh()
 
-    def _patience(self, *, found: bool) -> float:
+    def _is_due(self, *, found: bool) -> bool:
+        """Return whether to fetch now, or to wait for what is being fetched."""
+        now = time.monotonic()
         if found:
-            return KEY_SET_LIFETIME
-        return COOL_DOWN if self._keys else FIRST_COOL_DOWN
+            return now - self._tried_at > KEY_SET_LIFETIME
+        if self._flight is not None:
+            return True
+        if not self._keys:
+            return now - self._tried_at > FIRST_COOL_DOWN
+        return now - self._missed_at > COOL_DOWN
 
     async def _refresh(self) -> None:
         if self._flight is None:

@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 1_000_000
 KEY_SET_LIFETIME = 3600.0
 """Seconds after which a key set is fetched again."""
 COOL_DOWN = 30.0
-"""Seconds after a fetch during which an unknown ``kid`` causes none."""
+"""Seconds during which unknown values of ``kid`` cause one fetch at most."""
 FIRST_COOL_DOWN = 1.0
 """The same while there are no keys yet."""
 
