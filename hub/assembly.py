@@ -36,6 +36,7 @@ from hub.realtime.server import Server
 from hub.realtime.sweeps import Sweeper
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.unconnected import Unconnected
+from hub.realtime.withdrawals import Withdrawals
 from hub.settings import Settings, SettingsError
 from hub.store.audit_stream import AuditStream
 from hub.store.base import Store
@@ -155,6 +156,7 @@ class Realtime:
     reports: Reports
     delivery: Delivery
     follower: Follower
+    withdrawals: Withdrawals
 
 
 def create_realtime(
@@ -196,7 +198,8 @@ def create_realtime(
         follower.serves,
     )
     server = _create_server(settings, access, handlers, acknowledgements, timers, follower)
-    return Realtime(server, presences, reports, delivery, follower)
+    withdrawals = Withdrawals(access.issuers, connections)
+    return Realtime(server, presences, reports, delivery, follower, withdrawals)
 
 
 def _create_server(

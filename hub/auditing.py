@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 import click
 import msgspec
 
-from hub.console import BadSetting, as_json, run, settings_or_stop
+from hub.console import (
+    BadSetting,
+    Failed,
+    as_json,
+    print_exactly,
+    print_json,
+    run,
+    say,
+    settings_or_stop,
+)
 from hub.core.audit import MAX_LINE, Report, read_entry, verify
 from hub.core.audit_copy import Compared, Copies
 from hub.errors import Unavailable
@@ -39,7 +47,7 @@ def verify_command(files: tuple[BinaryIO, ...], store: bool, as_json: bool) -> N
     compared = None if copies is None else copies.compare(lines.count + 1)
     if as_json:
         shown = msgspec.to_builtins(report)
-        click.echo(json.dumps(shown | {"store": msgspec.to_builtins(compared)} if store else shown))
+        print_json(shown | {"store": msgspec.to_builtins(compared)} if store else shown)
     else:
         _show(report, compared)
     if report.faults or (compared is not None and compared.faults):
@@ -57,7 +65,7 @@ def copy_command(replica: str | None) -> None:
             if entry.hash in seen or replica not in (None, entry.replica):
                 continue
             seen.add(entry.hash)
-        click.echo(line)
+        print_exactly(line)
 
 
 class _Counted:
@@ -86,7 +94,7 @@ def _copied() -> list[bytes]:
     try:
         return run(_read(settings.redis_url.get_secret_value()))
     except Unavailable as error:
-        raise click.ClickException(error.detail) from None
+        raise Failed(error.detail) from None
 
 
 async def _read(url: str) -> list[bytes]:
@@ -101,15 +109,15 @@ def _show(report: Report, compared: Compared | None) -> None:
     faults = report.faults + (() if compared is None else compared.faults)
     for fault in faults:
         what = click.style(f"{fault.what:<9}", fg="red")
-        click.echo(f"line {fault.line}: {what} {fault.detail}")
+        say(f" {fault.detail}", mark=f"line {fault.line}: {what}")
     state = "broken" if faults else "whole"
     if report.first is None:
-        click.echo(f"{state}: no entries")
+        say(f"{state}: no entries")
     else:
         found = f"{report.entries} entries, {report.first} to {report.last}"
-        click.echo(f"{state}: {found}, the last {report.hash}")
+        say(f"{state}: {found}, the last {report.hash}")
     if compared is not None:
-        click.echo(
+        say(
             f"in the store: {compared.copied} the same, {compared.uncopied} without a copy, "
             f"{compared.others} of other chains of these replicas"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,12 +15,15 @@ from hub.access.parameters import MAX_PAGE
 from hub.access.requests import MAX_SPREAD, MAX_USERS
 from hub.console import (
     BadSetting,
+    Failed,
     as_json,
     at_url,
     complete_address,
     of_issuer,
     operators_address,
+    print_json,
     run,
+    say,
     settings_or_stop,
     summarize,
 )
@@ -88,9 +90,9 @@ def logout(
     answers = run(_log_out(names, body, url, wait=wait, quiet=as_json))
     for answer in answers:
         for warning in answer.get("warnings", ()):
-            click.secho(f"warning: {warning}", fg="yellow", err=True)
+            say(f"warning: {warning}", fg="yellow", err=True)
         if as_json:
-            click.echo(json.dumps(answer))
+            print_json(answer)
         elif "sessions" in answer:
             _show_one(names[0], answer)
         else:
@@ -147,18 +149,18 @@ def _count(answer: Any) -> dict[str, int]:
 
 def _show_one(user: str, answer: Any) -> None:
     ended = answer["sessions"]
-    click.echo(f"{user} is logged out ({answer['scope']}): {len(ended)} known sessions ended")
+    say(f"{user} is logged out ({answer['scope']}): {len(ended)} known sessions ended")
     for session in ended:
         left = ", ".join(session.get("failed", ()))
         note = f"  (not cleared: {left})" if left else ""
-        click.echo(f"  {session['state']:<12} {session['device'] or '-'}  {session['sid']}{note}")
+        say(f"  {session['state']:<12} {session['device'] or '-'}  {session['sid']}{note}")
 
 
 def _show_many(answer: Any) -> None:
     who = "everyone is" if answer["everyone"] else f"{answer['users']} users are"
     more = "" if answer["complete"] else " so far"
     counts = summarize(answer["states"]) or "none"
-    click.echo(f"{who} logged out; sessions{more}: {counts}  {answer['id']}")
+    say(f"{who} logged out; sessions{more}: {counts}  {answer['id']}")
 
 
 @click.command()
@@ -179,16 +181,16 @@ def receipt(logout_id: str, state: str | None, url: str | None, as_json: bool) -
     path = f"/logouts/{quote(logout_id, safe='')}/sessions"
     ended = run(_read_all(path, {"state": state} if state else {}, url))
     if as_json:
-        click.echo(json.dumps({"id": logout_id, "sessions": ended}))
+        print_json({"id": logout_id, "sessions": ended})
         return
     if not ended:
-        click.echo(f"no sessions{f' are {state}' if state else ''}", err=True)
+        say(f"no sessions{f' are {state}' if state else ''}", err=True)
     for session in ended:
         shown = "waiting" if session.get("waiting") else session["state"]
         left = ", ".join(session.get("failed", ()))
         note = f"  (not cleared: {left})" if left else ""
         place = f"{session['user']}  {session['device'] or '-'}  {session['sid']}"
-        click.echo(f"{shown:<12}  {place}{note}")
+        say(f"{shown:<12}  {place}{note}")
 
 
 async def _read_all(path: str, query: dict[str, str], url: str | None) -> list[Any]:
@@ -211,15 +213,15 @@ def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None
     path = f"/admin/users/{quote(user, safe='')}/sessions"
     answer = run(_call("GET", path + (f"?iss={quote(iss, safe='')}" if iss else ""), url))
     if as_json:
-        click.echo(json.dumps(answer))
+        print_json(answer)
         return
     if not answer["sessions"]:
-        click.echo(f"{user} has no sessions", err=True)
+        say(f"{user} has no sessions", err=True)
     for session in answer["sessions"]:
         seen = datetime.fromtimestamp(session["last_seen_at"], UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         state = "online" if session["online"] else f"seen {seen}"
         place = f"{session['device']}  {session['ip']}  {state}"
-        click.echo(f"{session['sid']}  {place}")
+        say(f"{session['sid']}  {place}")
 
 
 async def _call(method: str, path: str, url: str | None, body: Any = None) -> Any:
@@ -236,10 +238,10 @@ async def _call(method: str, path: str, url: str | None, body: Any = None) -> An
         ):
             answered = await answer.json(content_type=None)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise click.ClickException(f"no answer from a hub at {base}: {error}") from None
+        raise Failed(f"no answer from a hub at {base}: {error}") from None
     if answer.status != 200:
         detail = answered.get("detail", answered) if isinstance(answered, dict) else answered
         if answer.status == 401:
             detail = f"HUB_ADMIN_TOKEN is not the one of the hub at {base} ({detail})"
-        raise click.ClickException(f"the hub refused ({answer.status}): {detail}")
+        raise Failed(f"the hub refused ({answer.status}): {detail}")
     return answered

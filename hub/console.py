@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, TypeVar
@@ -16,7 +17,53 @@ Result = TypeVar("Result")
 MAX_READ = 100_000
 
 
-class BadSetting(click.ClickException):
+def escape(text: str) -> str:
+    """Return a text as one line in which a terminal finds nothing to act on.
+
+    What others can name (a device, a session, a reason, an issuer, an error) may hold escape
+    sequences, line breaks or characters that turn the direction of text: they are shown as Python
+    escapes them in its own strings.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def say(
+    text: str,
+    *,
+    mark: str = "",
+    fg: str | None = None,
+    bold: bool | None = None,
+    err: bool = False,
+) -> None:
+    """Print a line for people, `escape`d; ``mark`` in front of it is our own, and may be styled."""
+    shown = escape(text)
+    styled = click.style(shown, fg=fg, bold=bold) if fg or bold else shown
+    click.echo(mark + styled, err=err)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as a line of JSON, for programs; it is harmless to a terminal too."""
+    click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def print_exactly(line: bytes) -> None:
+    """Print a line of bytes: as it is for programs, `escape`d on a terminal."""
+    click.echo(escape(line.decode(errors="replace")) if sys.stdout.isatty() else line)
+
+
+class Failed(click.ClickException):
+    """A command that failed, with exit code 1; shown in one line, `escape`d."""
+
+    def format_message(self) -> str:
+        """Return the message as it is shown."""
+        return escape(self.message)
+
+
+class BadSetting(Failed):
     """A setting that stops the command, with exit code 2; shown in one line."""
 
     exit_code = 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from hub.console import as_json, complete_address, run
+from hub.console import (
+    as_json,
+    complete_address,
+    print_json,
+    run,
+    say,
+)
 from hub.doctor import Finding, examine
 from hub.settings import SettingsError, load_settings
 
@@ -26,11 +30,11 @@ def doctor(url: str | None, as_json: bool) -> None:
     except SettingsError as error:
         findings = [Finding("settings", "bad", str(error))]
     if as_json:
-        click.echo(json.dumps([finding.describe() for finding in findings]))
+        print_json([finding.describe() for finding in findings])
     else:
         colours = {"good": "green", "fair": "yellow", "bad": "red"}
         for finding in findings:
             level = click.style(f"{finding.level:<5}", fg=colours[finding.level])
-            click.echo(f"{level} {finding.check}: {finding.detail}")
+            say(f" {finding.check}: {finding.detail}", mark=level)
     if any(finding.level == "bad" for finding in findings):
         raise SystemExit(1)

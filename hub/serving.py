@@ -19,7 +19,14 @@ from hub.api.open_files import allow_many_files
 from hub.api.services import SERVICES
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
-from hub.console import BadSetting, address, run, setting_options, settings_or_stop
+from hub.console import (
+    BadSetting,
+    Failed,
+    address,
+    run,
+    setting_options,
+    settings_or_stop,
+)
 from hub.doctor import refuse_unsafe
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError
@@ -49,7 +56,7 @@ def serve(demo: bool, **options: Any) -> None:
     try:
         run(_serve(app, settings, demo=demo))
     except OSError as error:
-        raise click.ClickException(
+        raise Failed(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
         ) from None
 

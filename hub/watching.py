@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,7 +13,16 @@ import click
 
 from hub.access.logouts import Logouts
 from hub.access.views import as_payload, view_logout, view_origin
-from hub.console import BadSetting, as_json, run, settings_or_stop, summarize
+from hub.console import (
+    BadSetting,
+    Failed,
+    as_json,
+    print_json,
+    run,
+    say,
+    settings_or_stop,
+    summarize,
+)
 from hub.core.model import Logout, Micros, seconds, split_user_key
 from hub.core.receipt import count_states
 from hub.core.signal import SignalRecord
@@ -46,7 +54,7 @@ def watch(as_json: bool) -> None:
         try:
             run(_watch(settings, as_json=as_json))
         except Unavailable as error:
-            raise click.ClickException(error.detail) from None
+            raise Failed(error.detail) from None
 
 
 async def _watch(settings: Settings, *, as_json: bool) -> None:
@@ -65,22 +73,22 @@ async def _watch(settings: Settings, *, as_json: bool) -> None:
             match event:
                 case Gap() if not is_watching:
                     is_watching = True
-                    click.echo("watching logouts", err=True)
+                    say("watching logouts", err=True)
                 case Confirmed(partitions):
                     lost -= partitions
                     if again := interrupted & partitions:
                         interrupted -= again
-                        click.echo(f"watching partitions {_list(again)} again", err=True)
+                        say(f"watching partitions {_list(again)} again", err=True)
                 case Interrupted(partitions, reason) if (
                     not interrupted.issuperset(partitions)
                     and len(partitions) < store.partition_count
                 ):
                     interrupted |= partitions
                     text = f"partitions {_list(partitions)} cannot be watched: {reason}"
-                    click.secho(text, fg="yellow", err=True)
+                    say(text, fg="yellow", err=True)
                 case DataLoss(part) if part not in lost:
                     if not lost:
-                        click.secho("the store lost data", fg="red", err=True)
+                        say("the store lost data", fg="red", err=True)
                     lost.add(part)
                 case LogoutEvent(logout, issuer=None) if logout.id not in seen:
                     # A logout of several users, or of everyone, is in the log of each partition.
@@ -112,13 +120,20 @@ class SignalFollower:
         except Unavailable as error:
             self._failures += 1
             if self._failures == FAILURES:
-                click.secho(f"signals cannot be watched: {error.detail}", fg="yellow", err=True)
+                say(f"signals cannot be watched: {error.detail}", fg="yellow", err=True)
             return
         if self._failures >= FAILURES:
-            click.echo("watching signals again", err=True)
+            say("watching signals again", err=True)
         self._failures = 0
         for record in records:
-            click.echo(json.dumps(_as_object(record)) if self._as_json else _as_line(record))
+            _print(_as_object(record), _as_line(record), as_json=self._as_json)
+
+
+def _print(value: dict[str, Any], line: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(value)
+    else:
+        say(line)
 
 
 def _as_object(record: SignalRecord) -> dict[str, Any]:
@@ -161,16 +176,16 @@ async def _show(logouts: Logouts, logout: Logout, *, as_json: bool) -> None:
     if (origin := logout.origin) is not None:
         payload["origin"] = as_payload(view_origin(origin))
         line += f"  ({origin.event} by {origin.by})"
-    click.echo(json.dumps(payload) if as_json else line)
+    _print(payload, line, as_json=as_json)
     patience = logout.spread + WATCH_PATIENCE
     with contextlib.suppress(NotFound, Unavailable):
         receipt = await logouts.read(logout.id, None, patience)
         counts = {state.value: count for state, count in count_states(receipt).items()}
         if as_json:
             known = {"receipt": logout.id, "states": counts, "complete": receipt.complete}
-            click.echo(json.dumps(known))
+            print_json(known)
         else:
             summary = summarize(counts) or "no sessions"
             end = "" if receipt.complete else " (not complete)"
             whose = f"{receipt.users} users" if receipt.users > 1 else who
-            click.echo(f"{'':15}{whose}: {summary}{end}  {logout.id}")
+            say(f"{'':15}{whose}: {summary}{end}  {logout.id}")

@@ -131,6 +131,23 @@ class RedisServer:
             raise answer
         return answer
 
+    def evict(self, key: str) -> None:
+        """Have the server take a large value under this key, and forget it for want of memory."""
+        with self.client() as client:
+            client.config_set("maxmemory-samples", 64)
+            client.set(key, "x" * 5_000_000, ex=60)
+            client.config_set("maxmemory-policy", "volatile-ttl")
+
+            def is_forgotten() -> bool:
+                # What it uses may fall meanwhile, as buffers are given back: so it is said again.
+                used = int(client.info("memory")["used_memory"])
+                client.config_set("maxmemory", used - 2_000_000)
+                return client.get(key) is None
+
+            until(is_forgotten)
+            client.config_set("maxmemory", 0)
+            client.config_set("maxmemory-policy", "noeviction")
+
     def option(self, name: str) -> str:
         """Return an option with which the server was started."""
         return self._command[self._command.index(f"--{name}") + 1]

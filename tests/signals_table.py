@@ -391,9 +391,14 @@ EVENT_CLAIMS = (
     Case("event_timestamp text", Refusal.MALFORMED, claims=_revoked(event_timestamp="now")),
     Case("event_timestamp negative", Refusal.MALFORMED, claims=_revoked(event_timestamp=-1)),
     Case(
-        "event_timestamp in milliseconds",
+        "event_timestamp in microseconds",
         Refusal.MALFORMED,
-        claims=_revoked(event_timestamp=1.8e12),
+        claims=_revoked(event_timestamp=1.8e15),
+    ),
+    Case(
+        "event_timestamp in milliseconds",
+        None,
+        claims={"events": lambda now: {SESSION_REVOKED: {"event_timestamp": int(now * 1000)}}},
     ),
     Case("toe true", Refusal.MALFORMED, claims=_revoked() | {"toe": True}),
     Case("initiating_entity a number", Refusal.MALFORMED, claims=_revoked(initiating_entity=5)),

@@ -597,6 +597,9 @@ async def test_watch_follows_logouts_live(redis_url: str) -> None:
         told = await line_with(people.stdout, "Z  ada  others one")
         assert first["id"] in told
         assert "everyone" in await line_with(people.stdout, second["id"])
+        # What others named is shown, and turns no text around.
+        await hub.call("POST", "/logout", token("ada\u202e", "\u2066x"), json={"scope": "session"})
+        assert r"ada\u202e  session \u2066x" in await line_with(people.stdout, "  session ")
         people.send_signal(signal.SIGINT)
         async with asyncio.timeout(PATIENCE):
             _, err = await people.communicate()

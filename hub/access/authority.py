@@ -11,7 +11,7 @@ from hub.access.device import describe_user_agent, tidy_name
 from hub.access.issuers import Issuers
 from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.core.revocation import judge, living
-from hub.errors import Unauthorized
+from hub.errors import Unauthorized, Unavailable
 from hub.store.base import Store
 from hub.store.values import Presence, Registration
 
@@ -92,6 +92,9 @@ class Authority:
     ) -> Caller:
         """Enter the identity's session in the registry, and admit the caller as `admit` does.
 
+        An identity whose issuer or key was withdrawn meanwhile is refused as `Unavailable`: asked
+        again, the hub knows by the new settings.
+
         ``replaces`` is as in `Registration`.
         """
         name = tidy_name(client.name)
@@ -103,7 +106,10 @@ class Authority:
             named=bool(name),
             replaces=replaces,
         )
-        return self._admit(identity, await self._store.register(registration))
+        state = await self._store.register(registration)
+        if not self._issuers.accepts(identity.proof):
+            raise Unavailable("the issuers were just replaced")
+        return self._admit(identity, state)
 
     async def doubt(self, identity: Identity) -> Unauthorized | None:
         """Return why a session that was alive has ended, or None if it has not."""

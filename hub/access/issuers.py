@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
 
+import msgspec
 import structlog
 
 from hub.access.keys import JwksKeys, Keys, StaticKeys
@@ -14,9 +17,16 @@ from hub.core.logout_tokens import read_logout_header, read_logout_token
 from hub.core.model import Identity, Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Signal
-from hub.core.tokens import Header, check_signature_by_any, identify, read_claims, read_header
+from hub.core.tokens import (
+    Header,
+    Rules,
+    check_signature_by_any,
+    identify,
+    read_claims,
+    read_header,
+)
 from hub.core.verification_keys import load_public_key, prepare_secret
-from hub.errors import Unavailable
+from hub.errors import TokenInvalid, Unavailable
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -38,6 +48,15 @@ def make_keys(source: KeySource) -> StaticKeys | JwksKeys:
             return JwksKeys(source.values[0])
 
 
+class Proof(msgspec.Struct, frozen=True, weakref=True, eq=False):
+    """By what a token was verified: a key, for tokens of this header and ``iss``, and the rules."""
+
+    header: Header
+    iss: object
+    rules: Rules
+    key: Any
+
+
 class Issuers:
     """The issuer entries of the settings, which may be replaced while the hub runs.
 
@@ -49,6 +68,7 @@ class Issuers:
         self._entries = tuple(entries)
         self._keys: dict[KeySource, Keys] = {e.keys: make_keys(e.keys) for e in self._entries}
         self._replaced = 0
+        self._proofs: WeakValueDictionary[tuple[Any, ...], Proof] = WeakValueDictionary()
         self._warned: set[str] = set()
 
     @property
@@ -79,6 +99,19 @@ class Issuers:
         self._replaced += 1
         return self._close(old)
 
+    async def renew(self) -> None:
+        """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""
+        await self._renew(keys for keys in self._keys.values())
+
+    async def renew_old(self) -> None:
+        """Do the same with those that are due, since perhaps nobody asks for them now."""
+        await self._renew(keys for keys in self._keys.values() if keys.generation < 0)
+
+    async def _renew(self, sources: Iterable[Keys]) -> None:
+        renewing = [keys.renew() for keys in sources if isinstance(keys, JwksKeys)]
+        # The end of a fetch, when the settings are read again, is no failure.
+        await asyncio.gather(*renewing, return_exceptions=True)
+
     async def _close(self, sources: dict[KeySource, Keys]) -> None:
         for keys in sources.values():
             if isinstance(keys, JwksKeys):
@@ -107,13 +140,32 @@ class Issuers:
         """
         header = read_header(token)
         entry = self.find(header, read_claims(token).get("iss"))
-        claims = await self._check_signature(token, header, entry)
+        claims, key = await self._check_signature(token, header, entry)
         identity = identify(claims, token, entry.rules)
         login = "unnamed" if identity.per_token else "named"
         self._metrics.tokens.inc(entry.name, login)
         if identity.per_token:
             self._warn_once(entry)
-        return identity
+        proof = self._prove(header, claims.get("iss"), entry.rules, key)
+        return msgspec.structs.replace(identity, proof=proof)
+
+    def _prove(self, header: Header, iss: object, rules: Rules, key: Any) -> Proof:
+        """Return the proof that all tokens share which are verified by the same."""
+        name = (header, iss if isinstance(iss, str) else None, id(key))
+        proof = self._proofs.get(name)
+        if proof is None or proof.rules is not rules:
+            self._proofs[name] = proof = Proof(header, iss, rules, key)
+        return proof
+
+    def accepts(self, proof: object) -> bool:
+        """Return whether a token with this proof would be verified now, without fetching keys."""
+        if not isinstance(proof, Proof):
+            return False
+        try:
+            entry = self.find(proof.header, proof.iss)
+        except TokenInvalid:
+            return False
+        return entry.rules == proof.rules and self._keys[entry.keys].hold(proof.header, proof.key)
 
     async def verify_logout_token(self, token: str, clock: Clock) -> Signal:
         """Return what a logout token asks for.
@@ -138,9 +190,11 @@ class Issuers:
             raise SignalRefused(Refusal.ISSUER, "the token is of another issuer (iss)")
         with refusing(Refusal.SIGNATURE):
             entry = self.find(header, iss)
-            return await self._check_signature(token, header, entry), entry
+            return (await self._check_signature(token, header, entry))[0], entry
 
-    async def _check_signature(self, token: str, header: Header, entry: Entry) -> dict[str, Any]:
+    async def _check_signature(
+        self, token: str, header: Header, entry: Entry
+    ) -> tuple[dict[str, Any], Any]:
         keys = await self._keys[entry.keys].find(header)
         if entry not in self._entries:
             raise Unavailable("the issuers were just replaced")

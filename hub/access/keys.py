@@ -67,6 +67,10 @@ class Keys(Protocol):
         """
         ...
 
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether ``find`` would return this key, by what is known without fetching."""
+        ...
+
 
 class StaticKeys:
     """Secrets or a public key from the settings; two secrets while one replaces the other."""
@@ -83,6 +87,10 @@ class StaticKeys:
         """Return the keys."""
         return self._keys
 
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether this is one of the keys."""
+        return key in self._keys
+
 
 class JwksKeys:
     """The published keys of an issuer (RFC 7517).
@@ -90,8 +98,8 @@ class JwksKeys:
     ``url`` is the address of the key set; with ``discovers`` it is the issuer, and with ``locate``
     it is whatever that function finds the address by.
     The set is fetched when first needed and then hourly, one request at a time. An unknown ``kid``
-    makes it fetch again, but only after a cool-down, so that made-up ones cost nothing. While
-    fetching fails, the last keys stay in use. Call `aclose` in the end.
+    makes it fetch again, unless one did during the cool-down, so that made-up ones cost nothing.
+    While fetching fails, the last keys stay in use. Call `aclose` in the end.
     """
 
     def __init__(
@@ -108,6 +116,8 @@ class JwksKeys:
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
         self._tried_at = float("-inf")
+        self._missed_at = float("-inf")
+        """When a key was last fetched for and not found."""
         self._flight: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
 
@@ -130,10 +140,13 @@ class JwksKeys:
         key, fetched = find_key(self._keys, header), self._fetched
         # A fetch that is under way may have been answered before the key was published.
         is_late = self._flight is not None
-        age = time.monotonic() - self._tried_at
-        if age > self._patience(found=key is not None):
+        if self._is_due(found=key is not None):
+            if key is None and self._keys:
+                self._missed_at = time.monotonic()
             await self._refresh()
             key = find_key(self._keys, header)
+            if key is None:
+                self._missed_at = time.monotonic()
         if key is not None:
             return (key,)
         if not self._keys:
@@ -141,10 +154,34 @@ class JwksKeys:
         is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
         raise KeyUnknown(is_certain=is_known or (self._fetched > fetched and not is_late))
 
-    def _patience(self, *, found: bool) -> float:
+    def hold(self, header: Header, key: Any) -> bool:
+        """Return whether this key was published for the header when keys were last fetched."""
+        found = find_key(self._keys, header)
+        return found is key or (isinstance(found, jwt.PyJWK) and found.key == key.key)
+
+    async def renew(self) -> None:
+        """Fetch the keys again if they were ever needed, and at once; see `find` for failures.
+
+        Raises:
+            Unavailable: when they are closed meanwhile.
+        """
+        if not self._fetched:
+            return
+        if self._flight is not None:
+            # It may have been answered before what is to be learned now.
+            await asyncio.wait([self._flight])
+        await self._refresh()
+
+    def _is_due(self, *, found: bool) -> bool:
+        """Return whether to fetch now, or to wait for what is being fetched."""
+        now = time.monotonic()
         if found:
-            return KEY_SET_LIFETIME
-        return COOL_DOWN if self._keys else FIRST_COOL_DOWN
+            return now - self._tried_at > KEY_SET_LIFETIME
+        if self._flight is not None:
+            return True
+        if not self._keys:
+            return now - self._tried_at > FIRST_COOL_DOWN
+        return now - self._missed_at > COOL_DOWN
 
     async def _refresh(self) -> None:
         if self._flight is None:

@@ -7,6 +7,7 @@ together with the logout, never before it.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import Counter
 
@@ -18,12 +19,12 @@ from hub.access.limits import Limits
 from hub.access.logouts import Logouts
 from hub.access.requests import new_id
 from hub.access.signal_log import SignalLog
-from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey
+from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey, user_key
 from hub.core.refusal import Refusal, SignalRefused
 from hub.core.signal import Channel, Signal, SignalRecord, Verdict
 from hub.metrics import Metrics
 from hub.store.base import Store
-from hub.store.values import Command, KeyReused
+from hub.store.values import Claim, Command, KeyReused
 
 log = structlog.get_logger(__name__)
 
@@ -56,10 +57,11 @@ class Signals:
 
     async def take(
         self, signal: Signal | None, channel: Channel, by: str, event: str | None = None
-    ) -> Verdict:
+    ) -> bool:
         """Carry out a signal of the sender ``by``, once; None if it requires no action.
 
-        ``event`` is the name of an event that requires no action, if known.
+        Returns whether the hub knew a session that it ended; a repeated signal gets the same
+        answer. ``event`` is the name of an event that requires no action, if known.
 
         Raises:
             Unavailable: if it may not have been stored; it may be sent again.
@@ -67,18 +69,19 @@ class Signals:
         """
         if signal is None:
             self._account_for(SignalRecord(channel, Verdict.IGNORED, by, event))
-            return Verdict.IGNORED
+            return False
         self._metrics.signal_age.observe(_age(signal), channel, by)
         shared = new_id()
-        users = await self._find_users(signal, shared)
         try:
+            users = await self._find_users(signal, shared)
             receipts = [
                 await self._logouts.write(_command(signal, user, shared), f"signal:{channel}")
                 for user in users
             ]
         except KeyReused:
             raise SignalRefused(Refusal.REUSED, "the jti was used for another logout") from None
-        verdict = _judge(receipts)
+        is_known = _knew(receipts)
+        verdict = _judge(receipts, is_known)
         if verdict is Verdict.ENDED:
             self._watch(signal, receipts)
         event, logout = signal.origin.event, next((one.logout.id for one in receipts), None)
@@ -92,13 +95,22 @@ class Signals:
             logout=logout,
         )
         self._account_for(SignalRecord(channel, verdict, by, event, signal.id, logout))
-        return verdict
+        return is_known
 
     async def _find_users(self, signal: Signal, shared: str) -> tuple[UserKey, ...]:
-        """Return whose sessions end; a session without a named user is refused for any user."""
+        """Return whose sessions end; a session without a named user is refused for any user.
+
+        That is written before it is known for whom, so that the id is claimed first: by nothing
+        else can it be told that it was used for another session.
+
+        Raises:
+            KeyReused: if it was.
+        """
         target = signal.target
         if target.user is not None:
             return (target.user,)
+        session = hashlib.sha256(user_key(target.iss, target.sid or "").encode()).hexdigest()
+        await self._store.claim(Claim(_key(signal), session, shared))
         return await self._store.refuse_session(target.iss, _command(signal, None, shared).logout)
 
     async def now(self) -> Micros:
@@ -161,15 +173,22 @@ def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:
             origin=signal.origin,
         ),
         also=sid,
-        key=f"signal:{signal.origin.by}:{signal.id}",
+        key=_key(signal) if signal.target.user is not None else f"{_key(signal)}:{sid}",
     )
 
 
-def _judge(receipts: list[Receipt]) -> Verdict:
+def _key(signal: Signal) -> str:
+    return f"signal:{signal.origin.by}:{signal.id}"
+
+
+def _knew(receipts: list[Receipt]) -> bool:
+    # A session without a device was ended by its id alone; the hub has never seen it.
+    return any(outcome.device for receipt in receipts for outcome in receipt.sessions)
+
+
+def _judge(receipts: list[Receipt], is_known: bool) -> Verdict:
     if receipts and all(receipt.repeated for receipt in receipts):
         return Verdict.REPEATED
-    # A session without a device was ended by its id alone; the hub has never seen it.
-    is_known = any(outcome.device for receipt in receipts for outcome in receipt.sessions)
     return Verdict.ENDED if is_known else Verdict.NOBODY
 
 

@@ -28,7 +28,7 @@ from hub.core.issuers import Entry, find_entry
 from hub.core.model import Reason, split_user_key
 from hub.core.refusal import SignalRefused
 from hub.core.rights import Right
-from hub.core.signal import Channel, Target, Verdict
+from hub.core.signal import Channel, Target
 from hub.core.subjects import read_subject, resolve_for, resolve_sub_id
 from hub.core.tokens import open_header
 from hub.errors import Forbidden, NotFound, SubjectUnresolved, TokenInvalid, Unavailable
@@ -76,8 +76,8 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
         await services.signals.take(None, Channel.GLOBAL, assertion.iss)
     target = _require_user(target, value)
     signal = make_signal(assertion, target, sender.title)
-    verdict = await services.signals.take(signal, Channel.GLOBAL, assertion.iss)
-    _check_known(entry, is_known=verdict is not Verdict.NOBODY)
+    is_known = await services.signals.take(signal, Channel.GLOBAL, assertion.iss)
+    _check_known(entry, is_known=is_known)
 
 
 def _find_users(entries: Sequence[Entry], sender: Entry, iss: str) -> Entry:

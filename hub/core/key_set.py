@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 1_000_000
 KEY_SET_LIFETIME = 3600.0
 """Seconds after which a key set is fetched again."""
 COOL_DOWN = 30.0
-"""Seconds after a fetch during which an unknown ``kid`` does not cause another."""
+"""Seconds in which unknown values of ``kid`` cause at most one fetch."""
 FIRST_COOL_DOWN = 1.0
 """The same, as long as there are no keys."""
 

@@ -65,7 +65,8 @@ class Identity(msgspec.Struct, frozen=True):
 
     ``login_at`` is the time of the login, if the token states it. A session is ``per_token`` if the
     token does not identify the login, so that the next token of the same login has another session.
-    ``leeway`` is how far the issuer's clock may differ from the store's.
+    ``leeway`` is how far the issuer's clock may differ from the store's. ``proof`` is by what the
+    token was verified, for whoever verified it.
     """
 
     user: UserKey
@@ -79,6 +80,7 @@ class Identity(msgspec.Struct, frozen=True):
     login_at: Micros | None = None
     per_token: bool = False
     leeway: Micros = 0
+    proof: object = None
 
     @property
     def begun(self) -> Micros:

@@ -114,6 +114,7 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
     uri, members, form = _read_event(claims.get("events"), iss)
     kind = BY_URI.get(uri)
     subject, written = _read_subject(claims, kind, members)
+    at, timed = _read_time(claims, members)
     return SecurityEvent(
         iss=iss,
         jti=read_jti(claims),
@@ -122,12 +123,12 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
         kind=kind,
         members=_check_texts(members, kind),
         subject=subject,
-        at=_read_time(claims, members),
+        at=at,
         initiating_entity=_read_initiator(members),
         reason_admin=_read_reason(members, "reason_admin"),
         reason_user=_read_reason(members, "reason_user"),
         state=_read_state(members, kind),
-        old_forms=(*old, *form, *written),
+        old_forms=(*old, *form, *written, *timed),
     )
 
 
@@ -170,17 +171,12 @@ def _check_uri(uri: str) -> str:
 def _read_apples(
     event: dict[str, Any], iss: str, old: list[str]
 ) -> tuple[str, dict[str, Any], list[str]]:
-    """Return an event as Apple writes it: flat, with its time in milliseconds."""
+    """Return an event as Apple writes it: flat, with its time under another name."""
     members = {name: value for name, value in event.items() if name not in ("type", "event_time")}
     if "sub" in members:
         members["subject"] = {"format": ISS_SUB, "iss": iss, "sub": members.pop("sub")}
-    at = event.get("event_time")
-    if at is not None:
-        is_number = isinstance(at, int | float) and not isinstance(at, bool)
-        # Checked before it is divided, which the longest numbers cannot be.
-        if not is_number or not 0 <= at <= 1000 * MAX_DATE:
-            raise SignalRefused(Refusal.MALFORMED, "the event_time of the event is no date")
-        members["event_timestamp"] = at / 1000
+    if event.get("event_time") is not None:
+        members["event_timestamp"] = event["event_time"]
     return _check_uri(APPLE + event["type"]), members, [*old, "the event is flat"]
 
 
@@ -216,13 +212,23 @@ def _check_texts(members: dict[str, Any], kind: EventType | None) -> dict[str, A
     return members
 
 
-def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> Micros | None:
-    """Return when an event happened (CAEP 1.0 section 2, RFC 8417 section 2.2)."""
+def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> tuple[Micros | None, list[str]]:
+    """Return when an event happened, and in what old form that is written.
+
+    It is in seconds (CAEP 1.0 section 2, RFC 8417 section 2.2). A number that is too large for that
+    is one of milliseconds, as Apple and others write them: of any day since 1978.
+    """
     for owner, name in ((members, "event_timestamp"), (claims, "toe")):
-        if owner.get(name) is not None:
-            with refusing(Refusal.MALFORMED):
-                return read_date(name, owner[name])
-    return None
+        at = owner.get(name)
+        if at is None:
+            continue
+        is_number = isinstance(at, int | float) and not isinstance(at, bool)
+        # The longest numbers cannot be divided.
+        in_millis = is_number and MAX_DATE < at <= 1000 * MAX_DATE
+        with refusing(Refusal.MALFORMED):
+            found = read_date(name, at / 1000 if in_millis else at)
+        return found, [f"{name} is in milliseconds"] if in_millis else []
+    return None, []
 
 
 def _read_initiator(members: dict[str, Any]) -> str | None:

@@ -173,8 +173,10 @@ def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
     return read_members(payload)
 
 
-def check_signature_by_any(token: str, keys: Iterable[Any], rules: Rules) -> dict[str, Any]:
-    """Verify the signature of a token by any of some keys, and return its claims.
+def check_signature_by_any(
+    token: str, keys: Iterable[Any], rules: Rules
+) -> tuple[dict[str, Any], Any]:
+    """Verify the signature of a token by any of some keys; return its claims, and which it was.
 
     Raises:
         TokenInvalid: if none of them verifies it.
@@ -182,7 +184,7 @@ def check_signature_by_any(token: str, keys: Iterable[Any], rules: Rules) -> dic
     refusal = TokenInvalid("the signature does not verify")
     for key in keys:
         try:
-            return check_signature(token, key, rules)
+            return check_signature(token, key, rules), key
         except TokenInvalid as error:
             refusal = error
     raise refusal

@@ -58,7 +58,7 @@ class Verifier:
         if keys.lacks(header):
             with contextlib.suppress(TimeoutError):
                 yield Wait(self._fetch(entry.keys, now, flights), WAIT_TIMEOUT)
-        claims = check_signature_by_any(token, keys.find(header), entry.rules)
+        claims, _ = check_signature_by_any(token, keys.find(header), entry.rules)
         return identify(claims, token, entry.rules)
 
     def renew(self, flights: Flights, on_done: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from typing import BinaryIO
 
@@ -11,7 +10,15 @@ import click
 
 from hub.access.issuers import make_keys
 from hub.access.keys import JwksKeys
-from hub.console import BadSetting, as_json, read_token, run, settings_or_stop
+from hub.console import (
+    BadSetting,
+    as_json,
+    print_json,
+    read_token,
+    run,
+    say,
+    settings_or_stop,
+)
 from hub.core.issuers import Entry
 from hub.core.tokens import Header
 from hub.errors import HubError
@@ -58,7 +65,7 @@ def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
     now = time.time_ns() // 1000
     inspection = inspect_token(token, entries, found, now, in_file=settings.issuers is not None)
     if as_json:
-        click.echo(json.dumps(inspection.describe()))
+        print_json(inspection.describe())
     else:
         _show(inspection)
     if inspection.taken is False:
@@ -86,11 +93,11 @@ def _show(inspection: Inspection) -> None:
         verdict = "the hub accepts this token, if no logout ended it"
     else:
         verdict = "the hub accepts this token, if its signature is right and no logout ended it"
-    click.secho(verdict, fg="green" if refusal is None else "red", bold=True)
+    say(verdict, fg="green" if refusal is None else "red", bold=True)
     for check in inspection.checks:
         level = click.style(f"{check.verdict:<9}", fg=COLOURS[check.verdict])
-        click.echo(f"{level} {check.name}: {check.detail}")
+        say(f" {check.name}: {check.detail}", mark=level)
         if check.advice:
-            click.echo(f"{'':9}   change: {check.advice}")
+            say(f"{'':9}   change: {check.advice}")
     if reading is not None and reading.identity.scopes:
-        click.echo(f"{'':9} scopes: {show(' '.join(reading.identity.scopes))}")
+        say(f"{'':9} scopes: {show(' '.join(reading.identity.scopes))}")

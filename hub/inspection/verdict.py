@@ -176,7 +176,7 @@ def _verify(token: str, found: Sequence[Any] | HubError, rules: Rules) -> dict[s
         raise found
     if not found:
         raise TokenInvalid("there is no key")
-    return check_signature_by_any(token, found, rules)
+    return check_signature_by_any(token, found, rules)[0]
 
 
 def _nearest(claims: dict[str, Any], entries: Sequence[Entry]) -> Entry | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from typing import BinaryIO
@@ -16,8 +15,10 @@ from hub.console import (
     BadSetting,
     as_json,
     complete_address,
+    print_json,
     read_token,
     run,
+    say,
     settings_or_stop,
 )
 from hub.probing.probe import ROUND, Probe, Step, times
@@ -62,7 +63,7 @@ def probe(url: str, token_file: BinaryIO | None, count: int, as_json: bool) -> N
     ok, steps = run(_probe(complete_address(url), new_token, count, quiet=as_json))
     if as_json:
         named = {step: found for step in ROUND if (found := times(steps, step))}
-        click.echo(json.dumps({"ok": ok, "steps": msgspec.to_builtins(steps), "times": named}))
+        print_json({"ok": ok, "steps": msgspec.to_builtins(steps), "times": named})
     else:
         _show(steps, count)
     if not ok:
@@ -110,6 +111,6 @@ def _show(steps: list[Step], count: int) -> None:
         if count > 1 and (found := times(steps, one.step)) and one.step in ROUND:
             took = f"{found['p50']:8.1f} ms, p99 {found['p99']:.1f} ms"
         detail = f"  {one.detail}" if one.detail else ""
-        click.echo(f"{mark}  {one.step:<12}{took}{detail}")
+        say(f"  {one.step:<12}{took}{detail}", mark=mark)
     if not last.ok:
-        click.echo(f"The steps after {last.step} were not tried.", err=True)
+        say(f"The steps after {last.step} were not tried.", err=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -102,6 +102,8 @@ class ClusterNodes:
         self._servers = servers
         self._pipelines: dict[Node, Pipeline] = {}
         self._serving: list[Node | None] = [None] * PARTITIONS
+        self._served: set[tuple[Node | None, int]] = set()
+        """The partitions that each node has had at any time: what it lost may have moved since."""
         self._learning: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._is_lost = False
@@ -146,7 +148,7 @@ class ClusterNodes:
             there = Node(named.host or node.host, named.port)
             if kind == "ASK":
                 return self._pipeline(there).call_asking
-            self._serving[partition] = there
+            self._serve(partition, there)
             return self._pipeline(there).call
         raise error
 
@@ -162,6 +164,26 @@ class ClusterNodes:
         except Unavailable:
             self._learn()
             return await self._pipeline(await self._any()).command(*parts)
+
+    async def infos(self) -> dict[Hashable, bytes]:
+        """Return what each node that answers says to ``INFO``."""
+        if not any(self._serving):
+            await self._wait_until_learned()
+        nodes = sorted({node for node in (*self._serving, *self._pipelines) if node is not None})
+        asking = (self._pipeline(node).command("INFO") for node in nodes)
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        found: dict[Hashable, bytes] = {}
+        for node, answer in zip(nodes, answers, strict=True):
+            if isinstance(answer, Refused) or not isinstance(answer, Unavailable | bytes):
+                raise answer
+            if isinstance(answer, bytes):
+                found[node] = answer
+        return found
+
+    async def partitions_of(self, server: Hashable) -> frozenset[int]:
+        """Return the partitions that a node has, by a slot map of now, or has had."""
+        await self._wait_until_learned()
+        return frozenset(partition for node, partition in self._served if node == server)
 
     async def is_stuck(self) -> bool:
         """Return whether any pipeline is stuck."""
@@ -241,6 +263,11 @@ class ClusterNodes:
             await self._use(slot_map)
 
     async def _use(self, slot_map: SlotMap) -> None:
-        self._serving = slot_map.serving
+        for partition, node in enumerate(slot_map.serving):
+            self._serve(partition, node)
         for node in self._pipelines.keys() - slot_map.nodes:
             await self._pipelines.pop(node).close()
+
+    def _serve(self, partition: int, node: Node | None) -> None:
+        self._serving[partition] = node
+        self._served.add((node, partition))

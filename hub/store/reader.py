@@ -241,12 +241,12 @@ class LogReader:
                 return
 
     async def _refuse_eviction(self) -> None:
-        """Raise if Redis may evict keys; if it has evicted some, mark all partitions as lost.
+        """Raise if Redis may evict keys; mark partitions as lost whose keys it may have evicted.
 
-        It is not known whose logouts were evicted.
+        It is not known whose logouts these were, only which server had them.
         """
-        if await self._evictions.check():
-            marking = (partition.mark_lost() for partition in self._logs)
+        for server, partitions in (await self._evictions.check()).items():
+            marking = (self._logs[number].mark_lost() for number in partitions)
             errors = await asyncio.gather(*marking, return_exceptions=True)
             if not any(errors):  # else the others are marked at the next check
-                self._evictions.forgive()
+                self._evictions.forgive(server)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
 
+from hub.errors import Unavailable
 from hub.store.durability import NO_WAIT, Durability
-from hub.store.pipeline import Pipeline, Value
+from hub.store.names import PARTITIONS
+from hub.store.pipeline import Pipeline, Refused, Value
 from hub.store.script import Script, Values
 
 
@@ -28,6 +30,19 @@ class SingleServer:
     async def command(self, *parts: Value) -> Any:
         """Run a command."""
         return await self._pipeline.command(*parts)
+
+    async def infos(self) -> dict[Hashable, bytes]:
+        """Return what the server says to ``INFO``, if it answers."""
+        try:
+            return {None: await self.command("INFO")}
+        except Refused:
+            raise
+        except Unavailable:
+            return {}
+
+    async def partitions_of(self, server: Hashable) -> frozenset[int]:
+        """Return all partitions."""
+        return frozenset(range(PARTITIONS))
 
     async def is_stuck(self) -> bool:
         """Return whether the pipeline is stuck."""

@@ -6,7 +6,7 @@ that server, and in what they do when it changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import ConnectionPool
@@ -32,6 +32,18 @@ class Topology(Protocol):
 
     async def command(self, *parts: Value) -> Any:
         """Run a command that belongs to no partition; raises as `Pipeline.command` does."""
+        ...
+
+    async def infos(self) -> dict[Hashable, bytes]:
+        """Return what each server that answers says to ``INFO``, by a name for `partitions_of`.
+
+        Raises:
+            Refused: if one may not be asked.
+        """
+        ...
+
+    async def partitions_of(self, server: Hashable) -> frozenset[int]:
+        """Return the partitions that a server has, or has had since the first call."""
         ...
 
     async def is_stuck(self) -> bool:

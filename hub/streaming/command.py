@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,15 @@ from hub.access.stream_notes import Kind
 from hub.access.transmitter import TransmitterClient
 from hub.access.transmitter_calls import TransmitterFailed, check_url
 from hub.access.transmitters import name_of
-from hub.console import BadSetting, as_json, run, settings_or_stop
+from hub.console import (
+    BadSetting,
+    Failed,
+    as_json,
+    print_json,
+    run,
+    say,
+    settings_or_stop,
+)
 from hub.core.transmitters import Delivery, Transmitter
 from hub.errors import Unavailable
 from hub.issuers_file import load_issuers_file
@@ -64,7 +71,7 @@ def list_command(transmitter: str | None = None, as_json: bool = False) -> None:
 
     overviews = _run(look())
     if as_json:
-        click.echo(json.dumps([describe(one) for one in overviews]))
+        print_json([describe(one) for one in overviews])
     else:
         for one in overviews:
             _show(one, time.time())
@@ -95,11 +102,11 @@ def create(url: str | None, events: Sequence[str], transmitter: str | None) -> N
         except TransmitterFailed as error:
             raise click.UsageError(f"{error}.") from None
     stream, warnings = _manage(settings, one, lambda management: management.create(url, events))
-    click.echo(f"created: {stream.stream_id}, for {len(stream.events_delivered)} kinds of events")
+    say(f"created: {stream.stream_id}, for {len(stream.events_delivered)} kinds of events")
     for event in stream.events_delivered:
-        click.echo(f"  {event}")
+        say(f"  {event}")
     for warning in warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        say(f"warning: {warning}", fg="yellow", err=True)
 
 
 @streams.command()
@@ -121,8 +128,8 @@ def verify(wait: float, transmitter: str | None, stream: str | None) -> None:
         settings, _only(chosen), lambda management: management.verify(stream, wait)
     )
     if took is None:
-        raise click.ClickException(f"not verified within {wait:g} s: {missing}")
-    click.echo(f"verified: the event came after {took:.1f} s")
+        raise Failed(f"not verified within {wait:g} s: {missing}")
+    say(f"verified: the event came after {took:.1f} s")
 
 
 @streams.command()
@@ -132,7 +139,7 @@ def pause(transmitter: str | None, stream: str | None) -> None:
     """Pause a stream: the transmitter keeps what happens, for as long as it pleases."""
     settings, chosen = _choose(transmitter)
     found = _manage(settings, _only(chosen), lambda one: one.change(stream, "paused"))
-    click.echo(f"paused: {found.stream_id}")
+    say(f"paused: {found.stream_id}")
 
 
 @streams.command()
@@ -142,7 +149,7 @@ def resume(transmitter: str | None, stream: str | None) -> None:
     """Resume a stream that was paused or disabled."""
     settings, chosen = _choose(transmitter)
     found = _manage(settings, _only(chosen), lambda one: one.change(stream, "enabled"))
-    click.echo(f"resumed: {found.stream_id}")
+    say(f"resumed: {found.stream_id}")
 
 
 @streams.command()
@@ -152,7 +159,7 @@ def delete(transmitter: str | None, stream: str | None) -> None:
     """Delete a stream, with what it has not delivered."""
     settings, chosen = _choose(transmitter)
     found = _manage(settings, _only(chosen), lambda one: one.delete(stream))
-    click.echo(f"deleted: {found.stream_id}")
+    say(f"deleted: {found.stream_id}")
 
 
 # ---- Which transmitter ----
@@ -219,16 +226,16 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return run(work)
     except TransmitterFailed as error:
-        raise click.ClickException(str(error)) from None
+        raise Failed(str(error)) from None
     except Unavailable as error:
-        raise click.ClickException(error.detail) from None
+        raise Failed(error.detail) from None
 
 
 # ---- For people ----
 
 
 def _show(overview: Overview, now: float) -> None:
-    click.echo(f"{name_of(overview.transmitter)}  {overview.transmitter.delivery.value}")
+    say(f"{name_of(overview.transmitter)}  {overview.transmitter.delivery.value}")
     if not overview.is_managed:
         _line("stream", "set up elsewhere: the settings have no access to the transmitter's API")
     for found in overview.streams:
@@ -236,7 +243,7 @@ def _show(overview: Overview, now: float) -> None:
         reason = "" if found.status is None else found.status.reason or ""
         _line("stream", f"{found.stream.stream_id}, {status}{f' ({reason})' if reason else ''}")
     if overview.problem is not None:
-        _line("problem", click.style(overview.problem, fg="red"))
+        _line("problem", overview.problem, fg="red")
     if overview.notes is None:
         _line("events", "not known without HUB_REDIS_URL")
         return
@@ -263,8 +270,8 @@ def _show_notes(overview: Overview, now: float) -> None:
             _line(kind, f"{_when(note, now)}: {note.text}" if note.text else _when(note, now))
 
 
-def _line(head: str, text: str) -> None:
-    click.echo(f"  {head:<9} {text}")
+def _line(head: str, text: str, fg: str | None = None) -> None:
+    say(text, mark=f"  {head:<9} ", fg=fg)
 
 
 def _when(note: Note, now: float) -> str:

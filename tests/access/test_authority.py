@@ -12,7 +12,16 @@ from hub.access.client import Client
 from hub.access.issuers import Issuers
 from hub.access.minting import mint_token
 from hub.core.issuers import Entry, KeySource, Source
-from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, user_key
+from hub.core.model import (
+    SECOND,
+    Identity,
+    Logout,
+    Micros,
+    Reason,
+    RevocationState,
+    Scope,
+    user_key,
+)
 from hub.core.tokens import Rules
 from hub.errors import (
     RateLimited,
@@ -24,7 +33,7 @@ from hub.errors import (
     Unavailable,
 )
 from hub.store.memory import MemoryStore, system_clock
-from hub.store.values import Command, Presence
+from hub.store.values import Command, Presence, Registration
 
 SECRET = "a secret for tests that is long enough"
 ADA = user_key("", "ada")
@@ -136,6 +145,26 @@ async def test_an_issuer_that_goes_meanwhile_verifies_nothing_for_later(
         await authority.identify(mine)
     await authority.identify(other)
     assert keys.asked == 3
+
+
+async def test_an_issuer_that_goes_while_a_session_is_registered_admits_nobody(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller is to ask again, as for a socket's connect or refresh: then it is refused."""
+    issuers = Issuers([entry(SECRET)])
+    authority = Authority(store, issuers)
+    identity, register = await authority.identify(token()), store.register
+
+    async def go_meanwhile(registration: Registration) -> RevocationState:
+        state = await register(registration)
+        await issuers.replace([entry(SECRET[::-1])])
+        return state
+
+    monkeypatch.setattr(store, "register", go_meanwhile)
+    with pytest.raises(Unavailable):
+        await authority.register(identity, LAPTOP)
+    with pytest.raises(TokenInvalid):
+        await authority.identify(token())
 
 
 async def test_a_remembered_token_is_still_asked_after(

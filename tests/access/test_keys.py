@@ -241,6 +241,29 @@ async def test_a_rotated_key_is_found_after_the_cool_down(
     assert issuer.requests == 2
 
 
+async def test_a_key_that_is_newer_than_the_last_fetch_is_found_at_once(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """For the first token that names it, unless a name was made up during the cool-down."""
+    await keys.find(named())
+    issuer.keys = [published(RSA, "RS256", "rsa-2")]
+    both = await asyncio.gather(keys.find(named("rsa-2")), keys.find(named("rsa-2")))
+    assert [key.key_id for (key,) in both] == ["rsa-2", "rsa-2"]
+    assert issuer.requests == 2
+    issuer.keys = [published(RSA, "RS256", "rsa-3")]
+    assert (await keys.find(named("rsa-2")))[0].key_id == "rsa-2"
+    clock.offset += COOL_DOWN + 1
+    with pytest.raises(KeyUnknown):
+        await keys.find(named("made-up"))
+    issuer.keys = [published(RSA, "RS256", "rsa-4")]
+    with pytest.raises(KeyUnknown) as caught:
+        await keys.find(named("rsa-4"))
+    assert not caught.value.is_certain
+    clock.offset += COOL_DOWN + 1
+    assert (await keys.find(named("rsa-4")))[0].key_id == "rsa-4"
+    assert issuer.requests == 4
+
+
 async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:
     """Made-up names cost the issuer one request in the cool-down, however many they are."""
     for number in range(50):

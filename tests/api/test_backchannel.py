@@ -189,6 +189,30 @@ async def test_what_else_is_in_the_form_is_ignored(hub: Replica) -> None:
     assert not await is_alive(hub, known)
 
 
+class Rotating(Sender):
+    """An issuer whose RS256 key gets another name."""
+
+    kid = "RS256"
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the key set to publish."""
+        keys = super().jwks()["keys"]
+        return {"keys": [key | {"kid": self.kid} if key["alg"] == "RS256" else key for key in keys]}
+
+
+async def test_a_logout_token_signed_with_a_new_key_is_taken_at_once(tmp_path: Path) -> None:
+    """The keys are fetched again for it, however lately they were for an access token."""
+    sender = Rotating()
+    async with issuer_settings(tmp_path, sender) as given, running(given) as hub:
+        mine = access_token(sender, "ada", "s1")
+        assert await is_alive(hub, mine)
+        sender.kid = "a new one"
+        case = Case("", None, header={"kid": sender.kid})
+        token = logout_token(case, sender, time.time(), sub="ada", sid="s1")
+        assert (await send_token(hub, token)).status == 200
+        assert not await is_alive(hub, mine)
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_id_names_one_logout_only(hub: Replica) -> None:
     """Another logout with the same jti is refused, and ends nothing."""
@@ -198,6 +222,20 @@ async def test_an_id_names_one_logout_only(hub: Replica) -> None:
     assert (answer.status, answer.body["error"]) == (400, "invalid_request")
     assert "jti" in answer.body["error_description"]
     assert await is_alive(hub, token)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_id_names_one_logout_of_sessions_without_a_user_too(hub: Replica) -> None:
+    """Whether anybody has the sessions or not; the first one comes again as often as it likes."""
+    mine, other = (access_token(SENDER, user, "second", iat=time.time()) for user in ("kim", "lee"))
+    await hub.call("GET", "/session", mine)
+    for _ in range(2):
+        first = await send_logout(hub, SENDER, sub=None, sid="first", jti="used twice")
+        assert first.status == 200
+    answer = await send_logout(hub, SENDER, sub=None, sid="second", jti="used twice")
+    assert (answer.status, answer.body["error"]) == (400, "invalid_request")
+    assert await is_alive(hub, mine)
+    assert await is_alive(hub, other)
 
 
 @pytest.mark.asyncio(loop_scope="module")

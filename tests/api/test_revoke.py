@@ -215,6 +215,8 @@ async def test_a_token_whose_key_may_be_new_is_not_called_revoked(tmp_path: Path
     given = jwt.encode(claims, next_one.keys["ES256"], "ES256", {"kid": "a new one"})
     async with issuer_settings(tmp_path, sender) as it, running(it) as hub:
         assert await is_alive(hub, access_token(sender, "ada", "s2")), "keys are fetched"
+        made_up = jwt.encode(claims, next_one.keys["ES256"], "ES256", {"kid": "made up"})
+        check_done(await revoke(hub, made_up))  # they were fetched for it, in vain
         answer = await revoke(hub, given)
         check_error(answer, 503, "temporarily_unavailable")
         assert int(answer.headers["Retry-After"]) == COOL_DOWN

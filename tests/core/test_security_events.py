@@ -365,11 +365,45 @@ def test_apples_events_are_taken_of_a_legacy_transmitter() -> None:
     assert (signal.target, signal.before) == (ADA, 1_799_999_000_250_000)
     assert signal.origin.event == "consent-revoked"
     told = read(LEGACY, **claims).old_forms
-    assert told == ("has exp", "events is text", "the event is flat", "the subject is in the event")
+    assert told == (
+        "has exp",
+        "events is text",
+        "the event is flat",
+        "the subject is in the event",
+        "event_timestamp is in milliseconds",
+    )
     with pytest.raises(SignalRefused):
         read(**claims)
     changed = read(LEGACY, **claims | {"events": json.dumps(APPLES | {"type": "email-disabled"})})
     assert (changed.kind, changed.uri) == (None, APPLE + "email-disabled")
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "is_old"),
+    [
+        (1_799_999_000, 1_799_999_000_000_000, False),
+        (1_799_999_000_250, 1_799_999_000_250_000, True),
+        (1_799_999_000_250.5, 1_799_999_000_250_500, True),
+        (253_402_300_799, MICROS, False),  # the last second that there is, not a day of 1978
+        (253_402_300_800, 253_402_300_800_000, True),
+    ],
+)
+def test_a_time_may_be_in_milliseconds_where_seconds_cannot_be_meant(
+    written: float, at: int, is_old: bool
+) -> None:
+    """For all that say when something happened, and under each name; the log tells of it."""
+    apples = APPLES | {"event_time": written}
+    for settings_, claims in (
+        (FILE, {"events": {SESSION_REVOKED: {"event_timestamp": written}}}),
+        (FILE, {"events": {SESSION_REVOKED: {}}, "toe": written}),
+        (LEGACY, {"sub_id": ..., "events": json.dumps(apples)}),
+    ):
+        signal = done(settings_, **claims)
+        assert signal is not None
+        assert signal.before is not None
+        assert signal.before // 1_000_000 == at // 1_000_000
+        told = read(settings_, **claims).old_forms
+        assert any("milliseconds" in form for form in told) is is_old
 
 
 @pytest.mark.parametrize("typ", [..., "JWT", "jwt", "secevent+jwt"])

@@ -79,8 +79,8 @@ MUTANTS = (
         (
             Edit(
                 "access/authority.py",
-                "return self._admit(identity, await self._store.register(registration))",
-                "state = await self._store.register(registration)\n        return Caller("
+                "return self._admit(identity, state)",
+                "return Caller("
                 "identity=identity, state=state, until=identity.exp + identity.leeway)",
             ),
         ),
@@ -304,7 +304,7 @@ MUTANTS = (
         (
             Edit(
                 "access/signals.py",
-                'key=f"signal:{signal.origin.by}:{signal.id}",',
+                'key=_key(signal) if signal.target.user is not None else f"{_key(signal)}:{sid}",',
                 "key=None,",
             ),
         ),

@@ -22,7 +22,7 @@ from hub.realtime.sweeps import Sweeper
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.values import Confirmed, DataLoss, Event, Gap, Interrupted
 from tests.realtime.raw import RawSocket, eventually, raw_socket
-from tests.redis_server import Clustered, RedisServer, started
+from tests.redis_server import DOWN_AFTER, Clustered, RedisServer, started
 from tests.site import ADMIN, Replica, running, settings, token
 
 FENCE = 3.0
@@ -193,6 +193,110 @@ async def test_a_replica_that_starts_while_a_node_is_dead_serves_the_others(
                 assert str(await raw.connect(token(next(users_of(ALL - gone))))).startswith("40")
                 answer = await refused.connect(token(next(users_of(gone))))
                 assert (await refused.closing_refusal(answer))["message"] == "unavailable"
+
+
+async def test_with_less_than_half_of_the_partitions_a_replica_takes_nobody(
+    hub: Replica, cluster: Clustered
+) -> None:
+    """It is unready and fenced; the users of the one node that is left keep their sockets."""
+    left = cluster.masters[0]
+    served = partitions_on(cluster, left)
+    assert 0 < len(served) < PARTITIONS / 2
+    mine, lost = token(next(users_of(served)), "s1"), token(next(users_of(ALL - served)), "s2")
+    async with (
+        raw_socket(hub) as kept,
+        raw_socket(hub) as harmed,
+        alone(cluster, left),
+    ):
+        await kept.connect(mine)
+        await harmed.connect(lost)
+        cluster.masters[1].pause()
+        await eventually(lambda: is_reported(hub, served))
+        assert (await hub.call("GET", "/readyz")).status == 200
+        cluster.masters[2].pause()
+        assert await harmed.receive_all() == []
+        await takes_nobody(hub)
+        assert await is_unready(hub)
+        await answers(kept)
+        assert (await hub.call("GET", "/verify", mine)).status == 204
+        assert (await hub.call("GET", "/verify", lost)).status == 503
+        assert "\nhub_following 0.0" in (await hub.call("GET", "/metrics")).body
+        await log_out(hub, kept, mine)
+    await eventually(lambda: is_ready_and_whole(hub))
+    async with raw_socket(hub) as back:
+        assert str(await back.connect(lost)).startswith("40")
+        await log_out(hub, back, lost)
+
+
+async def test_without_a_majority_of_its_nodes_a_cluster_serves_nobody(
+    hub: Replica, cluster: Clustered
+) -> None:
+    """The node that is left answers nobody either; all comes back by itself with the others."""
+    users = [token(next(users_of(partitions_on(cluster, node))), "s") for node in cluster.masters]
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(raw_socket(hub)) for _ in users]
+        for raw, who in zip(sockets, users, strict=True):
+            assert str(await raw.connect(who)).startswith("40")
+        for node in cluster.masters[1:]:
+            node.kill()
+        try:
+            for raw in sockets:
+                assert await raw.receive_all() == []
+                assert raw.websocket.close_code == 1006
+            assert await is_unready(hub)
+            await takes_nobody(hub)
+            answers = [(await hub.call("GET", "/verify", who)).status for who in users]
+            assert answers == [503, 503, 503]
+        finally:
+            await asyncio.to_thread(cluster.heal)
+    await eventually(lambda: is_ready_and_whole(hub))
+    for who in users:
+        async with raw_socket(hub) as back:
+            assert str(await back.connect(who)).startswith("40")
+            await log_out(hub, back, who)
+
+
+@contextlib.asynccontextmanager
+async def alone(cluster: Clustered, node: RedisServer) -> AsyncIterator[None]:
+    """Have a node go on by itself when the others are stopped; all go on after the context."""
+    cluster.wait_for_late_ones(node)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(cluster.heal)
+        node.run("CONFIG", "SET", "cluster-node-timeout", DOWN_AFTER)
+
+
+async def is_reported(hub: Replica, served: frozenset[int]) -> bool:
+    """Tell whether some partitions are not served, none of them one of these."""
+    unserved = (await hub.call("GET", "/readyz")).body.get("unserved", [])
+    numbers = {one["partition"] for one in unserved}
+    return bool(numbers) and not numbers & served
+
+
+async def is_unready(hub: Replica) -> bool:
+    """Tell whether a replica says that it is not ready."""
+    return (await hub.call("GET", "/readyz")).status == 503
+
+
+async def is_ready_and_whole(hub: Replica) -> bool:
+    """Tell whether every partition is served again."""
+    answer = await hub.call("GET", "/readyz")
+    return answer.status == 200 and "unserved" not in answer.body
+
+
+async def takes_nobody(hub: Replica) -> None:
+    """Check that transports of either kind are refused before any packet, once it is fenced."""
+    for transport in ("polling", "websocket"):
+        path = f"/socket.io/?EIO=4&transport={transport}"
+
+        async def is_refused(path: str = path) -> bool:
+            return (await hub.call("GET", path)).status == 503
+
+        await eventually(is_refused)
+        answer = await hub.call("GET", path)
+        assert (answer.status, answer.code) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("on_data_loss", ["fail_closed", "cut_off"])

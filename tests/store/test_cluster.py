@@ -19,7 +19,7 @@ from hub.store.redis import RedisStore
 from hub.store.script import Script
 from hub.store.topology import open_topology
 from hub.store.values import Command, DataLoss, Departure, Interrupted, Registration
-from tests.contract.listener import listening
+from tests.contract.listener import Listener, listening
 from tests.patience import PATIENCE
 from tests.redis_server import Clustered, RedisServer, slot_of, started, until
 
@@ -247,6 +247,38 @@ async def test_any_node_tells_the_time(own_cluster: Clustered) -> None:
         finally:
             own_cluster.masters[1].resume()
     assert told == sorted(told)
+
+
+async def test_what_a_node_evicts_is_a_loss_of_its_own_partitions_only(
+    cluster: Clustered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that it has had: the key may have been there before its slot moved away."""
+    monkeypatch.setattr("hub.store.reader.POLICY_INTERVAL", 0.5)
+    node, to = cluster.masters[1], cluster.masters[2]
+    own = parts_of(cluster, 1)
+    moved = min(own)
+    people = [identity(partition) for partition in PEOPLE]
+    async with RedisStore(cluster.url, lifetime=LIFETIME) as store, listening(store) as listener:
+        await listener.confirmed(PEOPLE)
+        for who in people:
+            await end(store, who)
+        Move(cluster, moved, node, to).do()
+        await listener.confirmed(PEOPLE)
+        try:
+            tag = Names(None, max(own)).log.rpartition(":")[0]
+            await asyncio.to_thread(node.evict, f"{tag}:something")
+            await listener.until(lambda: {loss.partition for loss in losses(listener)} == own)
+            await listener.confirmed(set(PEOPLE) - own)
+            answers = [await alive(store, who) for who in people]
+            assert answers == [None if number in own else False for number in PEOPLE]
+        finally:
+            Move(cluster, moved, to, node).do()
+        assert {loss.partition for loss in losses(listener)} == own
+
+
+def losses(listener: Listener) -> list[DataLoss]:
+    """Return the losses that were found."""
+    return [event for event in listener.events if isinstance(event, DataLoss)]
 
 
 async def test_a_killed_node_takes_its_partitions_and_no_others(own_cluster: Clustered) -> None:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import pytest
-import redis
 
 from hub.core.model import SECOND, Identity, Logout, Reason, Receipt, Scope, user_key
 from hub.core.wire import encode_logout
@@ -492,17 +491,6 @@ async def test_questions_do_not_keep_the_reader_from_subscribing_again(
         await asyncio.gather(*asking)
 
 
-def evict(client: redis.Redis, key: str) -> bool:
-    """Have Redis forget a large key for want of memory; tell whether it did.
-
-    What it uses may fall meanwhile, as buffers are given back, so this may have to be said again.
-    """
-    memory = client.info("memory")
-    assert isinstance(memory, dict)
-    client.config_set("maxmemory", memory["used_memory"] - 2_000_000)
-    return client.get(key) is None
-
-
 async def test_keys_that_were_evicted_are_a_loss(
     store: RedisStore, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -511,13 +499,8 @@ async def test_keys_that_were_evicted_are_a_loss(
     async with listening(store) as listener:
         await write(store)
         await listener.hear(1)
+        await asyncio.to_thread(own_redis.evict, "something")
         with own_redis.client() as client:
-            client.config_set("maxmemory-samples", 64)
-            client.set("something", "x" * 5_000_000, ex=60)
-            client.config_set("maxmemory-policy", "volatile-ttl")
-            await eventually(lambda: evict(client, "something"))
-            client.config_set("maxmemory", 0)
-            client.config_set("maxmemory-policy", "noeviction")
             assert client.exists(NAMES.epoch, NAMES.cutoff, NAMES.log) == 3
         await listener.until(lambda: listener.count(DataLoss) > 0)
         with pytest.raises(Unavailable):

@@ -38,6 +38,26 @@ async def emit(served: Transmitter) -> str:
     return await served.emit(sub_id={"format": "iss_sub", "iss": served.iss, "sub": "ada"})
 
 
+async def forge(served: Transmitter, stream: Stream, jti: str) -> None:
+    """Queue an event that is signed with a key which nobody publishes."""
+    forger = Transmitter()
+    forger.iss = served.iss
+    await served.enqueue(stream, jti, forger.sign(forger.claims("e", {})))
+
+
+async def test_a_new_key_is_fetched_for_its_first_event(tmp_path: Path) -> None:
+    """Though the keys were fetched just before: nobody has looked for another one."""
+    async with (
+        Transmitter().serve() as served,
+        receiving(tmp_path, served, 'delivery = "push"', method=PUSH) as (_, stream),
+    ):
+        await emit(served)
+        assert await served.push(stream) == [202]
+        served.rotate_keys()
+        await emit(served)
+        assert await served.push(stream) == [202]
+
+
 async def test_polled_events_wait_until_new_keys_are_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +68,9 @@ async def test_polled_events_wait_until_new_keys_are_fetched(
         async with receiving(tmp_path, served, *lines) as (_, stream):
             first = await emit(served)
             await served.wait_until(lambda: first in stream.acknowledged)
+            await forge(served, stream, "forged at first")
+            await served.wait_until(lambda: "forged at first" in stream.errors)
+            stream.errors.clear()
             served.rotate_keys()
             second = await emit(served)
             polls = len(served.polls)
@@ -55,9 +78,7 @@ async def test_polled_events_wait_until_new_keys_are_fetched(
             assert (stream.errors, second in stream.acknowledged) == ({}, False)
             monkeypatch.setattr(keys_module, "COOL_DOWN", 0.0)
             await served.wait_until(lambda: second in stream.acknowledged)
-            forger = Transmitter()
-            forger.iss = served.iss
-            await served.enqueue(stream, "forged", forger.sign(forger.claims("e", {})))
+            await forge(served, stream, "forged")
             await served.wait_until(lambda: "forged" in stream.errors)
     assert stream.errors["forged"]["err"] == "invalid_key"
 
@@ -72,7 +93,8 @@ async def test_pushed_events_come_again_when_they_can_only_be_the_transmitters(
         lines = ['delivery = "push"', *([f'authorization = "{HEADER}"'] if has_header else [])]
         async with receiving(tmp_path, served, *lines, method=PUSH) as (_, stream):
             await emit(served)
-            assert await served.push(stream) == [202]
+            await forge(served, stream, "forged")
+            assert await served.push(stream) == [202, 400]
             served.rotate_keys()
             await emit(served)
             assert await served.push(stream) == [503 if has_header else 400]
