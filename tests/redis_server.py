@@ -20,6 +20,7 @@ import redis
 from redis.crc import key_slot
 
 from hub.store.names import PARTITIONS, Names
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 NOTHING = object()
@@ -76,15 +77,14 @@ class RedisServer:
             self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         with redis.Redis(port=self.port) as client:
-            for _ in range(200):
-                try:
-                    client.ping()
-                except redis.RedisError:
-                    time.sleep(0.05)
-                else:
-                    self._add_user()
-                    return
-        raise RuntimeError("the Redis server did not start")
+            until(lambda: self._answers(client))
+        self._add_user()
+
+    def _answers(self, client: redis.Redis) -> bool:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
 
     def _add_user(self) -> None:
         if "--sentinel" in self._command:
@@ -122,7 +122,7 @@ class RedisServer:
 
     def run(self, *parts: str | bytes | int) -> Any:
         """Run one command behind the hub's back; its answer is not looked into."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(hiredis.pack_command(parts))  # type: ignore[arg-type]
             reader = hiredis.Reader(encoding="utf-8", errors="replace", notEnoughData=NOTHING)
             while (answer := reader.gets()) is NOTHING:
@@ -349,7 +349,7 @@ class Clustered:
                 node.run("PUBLISH", "barrier", "")
             for ear in ears:
                 for _ in range(1 + len(self.masters)):
-                    assert ear.get_message(timeout=10) is not None
+                    assert ear.get_message(timeout=PATIENCE) is not None
 
     def kill(self) -> None:
         """End all."""
@@ -370,13 +370,13 @@ def started(servers: Servers) -> Iterator[Servers]:
         servers.kill()
 
 
-def until(is_so: Callable[[], bool], seconds: float = 20) -> None:
+def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so.
 
     Raises:
-        RuntimeError: when it is not, so many seconds later.
+        RuntimeError: when it is not, however patient one is.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not is_so():
         if time.monotonic() > end:
             raise RuntimeError("the servers did not come to where they should be")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,8 @@ def layer_of(file: Path) -> str:
     return OWN_LAYERS.get(f"hub/{name_of(file)}", name_of(file).split("/")[0].removesuffix(".py"))
 
 
-def imports_of(file: Path) -> set[str]:
+@cache
+def imports_of(file: Path) -> frozenset[str]:
     """Return what a file imports, wherever in it and whether it runs or is for types alone.
 
     ``from a import b`` counts as a and as a.b, since b may be a module.
@@ -114,7 +116,7 @@ def imports_of(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return found
+    return frozenset(found)
 
 
 def modules_of(file: Path) -> set[str]:

@@ -203,11 +203,8 @@ class BrowserTab:
 
     async def wait(self, what: str) -> Any:
         """Return the first entry of a kind, once it is there."""
-        await self.page.wait_for_function(
-            "what => (window.diary ?? []).some(([kind]) => kind === what)",
-            arg=what,
-            timeout=PATIENCE * 1000,
-        )
+        found = "what => (window.diary ?? []).some(([kind]) => kind === what)"
+        await until_true(self.page, found, what)
         return (await self.told(what))[0]
 
     async def storage(self) -> dict[str, list[str]]:
@@ -217,6 +214,14 @@ class BrowserTab:
                 "({local: Object.keys(localStorage), session: Object.keys(sessionStorage)})"
             )
         )
+
+
+async def until_true(page: Page, expression: str, argument: Any = None) -> None:
+    """Wait until an expression is true in a page, or what a function returns for the argument.
+
+    It is asked by a timer. Playwright's way, at each frame, has the page painted all the time.
+    """
+    await page.wait_for_function(expression, arg=argument, polling=50, timeout=PATIENCE * 1000)
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext, WebSocket
 
 from tests.e2e.line import Line
-from tests.e2e.people import open_tab
+from tests.e2e.people import open_tab, until_true
 from tests.e2e.shop import KEPT, NOTHING, Tab, Visitor
 from tests.site import ADMIN, Replica, token
 
@@ -64,7 +64,7 @@ async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: 
     assert (await hub.call("POST", "/logout", token("ada", "phone"))).status == 200
     await tab.reach_login("user")
     assert acks == [{"cleared": False, "failed": ["indexedDB"]}]
-    await tab.page.wait_for_function("async () => (await indexedDB.databases()).length === 1")
+    await until_true(tab.page, "async () => (await indexedDB.databases()).length === 1")
     assert await tab.stored() == KEPT
 
 

@@ -20,6 +20,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import lacking
+from tests.e2e.people import until_true
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.realtime.raw import eventually
@@ -266,7 +267,7 @@ async def log_in(page: Page, name: str) -> None:
 async def is_out(page: Page) -> None:
     """See the login, and nothing left; the page may get there twice, by the app and by the hub."""
     await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    await page.wait_for_function("Object.keys(localStorage).length === 0")
+    await until_true(page, "Object.keys(localStorage).length === 0")
 
 
 async def test_django_sessions_end_with_the_hubs_and_the_other_way(

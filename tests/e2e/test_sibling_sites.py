@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import BrowserContext
 
 from tests.e2e.line import Line
+from tests.e2e.people import until_true
 from tests.e2e.shop import COOKIE
 from tests.site import Replica, token
 
@@ -31,6 +32,6 @@ async def test_a_logout_takes_no_cookie_of_another_site(
     await page.goto(f"http://{HUB}:{hub.port}/healthz")
     assert await page.evaluate(SIGN_OUT) == 200
     # The browser's process has cleared it by now; the page's learns of that a moment later.
-    await page.wait_for_function("localStorage.length === 0")
+    await until_true(page, "localStorage.length === 0")
     left = [(cookie["domain"], cookie["name"]) for cookie in await context.cookies()]
     assert sorted(left) == sorted(kept)

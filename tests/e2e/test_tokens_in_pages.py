@@ -13,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Page
 
 from tests.e2e.line import Line, line_to
+from tests.e2e.people import until_true
 from tests.e2e.shop import Shop, hub_settings
 from tests.site import SECRET, Replica, running, token
 
@@ -62,7 +63,7 @@ async def test_an_issuer_whose_clock_is_ahead_is_waited_for(
     assert await page.evaluate("window.hub.state") != "ended"
     is_visible = await page.locator("main").is_visible()
     assert not is_visible or time.time() > due - 1  # the hub's times are whole seconds
-    await page.wait_for_function("window.hub.state === 'connected'")
+    await until_true(page, "window.hub.state === 'connected'")
     assert await page.locator("main").is_visible()
     assert await page.evaluate("window.errors") == []
 
@@ -73,7 +74,7 @@ async def test_a_refusal_says_what_is_wrong_as_http_does(
 ) -> None:
     """The `error` event of a page has the code and the detail of the answer over HTTP."""
     page = await open_page(context, shop, f"token: {json.dumps(BAD[name])}")
-    await page.wait_for_function("window.errors.length > 0")
+    await until_true(page, "window.errors.length > 0")
     [told] = await page.evaluate("window.errors")
     answer = await hub.call("GET", "/session", BAD[name])
     assert answer.status == 401
@@ -94,10 +95,10 @@ async def test_a_browser_with_a_new_session_at_each_load_locks_nobody_out(
 ) -> None:
     """Far more page loads than a person may have sessions: all connect, and a phone stays."""
     phone = await open_page(context, shop, f"token: {json.dumps(token('ada', 'phone'))}")
-    await phone.wait_for_function("window.hub.state === 'connected'")
+    await until_true(phone, "window.hub.state === 'connected'")
     for _ in range(12):
         page = await open_page(context, shop, f"token: {json.dumps(mint())}")
-        await page.wait_for_function("window.hub.state === 'connected'")
+        await until_true(page, "window.hub.state === 'connected'")
         assert await page.evaluate("window.errors") == []
         await page.close()
     assert await phone.evaluate("window.hub.state") == "connected"
@@ -118,7 +119,7 @@ async def test_a_client_that_stops_says_why_on_the_console(
     said = listen(context)
     for options in (f"token: {json.dumps(BAD['of nobody'])}", ""):
         page = await open_page(context, shop, options)
-        await page.wait_for_function("window.errors.length > 0")
+        await until_true(page, "window.errors.length > 0")
         [told] = await page.evaluate("window.errors")
         await page.wait_for_timeout(500)
         assert len(said) == 1

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page
 
 from tests.e2e.line import Line
+from tests.e2e.people import until_true
 from tests.e2e.shop import COOKIE, EVERYTHING, KEPT, STORED, Shop, Visitor
 from tests.site import SECRET, Replica, token
 
@@ -41,7 +42,7 @@ async def make_client(page: Page, shop: Shop, options: str) -> None:
 
 async def reach(page: Page, state: str) -> None:
     """Wait for a state of the page's client."""
-    await page.wait_for_function(f"window.hub?.state === '{state}'")
+    await until_true(page, f"window.hub?.state === '{state}'")
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["another sid", "no sid"])
@@ -96,7 +97,7 @@ async def test_a_logout_of_before_the_hub_was_there_ends_that_session(
     await show(context, shop, old if by_cookie else "")
     page = await owe(context, shop, line, "" if by_cookie else f"token: {json.dumps(old)}")
     line.mend()
-    await page.wait_for_function(f"!localStorage.getItem('{PENDING}')")
+    await until_true(page, f"!localStorage.getItem('{PENDING}')")
     assert (await hub.call("GET", "/verify", old)).status == 401
     assert await page.evaluate("window.hub.state") == "ended"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.line import Line
+from tests.e2e.people import until_true
 from tests.e2e.shop import KEPT, Shop, Visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -37,7 +38,7 @@ async def test_an_answer_that_is_under_way_is_not_cached(
     shop.scripts["documented.mjs"] = documented_worker() + TAKE_OVER
     tab = await ada.tab("/private?stay")
     await tab.page.evaluate(REGISTER)
-    await tab.page.wait_for_function(TAKEN)
+    await until_true(tab.page, TAKEN)
     shop.answers.set()
     assert await tab.page.evaluate("fetch('/account/first').then((a) => a.text())") == "private"
     assert await tab.page.evaluate(CACHED) == 1

@@ -191,7 +191,7 @@ async def test_a_master_that_hung_through_a_failover_is_left(
     await end(store, first)
     await asyncio.to_thread(until, lambda: len(logged(guarded.replica)) == 1)
     guarded.master.pause()
-    await asyncio.to_thread(until, lambda: names_the_replica(guarded), PATIENCE)
+    await asyncio.to_thread(until, lambda: names_the_replica(guarded))
     # Meanwhile nothing is called: what is left, is left by itself.
     async with asyncio.timeout(PATIENCE):
         while store._logouts.generation(0) is not None:  # noqa: ASYNC110
