@@ -59,8 +59,11 @@ USED: dict[type, set[str]] = {
 MODULES = {"aiohttp": (*aiohttp.__all__, "web"), "aiohttp.web": web.__all__}
 """The public modules, with their public names."""
 
-TYPES = {"aiohttp.typedefs": ("Handler", "Middleware")}
-"""What middlewares are annotated with; these have no other name."""
+TYPES = {
+    "aiohttp.typedefs": ("Handler", "Middleware"),
+    "aiohttp.abc": ("AbstractStreamWriter",),
+}
+"""What middlewares and bodies are annotated with; these have no other name."""
 
 UNDOCUMENTED = {"protocol", "writer", "task", "loop"}
 """Attributes of a request that aiohttp does not document."""

@@ -7,9 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
-from aiohttp import web
+from aiohttp import Payload, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
 from aiohttp.typedefs import Handler, Middleware
 
 from hub.core.feed import Revocation
