@@ -51,6 +51,8 @@ def find_repeated(text: bytes) -> str | None:
 
 
 def _repeated(pairs: list[tuple[str, Any]]) -> str | None:
+    if len(pairs) < 2:
+        return None
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
