@@ -368,7 +368,7 @@ class HeldSocket:
         self.number = number
         self.closed = closed
 
-    def give_way(self) -> None:
+    def close_transport(self) -> None:
         """Note it."""
         self.closed.append(self.number)
 

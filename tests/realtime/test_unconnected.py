@@ -18,7 +18,7 @@ class Socket:
         self.source = source
         self.ended = ended
 
-    def give_way(self) -> None:
+    def close_transport(self) -> None:
         """Note it."""
         self.ended.append(self)
 
@@ -82,7 +82,7 @@ async def test_accepted_sockets_make_room(table: Table) -> None:
     assert table.ended == []
     table.tick(1)
     assert len(table.ended) == 3
-    table.unconnected.note_gone("a")
+    table.unconnected.note_closed("a")
     table.tick(1)
     assert len(table.ended) == 4
 
@@ -103,7 +103,7 @@ async def test_silence_is_counted_and_leaves_no_room() -> None:
     """Who has spent the attempts of its address has the fair chance and no more."""
     table = Table(2, 6, Rate(0.001, 1))
     for socket in table.open("a", 2):
-        table.unconnected.give_up(socket)
+        table.unconnected.remove_failed(socket)
     (last,) = table.open("a")
     table.tick(FAIR_TICKS)
     assert table.ended == [last]

@@ -249,7 +249,7 @@ class FakeSocket:
     def __init__(self, number: int) -> None:
         self.id = str(number)
 
-    def give_way(self) -> None:
+    def close_transport(self) -> None:
         """Close."""
         FakeSocket.closed_at_once += 1
 
