@@ -116,7 +116,7 @@ class Sweeper:
     async def _find_logout(self, connection: Connection) -> Logout | None:
         """Return the logout that ended the session of a socket, according to the store, or None."""
         try:
-            refusal = await self._authority.doubt(connection.identity)
+            refusal = await self._authority.find_refusal(connection.identity)
         except Unreadable as error:
             # One unreadable record must not fail the whole sweep.
             log.error("a session cannot be judged", error=error.detail)

@@ -356,7 +356,7 @@ class ScriptedStore:
 class Believing:
     """An authority to which every session is alive."""
 
-    async def doubt(self, identity: Identity) -> None:
+    async def find_refusal(self, identity: Identity) -> None:
         """Refuse nobody."""
 
 

@@ -133,12 +133,12 @@ async def test_a_socket_that_another_logout_has_ended_by_then_is_told_of_that(
     now = time.time()
     newer = Logout("newer", user_key(ISSUER, "ada"), Scope.ALL, Reason.USER, at=int(now * SECOND))
 
-    async def doubt(self: Authority, identity: Identity) -> TokenRevoked:
+    async def find_refusal(self: Authority, identity: Identity) -> TokenRevoked:
         return TokenRevoked(logout=newer)
 
     async with replicas(tmp_path, own_redis.url) as (hub, other), raw_socket(hub) as raw:
         await raw.connect(access_token(SENDER, iat=now - 5))
-        monkeypatch.setattr(Authority, "doubt", doubt)
+        monkeypatch.setattr(Authority, "find_refusal", find_refusal)
         assert (await push(other, revoked(now - 10))).status == 202
         (frame, *_) = await raw.receive_all()
         assert '"id":"newer"' in frame
