@@ -1,4 +1,4 @@
-/** An app's own socket.io-client socket, listened to. */
+/** Uses an app's own socket.io-client socket instead of a connection of the hub's client. */
 /** @import { Refusal } from "./frames.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Session } from "./session.js" */
@@ -11,7 +11,7 @@ import { backoffDelay, createTimer, TIMING } from "./tasks.js";
  *   timeout: (ms: number) => {emitWithAck: (event: any, ...args: any[]) => Promise<any>}}
  *   } StockSocket the part of socket.io-client's Socket that is used */
 
-/** What the app's socket connects with serves the HTTP calls as well.
+/** The token that the app's socket connects with, for HTTP calls as well.
  * @param {StockSocket} socket @returns {Promise<string | undefined>} */
 export async function tokenOf({ auth }) {
   /** @type {any} */
@@ -56,12 +56,12 @@ export function createAttachment(session, { check }, socket) {
       attempt = 0;
       void session.dispatch("accepted");
       void session.dispatch("status", "connected");
-      // A stock socket does not tell whose session it is, which the app may have changed.
+      // A stock socket does not say which session it is for, which the app may have changed.
       void check();
     },
     disconnect(reason) {
       void session.dispatch("status", "disconnected");
-      // The stock client gives up here; connecting again tells whether it was a logout.
+      // The stock client gives up here; connecting again shows whether it was a logout.
       if (reason === "io server disconnect" && session.live) retry();
     },
     logoutNotification(data, answer) {

@@ -13,9 +13,9 @@ export const PENDING = "logout-hub:pending";
 /** @typedef {(name: string | null | undefined) => unknown} IsKept */
 /** @typedef {[name: string, work: () => unknown]} Step */
 /** @typedef {{isKept: IsKept, lost: boolean, replaced?: boolean}} Clearing `replaced` by a newer
- *   login, to which what tabs share belongs now */
+ *   login, which now owns what tabs share */
 
-/** None where the page may not use it: reading the property can itself throw.
+/** Empty where the page may not use it: even reading the property can throw.
  * @param {string} name @returns {Storage[]} */
 function webStorage(name) {
   try {
@@ -39,7 +39,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
     (replaced ? ["sessionStorage"] : ["sessionStorage", "localStorage"]).flatMap(webStorage);
 
   return {
-    /** All at once, as there is not much time. @param {LogoutNotification} notification
+    /** All in parallel, since there is little time. @param {LogoutNotification} notification
      * @param {boolean | Promise<boolean | undefined>} [isReplaced]
      * @returns {Promise<Cleared>} never rejects */
     async clear(notification, isReplaced) {
@@ -50,7 +50,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
         // All words that may be there are ours.
         return /^(lost|susp)/.test(wanted || notification.profile || notification.reason);
       }, true);
-      // Our own keys hold nothing private: pending logouts, and the time of the last redirect to the login.
+      // Our own keys are not private: pending logouts, and when the page last went to the login.
       /** @param {any} name */
       const isKept = (name) => /^logout-hub:/.test(name) || (!lost && keep.includes(name));
       /** @param {Step} step */
@@ -72,7 +72,7 @@ export function createCleaner({ keep = [], storages, profile, clear }, plugins) 
       return failed.length ? { cleared: false, failed } : { cleared: true };
     },
 
-    /** The `Clear-Site-Data` of a hub of the page's own origin takes everything: puts back what was
+    /** `Clear-Site-Data` from a hub on the page's own origin clears everything: restores what is
      * to be kept.
      * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
     restore(work) {

@@ -15,7 +15,7 @@ import { onLogoutClick, readScriptTag } from "./script-tag.js";
 import { siteData } from "./site-data.js";
 import { tabs } from "./tabs.js";
 
-/** What may be given in code or on the script tag. */
+/** Options that can be set in code or on the script tag. */
 const OPTIONS =
   "url token keep loginUrl onLogout device storages clear profile hide logoutIn".split(" ");
 const PLUGINS = [offline, hiding, tabs, siteData, login];
@@ -38,7 +38,7 @@ export function createLogoutHub(options) {
   return create(options);
 }
 
-/** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
+/** The same over the app's own socket.io-client socket, which `close()` leaves open.
  * @param {StockSocket} socket @param {Options} [options] @returns {LogoutHub} */
 export function attach(socket, options = {}) {
   const { url = hubOf(socket), token = () => tokenOf(socket) } = options;
@@ -55,8 +55,8 @@ function createPageHub() {
   return hub;
 }
 
-/** Pure, so that bundlers may leave it out: no tag names what they make. */
+/** Pure, so that bundlers may leave it out: in a bundle no script tag asks for a client. */
 const hubOfPage = /* @__PURE__ */ createPageHub();
 
-/** The hub that the page's script tag made, if one did. */
+/** The client that the page's script tag created, if any. */
 export const pageHub = () => hubOfPage;

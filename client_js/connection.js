@@ -1,4 +1,4 @@
-/** Keeps a WebSocket open, reconnects when it closes, and polls while none gets through. */
+/** Keeps a WebSocket open, reconnects when it closes, and polls while WebSockets do not work. */
 /** @import { Refusal } from "./frames.js" */
 /** @import { Requests } from "./requests.js" */
 /** @import { Status } from "./lifecycle.js" */
@@ -10,7 +10,7 @@ import { around, backoffDelay, createTimer, shared, TIMING, within } from "./tas
 /** @param {Session} session @param {Requests} requests
  * @param {string} [device] */
 export function createConnection(session, { origin, check }, device) {
-  /** Of the next try, or of the refresh while there is a socket. */
+  /** For the next attempt to connect or, while there is a socket, for the refresh. */
   const timer = createTimer();
   const pollTimer = createTimer();
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
@@ -48,7 +48,7 @@ export function createConnection(session, { origin, check }, device) {
     event(name, data, answer) {
       if (name !== "logoutNotification") return;
       const expiry = toExpiry(data);
-      // Scripts cannot see whether a cookie was renewed, so the hub is asked.
+      // Scripts cannot see whether a cookie was renewed, so ask the hub.
       if (expiry) socket?.close(token !== undefined && expiry);
       else void session.dispatch("ended", toNotification(data), answer);
     },
@@ -59,10 +59,10 @@ export function createConnection(session, { origin, check }, device) {
     if (!polling) void session.dispatch("status", status);
   }
 
-  /** Asks for a newer token after most of the time, again and again while there is none.
+  /** Asks for a newer token after most of the lifetime, and repeatedly while there is none.
    * @param {any} [seconds] until the token expires */
   function refreshBefore(seconds) {
-    // Anything but a number would mean no wait at all.
+    // With anything but a number, the timer would fire at once.
     if (!(seconds >= 1)) return;
     const own = socket;
     timer.start(Math.min(seconds * 800, 2 ** 30), async () => {
@@ -96,7 +96,7 @@ export function createConnection(session, { origin, check }, device) {
     const alive = await check();
     if (!polling) return;
     void session.dispatch("status", alive ? "polling" : "disconnected");
-    // A hub that is back after an outage most likely takes sockets again.
+    // A hub that answers again after an outage most likely accepts sockets again.
     if (alive && !reachable) void connect();
     reachable = alive;
     pollTimer.start(around(TIMING.poll), poll);
@@ -114,7 +114,7 @@ export function createConnection(session, { origin, check }, device) {
     void connect();
   }
 
-  /** The hub closes the socket once it has our ack; the timer is for a hub that does not. */
+  /** The hub closes the socket on our acknowledgement; the timer is for a hub that does not. */
   function stop() {
     stopPolling();
     timer.start(TIMING.accept, () => socket?.close());

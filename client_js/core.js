@@ -1,6 +1,6 @@
 /**
- * The core: it learns that this session was ended, clears what the page stored, tells the hub so,
- * then tells the app. What else a client can do is added by plug-ins.
+ * The core: when this session ends, it clears what the page stored, acknowledges that to the hub,
+ * and notifies the app. Everything else is added by plug-ins.
  *
  * @typedef {{scope?: "all" | "others" | "session", sid?: string, reason?: string,
  *   message?: string}} LogoutOptions
@@ -18,14 +18,14 @@
  *
  * @typedef {{options: Options, session: Session, requests: Requests, wake: () => void}} Core what a
  *   plug-in is given; `wake` is the connection's, after `connecting`
- * @typedef {object} Hooks what a plug-in is called at; each is optional
+ * @typedef {object} Hooks the methods of a plug-in; each is optional
  * @property {() => Promise<unknown>} [connecting] resolves to true to have connecting wait until
  *   the plug-in calls `wake`
  * @property {(isNew: boolean) => void} [accepted] the hub says that the session is alive; `isNew`
- *   when it is another one than before
+ *   if it is not the same as before
  * @property {() => void} [logoutStarted] the app has asked to log this session out
  * @property {() => unknown} [isReplaced] whether a newer login has replaced this session in the
- *   browser, so that what tabs share belongs to that one
+ *   browser, which then owns what tabs share
  * @property {(why: LogoutNotification, replaced?: boolean) => void} [ended] the session is over, and
  *   nothing is cleared yet
  * @property {(clearing: Clearing) => Step[]} [steps] more to clear
@@ -65,20 +65,20 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     if (!(await session.callHooks("connecting")) && session.live) connection.wake();
   }
 
-  /** What was begun before `close()` is still finished. */
+  /** A logout begun before `close()` is still completed. */
   function assertOpen() {
     if (session.status === "closed") throw failure({ code: "closed", title: "closed" });
   }
 
-  /** Over the socket if possible: the HTTP answer makes the browser clear what `keep` names, too.
+  /** Over the socket if possible: the HTTP response makes the browser clear even what `keep` names.
    * @param {LogoutOptions} body @param {string} idempotencyKey */
   async function send(body, idempotencyKey) {
-    // A socket that lost its network seems open for a while: a request fails at once.
+    // Without a network, a socket seems open for a while, but a request fails at once.
     const online = globalThis.navigator?.onLine !== false;
     const asked = online && connection.ask("logout", { ...body, idempotencyKey }).catch(() => {});
     const { ok, error, ...answer } = (await asked) || {};
     if (ok) return answer;
-    // By HTTP an expired token is renewed: it must not keep anybody from logging out.
+    // Over HTTP, an expired token is renewed first: it must not prevent a logout.
     if (error && error.code !== "token_expired") throw failure(error);
     return session.restore(() => call("/logout", postLogout(idempotencyKey, body)));
   }
@@ -91,7 +91,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     const own = scope === "all" || (scope === "session" && (sid ?? ownSid) === ownSid);
     const command = { scope, sid, reason, message };
     const why = { ...command, reason: reason ?? "user", sid: ownSid };
-    // Not `randomUUID`, which exists on https pages only.
+    // Not `randomUUID`, which only exists on https pages.
     const key = crypto.getRandomValues(new Uint32Array(5)).join("-");
     if (own) void session.dispatch("logoutStarted");
     try {
@@ -106,7 +106,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
       void session.dispatch("logoutFailed");
       void wake();
       if (queued) return queued;
-      // An answer was lost, or the same logout came first: what was asked for is done.
+      // The first response was lost, or the same logout came first: the session has ended.
       if (code === "token_revoked" && (scope === "session" || scope === problem?.scope))
         return { id: problem?.id, scope, sessions: [] };
       throw error;
@@ -128,7 +128,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     },
 
     /** The receipt of a logout. @param {string} id
-     * @param {number} [wait] seconds, up to 10, in which the last word may still come
+     * @param {number} [wait] seconds to wait for the receipt to be complete, up to 10
      * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {
       assertOpen();

@@ -33,7 +33,7 @@ export function createCredentials(token, session) {
     accepted() {
       fresh = renewal = undefined;
     },
-    /** Once until a token is accepted; late refusals of the same token share the outcome.
+    /** Renews once until a token is accepted; late refusals of the same token share the result.
      * @param {Refusal} refusal @param {unknown} used */
     async renew(refusal, used) {
       if (typeof token === "function" && refusal.code !== "token_revoked") {

@@ -1,4 +1,4 @@
-/** Who is logged in by the token or cookie that the app has now: maybe no longer the client's own
+/** Who is logged in with the app's current token or cookie, which may no longer be the client's own
  * session. */
 /** @import { Core } from "./core.js" */
 import { failure } from "./requests.js";
@@ -8,7 +8,7 @@ import { TIMING, within } from "./tasks.js";
 export const isTransient = (status) => status >= 500 || status === 429;
 
 /** @param {Core} core @param {string} [token] left out: the cookie
- * @returns {Promise<any>} what `GET /session` says of it; undefined when it is of no live session */
+ * @returns {Promise<any>} the body of `GET /session`; undefined if there is no live session */
 export async function fetchSession({ requests }, token) {
   const { status, body } = await requests.send("/session", { token });
   if (isTransient(status)) throw failure();
@@ -21,8 +21,8 @@ export async function fetchLogin(core) {
   return { token, login: await fetchSession(core, token) };
 }
 
-/** Whether another session has replaced this one, as far as the hub says so in time. Where tokens
- * name no login, each is a session of its own: then only another user is another session.
+/** Whether another session has replaced this one, if the hub answers in time. If tokens do not
+ * identify their login, each is a session of its own: then only another user counts as another.
  * @param {Core} core */
 export async function isReplaced(core) {
   const { sid, user } = core.session;

@@ -1,5 +1,5 @@
 /**
- * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
+ * What the hub sends: packets of Socket.IO 5 in Engine.IO 4, and why a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
  *   sid?: string | null, at?: number, by?: string, profile?: string, pending?: boolean,
@@ -14,9 +14,9 @@ const MEMBERS = "at by id profile scope reason message sid pending reauthenticat
 
 /** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none
- * @throws {Error} when it is no frame */
+ * @throws {Error} if it is not a packet */
 export function parseFrame(data) {
-  // What is no text has no such method.
+  // Throws if this is not a string.
   const [, kind, id, body] = data.match(/^([0126]|4[0-4])(\d*)(.*)$/s);
   return [kind, JSON.parse(body || "null"), id];
 }

@@ -5,8 +5,8 @@ import { isReplaced } from "./current-login.js";
 /** @typedef {CSSStyleSheet & {hides: string, madeInert: Set<HTMLElement>}} Sheet `madeInert` by it,
  *   and not by the app */
 
-/** In milliseconds: how often the clock is looked at; five times that is an absence. An object, as
- * TIMING. */
+/** In milliseconds: how often the clock is checked; a gap of five times that is an absence. An
+ * object, as TIMING. */
 export const PACE = { tick: 2_000 };
 
 const MARK = "data-private";
@@ -18,8 +18,8 @@ function toSelector(hide = `[${MARK}]`) {
   return `[${MARK}]`;
 }
 
-/** A sheet also covers what the app adds later, and no content policy forbids it. It outlives the
- * client: a page that logs in anew without a reload has one sheet, which its next client disables.
+/** A style sheet also hides what the app adds later, and no content security policy forbids it. It
+ * outlives the client: a page that logs in anew without a reload has one sheet, which its next client disables.
  * @param {string} selector @returns {Sheet} */
 function sheetFor(selector) {
   const adopted = /** @type {Sheet[]} */ (document.adoptedStyleSheets);
@@ -42,7 +42,7 @@ export function hiding(core) {
   let lastSeen = Date.now();
   let /** @type {unknown} */ resumed;
   let wasShown = false;
-  /** Since the page was last away. Not what the sheet says, which other clients may share. */
+  /** Since the page's last absence. The sheet does not tell, since other clients may share it. */
   let unconfirmed = true;
 
   /** @param {boolean} hidden */
@@ -74,7 +74,7 @@ export function hiding(core) {
     wake();
   }
 
-  /** Ticks are late after the computer slept, and do not count while the page is hidden.
+  /** Ticks are late after the computer has slept, and do not count while the page is hidden.
    * @param {() => void} [otherwise] */
   function checkAbsence(otherwise) {
     if (document.visibilityState !== "visible") return;

@@ -1,6 +1,6 @@
 /**
  * Goes to the login page once the app has been notified of the end, but not in a loop: a provider
- * whose own session continues may send the page back at once, with the very login that was ended.
+ * whose own session continues may send the page back at once, with the login that was just ended.
  *
  * @typedef {string | ((notification: LogoutNotification & {reauthenticate: boolean}) =>
  *   string | undefined | Promise<string | undefined>)} LoginUrl a function is given the reason,
@@ -25,7 +25,7 @@ export function login({ options: { loginUrl }, session }) {
   return {
     async announced(notification) {
       if (!loginUrl || session.status === "closed") return;
-      // A page that was accepted, or logs out by itself, is not in a loop.
+      // A page that was accepted, or whose user logs out, is not in a loop.
       if (!session.sid && !session.logouts && circles())
         return session.callHooks("onerror", { code: "login_required", title: "Led back" });
       const { reason, reauthenticate = reason !== "expired" } = notification;

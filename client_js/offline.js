@@ -1,6 +1,6 @@
 /**
- * Keeps logouts that have not reached the hub yet, beyond the life of the page; this page or a later
- * one of its origin delivers them.
+ * Stores logouts that have not reached the hub yet, so that they outlive the page; this page or a
+ * later one of its origin delivers them.
  *
  * @typedef {{hub: string, key: string, command: Command, at: number, session?: string,
  *   user?: string, token?: string}} Entry `session`, `user` and `token` of who logged out; `at` in s
@@ -15,8 +15,8 @@ import { toNotification } from "./frames.js";
 import { failure, postLogout } from "./requests.js";
 import { backoffDelay, createTimer, shared } from "./tasks.js";
 
-/** Whether a request can be made of it at all: otherwise it would be retried forever. The body of
- * a request that outlives its page may have 64 KiB. @param {any} entry */
+/** Whether it can be sent at all: otherwise it would be retried forever. The body of a `keepalive`
+ * request has at most 64 KiB. @param {any} entry */
 const isEntry = (entry) =>
   /^http[^,]*,[\w-]{1,99},(all|session),[!-~]*$/.test(
     [entry?.hub, entry?.key, entry?.command?.scope, entry?.token].join(),
@@ -24,7 +24,7 @@ const isEntry = (entry) =>
   entry.at > 0 &&
   JSON.stringify(entry.command).length < 20_000;
 
-/** Anything else that is stored there is discarded, so that connecting does not wait for it.
+/** Anything invalid in the storage is discarded, so that connecting does not wait for it.
  * @returns {Entry[]} none also where the browser forbids storage */
 function read() {
   let /** @type {Entry[]} */ entries = [];
@@ -55,11 +55,11 @@ export function offline(core) {
   async function deliver(entry) {
     const { command, token: kept } = entry;
     const { token, login } = await fetchLogin(core);
-    // A page that never reached the hub knows only from its token who logged out.
+    // A page that never reached the hub only knows from its token who logged out.
     const owner = entry.session ? entry : kept && (await fetchSession(core, kept));
     const sid = owner?.session ?? owner?.sid;
-    // Of an unknown session only the cookie is left: it must not be that of a newer login. The hub
-    // says how old a login is, and the browser how long ago this was: no clocks are compared.
+    // For an unknown session there is only the cookie, which may be that of a newer login. The hub
+    // says how old the login is, and the browser how long ago this was: no clocks are compared.
     const isOwn =
       login && (owner ? login.sid === sid : !(login.login_age < Date.now() / 1000 - entry.at));
     /** @param {string | undefined} as @param {object} body @param {Init} [init] */
@@ -75,7 +75,7 @@ export function offline(core) {
         ...command,
         ...(command.scope === "all" ? { scope: "others" } : { sid }),
       });
-    // No credentials: the answer must not touch the cookies and data of who is logged in now.
+    // No credentials: the response must not clear the cookies and data of the current login.
     else if (kept) answer = await post(kept, command, { credentials: "omit" });
     if (answer && isTransient(answer.status)) throw failure();
     // Delivered, refused for good, or without credentials: delete it, with its token.

@@ -2,10 +2,10 @@
 /** @import { Options } from "./session.js" */
 import { safely } from "./tasks.js";
 
-/** The page's own server gives the token, or says that there is none. @param {string} address */
+/** The page's own server returns the token, or that there is none. @param {string} address */
 async function fetchToken(address) {
   const answer = await fetch(address, { cache: "no-store", mode: "same-origin" });
-  // A server that sends strangers to its login page says the same as one that refuses.
+  // A redirect to the login page means the same as a refusal.
   if (answer.redirected || answer.status === 401 || answer.status === 403) return undefined;
   if (answer.ok) return (await answer.text()).trim();
   throw Error(`${address}: ${answer.status}`);
@@ -31,10 +31,10 @@ export function readScriptTag(module) {
   };
 }
 
-/** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button: links
- * with `data-` attributes are what people may write in most apps.
+/** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button:
+ * most apps let users write links with `data-` attributes.
  * @param {(options: {scope: any}) => Promise<unknown>} logout @param {string} [within] a selector of
- *   what the buttons have to be in, where people may write buttons too */
+ *   the element with the buttons, for apps that let users write buttons too */
 export function onLogoutClick(logout, within = "*") {
   document.addEventListener("click", (event) => {
     const button = /** @type {HTMLButtonElement | null} */ (

@@ -2,11 +2,11 @@
 /** @import { IsKept, Step } from "./clearing.js" */
 /** @import { Core, Hooks } from "./core.js" */
 
-/** All at once. @template T @param {Promise<readonly T[]> | undefined} found none in some browsers
+/** In parallel. @template T @param {Promise<readonly T[]> | undefined} found none in some browsers
  * @param {(one: T) => unknown} work */
 const each = async (found, work) => Promise.all(((await found) ?? []).map(work));
 
-/** Deleting a cookie takes the path and domain that it was set with, which scripts cannot read.
+/** Deleting a cookie needs the path and domain that it was set with, which scripts cannot read.
  * @param {IsKept} isKept */
 function clearCookies(isKept) {
   const { document } = globalThis;

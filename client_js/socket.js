@@ -1,4 +1,4 @@
-/** One WebSocket to the hub, with Engine.IO and Socket.IO in it. It reports `closed` once. */
+/** One WebSocket to the hub that speaks Engine.IO and Socket.IO. It calls `closed` once. */
 /** @import { Refusal } from "./frames.js" */
 import { parseFrame, toRefusal } from "./frames.js";
 import { createTimer, TIMING } from "./tasks.js";
@@ -37,7 +37,7 @@ export function openSocket(origin, auth, on) {
     if (connected) deadline.start(timeout, close);
   }
 
-  /** By the kind of frame; whatever else comes, and whatever these cannot read, is an error.
+  /** By the kind of packet; any other, and any that these cannot read, is an error.
    * @type {Record<string, (body: any, id: string) => void>} */
   const receive = {
     0({ pingInterval, pingTimeout }) {
@@ -76,9 +76,9 @@ export function openSocket(origin, auth, on) {
   return {
     close,
     isOpen: () => connected,
-    /** Timers stand still while a laptop sleeps; the clock does not. */
+    /** Timers stop while a laptop sleeps; the clock does not. */
     isStale: () => connected && Date.now() - lastPing > timeout,
-    /** Gives undefined when the socket closes before the answer.
+    /** Resolves to undefined if the socket closes before the answer.
      * @param {string} name @param {object} data @returns {Promise<any>} */
     ask: (name, data) => new Promise((settle) => send(`42${acks.push(settle) - 1}`, [name, data])),
   };

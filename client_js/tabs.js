@@ -1,4 +1,4 @@
-/** Tells the browser's other tabs of a session and of its end, without the network. */
+/** Notifies the browser's other tabs of a session of its end, without the network. */
 /** @import { Core, Hooks } from "./core.js" */
 import { isReplaced } from "./current-login.js";
 import { toNotification } from "./frames.js";

@@ -17,8 +17,8 @@ export const backoffDelay = (attempt, chance = Math.random()) =>
   chance * Math.min(10_000, 500 * 2 ** attempt);
 
 /** Errors in the app's functions are reported, and do not stop the client. The work begins at once.
- * @param {() => unknown} work @param {unknown} [otherwise] what a failure gives
- * @returns {Promise<any>} what the work gives */
+ * @param {() => unknown} work @param {unknown} [otherwise] the result after a failure
+ * @returns {Promise<any>} the result of the work */
 export async function safely(work, otherwise) {
   try {
     return await work();

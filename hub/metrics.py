@@ -1,4 +1,4 @@
-"""What the hub counts, for Prometheus. One instance a process, with a registry of its own."""
+"""The metrics of this process, for Prometheus, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 FRESH = 1.0
+"""Seconds for which rendered metrics are reused."""
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 AGES = (0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
+"""Buckets of histograms, in seconds: for what takes milliseconds, and for what takes longer."""
 
 
 class Counter(Collector):
     """A counter, for each combination of the values of its labels.
 
-    The library's own, and its histogram, are made for threads, and take four times as long; a
-    logout counts twenty times.
+    The library's counter and histogram are thread-safe and take four times as long, and a logout
+    counts twenty times.
     """
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
@@ -28,7 +31,7 @@ class Counter(Collector):
         self._counts: dict[tuple[str, ...], float] = {} if labels else {(): 0}
 
     def inc(self, *values: str, by: float = 1) -> None:
-        """Count, for these values of the labels in their order."""
+        """Add ``by`` for these label values, in the order of the labels."""
         self._counts[values] = self._counts.get(values, 0) + by
 
     def collect(self) -> Iterator[CounterMetricFamily]:
@@ -58,7 +61,7 @@ class Histogram(Collector):
         return counts
 
     def observe(self, amount: float, *values: str) -> None:
-        """Count an amount, for these values of the labels in their order."""
+        """Add an observation for these label values, in the order of the labels."""
         counts = self._counts.get(values) or self._begin(values)
         counts[bisect_left(self._buckets, amount)] += 1
         self._sums[values] += amount
@@ -73,7 +76,7 @@ class Histogram(Collector):
 
 
 class Metrics:
-    """The counters; label values come from closed sets only, never from a request's text."""
+    """All metrics; label values come from fixed sets, never from the text of a request."""
 
     def __init__(self) -> None:
         self._rendered, self._rendered_at = b"", float("-inf")
@@ -88,27 +91,27 @@ class Metrics:
         self.sockets = self._gauge("hub_sockets", "Accepted sockets of this replica")
         self.connects = self._counter(
             "hub_connects",
-            "Sockets that asked to connect, by the code of the answer (ok when accepted)",
+            "Sockets that tried to connect, by result: ok, or the error code of the refusal",
             "code",
         )
         self.notices = self._counter(
-            "hub_notices", "Sockets that were notified of a logout, by the outcome", "state"
+            "hub_notices", "Sockets that were notified of their end, by outcome", "state"
         )
         self.acknowledged_seconds = self._histogram(
             "hub_acknowledged_seconds",
-            "From a logout's arrival at this replica to a socket's acknowledgement",
+            "Time from a logout's arrival at this replica to a socket's acknowledgement",
         )
         self.last_acknowledged_seconds = self._histogram(
             "hub_last_acknowledged_seconds",
-            "From a logout's arrival at this replica until all its sockets had acknowledged",
+            "Time from a logout's arrival at this replica until all its sockets had acknowledged",
         )
         self.last_cut_seconds = self._histogram(
             "hub_last_cut_seconds",
-            "From a logout's arrival at this replica until its last socket was cut",
+            "Time from a logout's arrival at this replica until its last socket was cut",
         )
         self.swept = self._counter(
             "hub_swept",
-            "Sockets that a sweep found ended, by its cause (slow should never find any)",
+            "Sockets of ended sessions that a sweep found, by cause (slow means a bug)",
             "cause",
         )
 
@@ -116,12 +119,16 @@ class Metrics:
         self.logouts = self._counter(
             "hub_logouts", "Logouts that this replica wrote", "scope", "reason"
         )
-        self.heard = self._counter("hub_heard", "Logouts that this replica read from the log")
+        self.received = self._counter(
+            "hub_heard", "Logouts that this replica received, including its own"
+        )
         self.forged = self._counter(
-            "hub_forged", "Messages on the channel that no replica had signed, which were ignored"
+            "hub_forged",
+            "Messages on the pub/sub channel that no replica had signed; they are ignored",
         )
         self.replayed = self._counter(
-            "hub_replayed", "Logouts that this replica found in the log, not on the channel"
+            "hub_replayed",
+            "Logouts that this replica missed on the pub/sub channel and found in the log",
         )
         self.position_age = self._gauge(
             "hub_position_age_seconds",
@@ -132,10 +139,11 @@ class Metrics:
             "1 while this replica receives logouts in at least half of the partitions",
         )
         self.partitions = self._gauge(
-            "hub_partitions", "Partitions by how this replica follows them", "state"
+            "hub_partitions", "Partitions by their state on this replica", "state"
         )
         self.fences = self._counter(
-            "hub_fences", "Times that this replica closed sockets for lack of that confirmation"
+            "hub_fences",
+            "Times that this replica closed sockets, unable to confirm that it receives logouts",
         )
         self.losses = self._counter(
             "hub_losses", "Times that this replica detected a data loss in the store"
@@ -157,14 +165,14 @@ class Metrics:
         )
         self.signal_age = self._histogram(
             "hub_signal_age_seconds",
-            "From the time that a signal was signed to its arrival",
+            "Time from the signing of a signal to its arrival",
             "channel",
             "sender",
             buckets=AGES,
         )
         self.signal_acknowledged = self._histogram(
             "hub_signal_acknowledged_seconds",
-            "From a signal's arrival until the receipt of its logout was complete",
+            "Time from a signal's arrival until the receipt of its logout was complete",
             "channel",
             "sender",
         )
@@ -173,13 +181,13 @@ class Metrics:
         )
 
     def _add_guards(self) -> None:
-        self.guards = self._gauge("hub_guards", "Guards that read the feed of this replica")
+        self.guards = self._gauge("hub_guards", "Guards connected to the feed of this replica")
         self.guards_cut = self._counter(
-            "hub_guards_cut", "Guards that were cut because they did not read what they were sent"
+            "hub_guards_cut", "Guards that were disconnected because they did not read the feed"
         )
         self.guard_snapshot_seconds = self._histogram(
             "hub_guard_snapshot_seconds",
-            "Time to send a guard everything that is in force",
+            "Time to send a guard all revocations in force",
             buckets=AGES,
         )
 
@@ -192,15 +200,17 @@ class Metrics:
         )
         self.tokens = self._counter(
             "hub_tokens",
-            "Tokens verified, by issuer entry and by whether they named their login",
+            "Tokens verified, by issuer entry and by whether they identify their login",
             "issuer",
             "login",
         )
         self.limited = self._counter(
-            "hub_limited", "Refused because a limit was reached, by limit", "kind"
+            "hub_limited",
+            "Requests, events and sockets refused because a limit was reached, by limit",
+            "kind",
         )
         self.audit_lost = self._counter(
-            "hub_audit_lost", "Events that did not fit into the audit log's queue"
+            "hub_audit_lost", "Events lost because the audit log's queue was full"
         )
         self.audit_uncopied = self._counter(
             "hub_audit_uncopied", "Lines of the audit log that were not copied to the store"
@@ -222,7 +232,7 @@ class Metrics:
         return histogram
 
     def render(self, now: float) -> bytes:
-        """Return all of them in Prometheus' text format 0.0.4, as they were a second ago at most.
+        """Return all of them in Prometheus' text format 0.0.4, at most a second old.
 
         ``now`` is in seconds of a monotonic clock. Gathering the metrics takes milliseconds, and
         anybody may request them often.

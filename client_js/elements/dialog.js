@@ -1,4 +1,4 @@
-/** A question in front of the page: the browser's own dialog keeps the focus in, and gives it back. */
+/** A modal question: the browser's own dialog traps the focus, and restores it. */
 import { make, makeButton } from "./dom.js";
 
 /** @param {(Node | string)[]} content between the title and the buttons

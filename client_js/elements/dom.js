@@ -1,4 +1,4 @@
-/** The few things done to the document. What people typed is only ever made a text node. */
+/** Helpers for the document. Text from users only becomes text nodes. */
 
 /** @param {string} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children
  * @returns {any} */
@@ -22,7 +22,7 @@ export const setBusy = (button, is) => button.setAttribute("aria-disabled", Stri
 /** @param {Element} button */
 export const isBusy = (button) => button.getAttribute("aria-disabled") === "true";
 
-/** Leaves alone what reads the same, so that nothing is announced or deselected for no reason.
+/** Changes nothing if the text is the same, so that nothing is announced or deselected needlessly.
  * @param {Element} element @param {(Node | string)[]} pieces */
 export function write(element, pieces) {
   const next = make("span", {}, ...pieces);

@@ -16,10 +16,10 @@ import { make } from "./dom.js";
 import { styleSheet } from "./styles.js";
 import { textsFor, wordings } from "./texts.js";
 
-/** Where this module comes from, there is most likely the hub. */
+/** The hub is most likely where this module was loaded from. */
 const HOME = new URL(import.meta.url).origin;
 
-/** One for all elements of a page that ask the same hub. @type {Map<string, Hub>} */
+/** One client for all elements of a page that use the same hub. @type {Map<string, Hub>} */
 const hubs = new Map();
 
 /** @param {HTMLElement} element @returns {Hub} */
@@ -36,7 +36,7 @@ function defaultHub(element) {
   return hub;
 }
 
-/** The page's own scripts have their say first: they may give the element a hub.
+/** The page's own scripts run first, since they may set the element's hub.
  * @param {() => void} work @param {AbortSignal} signal */
 function afterScripts(work, signal) {
   if (document.readyState === "complete") return queueMicrotask(work);
@@ -57,10 +57,10 @@ function listen(target, event, listener) {
   return () => target.removeEventListener(event, listener);
 }
 
-/** Tells the elements of a page that one of them has ended sessions. */
+/** Notifies the elements of a page that one of them has ended sessions. */
 const endings = new EventTarget();
 
-/** A server, where nothing is ever shown, may still import the elements. */
+/** So that a server, where there is no `HTMLElement`, can import the elements. */
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
 export class HubElement extends Base {
@@ -73,7 +73,7 @@ export class HubElement extends Base {
   #isPending = false;
   #life = new AbortController();
   #words = textsFor("en");
-  /** All that is shown, so that it can say which language it is in. @protected */
+  /** Contains everything, so that its `lang` can be set. @protected */
   box = make("div", { class: "box" });
   /** Whether the own session has ended. @protected */
   isOver = false;
@@ -85,7 +85,7 @@ export class HubElement extends Base {
     root.append(this.box);
   }
 
-  /** What the element talks to: the page's hub unless another is given. */
+  /** The client that the element uses: the page's unless another is set. */
   get hub() {
     return this.#hub;
   }
@@ -104,7 +104,7 @@ export class HubElement extends Base {
   connectedCallback() {
     this.#life = new AbortController();
     const { signal } = this.#life;
-    // A hub that was given before the element was defined hides the accessor.
+    // A `hub` that was set before the element was defined hides the accessor.
     if (Object.hasOwn(this, "hub")) {
       const { hub } = this;
       Reflect.deleteProperty(this, "hub");
@@ -168,21 +168,21 @@ export class HubElement extends Base {
     this.retext();
   }
 
-  // ---- What an element makes of it ----
+  // ---- For subclasses to override ----
 
-  /** It is in a document. @protected @param {AbortSignal} _signal aborted when it no longer is */
+  /** Connected to a document. @protected @param {AbortSignal} _signal aborted when it no longer is */
   appeared(_signal) {}
-  /** It has a hub. @protected @param {Hub} _hub */
+  /** A hub was set. @protected @param {Hub} _hub */
   joined(_hub) {}
   /** @protected @param {string} _state */
   stateChanged(_state) {}
-  /** What it asked for without a connection is done. @protected @param {Receipt} _answer */
+  /** A pending logout was delivered to the hub. @protected @param {Receipt} _answer */
   delivered(_answer) {}
   /** Sessions of this user were ended on this page. @protected */
   othersEnded() {}
   /** The own session is over.
    * @protected @param {string} _message the app's words for it, if any */
   ended(_message) {}
-  /** Everything is to be said in `words`. @protected */
+  /** The language has changed: render everything in `words`. @protected */
   retext() {}
 }

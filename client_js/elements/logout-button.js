@@ -1,4 +1,4 @@
-/** `<logout-button>`: one button that asks where, and says what happened. */
+/** `<logout-button>`: a button that asks where to log out, and shows the result. */
 /** @import { ListedSession, Receipt } from "../core.js" */
 /** @import { Hub } from "./hub-element.js" */
 /** @import { Speech } from "./speech.js" */
@@ -81,11 +81,11 @@ export class LogoutButton extends HubElement {
     this.#show();
   }
 
-  /** The question comes with the names if they come soon, and never changes under the pointer. */
+  /** The question lists the names if they arrive soon, and never changes once it is shown. */
   async #open() {
     const { hub } = this;
     if (!hub) return;
-    // The last logout is still under way.
+    // The last logout is still in progress.
     if (this.#choices.some(({ button }) => isBusy(button))) return this.#dialog.element.showModal();
     setBusy(this.#button, true);
     const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
@@ -122,7 +122,7 @@ export class LogoutButton extends HubElement {
     }
   }
 
-  /** Until the person asks for something else. @param {Hub} hub @param {Receipt} answer
+  /** Until the user starts something else. @param {Hub} hub @param {Receipt} answer
    * @param {string | undefined} own */
   async #follow(hub, answer, own) {
     const attempt = this.#attempt;
@@ -138,7 +138,7 @@ export class LogoutButton extends HubElement {
     if (this.hub) void this.#follow(this.hub, answer, this.hub.session);
   }
 
-  /** What was read in the dialog need not be read again; that the session is over, always. */
+  /** A result shown in the dialog is not repeated, except that the session has ended. */
   #closed() {
     if (this.#isDone && !this.isOver) this.#speech = () => [];
     this.#show();
@@ -149,13 +149,13 @@ export class LogoutButton extends HubElement {
     for (const { button } of this.#choices) setBusy(button, is);
   }
 
-  /** Said again when the language changes. @param {() => Speech} speech */
+  /** Rendered again when the language changes. @param {() => Speech} speech */
   #announce(speech) {
     this.#speech = speech;
     this.#show();
   }
 
-  /** Where the dialog is open it speaks, and afterwards the page. */
+  /** While the dialog is open, its live region is used, and otherwise the page's. */
   #show() {
     const { element, title, cancel } = this.#dialog;
     const login = this.getAttribute("login-url");

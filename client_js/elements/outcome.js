@@ -1,4 +1,4 @@
-/** What became of a logout, from the hub's receipt. */
+/** The result of a logout, from the hub's receipt. */
 
 /** @import { Outcome, Receipt } from "../core.js" */
 /** @typedef {{text: string, outcomes: Outcome[]}} Line */
@@ -7,7 +7,7 @@ const ORDER = ["acknowledged", "uncleared", "telling", "notified", "cut", "offli
 const ASKS = 4;
 const WAIT_SECONDS = 5;
 
-/** @param {Receipt} receipt @returns {Line[]} the sessions by what became of them, best first */
+/** @param {Receipt} receipt @returns {Line[]} the sessions by their outcome, best first */
 export function sortOutcomes({ sessions, complete }) {
   /** @param {Outcome} outcome */
   const textOf = ({ state, failed }) => {
@@ -20,8 +20,8 @@ export function sortOutcomes({ sessions, complete }) {
   })).filter(({ outcomes }) => outcomes.length);
 }
 
-/** Tells of each receipt until it is complete, some 20 s at most; a hub that cannot be asked any
- * more leaves it at the last known state.
+/** Calls `tell` with each receipt until it is complete, for about 20 s at most, or until the hub
+ * does not answer.
  * @param {{receipt: (id: string, wait?: number) => Promise<Receipt>}} hub @param {Receipt} answer
  * @param {(receipt: Receipt) => unknown} tell */
 export async function followReceipt(hub, answer, tell) {

@@ -1,4 +1,4 @@
-/** `<session-list>`: where a person is logged in, live, with ways to end it. */
+/** `<session-list>`: a live list of where a user is logged in, with buttons to end sessions. */
 /** @import { ListedSession, Receipt } from "../core.js" */
 /** @import { Hub } from "./hub-element.js" */
 /** @import { Row } from "./session-row.js" */
@@ -23,7 +23,7 @@ const REFRESH_MS = 5_000;
 export class SessionList extends HubElement {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** A session that ended never comes back, whatever a late answer says. @type {Set<string>} */
+  /** Sessions that ended; a late response must not show them again. @type {Set<string>} */
   #ended = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -87,7 +87,7 @@ export class SessionList extends HubElement {
     if (state === "connected") this.refresh();
   }
 
-  /** Names of devices are private. @param {string} message */
+  /** Removes the names of devices, which are private. @param {string} message */
   ended(message) {
     clearTimeout(this.#timer);
     this.#trouble = undefined;
@@ -108,7 +108,7 @@ export class SessionList extends HubElement {
       (list) => [list, undefined],
       (error) => [undefined, error],
     );
-    // Only the latest answer counts, and none that comes after the end.
+    // Only the latest response counts, and none after the end of the session.
     if (asked !== this.#asked || this.isOver || !this.isConnected) return;
     this.#trouble = trouble;
     if (sessions) this.#take(sessions);
@@ -162,7 +162,7 @@ export class SessionList extends HubElement {
     if (hadFocus && !this.shadowRoot?.activeElement) this.#message.focus();
   }
 
-  /** The focus goes on to the next device. @param {string} sid @param {Row} row */
+  /** Moves the focus to the next device. @param {string} sid @param {Row} row */
   #remove(sid, row) {
     if (this.#subject === row) this.#dialog.element.close();
     const hadFocus = row.button === this.shadowRoot?.activeElement;
@@ -228,7 +228,7 @@ export class SessionList extends HubElement {
 
   // ---- Words ----
 
-  /** Said again when the language changes. @param {() => Speech} speech */
+  /** Rendered again when the language changes. @param {() => Speech} speech */
   #announce(speech) {
     this.#speech = speech;
     write(this.#message, speech());
@@ -256,7 +256,7 @@ export class SessionList extends HubElement {
     this.#endOthers.hidden = others.length === 0;
     write(this.#dialog.cancel, say(words, "cancel"));
     this.#retextQuestion();
-    // A button that is gone leaves the focus to what was said.
+    // If the button was removed, the focus moves to the message.
     if (active instanceof HTMLElement && active.hidden) this.#message.focus();
   }
 

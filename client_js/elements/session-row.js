@@ -1,4 +1,4 @@
-/** One device in the list; the same row as long as the session lives, so that the focus stays. */
+/** One device in the list; its row stays for as long as the session lives, to keep the focus. */
 /** @import { ListedSession } from "../core.js" */
 /** @import { Words } from "./texts.js" */
 import { ago } from "./ago.js";

@@ -1,4 +1,4 @@
-/** What the elements say, as nodes. Names are isolated: they may run in another direction. */
+/** The messages of the elements, as nodes. Names are isolated, as they may be right-to-left. */
 /** @import { Outcome, Receipt } from "../core.js" */
 /** @import { Words } from "./texts.js" */
 import { make } from "./dom.js";
@@ -18,7 +18,7 @@ export function say({ lang, texts }, key, values = {}) {
   return fill(lang, texts[key] ?? texts.refused, values, wrap).flat();
 }
 
-/** What the hub makes of a `User-Agent`; a name that an app gave stays as it is. */
+/** The names that the hub derives from a `User-Agent`; those set by an app are not translated. */
 const MADE = /^(.+) on ((?:Windows|Mac OS X|Linux|Ubuntu|Fedora|Android|iOS|Chrome OS)\b.*)$/;
 
 /** @param {Words} words @param {string} device @returns {string} its name, in their language */
@@ -53,7 +53,7 @@ export function nameAll(words, devices) {
 
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
  * @param {boolean} isOver whether that one has ended
- * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
+ * @returns {HTMLElement[]} how many devices are logged out, and their outcomes */
 export function describeReceipt(words, receipt, own, isOver) {
   /** @param {Outcome} outcome */
   const name = ({ sid, device }) => (sid === own ? String(words.texts.thisDevice) : device);

@@ -1,4 +1,4 @@
-/** How the elements look. A sheet made by a script needs no leave of a content security policy. */
+/** The style of the elements. Any content security policy allows a constructed style sheet. */
 
 const CSS = `
 :host {

@@ -1,4 +1,4 @@
-/** What the elements say, in English and German; pages replace it or add languages. */
+/** The texts of the elements, in English and German; pages can replace them or add languages. */
 
 /** @typedef {string | {[category: string]: string}} Text plain, or by the plural category
  *   (`one`, `other`, …) of `count`; `{name}` and the like are filled in */
@@ -120,10 +120,10 @@ const languages = new Map([
   ["de", GERMAN],
 ]);
 
-/** Tells the elements of a page that words have changed. */
+/** Notifies the elements of a page that texts have changed. */
 export const wordings = new EventTarget();
 
-/** Replaces texts of a language, or adds a language; what is left out stays, or is English.
+/** Replaces texts of a language, or adds a language; omitted texts stay, or are English.
  * @param {string} lang a language tag, such as `fr` or `de-CH` @param {Texts} texts */
 export function setTexts(lang, texts) {
   const [tag] = Intl.getCanonicalLocales(lang);

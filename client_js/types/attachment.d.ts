@@ -18,7 +18,7 @@ export type StockSocket = {
  *   off: (event: any, listener: any) => unknown,
  *   timeout: (ms: number) => {emitWithAck: (event: any, ...args: any[]) => Promise<any>}}
  *   } StockSocket the part of socket.io-client's Socket that is used */
-/** What the app's socket connects with serves the HTTP calls as well.
+/** The token that the app's socket connects with, for HTTP calls as well.
  * @param {StockSocket} socket @returns {Promise<string | undefined>} */
 export declare function tokenOf({ auth }: StockSocket): Promise<string | undefined>;
 /** @param {StockSocket} socket */

@@ -17,11 +17,11 @@ export type Clearing = {
 };
 /** @param {Options} options @param {Iterable<Hooks>} plugins that may have more to clear */
 export declare function createCleaner({ keep, storages, profile, clear }: Options, plugins: Iterable<Hooks>): {
-    /** All at once, as there is not much time. @param {LogoutNotification} notification
+    /** All in parallel, since there is little time. @param {LogoutNotification} notification
      * @param {boolean | Promise<boolean | undefined>} [isReplaced]
      * @returns {Promise<Cleared>} never rejects */
     clear(notification: LogoutNotification, isReplaced?: boolean | Promise<boolean | undefined>): Promise<Cleared>;
-    /** The `Clear-Site-Data` of a hub of the page's own origin takes everything: puts back what was
+    /** `Clear-Site-Data` from a hub on the page's own origin clears everything: restores what is
      * to be kept.
      * @template T @param {() => Promise<T>} work @returns {Promise<T>} */
     restore<T>(work: () => Promise<T>): Promise<T>;

@@ -13,10 +13,10 @@ export declare function createLogoutHub(options?: Options): {
     readonly state: import("./lifecycle.js").Status;
     close(): void;
 };
-/** The same over a socket.io-client socket that the app has; `close()` leaves it to the app.
+/** The same over the app's own socket.io-client socket, which `close()` leaves open.
  * @param {StockSocket} socket @param {Options} [options] @returns {LogoutHub} */
 export declare function attach(socket: StockSocket, options?: Options): LogoutHub;
-/** The hub that the page's script tag made, if one did. */
+/** The client that the page's script tag created, if any. */
 export declare const pageHub: () => {
     logout: ({ scope, sid, reason, message }?: import("./core.js").LogoutOptions) => Promise<import("./core.js").Receipt>;
     end: (sid: string) => Promise<import("./core.js").Receipt>;

@@ -51,7 +51,7 @@ export type Hooks = {
     connecting?: () => Promise<unknown>;
     /**
      * the hub says that the session is alive; `isNew`
-     * when it is another one than before
+     * if it is not the same as before
      */
     accepted?: (isNew: boolean) => void;
     /**
@@ -60,7 +60,7 @@ export type Hooks = {
     logoutStarted?: () => void;
     /**
      * whether a newer login has replaced this session in the
-     * browser, so that what tabs share belongs to that one
+     * browser, which then owns what tabs share
      */
     isReplaced?: () => unknown;
     /**
@@ -107,7 +107,7 @@ export declare function createCore(options?: Options, plugins?: ((core: Core) =>
     /** @returns {Promise<ListedSession[]>} */
     sessions(): Promise<ListedSession[]>;
     /** The receipt of a logout. @param {string} id
-     * @param {number} [wait] seconds, up to 10, in which the last word may still come
+     * @param {number} [wait] seconds to wait for the receipt to be complete, up to 10
      * @returns {Promise<Receipt>} */
     receipt(id: string, wait?: number): Promise<Receipt>;
     /** @template {string & keyof Events} Name @param {Name} event

@@ -8,7 +8,7 @@ export declare function createCredentials(token: Options["token"], session: any)
     last: () => string | undefined;
     renewed: () => string | undefined;
     accepted(): void;
-    /** Once until a token is accepted; late refusals of the same token share the outcome.
+    /** Renews once until a token is accepted; late refusals of the same token share the result.
      * @param {Refusal} refusal @param {unknown} used */
     renew(refusal: Refusal, used: unknown): Promise<any>;
 };

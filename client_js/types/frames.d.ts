@@ -1,5 +1,5 @@
 /**
- * What the hub says: frames of Engine.IO 4 with Socket.IO 5 in them, and why a session ended.
+ * What the hub sends: packets of Socket.IO 5 in Engine.IO 4, and why a session ended.
  *
  * @typedef {{id?: string, scope?: string, reason?: string, message?: string | null,
  *   sid?: string | null, at?: number, by?: string, profile?: string, pending?: boolean,
@@ -30,7 +30,7 @@ export type Refusal = {
 };
 /** @param {any} data @returns {[kind: string, body: any, id: string]} kind as digits: of
  *   Engine.IO, and of Socket.IO in a message; the body is null if there is none
- * @throws {Error} when it is no frame */
+ * @throws {Error} if it is not a packet */
 export declare function parseFrame(data: any): [kind: string, body: any, id: string];
 /** @param {any} source @param {LogoutNotification} [otherwise] @returns {LogoutNotification} */
 export declare function toNotification(source: any, otherwise?: LogoutNotification): LogoutNotification;

@@ -5,8 +5,8 @@ export type Sheet = CSSStyleSheet & {
 };
 /** @typedef {CSSStyleSheet & {hides: string, madeInert: Set<HTMLElement>}} Sheet `madeInert` by it,
  *   and not by the app */
-/** In milliseconds: how often the clock is looked at; five times that is an absence. An object, as
- * TIMING. */
+/** In milliseconds: how often the clock is checked; a gap of five times that is an absence. An
+ * object, as TIMING. */
 export declare const PACE: {
     tick: number;
 };

@@ -1,6 +1,6 @@
 /**
  * Goes to the login page once the app has been notified of the end, but not in a loop: a provider
- * whose own session continues may send the page back at once, with the very login that was ended.
+ * whose own session continues may send the page back at once, with the login that was just ended.
  *
  * @typedef {string | ((notification: LogoutNotification & {reauthenticate: boolean}) =>
  *   string | undefined | Promise<string | undefined>)} LoginUrl a function is given the reason,

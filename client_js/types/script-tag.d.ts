@@ -4,10 +4,10 @@ import type { Options } from "./session.js";
 export declare function readScriptTag(module: string): (Options & {
     logoutIn?: string;
 }) | undefined;
-/** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button: links
- * with `data-` attributes are what people may write in most apps.
+/** Logs out at clicks on `<button data-logout>`, with the scope as its value. Only a button:
+ * most apps let users write links with `data-` attributes.
  * @param {(options: {scope: any}) => Promise<unknown>} logout @param {string} [within] a selector of
- *   what the buttons have to be in, where people may write buttons too */
+ *   the element with the buttons, for apps that let users write buttons too */
 export declare function onLogoutClick(logout: (options: {
     scope: any;
 }) => Promise<unknown>, within?: string): void;

@@ -14,9 +14,9 @@ export declare function openSocket(origin: string, auth: {
 }): {
     close: (refusal?: Refusal | false) => void;
     isOpen: () => boolean;
-    /** Timers stand still while a laptop sleeps; the clock does not. */
+    /** Timers stop while a laptop sleeps; the clock does not. */
     isStale: () => boolean;
-    /** Gives undefined when the socket closes before the answer.
+    /** Resolves to undefined if the socket closes before the answer.
      * @param {string} name @param {object} data @returns {Promise<any>} */
     ask: (name: string, data: object) => Promise<any>;
 };

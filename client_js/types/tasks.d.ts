@@ -12,8 +12,8 @@ export declare const around: (ms: number) => number;
 /** Exponential, with full jitter. @param {number} attempt from 0 @param {number} [chance] 0 to 1 */
 export declare const backoffDelay: (attempt: number, chance?: number) => number;
 /** Errors in the app's functions are reported, and do not stop the client. The work begins at once.
- * @param {() => unknown} work @param {unknown} [otherwise] what a failure gives
- * @returns {Promise<any>} what the work gives */
+ * @param {() => unknown} work @param {unknown} [otherwise] the result after a failure
+ * @returns {Promise<any>} the result of the work */
 export declare function safely(work: () => unknown, otherwise?: unknown): Promise<any>;
 /** @template T @param {number} ms @param {() => T | Promise<T>} work @returns {Promise<T>} */
 export declare function within<T>(ms: number, work: () => T | Promise<T>): Promise<T>;

@@ -33,7 +33,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Authority:
-    """Says whose a token is, and whether its session is alive.
+    """Verifies tokens, and decides whether their sessions are alive.
 
     Verified tokens are cached, up to a limit, so that signatures are not checked again when many
     sockets reconnect at once. Whether a session is alive is never cached: the store is asked each
@@ -78,7 +78,7 @@ class Authority:
 
         Raises:
             Unauthorized: when the token is invalid, expired or revoked.
-            Unavailable: when the store cannot say now.
+            Unavailable: when the store cannot be asked.
         """
         identity = await self.identify(token)
         return self._admit(identity, await self._store.look(identity))
@@ -90,10 +90,10 @@ class Authority:
         presence: Presence | None = None,
         replaces: str | None = None,
     ) -> Caller:
-        """Enter the identity's session in the registry, and admit the caller as `admit` does.
+        """Register the identity's session, and admit the caller as `admit` does.
 
-        An identity whose issuer or key was withdrawn meanwhile is refused as `Unavailable`: asked
-        again, the hub knows by the new settings.
+        An identity whose issuer or key was withdrawn meanwhile is refused as `Unavailable`, so that
+        the client tries again and is judged by the new settings.
 
         ``replaces`` is as in `Registration`.
         """
@@ -111,8 +111,8 @@ class Authority:
             raise Unavailable("the issuers were just replaced")
         return self._admit(identity, state)
 
-    async def doubt(self, identity: Identity) -> Unauthorized | None:
-        """Return why a session that was alive has ended, or None if it has not."""
+    async def find_refusal(self, identity: Identity) -> Unauthorized | None:
+        """Return why a session is refused by now, or None if it is alive."""
         return judge(identity, await self._store.look(identity))
 
     async def sessions(self, user: UserKey) -> list[Session]:

@@ -57,7 +57,7 @@ async def post_logout(request: web.Request) -> Ok[AdminReceiptView | AdminManyRe
     receipts = await services.logouts.write_all(
         commands, admin_claim(given, key), administrator.name, read_ip(request)
     )
-    # The newest logout stands for all, as it does when the receipt is read later.
+    # The newest logout represents all, as when the receipt is read later.
     newest = max(receipts, key=lambda receipt: receipt.logout.at)
     receipt = msgspec.structs.replace(
         newest,
@@ -76,7 +76,7 @@ def _resolve(services: Services, given: AdminLogoutRequest) -> AdminLogoutReques
     """Return a logout with the user that its ``sub_id`` names, if it has one.
 
     Raises:
-        SubjectUnresolved: when it names nobody.
+        SubjectUnresolved: when it names no user of this hub.
         InvalidRequest: when it is not a subject, or its issuer is ambiguous.
     """
     check_named(given)
@@ -91,7 +91,7 @@ def _resolve(services: Services, given: AdminLogoutRequest) -> AdminLogoutReques
 async def _find_mistakes(
     services: Services, asked: AdminLogoutRequest, iss: str, receipts: Sequence[Receipt]
 ) -> list[str]:
-    """Return warnings that the logout may not have reached the users who were meant."""
+    """Return warnings that the logout may have named the wrong users or issuer."""
     if asked.everyone:
         return []
     # A session without a device was ended by its id alone: the hub had never seen it.

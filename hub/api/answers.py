@@ -1,4 +1,4 @@
-"""The responses that handlers return, and the one place where they are encoded.
+"""The types that handlers return, and the one place where they become responses.
 
 A handler's annotation lists all its responses, such as ``Ok[SessionView] | NotModified``. The
 OpenAPI document is generated from these annotations, and nothing else is ever sent.
@@ -20,7 +20,7 @@ Body = TypeVar("Body", bound=msgspec.Struct, covariant=True)
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The base of all answers; those without a ``content_type`` have no body.
 
-    ``schema`` describes the body where it is not one of the declared types.
+    ``schema`` is the JSON Schema of a body that is not a struct.
     """
 
     status: ClassVar[int] = 200
@@ -30,19 +30,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
 
     def encode(self) -> bytes:
-        """Return the body as it is sent."""
+        """Return the encoded body."""
         return b""
 
 
 class Ok(Answer, Generic[Body], frozen=True):
-    """200 with one of the declared bodies, in JSON."""
+    """200 with a JSON body, of one of the types in brackets."""
 
     content_type = "application/json"
 
     body: Body
 
     def encode(self) -> bytes:
-        """Return the body as it is sent."""
+        """Return the encoded body."""
         return msgspec.json.encode(self.body)
 
 
@@ -55,7 +55,7 @@ class Text(Answer, frozen=True):
     text: str
 
     def encode(self) -> bytes:
-        """Return the body as it is sent."""
+        """Return the encoded body."""
         return self.text.encode()
 
 
@@ -66,13 +66,13 @@ class Script(Text, frozen=True):
 
 
 class NoContent(Answer, frozen=True):
-    """204: the headers say it all."""
+    """204: there is no body."""
 
     status = 204
 
 
 class NotModified(Answer, frozen=True):
-    """304: nothing has changed since the answer with the tag that was sent along."""
+    """304: nothing has changed since the response with this ``ETag``."""
 
     status = 304
 
@@ -87,16 +87,16 @@ class Events(Answer, frozen=True):
 
 
 Declared: TypeAlias = Mapping[type[Answer], tuple[type[msgspec.Struct], ...]]
-"""The kinds of answer that a handler may give, each with the types of its body."""
+"""The answers that a handler may return, each with the types of its body."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[Answer]]
 
 
 def declared(handler: Handler) -> Declared:
-    """Return what a handler is annotated to return.
+    """Return the answers in a handler's return annotation.
 
     Raises:
-        TypeError: when that is anything but answers whose bodies are structs.
+        TypeError: when it has anything but answers whose bodies are structs.
     """
     found: dict[type[Answer], tuple[type[msgspec.Struct], ...]] = {}
     for annotation in _members(typing.get_type_hints(handler)["return"]):
@@ -121,7 +121,7 @@ def _is_struct(kind: Any) -> bool:
 def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return the aiohttp handler that sends what ``handler`` returns.
 
-    It raises `TypeError`, and sends nothing, when that is not what the annotation says.
+    It raises `TypeError`, and sends nothing, when the annotation does not allow that.
     """
     allowed = declared(handler)
 
@@ -138,6 +138,6 @@ def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamR
 
 
 def render(status: int, body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
-    """Return an answer in aiohttp's form."""
+    """Return a response of aiohttp."""
     typed = {"Content-Type": content_type} if content_type else {}
     return web.Response(status=status, body=body or None, headers={**headers, **typed})

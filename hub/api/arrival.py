@@ -16,13 +16,13 @@ from typing import Any, TypeAlias
 from hub.aiohttp_internals import Upgrade, parse_upgrade
 
 OPENING = b"GET /socket.io/?"
-"""How the request for a WebSocket begins."""
+"""How a WebSocket upgrade begins."""
 
 MAX_UPGRADE = 2**16
-"""Bytes of the largest upgrade that is parsed here; with cookies and a token it has thousands."""
+"""Bytes of the largest upgrade that is parsed here; most have a few thousand."""
 
 OpenWebSocket: TypeAlias = Callable[[Upgrade, asyncio.Transport], bool]
-"""Takes an upgrade's connection over, or returns False and has changed nothing."""
+"""Takes over the connection of an upgrade, or returns False and changes nothing."""
 
 
 def decline(upgrade: Upgrade, transport: asyncio.Transport) -> bool:
@@ -69,7 +69,7 @@ class Arrivals:
 
 
 class Arrival(asyncio.Protocol):
-    """One connection until its first bytes; it was accepted at ``since``."""
+    """One connection until its first bytes arrive; it was accepted at ``since``."""
 
     __slots__ = ("_arrivals", "since")
 

@@ -1,4 +1,4 @@
-"""``GET /client.js`` and ``GET /elements.js``: the browser client and its elements, a file each."""
+"""``GET /client.js`` and ``GET /elements.js``: the browser client and the custom elements."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""HTTP connections with deadlines: aiohttp's, with limits on how a stranger can hold one open.
+"""HTTP connections with deadlines: aiohttp's, with limits on how long a client can hold one.
 
 aiohttp limits a request, not a connection: it waits for headers as long as it waits between two
-requests, keeps an answer that nobody reads for ever, and goes on reading, and buffering, after
-what it could not parse. ``tests/attacks/test_slow_http.py``, ``test_garbage.py`` and
-``test_unfinished.py`` there show that these limits hold.
+requests, keeps a response that nobody reads for ever, and continues to read and buffer after data
+that it could not parse. ``test_slow_http.py``, ``test_garbage.py`` and ``test_unfinished.py`` in
+``tests/attacks`` show that these limits hold.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from hub.errors import InvalidRequest, Unavailable
 class Connection(HttpConnection):
     """One HTTP connection; the listener (`hub.api.listener`) aborts it when it takes too long.
 
-    ``since`` is when the wait for a first or a partly received request began; None while a request
-    is handled, and between two.
+    ``since`` is when the wait for a first request, or for the rest of a request, began; None while
+    a request is handled, and between two. ``unread`` is how many bytes waited at the last sweep,
+    ``unread_since`` when the client last read any, ``behind_since`` when it last had read all.
     """
 
     __slots__ = (
@@ -50,12 +51,12 @@ class Connection(HttpConnection):
         self.behind_since: float | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget what is held."""
+        """Stop counting this connection."""
         self._unfinished.note(self, 0)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; after what could not be parsed nothing more is read."""
+        """Parse received bytes; after bytes that cannot be parsed, everything is ignored."""
         for start in range(0, len(data) or 1, PIECE):
             if self.is_over:
                 return
@@ -72,7 +73,7 @@ class Connection(HttpConnection):
         self._hold(self._held if self.is_full else len(data), in_head=False)
 
     def _hold(self, size: int, *, in_head: bool) -> None:
-        """Note how much is held of a request that has not arrived whole."""
+        """Count the bytes that are held of an incomplete request."""
         is_full = self.is_full
         self._held = 0 if self.is_body_whole and not (in_head or is_full) else size
         # While aiohttp takes no more requests they wait in its parser, and what is held is not one
@@ -83,7 +84,7 @@ class Connection(HttpConnection):
             self.refuse_head(431, "the headers are too large")
 
     def explain(self, status: int) -> web.StreamResponse:
-        """Answer what could not be parsed, or handled, as problem details."""
+        """Return problem details for a request that could not be parsed or handled."""
         if status < 500:
             answer = problem(InvalidRequest("the request cannot be read"), status)
         else:
@@ -93,7 +94,7 @@ class Connection(HttpConnection):
 
 
 def add_common_headers(answer: web.StreamResponse) -> None:
-    """Add the headers of every answer: no caching, and no version in ``Server``."""
+    """Add the headers of every response: no caching, and no version in ``Server``."""
     headers = answer.headers
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("X-Content-Type-Options", "nosniff")

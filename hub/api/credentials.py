@@ -34,7 +34,7 @@ def read_token(request: web.Request) -> str:
     Raises:
         TokenMissing: when there is none.
         InvalidRequest: when it is in the query string, which ends up in logs.
-        OriginNotAllowed: when a cookie would authorize a change that another site asks for.
+        OriginNotAllowed: when a cookie would authorize a change requested by another site.
     """
     refuse_query_token(request.query)
     token = _read_bearer(request)
@@ -72,7 +72,7 @@ def _is_own_site(request: web.Request, allowed: tuple[str, ...]) -> bool:
 
 
 async def admit(request: web.Request) -> Caller:
-    """Return the caller, whose session is alive, and count the call.
+    """Return the caller, whose session is alive, and count the call towards its limit.
 
     Raises as `Authority.admit` and `read_token` do, and `RateLimited`.
     """
@@ -82,10 +82,10 @@ async def admit(request: web.Request) -> Caller:
 
 
 async def admit_for_proxy(request: web.Request) -> Caller:
-    """Return the caller, whose session is alive, for a proxy that asks at each request.
+    """Return the caller, whose session is alive, for a proxy that asks before each request.
 
-    There is no limit, and no rule about where a cookie comes from: the proxy may ask with any
-    method, which is the app's to judge and changes nothing here.
+    There is no limit, and a cookie is accepted from any origin: the proxy passes on the method and
+    the cookie of the app's request, and nothing is changed here. The app checks the origin.
 
     Raises as `Authority.admit` does, and `TokenMissing`.
     """
@@ -94,7 +94,7 @@ async def admit_for_proxy(request: web.Request) -> Caller:
 
 
 async def identify(request: web.Request) -> Identity:
-    """Return whose token was sent, whether its session is alive or not, and count the call."""
+    """Return the identity in the token, whether its session is alive or not, and count the call."""
     identity = await request.app[SERVICES].authority.identify(read_token(request))
     count_call(request, identity)
     return identity
@@ -111,27 +111,30 @@ def count_call(request: web.Request, identity: Identity) -> None:
 
 
 def note_refusal(request: web.Request, error: HubError) -> None:
-    """Count refused credentials in the audit log."""
+    """Record refused credentials in the audit log, where they are counted by address."""
     audit = request.app[SERVICES].audit
     if audit.is_on:
         audit.refused(error.code, address_key(read_ip(request)))
 
 
 def read_ip(request: web.Request) -> str:
-    """Return the client's address: ``X-Forwarded-For`` counts from trusted proxies only."""
+    """Return the client's address; ``X-Forwarded-For`` is only believed from trusted proxies."""
     return read_client(request.headers, request.remote, request.app[SERVICES].trusted).ip
 
 
 async def register(request: web.Request) -> Caller:
-    """Return the caller, whose session is alive, and enter the session in the registry."""
+    """Return the caller, whose session is alive, and register the session."""
     services = request.app[SERVICES]
     identity = await identify(request)
     client = read_client(request.headers, request.remote, services.trusted)
     return await services.authority.register(identity, client)
 
 
-async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
-    """Return the caller and, when its session is over, the reason, with which few calls go on."""
+async def admit_or_explain(request: web.Request) -> tuple[Identity, TokenRevoked | None]:
+    """Return the caller, and why it is refused if its session was ended.
+
+    The receipt of the logout that ended a session may still be read by that session.
+    """
     try:
         return (await admit(request)).identity, None
     except TokenRevoked as refusal:
@@ -139,12 +142,12 @@ async def admit_or_repeat(request: web.Request) -> tuple[Identity, TokenRevoked 
 
 
 async def require_admin(request: web.Request, *rights: Right) -> Administrator:
-    """Return the administrator who calls, who must have one of ``rights``, or all if none is given.
+    """Return the calling administrator, who must have one of ``rights``, or all if none is given.
 
     Raises:
         Forbidden: when the caller is no administrator, or may not do this.
     """
-    administrator = await _find_administrator(request)
+    administrator = await _admit_administrator(request)
     if administrator is None:
         raise Forbidden("administrators only")
     if not administrator.may(*rights):
@@ -156,34 +159,35 @@ async def require_admin(request: web.Request, *rights: Right) -> Administrator:
 async def is_admin(request: web.Request, *rights: Right) -> bool:
     """Return whether the caller is an administrator of all users with one of ``rights``.
 
-    A token whose session is over makes nobody an administrator.
+    A token whose session was ended is not an administrator's.
 
     Raises:
-        Forbidden: when it is an administrator's credential that lacks these rights.
+        Forbidden: when the credential is an administrator's, but lacks these rights.
     """
     administrator = request.app[SERVICES].administrators.find(read_token(request))
     if administrator is not None:
         return bool(await require_admin(request, *rights))
     try:
-        administrator = await _find_administrator(request)
+        administrator = await _admit_administrator(request)
     except TokenRevoked:
         return False
     return administrator is not None and not administrator.one_user and administrator.may(*rights)
 
 
-async def _find_administrator(request: web.Request) -> Administrator | None:
+async def _admit_administrator(request: web.Request) -> Administrator | None:
+    """Return the calling administrator, or None; count the call, and keep the name for the log."""
     administrator = await find_administrator(request, read_token(request))
     if administrator is not None:
-        # For the audit log, whatever becomes of the call.
+        # The middleware writes it to the audit log, also if the call is refused.
         request[ADMINISTRATOR] = administrator.name
         request.app[SERVICES].limits.admin.take(administrator.name)
     return administrator
 
 
 async def find_administrator(request: web.Request, token: str) -> Administrator | None:
-    """Return the administrator whose credential or JWT a token is, without counting the call.
+    """Return the administrator whose credential or JWT this is, without counting the call.
 
-    None for anybody else's JWT whose session is alive; that call is counted.
+    Returns None for a user's JWT whose session is alive, and counts that call.
 
     Raises:
         TokenInvalid: when it is neither.
@@ -202,8 +206,8 @@ async def find_administrator(request: web.Request, token: str) -> Administrator 
     return administrator
 
 
-def is_for_operators(request: web.Request) -> bool:
-    """Return whether a request came by the operators' listener, or there is only one listener."""
+def is_on_admin_listener(request: web.Request) -> bool:
+    """Return whether a request arrived on the admin listener, or there is only one listener."""
     ports = request.app[SERVICES].admin_ports
     name = None if request.transport is None else request.transport.get_extra_info("sockname")
     return not ports or (name is not None and name[1] in ports)

@@ -1,4 +1,4 @@
-"""A response of server-sent events, which any part of the program may send.
+"""A response of server-sent events, for `hub.access.feed`.
 
 Events are written to the connection at once, without a task for each response. The listener aborts
 a connection whose client does not read (`hub.api.listener`).

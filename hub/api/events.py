@@ -20,7 +20,7 @@ MAX_EVENT = 64 * 1024
 
 
 class EventErrorView(msgspec.Struct, frozen=True):
-    """Why an event is refused (section 2.3): ``err`` is one of section 2.4."""
+    """Why an event is refused (section 2.3); ``err`` is one of the codes in section 2.4."""
 
     err: str
     description: str
@@ -47,12 +47,12 @@ class EventRefused(Answer, frozen=True):
     body: EventErrorView
 
     def encode(self) -> bytes:
-        """Return the body as it is sent."""
+        """Return the encoded body."""
         return msgspec.json.encode(self.body)
 
 
 class SenderRefused(EventRefused, frozen=True):
-    """401: ``Authorization`` is not the one that belongs to the stream."""
+    """401: ``Authorization`` is not the one of the stream."""
 
     status = 401
 
@@ -73,7 +73,7 @@ def _read_token(content_type: str, body: bytes) -> str:
 
 
 async def post_event(request: web.Request) -> Accepted | EventRefused | SenderRefused:
-    """Take an event, and answer once what it asks for is stored."""
+    """Take an event, and answer once its logout, if any, is stored."""
     body = await read_body(request, MAX_EVENT)
     try:
         token = _read_token(request.content_type, body)

@@ -16,7 +16,7 @@ MOST_FIELDS = 100
 
 
 async def read_form(request: web.Request, form: type[msgspec.Struct]) -> dict[str, str]:
-    """Return the parameters that the type of a form names, and ignore all others.
+    """Return the parameters that are fields of ``form``; others are ignored.
 
     One without a value counts as omitted.
 

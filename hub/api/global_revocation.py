@@ -13,7 +13,7 @@ from hub.api.answers import NoContent
 from hub.api.body import read_body
 from hub.api.credentials import (
     idempotency_key,
-    is_for_operators,
+    is_on_admin_listener,
     read_ip,
     read_token,
     require_admin,
@@ -37,7 +37,7 @@ MAX_BODY = 64 * 1024
 
 
 class RevocationRequest(msgspec.Struct, frozen=True):
-    """The body of a request, for the API's description. Other members are ignored."""
+    """The body of a request, for the OpenAPI document. Other members are ignored."""
 
     sub_id: dict[str, Any]
 
@@ -81,10 +81,10 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
 
 
 def _find_users(entries: Sequence[Entry], sender: Entry, iss: str) -> Entry:
-    """Return the entry whose users an issuer names.
+    """Return the entry whose users the subjects of an issuer are.
 
     Raises:
-        Unavailable: when it is another one, which was removed from the settings meanwhile.
+        Unavailable: when it names those of another entry, which was removed from the settings.
     """
     entry = find_entry(entries, sender.revocation.users or iss)
     if entry is None and sender.revocation.users is not None:
@@ -94,7 +94,7 @@ def _find_users(entries: Sequence[Entry], sender: Entry, iss: str) -> Entry:
 
 async def _revoke_for_administrator(request: web.Request) -> None:
     administrator = await require_admin(request, Right.LOGOUT)
-    if not is_for_operators(request):
+    if not is_on_admin_listener(request):
         raise Forbidden("administrators have a listener of their own")
     services = request.app[SERVICES]
     key = idempotency_key(request)
@@ -113,7 +113,7 @@ def _require_user(target: Target | None, value: Any) -> Target:
     """Return a target that means all sessions of a user.
 
     Raises:
-        InvalidRequest: when it is anything else, since success would promise too much.
+        InvalidRequest: when it is anything else: a 204 promises that all sessions were ended.
     """
     if target is None:
         raise unresolved(value)
@@ -126,7 +126,7 @@ def _check_known(entry: Entry, *, is_known: bool) -> None:
     """Check that the user had a session, if the settings require it.
 
     Raises:
-        NotFound: when there was none. The logout is stored all the same.
+        NotFound: when there was none. The logout is stored nevertheless.
     """
     if entry.revocation.requires_user and not is_known:
         raise NotFound("no session is known of this user")

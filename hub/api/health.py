@@ -14,22 +14,22 @@ from hub.errors import Unavailable
 
 
 class MetricsText(Text, frozen=True):
-    """200 with counters, in the version of the format that Prometheus asks for."""
+    """200 with the metrics, in the format of Prometheus."""
 
     content_type = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Say that the process is alive; fails if only a restart would help."""
+    """Return that the process is alive; 503 if only a restart would help."""
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))
 
 
 async def get_readyz(request: web.Request) -> Ok[ReadyView]:
-    """Say whether this replica is ready: the store is writable, and logouts are received.
+    """Return whether this replica is ready: the store is writable, and logouts are received.
 
-    At least half of the partitions must be served; the others are named in the answer.
+    At least half of the partitions must be served; the response names the others.
     """
     unserved = await request.app[SERVICES].readiness.check()
     views = [UnservedView(number, reason) for number, reason in sorted(unserved.items())]
@@ -37,6 +37,6 @@ async def get_readyz(request: web.Request) -> Ok[ReadyView]:
 
 
 async def get_metrics(request: web.Request) -> MetricsText:
-    """Return the counters in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     metrics = request.app[SERVICES].metrics
     return MetricsText(metrics.render(asyncio.get_running_loop().time()).decode())

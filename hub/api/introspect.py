@@ -1,4 +1,4 @@
-"""``POST /introspect``: is a token alive, and whose is it (RFC 7662, signed: RFC 9701)?"""
+"""``POST /introspect``: whether a token is alive, and whose it is (RFC 7662, signed: RFC 9701)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLIENT_CLAIMS = ("client_id", "azp", "cid")
 NAME_CLAIMS = ("username", "preferred_username")
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-"""What JSON can name, and UTF-8 has no bytes for (RFC 8259 section 8.2)."""
+"""JSON can escape these, but UTF-8 cannot encode them (RFC 8259 section 8.2)."""
 
 
 class IntrospectionForm(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class InactiveView(msgspec.Struct, frozen=True):
 
 
 class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
-    """A living token, with its claims (RFC 7662 section 2.2, RFC 9470 section 6.2)."""
+    """A token that is alive, with its claims (RFC 7662 section 2.2, RFC 9470 section 6.2)."""
 
     active: Literal[True] = True
     sub: str
@@ -63,7 +63,7 @@ class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedIntrospection(Text, frozen=True):
-    """200 with the same answer as a signed JWT (RFC 9701 section 5)."""
+    """200 with the same response as a signed JWT (RFC 9701 section 5)."""
 
     content_type = SIGNED
 
@@ -71,7 +71,7 @@ class SignedIntrospection(Text, frozen=True):
 async def post_introspect(
     request: web.Request,
 ) -> Ok[ActiveView | InactiveView] | SignedIntrospection:
-    """Say whether a token is alive. Like ``/verify``, it asks the store each time."""
+    """Return whether a token is alive; like ``/verify``, this asks the store each time."""
     form = await read_form(request, IntrospectionForm)
     reader = await require_reader(request, form)
     if (token := form.get("token")) is None:
@@ -86,7 +86,7 @@ async def post_introspect(
 
 
 def _asks_for_signed(request: web.Request) -> bool:
-    """Return whether the signed form is asked for by name, and JSON is not preferred to it.
+    """Return whether ``Accept`` names the signed form, and does not prefer JSON.
 
     See RFC 9701 section 4, and RFC 9110 section 12.5.1.
     """
@@ -104,7 +104,7 @@ async def _introspect(request: web.Request, token: str) -> ActiveView | Inactive
 
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
-    """Return the answer for a living token, from its verified claims."""
+    """Return the response for a token that is alive, from its verified claims."""
     claims = _encodable(claims)
     bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(

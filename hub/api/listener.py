@@ -25,24 +25,24 @@ SWEEP_EVERY = 0.5
 MAX_HEADERS = 100
 MAX_LINE = 8190
 MAX_SLASHES = 32
-"""In a path; far more than any resource has. aiohttp's router does one look-up for each."""
+"""Slashes in a path; no resource has nearly as many. aiohttp's router does a look-up for each."""
 
 NEWCOMER_SECONDS = 2.0
-"""A connection that has sent nothing for so long is closed before those that have been used."""
+"""A connection that has sent nothing for so long is closed before those that were used."""
 
 PATIENCE = 6
 """A client may take this many times ``write_seconds`` to read everything."""
 
 LINGER = 1.0
-"""Seconds to go on reading an unwanted body, so that its sender gets to read the answer."""
+"""Seconds to keep reading an unwanted body, so that the client reads the response."""
 
 
 def _screening(handler: Handler) -> Handler:
-    """Return a handler that refuses what no client of the hub sends, before it is routed.
+    """Return a handler that refuses some requests before they are routed.
 
-    That is an expectation other than ``100-continue`` (RFC 9110 section 10.1.1), which aiohttp
-    answers with plain text that quotes the header, and fails on when it is not ASCII. And a path
-    of thousands of slashes, for which its router takes quadratic time.
+    These are an expectation other than ``100-continue`` (RFC 9110 section 10.1.1), which aiohttp
+    answers with plain text that quotes the header, and fails on if it is not ASCII; and a path of
+    thousands of slashes, for which its router takes quadratic time.
 
     Pipelined requests are handled one per iteration of the event loop, over all connections:
     aiohttp would handle all that a connection holds without yielding.
@@ -74,15 +74,12 @@ async def _refuse(error: HubError, status: int) -> web.StreamResponse:
 
 
 class Listener(HttpServer):
-    """Watches over the accepted connections, and aborts those that take too long.
-
-    A connection begins as an `Arrival`, and becomes a `Connection` with its first request, unless
-    that opens a WebSocket.
+    """All accepted connections; `sweep` aborts those that take too long.
 
     ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
     read some of what it was sent. Beyond ``most`` connections, sockets not counted, those that are
-    idle, or are not read, are closed to make room: keep-alive is a favour, and must not exhaust
-    what all share. Half as many may hold a part of a request (`hub.api.unfinished`).
+    idle, or whose clients do not read, are closed to make room. Half as many may have an incomplete
+    request (`hub.api.unfinished`).
     """
 
     read_seconds = 10.0
@@ -90,7 +87,7 @@ class Listener(HttpServer):
     most = 5_000
 
     _room = 0
-    """How many more are accepted before idle ones are closed again."""
+    """How many more connections are accepted before idle ones are closed again."""
 
     def __init__(
         self, handler: Handler, *, open_websocket: OpenWebSocket = decline, **options: Any
@@ -114,8 +111,8 @@ class Listener(HttpServer):
     def _make_room(self, count: int) -> None:
         """Close at most this many connections that are idle, or whose clients do not read.
 
-        Those that have not read for longest are first, then those that have sent nothing for
-        `NEWCOMER_SECONDS`, then the oldest idle ones, and then newcomers.
+        In this order: those that have not read for longest, those that have sent nothing for
+        `NEWCOMER_SECONDS`, the oldest idle ones, and newcomers.
         """
         idle = self._arrivals.late(self.now() - NEWCOMER_SECONDS)
         newcomers = list(self._arrivals)[len(idle) :]
@@ -156,7 +153,7 @@ class Listener(HttpServer):
             self._make_room(excess)
 
     def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Return whether a client has not read for too long, or has not caught up for longer."""
+        """Return whether a client has read nothing, or not everything, for too long."""
         unread = transport.get_write_buffer_size()
         if not unread:
             connection.unread_since = connection.behind_since = None
@@ -174,7 +171,7 @@ class Listener(HttpServer):
 
 
 class Runner(HttpRunner):
-    """aiohttp's runner, with the connections of this module; times are in seconds.
+    """aiohttp's runner, with a `Listener`; times are in seconds.
 
     ``open_websocket`` may take over upgrades before the application sees them.
     """

@@ -1,4 +1,4 @@
-"""``POST /logout`` and ``DELETE /sessions/{sid}``: a person ends sessions of their own."""
+"""``POST /logout`` and ``DELETE /sessions/{sid}``: users end their own sessions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
     try:
         receipt = await services.logouts.write_own(caller, command, read_ip(request))
     except TokenRevoked as refusal:
-        # If the answer was lost, the client repeats a request whose own session is over by now.
+        # If the response was lost, the client repeats the request, but its session is over.
         first = None if command.key is None else await services.logouts.recall(command)
         if first is None:
             raise refusal
@@ -58,7 +58,7 @@ async def _end(request: web.Request, caller: Identity, body: LogoutRequest) -> O
 
 
 def _clearing(settings: Settings) -> dict[str, str]:
-    """Return the headers by which a browser clears what the hub's origin stored, and its cookie."""
+    """Return headers that make browsers clear the storage of the hub's origin, and its cookie."""
     headers = {"Clear-Site-Data": CLEAR_SITE_DATA}
     if settings.cookie_name is None:
         return headers

@@ -1,4 +1,4 @@
-"""The middleware: turns errors into answers, adds headers, counts and times out requests."""
+"""The middleware: turns errors into responses, adds headers, counts and times out requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hub.access.client import read_client
 from hub.access.limits import address_key
 from hub.aiohttp_internals import UNREADABLE_BODY
 from hub.api.connection import add_common_headers
-from hub.api.credentials import ADMINISTRATOR, is_for_operators, note_refusal, read_ip
+from hub.api.credentials import ADMINISTRATOR, is_on_admin_listener, note_refusal, read_ip
 from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.api.verify import HEADERS as VERIFIED_HEADERS
@@ -41,19 +41,19 @@ LISTENERS = web.AppKey("listeners", dict[str, str])
 """Which listener serves a path: ``public`` (the default), ``admin`` or ``both``."""
 
 OAUTH_PATHS = web.AppKey("oauth_paths", frozenset[str])
-"""The paths whose errors have the form that OAuth gives them."""
+"""The paths whose errors are in the format of OAuth (RFC 6749)."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 GUESSES = (TokenMissing, TokenInvalid, InvalidClient)
-"""Errors of credentials that were never good."""
+"""Errors of credentials that were never valid."""
 
 REQUEST_TIMEOUT = 15.0
 SOCKETS_PATH = "/socket.io/"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 MOST_ASKED_HEADERS = 1024
-"""How many characters of header names a preflight of polling may ask for."""
+"""The maximum length of the header names that a preflight for polling may request."""
 
 NAMES = re.compile(r"[A-Za-z0-9-]+(?:, ?[A-Za-z0-9-]+)*")
 EXPOSED_HEADERS = "ETag, Retry-After"
@@ -63,7 +63,7 @@ EXPOSED_HEADERS = "ETag, Retry-After"
 async def answer_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every request, in bounded time, and count it by route.
 
-    Requests for sockets have their own limits and metrics. This is one middleware on purpose:
+    Requests for sockets have their own limits and metrics. This is a single middleware on purpose:
     split into three, it made every connect a tenth slower.
     """
     if _is_on_other_listener(request):
@@ -93,7 +93,7 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
 def _note_call(request: web.Request, method: str, route: str, status: int) -> None:
     """Note an administrator's call in the audit log.
 
-    Calls that have no limit, or are over it, are counted: nobody can fill the log with them.
+    Calls that have no limit, or exceed it, are only counted, so that they cannot fill the log.
     """
     audit, name, address = request.app[SERVICES].audit, request[ADMINISTRATOR], read_ip(request)
     if name == GUARD:
@@ -111,11 +111,11 @@ def _route(request: web.Request) -> str:
 
 
 def _is_on_other_listener(request: web.Request) -> bool:
-    """Return whether a resource is served on the other listener only."""
+    """Return whether the route is only served on the other listener, public or admin."""
     if not request.app[SERVICES].admin_ports:
         return False
     on = request.app[LISTENERS].get(_route(request), "public")
-    return on == ("public" if is_for_operators(request) else "admin")
+    return on == ("public" if is_on_admin_listener(request) else "admin")
 
 
 async def _find_nothing(request: web.Request) -> web.StreamResponse:
@@ -125,7 +125,7 @@ async def _find_nothing(request: web.Request) -> web.StreamResponse:
 def _explain(
     request: web.Request, error: HubError, status: int | None = None
 ) -> web.StreamResponse:
-    """Return the answer to an error, in the form that this path has."""
+    """Return the response to an error, in the format of this path."""
     is_oauth = _route(request) in request.app[OAUTH_PATHS]
     return (oauth_error if is_oauth else problem)(error, status)
 
@@ -133,10 +133,9 @@ def _explain(
 def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     """Answer bad credentials; an address that keeps sending them gets 429 and is disconnected.
 
-    Only guesses count: not a token that was once good, and no request with a good one, since a
-    whole company may share an address. ``/verify`` does not count either: a proxy asks there on
-    behalf of everybody, also of people who have yet to log in, and takes anything but 401 for a
-    failure.
+    Only guesses count, not tokens that were once valid, since a whole company may share an address.
+    ``/verify`` does not count either: there a proxy asks on behalf of everybody, also of people who
+    have not logged in yet, and takes any status but 401 for a failure.
     """
     is_counted = isinstance(error, GUESSES) and _route(request) not in VERIFY_PATHS
     if not is_counted:
@@ -153,7 +152,7 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
 
 
 async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error, an unexpected one as ``unavailable``."""
+    """Call the handler, and answer every error, an unexpected one as ``unavailable``."""
     try:
         return await handler(request)
     except Unauthorized as error:
@@ -201,7 +200,7 @@ def _is_preflight(request: web.Request) -> bool:
 
 
 async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
-    # A proxy that asks about a preflight of the app's takes a 204 for a yes.
+    # At /verify a 204 means yes: a proxy that asks about the app's preflight must not get it.
     if _is_preflight(request) and _route(request) not in VERIFY_PATHS:
         return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
@@ -209,7 +208,7 @@ async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamR
 
 
 async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
-    """Add the headers of every answer: no caching, and CORS for allowed origins."""
+    """Add the headers of every response: no caching, and CORS for allowed origins."""
     add_common_headers(answer)
     headers = answer.headers
     own = headers.get("Vary")
@@ -227,7 +226,7 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
 
 
 def _allowed_headers(request: web.Request) -> str:
-    """Return the headers that a page may send; polling may send any (``extraHeaders``)."""
+    """Return the headers that a page may send; polling clients may send any (``extraHeaders``)."""
     asked = request.headers.get("Access-Control-Request-Headers", "")
     if request.path != SOCKETS_PATH or not NAMES.fullmatch(asked, endpos=MOST_ASKED_HEADERS):
         return ALLOWED_HEADERS

@@ -13,7 +13,7 @@ from hub.errors import Forbidden, InvalidClient
 
 
 def find_client(request: web.Request, form: Mapping[str, str]) -> str | None:
-    """Return the id of the client that calls, or None if it did not authenticate; count the call.
+    """Return the id of the calling client, or None if it did not authenticate; count the call.
 
     Raises:
         InvalidClient, InvalidRequest: as `Clients.authenticate` does.

@@ -1,4 +1,4 @@
-"""How many files, and so connections, this process may have open."""
+"""The limit of open files, and so of connections, of this process."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def allow_many_files() -> None:
     """Raise the soft limit of file descriptors to the hard one."""
     if sys.platform != "win32":
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(OSError, ValueError):  # macOS takes no infinity
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses infinity
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

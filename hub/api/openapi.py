@@ -22,7 +22,7 @@ from hub.core.problem import ProblemView
 from hub.version import hub_version
 
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
-"""Those that OpenAPI has words for."""
+"""The methods that OpenAPI can describe."""
 
 DOCUMENT = web.AppKey("openapi", bytes)
 
@@ -70,7 +70,7 @@ KEY: dict[str, Any] = {
 
 
 class OpenApi(Answer, frozen=True):
-    """200 with the description, which is encoded once."""
+    """200 with the OpenAPI document, which is encoded once."""
 
     content_type = "application/json"
     schema = {"type": "object"}  # noqa: RUF012 - declared by the base
@@ -78,12 +78,12 @@ class OpenApi(Answer, frozen=True):
     document: bytes
 
     def encode(self) -> bytes:
-        """Return the body as it is sent."""
+        """Return the encoded body."""
         return self.document
 
 
 async def get_openapi(request: web.Request) -> OpenApi:
-    """Return the description."""
+    """Return the OpenAPI document."""
     return OpenApi(document=request.app[DOCUMENT])
 
 
@@ -111,7 +111,7 @@ def describe(routes: Sequence[Route]) -> bytes:
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """Return the schema of each type that these routes take or answer, and what those refer to."""
+    """Return the schema of each type that these routes take or return, and the components."""
     types: list[Any] = [ProblemView, OAuthErrorView]
     for route in routes:
         types += [body for bodies in declared(route.handler).values() for body in bodies]

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), and as the OAuth endpoints have them (RFC 6749)."""
+"""Errors as problem details (RFC 9457), and in the format of OAuth (RFC 6749)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ first that fits counts."""
 
 
 def problem(error: HubError, status: int | None = None) -> web.Response:
-    """Return the answer to an error, by default with the error's own status."""
+    """Return the response to an error, by default with the error's own status."""
     view = view_problem(error, status or error.status)
     return render(view.status, msgspec.json.encode(view), CONTENT_TYPE, problem_headers(error))
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from hub.access.parameters import read_page, read_place, read_state, read_wait, write_place
 from hub.access.views import ReceiptView, view_receipt
 from hub.api.answers import Ok
-from hub.api.credentials import admit_or_repeat, is_admin, require_admin
+from hub.api.credentials import admit_or_explain, is_admin, require_admin
 from hub.api.services import SERVICES
 from hub.api.views import EndedPageView, ManyReceiptView, view_ended, view_many
 from hub.core.rights import Right
@@ -17,14 +17,14 @@ MAX_ID = 64
 
 
 async def get_logout(request: web.Request) -> Ok[ReceiptView | ManyReceiptView]:
-    """Return a receipt, to the user whose sessions it ended or to an administrator.
+    """Return the receipt of a logout, to the user whose sessions it ended or an administrator.
 
-    A session that this very logout ended may read this receipt, and do nothing else.
+    A session that this logout ended may still read this receipt, but do nothing else.
     """
     logout_id, wait = request.match_info["id"], read_wait(request.query.get("wait"))
     user = None
     if not await is_admin(request, Right.READ, Right.LOGOUT):
-        caller, refusal = await admit_or_repeat(request)
+        caller, refusal = await admit_or_explain(request)
         if refusal is not None and (refusal.logout is None or refusal.logout.id != logout_id):
             raise refusal
         user = caller.user

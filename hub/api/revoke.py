@@ -41,7 +41,7 @@ class RevocationForm(msgspec.Struct, frozen=True):
 
 
 class Revoked(Answer, frozen=True):
-    """200 with an empty body: the token is not accepted, whatever it was."""
+    """200 with an empty body: the token is not accepted from now on."""
 
 
 async def post_revoke(request: web.Request) -> Revoked:
@@ -62,7 +62,7 @@ async def post_revoke(request: web.Request) -> Revoked:
             # The response is the same for right and wrong guesses, but guesses are limited.
             services.limits.note_refused(read_ip(request))
         if isinstance(error, KeyUnknown) and not error.is_certain:
-            # Success would be a lie: it may be accepted once its key is fetched.
+            # No 200: the token may be accepted once its key is fetched.
             raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         return Revoked()
     if client is None:
@@ -78,7 +78,7 @@ async def _end(request: web.Request, identity: Identity, by: str) -> None:
     except DEAD:
         return
     except Unauthorized as error:
-        # Success would be a lie: it is accepted later.
+        # No 200: the token would be accepted later.
         raise Unavailable(
             "the token is not valid yet, and cannot be revoked before it is",
             retry_after=error.retry_after,

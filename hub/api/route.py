@@ -11,14 +11,14 @@ from hub.errors import HubError
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One call: its address, summary, body and errors.
+    """One call: its path, summary, body and errors.
 
-    A ``{path}`` that ends ``path`` may hold slashes. ``any_method`` says that all other methods do
-    the same. What it answers is in the annotation of its handler. ``schemes`` are the ways to
-    authenticate. ``consumes`` is the media type of a body that is a text. ``is_oauth`` says that
-    its body is a form, and its errors are those of RFC 6749. ``waits`` says that it takes
-    ``?wait=``, for the receipt; ``query`` are other parameters. ``on`` is the listener that serves
-    it, where operators have a listener of their own.
+    A ``{path}`` at the end of ``path`` may contain slashes. With ``any_method``, all other methods
+    do the same. Its responses are in the annotation of its handler. ``schemes`` are the ways to
+    authenticate. ``body`` is the type of a JSON body or, with ``is_oauth``, of a form; the errors
+    are then those of RFC 6749. ``consumes`` is the media type of a text body. With ``waits`` it
+    takes ``?wait=``, for the receipt; ``query`` are other parameters. ``on`` is the listener that
+    serves it, if there is an admin listener.
     """
 
     method: str

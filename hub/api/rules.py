@@ -54,4 +54,4 @@ RULES: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""By the name of a request type; each is added to the schema that is made of the type."""
+"""By the name of a request type; `hub.api.openapi` adds each to the schema of the type."""

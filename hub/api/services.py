@@ -1,4 +1,4 @@
-"""The services that handlers call, put together by `hub.app`."""
+"""The services that handlers call; `hub.app` creates them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Services:
     client_js: str
     elements_js: str
     admin_ports: set[int]
-    """The ports of the second listener, once it listens; empty without one."""
+    """The ports of the admin listener, once it listens; empty without one."""
 
 
 SERVICES = web.AppKey("services", Services)

@@ -1,4 +1,4 @@
-"""``GET /session``: am I still logged in? Made for polling."""
+"""``GET /session``: whether the caller is still logged in, for light polling."""
 
 from __future__ import annotations
 

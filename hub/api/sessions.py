@@ -1,4 +1,4 @@
-"""``GET /sessions``: where am I logged in?"""
+"""``GET /sessions``: where the caller is logged in."""
 
 from __future__ import annotations
 

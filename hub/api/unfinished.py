@@ -1,8 +1,8 @@
-"""What is held of requests that have not arrived whole, of all connections together.
+"""Limits the memory for incomplete requests, of all connections together.
 
-Whoever sends the most of a request, and then nothing, has it kept in memory for as long as the hub
-waits for the rest. Honest requests arrive within moments. So when too much is held, or too many
-connections hold something, the oldest give way.
+A client that sends most of a request and then stops occupies memory for as long as the hub waits
+for the rest, while honest requests arrive within moments. So if too much is held, or too many
+connections hold something, the oldest are aborted.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 MOST_HELD = 64 * 1024 * 1024
-"""Bytes of unfinished requests."""
+"""Bytes of all incomplete requests."""
 
 MOST_HEAD = 64 * 1024
 """Bytes of one request before its body; far more than clients and proxies send."""
 
 PIECE = 16 * 1024
-"""Bytes that are parsed at once. What follows a whole request in one piece is not counted."""
+"""Bytes that are parsed at once. Bytes after a complete request in the same piece do not count."""
 
 
 class Abortable(Protocol):
@@ -29,9 +29,9 @@ class Abortable(Protocol):
 
 
 class Unfinished:
-    """The connections that hold a part of a request, oldest first, each with its bytes.
+    """The connections with an incomplete request, oldest first, each with its bytes.
 
-    ``most`` returns how many they may be.
+    ``most`` returns how many there may be.
     """
 
     def __init__(self, most: Callable[[], int]) -> None:
@@ -43,7 +43,7 @@ class Unfinished:
         return len(self._held)
 
     def note(self, connection: Abortable, size: int) -> None:
-        """Note how many bytes a connection holds now; abort the oldest if that is too much."""
+        """Set how many bytes a connection holds; abort the oldest while there is too much."""
         if size:
             self._total += size - self._held.get(connection, 0)
             self._held[connection] = size

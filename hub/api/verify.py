@@ -35,13 +35,13 @@ SAFE = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 class Accepted(Answer, frozen=True):
-    """200 instead of 204, since Envoy accepts no other status as a yes."""
+    """200 instead of 204: Envoy lets a request through only on 200."""
 
     status = 200
 
 
 class ToLogin(Answer, frozen=True):
-    """303 to a login page, for a browser that wanted to show a page."""
+    """303 to a login page, for a browser that navigates to a page."""
 
     status = 303
 
@@ -53,7 +53,7 @@ async def verify(request: web.Request) -> NoContent | Accepted | ToLogin:
     is redirected instead of being refused.
 
     Raises:
-        InvalidRequest: when there is no such page, or a token in the query string.
+        InvalidRequest: when there is no such page, or the query string contains a token.
         Unauthorized, Unavailable: as `Authority.admit` does.
     """
     refuse_query_token(request.query)

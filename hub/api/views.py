@@ -1,4 +1,4 @@
-"""The bodies of HTTP answers; those about a logout that sockets share are in `hub.access.views`."""
+"""The bodies of HTTP responses; those that sockets send too are in `hub.access.views`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hub.core.receipt import count_states
 class SessionView(msgspec.Struct, frozen=True):
     """A session, as its user and administrators see it; times are NumericDate seconds.
 
-    ``per_token`` is there, and true, when nothing in its tokens names the login.
+    ``per_token`` is true if its tokens do not identify the login, and otherwise left out.
     """
 
     sid: str
@@ -45,7 +45,7 @@ class OwnSessionView(SessionView, frozen=True, kw_only=True):
     """The caller's session, with the user that it belongs to.
 
     ``login_age`` is how many seconds ago the login began: by its login time, else the earlier of
-    the token's ``iat`` and the moment when the hub saw the session first.
+    the token's ``iat`` and the time at which the hub first saw the session.
     """
 
     user: str
@@ -60,9 +60,9 @@ class SessionsView(msgspec.Struct, frozen=True):
 
 
 class ManyReceiptView(msgspec.Struct, frozen=True):
-    """A logout of several users (``users``: how many) or of everyone, that was written.
+    """The receipt of a logout of several users (``users``: how many) or of everyone.
 
-    ``states`` counts sessions by state; for everyone, those that held a socket.
+    ``states`` counts sessions by state; for everyone, only those that had a socket.
     ``waiting`` is how many of them have no final state yet.
     """
 
@@ -79,19 +79,19 @@ class ManyReceiptView(msgspec.Struct, frozen=True):
 
 
 class AdminReceiptView(ReceiptView, frozen=True, kw_only=True):
-    """A logout of one user by an administrator; ``warnings`` say what may be a mistake."""
+    """The receipt of an administrator's logout of one user; ``warnings`` name likely mistakes."""
 
     warnings: list[str]
 
 
 class AdminManyReceiptView(ManyReceiptView, frozen=True, kw_only=True):
-    """A logout of several users or of everyone; ``warnings`` say what may be a mistake."""
+    """The receipt of a logout of several users or everyone; ``warnings`` name likely mistakes."""
 
     warnings: list[str]
 
 
 class EndedView(OutcomeView, frozen=True, kw_only=True):
-    """One session of a logout, with its user; ``waiting``, and true, while its state may change."""
+    """One session of a logout, with its user; ``waiting`` is true while its state may change."""
 
     user: str
     iss: str
@@ -153,7 +153,7 @@ def view_many(receipt: Receipt) -> ManyReceiptView:
 def view_for_admin(
     receipt: Receipt, warnings: Sequence[str], *, is_one: bool
 ) -> AdminReceiptView | AdminManyReceiptView:
-    """Return the view of a receipt for the administrator who asked for the logout."""
+    """Return the view of a receipt for the administrator who requested the logout."""
     if is_one:
         one = msgspec.structs.asdict(view_receipt(receipt))
         return AdminReceiptView(**one, warnings=list(warnings))

@@ -57,7 +57,7 @@ class KeySetView(msgspec.Struct, frozen=True):
 
 
 async def get_hub(request: web.Request) -> Ok[HubView]:
-    """Say what this hub receives and where."""
+    """Return what this hub receives, and where."""
     services = request.app[SERVICES]
     signer, base = services.signer, services.settings.public_url or ""
     entries = services.issuers.entries

@@ -225,7 +225,7 @@ class Session:
         raise ProtocolError("not the next step of an upgrade")
 
     def stop_probing(self) -> None:
-        """End an upgrade and continue to poll, since the WebSocket is gone."""
+        """End an upgrade and continue to poll, since the WebSocket has closed."""
         if self.state is State.PROBING:
             self.state = State.POLLING
 

@@ -78,7 +78,7 @@ class FrameReader:
         first, second = buffer[0], buffer[1]
         whole, size = _WHOLE.get(first), second - MASKED
         if whole is not None and 0 <= size <= SHORT and self._message is None:
-            # As nearly all frames are; what is allowed here is allowed below.
+            # A shortcut for nearly all frames; `_next_of_any` would return the same.
             end = size + 6
             if len(buffer) >= end and size <= self.max_size:
                 data = unmask(buffer[6:end], buffer[2:6])
@@ -93,9 +93,11 @@ class FrameReader:
         if kind is None or first & 0x70:
             raise ProtocolError(PROTOCOL_ERROR, "reserved bits or an unknown opcode")
         if not second & MASKED:
-            raise ProtocolError(PROTOCOL_ERROR, "a frame of a client is masked (section 5.1)")
+            raise ProtocolError(PROTOCOL_ERROR, "clients must mask frames (section 5.1)")
         if kind >= Kind.CLOSE and (size > SHORT or not first & 0x80):
-            raise ProtocolError(PROTOCOL_ERROR, "a control frame is whole and short (section 5.5)")
+            raise ProtocolError(
+                PROTOCOL_ERROR, "a control frame must be whole and short (section 5.5)"
+            )
         if size > SHORT:
             more = 2 if size == 126 else 8
             if len(buffer) < 2 + more:
@@ -103,7 +105,9 @@ class FrameReader:
             start += more
             size = int.from_bytes(buffer[2 : 2 + more], "big")
             if size < (126 if more == 2 else 65536) or size >> 63:
-                raise ProtocolError(PROTOCOL_ERROR, "the length is not written as section 5.2 asks")
+                raise ProtocolError(
+                    PROTOCOL_ERROR, "the length is not encoded minimally (section 5.2)"
+                )
         self._check(kind, size)
         if len(buffer) < start + size:
             return None
@@ -117,7 +121,7 @@ class FrameReader:
         if (kind is Kind.CONTINUATION) != (self._message is not None):
             raise ProtocolError(PROTOCOL_ERROR, "a continuation of nothing, or none of a message")
         if kind is Kind.BINARY:
-            raise ProtocolError(UNSUPPORTED, "binary messages are not taken")
+            raise ProtocolError(UNSUPPORTED, "binary messages are not supported")
         if size + len(self._message or b"") > self.max_size:
             raise ProtocolError(TOO_LARGE, f"a message of more than {self.max_size} bytes")
 
@@ -139,7 +143,7 @@ def _read_text(data: bytes | bytearray) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise ProtocolError(NO_TEXT, "a text message that is no UTF-8") from None
+        raise ProtocolError(NO_TEXT, "a text message that is not UTF-8") from None
 
 
 def unmask(data: bytes | bytearray, key: bytes | bytearray) -> bytes:
@@ -166,7 +170,7 @@ def read_close(data: bytes) -> int:
     try:
         data[2:].decode()
     except UnicodeDecodeError:
-        raise ProtocolError(NO_TEXT, "a reason that is no UTF-8") from None
+        raise ProtocolError(NO_TEXT, "a reason that is not UTF-8") from None
     return code
 
 

@@ -13,6 +13,7 @@ from base64 import b64encode
 import msgspec
 
 from hub.errors import InvalidRequest
+from hub.protocol.engineio import BINARY
 from hub.protocol.frames import Kind, encode_frame
 
 DETAIL = "the hub does not read msgpack: leave out the parser (serializer) of the client"
@@ -36,8 +37,5 @@ _REFUSAL = (_encode(4, data=_ERROR), _encode(1))
 FRAMES = b"".join(encode_frame(Kind.BINARY, packet) for packet in _REFUSAL)
 """The refusal over WebSocket."""
 
-PACKETS = ["b" + b64encode(packet).decode() for packet in _REFUSAL]
+PACKETS = [BINARY + b64encode(packet).decode() for packet in _REFUSAL]
 """The refusal over polling."""
-
-BINARY = "b"
-"""The first character of a binary packet over polling."""

@@ -211,14 +211,14 @@ def decode(text: str) -> Packet:
     """
     header = HEADER.match(text)
     if header is None or header[1] > CONNECT_ERROR:
-        raise ProtocolError("no text packet of Socket.IO")
+        raise ProtocolError("not a text packet of Socket.IO")
     kind, namespace, number = header.groups()
     rest = text[header.end() :]
     try:
         # Most acknowledgements are empty.
         data = [] if rest == "[]" else decode_json(rest) if rest else None
     except (ValueError, RecursionError):
-        raise ProtocolError("a packet whose data is no JSON") from None
+        raise ProtocolError("a packet whose data is not JSON") from None
     namespace = NAMESPACE if namespace is None else namespace.partition("?")[0]
     return Packet(kind, namespace, int(number) if number else None, data)
 

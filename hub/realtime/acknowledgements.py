@@ -1,4 +1,4 @@
-"""Sends an event to many sockets, encoded once, and collects their acknowledgements."""
+"""Emits an event to many sockets, encoded once, and collects their acknowledgements."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Acknowledgements:
         self._awaited: dict[int, OnAck] = {}
         self._last = 0
 
-    def ask(
+    def emit(
         self, sockets: Iterable[Recipient], event: str, data: object, on_ack: OnAck
     ) -> Callable[[], None]:
-        """Send an event to many sockets, and call ``on_ack`` for each that acknowledges it.
+        """Emit an event to many sockets, and call ``on_ack`` for each that acknowledges it.
 
         Returns a function that stops waiting for acknowledgements.
         """

@@ -16,12 +16,13 @@ from hub.store.values import LogoutEvent
 
 
 class Connection:
-    """A socket with its identity: connecting, accepted, or ended by a logout.
+    """A socket with the identity of its token: connecting, accepted, or ended by a logout.
 
     ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
     During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
-    ``partition`` is that of its user, once it was added to `Connections`.
+    ``partition`` is its user's, set by `Connections.add`. ``expiry`` is the timer for the token's
+    ``exp``. `hub.realtime.delivery` sets ``on_closed``, which is called when the transport closes.
     """
 
     __slots__ = (
@@ -31,11 +32,11 @@ class Connection:
         "client",
         "ended",
         "expiry",
-        "gone",
         "id",
         "identity",
+        "is_closed",
         "next_identity",
-        "on_gone",
+        "on_closed",
         "partition",
         "refresh_lock",
         "socket",
@@ -53,29 +54,29 @@ class Connection:
         self.alive_at: Micros = 0
         self.ended: Logout | None = None
         self.answering: set[asyncio.Task[object]] = set()
-        self.gone = False
-        self.on_gone: Callable[[Connection], None] | None = None
+        self.is_closed = False
+        self.on_closed: Callable[[Connection], None] | None = None
         self.expiry: Timer | None = None
 
     def is_ended(self, at: Micros) -> bool:
-        """Return whether it was ended already, so that a logout at this time changes nothing.
+        """Return whether it was ended already, so that a logout written at ``at`` changes nothing.
 
         While it is connecting, its session may turn out to be newer than the logout that ended it,
         but not newer than a later one.
         """
         return self.ended is not None and (self.accepted or self.ended.at >= at)
 
-    def close(self) -> None:
-        """Record that the transport has closed."""
-        self.gone = True
-        if self.on_gone is not None:
-            self.on_gone(self)
+    def note_closed(self) -> None:
+        """Record that the transport has closed, and call ``on_closed``."""
+        self.is_closed = True
+        if self.on_closed is not None:
+            self.on_closed(self)
 
 
 class Connections:
     """All sockets of this replica, by id, user and session.
 
-    Users are grouped by partition, in which a logout of everyone is received.
+    Users are grouped by partition, since a logout of everyone is received once for each.
     """
 
     def __init__(self, partition_of: Callable[[UserKey], int]) -> None:
@@ -127,7 +128,7 @@ class Connections:
             if not users:
                 del self._by_partition[partition]
             self._uncount(connection.identity)
-            connection.close()
+            connection.note_closed()
         return connection
 
     def holds(self, identity: Identity) -> bool:

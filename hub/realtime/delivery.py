@@ -25,9 +25,11 @@ log = structlog.get_logger(__name__)
 
 EVENT = "logoutNotification"
 PACE = 0.25
-"""Seconds between two batches of a logout that is spread."""
+"""Seconds between two batches of a logout that is spread (``spread_seconds``)."""
 
 REPORT_EVERY = 1.0
+"""Seconds between two reports on a logout that is spread."""
+
 LARGE = 32
 """Sockets from which on a logout is large: then they are cut together, not one by one."""
 
@@ -55,6 +57,9 @@ def spread_evenly(items: Sequence[Item], steps: int) -> dict[int, list[Item]]:
 
 class Delivery:
     """Ends the sockets of this replica that a logout concerns.
+
+    `hub.realtime.follower` calls `deliver` for each logout that it receives. Sweeps call `end` for
+    logouts that were missed, and `hub.realtime.handlers` calls it when a token expires.
 
     ``lease`` is the name of this replica's lease; ``grace`` is the notice grace in seconds.
     """
@@ -85,7 +90,7 @@ class Delivery:
         """
         at = event.logout.at
         ended = self._connections.ended_by(event)
-        ended += [one for one in found if not (one.gone or one.is_ended(at))]
+        ended += [one for one in found if not (one.is_closed or one.is_ended(at))]
         if ended:
             self._begin(ended, event.logout, event)
         elif self._lease in event.leases:
@@ -160,7 +165,7 @@ class Delivery:
             if self._stops.is_set():
                 # The remaining clients connect elsewhere, and are refused there.
                 break
-            batch = [connection for connection in batches.get(step, ()) if not connection.gone]
+            batch = [connection for connection in batches.get(step, ()) if not connection.is_closed]
             if batch:
                 work = _Round(self._acknowledgements, self._metrics, batch)
                 rounds.add(asyncio.create_task(work.run(logout, self._grace)))
@@ -218,9 +223,9 @@ class _Round:
         """
         notice = as_payload(view_logout(logout))
         for connection in self._open.values():
-            connection.on_gone = self._on_gone
+            connection.on_closed = self._on_closed
         sockets = [connection.socket for connection in self._open.values()]
-        stop_waiting = self._acknowledgements.ask(sockets, EVENT, notice, self._on_ack)
+        stop_waiting = self._acknowledgements.emit(sockets, EVENT, notice, self._on_ack)
         timer = asyncio.get_running_loop().call_later(grace, self._done.set)
         try:
             await self._done.wait()
@@ -269,7 +274,7 @@ class _Round:
         for connection in connections:
             self._release(connection)
 
-    def _on_gone(self, connection: Connection) -> None:
+    def _on_closed(self, connection: Connection) -> None:
         # It was notified, and closed without acknowledging.
         self._finish(connection, State.NOTIFIED)
 
@@ -285,7 +290,7 @@ class _Round:
     def _finish(self, connection: Connection, state: State) -> None:
         if self._open.pop(connection.id, None) is None:
             return
-        connection.on_gone = None
+        connection.on_closed = None
         failed = self._acknowledged.get(connection.id)
         if failed is not None:
             state = State.ACKNOWLEDGED

@@ -131,8 +131,8 @@ class Engine:
     def open_directly(self, message: Upgrade, transport: asyncio.Transport) -> bool:
         """Open a session for an upgrade that was the first request of its connection.
 
-        Does what `handle_request` would do, if that would accept it; otherwise nothing is done, and
-        the answer is False.
+        `hub.api.arrival` offers such upgrades before aiohttp sees them. Does what `handle_request`
+        would do, and returns True; does nothing and returns False if that would refuse it.
         """
         query = message.url.query
         is_new = query.get("transport") == "websocket" and "sid" not in query
@@ -167,7 +167,7 @@ class Engine:
         return session, session.websocket
 
     def _probe(self, request: web.Request, session: EngineSession) -> web.StreamResponse:
-        if session.is_carried or session.closing is not None:
+        if session.has_websocket or session.closing is not None:
             return refuse(Refusal.BAD_REQUEST)
         try:
             greeting = _answer_handshake(request)
@@ -187,7 +187,7 @@ class Engine:
     # ---- The end ----
 
     async def drain(self, spread: float = DRAIN_SPREAD) -> None:
-        """Open no more sessions, close all, and wait until they are gone.
+        """Open no more sessions, close all, and wait until they are forgotten.
 
         If there are many, they are closed over ``spread`` seconds, so that the replicas to which
         they reconnect are not overloaded.

@@ -55,8 +55,8 @@ class EngineSession:
 
     ``poll`` is the future of the waiting poll: True if it is to be answered, False if the client
     aborted it. ``probe`` is the WebSocket that asks to take over. ``closing`` is the status code
-    with which the session is being closed, or None. ``on_forgotten`` is called once no connection
-    belongs to the session any more.
+    with which the session is being closed, or None. ``on_forgotten`` is called once the session
+    has no connection any more.
     """
 
     __slots__ = (
@@ -276,8 +276,8 @@ class EngineSession:
         self._on_forgotten(self)
 
     @property
-    def is_carried(self) -> bool:
-        """Whether a WebSocket belongs to the session, or probes it."""
+    def has_websocket(self) -> bool:
+        """Whether a WebSocket is in use, or is asking to take over."""
         return self.websocket is not None or self.probe is not None
 
     @property

@@ -4,8 +4,8 @@ Received logouts are passed to delivery. The state of each partition is kept by 
 `hub.core.partition`: this module passes it events and carries out its effects. While the store
 keeps confirming that all logouts of a partition were received, the replica serves its users. If it
 has not done so for ``fence`` seconds, the partition is fenced: the sockets of its users are closed
-as by a network failure, so that clients connect elsewhere, and none are accepted until the replica
-has caught up. Users of other partitions are not affected.
+as a network failure would close them, so that clients connect elsewhere, and none are accepted
+until the replica has caught up. Users of other partitions are not affected.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Follower:
         self._warnings = RepeatedWarnings()
         self._describe(metrics)
 
-    # ---- What it serves ----
+    # ---- What is served ----
 
     def serves(self, user: UserKey) -> bool:
         """Return whether this replica may hold sockets of a user."""
@@ -148,7 +148,7 @@ class Follower:
             case LogoutEvent(issuer=str()):
                 pass  # Its registered sessions are ended by logouts of their users.
             case LogoutEvent():
-                self._metrics.heard.inc()
+                self._metrics.received.inc()
                 if not event.is_live:
                     self._metrics.replayed.inc()
                 self._deliver(event)
@@ -175,18 +175,18 @@ class Follower:
     async def _deliver_checked(self, event: LogoutEvent, unsure: list[Connection]) -> None:
         """Deliver an event once the store has said which of these sockets it ends.
 
-        Sockets that the store cannot check are closed as by a network failure: clients that return
-        are judged again, so the receipt may call their sessions offline. A socket that another
-        logout has ended by then is notified of that one.
+        Sockets that the store cannot check are closed as a network failure would close them: their
+        clients reconnect and are judged again, and the receipt may call their sessions offline. A
+        socket that turns out to be ended by another logout is notified of that one.
         """
         found, failed = await self._sweeper.find_ended(unsure)
         for connection in failed:
-            connection.socket.give_way()
+            connection.socket.close_transport()
         mine = []
         for connection, logout in found:
             if logout.id == event.logout.id:
                 mine.append(connection)
-            elif not (connection.gone or connection.is_ended(logout.at)):
+            elif not (connection.is_closed or connection.is_ended(logout.at)):
                 self._delivery.end([connection], logout)
         self._delivery.deliver(event, mine)
 
@@ -237,7 +237,7 @@ class Follower:
         self._metrics.fences.inc()
         self._note("fence", seconds=age, partitions=numbers)
         for connection in self._sweeper.sockets(numbers):
-            connection.socket.give_way()
+            connection.socket.close_transport()
 
     def _sweep(self, numbers: list[int]) -> None:
         connections = self._sweeper.sockets(numbers)
@@ -315,7 +315,7 @@ class Follower:
         return numbers if len(numbers) < len(self._partitions) else "all"
 
     def _describe(self, metrics: Metrics) -> None:
-        """Have metrics computed when they are read: what they show changes with time."""
+        """Have gauges computed when they are read, since they change with time."""
         metrics.position_age.set_function(self._age)
         metrics.following.set_function(
             lambda: is_enough(

@@ -292,7 +292,7 @@ class Handlers:
             )
             if connection.ended is not None:
                 raise TokenRevoked(logout=connection.ended)
-            if connection.gone:
+            if connection.is_closed:
                 raise Unavailable("the transport closed")
             self._connections.move(connection, fresh)
             self._confirm(connection, caller)

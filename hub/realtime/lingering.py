@@ -12,6 +12,8 @@ from typing import Protocol
 from hub.realtime.timer_wheel import Timer, TimerWheel
 
 SECONDS = 1.0
+"""The refusal delay."""
+
 MAX_LINGERING = 2000
 """How many may be kept open; one more closes the oldest."""
 

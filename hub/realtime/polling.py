@@ -55,7 +55,7 @@ async def fetch(request: web.Request, session: EngineSession) -> web.StreamRespo
     if request.transport is None:
         # The client has disconnected, and packets in the answer would be lost without notice.
         session.close(CloseReason.TRANSPORT_CLOSED)
-    if session.closing is not None and not session.is_carried:
+    if session.closing is not None and not session.has_websocket:
         session.forget()
         if session.closing == GOING_AWAY and not session.protocol.outgoing:
             # For clients a close packet is final, but an unknown session is a failure of the

@@ -45,7 +45,7 @@ class Presences:
         self._warnings = RepeatedWarnings()
 
     def new_presence(self) -> Presence:
-        """Return the presence for a new registration."""
+        """Return what a new registration stores about this replica: its lease and a number."""
         return Presence(self.lease, next(self._sequence))
 
     def remove(self, connection: Connection) -> None:

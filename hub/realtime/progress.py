@@ -1,4 +1,4 @@
-"""Collects what a replica reports about a logout: the sessions that it held, and their states."""
+"""Collects what this replica reports about a logout: the sessions it held, and their states."""
 
 from __future__ import annotations
 

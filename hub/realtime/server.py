@@ -1,8 +1,9 @@
 """The Socket.IO server: one client in the namespace ``/`` on each Engine.IO session.
 
-The path of a CONNECT: `WebSocket` or `polling` passes a packet to the `EngineSession`, which passes
-the message to a `Socket` here. Its state machine (`hub.protocol.socketio`) parses the CONNECT, and
-the `Application` (`hub.realtime.handlers`) decides. The answer takes the same path back.
+The path of a CONNECT: `WebSocket.data_received`, or `deliver` in `hub.realtime.polling`, passes a
+packet to the `EngineSession`, which passes the message to `Socket.on_message` here. The state
+machine in `hub.protocol.socketio` parses it, and `Handlers.connect` in `hub.realtime.handlers`, the
+`Application`, accepts or refuses. The answer takes the same path back.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Socket:
         self.opening: Opening | None = opening
         self.client = server.read_client(opening)
         self.source = address_key(self.client.ip)
-        self._timer: Timer | None = Timer(self.give_way)
+        self._timer: Timer | None = Timer(self.close_transport)
         server.timers.start(self._timer, server.connect_timeout)
         server.unconnected.add(self)
 
@@ -127,12 +128,12 @@ class Socket:
         self.session.close(CloseReason.SERVER, last=MESSAGE + encode_disconnect())
 
     def dismiss(self) -> None:
-        """Send DISCONNECT and close, after the refusal delay."""
+        """Send DISCONNECT and close; called by `Lingering` after the refusal delay."""
         last = MESSAGE + encode_disconnect(self._refused_namespace)
         self.session.close(CloseReason.SERVER, last=last)
 
-    def give_way(self) -> None:
-        """Close as by a network failure, so that a genuine client reconnects."""
+    def close_transport(self) -> None:
+        """Close the transport without DISCONNECT, so that stock clients reconnect."""
         self.session.close(CloseReason.SERVER, GOING_AWAY)
 
     def close_for_policy(self) -> None:
@@ -160,12 +161,12 @@ class Socket:
         """Release the socket; if the application is deciding on CONNECT, it is notified later."""
         server, state = self._server, self._protocol.state
         if state is State.OPENED and server.engine.is_open:
-            server.unconnected.give_up(self)
+            server.unconnected.remove_failed(self)
         if self._timer is not None:
             self._stop_awaiting_connect()
         server.lingering.remove(self)
         if self._is_counted:
-            server.unconnected.note_gone(self.source)
+            server.unconnected.note_closed(self.source)
         if state is not State.CONNECTING:
             self.opening = None
             server.application.disconnected(self)
@@ -183,7 +184,7 @@ class Socket:
                 self._server.spawn(self._answer(event))
             case Connect() if not self._server.engine.is_open:
                 # For clients this is a failure of the transport, after which they retry elsewhere.
-                self.give_way()
+                self.close_transport()
             case Connect():
                 self._stop_awaiting_connect()
                 self._server.lingering.remove(self)
@@ -192,7 +193,7 @@ class Socket:
                 self._refuse_namespace(event)
             case Reconnect():
                 # Perhaps it has a new token: let it reconnect to be considered again.
-                self.give_way()
+                self.close_transport()
             case _:
                 self.session.close(CloseReason.SERVER)
 

@@ -56,7 +56,8 @@ class Sweeper:
     async def sweep(self, connections: list[Connection], counts: Callable[[int], bool]) -> set[int]:
         """Check some sockets, and return the partitions in which that failed.
 
-        ``counts`` returns whether the sweep still counts for a partition; otherwise it stops there.
+        ``counts`` returns whether the result still counts for a partition; if not, its remaining
+        sockets are skipped.
         """
         failed: set[int] = set()
         for start in range(0, len(connections), BATCH):
@@ -79,9 +80,10 @@ class Sweeper:
     async def find_ended(
         self, connections: Sequence[Connection]
     ) -> tuple[list[tuple[Connection, Logout]], list[Connection]]:
-        """Return those of some sockets whose sessions have ended, each with the logout that did.
+        """Ask the store about some sockets.
 
-        And those of which the store could not tell.
+        Returns those whose sessions have ended, each with the logout that ended it, and those that
+        the store could not check.
         """
         results = await asyncio.gather(*map(self._find_logout, connections), return_exceptions=True)
         ended: list[tuple[Connection, Logout]] = []
@@ -103,7 +105,7 @@ class Sweeper:
             await asyncio.sleep(IN_FLIGHT)
         found: dict[Logout, list[Connection]] = {}
         for connection, logout in ended:
-            if not (connection.gone or connection.is_ended(logout.at)):
+            if not (connection.is_closed or connection.is_ended(logout.at)):
                 found.setdefault(logout, []).append(connection)
         for logout, sockets in found.items():
             log.warning("a sweep found sockets that a logout had ended", cause=cause, id=logout.id)
@@ -114,7 +116,7 @@ class Sweeper:
     async def _find_logout(self, connection: Connection) -> Logout | None:
         """Return the logout that ended the session of a socket, according to the store, or None."""
         try:
-            refusal = await self._authority.doubt(connection.identity)
+            refusal = await self._authority.find_refusal(connection.identity)
         except Unreadable as error:
             # One unreadable record must not fail the whole sweep.
             log.error("a session cannot be judged", error=error.detail)
@@ -126,4 +128,4 @@ class Sweeper:
 
 
 def _is_over(connection: Connection) -> bool:
-    return connection.gone or (connection.accepted and connection.ended is not None)
+    return connection.is_closed or (connection.accepted and connection.ended is not None)

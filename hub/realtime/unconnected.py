@@ -34,8 +34,8 @@ class Waiting(Protocol):
 
     source: str
 
-    def give_way(self) -> None:
-        """Close, so that a genuine client reconnects."""
+    def close_transport(self) -> None:
+        """Close as a network failure would, so that a genuine client reconnects."""
         ...
 
 
@@ -44,7 +44,7 @@ class Unconnected:
 
     ``max_per_address`` and ``max_total`` limit them. ``refused`` limits the failed attempts of an
     address: a socket that never sends CONNECT is one, and once an address has exceeded that limit,
-    its sockets only get the fair chance.
+    each of its sockets is closed after its fair chance.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Unconnected:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more needs no room to be made."""
+        """Whether one more fits without closing another."""
         return self._count < self._max_total
 
     def make_room(self) -> None:
@@ -88,7 +88,7 @@ class Unconnected:
         oldest, born = next(iter(self._by_address[address].items()))
         if self._ticks - born >= FAIR_TICKS and not self._is_trusted(address):
             self._refusals.note("pending_total", address)
-            self._give_way(oldest)
+            self._close(oldest)
         elif self._count >= 2 * self._max_total:
             self._refusals.note("pending_total", address)
             raise RateLimited("too many transports wait for CONNECT", retry_after=1)
@@ -112,7 +112,7 @@ class Unconnected:
         if not waiting:
             del self._by_address[socket.source]
 
-    def give_up(self, socket: Waiting) -> None:
+    def remove_failed(self, socket: Waiting) -> None:
         """Remove a socket that closed without CONNECT, and count that as a failed attempt."""
         if socket not in self._by_address.get(socket.source, {}):
             return
@@ -127,7 +127,7 @@ class Unconnected:
         self._connected[address] += 1
         self._trusted_at[address] = self._ticks
 
-    def note_gone(self, address: str) -> None:
+    def note_closed(self, address: str) -> None:
         """Count the end of an accepted socket."""
         self._connected[address] -= 1
         if not self._connected[address]:
@@ -137,9 +137,9 @@ class Unconnected:
         trusted_at = self._trusted_at.get(address)
         return trusted_at is not None and self._ticks - trusted_at < TRUSTED_TICKS
 
-    def _give_way(self, socket: Waiting) -> None:
-        self.give_up(socket)
-        socket.give_way()
+    def _close(self, socket: Waiting) -> None:
+        self.remove_failed(socket)
+        socket.close_transport()
 
     def _tick_later(self) -> None:
         self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -163,7 +163,7 @@ class Unconnected:
         over = [socket for socket, born in oldest if self._ticks - born >= FAIR_TICKS]
         for socket in over:
             self._refusals.note("pending", address)
-            self._give_way(socket)
+            self._close(socket)
         if len(waiting) <= self._max_per_address and not (waiting and is_spent):
             del self._crowded[address]
         return len(over)

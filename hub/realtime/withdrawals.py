@@ -1,8 +1,8 @@
 """Closes sockets whose tokens would not be accepted any more: an issuer or a key was withdrawn.
 
-They are closed as by a network failure, so that clients come back by themselves and are judged by
-the settings and keys of now: with the same token they are refused as HTTP refuses it, and with a
-new one they continue. Nobody was logged out, and a token's session may be alive.
+They are closed as a network failure would close them, so that clients reconnect and are judged by
+the current settings and keys: with the same token they are refused, as over HTTP, and with a new
+one they continue. This is no logout: the token's session may be alive.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from hub.realtime.connections import Connection, Connections
 log = structlog.get_logger(__name__)
 
 EVERY = 1.0
-"""Seconds between two looks at whether issuers or keys have changed."""
+"""Seconds between two checks whether issuers or keys have changed."""
 
 CHECKED_AT_ONCE = 500
 CLOSED_AT_ONCE = 50
 PAUSE = 0.02
-"""Seconds between two batches that are closed: some 2,500 a second, for those who let them in."""
+"""Seconds between two batches: at most 2,500 sockets a second reconnect to the replicas."""
 
 
 class Withdrawals:
-    """Follows the issuers and their keys for the sockets of this replica."""
+    """Checks the sockets of this replica whenever the issuers or their keys have changed."""
 
     def __init__(self, issuers: Issuers, connections: Connections) -> None:
         self._issuers = issuers
@@ -38,13 +38,13 @@ class Withdrawals:
         while True:
             await asyncio.sleep(EVERY)
             try:
-                await self._look()
+                await self._check()
             except Exception:
                 log.exception("sockets could not be checked after a change of issuers or keys")
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         if self._generation != (generation := self._issuers.generation):
-            # Whatever changes from here on is seen by the next look.
+            # Later changes are seen by the next check.
             self._generation = generation
             await self._close_withdrawn()
         if len(self._connections):
@@ -58,7 +58,7 @@ class Withdrawals:
             withdrawn = [one for one in checked if not self._is_accepted(one, verdicts)]
             for first in range(0, len(withdrawn), CLOSED_AT_ONCE):
                 for connection in withdrawn[first : first + CLOSED_AT_ONCE]:
-                    connection.socket.give_way()
+                    connection.socket.close_transport()
                 await asyncio.sleep(PAUSE)
             closed += len(withdrawn)
             await asyncio.sleep(0)

@@ -24,7 +24,10 @@ log = structlog.get_logger(__name__)
 
 MARK_LOST = Script("mark_lost")
 TRIES = 3
+"""Reads of a log, if the connection is replaced during each."""
+
 MOST_WRITTEN = 1_000
+"""Entries to look for in the log; the oldest are dropped."""
 
 
 class PartitionLog:
@@ -53,9 +56,9 @@ class PartitionLog:
     def trusted_epoch(self) -> str | None:
         """Return the epoch in which answers are trusted: "" means any, None means none.
 
-        Answers over a new connection are not trusted until the log was read over it: the Redis
-        behind it may have lost what the previous one had acknowledged. If the log was never read,
-        there is nothing to compare, and any epoch is trusted.
+        Answers over a new connection are not trusted until the log was read over it: this Redis
+        may have lost what the previous one had acknowledged. If the log was never read, there is
+        nothing to compare, and any epoch is trusted.
         """
         if self._position is None:
             return None if self._is_lost else ""
@@ -78,7 +81,7 @@ class PartitionLog:
             if known is None or order(message.entry) <= order(known.entry):
                 return True
             if message.epoch != known.epoch.partition(" ")[0]:
-                # Replayed after a data loss; if it is genuine, it is in the log.
+                # Of another epoch, perhaps replayed after a data loss; a genuine one is in the log.
                 return True
             if known.entry != message.previous:
                 return False
@@ -172,7 +175,7 @@ class PartitionLog:
             del self._written[next(iter(self._written))]
 
     def _settle(self, sought: Iterable[str], last: str) -> None:
-        """Replace the entries that a read looked for with the last entry of the log."""
+        """Stop looking for entries that a read has looked for; look for the last one instead."""
         for entry in sought:
             self._written.pop(entry, None)
         if last != BEGINNING:

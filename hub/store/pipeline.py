@@ -33,8 +33,10 @@ log = structlog.get_logger(__name__)
 Value: TypeAlias = str | bytes | int
 
 BACKLOG = 20_000
+"""Calls that may wait; further ones fail at once."""
+
 HELD_UP = 0.1
-"""Seconds of delay from which an alarm says that this process was held up, not Redis."""
+"""If a deadline is noticed this many seconds late, the process was busy, and Redis may be fine."""
 STUCK_AFTER = 60.0
 """Seconds of failure after which a pipeline may be stuck."""
 
@@ -52,6 +54,8 @@ class Refused(Unavailable):
 
 
 class _Call:
+    """A packed command, its deadline by the loop's clock, and the future of its answer."""
+
     __slots__ = ("answer", "deadline", "packed")
 
     def __init__(self, packed: bytes, patience: float) -> None:
@@ -68,7 +72,7 @@ class _Call:
 class Pipeline:
     """Calls scripts over one connection, which it gets from ``pool``.
 
-    ``durability`` is what scripts with ``must_last`` wait for.
+    After a script with ``must_last``, `call` waits for ``durability``.
     """
 
     def __init__(self, pool: ConnectionPool, durability: Durability = NO_WAIT) -> None:
@@ -154,7 +158,7 @@ class Pipeline:
                 try:
                     reply = self._check(await self._send(command))
                 except Unsent as error:
-                    # The wait was not sent, but the script has run: do not report it as unsent.
+                    # The wait was not sent, but the script has run: `Unsent` would be wrong.
                     raise Unavailable(error.detail) from None
                 counts = reply if isinstance(reply, list) else [reply]
                 enough = all(n >= need for n, need in zip(counts, least, strict=True))
@@ -260,7 +264,7 @@ class Pipeline:
         if oldest is None:
             return
         if loop.time() > oldest.deadline + HELD_UP:
-            # Alarms ring before what Redis has answered meanwhile is read.
+            # Timers run before the loop reads what Redis has answered meanwhile.
             oldest.deadline = loop.time() + HELD_UP
         if oldest.deadline <= loop.time():
             self._give_up("the store did not answer in time")

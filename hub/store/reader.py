@@ -35,7 +35,7 @@ MOST_WAITING = 20_000
 """Messages that may be queued; further ones are found in the log."""
 
 MOST_HELD = 1_000
-"""Messages held for one partition while its log is read; the oldest are dropped."""
+"""Messages kept for one partition while its log is read; the oldest are dropped."""
 
 LINGER = 0.05
 """Seconds for which partitions that were read wait for others, to be confirmed together."""
@@ -45,7 +45,7 @@ POLICY_INTERVAL = 10.0
 
 
 class LogReader:
-    """Follows the logs of all partitions, and says which answers over ``topology`` are trusted.
+    """Follows the logs of all partitions, and decides which answers over ``topology`` are trusted.
 
     ``lifetime`` is how long entries are kept. Messages of the channels must be signed with ``key``;
     for any other message ``on_forged`` is called.
@@ -57,7 +57,7 @@ class LogReader:
         self._topology = topology
         self._key = key
         self._on_forged = on_forged
-        # What they report counts as read, so they are kept until yielded, by the next call perhaps.
+        # Events count as read, so they are kept until yielded, if need be by the next `read`.
         self._events: deque[Event] = deque()
         self._messages: deque[tuple[int, bytes]] = deque()
         self._logs = [
@@ -117,7 +117,7 @@ class LogReader:
                 await self._wake.wait()
         finally:
             await cancel({*tasks, *self._looks})
-            # Not by the looks: a task that is cancelled before its first step has no `finally`.
+            # Not in `_look`: the `finally` of a task cancelled before its first step never runs.
             self._held.clear()
 
     async def _look_regularly(self) -> None:
@@ -178,7 +178,7 @@ class LogReader:
             self._fail(error)
 
     async def _look(self, numbers: Iterable[int]) -> None:
-        """Read some streams, and conclude from each without waiting for all."""
+        """Read some streams, and report the result of each without waiting for all."""
         began = asyncio.get_running_loop().time()
         reading = {asyncio.create_task(self._logs[number].read_on()): number for number in numbers}
         left = set(reading)
@@ -191,7 +191,7 @@ class LogReader:
             await cancel(left)
 
     def _conclude(self, done: dict[int, asyncio.Task[bool]], began: float) -> None:
-        """Emit the result for partitions that were read: confirmed, a gap or interrupted.
+        """Emit the results for partitions that were read: confirmed, a gap or interrupted.
 
         ``began`` is when reading began.
         """

@@ -1,4 +1,4 @@
-"""Subscribes to the channels of all partitions: the fast path of a logout, which may fail any time.
+"""Subscribes to the channels of all partitions: the fast, unreliable path of a logout.
 
 A subscription is on one server. If that server dies or becomes silent, it is replaced, on another
 node if there are several. Nothing is lost meanwhile: the streams contain everything that was
@@ -52,12 +52,12 @@ class Subscription:
         self._opened = asyncio.Event()
         self._lost = asyncio.Event()
         self._opening: asyncio.Future[None] | None = None
-        self._left = 0
+        self._unconfirmed = 0
         self._probed_at = 0.0
         self._is_failing = False
 
     async def wait(self, seconds: float) -> None:
-        """Wait for a subscription, at most this long."""
+        """Wait until there is a subscription, for at most this many seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._opened.wait()
@@ -85,7 +85,7 @@ class Subscription:
         """Subscribe, and return once the subscription has ended."""
         clock = asyncio.get_running_loop().time
         self._lost.clear()
-        self._left = 1 + len(self._channels)
+        self._unconfirmed = 1 + len(self._channels)
         self._opening = asyncio.get_running_loop().create_future()
         connection = RedisConnection(self._take, lambda connection: self._lose())
         try:
@@ -106,7 +106,7 @@ class Subscription:
             connection.abort()
 
     async def _publish_probe(self) -> None:
-        """Publish to itself: a connection that is dead without being closed raises nothing."""
+        """Publish to our own channel: a dead connection that is not closed raises no error."""
         with contextlib.suppress(Unavailable):
             await self._topology.command("PUBLISH", self._probe, "")
 
@@ -117,11 +117,11 @@ class Subscription:
             case [b"message", bytes(channel), bytes(data)]:
                 self._on_message(channel, data)
             case [b"subscribe", _, _]:
-                self._left -= 1
-                if not self._left and self._opening is not None and not self._opening.done():
+                self._unconfirmed -= 1
+                if not self._unconfirmed and self._opening is not None and not self._opening.done():
                     self._opening.set_result(None)
             case _:
-                # An error, most likely.
+                # Most likely an error of Redis.
                 self._lose()
 
     def _lose(self) -> None:

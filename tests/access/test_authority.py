@@ -252,7 +252,7 @@ async def test_a_whole_second_token_of_the_second_of_a_logout_is_too_old(
     identity = await authority.identify(token())
     logout = await logged_out(store)
     whole = msgspec.structs.replace(identity, iat=logout.at // SECOND * SECOND, sid="new")
-    assert isinstance(await authority.doubt(whole), TokenTooOld)
+    assert isinstance(await authority.find_refusal(whole), TokenTooOld)
 
 
 async def test_expiry_is_by_the_stores_clock(authority: Authority, clock: Clock) -> None:
@@ -328,13 +328,13 @@ async def test_doubt_finds_nothing_until_the_session_ends(
 ) -> None:
     """An accepted session can be asked after at any time."""
     identity = await authority.identify(token())
-    assert await authority.doubt(identity) is None
+    assert await authority.find_refusal(identity) is None
     logout = await logged_out(store, Scope.SESSION, "s-1")
-    found = await authority.doubt(identity)
+    found = await authority.find_refusal(identity)
     assert isinstance(found, TokenRevoked)
     assert found.logout == logout
     other = await authority.identify(token(sid="s-2"))
-    assert await authority.doubt(other) is None
+    assert await authority.find_refusal(other) is None
 
 
 async def test_a_full_registry_refuses_the_next_session(authority: Authority) -> None:
@@ -380,6 +380,6 @@ async def test_a_store_that_cannot_answer_admits_nobody(
     with pytest.raises(Unavailable):
         await authority.register(identity, LAPTOP)
     with pytest.raises(Unavailable):
-        await authority.doubt(identity)
+        await authority.find_refusal(identity)
     with pytest.raises(Unavailable):
         await authority.sessions(ADA)

@@ -1,4 +1,4 @@
-"""A hub in a process of its own, whose memory shows an attack, and bare connections to it."""
+"""A hub in a process of its own, so that its memory shows an attack, and raw connections to it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Apart:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def exchange(self, request: bytes) -> bytes:
-        """Send bytes on a connection of their own, and return all that comes until it is closed."""
+        """Send bytes on a new connection, and return all that is received until it is closed."""
         reader, writer = await self.connect()
         try:
             async with asyncio.timeout(PATIENCE):

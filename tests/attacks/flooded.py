@@ -1,4 +1,4 @@
-"""A hub in a process of its own, and what the others feel while somebody attacks it."""
+"""A hub in a process of its own, and what other users notice during an attack."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def hub_apart(**environ: str) -> AsyncIterator[tuple[Replica, Running]]:
 async def bare_socket(
     hub: Replica, mine: str | None = None, more: str = ""
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a WebSocket by hand, accepted with a token where there is one."""
+    """Open a WebSocket by hand, and connect it if there is a token."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     try:
         writer.write(HANDSHAKE.format(more=more).encode())
@@ -55,7 +55,7 @@ async def bare_socket(
 
 
 async def p99(hub: Replica, seconds: float = 2.0, most: int = 400) -> float:
-    """Return within how many seconds 99 of 100 calls of `/verify` are answered, all with 204."""
+    """Return the 99th percentile in seconds of 100 calls of `/verify`, all answered with 204."""
     loop = asyncio.get_running_loop()
     mine, took, end = token("quiet", "q"), list[float](), loop.time() + seconds
     while loop.time() < end and len(took) < most:
@@ -67,7 +67,7 @@ async def p99(hub: Replica, seconds: float = 2.0, most: int = 400) -> float:
 
 
 def processor_seconds(process: Running) -> float:
-    """Return how much of a processor a process has had."""
+    """Return how many seconds of CPU a process has used."""
     text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
     fields = text.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Who may publish on the channel, and nothing else in Redis, ends nobody and hides nothing.
+"""Somebody who can only PUBLISH in Redis ends no session and hides no logout.
 
 The bound: whatever is published that no replica signed is counted and ignored. It ends no socket,
 makes no replica skip a logout or look at the log for it, and is never taken for a loss of data.
@@ -29,7 +29,7 @@ KEY, OTHER = derive_key("a secret that the replicas share"), derive_key("another
 
 
 class Bus:
-    """A store, and what it counted as forged."""
+    """A store, and how many forged messages it counted."""
 
     def __init__(self, url: str) -> None:
         self.forged = 0
@@ -60,7 +60,7 @@ async def write(bus: Bus, name: str) -> None:
 def forge(
     previous: bytes, key: BusKey = OTHER, *, on: str = NAMES.channel, epoch: bytes = b"-"
 ) -> bytes:
-    """Return the best message that an outsider can make: right in all but the code."""
+    """Return the best message that an outsider can make: correct except for the signature."""
     stamp = time.time_ns() // 1000
     record = b"%d " % stamp + encode_logout(logout("forged"))
     entry = b"%d-0" % (stamp // 1000 + 1)
@@ -83,7 +83,7 @@ async def settled(listener: Listener) -> None:
 
 
 async def test_a_forged_logout_is_counted_and_ignored(bus: Bus, redis_server: RedisServer) -> None:
-    """Though it names the right entry before it: nobody is ended, and nothing is held for lost."""
+    """A forged message ends no session and is no data loss, even with the right previous entry."""
     async with listening(bus.store) as listener:
         await write(bus, "first")
         await listener.hear(1)
@@ -101,7 +101,7 @@ async def test_a_forged_logout_is_counted_and_ignored(bus: Bus, redis_server: Re
 async def test_a_message_of_one_partition_says_nothing_in_another(
     bus: Bus, redis_server: RedisServer
 ) -> None:
-    """The code is of the channel too, so that a genuine message cannot be said elsewhere."""
+    """The signature includes the channel, so a message cannot be replayed on another one."""
     others = (Names(None, number) for number in range(16))
     elsewhere = next(names for names in others if names.partition != NAMES.partition)
     async with listening(bus.store) as listener:
@@ -115,7 +115,7 @@ async def test_a_message_of_one_partition_says_nothing_in_another(
 async def test_a_message_of_before_a_loss_says_nothing_afterwards(
     bus: Bus, redis_server: RedisServer
 ) -> None:
-    """Genuine once, of an epoch that is over: it is no second loss, and nobody is ended."""
+    """A genuine message of an earlier epoch is no second data loss, and ends no session."""
     async with listening(bus.store) as listener:
         await write(bus, "first")
         await listener.hear(1)
@@ -131,7 +131,7 @@ async def test_a_message_of_before_a_loss_says_nothing_afterwards(
 async def test_an_old_message_that_is_said_again_is_heard_once(
     bus: Bus, redis_server: RedisServer
 ) -> None:
-    """Whoever may listen may repeat; that does nothing, and is not even a forgery."""
+    """A replayed message has no effect, and does not count as forged."""
     async with listening(bus.store) as listener:
         with redis_server.client() as client, client.pubsub() as channel:
             channel.subscribe(NAMES.channel)
@@ -150,7 +150,7 @@ async def test_an_old_message_that_is_said_again_is_heard_once(
 async def test_a_flood_of_messages_makes_nobody_look_at_the_log(
     bus: Bus, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are thrown away as they come, so that none waits and the subscription goes on."""
+    """Forged messages are dropped on arrival, do not queue up, and cause no read of the log."""
     monkeypatch.setattr(reader_module, "MOST_WAITING", 100)
     async with listening(bus.store) as listener:
         await listener.confirmed()
@@ -170,7 +170,7 @@ async def test_a_flood_of_messages_makes_nobody_look_at_the_log(
 
 
 async def test_replicas_of_another_key_still_hear_each_other(bus: Bus, redis_url: str) -> None:
-    """As while a secret is replaced: what is not believed on the channel is found in the log."""
+    """While a secret is replaced, logouts not believed on the channel are read from the log."""
     stranger = RedisStore(redis_url, lifetime=LIFETIME, bus_key=OTHER)
     async with stranger, listening(bus.store) as listener:
         await listener.confirmed()
@@ -180,7 +180,7 @@ async def test_replicas_of_another_key_still_hear_each_other(bus: Bus, redis_url
 
 
 def test_a_key_does_not_show() -> None:
-    """Neither in a log nor in a traceback."""
+    """The key is neither in logs nor in tracebacks."""
     assert KEY.inner not in f"{KEY!r} {KEY}"
     assert len(KEY.inner) == len(KEY.outer) == 64
     assert KEY != OTHER
@@ -189,12 +189,12 @@ def test_a_key_does_not_show() -> None:
 
 @pytest.mark.parametrize("data", [b"", b" ", b"x" * 40, b"x" * 41, b"\xff" * 100_000])
 def test_what_has_no_code_is_no_message(data: bytes) -> None:
-    """Of any length."""
+    """A message without a signature is not accepted, whatever its length."""
     assert open_message(KEY, b"channel", data) is None
 
 
 def test_a_code_is_of_this_message_on_this_channel() -> None:
-    """Changed by a byte, or said on another channel, it is not genuine."""
+    """A message that was changed by a byte, or is on another channel, is not genuine."""
     code = sign(KEY, b"channel", b"a message")
     assert open_message(KEY, b"channel", code + b" a message") == b"a message"
     assert open_message(KEY, b"channel", code + b" a messagf") is None

@@ -1,4 +1,4 @@
-"""Secrets of clients that are guessed. The bound: HUB_LIMIT_REFUSED for each address, and no hint.
+"""Guesses of clients' secrets. The bound: HUB_LIMIT_REFUSED for each address, and no hint.
 
 An answer is the same for a client that there is and one that there is not; secrets stand in no log.
 """
@@ -30,14 +30,14 @@ async def guesses(hub: Replica, count: int, path: str = "/introspect") -> Counte
 
 @pytest.mark.parametrize("path", ["/introspect", "/revoke"])
 async def test_an_address_that_guesses_is_limited_and_the_client_is_not(path: str) -> None:
-    """The client itself works on, even from the same address."""
+    """The client itself is still served, even from the same address."""
     async with running(settings(clients=CLIENTS, limit_refused=FEW)) as hub:
         assert await guesses(hub, 12, path) == {401: 5, 429: 7}
         assert (await introspect(hub, token("ada"))).body["active"] is True
 
 
 async def test_an_answer_does_not_tell_which_clients_there_are() -> None:
-    """The same words for an unknown client and for a wrong secret, by header and by form."""
+    """An unknown client and a wrong secret get the same answer, by header and by form."""
     async with running(settings(clients=CLIENTS)) as hub:
         told = set()
         for client in (BANK, "nobody"):
@@ -52,7 +52,7 @@ async def test_an_answer_does_not_tell_which_clients_there_are() -> None:
 
 
 async def test_guesses_at_tokens_are_limited_though_they_are_answered() -> None:
-    """A stranger's forged tokens cost a signature each, up to the limit; a client's are its own."""
+    """A stranger's forged tokens at `/revoke` are limited by address; a client's are not."""
     async with running(settings(clients=CLIENTS, limit_refused=FEW)) as hub:
         forged = token("ada")[:-4] + "AAAA"
         found = Counter([(await revoke(hub, forged)).status for _ in range(12)])
@@ -64,7 +64,7 @@ async def test_guesses_at_tokens_are_limited_though_they_are_answered() -> None:
 
 
 async def test_long_secrets_are_no_work(tmp_path: Path) -> None:
-    """A form of 64 KB is hashed once, and read no further."""
+    """A secret of 64 KB is hashed once."""
     file = tmp_path / "audit.log"
     given = settings(clients=CLIENTS, audit_file=str(file))
     with structlog.testing.capture_logs() as lines:

@@ -1,4 +1,4 @@
-"""Credentials of administrators used for more than they are for. The bound: nothing more."""
+"""Administrators' credentials used beyond their scope. The bound: nothing more is allowed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def hub() -> AsyncIterator[Replica]:
 
 
 def logouts(lines: list[Any]) -> list[str]:
-    """Return who asked for each logout, as the log has it."""
+    """Return who requested each logout, according to the log."""
     return [line["by"] for line in lines if line["event"] == "logout"]
 
 
@@ -40,7 +40,7 @@ def logouts(lines: list[Any]) -> list[str]:
 async def test_a_credential_does_what_its_scope_says_and_nothing_else(
     hub: Replica, right: Right
 ) -> None:
-    """Stolen from a dashboard, it ends nobody; stolen from a script, it lists nobody."""
+    """A stolen credential does only what its scope allows."""
     secret, _ = MADE[right]
     told = await hub.call("POST", "/admin/logout", secret, json=ONE)
     assert told.status == (200 if right is Right.LOGOUT else 403)
@@ -52,7 +52,7 @@ async def test_a_credential_does_what_its_scope_says_and_nothing_else(
 
 @pytest.mark.parametrize("right", Right)
 async def test_a_credential_is_no_session(hub: Replica, right: Right) -> None:
-    """It logs in as nobody, and its SHA-256, which configurations hold, is no credential."""
+    """It is no login, and its SHA-256, which is in the settings, is no credential."""
     secret, entry = MADE[right]
     assert (await hub.call("GET", "/verify", secret)).status == 401
     for text in (entry, entry.split(":")[1], f"only-{right}", secret[:-1], secret + "x"):
@@ -60,7 +60,7 @@ async def test_a_credential_is_no_session(hub: Replica, right: Right) -> None:
 
 
 async def test_support_ends_one_user_at_a_time(hub: Replica) -> None:
-    """A helper's token helps one person, and cannot log a company out."""
+    """A token with hub:support ends the sessions of one user, not of several or everyone."""
     helper = token("eve", scope="hub:support")
     await hub.call("GET", "/session", token("ada", sid="phone"))
     listed = await hub.call("GET", SESSIONS, helper)
@@ -74,7 +74,7 @@ async def test_support_ends_one_user_at_a_time(hub: Replica) -> None:
 
 
 async def test_support_that_was_logged_out_helps_nobody(hub: Replica) -> None:
-    """The scope outlives no logout."""
+    """A token with hub:support is refused once its session was ended."""
     helper = token("eve", scope="hub:support")
     assert (await hub.call("POST", "/admin/logout", helper, json=ONE)).status == 200
     await hub.call("POST", "/logout", helper)
@@ -82,7 +82,7 @@ async def test_support_that_was_logged_out_helps_nobody(hub: Replica) -> None:
 
 
 async def test_the_log_names_who_asked(hub: Replica) -> None:
-    """Of several administrators the log says which one it was, and no token."""
+    """The log names the administrator who requested a logout, and contains no token."""
     with structlog.testing.capture_logs() as lines:
         for secret in (ADMIN, MADE[Right.LOGOUT][0], token("root", scope="hub:admin")):
             await hub.call("POST", "/admin/logout", secret, json=ONE)
@@ -94,7 +94,7 @@ async def test_the_log_names_who_asked(hub: Replica) -> None:
 
 
 async def test_one_credential_that_runs_wild_stops_no_other() -> None:
-    """Each credential has its own limit."""
+    """Each credential has a limit of its own."""
     secret, entry = make_credential("wild", [Right.READ])
     changes = {"admin_tokens": (entry,), "limit_admin": Rate(0.01, 3)}
     async with running(settings(**changes)) as hub:
@@ -104,7 +104,7 @@ async def test_one_credential_that_runs_wild_stops_no_other() -> None:
 
 
 def test_every_credential_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first that matches does not end the search, whose length would tell which it was."""
+    """A match does not end the comparison early, since the time would tell which one matched."""
     compared: list[bytes] = []
 
     def compare(left: bytes, right: bytes) -> bool:
@@ -121,7 +121,7 @@ def test_every_credential_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_that_names_no_scope_takes_all() -> None:
-    """A route whose author forgot its scope is closed, not open."""
+    """A route without a declared scope needs every scope."""
     who = Administrators([read_credential(MADE[Right.READ][1])], ADMIN)
     reader, chief = who.find(MADE[Right.READ][0]), who.find(ADMIN)
     assert reader is not None
@@ -132,7 +132,7 @@ def test_a_call_that_names_no_scope_takes_all() -> None:
 
 
 def test_a_made_credential_is_one_that_settings_take() -> None:
-    """The command prints a token, and an entry that holds its SHA-256 and not the token."""
+    """The command prints a token, and a setting with its SHA-256 but not the token."""
     made = CliRunner().invoke(main, ["admin-token", "ops", "--scope", "read", "--json"])
     assert made.exit_code == 0
     told = json.loads(made.stdout)
@@ -144,5 +144,5 @@ def test_a_made_credential_is_one_that_settings_take() -> None:
 
 @pytest.mark.parametrize("name", ["admin", "user", "loss", "a b", "a:b", "", "x" * 65])
 def test_a_name_that_the_log_gives_to_others_is_refused(name: str) -> None:
-    """No credential can pass for a person, for a data loss, or for HUB_ADMIN_TOKEN."""
+    """A credential cannot have a name that the log uses for users, losses or HUB_ADMIN_TOKEN."""
     assert CliRunner().invoke(main, ["admin-token", name]).exit_code == 2

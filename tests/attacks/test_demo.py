@@ -54,7 +54,7 @@ async def hub() -> AsyncIterator[Replica]:
 async def test_what_a_proxy_passed_on_is_refused(
     hub: Replica, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    """No route of the demo answers a stranger, and no token is in the answer."""
+    """No route of the demo answers a request that came through a proxy."""
     body = {"user": "ada"} if method == "POST" else None
     answer = await hub.call(method, path, json=body, headers=headers)
     assert (answer.status, answer.code) == (403, "forbidden")
@@ -64,7 +64,7 @@ async def test_what_a_proxy_passed_on_is_refused(
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
 async def test_this_machine_gets_the_demo(hub: Replica, name: str) -> None:
-    """Under each of its own names, with a port."""
+    """The demo answers under each name of this machine, with any port."""
     headers = {"Host": f"{name}:{hub.port}"}
     assert (await hub.call("GET", "/", headers=headers)).status == 200
     answer = await hub.call("POST", "/demo/token", json={"user": "ada"}, headers=headers)
@@ -75,7 +75,7 @@ async def test_this_machine_gets_the_demo(hub: Replica, name: str) -> None:
 
 
 async def test_a_proxy_that_sets_nothing_is_known_by_its_version(hub: Replica) -> None:
-    """Where nginx has proxy_pass alone, it names this machine in Host, and speaks HTTP/1.0."""
+    """A plain proxy_pass of nginx is recognized by HTTP/1.0."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     writer.write(
         b"GET /demo/login HTTP/1.0\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % hub.port
@@ -87,7 +87,7 @@ async def test_a_proxy_that_sets_nothing_is_known_by_its_version(hub: Replica) -
 
 
 async def test_the_operators_secret_signs_nothing(hub: Replica) -> None:
-    """The demo's replicas take its tokens, and who else has the secret does not; they take both."""
+    """The demo signs with a secret of its own, which its replicas share; it accepts both."""
     minted = (await hub.call("POST", "/demo/token", json={"user": "ada"})).body["token"]
     async with running(settings()) as other:
         assert (await other.call("GET", "/verify", minted)).status == 401
@@ -97,13 +97,13 @@ async def test_the_operators_secret_signs_nothing(hub: Replica) -> None:
 
 
 async def test_the_demo_and_a_rotation_do_not_go_together() -> None:
-    """There is room for two secrets, and the demo has one of its own; the start says so."""
+    """There may be two secrets, of which the demo needs one: with two set, it will not start."""
     given = settings(jwt_secret_previous=SecretStr("the one before, long enough to be one"))
     with pytest.raises(SettingsError, match="HUB_JWT_SECRET_PREVIOUS"):
         create_app(given, demo=True)
 
 
 async def test_the_hub_itself_works_behind_a_proxy(hub: Replica) -> None:
-    """Only the demo's routes ask; who has a token is answered wherever the request came from."""
+    """The restriction is for the demo's routes only; all others work behind a proxy."""
     headers = {"X-Forwarded-For": "203.0.113.7"}
     assert (await hub.call("GET", "/verify", token("ada"), headers=headers)).status == 204

@@ -1,4 +1,4 @@
-"""Bound: no ``Expect`` header is a failure of the hub's, and none is quoted."""
+"""The bound: no ``Expect`` header makes the hub fail, and none is quoted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def hub() -> AsyncIterator[Replica]:
 
 
 async def ask(hub: Replica, path: str, expected: bytes) -> bytes:
-    """Return all that is answered to a request that expects something."""
+    """Return the whole response to a request with ``Expect``."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     bearer = token("ada", "s1").encode()
     writer.write(
@@ -35,7 +35,7 @@ async def ask(hub: Replica, path: str, expected: bytes) -> bytes:
 @pytest.mark.parametrize("path", ["/verify", "/nowhere", "/socket.io/"])
 @pytest.mark.parametrize("expected", [b"\x80", b"Bearer", b"100-continue, x", b"<script>"])
 async def test_what_nobody_can_expect_is_refused(hub: Replica, path: str, expected: bytes) -> None:
-    """The answer is 417, a problem, and says nothing of what was sent."""
+    """The response is 417 with problem details, and does not quote the request."""
     heard = await ask(hub, path, expected)
     head, _, body = heard.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 417 ")
@@ -46,6 +46,6 @@ async def test_what_nobody_can_expect_is_refused(hub: Replica, path: str, expect
 
 
 async def test_100_continue_is_met(hub: Replica) -> None:
-    """Who waits for leave to send a body is given it."""
+    """A client that expects 100-continue gets it before it sends its body."""
     heard = await ask(hub, "/verify", b"100-Continue")
     assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 ")

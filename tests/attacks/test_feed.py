@@ -36,7 +36,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub() -> AsyncIterator[Replica]:
-    """A hub of little patience, with room for few guards, and 8 MB of logouts in force."""
+    """A hub with short timeouts, room for few guards, and 8 MB of logouts in force."""
     given = settings(
         guard_token=SecretStr(GUARD),
         limit_guards=MOST,
@@ -52,17 +52,17 @@ async def hub() -> AsyncIterator[Replica]:
 
 
 async def shows(hub: Replica, line: str) -> bool:
-    """Tell whether the metrics have a line."""
+    """Tell whether the metrics contain a line."""
     return line in (await hub.call("GET", "/metrics")).body
 
 
 async def has_room(hub: Replica) -> bool:
-    """Tell whether a further guard is admitted."""
+    """Tell whether one more guard is admitted."""
     return (await hub.call("HEAD", "/revocations", GUARD)).status == 200
 
 
 async def test_a_guard_that_does_not_read_is_cut(hub: Replica) -> None:
-    """Within the time for any client to read, and others are sent everything meanwhile."""
+    """It is cut within the time to read, and others are sent everything meanwhile."""
     silent = socket.socket()
     silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     silent.connect(("127.0.0.1", hub.port))
@@ -77,7 +77,7 @@ async def test_a_guard_that_does_not_read_is_cut(hub: Replica) -> None:
 
 
 async def test_there_are_as_many_guards_as_the_settings_say(hub: Replica) -> None:
-    """The next one is told when to come back, and a place that is left is free at once."""
+    """One guard too many is refused with Retry-After, and a free place is available at once."""
     async with AsyncExitStack() as stack:
         for _ in range(MOST):
             guard = await stack.enter_async_context(reading(hub))
@@ -89,7 +89,7 @@ async def test_there_are_as_many_guards_as_the_settings_say(hub: Replica) -> Non
 
 
 async def test_a_storm_of_connects_that_are_left_leaves_nothing(hub: Replica) -> None:
-    """Whether they had begun to read or not."""
+    """Aborted connections leave nothing behind, whether or not they had begun to read."""
     for _ in range(50):
         reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
         writer.write(
@@ -105,7 +105,7 @@ async def test_a_storm_of_connects_that_are_left_leaves_nothing(hub: Replica) ->
 
 @pytest.mark.parametrize("last", ["\x7f", "A" * 8000, "8gIEt6dC9NP/7cHqoTQAAA", "\xff\xfe", "a=b"])
 async def test_no_position_is_an_error(hub: Replica, last: str) -> None:
-    """A position that is none begins anew, or the request is none."""
+    """An invalid position gets everything anew, or the request is refused."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     head = f"GET /revocations HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {GUARD}\r\n"
     writer.write(head.encode() + b"Last-Event-ID: " + last.encode("latin-1") + b"\r\n\r\n")
@@ -118,7 +118,7 @@ async def test_no_position_is_an_error(hub: Replica, last: str) -> None:
 
 
 async def test_strangers_are_limited_like_all_who_guess(hub: Replica) -> None:
-    """They cost a comparison each, and then not even that; guards of their address go on."""
+    """A stranger's guesses are limited by address; guards at that address are still served."""
     found = Counter(
         [(await hub.call("GET", "/revocations", f"guess-{n}")).status for n in range(9)]
     )

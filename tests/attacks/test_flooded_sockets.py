@@ -1,4 +1,4 @@
-"""A socket that floods is not read faster than it can be paid for, and nobody else feels it.
+"""A socket that floods is read no faster than its budget allows, and other users do not notice.
 
 The bound: before CONNECT a client gets 24 frames at once and then 4 a second into the hub, later
 100 and 20, whatever it sends; and while several do, `/verify` stays answered, its p99 within a
@@ -56,7 +56,7 @@ async def apart() -> AsyncIterator[tuple[Replica, Running]]:
 
 
 async def flood(hub: Replica, mine: str | None, begin: bytes, piece: bytes) -> int:
-    """Write as much as the hub takes, and once more when it has had enough; return how much."""
+    """Write as much as the hub reads, and once more when it has stopped; return how much."""
     chunk, sent = piece * (65536 // len(piece)), 0
     while True:
         reader, writer = await bare_socket(hub, mine)
@@ -79,7 +79,7 @@ async def flood(hub: Replica, mine: str | None, begin: bytes, piece: bytes) -> i
 async def beside_a_flood(
     hub: Replica, process: Running, begin: Callable[[], Coroutine[Any, Any, int]]
 ) -> tuple[float, float]:
-    """Return the p99 in seconds beside a flood, and the share of a processor that the hub used."""
+    """Return the p99 in seconds during a flood, and the hub's share of a CPU."""
     before, loop = processor_seconds(process), asyncio.get_running_loop()
     began = loop.time()
     floods = [asyncio.create_task(begin()) for _ in range(FLOODERS)]
@@ -97,7 +97,7 @@ async def beside_a_flood(
 async def test_a_flood_of_frames_holds_up_nobody(
     apart: tuple[Replica, Running], accepted: bool
 ) -> None:
-    """Eight sockets that write as fast as they can leave `/verify` as it was."""
+    """Eight sockets that write as fast as they can do not delay `/verify`."""
     hub, process = apart
     mine = token("eve", "e") if accepted else None
     quiet = await p99(hub, SECONDS)
@@ -127,7 +127,7 @@ EVE = {"reason": "admin", "user": "eve"}
 async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
     apart: tuple[Replica, Running],
 ) -> None:
-    """It is told, and cut, though what it has sent is not read yet."""
+    """It is notified and cut, though the frames that it sent have not been read yet."""
     hub, _ = apart
     reader, writer = await bare_socket(hub, token("eve", "e"))
     writer.write(PONG * 300)
@@ -142,7 +142,7 @@ async def test_a_socket_that_is_too_fast_is_logged_out_like_any_other(
 async def test_a_socket_that_floods_is_closed(
     apart: tuple[Replica, Running],
 ) -> None:
-    """What was not paid for is neither kept nor read: the socket is let go of at once."""
+    """Frames beyond the budget are neither kept nor read, and the socket is closed at once."""
     hub, _ = apart
     reader, writer = await bare_socket(hub, token("eve", "e"))
     writer.write(PONG * 9000)

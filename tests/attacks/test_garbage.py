@@ -1,4 +1,4 @@
-"""What cannot be parsed is answered once, and neither read on nor kept.
+"""What cannot be parsed is answered once, and nothing after it is read or kept.
 
 The bound: 60 connections that send 4 MB of zeros each behind a request, and close, leave less than
 60 MB with the hub, where all that they sent was 240 MB.
@@ -19,7 +19,7 @@ MB = 1_000_000
 
 
 async def pour(hub: Apart, request: bytes, filler: bytes, total: int) -> None:
-    """Send a request and then filler, for as long as the hub takes it, and close."""
+    """Send a request and then filler, as long as the hub reads it, and close."""
     _, writer = await hub.connect()
     with contextlib.suppress(ConnectionError, TimeoutError):
         writer.write(request)
@@ -32,7 +32,7 @@ async def pour(hub: Apart, request: bytes, filler: bytes, total: int) -> None:
 
 @pytest.mark.parametrize("filler", [b"\0", b"GET / HTTP/1.1\r\n\xff: x\r\n\r\n"])
 async def test_what_follows_upon_garbage_is_not_kept(filler: bytes) -> None:
-    """Neither while the connections stand, nor after they were closed."""
+    """It is not kept while the connections are open, nor after they are closed."""
     async with hub_apart() as hub:
         before = hub.memory()
         chunk = filler * (65536 // len(filler))
@@ -55,7 +55,7 @@ UNREADABLE = [
 
 
 async def test_a_request_that_cannot_be_read_is_a_problem_like_all_others() -> None:
-    """With a code, kept by nobody, and without a word of what was sent or of versions."""
+    """It gets problem details with a code, which quote neither the request nor a version."""
     async with hub_apart() as hub:
         for request in UNREADABLE:
             answer = await hub.exchange(request)

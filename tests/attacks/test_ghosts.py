@@ -29,7 +29,7 @@ async def hub() -> AsyncIterator[Replica]:
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Nothing that a client sends is worth a traceback."""
+    """Nothing that a client sends may cause a traceback."""
     with capture_logs() as lines:
         yield
     assert not [line for line in lines if line["log_level"] in ("error", "critical")]
@@ -45,7 +45,7 @@ async def is_empty(hub: Replica) -> bool:
 
 @pytest.mark.parametrize("packet", FOREIGN)
 async def test_a_packet_of_another_namespace_ends_the_socket(hub: Replica, packet: str) -> None:
-    """As in the reference server; the socket is closed, and its session offline."""
+    """As in the reference server, the socket is closed, and its session is offline."""
     async with raw_socket(hub) as raw:
         assert str(await raw.connect(token("ada", "s1"))).startswith("40{")
         await raw.send(packet)
@@ -54,7 +54,7 @@ async def test_a_packet_of_another_namespace_ends_the_socket(hub: Replica, packe
 
 
 async def test_another_namespace_is_refused_and_hides_nobody(hub: Replica) -> None:
-    """A CONNECT to a namespace that is not there leaves the socket within a logout's reach."""
+    """After a CONNECT to an unknown namespace, a logout still reaches the socket."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         for packet in ("40/x,", "40/x,{}"):
@@ -67,7 +67,7 @@ async def test_another_namespace_is_refused_and_hides_nobody(hub: Replica) -> No
 
 @pytest.mark.parametrize("after", ["40", '42["logout",{}]', "41", "40/x,", "43", "3"])
 async def test_nothing_is_heard_after_disconnect(hub: Replica, after: str) -> None:
-    """Who disconnects is closed, whatever follows in the same moment."""
+    """Whatever a client sends after DISCONNECT is ignored, and it is closed."""
     mine = token("ada", "s1")
     async with raw_socket(hub) as raw:
         await raw.connect(mine)
@@ -84,7 +84,7 @@ async def poll_open(hub: Replica) -> str:
 
 
 async def test_an_aborted_poll_does_not_spoil_a_receipt(hub: Replica) -> None:
-    """A page that was reloaded while it polled is gone; what its next one acknowledges counts."""
+    """After a page reloads during a poll, the acknowledgement of its new socket counts."""
     mine = token("ada", "s1")
     address = await poll_open(hub)
     await hub.call("POST", address, data=("40" + json.dumps({"token": mine})).encode())
@@ -112,7 +112,7 @@ AFTER_CONNECT = ["40", '420["logout",{}]', "41", "43", "40/x,", "41/x,", "44{}",
 async def test_what_follows_connect_in_one_payload_does_no_harm(
     hub: Replica, after: str, good: bool
 ) -> None:
-    """Sixty-three packets behind a CONNECT, in one POST or one segment: answered or ended."""
+    """63 packets after a CONNECT, in one POST or segment, are answered or close the socket."""
     first = "40" + (json.dumps({"token": token("ada", "s1")}) if good else "")
     address = await poll_open(hub)
     body = "\x1e".join([first, *[after] * 63])
@@ -129,7 +129,7 @@ async def test_what_follows_connect_in_one_payload_does_no_harm(
 
 
 async def pour(raw: RawSocket, frames: list[str]) -> None:
-    """Send many frames in one go; the other side may have closed meanwhile."""
+    """Send many frames at once; the other side may have closed already."""
     for frame in frames:
         try:
             await raw.send(frame)

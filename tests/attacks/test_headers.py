@@ -1,4 +1,4 @@
-"""Headers cost what they are worth: reading them is linear, and bounded.
+"""The cost of reading headers is linear and bounded.
 
 The bound: a request with the longest headers that are taken costs at most 20 times a small one
 (it was 30 times for a cookie and 1,500 times for a hundred ``X-Forwarded-For``).
@@ -41,19 +41,19 @@ def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
     ],
 )
 def test_the_one_cookie_is_found(line: str, value: str | None) -> None:
-    """By its exact name, whatever stands around it."""
+    """The cookie is found by its exact name, whatever surrounds it."""
     assert read_cookie(headers(("Cookie", line)), "s") == value
 
 
 def test_two_cookies_of_the_name_are_refused() -> None:
-    """One of them may have been set by a sibling subdomain, and nobody can tell which."""
+    """Two cookies of that name are refused: a sibling subdomain may have set one of them."""
     for given in (["s=a; s=b"], ["s=a", "s=b"]):
         with pytest.raises(TokenInvalid, match="__Host-s"):
             read_cookie(headers(*(("Cookie", line) for line in given)), "s")
 
 
 async def test_a_planted_cookie_logs_nobody_in_as_somebody_else() -> None:
-    """Whoever plants a cookie of the hub's name beside the real one gets nobody anywhere."""
+    """A planted cookie beside the real one authenticates nobody."""
     async with running(settings(cookie_name="s", allowed_origins=("https://a.example",))) as hub:
         both = {"Cookie": f"s={token('ada')}; s={token('eve')}"}
         for path in ("/session", "/verify"):
@@ -62,7 +62,7 @@ async def test_a_planted_cookie_logs_nobody_in_as_somebody_else() -> None:
 
 
 def test_a_chain_is_followed_from_its_end_and_not_for_ever() -> None:
-    """So many proxies of one's own as nobody has, and addresses of any length, end the walk."""
+    """X-Forwarded-For is read from its end, up to a limited number of trusted proxies."""
     chain = ",".join(["192.0.2.1", *["10.0.0.2"] * (MAX_HOPS - 1)])
     assert client_address("10.0.0.1", chain, TRUSTED) == "192.0.2.1"
     longer = ",".join(["192.0.2.1", *["10.0.0.2"] * MAX_HOPS])
@@ -95,5 +95,5 @@ def cost(given: CIMultiDictProxy[str]) -> float:
     ids=["cookies", "semicolons", "equals", "escapes", "proxies", "commas", "agent"],
 )
 def test_the_longest_headers_cost_little(given: CIMultiDictProxy[str]) -> None:
-    """A few milliseconds at most, also on a slow machine; a small request takes 0.3."""
+    """The longest headers cost a few milliseconds at most; a small request takes 0.3."""
     assert cost(given) < 0.006

@@ -24,12 +24,12 @@ FEW = Rate(per_second=0.01, burst=5)
 
 
 async def answers(hub: Replica, count: int, path: str, given: str | None) -> Counter[int]:
-    """Return how often each status was answered."""
+    """Return how many responses had each status."""
     return Counter([(await hub.call("GET", path, given)).status for _ in range(count)])
 
 
 async def test_an_address_that_guesses_is_limited_and_good_tokens_from_it_are_not() -> None:
-    """Ten thousand people may share an address with one who tries tokens."""
+    """Good tokens are accepted from an address that guesses."""
     async with running(settings(limit_refused=FEW)) as hub:
         forged = token("ada")[:-4] + "AAAA"
         assert await answers(hub, 20, "/session", forged) == {401: 5, 429: 15}
@@ -43,7 +43,7 @@ async def test_an_address_that_guesses_is_limited_and_good_tokens_from_it_are_no
 
 
 async def test_who_asks_as_fast_as_answers_come_is_answered_more_slowly() -> None:
-    """Refusals are held back for a moment, so that a flood of good calls slows itself down."""
+    """Refusals are delayed a little, so that a flood of good calls slows itself down."""
     async with running(settings(limit_calls=FEW)) as hub:
         ada, began, refused = token("ada"), time.monotonic(), 0
 
@@ -59,7 +59,7 @@ async def test_who_asks_as_fast_as_answers_come_is_answered_more_slowly() -> Non
 
 
 async def test_a_proxy_asks_for_everybody_from_one_address() -> None:
-    """Visitors who have yet to log in get their 401: nginx would make a 500 of anything else."""
+    """`/verify` always answers 401 to visitors without a token: nginx turns any other into 500."""
     async with running(settings(limit_refused=FEW)) as hub:
         assert await answers(hub, 20, "/verify", None) == {401: 20}
         assert await answers(hub, 20, "/verify", token("ada")[:-4] + "AAAA") == {401: 20}
@@ -67,7 +67,7 @@ async def test_a_proxy_asks_for_everybody_from_one_address() -> None:
 
 
 async def test_an_accepted_socket_is_no_place_to_guess(tmp_path: Path) -> None:
-    """Tokens that `refresh` is refused with count as guesses, and stand in the audit log."""
+    """Tokens that `refresh` refuses count as guesses, and are in the audit log."""
     file = tmp_path / "audit.log"
     forged = token("ada", "s1")[:-4] + "AAAA"
     given = settings(limit_refused=FEW, limit_events=None, audit_file=str(file))
@@ -87,7 +87,7 @@ async def test_an_accepted_socket_is_no_place_to_guess(tmp_path: Path) -> None:
 
 
 async def test_tokens_that_were_good_once_are_no_guesses() -> None:
-    """Those who come back from the weekend with tokens that ended are told so, all of them."""
+    """Tokens that expired or were revoked do not count as guesses."""
     async with running(settings(limit_refused=FEW)) as hub:
         old, ended = token("ada", lifetime=0.001), token("grace")
         await hub.call("POST", "/logout", ended)
@@ -96,7 +96,7 @@ async def test_tokens_that_were_good_once_are_no_guesses() -> None:
 
 
 async def test_trusted_proxies_are_seen_through() -> None:
-    """The limit is of the client behind the proxy, an IPv6 network counting as one."""
+    """The limit applies to the client behind the proxy, and an IPv6 /64 counts as one."""
     trusted = settings(limit_refused=FEW, trusted_proxies=("127.0.0.1",))
     async with running(trusted) as hub:
 
@@ -111,7 +111,7 @@ async def test_trusted_proxies_are_seen_through() -> None:
 
 
 async def test_a_session_has_a_limit_of_its_own_and_verify_has_none() -> None:
-    """A proxy asks at each request, and an app's loop that went wild hurts its own session."""
+    """Calls are limited by session, except those of `/verify`, which a proxy makes."""
     async with running(settings(limit_calls=FEW)) as hub:
         mine, other = token("ada", "s1"), token("ada", "s2")
         assert await answers(hub, 9, "/session", mine) == {200: 5, 429: 4}
@@ -123,7 +123,7 @@ async def test_a_session_has_a_limit_of_its_own_and_verify_has_none() -> None:
 
 
 async def test_an_administrators_credential_has_a_limit() -> None:
-    """A script that went wild does not stop the others' logouts."""
+    """A script that exceeds its credential's limit does not stop other administrators."""
     async with running(settings(limit_admin=FEW)) as hub:
         path = "/admin/users/ada/sessions"
         assert await answers(hub, 8, path, ADMIN) == {200: 5, 429: 3}
@@ -132,7 +132,7 @@ async def test_an_administrators_credential_has_a_limit() -> None:
 
 
 async def test_limits_are_counted_by_kind() -> None:
-    """An operator sees which limit was met, and not by whom."""
+    """The metrics say which limit was reached, and not by whom."""
     async with running(settings(limit_refused=FEW)) as hub:
         await answers(hub, 8, "/session", None)
         page = (await hub.call("GET", "/metrics")).body
@@ -140,7 +140,7 @@ async def test_limits_are_counted_by_kind() -> None:
 
 
 async def test_metrics_and_readiness_cost_the_same_however_often_they_are_asked_for() -> None:
-    """Both are worked out at most once a second."""
+    """Both are computed at most once a second."""
     async with running(settings()) as hub:
         pages = {(await hub.call("GET", "/metrics")).body for _ in range(50)}
         assert len(pages) <= 5
@@ -148,7 +148,7 @@ async def test_metrics_and_readiness_cost_the_same_however_often_they_are_asked_
 
 
 async def test_nobody_fills_the_audit_log(tmp_path: Path) -> None:
-    """A credential's calls beyond its limit, and those of guards, are counted there."""
+    """Calls beyond a credential's limit, and those of guards, are only counted there."""
     file = tmp_path / "audit.log"
     given = settings(limit_admin=FEW, guard_token=SecretStr(GUARD), audit_file=str(file))
     async with running(given) as hub:

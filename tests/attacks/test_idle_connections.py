@@ -1,4 +1,4 @@
-"""Connections that are kept and not used are no way to take all that a process may have.
+"""Idle connections cannot use up all file descriptors of the process.
 
 The bound: so many connections that carry no socket (a quarter of the files that the process may
 open, and 5,000 at most); beyond, the oldest of those that wait for a request give way.
@@ -26,7 +26,7 @@ Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def connect(hub: Replica, request: bytes) -> Line:
-    """Open a connection, and have a request answered over it, if there is one."""
+    """Open a connection, and send a request over it if there is one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     if request:
         writer.write(request)
@@ -43,7 +43,7 @@ def is_closed(line: Line) -> bool:
 async def test_idle_connections_give_way(
     monkeypatch: pytest.MonkeyPatch, request_first: bytes
 ) -> None:
-    """A flood of them closes the oldest of itself; a poll and a socket stay."""
+    """A flood of idle connections closes the oldest of them; polls and sockets stay."""
     monkeypatch.setattr(Listener, "most", MOST)
     async with running(settings(limit_read_seconds=60)) as hub, raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
@@ -64,7 +64,7 @@ async def test_idle_connections_give_way(
 async def test_who_has_just_come_is_not_closed_before_its_request_arrives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There are idle ones to make room; one that has sent nothing for a while is first, though."""
+    """Older idle connections are closed before one that has just been accepted."""
     monkeypatch.setattr(Listener, "most", MOST)
     async with running(settings(limit_read_seconds=60)) as hub:
         silent = await connect(hub, b"")
@@ -78,7 +78,7 @@ async def test_who_has_just_come_is_not_closed_before_its_request_arrives(
 
 
 def test_the_bound_is_a_share_of_the_files_that_may_be_open() -> None:
-    """A process that may open few keeps most of them for its sockets."""
+    """A process with few file descriptors keeps most of them for sockets."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (400, 800));"
         "from hub.api.open_files import allow_many_files, most_files;"

@@ -1,4 +1,4 @@
-"""Nobody can read or keep the log: a disk that somebody filled, a collector that died.
+"""The log cannot be written: the disk is full, or the collector hangs or died.
 
 The bound: nothing but the lines is lost. A logout that was written is answered with 200 and stands
 in the audit log; the hub starts and stops as it always does.
@@ -32,7 +32,7 @@ def broken_pipe() -> int:
 
 
 def full_disk() -> int:
-    """Return a file that has no room (full(4))."""
+    """Return a file on a full disk (full(4))."""
     return os.open("/dev/full", os.O_WRONLY)
 
 
@@ -53,7 +53,7 @@ def ready(http: aiohttp.ClientSession, url: str) -> Callable[[], Awaitable[bool]
 async def test_a_log_that_cannot_be_written_fails_no_logout(
     unwritable: Callable[[], int], style: str, tmp_path: Path
 ) -> None:
-    """Logouts are answered as they were written, and each is in the audit log, with the stop."""
+    """Logouts are written and answered, and each is in the audit log, as is the stop."""
     port, file, stderr = free_port(), tmp_path / "audit.log", unwritable()
     url = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"Bearer {ADMIN}"}
@@ -74,7 +74,7 @@ async def test_a_log_that_cannot_be_written_fails_no_logout(
 
 
 async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
-    """While a log collector hangs, its lines are lost; afterwards a line says how many."""
+    """While a collector hangs, lines are lost; afterwards a line says how many."""
     port, (reading, writing) = free_port(), os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 16384)
     url = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""A user with as many sessions as one may have lists them again and again, and logs in once more.
+"""A user with the maximum of sessions lists them again and again, and logs in once more.
 
 The bounds: one list of a user is read at once, 16 wait, and the rest are refused; others are
 answered and logouts are heard meanwhile; a login that is refused for want of room reads no session.
@@ -24,7 +24,7 @@ MANY = 1000
 
 
 async def fill(store: RedisStore) -> None:
-    """Give Ada as many sessions as she may have."""
+    """Give Ada the maximum of sessions."""
     for start in range(0, MANY, 100):
         await asyncio.gather(*(store.register(registration(f"s{start + n}")) for n in range(100)))
 
@@ -38,7 +38,7 @@ def calls(server: RedisServer, command: str) -> int:
 async def test_others_are_answered_while_a_long_list_is_asked_for(
     own_redis: RedisServer, unhurried: None
 ) -> None:
-    """Of 64 at once 16 are answered, whole, and everybody else as if there were none."""
+    """16 of 64 concurrent lists are answered in full, and other users are not delayed."""
     async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
         await fill(store)
         async with listening(store) as listener:
@@ -57,7 +57,7 @@ async def test_others_are_answered_while_a_long_list_is_asked_for(
 
 
 async def test_a_list_of_several_pages_has_each_session_once(own_redis: RedisServer) -> None:
-    """Also when sessions end while it is read: those are left out, and no other."""
+    """If sessions end while the list is read, only those are missing."""
     async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
         await fill(store)
         reading = asyncio.create_task(store.sessions(ADA))
@@ -70,7 +70,7 @@ async def test_a_list_of_several_pages_has_each_session_once(own_redis: RedisSer
 
 
 async def test_a_refused_login_reads_no_session(own_redis: RedisServer) -> None:
-    """Ended sessions are looked for once after each logout of everyone, and then make room."""
+    """After each logout of everyone, ended sessions are looked for once, to make room."""
     async with RedisStore(own_redis.url, lifetime=LIFETIME, max_sessions=MANY) as store:
         await fill(store)
         with pytest.raises(RateLimited):

@@ -31,7 +31,7 @@ Open: TypeAlias = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.St
 
 @pytest.fixture
 async def bare() -> AsyncIterator[Open]:
-    """Opens sockets by hand, as `bare_socket` does, and lets go of them in the end."""
+    """Opens sockets by hand, as `bare_socket` does, and closes them at the end."""
     writers = []
 
     async def open_one(*args: Any, **kwargs: Any) -> Any:
@@ -59,7 +59,7 @@ async def limited(hub: Replica, kind: str) -> float:
 
 
 async def test_a_whole_company_comes_back_from_one_address_at_once(bare: Open) -> None:
-    """Hundreds of good tokens from one address are all accepted, whatever strangers are left."""
+    """Hundreds of good tokens from one address are accepted, beside strangers' sockets."""
     async with hub_with(limit_pending=20, limit_refused=Rate(1, 1)) as hub:
         strangers = [await bare(hub) for _ in range(30)]
         sockets = await asyncio.gather(
@@ -76,7 +76,7 @@ async def test_a_whole_company_comes_back_from_one_address_at_once(bare: Open) -
 
 
 async def test_of_too_many_silent_transports_the_oldest_give_way(bare: Open) -> None:
-    """After a fair chance; the newest stay until the time for CONNECT is over."""
+    """The oldest are closed after a fair chance; the newest stay until the CONNECT timeout."""
     async with hub_with(limit_pending=10, connect_timeout=30) as hub:
         silent = [await bare(hub) for _ in range(30)]
         other = await bare(hub, more="X-Forwarded-For: 192.0.2.1\r\n")
@@ -97,7 +97,7 @@ async def test_of_too_many_silent_transports_the_oldest_give_way(bare: Open) -> 
 
 
 async def test_an_address_with_accepted_sockets_has_room_for_as_many_more(bare: Open) -> None:
-    """Where people work, slow networks are no attack."""
+    """An address with accepted sockets may have as many more without CONNECT."""
     async with hub_with(limit_pending=5, connect_timeout=30) as hub:
         sockets = [await bare(hub, token(f"u{number}")) for number in range(5)]
         silent = [await bare(hub) for _ in range(10)]
@@ -108,7 +108,7 @@ async def test_an_address_with_accepted_sockets_has_room_for_as_many_more(bare: 
 
 
 async def test_over_all_addresses_the_fullest_gives_way(bare: Open) -> None:
-    """Many addresses cannot fill the hub either, and one among them still gets in."""
+    """Many addresses together cannot fill the hub, and a newcomer is still admitted."""
     async with hub_with(limit_pending_total=30, connect_timeout=30) as hub:
         crowd = [
             await bare(hub, more=f"X-Forwarded-For: 2001:db8:0:{number % 10}::1\r\n")
@@ -125,7 +125,7 @@ async def test_over_all_addresses_the_fullest_gives_way(bare: Open) -> None:
 
 
 async def test_who_guesses_too_often_is_told_to_wait_and_a_good_token_is_not() -> None:
-    """Forged tokens and silence are counted together, by address, also with HTTP."""
+    """Forged tokens and missing CONNECTs share a limit by address, also with HTTP."""
     async with hub_with(limit_refused=Rate(0.1, 4)) as hub:
         codes = []
         for _ in range(3):
@@ -154,7 +154,7 @@ async def test_who_guesses_too_often_is_told_to_wait_and_a_good_token_is_not() -
 
 @pytest.mark.parametrize("which", ["session", "user"])
 async def test_a_session_and_a_user_have_so_many_sockets(bare: Open, which: str) -> None:
-    """One more is refused, until one of them is gone; others are not concerned."""
+    """One more is refused until one is closed; other sessions and users are not affected."""
     mine = [token("ada", "s" if which == "session" else f"s{number}") for number in range(4)]
     async with hub_with(**{f"limit_sockets_{which}": 3}) as hub:
         sockets = [await bare(hub, each) for each in mine[:3]]
@@ -177,7 +177,7 @@ async def test_a_session_and_a_user_have_so_many_sockets(bare: Open, which: str)
 
 @pytest.mark.parametrize("event", ['["logout",{"scope":"planet"}]', '["nothing"]', '["refresh"]'])
 async def test_too_many_events_are_answered_and_then_the_socket_is_closed(event: str) -> None:
-    """Whatever the event; the session lives on, and may connect again."""
+    """This holds for any event; the session lives, and may connect again."""
     async with hub_with(limit_events=Rate(1, 5)) as hub:
         async with raw_socket(hub) as raw:
             await raw.connect(token("ada", "s"))
@@ -195,7 +195,7 @@ async def test_too_many_events_are_answered_and_then_the_socket_is_closed(event:
 
 
 async def test_a_token_over_the_limit_is_refused_alike() -> None:
-    """Sockets say of a long token what HTTP says: the same code, the same detail."""
+    """Sockets refuse a token that is too long with the code and detail of HTTP."""
     long = "x" * 9000
     async with hub_with() as hub:
         answer = await hub.call("GET", "/session", long)
@@ -206,7 +206,7 @@ async def test_a_token_over_the_limit_is_refused_alike() -> None:
 
 
 async def test_garbage_is_counted_and_not_written_down_line_by_line() -> None:
-    """Fifty sockets that send no packets are one line a minute in the log."""
+    """Fifty sockets that send garbage cause one line a minute in the log."""
     with capture_logs() as lines:
         async with hub_with() as hub:
             for _ in range(50):

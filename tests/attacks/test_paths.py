@@ -21,7 +21,7 @@ LONGEST = 7900
 
 
 async def statuses(paths: list[str]) -> tuple[list[int], list[str]]:
-    """Return what a handler behind the screen is asked for, and how each path is answered."""
+    """Return the paths that reach the handler behind the check, and the status of each path."""
     routed: list[str] = []
 
     def route(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
@@ -34,7 +34,7 @@ async def statuses(paths: list[str]) -> tuple[list[int], list[str]]:
 
 
 async def test_a_path_of_many_slashes_is_not_routed() -> None:
-    """One more than the bound is answered without the router; the bound itself is routed."""
+    """A path with one slash more than the bound is answered without the router."""
     longest, longer = "/a" * MAX_SLASHES, "/a" * (MAX_SLASHES + 1)
     found, routed = await statuses([longest, longer])
     assert found == [204, 404]
@@ -42,7 +42,7 @@ async def test_a_path_of_many_slashes_is_not_routed() -> None:
 
 
 async def test_slashes_in_a_query_or_in_a_name_do_not_count() -> None:
-    """Only what parts a path is counted: names and queries may hold any number, as escapes."""
+    """Slashes in the query, and escaped ones, do not count."""
     found, _ = await statuses(["/verify?next=" + "/" * LONGEST, "/sessions/" + "%2F" * 100])
     assert found == [204, 204]
 
@@ -56,7 +56,7 @@ async def hub() -> AsyncIterator[Apart]:
 
 @pytest.mark.parametrize("path", ["/" * LONGEST, "/healthz" + "/a" * 3900, "/%2e%2e" * 1100])
 async def test_a_long_path_is_refused_as_any_other(hub: Apart, path: str) -> None:
-    """A stranger's path of slashes gets the usual 404, and the hub goes on."""
+    """A path of slashes gets the usual 404, and the hub stays available."""
     request = f"GET {path} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n"
     answer = await hub.exchange(request.encode())
     head = answer.partition(b"\r\n\r\n")[0].lower()

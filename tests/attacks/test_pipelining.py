@@ -1,4 +1,4 @@
-"""Whoever sends many requests without waiting for answers has them answered between the others'.
+"""Pipelined requests are answered in between those of other clients.
 
 The bound: one of them in a turn of the loop, of all such connections together.
 """

@@ -21,13 +21,13 @@ BODIES = [
 
 
 async def is_alive(hub: Replica, mine: str) -> bool:
-    """Tell whether a token still counts."""
+    """Tell whether a token is still accepted."""
     return (await hub.call("GET", "/verify", mine)).status == 204
 
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_a_body_that_repeats_a_member_ends_nothing(body: bytes) -> None:
-    """Code that checks the first value and code that uses the last would see two requests."""
+    """A body with a repeated member is refused, since parsers differ in which one counts."""
     async with running(settings()) as hub:
         mine = token("ada")
         answer = await hub.call("POST", "/logout", mine, data=body)
@@ -41,7 +41,7 @@ async def test_a_body_that_repeats_a_member_ends_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_an_event_that_repeats_a_member_ends_nothing(body: bytes) -> None:
-    """Over a socket as over HTTP."""
+    """An event with a repeated member is refused as over HTTP."""
     async with running(settings()) as hub:
         mine = token("ada")
         async with raw_socket(hub) as raw:
@@ -54,7 +54,7 @@ async def test_an_event_that_repeats_a_member_ends_nothing(body: bytes) -> None:
 
 
 async def test_credentials_that_repeat_a_member_are_refused() -> None:
-    """Nobody chooses between two tokens."""
+    """A CONNECT with two tokens is refused."""
     async with running(settings()) as hub, raw_socket(hub) as raw:
         await raw.send(f'40{{"token":"{token("eve")}","token":"{token("ada")}"}}')
         assert '"invalid_request"' in str(await raw.receive())
@@ -71,5 +71,5 @@ async def test_credentials_that_repeat_a_member_are_refused() -> None:
     ],
 )
 def test_members_are_looked_for_at_any_depth(text: bytes, name: str | None) -> None:
-    """Objects of one list may have the same members, one object may not."""
+    """Two objects in a list may have the same members; one object may not repeat any."""
     assert find_repeated(text) == name

@@ -1,4 +1,4 @@
-"""Floods of signals that nobody signed who may: at `/backchannel-logout` and at `/events`.
+"""Floods of forged signals at `/backchannel-logout` and at `/events`.
 
 The bound: each costs one check of a signature at most, and nothing outside the hub: no command to
 the store, no request for keys (a key that is not known has them fetched once in its cool-down). How
@@ -171,7 +171,7 @@ async def attacked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[At
 
 
 async def check_taken(at: Attacked) -> None:
-    """Check that good signals are taken, and written."""
+    """Check that good signals are accepted and written."""
     written = at.logouts()
     assert (await at.send("/backchannel-logout", _logout(TWIN, SENDER))).status == 200
     assert (await at.send("/events", _event(TWIN, SENDER))).status == 202
@@ -185,7 +185,7 @@ async def flood(at: Attacked, path: str, tokens: list[str], answers: list[int]) 
 
 
 async def be_told(at: Attacked) -> float:
-    """Return how many seconds it takes from a logout until another device is told of it."""
+    """Return how many seconds after a logout another device is notified."""
     reader, writer = await bare_socket(at.hub, token("eve", secrets.token_hex(8)))
     try:
         began = asyncio.get_running_loop().time()
@@ -206,7 +206,7 @@ async def be_told(at: Attacked) -> float:
 async def test_a_flood_of_bad_signals_costs_a_signature_each_and_nothing_else(
     attacked: Attacked, path: str, make: Make
 ) -> None:
-    """Of every kind at once; the others, and good signals, do not notice."""
+    """During a flood of every kind, other users and good signals are not delayed."""
     at, loop = attacked, asyncio.get_running_loop()
     quiet, calm = await p99(at.hub, SECONDS), at.calls("evalsha", "hset", "xadd")
     began = loop.time()
@@ -246,7 +246,7 @@ async def test_a_flood_of_bad_signals_costs_a_signature_each_and_nothing_else(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_metrics_have_no_word_of_a_stranger(attacked: Attacked) -> None:
-    """Their labels are channels, reasons, and configured senders."""
+    """Labels are only channels, reasons and configured senders."""
     for make, path in ((_logout, "/backchannel-logout"), (_event, "/events")):
         for sender in (ELSEWHERE, STRANGER):
             assert (await attacked.send(path, make(TWIN, sender))).status == 400
@@ -258,7 +258,7 @@ async def test_metrics_have_no_word_of_a_stranger(attacked: Attacked) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_bodies_are_read_for_so_long_and_so_far(attacked: Attacked) -> None:
-    """More than 64 KiB are refused; who is slow is waited for as long as the settings say."""
+    """More than 64 KiB are refused, and a slow body is read for no longer than the setting."""
     for path in ("/backchannel-logout", "/events"):
         assert (await attacked.send(path, "x" * 66_000)).status == 413
     began = time.monotonic()
@@ -269,7 +269,7 @@ async def test_bodies_are_read_for_so_long_and_so_far(attacked: Attacked) -> Non
 
 
 async def drip(hub: Replica, path: str) -> bytes:
-    """Begin a body, and go on as slowly as can be; return what the hub says."""
+    """Send a body as slowly as possible, and return the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     head = f"POST {path} HTTP/1.1\r\nHost: hub\r\nContent-Type: {EVENT_TYPE}\r\n"
     writer.write(f"{head}Content-Length: 5000\r\n\r\n".encode())
@@ -292,7 +292,7 @@ async def drip(hub: Replica, path: str) -> bytes:
 async def test_no_bad_signal_has_more_than_one_signature_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And none at all if its form, its type, its issuer or its key is wrong."""
+    """None is checked at all if the form, type, issuer or key is wrong."""
     checked = []
     check = jwt.PyJWS.decode
 

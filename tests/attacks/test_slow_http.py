@@ -1,4 +1,4 @@
-"""Whoever is slow is waited for as long as the settings say, and no longer.
+"""Slow clients are waited for as long as the settings say, and no longer.
 
 The bound, here of one second instead of ten: a connection that is silent, or sends its headers or
 its body byte by byte, or does not read its answer, is closed within a few seconds.
@@ -29,13 +29,13 @@ POST = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hub() -> AsyncIterator[Apart]:
-    """A hub of little patience, for the whole file."""
+    """A hub with short timeouts, for the whole file."""
     async with hub_apart(HUB_LIMIT_READ_SECONDS="1", HUB_LIMIT_WRITE_SECONDS="1") as made:
         yield made
 
 
 async def drip(hub: Apart, first: bytes, drops: bytes) -> tuple[float, bytes]:
-    """Send bytes one by one, and return how long it was until the hub closed, and what it said."""
+    """Send bytes one by one; return after how long the hub closed, and what it sent."""
     reader, writer = await hub.connect()
     began = time.monotonic()
     writer.write(first)
@@ -71,14 +71,14 @@ async def drip(hub: Apart, first: bytes, drops: bytes) -> tuple[float, bytes]:
     ids=["silent", "partial", "dripping a header", "dripping a request"],
 )
 async def test_headers_come_in_time_or_not_at_all(hub: Apart, first: bytes, drops: bytes) -> None:
-    """From the first moment of a connection."""
+    """The time for the headers counts from when the connection was accepted."""
     took, _ = await drip(hub, first, drops)
     assert took < SOON
     assert await hub.is_well()
 
 
 async def test_the_next_headers_come_in_time_as_well(hub: Apart) -> None:
-    """A connection that has had an answer may wait for its next request, but not begin it."""
+    """After a response, the time for headers counts from the first byte of the next request."""
     good = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
     took, said = await drip(hub, good + b"GET /he", b"a")
     assert took < SOON
@@ -86,7 +86,7 @@ async def test_the_next_headers_come_in_time_as_well(hub: Apart) -> None:
 
 
 async def test_a_connection_may_rest_between_two_requests(hub: Apart) -> None:
-    """Nobody is made to connect anew for having nothing to ask for a while."""
+    """A keep-alive connection may be idle for longer than the time for headers."""
     reader, writer = await hub.connect()
     for _ in range(2):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
@@ -97,21 +97,21 @@ async def test_a_connection_may_rest_between_two_requests(hub: Apart) -> None:
 
 
 async def test_a_body_comes_in_time_or_not_at_all(hub: Apart) -> None:
-    """Whoever has a token is no exception; the refusal says what was the matter."""
+    """A body that is too slow gets 408, even with a good token."""
     took, said = await drip(hub, POST % token("ada").encode(), b" ")
     assert took < SOON
     assert b" 408 " in said
 
 
 async def test_a_body_that_nobody_wants_is_not_waited_for(hub: Apart) -> None:
-    """A request that is refused for its headers is over soon, whatever else was announced."""
+    """A request refused because of its headers ends soon, whatever body it announced."""
     took, said = await drip(hub, POST % b"x.y.z", b" ")
     assert took < SOON
     assert b" 401 " in said
 
 
 async def test_an_answer_is_read_in_time_or_not_at_all(hub: Apart) -> None:
-    """A client that asks for much and reads nothing does not hold its answers for ever."""
+    """A client that requests much and reads nothing is cut."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)

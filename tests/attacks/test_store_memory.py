@@ -1,4 +1,4 @@
-"""Whoever logs out as fast as they can fills no store, and a full one ends nobody by halves.
+"""A flood of logouts does not fill the store, and a full store refuses each logout as a whole.
 
 The bound: a user logs out as often as HUB_LIMIT_LOGOUTS says, on all replicas together; a message
 is kept once a logout; and a Redis that has no memory left refuses a logout before it has deleted
@@ -56,7 +56,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 
 
 async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
-    """The fourth is refused, with the time to wait, and changes nothing."""
+    """A logout over the limit is refused with Retry-After, and changes nothing."""
     for number in range(3):
         await store.end(own(f"id-{number}"), limited=True)
     late = identity("late")
@@ -69,7 +69,7 @@ async def test_a_user_logs_out_so_often_and_no_more(store: Store) -> None:
 
 
 async def test_refused_logouts_are_counted(store: Store) -> None:
-    """By the name of their limit, like those of any other."""
+    """They are counted under the name of their limit."""
     metrics = Metrics()
     logouts = Logouts(store, metrics)
     for number in range(3):
@@ -80,7 +80,7 @@ async def test_refused_logouts_are_counted(store: Store) -> None:
 
 
 async def test_nobody_else_is_limited_by_it(store: Store) -> None:
-    """Neither another user, nor an administrator who ends this one's sessions."""
+    """It limits neither other users nor an administrator who ends this user's sessions."""
     for number in range(3):
         await store.end(own(f"id-{number}"), limited=True)
     other = own("other", user_key("", "eve"))
@@ -94,7 +94,7 @@ async def test_nobody_else_is_limited_by_it(store: Store) -> None:
 
 
 async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:
-    """Whoever asks again for want of an answer gets the first one, as often as they like."""
+    """A repeat with the same key gets the first receipt, and does not count."""
     first = await store.end(own("id", key="k"), limited=True)
     for _ in range(10):
         again = await store.end(own("another id", key="k"), limited=True)
@@ -102,7 +102,7 @@ async def test_a_repeated_logout_is_no_further_one(store: Store) -> None:
 
 
 async def test_a_message_is_kept_once(redis_url: str, redis_server: RedisServer) -> None:
-    """A logout of many sessions stores the message once; every refusal contains it."""
+    """A logout of many sessions stores its message once, and every refusal contains it."""
     async with RedisStore(redis_url, lifetime=LIFETIME) as store:
         people = [identity(f"s-{number}") for number in range(200)]
         for who in people:
@@ -130,7 +130,7 @@ async def small(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> None:
-    """A logout that is refused leaves the session as it was; one that was written holds on."""
+    """A refused logout changes nothing, and one that was written is kept."""
     async with RedisStore(small.url, lifetime=LIFETIME) as store:
         ended, alive = identity("ended", user_key("", "eve")), identity("alive")
         for who in (ended, alive):
@@ -159,7 +159,7 @@ async def test_a_full_redis_refuses_before_it_deletes(small: RedisServer) -> Non
 
 
 async def test_a_flood_of_logouts_does_not_pass_the_bound(small: RedisServer) -> None:
-    """An administrator's script that went wild is refused, and Redis stays as large as it may."""
+    """An administrator's flood is refused, and Redis stays below its memory limit."""
     async with RedisStore(small.url, lifetime=LIFETIME) as store:
         refused = 0
         for number in range(12_000):

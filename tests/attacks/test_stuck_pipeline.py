@@ -21,7 +21,7 @@ from tests.site import running, settings
 async def test_a_process_that_cannot_do_its_work_says_so(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipeline whose opening never ends is noticed; one whose Redis is down is healthy."""
+    """A connection that never opens is reported; one to a Redis that is down is not."""
     monkeypatch.setattr("hub.access.process.CHECK_EVERY", 0.2)
     monkeypatch.setattr("hub.store.pipeline.STUCK_AFTER", 1.0)
     async with running(settings(redis_url=own_redis.url)) as hub:

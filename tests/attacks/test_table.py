@@ -1,4 +1,4 @@
-"""The table of floods in the documentation is what was measured."""
+"""The table of floods in the documentation matches the measurements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.attack.report import PAGE, TABLE, read, render
 
 
 def test_the_table_is_made_of_what_was_measured() -> None:
-    """The page, and the table beside the JSON, say just what the JSON says."""
+    """The page, and the table beside the JSON, have the numbers of the JSON."""
     text = render(read())
     assert text in PAGE.read_text(encoding="utf-8")
     assert text in TABLE.read_text(encoding="utf-8")

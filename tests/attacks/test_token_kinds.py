@@ -1,4 +1,4 @@
-"""Tokens that an issuer signs for something else, with the same keys: none of them logs in.
+"""Tokens that an issuer signs for other purposes, with the same keys, authenticate nobody.
 
 The bound: a logout token or another security event never speaks for its user, whatever its ``typ``;
 an ID token does only where an operator named its audience. HTTP, `/verify` and sockets agree.
@@ -28,13 +28,13 @@ ID_CLAIMS: list[dict[str, Any]] = [
 
 
 def token(header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """Return a token of Ada's that the issuer signed, with these claims besides."""
+    """Return a token of Ada's that the issuer signed, with additional claims."""
     usual = jwt.decode(plain_token("ada", "s-1"), options={"verify_signature": False})
     return jwt.encode({**usual, **claims}, SECRET, algorithm="HS256", headers=header)
 
 
 async def refusals(hub: Replica, given: str) -> set[str]:
-    """Return how a token is refused in each of the ways in; nothing where it is taken."""
+    """Return how a token is refused in each way of authenticating; empty if it is accepted."""
     said = set()
     for path in ("/verify", "/session"):
         answer = await hub.call("GET", path, given)
@@ -46,7 +46,7 @@ async def refusals(hub: Replica, given: str) -> set[str]:
 
 
 async def check_refused(hub: Replica, given: str, *words: str) -> None:
-    """Check that a token is refused in each of the ways in, for a reason with these words."""
+    """Check that a token is refused everywhere, for a reason with these words."""
     told = await refusals(hub, given)
     assert all(word in text for text in told for word in words), told
 
@@ -54,28 +54,28 @@ async def check_refused(hub: Replica, given: str, *words: str) -> None:
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", None])
 @pytest.mark.parametrize("events", [LOGOUT, {}, [], "x", 0], ids=str)
 async def test_a_logout_token_logs_nobody_in(typ: str | None, events: Any) -> None:
-    """Its events give it away, also where its issuer writes no typ of its own."""
+    """It is recognized by its events, even if its issuer sets no typ."""
     async with running(settings(jwt_audience="app")) as hub:
         await check_refused(hub, token({"typ": typ}, aud="app", events=events), "events")
 
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "secevent+jwt", "application/logout+jwt", "ID"])
 async def test_a_typ_that_is_not_an_access_tokens_is_refused(typ: str) -> None:
-    """What may stand there is a list of two."""
+    """Only two values of typ are accepted."""
     async with running(settings()) as hub:
         await check_refused(hub, token({"typ": typ}), "typ")
 
 
 @pytest.mark.parametrize("claims", ID_CLAIMS, ids=str)
 async def test_an_id_token_is_for_nobody_where_any_audience_will_do(claims: dict[str, Any]) -> None:
-    """Each app of the issuer gets one; with no audience any of them could act here."""
+    """Without an audience, an ID token of any app of the issuer would be accepted: refused."""
     async with running(settings()) as hub:
         await check_refused(hub, token(**claims), "ID token", "set an audience", "access token")
 
 
 @pytest.mark.parametrize("claims", ID_CLAIMS, ids=str)
 async def test_an_id_token_for_a_named_audience_is_taken(claims: dict[str, Any]) -> None:
-    """There are issuers whose ID token is the one to send: the operator names the app."""
+    """With an audience, an ID token for it is accepted, since some issuers offer no other."""
     async with running(settings(jwt_audience="app")) as hub:
         assert await refusals(hub, token(aud="app", **claims)) == {""}
 
@@ -90,6 +90,6 @@ async def test_an_id_token_for_a_named_audience_is_taken(claims: dict[str, Any])
     ids=str,
 )
 async def test_an_access_token_with_a_nonce_is_one(claims: dict[str, Any]) -> None:
-    """Some issuers copy it into the token that says it is for access; null is no claim."""
+    """An access token may have a nonce, which some issuers copy; null counts as absent."""
     async with running(settings()) as hub:
         assert await refusals(hub, token(**claims)) == {""}

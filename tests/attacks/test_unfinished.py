@@ -1,4 +1,4 @@
-"""Whoever begins a request and does not end it, or does not read the answer, fills no memory.
+"""Clients that never finish a request, or do not read the response, cannot fill the memory.
 
 The bounds: 64 KiB of headers for a request; 64 MiB of unfinished requests of all connections
 together; half as many connections that hold some as may be idle, and as many that are not read.
@@ -44,7 +44,7 @@ async def begin(port: int, data: bytes) -> Line:
 
 
 async def status(line: Line) -> bytes:
-    """Return the status that is answered; empty if the connection is closed without."""
+    """Return the status of the response; empty if the connection is closed without one."""
     async with asyncio.timeout(PATIENCE):
         try:
             return (await line[0].readline())[9:12]
@@ -53,7 +53,7 @@ async def status(line: Line) -> bytes:
 
 
 async def test_a_pipeline_is_no_head() -> None:
-    """However many small requests a client sends at once, and continues later, all are answered."""
+    """All small requests that a client pipelines are answered, however many there are."""
     async with running(settings()) as hub:
         whole = BEGIN + HEADERS[:1000] + b"\r\n\r\n"
         sent = whole * 200 + whole[:-2]
@@ -66,7 +66,7 @@ async def test_a_pipeline_is_no_head() -> None:
 
 
 async def begin_bodies(hub: Replica, count: int, sent: int) -> list[Line]:
-    """Begin requests with bodies, and send so many bytes of each."""
+    """Begin requests with bodies, and send this many bytes of each."""
     head = POST + b"Content-Length: %d\r\n\r\n" % len(BODY)
     return [await begin(hub.port, head + BODY[:sent]) for _ in range(count)]
 
@@ -84,7 +84,7 @@ async def closed(lines: list[Line]) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 async def test_headers_without_an_end_are_refused() -> None:
-    """Headers larger than any client's are refused at once, and the connection is closed."""
+    """Headers that are too large are refused at once, and the connection is closed."""
     async with hub_apart() as hub:
         before = hub.memory()
         lines = [await begin(hub.port, BEGIN + HEADERS) for _ in range(MANY)]
@@ -97,7 +97,7 @@ async def test_headers_without_an_end_are_refused() -> None:
 
 @pytest.mark.parametrize("in_front", [b"", BEGIN + b"\r\n"], ids=["alone", "behind a request"])
 async def test_headers_are_refused_with_an_answer(in_front: bytes) -> None:
-    """A client that reads is told what was wrong; one with large headers below that is served."""
+    """Headers that are too large get 431, and large ones below the limit are accepted."""
     async with running(settings()) as hub:
         fits = HEADERS[: HEADERS.index(b"X-3")]
         line = await begin(hub.port, in_front + BEGIN + fits + b"\r\n")
@@ -117,7 +117,7 @@ async def test_headers_are_refused_with_an_answer(in_front: bytes) -> None:
 async def test_begun_bodies_give_way_when_they_are_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The oldest first; the newest, and a request that arrives whole, are answered."""
+    """The oldest are aborted; the newest, and complete requests, are answered."""
     monkeypatch.setattr(unfinished, "MOST_HELD", 10 * len(BODY) + 5_000)
     async with running(settings(limit_read_seconds=PATIENCE)) as hub:
         lines = await begin_bodies(hub, 30, len(BODY) - 1)
@@ -138,7 +138,7 @@ async def _are(lines: list[Line], count: int) -> bool:
 async def test_only_so_many_connections_hold_a_part_of_a_request(
     monkeypatch: pytest.MonkeyPatch, sent: int
 ) -> None:
-    """However little each has sent: there are files for others."""
+    """The number of incomplete requests is limited, however small each is."""
     monkeypatch.setattr(Listener, "most", MOST)
     async with running(settings(limit_read_seconds=PATIENCE)) as hub:
         lines: list[Line] = []
@@ -152,7 +152,7 @@ async def test_only_so_many_connections_hold_a_part_of_a_request(
 
 
 async def test_who_does_not_read_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the time to read is over, if there are too many of them."""
+    """If there are too many, clients that do not read are cut before their time is over."""
     monkeypatch.setattr(Listener, "most", MOST)
     loop, sweep, left = asyncio.get_running_loop(), Listener.sweep, list[int]()
 
@@ -179,7 +179,7 @@ async def test_who_does_not_read_gives_way(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("sid", [False, True], ids=["a handshake", "a poll"])
 async def test_a_poll_has_no_body(sid: bool) -> None:
-    """It waits for long, and the body would wait with it."""
+    """A poll with a body is refused, since its body would wait as long as the poll."""
     async with running(settings()) as hub:
         path = POLL
         if sid:
@@ -188,18 +188,18 @@ async def test_a_poll_has_no_body(sid: bool) -> None:
 
 
 class Abortable:
-    """A connection that notes whether it was aborted."""
+    """A connection that records whether it was aborted."""
 
     def __init__(self) -> None:
         self.is_aborted = False
 
     def abort(self) -> None:
-        """Note it."""
+        """Record it."""
         self.is_aborted = True
 
 
 def test_what_is_held_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection keeps its place while it holds more and more; one that is done is forgotten."""
+    """A connection keeps its age while it grows, and is forgotten when its request is complete."""
     monkeypatch.setattr(unfinished, "MOST_HELD", 100)
     most = 9
     held, (first, second, third) = Unfinished(lambda: most), (Abortable() for _ in range(3))

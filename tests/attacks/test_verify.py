@@ -58,7 +58,7 @@ BODIES = {
 
 @pytest.mark.parametrize("kind", BODIES)
 async def test_a_body_is_no_request(hub: Apart, kind: str) -> None:
-    """A body that looks like a request is left out, and the next request is answered, or none."""
+    """A body that looks like a request is skipped, or the connection is closed."""
     header, body = BODIES[kind]
     heard = await hub.exchange(asked(header.decode()) + body + NEXT)
     assert statuses(heard) in ([b"204", b"200"], [b"204"], [b"400"])
@@ -76,12 +76,12 @@ async def test_a_body_is_no_request(hub: Apart, kind: str) -> None:
     ],
 )
 async def test_a_body_of_two_lengths_is_refused(hub: Apart, headers: tuple[str, ...]) -> None:
-    """What two parsers could read in two ways is one refusal, and the connection is closed."""
+    """A request with an ambiguous length is refused, and the connection is closed."""
     assert statuses(await hub.exchange(asked(*headers) + SMUGGLED + NEXT)) == [b"400"]
 
 
 async def test_a_body_that_never_comes_is_not_waited_for(hub: Apart) -> None:
-    """A proxy that passes on Content-Length without the body gets its answer at once."""
+    """A request with Content-Length but no body is answered at once."""
     reader, writer = await hub.connect()
     began = time.monotonic()
     writer.write(asked("Content-Length: 1000"))
@@ -93,7 +93,7 @@ async def test_a_body_that_never_comes_is_not_waited_for(hub: Apart) -> None:
 
 
 async def test_large_bodies_are_not_kept(hub: Apart) -> None:
-    """Bodies of many megabytes, also compressed ones, are no 413 and leave nothing in memory."""
+    """Large or compressed bodies cause no 413, and nothing of them stays in memory."""
     plain, packed = bytes(16 * MB), gzip.compress(bytes(64 * MB))
     before = hub.memory()
     for _ in range(3):
@@ -105,7 +105,7 @@ async def test_large_bodies_are_not_kept(hub: Apart) -> None:
 
 
 async def test_made_up_methods_and_paths_are_not_counted_apart(hub: Apart) -> None:
-    """Whatever is asked with, the metrics know one more method, and two routes."""
+    """Unknown methods share a label in the metrics, and all paths two."""
     methods = ["MKCOL", "LOCK", "REPORT", "SEARCH", "M-SEARCH"]
     for number, method in enumerate(methods):
         path = f"/verify/{number}/{'x' * 2000}?y={number}"
@@ -131,7 +131,7 @@ async def test_made_up_methods_and_paths_are_not_counted_apart(hub: Apart) -> No
 async def test_floods_of_headers_cost_no_more_than_their_length(
     hub: Apart, headers: list[str], status: bytes
 ) -> None:
-    """Repeated and long headers are answered shortly; what is too much for any request is 400."""
+    """Repeated and long headers are answered quickly; too many get 400."""
     lines = ["Sec-Fetch-Mode: navigate", "X-Forwarded-Proto: https", *headers, "Connection: close"]
     head = asked(*lines, path="/verify?redirect=web").replace(b"Bearer", b"Basic")
     heard = await hub.exchange(head)
@@ -140,6 +140,6 @@ async def test_floods_of_headers_cost_no_more_than_their_length(
 
 
 async def test_a_path_of_slashes_is_no_yes(hub: Apart) -> None:
-    """More slashes than any route has are refused, though the token is good."""
+    """A path with too many slashes is refused, even with a good token."""
     heard = await hub.exchange(asked("Connection: close", path="/verify" + "/" * 4000))
     assert statuses(heard) == [b"404"]

@@ -1,4 +1,4 @@
-"""Keys that somebody can factor, or that are for something else: nothing that they signed counts.
+"""Keys that can be factored, or have another purpose: nothing that they sign is accepted.
 
 The bound: RSA keys have 2048 bits or more, a public exponent that is odd and at least 3, and a
 modulus that no known shortcut factors. Weak keys of the settings stop the start; those of a key set
@@ -116,12 +116,12 @@ def public_pem(private: Any) -> str:
 
 @weak
 def test_a_weak_key_is_found(modulus: int, exponent: int, reason: str) -> None:
-    """Each kind is named."""
+    """Each kind of weak key is recognized and named."""
     assert reason in (find_weakness(modulus, exponent) or "")
 
 
 def test_good_keys_are_no_weak_ones() -> None:
-    """No key of a sound generator is taken for one; an exponent of 3 is allowed."""
+    """No key of a sound generator is called weak; an exponent of 3 is allowed."""
     assert find_weakness(N, 3) is None
     for _ in range(5):
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
@@ -129,7 +129,7 @@ def test_good_keys_are_no_weak_ones() -> None:
 
 
 def test_the_fingerprint_is_of_the_product_and_of_each_factor() -> None:
-    """A modulus that is 1 modulo the first primes has it; a single foreign remainder is enough."""
+    """A single remainder outside the group means that a modulus has no fingerprint."""
     modulus = roca_modulus()
     assert has_roca_fingerprint(modulus)
     assert has_roca_fingerprint(PRODUCT + 1)
@@ -142,7 +142,7 @@ def test_the_fingerprint_is_of_the_product_and_of_each_factor() -> None:
 def test_a_weak_key_in_the_settings_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, modulus: int, exponent: int, reason: str
 ) -> None:
-    """In one line that names the variable."""
+    """The hub will not start, and names the variable in one line."""
     monkeypatch.setenv("HUB_JWT_PUBLIC_KEY", pem(modulus, exponent))
     with pytest.raises(SettingsError) as caught:
         load_settings()
@@ -153,7 +153,7 @@ def test_a_weak_key_in_the_settings_stops_the_start(
 
 
 def test_a_weak_key_in_the_issuers_file_stops_the_start(tmp_path: Any) -> None:
-    """In one line that names the file, the entry and the member."""
+    """The hub will not start, and names the file, the entry and the member in one line."""
     file = tmp_path / "issuers.toml"
     file.write_text(
         f'[[issuer]]\niss = "https://a"\npublic_key = """{pem(SHORT.public_numbers().n, 65537)}"""'
@@ -167,7 +167,7 @@ def test_a_weak_key_in_the_issuers_file_stops_the_start(tmp_path: Any) -> None:
     "private", [GOOD, ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()]
 )
 def test_good_keys_in_pem_are_read(private: Any) -> None:
-    """Of each kind that is in use."""
+    """Good keys of each kind in PEM are read."""
     assert load_public_key(public_pem(private)) is not None
 
 
@@ -186,7 +186,7 @@ MISUSED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("members", MISUSED, ids=str)
 def test_a_key_for_something_else_verifies_nothing(members: dict[str, Any]) -> None:
-    """By its own account, in use or in key_ops."""
+    """A key whose use or key_ops is not verification is ignored."""
     assert find_misuse(jwk(**members))
     good = jwk(kid="good", use="sig", key_ops=["verify"])
     keys, reasons = read_key_set(msgspec.json.encode({"keys": [jwk(kid="bad", **members), good]}))
@@ -196,7 +196,7 @@ def test_a_key_for_something_else_verifies_nothing(members: dict[str, Any]) -> N
 
 @weak
 def test_a_weak_key_of_a_set_is_passed_over(modulus: int, exponent: int, reason: str) -> None:
-    """The other keys stay in use; the reason is logged once, however many there are."""
+    """The other keys are used; the reason is logged once, however many weak ones there are."""
     bad = [jwk(modulus, exponent, kid=f"bad-{number}") for number in range(3)]
     keys, reasons = read_key_set(msgspec.json.encode({"keys": [*bad, jwk(kid="good")]}))
     assert {key.key_id for key in keys} == {"good"}
@@ -208,7 +208,7 @@ def test_a_weak_key_of_a_set_is_passed_over(modulus: int, exponent: int, reason:
     "members", [{"n": 5}, {"n": None}, {"n": "é"}, {"e": []}, {"n": ""}], ids=str
 )
 def test_what_is_no_key_is_passed_over(members: dict[str, Any]) -> None:
-    """Whatever stands in place of the numbers, the rest of the set is read."""
+    """Malformed keys are ignored, and the rest of the set is used."""
     keys, _ = read_key_set(msgspec.json.encode({"keys": [jwk(**members), jwk(kid="good")]}))
     assert {key.key_id for key in keys} == {"good"}
 
@@ -228,7 +228,7 @@ async def serve_keys(keys: list[dict[str, Any]]) -> tuple[web.AppRunner, str]:
 
 
 async def test_a_fetch_tells_of_weak_keys_in_one_line() -> None:
-    """One line a fetch, not one a key; tokens by the good key are verified."""
+    """Each fetch logs one line about weak keys, and tokens by a good key are accepted."""
     bad = RSAAlgorithm.to_jwk(SHORT, as_dict=True) | {"key_ops": ["verify"]}
     runner, url = await serve_keys([{**bad, "kid": "a"}, {**bad, "kid": "b"}, jwk(kid="good")])
     keys = JwksKeys(url)
@@ -244,7 +244,7 @@ async def test_a_fetch_tells_of_weak_keys_in_one_line() -> None:
 
 
 async def test_a_set_of_weak_keys_alone_has_none() -> None:
-    """The hub does not know then, and the line says why."""
+    """If all keys are weak, tokens get `unavailable`, and the log says why."""
     runner, url = await serve_keys([jwk(SHORT.public_numbers().n, kid="a")])
     keys = JwksKeys(url)
     try:

@@ -1,4 +1,4 @@
-"""Stock Socket.IO clients behind a balancer, which come back by themselves."""
+"""Stock Socket.IO clients behind a balancer, which reconnect by themselves."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Device:
             await self._news.wait_for(lambda: len(self.homes) >= count)
 
     async def wait_for_notice(self) -> Any:
-        """Return what the device is told when it is logged out."""
+        """Return the notification that the device gets."""
         async with asyncio.timeout(PATIENCE), self._news:
             await self._news.wait_for(lambda: bool(self.notices))
         return self.notices[0]

@@ -23,7 +23,7 @@ EVERY_KIND = [WEBSOCKET, WEBSOCKET, DEFAULT, DEFAULT, POLLING, POLLING]
 async def test_clients_are_spread_and_stay(
     front: Front, http: aiohttp.ClientSession, options: dict[str, Any], transport: str
 ) -> None:
-    """Stock clients of each kind are taken by both replicas, and each is served by its own."""
+    """Both replicas get stock clients of each kind, and each client stays on its replica."""
     async with devices(front, http, *[options] * 6) as crowd:
         assert {device.homes[0] for device in crowd} == {"a", "b"}
         for device in crowd:
@@ -34,7 +34,7 @@ async def test_clients_are_spread_and_stay(
 
 
 async def test_a_logout_reaches_every_client(front: Front, http: aiohttp.ClientSession) -> None:
-    """A logout through the balancer is told to clients of every kind on both replicas."""
+    """A logout through the balancer notifies clients of every kind on both replicas."""
     async with devices(front, http, *EVERY_KIND) as crowd:
         assert {device.homes[0] for device in crowd} == {"a", "b"}
         headers = {"Authorization": f"Bearer {crowd[0].token}"}
@@ -49,7 +49,7 @@ async def test_a_logout_reaches_every_client(front: Front, http: aiohttp.ClientS
 async def test_stock_javascript_clients_upgrade(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Node's stock client with its default options polls, is upgraded, and hears of a logout."""
+    """Node's stock client polls, is upgraded, and is notified of a logout."""
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(front.certificate))
     user = f"grace of {front.name}"
     async with (
@@ -68,7 +68,7 @@ async def test_stock_javascript_clients_upgrade(
 async def test_an_unknown_session_is_refused_by_a_hub(
     front: Front, http: aiohttp.ClientSession
 ) -> None:
-    """A session id that no replica has, by whatever name, is a hub's 400 and no balancer's."""
+    """An unknown session id gets 400 from a hub, not from the balancer."""
     for sid in 2 * ("nobody.c", "nobody.a", "nobody", "", "."):
         query = {"EIO": "4", "transport": "polling", "sid": sid}
         async with http.get("/socket.io/", params=query) as answer:
@@ -79,5 +79,5 @@ async def test_an_unknown_session_is_refused_by_a_hub(
 async def test_a_session_id_ends_in_its_replicas_name(
     front: Front, http: aiohttp.ClientSession
 ) -> None:
-    """First requests are spread over the replicas, and what they get says who answers."""
+    """New sessions are spread over the replicas, and their ids name the replica."""
     assert {(await handshake(http)).rpartition(".")[2] for _ in range(6)} == {"a", "b"}

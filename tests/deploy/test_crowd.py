@@ -69,7 +69,7 @@ async def until(what: str, is_so: Callable[[], bool | Awaitable[bool]]) -> None:
 
 
 def is_back(client: Client) -> bool:
-    """Tell whether a client was connected again after each time that it lost its connection."""
+    """Tell whether a client has reconnected each time it lost its connection."""
     return len(client.all("connected")) > len(client.all("disconnected"))
 
 
@@ -81,7 +81,7 @@ async def sockets_of(hub: Hub) -> int:
 
 
 async def all_on(hub: Hub, what: str, staying: Sequence[Client]) -> None:
-    """Wait until one replica holds everybody, and everybody says so himself."""
+    """Wait until one replica has all clients, and each client says so too."""
 
     async def are_there() -> bool:
         return all(map(is_back, staying)) and await sockets_of(hub) == len(staying)
@@ -93,7 +93,7 @@ async def all_on(hub: Hub, what: str, staying: Sequence[Client]) -> None:
 async def test_forty_clients_of_all_kinds(
     front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each is told once or comes back by itself, whatever it is written in and travels over."""
+    """Each is notified once, or reconnects by itself, in every language and transport."""
     for name in (
         "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"
     ):  # fmt: skip

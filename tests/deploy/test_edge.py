@@ -1,4 +1,4 @@
-"""What the balancers let in, how much of it, how long, and what they say about the client."""
+"""What the balancers let through, with which limits, and what they report about the client."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def large_token() -> str:
 async def test_the_files_are_taken_without_a_warning(
     front: Front, http: aiohttp.ClientSession
 ) -> None:
-    """The balancer finds nothing odd in its file, at its start or at a first request."""
+    """The balancer logs no warning, at its start or at a first request."""
     async with http.get("/healthz") as answer:
         assert answer.status == 200
     assert not re.search(r"\[(warn|warning|alert|emerg|error)\]", front.log, re.IGNORECASE)
@@ -80,7 +80,7 @@ async def test_the_files_are_taken_without_a_warning(
 
 @pytest.mark.parametrize("file", TIMEOUTS)
 def test_a_socket_that_only_pings_is_left_alone(file: str) -> None:
-    """No idle time-out on a socket's way is shorter than the hub's ping and its patience."""
+    """No idle timeout is shorter than the hub's ping interval and timeout."""
     text = (DEPLOY / file).read_text(encoding="utf-8")
     if file == "nginx.conf":
         text = text[text.index("location /socket.io/") :]
@@ -92,7 +92,7 @@ def test_a_socket_that_only_pings_is_left_alone(file: str) -> None:
 
 @pytest.mark.parametrize("name", RUN)
 async def test_slow_headers_are_cut(name: str, hubs: Hubs) -> None:
-    """Who sends a request line byte by byte is cut when its time is over, however busy it is."""
+    """A client that sends a request line byte by byte is cut when its time is over."""
     with RUN[name](hubs, changes=dict([HEADER_TIMEOUTS[name]])) as front:
         assert await seconds_until_cut(front) > 0.5
 
@@ -108,7 +108,7 @@ async def test_large_headers_pass(front: Front, http: aiohttp.ClientSession) -> 
 
 
 async def test_huge_headers_are_refused(front: Front, http: aiohttp.ClientSession) -> None:
-    """A header that no hub would take is refused by the balancer."""
+    """A header that the hub would refuse is refused by the balancer."""
     async with http.get("/session", headers={"X-Huge": "x" * 3 * LARGEST}) as answer:
         assert answer.status in (400, 431)
         assert answer.content_type == "text/html"
@@ -124,7 +124,7 @@ async def test_too_many_headers_are_refused_or_cheap(
 
 
 async def test_browsers_are_told_to_use_https(front: Front, http: aiohttp.ClientSession) -> None:
-    """Answers of the hub and refusals of the balancer say it once, for at least a year."""
+    """Every response has Strict-Transport-Security once, for at least a year."""
     for path in ("/healthz", "/session", "/metrics", "/nothing"):
         async with http.get(path) as answer:
             (policy,) = answer.headers.getall("Strict-Transport-Security")
@@ -160,7 +160,7 @@ async def test_one_address_cannot_have_all_connections(name: str, hubs: Hubs) ->
 async def test_a_large_body_is_refused_by_the_hub(
     front: Front, http: aiohttp.ClientSession
 ) -> None:
-    """A body somewhat over the hub's limit is refused in the hub's words."""
+    """A body a little over the hub's limit gets the hub's own error."""
     async with http.post("/logout", headers=bearer(token("ada")), data=b" " * 70_000) as answer:
         assert answer.status == 413
         assert (await answer.json(content_type=None))["code"] == "payload_too_large"
@@ -176,7 +176,7 @@ async def test_a_huge_body_is_refused(front: Front, http: aiohttp.ClientSession)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
 async def test_the_hub_sees_the_clients_address(front: Front) -> None:
-    """A session's address is the client's own, whatever it says, also in the proxies' network."""
+    """A session's address is the client's, whatever X-Forwarded-For the client sends."""
     for address in ("127.0.0.2", "127.0.0.1"):
         async with front.client(address) as client:
             for forged in ({}, {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": FORGED}):
@@ -187,13 +187,13 @@ async def test_the_hub_sees_the_clients_address(front: Front) -> None:
 
 
 async def test_what_is_for_operators_is_not_outside(front: Front) -> None:
-    """Metrics, readiness and admin calls are not found from outside, however they are spelt."""
+    """Metrics, readiness and admin calls are 404 from outside, in whatever spelling."""
     statuses = {target: await status_of(front, target) for target in FOR_OPERATORS}
     assert statuses == dict.fromkeys(FOR_OPERATORS, 404)
 
 
 async def test_the_rest_is_outside(front: Front, http: aiohttp.ClientSession) -> None:
-    """What is for clients is there, and an admin's token opens nothing of the above."""
+    """Calls for clients are reachable; an admin token opens no operators' call."""
     for path in ("/healthz", "/client.js", "/openapi.json"):
         async with http.get(path) as answer:
             assert answer.status == 200
@@ -203,7 +203,7 @@ async def test_the_rest_is_outside(front: Front, http: aiohttp.ClientSession) ->
 
 @pytest.mark.parametrize("name", RUN)
 async def test_other_upgrades_are_not_passed_on(name: str, hubs: Hubs) -> None:
-    """Of a request to become HTTP/2 a replica hears the request alone."""
+    """An upgrade to HTTP/2 reaches a replica as an ordinary request."""
     heard: list[str | None] = []
 
     async def handle(request: web.BaseRequest) -> web.Response:
@@ -222,7 +222,7 @@ async def test_other_upgrades_are_not_passed_on(name: str, hubs: Hubs) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists its connections in a file")
 async def test_connections_to_the_hub_are_kept(front: Front, http: aiohttp.ClientSession) -> None:
-    """Requests of a client that keeps its connection go over connections that stay open too."""
+    """Requests on a kept connection reach the hub on kept connections too."""
     ports = {front.hubs.a.port, front.hubs.b.port}
 
     async def ask() -> set[tuple[int, int]]:

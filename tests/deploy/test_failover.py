@@ -1,4 +1,4 @@
-"""A replica dies or is taken away: its clients are on the other one soon, by themselves."""
+"""A replica dies or is drained: its clients soon move to the other one, by themselves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bearer(given: str) -> dict[str, str]:
 
 
 def fresh() -> str:
-    """Return a token of a user whom nobody knows yet."""
+    """Return a token of a new user."""
     return token(f"user-{secrets.token_hex(6)}")
 
 
@@ -54,7 +54,7 @@ async def all_on_b(crowd: list[Device]) -> None:
 
 
 async def drain(hub: Hub) -> None:
-    """Take a replica away in order."""
+    """Stop a replica with SIGTERM."""
     hub.signal(signal.SIGTERM)
     assert await asyncio.to_thread(hub.wait, DRAIN_LIMIT) == 0
 
@@ -62,7 +62,7 @@ async def drain(hub: Hub) -> None:
 async def until_new_clients(
     http: aiohttp.ClientSession, are_on: Callable[[set[str]], bool]
 ) -> None:
-    """Wait until what is said of the replicas that take new clients is so."""
+    """Wait until a statement about the replicas for new clients is true."""
     used: set[str] = set()
     for _ in range(100):
         used = {(await handshake(http)).rpartition(".")[2] for _ in range(6)}
@@ -73,7 +73,7 @@ async def until_new_clients(
 
 
 async def is_alive(hub: Hub, given: str) -> bool:
-    """Ask a replica itself whether a token is still good."""
+    """Ask a replica directly whether a token is still accepted."""
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{hub.url}/session", headers=bearer(given)) as answer,
@@ -171,7 +171,7 @@ async def test_a_replica_is_drained(front: Front, http: aiohttp.ClientSession) -
 async def test_a_replica_that_is_not_ready_gets_nobody_new(
     hubs: Hubs, own_redis: RedisServer
 ) -> None:
-    """HAProxy asks /readyz: without its store a replica is left out, though it answers."""
+    """HAProxy asks /readyz: a replica without its store gets no new clients."""
     cut_off = Hub("b", own_redis.url)
     cut_off.start()
     try:
@@ -202,7 +202,7 @@ async def test_pythons_clients_that_poll_are_drained(
 async def test_javascript_clients_come_back(
     front: Front, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Node's stock clients come back by themselves after SIGTERM, and again after SIGKILL."""
+    """Node's stock clients reconnect by themselves after SIGTERM, and after SIGKILL."""
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(front.certificate))
     a, b = front.hubs.a, front.hubs.b
     b.kill()

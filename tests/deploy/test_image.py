@@ -165,7 +165,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @pytest.mark.timeout(400)
 def test_the_image_runs_as_nobody_and_writes_nothing(image: Image) -> None:
-    """The hub lives, says so to its health check, ends at SIGTERM, and has changed no file."""
+    """The hub runs, passes its health check, stops at SIGTERM, and changes no file."""
     before = image.files()
     port = free_port()
     (entry,) = (json.loads(rest) for name, rest in instructions() if name == "ENTRYPOINT")

@@ -1,4 +1,4 @@
-"""The units for systemd: it finds nothing odd in them, and little that a hub could do beside."""
+"""The systemd units: valid, and with little exposure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_the_unit_is_taken_without_a_warning(unit: Path) -> None:
-    """Systemd knows every line of it."""
+    """Systemd accepts every line of it."""
     done = analyze("verify", "--man=no", str(unit))
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -148,7 +148,7 @@ def app(kept_app: App, hubs: Hubs) -> App:
 
 
 def names() -> tuple[str, str]:
-    """Return a user and a session that nobody knows yet."""
+    """Return a new user and session."""
     return f"user-{secrets.token_hex(4)}", f"s-{secrets.token_hex(4)}"
 
 
@@ -163,7 +163,7 @@ async def log_out(hubs: Hubs, given: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 async def test_a_living_token_is_let_through(app: App, method: str) -> None:
-    """The app hears from the hub who it is, and not from the client."""
+    """The app learns the caller's identity from the hub, not from the client."""
     user, sid = names()
     forged = dict.fromkeys((*IDENTITY, "X_Auth_User", "x_auth_issuer"), "forged")
     answer = await app.ask(token(user, sid), method, **forged)
@@ -181,7 +181,7 @@ async def test_a_preflight_is_not_let_through(app: App) -> None:
 
 
 async def test_a_dead_token_is_refused(app: App, hubs: Hubs) -> None:
-    """From the logout on, the same token is 401 and does not reach the app."""
+    """After a logout the token gets 401 and does not reach the app."""
     given = token(*names())
     assert (await app.ask(given)).status == 200
     await log_out(hubs, given)
@@ -193,13 +193,13 @@ async def test_a_dead_token_is_refused(app: App, hubs: Hubs) -> None:
 
 @pytest.mark.parametrize("given", [None, "", "nonsense"])
 async def test_no_token_is_refused(app: App, given: str | None) -> None:
-    """Without a token, or with what is none, the request does not reach the app."""
+    """A request without a token, or with garbage, does not reach the app."""
     assert (await app.ask(given)).status == 401
     assert app.seen == []
 
 
 async def test_without_an_answer_nobody_is_let_through(app: App, hubs: Hubs) -> None:
-    """One replica is enough; when it hangs, or none is there, good and bad tokens are errors."""
+    """One replica is enough; if none answers, good and bad tokens get an error."""
     hubs.a.kill()
     given = token(*names())
     for _ in range(4):
@@ -218,7 +218,7 @@ async def test_without_an_answer_nobody_is_let_through(app: App, hubs: Hubs) -> 
 
 
 async def test_the_readmes_snippet_does_the_same(hubs: Hubs) -> None:
-    """What stands in the README lets living tokens through, and says whose they are."""
+    """The snippet in the README lets living tokens through, and identifies their users."""
     async with serving("nginx", hubs, snippet_changes(), "/app/") as app:
         await test_a_living_token_is_let_through(app, "POST")
         app.seen.clear()
@@ -227,7 +227,7 @@ async def test_the_readmes_snippet_does_the_same(hubs: Hubs) -> None:
 
 @pytest.mark.parametrize("proxy", TO_LOGIN)
 async def test_browsers_are_sent_to_log_in(hubs: Hubs, proxy: str) -> None:
-    """With the change that each file names, a browser is redirected, and a program hears 401."""
+    """With the change that each file names, browsers are redirected, and programs get 401."""
     host = {"Host": "app.example"}
     page = {**host, "Sec-Fetch-Mode": "navigate", "X-Forwarded-Uri": "/forged"}
     async with serving(proxy, hubs, TO_LOGIN[proxy]) as app:
@@ -246,7 +246,7 @@ async def test_browsers_are_sent_to_log_in(hubs: Hubs, proxy: str) -> None:
 
 
 async def test_nginx_keeps_an_answer_as_long_as_the_hub_allows() -> None:
-    """With HUB_VERIFY_CACHE nginx asks once in that time, per token; a refusal is not kept."""
+    """With HUB_VERIFY_CACHE, nginx asks once per token in that time, and caches no refusal."""
     cache = {
         "limit_conn_zone": "proxy_cache_path cache keys_zone=verdicts:1m;\n    limit_conn_zone",
         "            proxy_pass http://hub/verify;": "            proxy_pass http://hub/verify;\n"

@@ -10,7 +10,7 @@ CHUNK = 65536
 
 
 class Line:
-    """Carries TCP connections to a port of this machine, as long as it is told to."""
+    """Carries TCP connections to a port of this machine, and can be cut, blocked or redirected."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -43,7 +43,7 @@ class Line:
         self._flows.clear()
 
     def mend(self) -> None:
-        """Carry again, also what was held back."""
+        """Resume, and send what was held back."""
         self.carries = True
         self._flows.set()
 

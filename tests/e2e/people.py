@@ -54,7 +54,7 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 class Diary:
-    """What a client was told, in order."""
+    """The notifications and events that a client received, in order."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, Any]] = []
@@ -193,7 +193,7 @@ class BrowserTab:
 
     @property
     def diary(self) -> Any:
-        """The page keeps its diary itself: see `told` and `wait`."""
+        """Not available: the page keeps its own diary; use `told` and `wait`."""
         raise NotImplementedError("ask the page")
 
     async def told(self, what: str) -> list[Any]:

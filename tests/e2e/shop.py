@@ -207,7 +207,7 @@ class Visitor:
         return tab
 
     def write(self, source: Any, what: str, value: Any = None) -> None:
-        """Take down what a page tells."""
+        """Record an entry that a page reports."""
         self.tabs[source["page"]].diary.write(what, value)
 
 

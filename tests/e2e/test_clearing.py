@@ -56,7 +56,7 @@ def watch_acks(tab: Tab) -> list[object]:
 
 
 async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: Replica) -> None:
-    """A database that a page holds open is named; it goes once the page has let go."""
+    """A database that a page keeps open is reported; it is deleted once the page closes it."""
     tab = await ada.tab(None)
     acks = watch_acks(tab)
     await tab.enter()
@@ -71,7 +71,7 @@ async def test_what_could_not_be_cleared_is_named_to_the_hub(ada: Visitor, hub: 
 async def test_clearing_by_the_browser_itself_spares_the_keep_list(
     context: BrowserContext, hub: Replica, line: Line
 ) -> None:
-    """Where the answer of the hub makes the browser clear all, the keep-list is put back."""
+    """If Clear-Site-Data makes the browser clear all, the keep-list is restored."""
     line.block_sockets()
     tab = await open_tab(context, hub.beside(line.port), token("ada"))
     await tab.wait("polling")

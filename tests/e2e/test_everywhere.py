@@ -54,7 +54,7 @@ class Crowd:
     tokens: dict[str, str]
 
     async def notices(self) -> dict[str, list[Any]]:
-        """Return what each of Ada's devices was told so far."""
+        """Return the notifications that each of Ada's devices received so far."""
         return {
             "tab": await self.tab.told("notified"),
             "other tab": await self.other_tab.told("notified"),
@@ -87,7 +87,7 @@ async def crowd(replicas: tuple[Replica, Replica], context: BrowserContext) -> A
 
 
 async def refused_everywhere(replicas: tuple[Replica, Replica], spent: str, reason: str) -> None:
-    """Check that a token is refused at every door of every replica, and why."""
+    """Check that a token is refused in every way, on every replica, with the right code."""
     for replica in replicas:
         for path in ("/session", "/sessions", "/verify"):
             answer = await replica.call("GET", path, spent)
@@ -101,7 +101,7 @@ async def refused_everywhere(replicas: tuple[Replica, Replica], spent: str, reas
 
 
 async def gone_everywhere(crowd: Crowd, reason: str) -> None:
-    """Check that each of Ada's devices was told once, cleared, and was cut."""
+    """Check that each of Ada's devices was notified once, cleared, and was cut."""
     await asyncio.gather(
         crowd.tab.wait("ended"),
         crowd.other_tab.wait("ended"),
@@ -120,7 +120,7 @@ async def gone_everywhere(crowd: Crowd, reason: str) -> None:
 
 
 async def untouched(crowd: Crowd, replicas: tuple[Replica, Replica]) -> None:
-    """Check that Grace was told nothing and lost nothing."""
+    """Check that Grace was not notified and lost nothing."""
     assert crowd.grace.diary.entries == [("connect", None)]
     assert crowd.grace.io.connected
     for replica in replicas:
@@ -130,7 +130,7 @@ async def untouched(crowd: Crowd, replicas: tuple[Replica, Replica]) -> None:
 async def test_logout_of_all_reaches_every_device_once(
     replicas: tuple[Replica, Replica], crowd: Crowd
 ) -> None:
-    """All four of Ada's devices are told, clear, and are cut; Grace sees nothing."""
+    """All four of Ada's devices are notified, clear, and are cut; Grace is not affected."""
     answer = await replicas[0].call("POST", "/logout", crowd.tokens["python"])
     assert answer.status == 200
     assert {s["sid"]: s["state"] for s in answer.body["sessions"]} == dict.fromkeys(

@@ -57,7 +57,7 @@ async def frozen(tab: Tab, other: Tab) -> AsyncIterator[Frozen]:
 
 
 async def test_a_frozen_tab_wakes_after_the_logout(ada: Visitor, hub: Replica) -> None:
-    """It hears of nothing while it is frozen, and then shows nothing private before it knows."""
+    """A frozen tab is not notified, and shows nothing private until the hub has answered."""
     tab, beside = await ada.tab(), await ada.tab(None)
     async with frozen(tab, beside) as ice:
         answer = await hub.call("POST", "/logout?wait=6", token("ada", "phone"))
@@ -84,7 +84,7 @@ async def test_a_frozen_tab_wakes_without_a_network(ada: Visitor, line: Line) ->
 
 
 async def test_a_frozen_tab_that_wakes_late_undoes_no_fresh_login(ada: Visitor) -> None:
-    """What it missed ends it alone: the login that came after it keeps its data and its socket."""
+    """A late tab ends alone: a newer login keeps its data and its socket."""
     late, beside = await ada.tab(), await ada.tab()
     async with frozen(late, beside) as ice:
         await beside.click_logout()

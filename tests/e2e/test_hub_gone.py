@@ -1,4 +1,4 @@
-"""The hub is restarted, or a replica of it dies: nobody is logged out by that."""
+"""A restart of the hub, or the death of a replica, logs nobody out."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hub(shop: Shop, redis_url: str) -> AsyncIterator[Replica]:
-    """A replica that lives to the end."""
+    """A replica that runs until the end."""
     async with running(hub_settings(shop, redis_url=redis_url, replica="survivor")) as replica:
         yield replica
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def line(shop: Shop, hub: Replica) -> AsyncIterator[Line]:
-    """How pages reach the hub, at first nowhere."""
+    """The connection from pages to the hub, at first to nothing."""
     async with line_to(0) as open_now:
         shop.hub = open_now.url
         yield open_now
 
 
 async def follow(tab: Tab, line: Line, hub: Replica) -> None:
-    """Lead a tab that was cut off to the replica that lives, where it hears of a logout."""
+    """Redirect a tab to the surviving replica, where it is notified of a logout."""
     await tab.diary.wait("disconnected")
     line.target = hub.port
     await tab.diary.wait("connected")
@@ -46,7 +46,7 @@ async def follow(tab: Tab, line: Line, hub: Replica) -> None:
 async def test_the_hub_is_restarted(
     ada: Visitor, hub: Replica, shop: Shop, redis_url: str, line: Line
 ) -> None:
-    """A page connects to the hub that is back, has lost nothing, and hears the next logout."""
+    """A page reconnects after a restart, has lost nothing, and is notified of the next logout."""
     async with running(hub_settings(shop, redis_url=redis_url, replica="before")) as before:
         line.target = before.port
         tab = await ada.tab()
@@ -57,7 +57,7 @@ async def test_the_hub_is_restarted(
 async def test_a_replica_is_killed(
     ada: Visitor, hub: Replica, shop: Shop, redis_url: str, line: Line
 ) -> None:
-    """A page goes on with the replica that is left, has lost nothing, and hears the next logout."""
+    """A page reconnects to the other replica, and is notified of the next logout."""
     environ = {"HUB_ALLOWED_ORIGINS": shop.url, "HUB_COOKIE_NAME": COOKIE}
     async with running_apart(hub, redis_url, **environ) as (doomed, process):
         line.target = doomed.port

@@ -281,14 +281,14 @@ async def test_a_token_of_the_second_of_a_logout_is_replaced(hub: Replica, start
 
 
 async def test_a_token_that_is_not_good_is_reported(hub: Replica, start: Start) -> None:
-    """A mistake clears nothing, and is not tried again."""
+    """A token_invalid is reported, clears nothing, and is not retried."""
     async with start(hub.url, "not a token") as app:
         assert (await app.diary.wait("reported"))["code"] == "token_invalid"
         assert app.diary.all("cleared") == app.diary.all("login") == []
 
 
 async def test_a_refusal_for_now_is_tried_again(start: Start) -> None:
-    """What is worth another try gets one, and nothing is cleared."""
+    """A retryable refusal is retried, and clears nothing."""
     async with (
         running(settings(max_sessions=1)) as hub,
         python_client(hub, token("ada", "first")) as first,
@@ -304,7 +304,7 @@ async def test_a_refusal_for_now_is_tried_again(start: Start) -> None:
 
 
 async def test_the_token_is_refreshed_before_it_ends(hub: Replica, start: Start) -> None:
-    """The socket lives on beyond the first token, without a new connection."""
+    """The socket outlives the first token, without a new connection."""
     began, brief = time.monotonic(), token("ada", "phone", lifetime=15)
     # The app believes it to end earlier, so that it may take its time to start.
     async with start(hub.url, brief, token("ada", "phone"), lifetime=4) as app:
@@ -318,7 +318,7 @@ async def test_the_token_is_refreshed_before_it_ends(hub: Replica, start: Start)
 
 
 async def test_logging_out_ends_the_other_devices_too(hub: Replica, start: Start) -> None:
-    """The hub's answer comes, all is cleared, and another device of the person is told."""
+    """The hub answers, the app clears, and another device of the user is notified."""
     async with python_client(hub, token("ada", "laptop")) as laptop:
         await laptop.diary.wait("connect")
         async with start(hub.url, token("ada", "phone")) as app:

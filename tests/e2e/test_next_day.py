@@ -48,7 +48,7 @@ async def test_a_logout_while_the_browser_was_closed(
 async def test_a_logout_without_a_network_is_sent_the_next_day(
     tmp_path: Path, shop: Shop, hub: Replica, line: Line
 ) -> None:
-    """What the closed browser still owed, the first page of the next day sends."""
+    """The first page of the next day sends a logout that was pending."""
     async with python_client(hub, token("ada", "phone")) as phone:
         await phone.diary.wait("connect")
         async with a_day(tmp_path, shop) as ada:

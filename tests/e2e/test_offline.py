@@ -65,7 +65,7 @@ async def test_a_logout_without_a_network_is_sent_when_it_is_back(
 
 
 async def test_a_logout_over_a_socket_that_does_not_know_yet(ada: Visitor, line: Line) -> None:
-    """Where the network is gone and the socket still seems to be open, the page clears at once."""
+    """If the network is down but the socket seems open, the page clears at once."""
     tab = await ada.tab("/private?stay")
     line.fall_silent()
     await ada.context.set_offline(True)
@@ -77,7 +77,7 @@ async def test_a_logout_over_a_socket_that_does_not_know_yet(ada: Visitor, line:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def owing(ada: Visitor, line: Line) -> Visitor:
-    """Ada, whose browser owes the hub a logout, and has no tab open."""
+    """Ada, whose browser has a logout yet to send, and no open tab."""
     tab = await ada.tab("/private?stay")
     await lose_network(ada, line)
     await log_out_offline(tab)
@@ -101,7 +101,7 @@ async def test_a_logout_is_sent_by_a_tab_that_opens_later(owing: Visitor, hub: R
 async def test_a_logout_that_is_sent_late_undoes_no_fresh_login(
     owing: Visitor, hub: Replica
 ) -> None:
-    """Logged in anew, the same person stays so; the devices of before are logged out."""
+    """A new login of the same user stays; the devices from before are logged out."""
     async with python_client(hub, token("ada", "phone")) as phone:
         await phone.diary.wait("connect")
         await owing.log_in("ada")
@@ -118,7 +118,7 @@ async def test_a_logout_that_is_sent_late_undoes_no_fresh_login(
 async def test_a_logout_that_is_sent_by_somebody_elses_tab(
     owing: Visitor, hub: Replica, shop: Shop
 ) -> None:
-    """Who logs in next at the same computer keeps everything; the logout counts for its owner."""
+    """The next user of the computer keeps everything; the logout ends its owner's sessions."""
     await owing.log_in("grace")
     tab = await owing.tab()
     assert (await tab.diary.wait("delivered"))["scope"] == "all"

@@ -208,7 +208,7 @@ async def test_a_logout_from_elsewhere_is_explained_as_well(browser: Browser, hu
 
 
 async def test_a_logout_without_a_network_is_told_later(browser: Browser, hub: Replica) -> None:
-    """Offline the page clears and says so where it is; once back, the other devices are told."""
+    """Offline, the page clears and says so; when online again, it ends the other sessions."""
     async with (
         device(hub, "Tablet") as tablet,
         visit(browser, hub, token("ada", "browser"), expected="Failed to load") as page,

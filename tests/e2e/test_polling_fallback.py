@@ -17,7 +17,7 @@ LIMIT = 20.0
 
 
 async def test_polling_takes_over(ada: Visitor, hub: Replica, shop: Shop) -> None:
-    """Within 20 s a page polls, also where WebSockets are never answered, and hears of a logout."""
+    """Within 20 s a page polls, even if WebSockets hang, and is notified of a logout."""
     async with line_to(hub.port) as refusing, line_to(hub.port) as silent, line_to(hub.port) as cut:
         shop.hub = cut.url
         connected = await ada.tab()

@@ -45,13 +45,13 @@ def is_for_token(request: Request) -> bool:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tab(ada: Visitor, shop: Shop) -> Tab:
-    """A tab whose tokens live for seconds, and that stays after a logout."""
+    """A tab whose tokens expire within seconds, and that stays after a logout."""
     shop.lifetime = LIFETIME
     return await ada.tab(None)
 
 
 async def test_a_token_is_replaced_over_the_socket(tab: Tab, shop: Shop, hub: Replica) -> None:
-    """The same socket outlives its first token, and hears of the logout after that."""
+    """The same socket outlives its first token, and is notified of a logout after that."""
     wire = Wire(tab)
     await tab.enter()
     first = await shop.diary.wait("token")
@@ -110,7 +110,7 @@ async def token_on_its_way(tab: Tab, shop: Shop) -> AsyncIterator[None]:
 async def test_a_token_that_comes_while_a_logout_is_under_way(
     tab: Tab, shop: Shop, line: Line
 ) -> None:
-    """Nothing prolongs a session whose logout is not answered yet; it ends though its token did."""
+    """While a logout is pending, a new token does not extend the session."""
     wire = Wire(tab)
     await tab.enter("/private?stay")
     before = wire.refreshes

@@ -1,4 +1,4 @@
-"""A replica dies: what it held is seen to be gone, and the others do its work."""
+"""After a replica was killed, its sessions turn offline, and the other replicas take over."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Scene:
         return receipt
 
     async def others_live(self) -> None:
-        """Check that Ada's other session and Grace's were told nothing and lost nothing."""
+        """Check that Ada's other session and Grace's were not notified and lost nothing."""
         for tab, sid in ((self.sibling, SIBLING), (self.stranger, STRANGER)):
             rows = await tab.page.evaluate("window.hub.sessions()")
             online = [row["sid"] for row in rows if row["current"] and row["online"]]

@@ -1,4 +1,4 @@
-"""Redis goes away and comes back: nothing lies, nothing hangs, all recovers by itself."""
+"""Redis is down and returns: no false answers, no hanging requests, and recovery by itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def ready(replica: Replica) -> bool:
 
 
 async def check_unavailable(answer: Answer) -> None:
-    """Check that an answer says that nothing is known now."""
+    """Check that an answer is `unavailable`."""
     assert (answer.status, answer.code) == (503, "unavailable")
     assert answer.headers["Retry-After"] == "1"
 
@@ -42,7 +42,7 @@ async def check_unavailable(answer: Answer) -> None:
 async def test_without_the_store_everything_is_unavailable_and_quick(
     own_redis: RedisServer, replicas: tuple[Replica, Replica], fault: str
 ) -> None:
-    """Every door says unavailable within two seconds, and opens again by itself."""
+    """Everything answers `unavailable` within two seconds, and recovers by itself."""
     one, two = replicas
     mine = token("ada", "s1")
     assert (await one.call("GET", "/session", mine)).status == 200
@@ -83,7 +83,7 @@ async def test_without_the_store_everything_is_unavailable_and_quick(
 async def test_a_logout_that_was_missed_is_made_up_for(
     own_redis: RedisServer, replicas: tuple[Replica, Replica]
 ) -> None:
-    """A replica whose subscription was killed checks its sockets when it hears again."""
+    """A replica whose subscription was killed checks its sockets once it is subscribed again."""
     one, two = replicas
     async with raw_socket(two) as raw:
         await raw.connect(token("ada", "s1"))
@@ -101,7 +101,7 @@ async def test_a_logout_that_was_missed_is_made_up_for(
 
 
 async def test_a_replica_starts_without_the_store(own_redis: RedisServer) -> None:
-    """A hub whose Redis is down starts unready, and turns ready when Redis comes."""
+    """A hub whose Redis is down starts unready, and becomes ready when Redis returns."""
     own_redis.kill()
     async with running(settings(redis_url=own_redis.url)) as replica:
         assert not await ready(replica)

@@ -1,4 +1,4 @@
-"""A logout in one tab is seen in every tab of that person, and in none of anybody else."""
+"""A logout in one tab logs out every tab of that user, and of nobody else."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_session_beside_another_in_one_browser(ada: Visitor, hub: Replic
 async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
     ada: Visitor, hub: Replica, shop: Shop, line: Line
 ) -> None:
-    """A tab that cannot reach the hub ends with the others of its browser, and says the same."""
+    """A tab that cannot reach the hub ends with the others of its browser."""
     async with line_to(hub.port) as other:
         shop.hub = other.url
         alone = await ada.tab()

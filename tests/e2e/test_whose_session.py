@@ -1,4 +1,4 @@
-"""Who logs out is cleared, what waited ends the right session, and no login is a circle."""
+"""A logout clears the tabs of its user, pending logouts end the right session, no login loops."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def show(context: BrowserContext, shop: Shop, given: str) -> None:
 async def test_a_logout_of_before_the_hub_was_there_ends_that_session(
     context: BrowserContext, shop: Shop, line: Line, hub: Replica, by_cookie: bool, seen: bool
 ) -> None:
-    """It ends the session that was there at the click, whether or not the hub had seen that one."""
+    """A pending logout ends the session at the click, known to the hub or not."""
     old = token("ada", "old")
     if seen:
         assert (await hub.call("GET", "/session", old)).status == 200
@@ -106,7 +106,7 @@ async def test_a_logout_of_before_the_hub_was_there_ends_that_session(
 async def test_a_login_of_after_the_click_lives(
     context: BrowserContext, shop: Shop, line: Line, hub: Replica, by_cookie: bool
 ) -> None:
-    """The next login at this browser survives a logout that was clicked before it."""
+    """A later login in this browser survives the pending logout."""
     old = token("ada", "old")
     await show(context, shop, old if by_cookie else "")
     page = await owe(context, shop, line, "" if by_cookie else f"token: {json.dumps(old)}")
@@ -127,7 +127,7 @@ async def test_a_login_of_after_the_click_lives(
 async def test_a_login_that_leads_back_is_no_circle(
     ada: Visitor, shop: Shop, hub: Replica, way: str, was_connected: bool
 ) -> None:
-    """Where a provider sends the page back with the same login, it stops and says so."""
+    """If the provider returns with the same ended login, the page stops and says so."""
     given = token("ada", "ada-1")
     if not was_connected:
         assert (await hub.call("POST", "/logout", given)).status == 200

@@ -97,7 +97,7 @@ class Replica:
         self.send(signal.SIGUSR2)
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> bool:
-        """End the process, and tell whether it ended by itself in time."""
+        """End the process; return whether it ended by itself in time."""
         if self._process is None:
             return True
         self.send(number)
@@ -111,7 +111,7 @@ class Replica:
         return True
 
     async def ready(self, http: aiohttp.ClientSession, patience: float = PATIENCE) -> bool:
-        """Wait until the replica calls itself ready, and tell whether it did."""
+        """Wait until the replica says that it is ready; return whether it did."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._process is not None and self._process.returncode is None:

@@ -1,4 +1,4 @@
-"""Devices: lean WebSocket clients whose manners are exactly controlled.
+"""Devices: minimal WebSocket clients whose behaviour is exactly controlled.
 
 They write down what they do and what they are told, and judge nothing.
 """
@@ -51,7 +51,7 @@ class Device(asyncio.Protocol):
 
     @property
     def is_live(self) -> bool:
-        """Whether it was accepted, and neither told nor closed since."""
+        """Whether it was accepted, and neither notified nor closed since."""
         return self.record is not None and not self.record.notices and not self.done.is_set()
 
     async def connect(self) -> str:
@@ -79,31 +79,31 @@ class Device(asyncio.Protocol):
             return None
 
     def sleep(self) -> None:
-        """Read no more; the operating system still takes what comes."""
+        """Stop reading; the operating system still buffers what arrives."""
         if self._transport is not None and not self.done.is_set():
             self._transport.pause_reading()
             self._look()
 
     def wake(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if self._watch is not None:
             self._watch.cancel()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def leave(self) -> None:
-        """Hang up without a word."""
+        """Abort the connection."""
         self._end("us")
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the WebSocket."""
+        """Send the upgrade request."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.write(upgrade_request(self._port, "a device of the fault runs"))
 
     def data_received(self, data: bytes) -> None:
-        """Take whole frames; what is left waits for more."""
+        """Handle complete frames; the rest waits."""
         data = self._buffer + data
         if not self._upgraded:
             head, end, data = data.partition(b"\r\n\r\n")

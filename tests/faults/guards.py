@@ -25,7 +25,7 @@ NODE = shutil.which("node")
 
 @dataclass(frozen=True)
 class Kind:
-    """What a guard is written in, and what it does when it knows too little."""
+    """The language of a guard, and what it does when it is stale."""
 
     command: tuple[str, ...]
     on_stale: str
@@ -40,7 +40,7 @@ KINDS = (
 
 
 class Guard:
-    """One guard: a process that hears a replica through ``link``, and can be paused."""
+    """One guard: a process that follows a replica through ``link``, and can be paused."""
 
     def __init__(self, name: str, link: Proxy, kind: Kind, folder: Path, code: Path) -> None:
         self.name = name

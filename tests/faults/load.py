@@ -63,12 +63,12 @@ class Person:
         self.devices: dict[int, Device] = {}
 
     def live(self) -> list[Device]:
-        """Return the devices that are connected and were not told."""
+        """Return the devices that are connected and were not notified."""
         return [device for device in self.devices.values() if device.is_live]
 
 
 class Load:
-    """Runs people and logouts against replicas until it is told to stop."""
+    """Runs people and logouts against replicas until it is stopped."""
 
     def __init__(
         self, cluster: Cluster, history: History, caller: Caller, seed: int, people: int
@@ -158,7 +158,7 @@ class Load:
             await asyncio.sleep(self._random.uniform(0.05, 1.0))
 
     async def _connected(self, person: Person, number: int, token: Token) -> bool:
-        """Be connected once; tell whether it is worth connecting again with this session."""
+        """Run one connection; return whether to connect again with this session."""
         manner = self._random.choices([*MANNERS], [*MANNERS.values()])[0]
         if manner == UNREAD and not CAN_LOOK:
             manner = MUTE

@@ -264,9 +264,9 @@ MUTANTS = (
             Edit(
                 "realtime/follower.py",
                 "        for connection in self._sweeper.sockets(numbers):\n"
-                "            connection.socket.give_way()",
+                "            connection.socket.close_transport()",
                 "        for connection in self._sweeper.sockets(self._all):\n"
-                "            connection.socket.give_way()",
+                "            connection.socket.close_transport()",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""What came of a run, as text."""
+"""The result of a run, as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker on histories written by hand: good ones pass, and each kind of bad one does not."""
+"""The checker on histories written by hand: good ones pass, and each kind of bad one is found."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def notice(
 def socket(
     token: Token = ADA, closed: float = 10.2, by: str = "hub", manner: str = "prompt"
 ) -> Socket:
-    """Return a socket that was accepted at 2 and told, and then cut, when the hub closed it."""
+    """Return a socket accepted at 2, then notified, and cut when the hub closed it."""
     made = Socket(0, token, "r0", manner, 2.0, closed=closed, closed_by=by)
     if by == "hub":
         made.notices.append(notice())
@@ -85,7 +85,7 @@ def broken(limits: Limits = LIMITS, **records: Sequence[object]) -> list[str]:
 
 
 def test_a_good_history_passes() -> None:
-    """Logged out, told, cut, refused everywhere; the others are left alone."""
+    """The sockets are notified, cut and refused everywhere, and all others are left alone."""
     assert not broken(
         logouts=[logout()],
         sockets=[socket(), socket(PHONE), socket(BOB, NEVER, "")],
@@ -139,7 +139,7 @@ def test_a_dead_token_that_is_accepted_is_found(made: Logout, token: Token) -> N
 
 @pytest.mark.parametrize("kind", ["session", "connect", "refresh"])
 def test_every_way_to_show_a_token_counts(kind: str) -> None:
-    """A connect and a refresh are held to the same as a call."""
+    """A connect and a refresh are judged like a call."""
     assert broken(logouts=[logout()], checks=[check(ADA, 11, kind=kind)]) == ["P1"]
 
 
@@ -175,12 +175,12 @@ def test_every_way_to_show_a_token_counts(kind: str) -> None:
     ],
 )
 def test_a_token_that_may_live_may_be_accepted(made: Logout, token: Token, start: float) -> None:
-    """What was not answered yet, is not known, or is not in scope, proves nothing."""
+    """A logout that is unanswered, of unknown outcome or out of scope proves nothing."""
     assert not broken(logouts=[made], checks=[check(token, start)])
 
 
 def test_a_notice_proves_the_logout() -> None:
-    """Who is told of a logout must find it written, also when its caller has no answer yet."""
+    """A notified socket proves that the logout was written, even before it was answered."""
     told = socket(closed=10.3)
     made = logout(outcome="unknown", end=14.0)
     assert broken(logouts=[made], sockets=[told], checks=[check(ADA, 10.2)]) == ["P1"]
@@ -195,7 +195,7 @@ def test_a_socket_that_stays_open_is_found() -> None:
 
 
 def test_a_socket_that_is_told_late_is_found() -> None:
-    """A socket that reads is told within a bound of its own; one that does not need not be."""
+    """A socket that reads must be notified within a bound of its own."""
     late = socket(closed=14.0)
     late.notices = [notice(13.5)]
     assert broken(logouts=[logout()], sockets=[late]) == ["P2"]
@@ -204,7 +204,7 @@ def test_a_socket_that_is_told_late_is_found() -> None:
 
 @pytest.mark.parametrize("manner", ["mute", "unread", "sleepy"])
 def test_manners_are_no_excuse(manner: str) -> None:
-    """A socket that does not read or acknowledge is closed all the same."""
+    """A socket that does not read or acknowledge must be closed too."""
     late = socket(closed=16.0, manner=manner)
     assert broken(logouts=[logout()], sockets=[late]) == ["P2"]
 
@@ -226,7 +226,7 @@ def test_a_fault_elsewhere_is_no_excuse() -> None:
 
 
 def test_a_socket_that_was_connecting_is_no_exception() -> None:
-    """A connect that began before the answer and was accepted after it is told and closed too."""
+    """A connect begun before the answer and accepted after it must be notified and closed."""
     late = socket(closed=NEVER, by="")
     late.accepted = 10.3
     connect = check(ADA, 9.9, kind="connect")
@@ -271,14 +271,14 @@ def test_t_is_measured() -> None:
     ],
 )
 def test_a_socket_that_is_told_for_nothing_is_found(made: Logout, told: Socket) -> None:
-    """Only sockets in the scope of a logout are told."""
+    """Only sockets in the scope of a logout may be notified."""
     if made.scope != "all":
         told.notices = [notice(scope=made.scope, sid=made.sid)]
     assert "P3" in broken(logouts=[made], sockets=[told])
 
 
 def test_a_second_logout_under_one_key_is_found_by_its_id() -> None:
-    """A notice with an id that the answer does not know means that it was written twice."""
+    """A notification with an id that is not the answer's means that it was written twice."""
     made = logout()
     made.attempts.insert(0, attempt(9.0, 9.5, "unknown"))
     told = socket()
@@ -287,7 +287,7 @@ def test_a_second_logout_under_one_key_is_found_by_its_id() -> None:
 
 
 def test_an_unknown_outcome_may_show_itself() -> None:
-    """A logout that was not answered may be told of, soon or when the fault is over."""
+    """A logout without an answer may notify sockets, soon or when the fault is over."""
     made = logout(outcome="unknown", end=22.0)
     assert not broken(logouts=[made], sockets=[socket()])
 
@@ -300,14 +300,14 @@ def test_a_repetition_that_is_refused_says_that_nothing_was_written() -> None:
 
 
 def test_a_cut_without_a_notice_is_found() -> None:
-    """Nobody is disconnected for good without having been told."""
+    """No socket may be disconnected for good without a notification."""
     silent = socket()
     silent.notices = []
     assert "P3" in broken(logouts=[logout()], sockets=[silent])
 
 
 def test_a_notice_that_comes_twice_is_found() -> None:
-    """A socket is told once."""
+    """A socket is notified once."""
     twice = socket()
     twice.notices.append(notice(10.12))
     assert broken(logouts=[logout()], sockets=[twice]) == ["P3"]
@@ -451,7 +451,7 @@ def test_a_token_that_a_signal_ended_is_not_accepted(made: Logout, token: Token)
     ids=["login", "the-next-second", "login-again", "sibling", "other-user"],
 )
 def test_who_a_signal_is_not_about_lives_on(made: Logout, token: Token) -> None:
-    """A login since what it reports, though that was before it came; a sibling; everybody else."""
+    """A login begun after the reported event, other sessions and other users stay alive."""
     assert not broken(logouts=[made], checks=[check(token, 30)])
     assert broken(logouts=[made], checks=[check(token, 30, "token_revoked")]) == ["P3"]
 
@@ -479,14 +479,14 @@ def test_a_signal_that_comes_again_ends_no_newer_login() -> None:
 
 
 def told_by_signal(token: Token = OLD, id_: str = "id") -> Socket:
-    """Return a socket that was told of a signal, and cut."""
+    """Return a socket that was notified of a signal, and cut."""
     made = socket(token)
     made.notices = [Notice(10.1, id_, "identity_provider", "all", None, EPOCH + 10.05)]
     return made
 
 
 def test_a_socket_is_told_of_a_signal_once_and_by_one_id() -> None:
-    """Its notice names no signal, so a second id shows that it was written twice."""
+    """A notification names no signal, so a second id means that it was written twice."""
     assert not broken(logouts=[signal()], sockets=[told_by_signal(), told_by_signal(ADA)])
     twice = [told_by_signal(), told_by_signal(ADA, "another")]
     assert broken(logouts=[signal()], sockets=twice) == ["P4"]
@@ -574,7 +574,7 @@ def test_a_guard_refuses_nobody_without_a_logout() -> None:
 
 @pytest.mark.parametrize("target", ["g0", "r2", None])
 def test_a_guard_hears_the_hub_when_nothing_is_wrong(target: str | None) -> None:
-    """It may say that it knows too little near a fault of anybody, or right at the start."""
+    """A guard may be stale only near a fault, or right after its start."""
     checks = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
     assert broken(GUARDED, checks=checks) == ["P5"]
     assert not broken(GUARDED, checks=checks, faults=[Fault("any", target, 24, 25)])
@@ -582,14 +582,14 @@ def test_a_guard_hears_the_hub_when_nothing_is_wrong(target: str | None) -> None
 
 
 def test_a_wrong_clock_of_a_guard_explains_nothing() -> None:
-    """A guard uses the clock of nobody but the store."""
+    """A guard must use only the store's clock."""
     checks = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
     faults = [Fault("guard_clock", "g0", 28, 32)]
     assert broken(GUARDED, checks=checks, faults=faults) == ["P5"]
 
 
 def test_a_guard_answers() -> None:
-    """One that is silent says nothing wrong, and nothing right either."""
+    """A guard that does not answer is reported."""
     silent = by_guard(BOB, 20)
     silent.end = NEVER
     assert broken(GUARDED, checks=[silent]) == ["P4"]

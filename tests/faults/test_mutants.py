@@ -1,4 +1,4 @@
-"""The mutants still fit the hub: what each of them changes stands where it looks for it."""
+"""The mutants match the source: the text that each of them changes is there exactly once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.faults.mutations import MISREADERS, MUTANTS, Edit, Misreader, Mutant
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *MISREADERS], ids=lambda mutant: mutant.name)
 def test_a_mutant_can_be_made(mutant: Mutant | Misreader, tmp_path: Path) -> None:
-    """Each edit finds its text exactly once, and leaves Python that can be read."""
+    """Each edit finds its text exactly once, and leaves valid Python."""
     edits = (*(mutant.beside if isinstance(mutant, Mutant) else ()), *mutant.edits)
     for edit in edits:
         copy = tmp_path / "hub" / edit.file

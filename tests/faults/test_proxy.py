@@ -59,7 +59,7 @@ async def client(link: Proxy) -> AsyncIterator[Client]:
 
 
 async def test_a_link_that_is_cut_resets_and_takes_nothing(link: Proxy, client: Client) -> None:
-    """A cut ends what is open, and what is opened; afterwards connections work again."""
+    """A cut resets open and new connections; afterwards connections work again."""
     link.set(cut=True)
     assert await client.receive() == b""
     another = Client(*await asyncio.open_connection("127.0.0.1", link.port))
@@ -85,7 +85,7 @@ async def test_what_is_held_comes_later(link: Proxy, client: Client, which: str)
 async def test_a_link_that_lags_keeps_the_order_and_the_spacing(
     link: Proxy, client: Client
 ) -> None:
-    """All that comes while it lags comes so much later, and none of it waits for the other."""
+    """Everything is delayed by the same time, so that order and spacing stay."""
     loop = asyncio.get_running_loop()
     link.set(lag=2 * SHORTLY)
     begun = loop.time()
@@ -104,7 +104,7 @@ async def test_a_link_that_lags_keeps_the_order_and_the_spacing(
 async def test_a_deaf_link_loses_what_is_published(
     link: Proxy, client: Client, redis_server: RedisServer
 ) -> None:
-    """A subscription hears nothing, while other connections work, and what it missed is gone."""
+    """A subscription receives nothing, other connections work, and what it missed is lost."""
     client.send(b"SUBSCRIBE news\r\n")
     assert b"subscribe" in (await client.receive() or b"")
     other = Client(*await asyncio.open_connection("127.0.0.1", link.port))

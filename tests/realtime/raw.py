@@ -1,4 +1,4 @@
-"""A client that speaks bare frames, to say what no well-behaved client says."""
+"""A client that writes bare frames, to send what no well-behaved client sends."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class RawSocket:
                 await self.websocket.send_str("3")
 
     async def connect(self, token: str | None = None, **auth: Any) -> str | None:
-        """Send CONNECT and return what it is answered."""
+        """Send CONNECT and return the answer."""
         given = {"token": token, **auth} if token is not None else auth
         await self.send("40" + (json.dumps(given) if given else ""))
         return await self.receive()
 
     async def refusal(self) -> dict[str, Any]:
-        """Return what the next frame says, a CONNECT_ERROR."""
+        """Return the data of the next frame, a CONNECT_ERROR."""
         return await self.closing_refusal(await self.receive())
 
     async def closing_refusal(self, frame: str | None) -> dict[str, Any]:
-        """Return what a CONNECT_ERROR says, and close, as clients do that know it for final."""
+        """Return the data of a CONNECT_ERROR, and close, as clients do that treat it as final."""
         assert frame is not None
         assert frame.startswith("44"), frame
         await self.websocket.close()
@@ -84,7 +84,7 @@ async def raw_socket(
 
 
 def is_reset(connection: socket.socket) -> bool:
-    """Tell whether the other side has given up a connection."""
+    """Tell whether the other side has aborted a connection."""
     try:
         connection.send(b"x")
     except (ConnectionResetError, BrokenPipeError):

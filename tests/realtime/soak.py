@@ -1,4 +1,4 @@
-"""Connects and drops very many sockets, and compares what is left with what was there before.
+"""Connects and closes very many sockets, and compares what is left with what was there before.
 
 ``python -m tests.realtime.soak --sockets 100000`` prints a line each few seconds and a table.
 """
@@ -87,7 +87,7 @@ async def visit(hub: Replica, number: int, way: str) -> None:
 
 
 async def crowd(hub: Replica, sockets: int, *, talks: bool) -> None:
-    """Let so many sockets come and go, some at once."""
+    """Connect and close this many sockets, some at once."""
     numbers = itertools.count()
     began = said = time.monotonic()
 
@@ -116,7 +116,7 @@ async def soak(sockets: int, warm: int, *, talks: bool = False) -> tuple[Census,
 
 
 async def settle(hub: Replica) -> None:
-    """Wait until no socket is left, and let the store forget all sessions."""
+    """Wait until no socket is left, and have the store forget all sessions."""
     async with asyncio.timeout(PATIENCE):
         while True:
             text: str = (await hub.call("GET", "/metrics")).body

@@ -1,4 +1,4 @@
-"""A WebSocket opens in two ways, by ``hub.api.arrival`` or by aiohttp, and nobody can tell which.
+"""A WebSocket opens in two ways, by ``hub.api.arrival`` or by aiohttp, which clients cannot tell.
 
 Each request is sent to two hubs, of which one always takes aiohttp's way. What they answer, up to
 the answer to CONNECT, is compared whole.
@@ -40,7 +40,7 @@ VARIES = re.compile(
 
 
 class Hub:
-    """A hub; ``direct`` says of each whole upgrade whether it was opened directly."""
+    """A hub; ``direct`` says for each complete upgrade whether it was opened directly."""
 
     def __init__(self, replica: Replica, direct: list[bool]) -> None:
         self.replica = replica
@@ -68,7 +68,7 @@ class Hub:
 
 @contextlib.asynccontextmanager
 async def hub_that(is_direct: bool, **changes: Any) -> AsyncIterator[Hub]:
-    """Run a hub that opens WebSockets directly, or in aiohttp's way."""
+    """Run a hub that opens WebSockets directly, or through aiohttp."""
     app = create_app(settings(**changes))
     open_websocket = app[OPEN_WEBSOCKET] if is_direct else decline
     async with contextlib.AsyncExitStack() as stack:
@@ -86,13 +86,13 @@ async def hub_that(is_direct: bool, **changes: Any) -> AsyncIterator[Hub]:
 
 @contextlib.asynccontextmanager
 async def both(**changes: Any) -> AsyncIterator[tuple[Hub, Hub]]:
-    """Run a hub of either way."""
+    """Run one hub of each kind."""
     async with hub_that(True, **changes) as direct, hub_that(False, **changes) as usual:
         yield direct, usual
 
 
 def keep_until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Close a connection, both of whose sides had to be kept, or it would have closed before."""
+    """Close a connection; both of its sides were referenced until now, so that it stayed open."""
     writer.transport.abort()
 
 
@@ -169,7 +169,7 @@ USUAL: dict[str, tuple[bytes, ...]] = {
 
 @pytest.fixture
 async def hubs() -> AsyncIterator[tuple[Hub, Hub]]:
-    """One hub of either way."""
+    """One hub of each kind."""
     async with both(
         cookie_name="session", allowed_origins=(ORIGIN,), trusted_proxies=("127.0.0.1",)
     ) as made:
@@ -180,7 +180,7 @@ async def hubs() -> AsyncIterator[tuple[Hub, Hub]]:
 async def test_what_is_opened_directly_is_answered_as_usual(
     hubs: tuple[Hub, Hub], name: str
 ) -> None:
-    """Up to the answer to CONNECT, and with what is known of the client afterwards."""
+    """The answers up to CONNECT's are the same, and so is what is known of the client."""
     what, connect = DIRECT[name]
     direct, usual = hubs
     answers = [await hub.ask(what, connect=connect) for hub in hubs]
@@ -198,7 +198,7 @@ async def test_what_is_opened_directly_is_answered_as_usual(
 
 @pytest.mark.parametrize("name", USUAL)
 async def test_everything_else_is_left_to_aiohttp(hubs: tuple[Hub, Hub], name: str) -> None:
-    """Whether it is refused in the end or not."""
+    """A request that is no plain upgrade goes to aiohttp, whether it is refused there or not."""
     answers = [await hub.ask(*USUAL[name]) for hub in hubs]
     assert not any(hubs[0].direct)
     assert answers[0] == answers[1]
@@ -207,7 +207,7 @@ async def test_everything_else_is_left_to_aiohttp(hubs: tuple[Hub, Hub], name: s
 async def test_a_hub_that_takes_no_sockets_opens_none_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It answers 503, with a problem."""
+    """A hub that accepts no sockets answers 503 with problem details."""
     async with both() as hubs:
         monkeypatch.setattr(Follower, "takes_sockets", property(lambda follower: False))
         answers = [await hub.ask(WHOLE) for hub in hubs]
@@ -216,7 +216,7 @@ async def test_a_hub_that_takes_no_sockets_opens_none_directly(
 
 
 async def test_too_many_that_send_no_connect_are_refused_and_counted_once() -> None:
-    """The limit holds for both ways together, and so does the count of what it refused."""
+    """One limit counts the sockets opened in both ways, and each refusal is counted once."""
     seen = []
     async with both(limit_pending_total=1) as hubs, contextlib.AsyncExitStack() as stack:
         for hub in hubs:
@@ -235,7 +235,7 @@ async def test_too_many_that_send_no_connect_are_refused_and_counted_once() -> N
 
 
 async def test_the_listener_of_operators_opens_none() -> None:
-    """There it is not found, as usual, and on the public one it is."""
+    """On the admin listener an upgrade gets 404, and on the public one it succeeds."""
     async with both(admin_port=0) as hubs:
         for hub in hubs:
             (admin,) = hub.replica.app[SERVICES].admin_ports
@@ -245,7 +245,7 @@ async def test_the_listener_of_operators_opens_none() -> None:
 
 
 async def test_a_connection_that_has_said_nothing_does_not_outlive_the_hub() -> None:
-    """It is closed when the hub stops."""
+    """A connection that has sent nothing is closed when the hub stops."""
     async with hub_that(True) as hub:
         reader, writer = await asyncio.open_connection("127.0.0.1", hub.replica.port)
         await eventually(lambda: hub.ask(WHOLE))

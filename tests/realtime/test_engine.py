@@ -30,7 +30,7 @@ LIMIT = 2000
 
 @dataclass
 class Engine:
-    """A running engine: it echoes messages, and writes down who came and went."""
+    """A running engine that echoes messages and records which sessions began and ended."""
 
     server: engines.Engine
     timers: TimerWheel
@@ -91,28 +91,28 @@ async def heard(websocket: aiohttp.ClientWebSocketResponse) -> str | None:
 
 
 def transport_of(websocket: aiohttp.ClientWebSocketResponse) -> Any:
-    """Return what carries a client's WebSocket, to write by hand or to stop reading."""
+    """Return the transport of a client's WebSocket, to write raw bytes or to stop reading."""
     connection = websocket._response.connection
     assert connection is not None
     return connection.transport
 
 
 class Echo:
-    """Sends every message back, and writes down the end."""
+    """Sends every message back, and records the end."""
 
     def __init__(self, session: EngineSession, went: list[str]) -> None:
         self.session = session
         self.went = went
 
     def on_message(self, text: str) -> None:
-        """Send it back."""
+        """Send the message back."""
         self.session.send(MESSAGE + text)
 
     def on_binary(self) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def on_closed(self) -> None:
-        """Write down why."""
+        """Record the reason."""
         reason = self.session.protocol.close_reason
         assert reason is not None
         self.went.append(reason.value)
@@ -120,21 +120,21 @@ class Echo:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
-    """An engine whose heart beats fast."""
+    """An engine with a short ping interval."""
     async with running(INTERVAL, TIMEOUT) as made:
         yield made
 
 
 @pytest.fixture
 async def patient_engine() -> AsyncIterator[Engine]:
-    """An engine that gives up no client that a busy machine holds up."""
+    """An engine with a long ping timeout, for clients that a busy machine delays."""
     async with running(PATIENCE, PATIENCE) as made:
         yield made
 
 
 @contextlib.asynccontextmanager
 async def running(interval: float, timeout: float) -> AsyncIterator[Engine]:
-    """Run an engine with such a heart beat for the length of the context."""
+    """Run an engine with this ping interval and timeout inside the context."""
     came: list[str] = []
     went: list[str] = []
 
@@ -162,7 +162,7 @@ async def running(interval: float, timeout: float) -> AsyncIterator[Engine]:
 
 
 async def test_polling_opens_with_the_parameters_of_the_session(engine: Engine) -> None:
-    """The open packet names the session, possible upgrades, the heart beat and the limit."""
+    """The open packet has the session's id, its upgrades, ping times and payload limit."""
     status, body = await engine.call("transport=polling")
     assert (status, body[0]) == (200, "0")
     opening = json.loads(body[1:])
@@ -176,7 +176,7 @@ async def test_polling_opens_with_the_parameters_of_the_session(engine: Engine) 
 
 
 async def test_a_websocket_opens_likewise_without_upgrades(engine: Engine) -> None:
-    """Over WebSocket the first packet is the opening."""
+    """Over WebSocket the first packet is the open packet, without upgrades."""
     async with engine.websocket() as websocket:
         opening = await heard(websocket)
         assert opening is not None
@@ -209,7 +209,7 @@ async def test_a_bad_request_is_refused_with_its_code(
 
 @pytest.mark.parametrize("version", ["", "EIO=3", "EIO=abc"])
 async def test_another_version_of_the_protocol_is_refused(engine: Engine, version: str) -> None:
-    """Only version 4 is spoken."""
+    """Only version 4 of Engine.IO is accepted."""
     async with engine.http.get(f"{engine.url}?{version}&transport=polling") as answer:
         assert (answer.status, (await answer.json())["code"]) == (400, 5)
 
@@ -227,7 +227,7 @@ async def test_another_version_of_the_protocol_is_refused(engine: Engine, versio
 async def test_a_bad_websocket_handshake_is_refused(
     engine: Engine, headers: dict[str, str]
 ) -> None:
-    """What is no handshake of RFC 6455 is a bad request, and opens nothing."""
+    """An invalid handshake (RFC 6455) gets 400, and opens nothing."""
     good = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -244,7 +244,7 @@ async def test_a_bad_websocket_handshake_is_refused(
 
 
 async def test_a_handshake_is_a_get_of_http_1_1_with_one_key(engine: Engine) -> None:
-    """HTTP/1.0 cannot be upgraded, and of two keys nobody can say which was answered."""
+    """A handshake over HTTP/1.0, or with two keys, is refused."""
     address = engine.url.removeprefix("http://").partition("/")[0].partition(":")
     good = ("GET", "HTTP/1.1", ["dGhlIHNhbXBsZSBub25jZQ=="])
     for method, version, keys in (
@@ -310,7 +310,7 @@ async def test_a_fragmented_message_is_put_together(engine: Engine) -> None:
 
 @pytest.mark.parametrize("body", ["abc", "", "4a\x1eabc", "2", "6", "9"], ids=repr)
 async def test_a_malformed_body_ends_the_session(engine: Engine, body: str) -> None:
-    """What is no packet that a client may send is a bad request and the end."""
+    """A packet that clients may not send gets 400 and closes the session."""
     sid = await engine.open()
     assert (await engine.post(sid, body))[0] == 400
     await eventually(lambda: engine.went == ["transport error"])
@@ -319,7 +319,7 @@ async def test_a_malformed_body_ends_the_session(engine: Engine, body: str) -> N
 
 
 async def test_a_body_that_is_no_text_ends_the_session(engine: Engine) -> None:
-    """Polling carries UTF-8."""
+    """A polling body that is not UTF-8 gets 400 and closes the session."""
     sid = await engine.open()
     assert (await engine.post(sid, b"4\xff"))[0] == 400
 
@@ -341,7 +341,7 @@ async def test_more_packets_than_the_limit_are_refused_not_dropped(engine: Engin
 
 @pytest.mark.parametrize("packet", ["abc", "", "2", "9", "bAAAA"], ids=repr)
 async def test_a_malformed_packet_ends_a_websocket(engine: Engine, packet: str) -> None:
-    """What is no packet closes the connection."""
+    """An invalid packet closes the connection."""
     async with engine.websocket() as websocket:
         await heard(websocket)
         await websocket.send_str(packet)
@@ -350,7 +350,7 @@ async def test_a_malformed_packet_ends_a_websocket(engine: Engine, packet: str) 
 
 
 async def test_binary_is_not_taken(engine: Engine) -> None:
-    """A binary frame is refused as a client reads it that sends such, and closed with 1003."""
+    """A binary frame is refused in msgpack, which its sender can read, and closed with 1003."""
     async with engine.websocket() as websocket:
         await heard(websocket)
         await websocket.send_bytes(b"4x")
@@ -385,7 +385,7 @@ async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
 
 
 async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) -> None:
-    """No pong in time is the end, over either transport."""
+    """A session without a pong in time is closed, over either transport."""
     await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
@@ -419,7 +419,7 @@ async def test_a_close_packet_ends_a_websocket(engine: Engine) -> None:
 
 
 async def test_a_websocket_that_goes_away_is_noticed(engine: Engine) -> None:
-    """A connection that is lost ends its session, once."""
+    """A lost connection closes its session, once."""
     async with engine.websocket() as websocket:
         await heard(websocket)
     await eventually(lambda: engine.server.sessions == {})
@@ -427,7 +427,7 @@ async def test_a_websocket_that_goes_away_is_noticed(engine: Engine) -> None:
 
 
 async def test_the_server_ends_a_polling_session_with_what_it_had_to_say(engine: Engine) -> None:
-    """Messages before the end come with the close packet; then the session is unknown."""
+    """Queued messages are sent with the close packet; then the session is unknown."""
     sid = await engine.open()
     engine.send(sid, "bye")
     engine.close(sid)
@@ -439,7 +439,7 @@ async def test_the_server_ends_a_polling_session_with_what_it_had_to_say(engine:
 async def test_the_server_ends_a_websocket_with_what_it_had_to_say(
     engine: Engine, code: int
 ) -> None:
-    """Messages before the end arrive, then the close frame; with 1001 the bare end of TCP."""
+    """Queued messages are sent, then the close frame, or with 1001 only the end of TCP."""
     async with engine.websocket() as websocket:
         opening = await heard(websocket)
         assert opening is not None
@@ -462,7 +462,7 @@ async def test_a_second_poll_at_the_same_time_ends_the_session(engine: Engine) -
 
 
 async def test_a_poll_that_was_given_up_loses_nothing_in_silence(engine: Engine) -> None:
-    """What was not sent yet when the client dropped its poll is there for the next."""
+    """Packets that were unsent when the client aborted its poll are in its next poll."""
     sid = await engine.open()
     await abort_poll(engine, sid)
     engine.send(sid, "lost?")
@@ -494,7 +494,7 @@ async def abort_poll(engine: Engine, sid: str) -> None:
 
 
 async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:
-    """The end does not wait for full buffers, nor for the answer to a close frame."""
+    """A cut waits neither for full buffers to drain nor for the client's close frame."""
     address = engine.url.removeprefix("http://").partition("/")[0].partition(":")
     request = (
         "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n"
@@ -510,7 +510,7 @@ async def test_a_client_that_never_reads_is_cut(engine: Engine) -> None:
 
 
 async def test_what_a_client_does_not_read_is_bounded(engine: Engine) -> None:
-    """A client that lets more wait than the limit is cut, and its session ends."""
+    """A client with more unread data than the limit is cut, and its session closed."""
     async with engine.websocket() as websocket:
         await heard(websocket)
         transport = transport_of(websocket)
@@ -540,7 +540,7 @@ async def test_pongs_that_a_client_does_not_read_are_bounded(engine: Engine) -> 
 
 
 async def test_a_client_that_breaks_the_protocol_is_cut_soon(engine: Engine) -> None:
-    """A session is over at once when its WebSocket is, though the client answers no close."""
+    """A session is closed at once when its WebSocket fails, without a close from the client."""
     async with engine.websocket() as websocket:
         await heard(websocket)
         transport_of(websocket).pause_reading()
@@ -551,7 +551,7 @@ async def test_a_client_that_breaks_the_protocol_is_cut_soon(engine: Engine) -> 
 
 
 async def test_what_a_poller_does_not_fetch_is_bounded(engine: Engine) -> None:
-    """A session that is sent more than it polls ends."""
+    """A session with more packets queued than the limit is closed."""
     sid = await engine.open()
     for _ in range(MAX_PACKETS + 1):
         engine.send(sid, "x")
@@ -585,7 +585,7 @@ async def test_a_session_moves_from_polling_to_a_websocket(engine: Engine) -> No
 
 
 async def test_an_upgrade_does_not_put_off_the_next_ping(engine: Engine) -> None:
-    """Clients count from the handshake, and would take a late ping for a dead connection."""
+    """Clients count from the handshake, so the ping after an upgrade is not late."""
     engine.server.config = Config(ping_interval=60, ping_timeout=60)
     sid = await engine.open()
     due = engine.server.sessions[sid].due
@@ -611,7 +611,7 @@ async def test_what_was_sent_during_the_upgrade_arrives_after_it(engine: Engine)
 async def test_a_session_that_ends_during_the_upgrade_says_what_it_had_to_say(
     engine: Engine,
 ) -> None:
-    """A refusal while the client changes transports arrives over the new one."""
+    """A refusal during an upgrade arrives over the new transport."""
     sid = await engine.open()
     async with engine.websocket(f"&sid={sid}") as websocket:
         await websocket.send_str("2probe")
@@ -654,7 +654,7 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
 
 
 async def test_many_sessions_are_ended_little_by_little(patient_engine: Engine) -> None:
-    """At a shutdown clients are sent away over a while, and all of them in the end."""
+    """At a shutdown, many sessions are closed over some time, and in the end all of them."""
     engine = patient_engine
     await asyncio.gather(*(engine.open() for _ in range(200)))
     draining = asyncio.create_task(engine.server.drain(spread=0.2))

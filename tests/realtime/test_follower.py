@@ -1,4 +1,4 @@
-"""What a replica does when the log, its connection or its own notice fails."""
+"""What a replica does when the log, its connection or its own code fails."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ async def metric(hub: Replica, line: str) -> float:
 
 
 async def status(hub: Replica, path: str = "/readyz", who: str | None = None) -> int:
-    """Return what a call is answered with."""
+    """Return the status of a call."""
     return (await hub.call("GET", path, who)).status
 
 
 async def opening_status(hub: Replica) -> int:
-    """Return what the opening of a polling transport is answered with."""
+    """Return the status of the request that opens a polling transport."""
     return await status(hub, "/socket.io/?EIO=4&transport=polling")
 
 
 async def test_a_fenced_replica_closes_its_sockets_and_takes_none(
     hub: Replica, own_redis: RedisServer
 ) -> None:
-    """As a network that fails would, so that clients connect elsewhere; and it comes back."""
+    """A fenced replica closes its sockets as a failing network would, and recovers."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         own_redis.pause()
@@ -86,7 +86,7 @@ async def test_a_fenced_replica_closes_its_sockets_and_takes_none(
 async def test_fences_and_losses_are_in_the_audit_log(
     own_redis: RedisServer, tmp_path: Path
 ) -> None:
-    """With what there is to tell of them, once each."""
+    """Each fence and each loss is recorded once, with its facts."""
     file = tmp_path / "audit.log"
 
     def noted() -> dict[str, dict[str, Any]]:
@@ -123,12 +123,12 @@ async def test_a_short_hang_fences_nobody(hub: Replica, own_redis: RedisServer) 
 
 
 async def status_is(hub: Replica, wanted: int) -> bool:
-    """Tell whether /readyz answers so."""
+    """Tell whether /readyz has this status."""
     return await status(hub) == wanted
 
 
 async def test_a_replica_that_never_reached_its_store_takes_no_sockets() -> None:
-    """It runs, says that it is alive and not ready, and refuses as a failing network would."""
+    """Without its store it is alive and not ready, and refuses as a failing network would."""
     async with running(settings(redis_url="redis://127.0.0.1:1/0")) as hub:
         assert await status(hub, "/healthz") == 200
         assert await status(hub) == 503
@@ -136,7 +136,7 @@ async def test_a_replica_that_never_reached_its_store_takes_no_sockets() -> None
 
 
 async def test_a_lost_message_still_cuts_every_socket(hub: Replica, own_redis: RedisServer) -> None:
-    """The subscription is killed at the instant of publishing, again and again."""
+    """Sockets are cut although each subscription is killed while the logout is published."""
     for number in range(5):
         async with raw_socket(hub) as raw:
             await raw.connect(token("ada", f"s{number}"))
@@ -152,7 +152,7 @@ async def test_a_lost_message_still_cuts_every_socket(hub: Replica, own_redis: R
 async def test_a_logout_that_nobody_published_cuts_all_the_same(
     hub: Replica, own_redis: RedisServer
 ) -> None:
-    """Written by another program while this replica's channel stayed silent."""
+    """A logout that is in the log, but was never published, cuts the sockets."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         record = f"{time.time_ns() // 1000} {encode_logout(LOGOUT).decode()}"
@@ -165,7 +165,7 @@ async def test_a_logout_that_nobody_published_cuts_all_the_same(
 async def test_data_that_was_lost_ends_everything_where_that_is_asked_for(
     own_redis: RedisServer,
 ) -> None:
-    """HUB_ON_DATA_LOSS=cut_off: all are told and cut, old tokens are dead, new ones work."""
+    """HUB_ON_DATA_LOSS=cut_off: all sockets are cut, old tokens are dead, new ones work."""
     given = settings(redis_url=own_redis.url, on_data_loss="cut_off", notice_grace=0.2)
     async with running(given) as hub, raw_socket(hub) as raw:
         old = token("ada", "s1")
@@ -184,7 +184,7 @@ async def test_data_that_was_lost_ends_everything_where_that_is_asked_for(
 
 
 async def is_refused(hub: Replica, who: str) -> bool:
-    """Tell whether a token is said to be dead, and never to be alive."""
+    """Tell whether a token is refused as dead, and never accepted."""
     answer = await hub.call("GET", "/verify", who)
     assert answer.status in (401, 503), answer
     return answer.status == 401
@@ -193,7 +193,7 @@ async def is_refused(hub: Replica, who: str) -> bool:
 async def test_data_that_was_lost_fails_closed_until_an_administrator_decides(
     hub: Replica, own_redis: RedisServer
 ) -> None:
-    """By default nothing is accepted and sockets are closed; a logout of everyone mends it."""
+    """By default nothing is accepted after a loss, until an administrator logs everyone out."""
     async with raw_socket(hub) as raw:
         mine = token("ada", "s1")
         await raw.connect(mine)
@@ -215,7 +215,7 @@ async def test_data_that_was_lost_fails_closed_until_an_administrator_decides(
 async def test_a_socket_of_a_session_that_ended_unheard_may_not_act(
     hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the replica has heard of it, the store is asked: the old session ends nothing."""
+    """A socket whose logout has not arrived yet cannot end anything: the store is asked."""
     monkeypatch.setattr(Delivery, "deliver", lambda self, heard: 0)
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
@@ -229,7 +229,7 @@ async def test_a_socket_of_a_session_that_ended_unheard_may_not_act(
 
 
 async def test_a_refusal_of_a_session_is_no_logout_of_everyone(hub: Replica) -> None:
-    """It is in the log of every partition, and ends no socket that has a session of that name."""
+    """The end of a session of unknown user, in every partition's log, ends no other socket."""
     refused = Logout("r", None, Scope.SESSION, Reason.POLICY, sid="s1", before=1)
     async with raw_socket(hub) as raw, raw_socket(hub) as marker:
         await raw.connect(token("ada", "s1"))
@@ -246,7 +246,7 @@ async def test_a_refusal_of_a_session_is_no_logout_of_everyone(hub: Replica) -> 
 async def test_what_was_not_delivered_is_found_by_a_sweep(
     hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug of ours while handling a logout is logged, and every socket is checked."""
+    """An exception while handling a logout is logged, and every socket is checked."""
 
     def broken(self: Delivery, heard: LogoutEvent) -> int:
         raise RuntimeError("a bug")
@@ -260,7 +260,7 @@ async def test_what_was_not_delivered_is_found_by_a_sweep(
 
 
 async def test_following_is_zero_while_the_store_is_not_believed(own_redis: RedisServer) -> None:
-    """The gauge that an operator watches says what /readyz says."""
+    """The gauge hub_following agrees with /readyz."""
     async with running(settings(redis_url=own_redis.url, fence_seconds=3)) as hub:
         with own_redis.client() as client:
             client.flushall()
@@ -276,7 +276,7 @@ async def test_following_is_zero_while_the_store_is_not_believed(own_redis: Redi
 async def test_eviction_that_is_switched_on_later_is_noticed(
     hub: Replica, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A store that begins to forget is followed no further, until it is told not to."""
+    """A store that may evict keys is not followed until its policy is changed back."""
     await eventually(lambda: status_is(hub, 200))
     monkeypatch.setattr("hub.store.reader.POLICY_INTERVAL", 0.2)
     # Only what begins now looks so often.

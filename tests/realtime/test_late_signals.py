@@ -44,7 +44,7 @@ async def replicas(redis_url: str, tmp_path: Path) -> AsyncIterator[tuple[Replic
 
 
 def issued_now(sid: str, user: str = "ada") -> str:
-    """Return a token of a session that was issued at this instant."""
+    """Return a token of a session, issued at this instant."""
     return access_token(SENDER, user, sid, iat=time.time())
 
 
@@ -65,33 +65,33 @@ async def silent_device(hub: Replica, sid: str) -> AsyncIterator[RawSocket]:
 
 
 async def refresh(person: PythonClient, sid: str, user: str = "ada") -> None:
-    """Go on with a new token, which shows that the socket lives and its session too."""
+    """Refresh with a new token, which shows that the socket and its session are alive."""
     answer = await person.emit("refresh", {"token": issued_now(sid, user)})
     assert answer["ok"] is True, answer
 
 
 async def refresh_silently(raw: RawSocket, sid: str) -> None:
-    """Go on with a new token."""
+    """Refresh with a new token."""
     await raw.send("421" + json.dumps(["refresh", {"token": issued_now(sid)}]))
     assert '"ok":true' in str(await raw.receive())
 
 
 async def end_all(hub: Replica, happened: float) -> None:
-    """Send a logout token for all of Ada's sessions that were begun by then."""
+    """Send a logout token for all of Ada's sessions that began before now."""
     claims = {"sub": "ada", "sid": ..., "iat": happened, "exp": happened + 600}
     answer = await send_logout(hub, SENDER, Case("", None, claims=claims))
     assert answer.status == 200, answer.body
 
 
 async def states(hub: Replica, logout_id: str) -> dict[str, str]:
-    """Return what became of each session of a logout, once that is final."""
+    """Return the final state of each session of a logout."""
     receipt: dict[str, Any] = (await hub.call("GET", f"/logouts/{logout_id}?wait=10", ADMIN)).body
     assert receipt["complete"]
     return {row["sid"]: row["state"] for row in receipt["sessions"]}
 
 
 async def test_a_refresh_does_not_carry_a_session_over_its_end(hub: Replica) -> None:
-    """It is told and cut, by a token issued since; a session that began since goes on."""
+    """A refreshed socket of an older session is cut; a session that began since goes on."""
     async with device(hub, "old") as old, device(hub, "grace", "grace") as grace:
         happened = time.time()
         await refresh(old, "old")
@@ -110,7 +110,7 @@ async def test_a_refresh_does_not_carry_a_session_over_its_end(hub: Replica) -> 
 async def test_sockets_with_old_and_with_new_tokens_end_alike(
     replicas: tuple[Replica, Replica],
 ) -> None:
-    """One session on two replicas, refreshed at either, and one that nobody answers for."""
+    """Sockets on two replicas end alike, whether they were refreshed and acknowledge or not."""
     one, two = replicas
     async with (
         device(one, "both") as here,
@@ -144,7 +144,7 @@ async def test_sockets_with_old_and_with_new_tokens_end_alike(
 async def test_a_socket_of_which_the_store_cannot_tell_has_to_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is closed as by a network failure: its session is offline, and refused when it returns."""
+    """A socket that the store cannot check is closed, counts as offline, and is then refused."""
     async with (
         issuer_settings(tmp_path, SENDER) as given,
         running(given) as hub,

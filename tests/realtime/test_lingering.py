@@ -1,4 +1,4 @@
-"""Sockets that were refused: a moment each, and a bound on how many have it."""
+"""Refused sockets stay open for the refusal delay, and their number is limited."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Refused:
         self.dismissed = dismissed
 
     def dismiss(self) -> None:
-        """Note it."""
+        """Record it."""
         self.dismissed.append(self.name)
 
 
 async def test_a_moment_ends_in_its_time_unless_the_client_was_first() -> None:
-    """One is dismissed after its moment; another has gone by itself."""
+    """A socket is dismissed after the refusal delay, unless its client has closed it."""
     dismissed: list[str] = []
     refused = Lingering(TimerWheel())
     gone, stays = Refused("a", dismissed), Refused("b", dismissed)
@@ -43,7 +43,7 @@ async def test_a_moment_ends_in_its_time_unless_the_client_was_first() -> None:
 
 
 async def test_of_too_many_the_oldest_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of refusals holds no more than the bound; each of it is dismissed all the same."""
+    """A flood of refusals never exceeds the limit, and each socket is dismissed."""
     monkeypatch.setattr(lingering, "MAX_LINGERING", 3)
     dismissed: list[str] = []
     refused = Lingering(TimerWheel())
@@ -54,7 +54,7 @@ async def test_of_too_many_the_oldest_is_over(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_who_was_refused_takes_no_place_of_those_who_ask() -> None:
-    """A refused transport that is still open is none that CONNECT is awaited of."""
+    """A refused socket does not count as one that has yet to send CONNECT."""
     few = settings(limit_pending_total=1)
     async with running(few) as hub, contextlib.AsyncExitStack() as open_still:
         for _ in range(4):

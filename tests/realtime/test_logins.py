@@ -1,4 +1,4 @@
-"""What sockets and HTTP make of login times, and of tokens that name no login."""
+"""Login times, and tokens that do not identify their login, over sockets and HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Replica]:
 
 @pytest.fixture
 async def embedded() -> AsyncIterator[Replica]:
-    """A hub on the embedded store, whose answers a test may hold back."""
+    """A hub on the embedded store, whose answers a test may delay."""
     async with running(settings(notice_grace=0.5)) as replica:
         yield replica
 
@@ -44,12 +44,12 @@ def sign(**claims: Any) -> str:
 
 
 def loose(name: str) -> str:
-    """Return a token of ada that names no login: its session is ``name`` and ends with it."""
+    """Return a token of ada that identifies no login: its session is ``name`` and ends with it."""
     return sign(jti=name)
 
 
 async def listed(hub: Replica, mine: str) -> dict[str, dict[str, Any]]:
-    """Return the rows that somebody sees, by their session id."""
+    """Return a user's rows in the list of sessions, by session id."""
     answer = await hub.call("GET", "/sessions", mine)
     assert answer.status == 200, answer.body
     return {row["sid"]: row for row in answer.body["sessions"]}
@@ -62,7 +62,7 @@ async def refresh(raw: RawSocket, fresh: str) -> dict[str, Any]:
 
 
 def acknowledged(frame: str | None) -> dict[str, Any]:
-    """Return what an acknowledgement says."""
+    """Return the payload of an acknowledgement."""
     assert frame is not None
     assert frame.startswith("431["), frame
     told: dict[str, Any] = json.loads(frame[3:])[0]
@@ -79,7 +79,7 @@ async def is_told(raw: RawSocket) -> dict[str, Any]:
 
 
 async def test_a_refresh_moves_a_socket_to_the_session_of_its_next_token(hub: Replica) -> None:
-    """One device stays one row, online, under the id of the newest token."""
+    """One device stays one row, online, under the id of its newest token."""
     async with raw_socket(hub) as raw:
         await raw.connect(loose("t1"), device="Ada's phone")
         before = await listed(hub, loose("t1"))
@@ -93,7 +93,7 @@ async def test_a_refresh_moves_a_socket_to_the_session_of_its_next_token(hub: Re
 
 
 async def test_a_logout_of_the_session_before_spares_a_socket_that_moved(hub: Replica) -> None:
-    """Only the new id ends the socket, and the receipt has its answer."""
+    """A logout ends a socket that moved only by its new id, and the receipt has its answer."""
     async with raw_socket(hub) as raw:
         await raw.connect(loose("t1"))
         await refresh(raw, loose("t2"))
@@ -130,7 +130,7 @@ async def admin_logout(hub: Replica, sid: str) -> dict[str, Any]:
 async def test_a_socket_moves_only_between_tokens_that_name_no_login(
     hub: Replica, first: dict[str, Any], fresh: dict[str, Any]
 ) -> None:
-    """Another user, or a login that has a name, is `forbidden`; the socket goes on as it was."""
+    """A token of another user or of a login gets `forbidden`, and the socket stays open."""
     mine = sign(**first)
     async with raw_socket(hub) as raw:
         await raw.connect(mine)
@@ -143,7 +143,7 @@ async def test_a_socket_moves_only_between_tokens_that_name_no_login(
 
 
 async def test_another_tab_with_the_token_before_keeps_its_row(hub: Replica) -> None:
-    """The row moves with its last socket, not away from one that is still of it."""
+    """A row is moved only with the last socket of its session."""
     async with raw_socket(hub) as first, raw_socket(hub) as second:
         await first.connect(loose("t1"))
         await second.connect(loose("t1"))
@@ -160,7 +160,7 @@ async def test_another_tab_with_the_token_before_keeps_its_row(hub: Replica) -> 
 
 
 async def test_two_refreshes_at_once_leave_one_row_online(embedded: Replica) -> None:
-    """They are done one after the other, so that no session is left as if somebody held it."""
+    """Refreshes run one after the other, so that no session without sockets stays online."""
     hold_back(embedded, asyncio.sleep(0.1))
     async with raw_socket(embedded) as raw:
         await raw.connect(loose("t1"))
@@ -173,7 +173,7 @@ async def test_two_refreshes_at_once_leave_one_row_online(embedded: Replica) -> 
 
 
 def hold_back(hub: Replica, *first: Any) -> None:
-    """Let the store's answer to a visit come late: each time after the next of these is done."""
+    """Delay each registration until the next of these tasks is done."""
     store = hub.app[SERVICES].store
     assert isinstance(store, MemoryStore)
     real, waits = store.register, list(first)
@@ -188,7 +188,7 @@ def hold_back(hub: Replica, *first: Any) -> None:
 
 
 async def test_a_logout_in_the_middle_of_a_refresh_ends_the_socket(embedded: Replica) -> None:
-    """A logout of the session to come finds the socket, though the store had found it alive."""
+    """A logout of the new session ends the socket, though the store had found it alive."""
     hold_back(embedded, admin_logout(embedded, "t2"))
     async with raw_socket(embedded) as raw:
         await raw.connect(loose("t1"))
@@ -201,7 +201,7 @@ async def test_a_logout_in_the_middle_of_a_refresh_ends_the_socket(embedded: Rep
 
 
 async def test_a_refresh_that_fails_leaves_nobody_online(embedded: Replica) -> None:
-    """A socket that closes while it moves holds neither session."""
+    """A socket that closes during a refresh leaves neither session online."""
     closing, done = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
@@ -225,7 +225,7 @@ async def test_a_refresh_that_fails_leaves_nobody_online(embedded: Replica) -> N
 async def test_a_browser_with_a_new_session_at_each_page_never_meets_the_limit(
     hub: Replica,
 ) -> None:
-    """Rows that nobody holds give way, over sockets and over HTTP; who is connected stays."""
+    """Rows without sockets make room for new ones; those with sockets stay."""
     async with raw_socket(hub) as desktop:
         await desktop.connect(token("ada", "desktop"))
         for number in range(5 * MOST_SESSIONS):
@@ -242,12 +242,12 @@ async def test_a_browser_with_a_new_session_at_each_page_never_meets_the_limit(
 
 
 async def is_offline(hub: Replica, mine: str, sid: str) -> bool:
-    """Tell whether nobody holds a session any more."""
+    """Tell whether a session has no sockets any more."""
     return not (await listed(hub, mine))[sid]["online"]
 
 
 async def test_who_needs_a_new_login_is_told_so(hub: Replica) -> None:
-    """A refresh of a login that was ended: RFC 9470 over HTTP, `reauthenticate` everywhere."""
+    """A refresh for an ended login is refused with `reauthenticate`, over HTTP as RFC 9470 says."""
     began = int(time.time()) - 60
     ended = await hub.call("POST", "/logout", sign(auth_time=began, sid="s1"))
     assert ended.status == 200
@@ -278,7 +278,7 @@ async def test_who_needs_a_new_login_is_told_so(hub: Replica) -> None:
 
 
 async def test_a_revoked_token_of_the_login_itself_is_not_sent_to_log_in_anew(hub: Replica) -> None:
-    """One that was issued before the logout may only be stale: its code stays `token_revoked`."""
+    """A token issued before the logout may only be stale: its code stays `token_revoked`."""
     mine = sign(auth_time=int(time.time()) - 60, sid="s1", iat=time.time() - 30)
     await hub.call("POST", "/logout", mine)
     answer = await hub.call("GET", "/verify", mine)
@@ -290,7 +290,7 @@ async def test_a_revoked_token_of_the_login_itself_is_not_sent_to_log_in_anew(hu
 async def test_a_token_that_is_a_little_early_is_told_how_long_to_wait(
     hub: Replica, claim: str
 ) -> None:
-    """By a clock that is ahead: `token_not_yet_valid`, and when to come again."""
+    """A token from a clock that is ahead gets `token_not_yet_valid` and the time to wait."""
     early = sign(**{claim: time.time() + 31})  # dates may lie a second ahead
     async with raw_socket(hub) as raw:
         refusal = await raw.closing_refusal(await raw.connect(early))

@@ -1,4 +1,4 @@
-"""What this replica tells the store while one partition of it does not answer."""
+"""What this replica writes to the store while one partition does not answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PartialStore:
         return int(user)
 
     async def renew(self, lease: str, departures: Sequence[Departure] = ()) -> Mapping[int, str]:
-        """Note departures."""
+        """Record departures."""
         asked = {int(gone.user) for gone in departures} or set(range(self.partition_count))
         if asked <= self.down:
             raise Unavailable("it hangs")
@@ -59,7 +59,7 @@ def store() -> Any:
 
 
 def leave(presences: Presences, user: str, sid: str) -> None:
-    """Let the last socket of a session go."""
+    """Close the last socket of a session."""
     identity = Identity(user, "", "", sid, iat=0, exp=1)
     socket = cast(Any, SimpleNamespace(id=sid))
     presences.remove(Connection(socket, identity, Client("", "", "")))
@@ -78,7 +78,7 @@ async def run(work: Any, until: Callable[[], Any]) -> None:
 async def test_departures_are_told_where_they_can_be(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of a partition that is down come with a later renewal, and keep no others."""
+    """Departures in a partition that is down wait for a later renewal and delay no others."""
     monkeypatch.setattr("hub.realtime.presence.LEASE", 600_000)
     presences = Presences(store, Connections(store.partition_of), "r")
     leave(presences, AWAY, "a1")
@@ -91,7 +91,7 @@ async def test_departures_are_told_where_they_can_be(
 
 
 async def test_reports_of_a_partition_that_is_down_keep_no_others(store: Any) -> None:
-    """However many they are: they wait, and all others are told."""
+    """However many reports wait for a partition that is down, all others are sent."""
     reports = Reports(store)
     for number in range(2 * BATCH):
         reports.add(report(AWAY, f"a{number}"))
@@ -111,7 +111,7 @@ def report(user: str, name: str) -> Report:
 
 
 async def test_readiness_is_of_half_of_the_partitions(store: Any) -> None:
-    """A partition that is not served is named with the reason; more than half are 503."""
+    """A partition that is down is named with the reason; if more than half are, it is 503."""
     unconfirmed: dict[int, str] = {}
     is_leaving = False
 

@@ -54,19 +54,19 @@ def partitions_on(cluster: Clustered, node: RedisServer) -> frozenset[int]:
 
 
 def users_of(partitions: frozenset[int]) -> Iterator[str]:
-    """Yield users of these partitions, each another one."""
+    """Yield different users of these partitions."""
     names = (f"user-{number}" for number in range(10_000))
     return (name for name in names if partition_of(user_key("", name)) in partitions)
 
 
 def subscribed(cluster: Clustered) -> RedisServer:
-    """Return the node on which the hub hears the channels."""
+    """Return the node to which the hub is subscribed."""
     return next(n for n in cluster.masters if n.run("CLIENT", "LIST", "TYPE", "pubsub"))
 
 
 @contextlib.asynccontextmanager
 async def dead(cluster: Clustered, node: RedisServer, how: str) -> AsyncIterator[None]:
-    """Have a node hang (stop) or dead (kill) inside the context; whole again after it."""
+    """Stop or kill a node inside the context, and restore it afterwards."""
     if how == "stop":
         node.pause()
     else:
@@ -82,20 +82,20 @@ async def dead(cluster: Clustered, node: RedisServer, how: str) -> AsyncIterator
 
 
 async def answers(raw: RawSocket) -> None:
-    """Check that a socket is open and heard."""
+    """Check that a socket is open and answered."""
     await raw.send('420["nonsense"]')
     assert "not_found" in str(await raw.receive())
 
 
 async def unserved(hub: Replica) -> dict[int, str]:
-    """Return what /readyz says is not served; it says that the replica is ready."""
+    """Return the partitions that /readyz calls unserved; the replica is ready."""
     answer = await hub.call("GET", "/readyz")
     assert answer.status == 200, answer.body
     return {one["partition"]: one["reason"] for one in answer.body.get("unserved", [])}
 
 
 async def log_out(hub: Replica, raw: RawSocket, who: str) -> None:
-    """Log a user out, and check that the socket is told in time."""
+    """Log a user out, and check that the socket is notified in time."""
     began = time.monotonic()
     assert (await hub.call("POST", "/logout", who)).status == 200
     frames = await raw.receive_all()
@@ -107,7 +107,7 @@ async def log_out(hub: Replica, raw: RawSocket, who: str) -> None:
 async def test_a_dead_node_harms_its_own_users_only(
     hub: Replica, cluster: Clustered, how: str
 ) -> None:
-    """Its users' sockets are closed and refused; all others live on, are told, and may come."""
+    """Its users' sockets are closed and refused; those of all others stay and are notified."""
     node = subscribed(cluster)
     gone = partitions_on(cluster, node)
     lost, (mine, others, newer) = (
@@ -163,7 +163,7 @@ async def is_whole(hub: Replica) -> bool:
 
 
 async def test_a_short_hang_of_a_node_closes_nothing(cluster: Clustered) -> None:
-    """Shorter than the fence: its users keep their sockets too, and logouts are received again."""
+    """A hang shorter than the fence closes no socket, and logouts are received again."""
     cluster.empty()
     node = cluster.masters[2]
     who = token(next(users_of(partitions_on(cluster, node))), "s1")
@@ -181,7 +181,7 @@ async def test_a_short_hang_of_a_node_closes_nothing(cluster: Clustered) -> None
 async def test_a_replica_that_starts_while_a_node_is_dead_serves_the_others(
     cluster: Clustered,
 ) -> None:
-    """It takes sockets of the users whose partitions it follows, and no others."""
+    """It accepts sockets of users whose partitions it follows, and no others."""
     cluster.empty()
     node = cluster.masters[0]
     gone = partitions_on(cluster, node)
@@ -198,7 +198,7 @@ async def test_a_replica_that_starts_while_a_node_is_dead_serves_the_others(
 async def test_with_less_than_half_of_the_partitions_a_replica_takes_nobody(
     hub: Replica, cluster: Clustered
 ) -> None:
-    """It is unready and fenced; the users of the one node that is left keep their sockets."""
+    """It is not ready and accepts none; users of the remaining node keep their sockets."""
     left = cluster.masters[0]
     served = partitions_on(cluster, left)
     assert 0 < len(served) < PARTITIONS / 2
@@ -231,7 +231,7 @@ async def test_with_less_than_half_of_the_partitions_a_replica_takes_nobody(
 async def test_without_a_majority_of_its_nodes_a_cluster_serves_nobody(
     hub: Replica, cluster: Clustered
 ) -> None:
-    """The node that is left answers nobody either; all comes back by itself with the others."""
+    """The remaining node answers nobody either; the cluster recovers when the others return."""
     users = [token(next(users_of(partitions_on(cluster, node))), "s") for node in cluster.masters]
     async with contextlib.AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(raw_socket(hub)) for _ in users]
@@ -258,7 +258,7 @@ async def test_without_a_majority_of_its_nodes_a_cluster_serves_nobody(
 
 @contextlib.asynccontextmanager
 async def alone(cluster: Clustered, node: RedisServer) -> AsyncIterator[None]:
-    """Have a node go on by itself when the others are stopped; all go on after the context."""
+    """Run one node while the others are stopped; all run again after the context."""
     cluster.wait_for_late_ones(node)
     try:
         yield
@@ -268,14 +268,14 @@ async def alone(cluster: Clustered, node: RedisServer) -> AsyncIterator[None]:
 
 
 async def is_reported(hub: Replica, served: frozenset[int]) -> bool:
-    """Tell whether some partitions are not served, none of them one of these."""
+    """Tell whether some partitions are unserved, and none of these."""
     unserved = (await hub.call("GET", "/readyz")).body.get("unserved", [])
     numbers = {one["partition"] for one in unserved}
     return bool(numbers) and not numbers & served
 
 
 async def is_unready(hub: Replica) -> bool:
-    """Tell whether a replica says that it is not ready."""
+    """Tell whether /readyz says that the replica is not ready."""
     return (await hub.call("GET", "/readyz")).status == 503
 
 
@@ -286,7 +286,7 @@ async def is_ready_and_whole(hub: Replica) -> bool:
 
 
 async def takes_nobody(hub: Replica) -> None:
-    """Check that transports of either kind are refused before any packet, once it is fenced."""
+    """Check that a fenced replica refuses both transports before any packet."""
     for transport in ("polling", "websocket"):
         path = f"/socket.io/?EIO=4&transport={transport}"
 
@@ -303,7 +303,7 @@ async def takes_nobody(hub: Replica) -> None:
 async def test_a_loss_distrusts_its_own_partition_only(
     own_redis: RedisServer, on_data_loss: Any
 ) -> None:
-    """Its users are refused until the loss is made up for, all others are served on."""
+    """Its users are refused until the recovery, and all others are served."""
     given = settings(
         redis_url=own_redis.url, fence_seconds=FENCE, notice_grace=0.2, on_data_loss=on_data_loss
     )
@@ -336,7 +336,7 @@ async def test_a_loss_distrusts_its_own_partition_only(
 
 
 class ScriptedStore:
-    """A store of sixteen partitions, of which a test says what happens."""
+    """A store of sixteen partitions, whose events the test decides."""
 
     partition_count = PARTITIONS
 
@@ -354,22 +354,22 @@ class ScriptedStore:
 
 
 class Believing:
-    """An authority that holds every session for alive."""
+    """An authority to which every session is alive."""
 
-    async def doubt(self, identity: Identity) -> None:
-        """Doubt nothing."""
+    async def find_refusal(self, identity: Identity) -> None:
+        """Refuse nobody."""
 
 
 class HeldSocket:
-    """A socket that notes when it has to go; ``id`` is the number of its user's partition."""
+    """A socket that records its close; ``id`` is the number of its user's partition."""
 
     def __init__(self, number: int, closed: list[int]) -> None:
         self.id = str(number)
         self.number = number
         self.closed = closed
 
-    def give_way(self) -> None:
-        """Note it."""
+    def close_transport(self) -> None:
+        """Record it."""
         self.closed.append(self.number)
 
 
@@ -403,7 +403,7 @@ class Stage:
         )
 
     async def say(self, *events: Event) -> None:
-        """Let the store say something, and wait until it was heard."""
+        """Have the store emit an event, and wait until it was handled."""
         for event in events:
             self.store.events.put_nowait(event)
         await eventually(self.store.events.empty)
@@ -420,7 +420,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def test_sockets_are_taken_while_half_of_the_partitions_are_served(stage: Stage) -> None:
-    """With fewer a client is better off elsewhere."""
+    """With fewer than half of the partitions served, no sockets are accepted."""
     follower = stage.follower
     await stage.say(Gap("", ALL), Confirmed(frozenset(range(7))))
     assert not follower.takes_sockets
@@ -433,7 +433,7 @@ async def test_sockets_are_taken_while_half_of_the_partitions_are_served(stage: 
 
 
 async def test_each_partition_is_fenced_by_its_own_silence(stage: Stage) -> None:
-    """Its own sockets are closed; none are taken once too few partitions are served."""
+    """An unconfirmed partition closes its own sockets only."""
     await stage.say(Gap("", ALL), Confirmed(ALL))
     healthy = frozenset(range(10))
     for _ in range(6):
@@ -448,7 +448,7 @@ async def test_each_partition_is_fenced_by_its_own_silence(stage: Stage) -> None
 
 
 async def test_a_loss_is_told_once_and_of_its_partitions_alone(stage: Stage) -> None:
-    """Those that are found together count as one; the others are served on."""
+    """Losses found together are reported once; other partitions are served on."""
     await stage.say(Gap("", ALL), Confirmed(ALL))
     losses = [DataLoss(number, "seen") for number in (2, 5)]
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Signals where there are several replicas, and where the store is hurt."""
+"""Signals on several replicas, and when the store fails."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def replicas(
 
 
 def saying(named: str, **claims: Any) -> str:
-    """Return a logout token that names somebody so."""
+    """Return a logout token with these claims."""
     return logout_token(Case("", None, claims=NAMED[named] | claims), SENDER, time.time())
 
 
@@ -79,7 +79,7 @@ def revoked(at: float) -> str:
 
 
 def told(frames: list[str]) -> int:
-    """Return how many notices there are among the frames of a socket."""
+    """Return how many notifications are among the frames of a socket."""
     return sum("logoutNotification" in frame for frame in frames)
 
 
@@ -94,7 +94,7 @@ async def logouts_of(hub: Replica) -> float:
 async def test_a_signal_that_reaches_two_replicas_at_once_is_one_logout(
     tmp_path: Path, own_redis: RedisServer, named: str
 ) -> None:
-    """Both say that it is done; the socket is told once."""
+    """Both answer with success, and the socket is notified once."""
     async with replicas(tmp_path, own_redis.url) as (one, other), raw_socket(one) as raw:
         await raw.connect(access_token(SENDER))
         token = saying(named)
@@ -108,7 +108,7 @@ async def test_a_signal_that_reaches_two_replicas_at_once_is_one_logout(
 async def test_a_signal_that_comes_again_ends_no_newer_login(
     tmp_path: Path, own_redis: RedisServer, named: str
 ) -> None:
-    """Not even at another replica, in the same session, and of a user whom nobody knew before."""
+    """A repeated signal ends no newer login, on any replica, even for an unknown user."""
     now = int(time.time())
     old = access_token(SENDER, auth_time=now - 60)
     async with replicas(tmp_path, own_redis.url) as (one, other), raw_socket(one) as raw:
@@ -129,16 +129,16 @@ async def test_a_signal_that_comes_again_ends_no_newer_login(
 async def test_a_socket_that_another_logout_has_ended_by_then_is_told_of_that(
     tmp_path: Path, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store is asked whether an event ends a later login, and may name a newer logout."""
+    """If the store names a newer logout, the socket is notified of that one."""
     now = time.time()
     newer = Logout("newer", user_key(ISSUER, "ada"), Scope.ALL, Reason.USER, at=int(now * SECOND))
 
-    async def doubt(self: Authority, identity: Identity) -> TokenRevoked:
+    async def find_refusal(self: Authority, identity: Identity) -> TokenRevoked:
         return TokenRevoked(logout=newer)
 
     async with replicas(tmp_path, own_redis.url) as (hub, other), raw_socket(hub) as raw:
         await raw.connect(access_token(SENDER, iat=now - 5))
-        monkeypatch.setattr(Authority, "doubt", doubt)
+        monkeypatch.setattr(Authority, "find_refusal", find_refusal)
         assert (await push(other, revoked(now - 10))).status == 202
         (frame, *_) = await raw.receive_all()
         assert '"id":"newer"' in frame
@@ -148,7 +148,7 @@ async def test_a_socket_that_another_logout_has_ended_by_then_is_told_of_that(
 async def test_events_that_overtake_each_other_end_what_the_newest_ends(
     tmp_path: Path, own_redis: RedisServer
 ) -> None:
-    """Whichever comes first, and wherever; a login since the newest lives."""
+    """Events end the same logins in any order, on any replica; a newer login lives."""
     now = time.time()
     times = [now - 60, now - 10, now - 40]
     old, middle, new = (access_token(SENDER, sid=f"{ago}", iat=now - ago) for ago in (70, 20, 5))
@@ -163,7 +163,7 @@ async def test_events_that_overtake_each_other_end_what_the_newest_ends(
 async def test_a_replica_whose_clock_is_wrong_takes_signals_as_the_others_do(
     tmp_path: Path, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, wrong: int
 ) -> None:
-    """A refusal would be for good: most senders do not try again."""
+    """A wrong clock refuses no signal, since most senders do not retry after a refusal."""
     right = time.time_ns
     async with replicas(tmp_path, own_redis.url) as (hub, _):
         monkeypatch.setattr(time, "time_ns", lambda: right() + wrong * 1_000_000_000)
@@ -176,7 +176,7 @@ async def test_a_replica_whose_clock_is_wrong_takes_signals_as_the_others_do(
 async def test_a_signal_is_written_to_a_store_that_has_lost_what_it_knew(
     tmp_path: Path, own_redis: RedisServer
 ) -> None:
-    """It is answered since it holds: also once the loss is made up for, and for later tokens."""
+    """A signal answered after a data loss still counts once the loss was recovered from."""
     given = {"on_data_loss": "fail_closed", "notice_grace": 0.2}
     async with replicas(tmp_path, own_redis.url, **given) as (one, other):
         token = access_token(SENDER)
@@ -199,14 +199,14 @@ async def test_a_signal_is_written_to_a_store_that_has_lost_what_it_knew(
 
 
 async def is_unsure(hub: Replica, token: str) -> bool:
-    """Tell whether a replica says that it does not know about a token."""
+    """Tell whether a replica answers that it does not know whether a token is alive."""
     return (await hub.call("GET", "/verify", token)).status == 503
 
 
 async def test_a_dead_node_keeps_signals_about_its_own_users_from_being_written(
     tmp_path: Path,
 ) -> None:
-    """All others are; a session whose user is not named may be anybody's, so it is not written."""
+    """Signals for other nodes are written; one without a user needs every node, so it is not."""
     with started(Clustered(tmp_path)) as cluster:
         gone = cluster.partitions_of(1)
         lost, other = first_users(gone)

@@ -1,4 +1,4 @@
-"""Sockets that come and go leave nothing behind."""
+"""Sockets that connect and close leave nothing behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.realtime.soak import soak
 
 
 async def test_sockets_that_come_and_go_leave_nothing_behind() -> None:
-    """However they end: no file, no task, and no growing number of objects."""
+    """However they end, no file, no task and no growing number of objects stays."""
     before, after = await soak(sockets=1800, warm=600)
     assert after.files <= before.files + 3
     assert after.tasks <= before.tasks + 2

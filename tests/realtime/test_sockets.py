@@ -1,4 +1,4 @@
-"""The Socket.IO side, frame by frame: who is let in, what is obeyed, who is cut."""
+"""The Socket.IO side, frame by frame: which sockets are accepted, answered and cut."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ APP = "https://app.example"
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Replica]:
-    """A hub on the embedded store, quick to lose patience."""
+    """A hub on the embedded store, with short timeouts."""
     given = settings(
         cookie_name="hub_token", allowed_origins=(APP,), connect_timeout=0.4, notice_grace=0.5
     )
@@ -98,7 +98,7 @@ REFUSALS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("frame", "code"), REFUSALS, ids=[f"{c}-{i}" for i, (_, c) in enumerate(REFUSALS)])  # fmt: skip  # noqa: E501
 async def test_a_refused_socket_is_told_why(hub: Replica, frame: str, code: str) -> None:
-    """CONNECT_ERROR carries code and title."""
+    """CONNECT_ERROR contains the code and the title."""
     async with raw_socket(hub) as raw:
         await raw.send(frame)
         refusal = await raw.refusal()
@@ -109,7 +109,7 @@ async def test_a_refused_socket_is_told_why(hub: Replica, frame: str, code: str)
 
 
 async def test_a_revoked_token_is_refused_with_its_logout(hub: Replica) -> None:
-    """Who comes back after a logout learns which one it was."""
+    """A client that reconnects after a logout learns which logout it was."""
     mine = token("ada", "s1")
     ended = await hub.call("POST", "/logout", mine, json={"reason": "suspicious"})
     async with raw_socket(hub) as raw:
@@ -120,7 +120,7 @@ async def test_a_revoked_token_is_refused_with_its_logout(hub: Replica) -> None:
 
 
 async def test_a_token_in_the_query_string_is_refused(hub: Replica) -> None:
-    """A token in the address is refused even when CONNECT brings a good one."""
+    """A token in the query string is refused even if CONNECT has a good one."""
     async with raw_socket(hub, query=f"&token={token('ada')}") as raw:
         refusal = await raw.closing_refusal(await raw.connect(token("ada")))
     assert refusal["message"] == "invalid_request"
@@ -139,7 +139,7 @@ async def test_a_token_in_the_query_string_is_refused(hub: Replica) -> None:
 async def test_a_cookie_needs_an_allowed_origin(
     hub: Replica, origin: str | None, code: str | None
 ) -> None:
-    """A socket by cookie is accepted from a listed origin only, so that no other site can ride."""
+    """A cookie is accepted only from an allowed origin, so that no other site can use it."""
     headers = {"Cookie": f"hub_token={token('ada')}"} | ({"Origin": origin} if origin else {})
     async with raw_socket(hub, headers=headers) as raw:
         answer = await raw.connect()
@@ -151,7 +151,7 @@ async def test_a_cookie_needs_an_allowed_origin(
 
 
 async def test_a_page_of_the_hubs_own_origin_may_poll_with_its_cookie(hub: Replica) -> None:
-    """A browser's GET to its own site has no Origin, but says that it is from there."""
+    """A browser's same-origin GET has no Origin, but Sec-Fetch-Site says where it comes from."""
     headers = {"Cookie": f"hub_token={token('ada')}", "Sec-Fetch-Site": "same-origin"}
     async with raw_socket(hub, headers=headers) as raw:
         assert str(await raw.connect()).startswith("40{")
@@ -162,7 +162,7 @@ async def test_a_page_of_the_hubs_own_origin_may_poll_with_its_cookie(hub: Repli
 
 
 async def test_a_transport_without_connect_is_closed(hub: Replica) -> None:
-    """Who opens a transport and says nothing is closed in time."""
+    """A transport without CONNECT is closed after the timeout."""
     async with raw_socket(hub) as raw:
         assert await raw.receive_all() == []
 
@@ -184,7 +184,7 @@ NO_PACKETS = [
 
 @pytest.mark.parametrize("packet", NO_PACKETS, ids=repr)
 async def test_what_is_no_packet_ends_the_connection(hub: Replica, packet: str | bytes) -> None:
-    """Garbage, binary and unknown packets close the transport, and nothing else breaks."""
+    """Garbage, binary and unknown packets close the transport, and nothing else."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada"))
         await raw.send(packet)
@@ -193,7 +193,7 @@ async def test_what_is_no_packet_ends_the_connection(hub: Replica, packet: str |
 
 
 async def test_a_binary_connect_is_refused_in_msgpack_and_counted(hub: Replica) -> None:
-    """Who speaks msgpack reads nothing else: CONNECT_ERROR and DISCONNECT, then the close."""
+    """A msgpack client gets CONNECT_ERROR and DISCONNECT in msgpack, then the close."""
     async with raw_socket(hub) as raw:
         await raw.send(msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": {}}))
         told = [msgspec.msgpack.decode((await raw.websocket.receive()).data) for _ in range(2)]
@@ -205,7 +205,7 @@ async def test_a_binary_connect_is_refused_in_msgpack_and_counted(hub: Replica) 
 
 
 async def test_nothing_but_connect_is_obeyed_before_acceptance(hub: Replica) -> None:
-    """An event that is sent ahead of CONNECT, or after a refusal, closes the transport."""
+    """An event before CONNECT, or after a refusal, closes the transport."""
     mine = token("ada", "s1")
     async with raw_socket(hub) as raw:
         await raw.send('420["logout",{}]')
@@ -241,7 +241,7 @@ NOWHERE = '44/chat,{"message":"Invalid namespace"}'
 
 
 async def test_an_unknown_namespace_is_refused(hub: Replica) -> None:
-    """There is one namespace; who asks for no other is disconnected from it, and closed."""
+    """A client that only asks for another namespace is refused and then disconnected."""
     async with raw_socket(hub) as raw:
         await raw.send("40/chat," + json.dumps({"token": token("ada")}))
         assert await raw.receive() == NOWHERE
@@ -249,7 +249,7 @@ async def test_an_unknown_namespace_is_refused(hub: Replica) -> None:
 
 
 async def test_who_is_connected_stays_when_another_namespace_is_refused(hub: Replica) -> None:
-    """One transport for several namespaces, before the hub's own or after it."""
+    """A transport may ask for other namespaces before or after ``/``, and stays connected."""
     for first, then in (("40/chat,", "40"), ("40", "40/chat,")):
         async with raw_socket(hub) as raw:
             answers = []
@@ -264,7 +264,7 @@ async def test_who_is_connected_stays_when_another_namespace_is_refused(hub: Rep
 
 
 async def test_a_refused_client_has_a_moment_to_stop(hub: Replica) -> None:
-    """After CONNECT_ERROR the transport stays open, then comes DISCONNECT, which all obey."""
+    """After CONNECT_ERROR the transport stays open for the refusal delay, then comes DISCONNECT."""
     async with raw_socket(hub) as raw:
         assert str(await raw.connect("nonsense")).startswith("44")
         began = time.monotonic()
@@ -277,7 +277,7 @@ async def test_a_refused_client_has_a_moment_to_stop(hub: Replica) -> None:
 
 
 async def test_a_refused_client_that_asks_again_is_to_connect_anew(hub: Replica) -> None:
-    """Its transport ends as a network fails, so that it comes back with the token it has now."""
+    """Its transport is closed without DISCONNECT, so that it reconnects with its new token."""
     async with raw_socket(hub) as raw:
         assert str(await raw.connect("nonsense")).startswith("44")
         assert await raw.connect(token("ada")) is None
@@ -314,7 +314,7 @@ async def test_a_logout_is_told_acknowledged_and_cut_at_once(hub: Replica) -> No
 
 
 async def test_what_a_client_could_not_clear_stands_in_the_receipt(hub: Replica) -> None:
-    """It is cut like any other; the receipt names what is left on it."""
+    """It is cut like any other, and the receipt names what it could not clear."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         ended = await admin_logout(hub, user="ada")
@@ -327,7 +327,7 @@ async def test_what_a_client_could_not_clear_stands_in_the_receipt(hub: Replica)
 
 
 async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> None:
-    """A client that hears but never answers is disconnected all the same."""
+    """A client that does not acknowledge is cut after the grace."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         await admin_logout(hub, user="ada")
@@ -337,7 +337,7 @@ async def test_who_does_not_acknowledge_is_cut_after_the_grace(hub: Replica) -> 
 
 
 def silent_socket(hub: Replica, token: str) -> socket.socket:
-    """Return a connection that asked to be accepted, and that nobody will ever read."""
+    """Return a connection that has sent CONNECT, and that nobody reads."""
     request = (
         f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{hub.port}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -358,7 +358,7 @@ def frame(text: str) -> bytes:
 
 
 async def test_who_does_not_read_is_cut_too(hub: Replica) -> None:
-    """A client whose program hangs loses its TCP connection: the cut needs no help of it."""
+    """A client that reads nothing is cut, without any help of its own."""
 
     async def sockets(count: int) -> bool:
         return await metric(hub, "hub_sockets") == count
@@ -371,7 +371,7 @@ async def test_who_does_not_read_is_cut_too(hub: Replica) -> None:
 
 
 async def test_a_socket_that_was_ended_is_not_obeyed_any_more(hub: Replica) -> None:
-    """Between notice and cut, a socket can neither log out nor refresh."""
+    """Between notification and cut, a socket can neither log out nor refresh."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         await admin_logout(hub, user="ada")
@@ -449,7 +449,7 @@ async def test_a_bad_event_is_answered_and_changes_nothing(
 async def test_an_event_of_a_reserved_name_ends_the_socket_and_hides_nothing(
     hub: Replica, name: str, rest: str
 ) -> None:
-    """A client cannot call the hub's own handlers, by which a socket could hide from logouts."""
+    """A client cannot send reserved events, with which it could hide from logouts."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
         await raw.send(f"42[{name}{rest}]")
@@ -479,7 +479,7 @@ async def test_too_many_events_at_once_are_refused_not_queued(hub: Replica) -> N
 
 
 async def test_events_before_the_answer_to_connect_wait_but_not_without_end(hub: Replica) -> None:
-    """What comes while the store is asked is answered after it, in order; a flood is the end."""
+    """Events before the answer to CONNECT wait, in order; too many close the transport."""
     store = store_of(hub)
     real, gate = store.register, asyncio.Event()
 
@@ -513,7 +513,7 @@ def engine_of(hub: Replica) -> Engine:
 
 @pytest.mark.parametrize("goodbye", ["41", None], ids=["DISCONNECT", "the transport alone"])
 async def test_a_socket_that_left_is_counted_no_more(hub: Replica, goodbye: str | None) -> None:
-    """However it leaves, nothing of it stays: no room for its address, and no socket."""
+    """However a socket closes, it is no longer counted, by address or in all."""
     unconnected = engine_of(hub)._make_receiver.args[0].unconnected  # type: ignore[attr-defined]
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1"))
@@ -531,7 +531,7 @@ def kept_sockets() -> int:
 
 
 async def test_a_socket_that_left_is_freed_without_the_garbage_collector(hub: Replica) -> None:
-    """A storm of clients that come and go leaves no cycles behind for a collection to find."""
+    """Closed sockets leave no reference cycles for the garbage collector."""
     gc.collect()
     gc.disable()
     before = kept_sockets()
@@ -545,7 +545,7 @@ async def test_a_socket_that_left_is_freed_without_the_garbage_collector(hub: Re
 
 
 async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
-    """The transport ends as by a network that fails, so that the client connects elsewhere."""
+    """Its transports are closed as a network failure would, so that clients go elsewhere."""
     engine = engine_of(hub)
     async with raw_socket(hub) as raw:
         engine._is_open = lambda: False
@@ -567,7 +567,7 @@ SHORT = 5
 
 
 async def test_a_socket_expires_with_its_token(hub: Replica) -> None:
-    """At exp the socket is told that it expired and is cut."""
+    """At exp the socket is notified that its token expired, and is cut."""
     async with raw_socket(hub) as raw:
         await raw.connect(token("ada", "s1", lifetime=SHORT))
         _, told = await notification(raw)
@@ -592,7 +592,7 @@ async def test_a_refresh_extends_the_life_of_a_socket(hub: Replica) -> None:
 
 
 async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -> None:
-    """An acknowledgement cuts a socket only when its logout is answered, too, not its refresh."""
+    """An acknowledged socket is cut only once all its pending events were answered."""
     store = store_of(hub)
     end_own, register = store.end_own, store.register
 
@@ -629,7 +629,7 @@ async def test_all_that_was_asked_for_is_answered_before_the_cut(hub: Replica) -
 
 
 async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
-    """A logout after the socket was taken in and before it is accepted refuses it.
+    """A logout while a socket is connecting refuses the socket.
 
     The store answers that the session lives, as it did when asked; the logout comes before that
     answer is read.
@@ -651,7 +651,7 @@ async def test_a_logout_in_the_middle_of_connecting_wins(hub: Replica) -> None:
 async def test_of_two_logouts_in_the_middle_of_connecting_the_later_one_counts(
     hub: Replica,
 ) -> None:
-    """That a login is newer than a logout which is heard late does not save it from the next."""
+    """A login newer than a late logout is still ended by the next one."""
     store = store_of(hub)
     real = store.register
     async with listening(store) as listener:
@@ -674,7 +674,7 @@ async def test_of_two_logouts_in_the_middle_of_connecting_the_later_one_counts(
 
 
 async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
-    """An error that nobody foresaw is unavailable, never an accepted socket."""
+    """An unexpected exception gets `unavailable`, never an accepted socket."""
     store = store_of(hub)
 
     async def broken(registration: Registration) -> RevocationState:
@@ -688,7 +688,7 @@ async def test_whatever_breaks_while_connecting_refuses(hub: Replica) -> None:
 
 
 async def test_a_late_notice_does_not_cut_a_newer_login(hub: Replica) -> None:
-    """A logout that is heard after the person logged in again leaves the new login alone."""
+    """A logout that arrives after a new login does not end that login."""
     store = store_of(hub)
     async with listening(store) as listener:
         await admin_logout(hub, user="ada")
@@ -703,7 +703,7 @@ async def test_a_late_notice_does_not_cut_a_newer_login(hub: Replica) -> None:
 
 
 async def test_two_tabs_of_a_session_are_both_told(hub: Replica) -> None:
-    """A session with several sockets is ended on each, and is online until the last closes."""
+    """All sockets of a session are notified, and it is online until the last closes."""
     mine = token("ada", "s1")
     async with raw_socket(hub) as first:
         async with raw_socket(hub) as second:
@@ -719,7 +719,7 @@ async def test_two_tabs_of_a_session_are_both_told(hub: Replica) -> None:
 
 
 async def test_a_session_is_offline_in_whatever_order_its_sockets_close(hub: Replica) -> None:
-    """The newer of two sockets may close first, and the session ends up offline all the same."""
+    """Whichever of two sockets closes first, the session ends up offline."""
     mine = token("ada", "s1")
 
     async def online() -> list[bool]:
@@ -769,7 +769,7 @@ async def test_a_polling_body_in_pieces_is_one_body(hub: Replica) -> None:
 
 
 async def test_a_poll_that_closes_while_it_connects_leaves_nothing_behind(hub: Replica) -> None:
-    """A client that goes away in the middle of being accepted is neither counted nor online."""
+    """A client that closes while it is being accepted is neither counted nor online."""
     store = store_of(hub)
     real, asked, gate = store.register, asyncio.Event(), asyncio.Event()
 
@@ -800,7 +800,7 @@ async def test_a_poll_that_closes_while_it_connects_leaves_nothing_behind(hub: R
 
 
 async def test_only_the_offered_transports_are_open() -> None:
-    """HUB_TRANSPORTS restricts by what clients may connect."""
+    """HUB_TRANSPORTS restricts the transports."""
     async with (
         running(settings(transports=("websocket",))) as hub,
         aiohttp.ClientSession() as http,
@@ -818,7 +818,7 @@ async def test_compression_is_not_negotiated(hub: Replica) -> None:
 
 
 async def test_a_hub_that_stops_tells_clients_to_come_back() -> None:
-    """On shutdown TCP ends without DISCONNECT and without a close frame, as a network fails."""
+    """On shutdown, TCP ends without DISCONNECT or a close frame, so that clients reconnect."""
     async with contextlib.AsyncExitStack() as clients:
         async with running(settings()) as stopping:
             raw = await clients.enter_async_context(raw_socket(stopping))

@@ -1,4 +1,4 @@
-"""A logout that is told little by little, over several replicas."""
+"""Logouts that are spread over time, on several replicas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOCKETS, SPREAD = 100, 6
 
 @pytest.mark.parametrize("parts", [1, 16, 32, 100])
 def test_many_small_parts_are_even_together(parts: int) -> None:
-    """However a logout is cut into parts, each tenth of the way has about a tenth of it."""
+    """However a logout is divided, each tenth of its spread has about a tenth of the sockets."""
     tenths: Counter[int] = Counter()
     for _ in range(parts):
         sockets = list(range(3200 // parts))
@@ -31,7 +31,7 @@ def test_many_small_parts_are_even_together(parts: int) -> None:
 
 
 async def test_a_spread_is_kept_over_replicas_and_partitions(redis_url: str) -> None:
-    """100 sockets of 100 users on two replicas are told evenly over the seconds asked for."""
+    """100 sockets of 100 users on two replicas are notified evenly over the spread."""
     given = settings(redis_url=redis_url, notice_grace=0.2)
     loop = asyncio.get_running_loop()
 
@@ -59,7 +59,7 @@ async def test_a_spread_is_kept_over_replicas_and_partitions(redis_url: str) -> 
 
 
 async def test_the_sockets_of_a_large_logout_are_cut_together_and_all_acknowledged() -> None:
-    """However many they are, each is notified and cut, and the receipt says that each answered."""
+    """Each socket is notified and cut, and the receipt says that each acknowledged."""
     count = 2 * LARGE
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(running(settings(notice_grace=30)))

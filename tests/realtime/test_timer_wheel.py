@@ -1,4 +1,4 @@
-"""One timer for many: never early, never lost, also when the loop is late."""
+"""One timer wheel for many timers: never early, never lost, even if the loop is late."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.realtime.raw import eventually
 
 
 async def test_a_wait_ends_in_its_time() -> None:
-    """Not before, and soon after; whatever the order in which things began to wait."""
+    """A timer fires not before it is due, and soon after, in whatever order timers started."""
     wheel, ended, began = TimerWheel(), dict[float, float](), time.monotonic()
 
     def note(wait: float) -> None:
@@ -27,7 +27,7 @@ async def test_a_wait_ends_in_its_time() -> None:
 
 
 async def test_a_late_loop_loses_nothing() -> None:
-    """What was due while the loop stood still is told, though others begin to wait meanwhile."""
+    """Timers due while the loop was blocked still fire, though others are started meanwhile."""
     wheel, told = TimerWheel(), []
     again = Timer(lambda: None)
 
@@ -44,7 +44,7 @@ async def test_a_late_loop_loses_nothing() -> None:
 
 
 async def test_what_fails_does_not_stop_the_wheel() -> None:
-    """The others are told all the same."""
+    """If one timer raises, the others still fire."""
     wheel, told = TimerWheel(), asyncio.Event()
 
     def fail() -> None:
@@ -57,7 +57,7 @@ async def test_what_fails_does_not_stop_the_wheel() -> None:
 
 
 async def test_what_was_dropped_is_not_told() -> None:
-    """Not even when it is dropped by something that is told in the same step."""
+    """A stopped timer does not fire, even if it is stopped in the step in which it is due."""
     wheel, told, done = TimerWheel(), [], asyncio.Event()
     timers: list[Timer] = []
 

@@ -1,4 +1,4 @@
-"""Which sockets give way that have not sent CONNECT, by ticks of the table's own."""
+"""Which sockets without CONNECT are closed, with ticks that the test counts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hub.realtime.unconnected import FAIR_TICKS, TRUSTED_TICKS, Unconnected
 
 
 class Socket:
-    """A socket that notes when it gives way."""
+    """A socket that records whether it was closed."""
 
     def __init__(self, source: str, ended: list[Socket]) -> None:
         self.source = source
         self.ended = ended
 
-    def give_way(self) -> None:
-        """Note it."""
+    def close_transport(self) -> None:
+        """Record it."""
         self.ended.append(self)
 
 
@@ -57,12 +57,12 @@ class Table:
 
 @pytest.fixture
 def table() -> Table:
-    """A table for two an address and six in all."""
+    """A table with limits of two per address and six in total."""
     return Table(2, 6)
 
 
 async def test_the_oldest_give_way_after_a_fair_chance(table: Table) -> None:
-    """Not before, and only as many as are too many."""
+    """The oldest are closed, not before their fair chance, and only as many as exceed the limit."""
     sockets = table.open("a", 4)
     table.tick(FAIR_TICKS - 1)
     assert table.ended == []
@@ -75,20 +75,20 @@ async def test_the_oldest_give_way_after_a_fair_chance(table: Table) -> None:
 
 
 async def test_accepted_sockets_make_room(table: Table) -> None:
-    """While good tokens come an address is left alone, and later it has room for as many more."""
+    """An address with recent good tokens is not limited, and later has room for as many more."""
     table.open("a", 6)
     table.unconnected.note_connected("a")
     table.tick(TRUSTED_TICKS - 1)
     assert table.ended == []
     table.tick(1)
     assert len(table.ended) == 3
-    table.unconnected.note_gone("a")
+    table.unconnected.note_closed("a")
     table.tick(1)
     assert len(table.ended) == 4
 
 
 async def test_in_all_the_fullest_gives_way_and_never_is_there_twice_as_much(table: Table) -> None:
-    """New ones get in until there are twice as many that had no fair chance yet."""
+    """New sockets are admitted up to twice the total limit, while none has had its fair chance."""
     table.open("a", 4)
     table.open("b", 2)
     table.tick(FAIR_TICKS - 1)
@@ -100,10 +100,10 @@ async def test_in_all_the_fullest_gives_way_and_never_is_there_twice_as_much(tab
 
 
 async def test_silence_is_counted_and_leaves_no_room() -> None:
-    """Who has spent the attempts of its address has the fair chance and no more."""
+    """Sockets of an address that has used up its attempts are closed after their fair chance."""
     table = Table(2, 6, Rate(0.001, 1))
     for socket in table.open("a", 2):
-        table.unconnected.give_up(socket)
+        table.unconnected.remove_failed(socket)
     (last,) = table.open("a")
     table.tick(FAIR_TICKS)
     assert table.ended == [last]

@@ -1,4 +1,4 @@
-"""A WebSocket over a transport that is played: what is read, written and closed, and when."""
+"""A WebSocket over a simulated transport: what is read, written and closed, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.realtime.raw import eventually
 
 
 class Ear:
-    """Hears what a WebSocket says."""
+    """Records what a WebSocket receives."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -32,7 +32,7 @@ class Ear:
         self.failed += 1
 
     def binary_refusal(self, websocket: WebSocket) -> bytes:
-        """Say nothing."""
+        """Return nothing."""
         return b""
 
     def on_close(self, websocket: WebSocket) -> None:
@@ -41,7 +41,7 @@ class Ear:
 
 
 class Wire:
-    """A transport that keeps what is written to it."""
+    """A transport that records what is written to it."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -50,7 +50,7 @@ class Wire:
         self.unsent = 0
 
     def set_write_buffer_limits(self, high: int) -> None:
-        """Take any."""
+        """Accept any."""
 
     def pause_reading(self) -> None:
         """Read no more."""
@@ -67,7 +67,7 @@ class Wire:
         self.written += data
 
     def get_write_buffer_size(self) -> int:
-        """Tell what waits."""
+        """Return the unsent bytes."""
         return self.unsent
 
     def close(self) -> None:
@@ -81,18 +81,18 @@ class Wire:
 
 @pytest.fixture
 def ear() -> Ear:
-    """Something to listen."""
+    """A listener."""
     return Ear()
 
 
 @pytest.fixture
 def wire() -> Wire:
-    """Something to write on."""
+    """A transport."""
     return Wire()
 
 
 def made(ear: Ear, wire: Any, config: Config | None = None) -> WebSocket:
-    """Return a WebSocket between the two, of messages up to 100 bytes."""
+    """Return a WebSocket between the two, with messages of at most 100 bytes."""
     websocket = WebSocket(ear, config or Config(TimerWheel(), 100), ReadBudget())
     websocket.connection_made(wire)
     return websocket
@@ -107,7 +107,7 @@ async def websocket(ear: Ear, wire: Any) -> AsyncIterator[WebSocket]:
 
 
 async def test_two_websockets_do_not_hear_each_other(ear: Ear, wire: Any) -> None:
-    """A half frame of one is not finished by another."""
+    """A partial frame of one is not completed by the other."""
     other_ear = Ear()
     one, other = made(ear, wire), made(other_ear, Wire())
     whole = masked(0x81, b"4first")
@@ -126,7 +126,7 @@ async def test_pings_are_answered(websocket: WebSocket, wire: Wire) -> None:
 async def test_a_fault_is_answered_with_its_code_and_the_end(
     websocket: WebSocket, wire: Wire, ear: Ear
 ) -> None:
-    """The close frame says why; nothing more is read or heard, and TCP ends without lingering."""
+    """A protocol error gets a close frame with its code, and TCP ends at once."""
     websocket.data_received(b"\x81\x024x" + masked(0x81, b"4late"))
     assert wire.written == encode_frame(Kind.CLOSE, (1002).to_bytes(2, "big"))
     assert (wire.ended, wire.reads, ear.failed) == ("closed", False, 1)
@@ -145,7 +145,7 @@ async def test_a_close_is_answered_with_its_code(websocket: WebSocket, wire: Wir
 async def test_after_the_hubs_close_only_the_clients_is_heard(
     websocket: WebSocket, wire: Wire, ear: Ear
 ) -> None:
-    """What was on its way is dropped, and the close ends the connection."""
+    """After the hub's close frame everything but the client's is ignored."""
     websocket.close(1001)
     websocket.data_received(masked(0x81, b"4late") + masked(0x89, b"ping"))
     assert (ear.heard, wire.ended, wire.reads) == ([], "", True)
@@ -155,7 +155,7 @@ async def test_after_the_hubs_close_only_the_clients_is_heard(
 
 
 async def test_a_flood_after_the_close_is_not_read(websocket: WebSocket, wire: Wire) -> None:
-    """Who goes on for more than a few KB is not read any more, and is cut a second later."""
+    """A client that sends more than a few KB after the close is not read, and cut in a second."""
     websocket.close(1001)
     websocket.data_received(masked(0x81, b"3") * 1000)
     assert not wire.reads
@@ -165,7 +165,7 @@ async def test_a_flood_after_the_close_is_not_read(websocket: WebSocket, wire: W
 async def test_frames_are_taken_some_a_turn_and_then_as_they_are_paid_for(
     websocket: WebSocket, wire: Wire, ear: Ear
 ) -> None:
-    """One chunk of many frames holds up nobody: the rest waits, and reading with it."""
+    """Many frames in one chunk are read a few at a time, as the budget allows."""
     websocket.data_received(masked(0x81, b"4x") * 200)
     assert (len(ear.heard), wire.reads) == (MAX_FRAMES_AT_ONCE, False)
     await eventually(lambda: len(ear.heard) >= BEFORE_CONNECT.burst)
@@ -177,7 +177,7 @@ async def test_frames_are_taken_some_a_turn_and_then_as_they_are_paid_for(
 async def test_frames_that_say_nothing_count_as_well(
     websocket: WebSocket, wire: Wire, first: int
 ) -> None:
-    """Control frames and empty fragments are frames."""
+    """Control frames and empty fragments are charged too."""
     begun = masked(0x01, b"") if first == 0x01 else b""
     websocket.data_received(begun + masked(first if first != 0x01 else 0x00, b"") * 1000)
     assert not wire.reads
@@ -185,7 +185,7 @@ async def test_frames_that_say_nothing_count_as_well(
 
 
 async def test_a_client_is_read_on_once_it_has_paid(ear: Ear, wire: Any) -> None:
-    """Whoever was too fast is heard in the end, whole and in order."""
+    """A client over budget is read later, completely and in order."""
     websocket = made(ear, wire)
     many = [f"4{number}" for number in range(30)]
     websocket.data_received(b"".join(masked(0x81, text.encode()) for text in many))
@@ -195,7 +195,7 @@ async def test_a_client_is_read_on_once_it_has_paid(ear: Ear, wire: Any) -> None
 
 
 async def test_more_than_a_stranger_may_say_ends_it(ear: Ear, wire: Any) -> None:
-    """What waits until it is paid for is bounded, and so is each message before CONNECT."""
+    """Before CONNECT, the backlog and the size of messages are bounded."""
     websocket = made(ear, wire, Config(TimerWheel(), 65536))
     websocket.data_received(masked(0x81, b"4x") * 10_000)
     await eventually(lambda: wire.ended == "closed")
@@ -207,7 +207,7 @@ async def test_more_than_a_stranger_may_say_ends_it(ear: Ear, wire: Any) -> None
 
 
 async def test_who_does_not_read_is_not_read_from_and_has_so_long(ear: Ear, wire: Any) -> None:
-    """Time, not only size, bounds what waits for a client; reading makes it good again."""
+    """A client that does not read is not read from, and cut after ``write_seconds``."""
     websocket = made(ear, wire, Config(TimerWheel(), 100, write_seconds=0.3))
     websocket.pause_writing()
     assert not wire.reads
@@ -218,7 +218,7 @@ async def test_who_does_not_read_is_not_read_from_and_has_so_long(ear: Ear, wire
 
 
 async def test_the_end_is_told_once(websocket: WebSocket, ear: Ear) -> None:
-    """A connection that is lost is lost once, and takes nothing more."""
+    """The listener is notified of a lost connection once."""
     websocket.connection_lost(None)
     websocket.connection_lost(None)
     websocket.send(encode_text("4x"))

@@ -55,7 +55,7 @@ async def connected(hub: Replica, given: str, **options: Any) -> AsyncIterator[S
 
 
 async def is_refused(client: StockClient) -> None:
-    """Check that a client was closed as by the network, came back, and was refused for good."""
+    """Check that a client was closed without DISCONNECT, reconnected, and was refused for good."""
     refusal = await client.diary.wait("refused")
     assert (refusal["message"], refusal["active"]) == ("token_invalid", False)
     (how,) = client.diary.all("disconnect")
@@ -64,7 +64,7 @@ async def is_refused(client: StockClient) -> None:
 
 
 async def is_untouched(client: StockClient, hub: Replica, given: str) -> None:
-    """Check that a client is connected as it was, and that its token is accepted."""
+    """Check that a client is still connected, and its token accepted."""
     assert (await hub.call("GET", "/verify", given)).status == 204
     assert (await client.emit("no such event", {}))["error"]["code"] == "not_found"
     assert [what for what, _ in client.diary.entries] == ["connect", "answer"]
@@ -94,7 +94,7 @@ class Site:
         return web.json_response({"keys": self.published})
 
     def withdraw(self, kid: str) -> None:
-        """Publish a key no longer."""
+        """Stop publishing a key."""
         self.published = [key for key in self.published if key["kid"] != kid]
 
 
@@ -120,7 +120,7 @@ def signed_with(alg: str) -> str:
 
 @contextlib.asynccontextmanager
 async def served(file: Path) -> AsyncIterator[tuple[Replica, Callable[[], None]]]:
-    """Run a hub in a process of its own, with what sends it SIGHUP."""
+    """Run a hub in a process of its own, and yield it with a function that sends it SIGHUP."""
     environ = {**os.environ, "HUB_ISSUERS": str(file), "HUB_LOG_FORMAT": "json"}
     process = await run_command(["serve", "--port", "0"], environ, stderr=PIPE)
     assert process.stderr is not None
@@ -139,7 +139,7 @@ async def served(file: Path) -> AsyncIterator[tuple[Replica, Callable[[], None]]
 async def test_sockets_of_an_issuer_that_sighup_removes_are_refused_as_http_refuses(
     tmp_path: Path,
 ) -> None:
-    """Over both transports: closed, back by themselves, refused; others notice nothing."""
+    """On both transports they are closed, reconnect, and are refused; others stay."""
     file, theirs = tmp_path / "issuers.toml", token(THEIRS)
     file.write_text(entry() + entry(THEIRS))
     async with (
@@ -160,7 +160,7 @@ async def test_sockets_of_an_issuer_that_sighup_removes_are_refused_as_http_refu
 async def test_a_removed_secret_disconnects_what_it_signed_and_nothing_else(
     tmp_path: Path,
 ) -> None:
-    """As at the end of a rotation; tokens signed with the secret that stays keep their sockets."""
+    """At the end of a rotation, sockets of tokens signed with the remaining secret stay."""
     fresh = token(secret=NEXT)
     async with (
         site_with(tmp_path / "issuers.toml", entry(OURS, SECRET, NEXT)) as site,
@@ -173,7 +173,7 @@ async def test_a_removed_secret_disconnects_what_it_signed_and_nothing_else(
 
 
 async def test_a_token_that_the_changed_rules_accept_comes_back(tmp_path: Path) -> None:
-    """The hub keeps no tokens: whoever may not be accepted any more is asked for it again."""
+    """A socket that may no longer be accepted is closed, and its token judged again."""
     audience = 'audience = "shop"'
     async with (
         site_with(tmp_path / "issuers.toml", entry()) as site,
@@ -187,7 +187,7 @@ async def test_a_token_that_the_changed_rules_accept_comes_back(tmp_path: Path) 
 
 
 async def test_a_reload_that_changes_nothing_disconnects_nobody(tmp_path: Path) -> None:
-    """Nor does another title, or another issuer that is added."""
+    """A new title or another issuer disconnects nobody either."""
     mine = token()
     async with (
         site_with(tmp_path / "issuers.toml", entry()) as site,
@@ -201,7 +201,7 @@ async def test_a_reload_that_changes_nothing_disconnects_nobody(tmp_path: Path) 
 async def test_sighup_fetches_keys_again_and_disconnects_what_a_withdrawn_one_signed(
     tmp_path: Path,
 ) -> None:
-    """So that an operator need not wait for the hourly fetch when a key has been stolen."""
+    """After a key was stolen, an operator need not wait for the hourly fetch."""
     stays = signed_with("RS256")
     async with (
         site_with(tmp_path / "issuers.toml") as site,
@@ -217,7 +217,7 @@ async def test_sighup_fetches_keys_again_and_disconnects_what_a_withdrawn_one_si
 async def test_the_hourly_fetch_disconnects_too_though_nobody_presents_a_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An hour passes while sockets are all that there is."""
+    """Keys are fetched hourly while there are only sockets and no requests."""
     passed = 0.0
     # Only for the keys: the event loop's time must not jump.
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
@@ -242,14 +242,14 @@ async def test_a_key_set_that_cannot_be_fetched_disconnects_nobody(tmp_path: Pat
 
 
 class FakeSocket:
-    """A socket that counts how many were closed since the loop last did something else."""
+    """A socket that counts how many were closed in the same iteration of the loop."""
 
     closed_at_once = 0
 
     def __init__(self, number: int) -> None:
         self.id = str(number)
 
-    def give_way(self) -> None:
+    def close_transport(self) -> None:
         """Close."""
         FakeSocket.closed_at_once += 1
 
@@ -257,7 +257,7 @@ class FakeSocket:
 async def test_thousands_of_sockets_are_closed_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Others are answered in between."""
+    """Other requests are answered between the batches."""
     monkeypatch.setattr("hub.realtime.withdrawals.EVERY", 0.0)
     issuers = Issuers([])
     sockets = [

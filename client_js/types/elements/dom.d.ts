@@ -1,4 +1,4 @@
-/** The few things done to the document. What people typed is only ever made a text node. */
+/** Helpers for the document. Text from users only becomes text nodes. */
 /** @param {string} tag @param {Record<string, string>} attributes @param {(Node | string)[]} children
  * @returns {any} */
 export declare function make(tag: string, attributes?: Record<string, string>, ...children: (Node | string)[]): any;
@@ -8,6 +8,6 @@ export declare function makeButton(part: string, click: () => unknown): HTMLButt
 export declare const setBusy: (button: Element, is: boolean) => void;
 /** @param {Element} button */
 export declare const isBusy: (button: Element) => boolean;
-/** Leaves alone what reads the same, so that nothing is announced or deselected for no reason.
+/** Changes nothing if the text is the same, so that nothing is announced or deselected needlessly.
  * @param {Element} element @param {(Node | string)[]} pieces */
 export declare function write(element: Element, pieces: (Node | string)[]): void;

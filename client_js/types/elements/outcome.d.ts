@@ -1,13 +1,13 @@
-/** What became of a logout, from the hub's receipt. */
+/** The result of a logout, from the hub's receipt. */
 import type { Outcome, Receipt } from "../core.js";
 export type Line = {
     text: string;
     outcomes: Outcome[];
 };
-/** @param {Receipt} receipt @returns {Line[]} the sessions by what became of them, best first */
+/** @param {Receipt} receipt @returns {Line[]} the sessions by their outcome, best first */
 export declare function sortOutcomes({ sessions, complete }: Receipt): Line[];
-/** Tells of each receipt until it is complete, some 20 s at most; a hub that cannot be asked any
- * more leaves it at the last known state.
+/** Calls `tell` with each receipt until it is complete, for about 20 s at most, or until the hub
+ * does not answer.
  * @param {{receipt: (id: string, wait?: number) => Promise<Receipt>}} hub @param {Receipt} answer
  * @param {(receipt: Receipt) => unknown} tell */
 export declare function followReceipt(hub: {

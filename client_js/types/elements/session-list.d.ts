@@ -11,7 +11,7 @@ export declare class SessionList extends HubElement {
     delivered(answer: Receipt): void;
     /** @param {string} state */
     stateChanged(state: string): void;
-    /** Names of devices are private. @param {string} message */
+    /** Removes the names of devices, which are private. @param {string} message */
     ended(message: string): void;
     /** Asks the hub for the list now. */
     refresh(): Promise<void>;

@@ -12,7 +12,7 @@ export declare function nameOf({ texts }: Words, device: string): string;
 export declare function nameAll(words: Words, devices: string[]): Speech;
 /** @param {Words} words @param {Receipt} receipt @param {string | undefined} own the own session
  * @param {boolean} isOver whether that one has ended
- * @returns {HTMLElement[]} how many devices are logged out, and what became of them */
+ * @returns {HTMLElement[]} how many devices are logged out, and their outcomes */
 export declare function describeReceipt(words: Words, receipt: Receipt, own: string | undefined, isOver: boolean): HTMLElement[];
 /** @param {Words} words @param {string} message the app's own words, if any */
 export declare const describeEnd: (words: Words, message: string) => any[];

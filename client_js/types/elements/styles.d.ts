@@ -1,2 +1,2 @@
-/** How the elements look. A sheet made by a script needs no leave of a content security policy. */
+/** The style of the elements. Any content security policy allows a constructed style sheet. */
 export declare function styleSheet(): CSSStyleSheet;

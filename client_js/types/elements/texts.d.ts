@@ -1,11 +1,11 @@
-/** What the elements say, in English and German; pages replace it or add languages. */
+/** The texts of the elements, in English and German; pages can replace them or add languages. */
 export type Text = string | {
     [category: string]: string;
 };
 export type Texts = Record<string, Text>;
-/** Tells the elements of a page that words have changed. */
+/** Notifies the elements of a page that texts have changed. */
 export declare const wordings: EventTarget;
-/** Replaces texts of a language, or adds a language; what is left out stays, or is English.
+/** Replaces texts of a language, or adds a language; omitted texts stay, or are English.
  * @param {string} lang a language tag, such as `fr` or `de-CH` @param {Texts} texts */
 export declare function setTexts(lang: string, texts: Texts): void;
 export type Words = {
