@@ -44,9 +44,9 @@ class Withdrawals:
 
     async def _look(self) -> None:
         if self._generation != (generation := self._issuers.generation):
-            # Whatever changes from here on is seen by the next look.
-            self._generation = generation
             await self._close_withdrawn()
+            # Whatever changed meanwhile is seen by the next look; after a failure, all is.
+            self._generation = generation
         if len(self._connections):
             await self._issuers.renew_old()
 
@@ -58,9 +58,11 @@ class Withdrawals:
             withdrawn = [one for one in checked if not self._is_accepted(one, verdicts)]
             for first in range(0, len(withdrawn), CLOSED_AT_ONCE):
                 for connection in withdrawn[first : first + CLOSED_AT_ONCE]:
-                    connection.socket.give_way()
+                    # Meanwhile it may have been refreshed with a token that is accepted.
+                    if not self._is_accepted(connection, verdicts):
+                        connection.socket.give_way()
+                        closed += 1
                 await asyncio.sleep(PAUSE)
-            closed += len(withdrawn)
             await asyncio.sleep(0)
         if closed:
             log.info("sockets were closed: their issuer or key was withdrawn", sockets=closed)
