@@ -530,8 +530,7 @@ async def test_a_partition_that_was_marked_as_lost_is_not_lost_again_for_another
         await asyncio.to_thread(own_redis.evict, "something")
         await eventually(lambda: marked[0] == 4)
         await asyncio.sleep(0.5)
-    assert marked[0] - 3 == 1
-    assert {marked[number] for number in range(1, PARTITIONS)} == {marked[1]}
+    assert all(0 < marked[number] < marked[0] for number in range(1, PARTITIONS))
 
 
 async def test_logouts_are_found_while_the_channel_cannot_be_had(own_redis: RedisServer) -> None:
