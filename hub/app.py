@@ -222,7 +222,7 @@ def _reloading(
         clients.replace(file.clients)
         gone = access.issuers.replace(entries), access.transmitters.replace(file.transmitters)
         log.info("the issuers were reloaded", issuers=[entry.name for entry in entries])
-        await asyncio.gather(*gone, access.issuers.renew())
+        await asyncio.gather(*gone, access.issuers.renew(), access.transmitters.renew())
 
     return reload
 

@@ -72,6 +72,11 @@ class Keys(Protocol):
         ...
 
 
+def _material(key: Any) -> Any:
+    """Return a key as the settings have it, since an issuer's keys may be in them next time."""
+    return key.key if isinstance(key, jwt.PyJWK) else key
+
+
 class StaticKeys:
     """Secrets or a public key from the settings; two secrets while one replaces the other."""
 
@@ -89,7 +94,7 @@ class StaticKeys:
 
     def hold(self, header: Header, key: Any) -> bool:
         """Return whether this is one of the keys."""
-        return key in self._keys
+        return _material(key) in self._keys
 
 
 class JwksKeys:
@@ -145,7 +150,8 @@ class JwksKeys:
                 self._missed_at = time.monotonic()
             await self._refresh()
             key = find_key(self._keys, header)
-            if key is None:
+            # Without any keys, nothing is known about this one.
+            if key is None and self._keys:
                 self._missed_at = time.monotonic()
         if key is not None:
             return (key,)
@@ -157,7 +163,7 @@ class JwksKeys:
     def hold(self, header: Header, key: Any) -> bool:
         """Return whether this key was published for the header when keys were last fetched."""
         found = find_key(self._keys, header)
-        return found is key or (isinstance(found, jwt.PyJWK) and found.key == key.key)
+        return found is not None and bool(found.key == _material(key))
 
     async def renew(self) -> None:
         """Fetch the keys again if they were ever needed, and at once; see `find` for failures.

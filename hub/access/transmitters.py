@@ -53,6 +53,12 @@ class Transmitters:
         replaced.set()
         return self._close(old)
 
+    async def renew(self) -> None:
+        """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""
+        renewing = [client.keys.renew() for client in self._clients.values()]
+        # The end of a fetch, when the settings are read again, is no failure.
+        await asyncio.gather(*renewing, return_exceptions=True)
+
     @property
     def replaced(self) -> asyncio.Event:
         """Is set by the next `replace`, which makes another one."""

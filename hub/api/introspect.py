@@ -16,7 +16,7 @@ from hub.api.services import SERVICES
 from hub.core.model import SECOND, Identity
 from hub.core.tokens import read_claims
 from hub.core.weights import read_weights
-from hub.errors import InvalidRequest, Unauthorized
+from hub.errors import InvalidRequest, TokenInvalid, Unauthorized
 
 SIGNED = "application/token-introspection+jwt"
 CLIENT_CLAIMS = ("client_id", "azp", "cid")
@@ -24,6 +24,9 @@ NAME_CLAIMS = ("username", "preferred_username")
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 """JSON can escape these, but UTF-8 cannot encode them (RFC 8259 section 8.2)."""
+
+MAX_LEVELS = 100
+"""How deeply ``cnf`` may be nested: encoders, and our own recursion, give up at about 1000."""
 
 
 class IntrospectionForm(msgspec.Struct, frozen=True):
@@ -98,15 +101,19 @@ def _asks_for_signed(request: web.Request) -> bool:
 async def _introspect(request: web.Request, token: str) -> ActiveView | InactiveView:
     try:
         caller = await request.app[SERVICES].authority.admit(token)
+        return view_active(caller.identity, read_claims(token))
     except Unauthorized:
         return InactiveView()
-    return view_active(caller.identity, read_claims(token))
 
 
 def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
-    """Return the response for a token that is alive, from its verified claims."""
-    claims = _encodable(claims)
-    bound = claims["cnf"] if isinstance(claims.get("cnf"), dict) else {}
+    """Return the response for a token that is alive, from its verified claims.
+
+    Raises:
+        TokenInvalid: if the key that it is bound to is nested too deeply to be sent: without it, the token
+            would pass as a bearer token.
+    """
+    bound = _encodable(claims["cnf"]) if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(
         sub=_text(claims, "sub") or identity.sub,
         sid=identity.sid,
@@ -126,22 +133,29 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     )
 
 
-def _encodable(value: Any) -> Any:
-    """Return a value of JSON in which every lone surrogate is U+FFFD."""
+def _encodable(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """Return a value of JSON in which every lone surrogate is U+FFFD.
+
+    Raises:
+        TokenInvalid: if it is nested too deeply to be encoded.
+    """
     if isinstance(value, str):
         return LONE_SURROGATE.sub("\ufffd", value)
+    if not isinstance(value, list | dict):
+        return value
+    if not levels:
+        raise TokenInvalid("nested too deeply")
     if isinstance(value, list):
-        return [_encodable(one) for one in value]
-    if isinstance(value, dict):
-        return {_encodable(name): _encodable(one) for name, one in value.items()}
-    return value
+        return [_encodable(one, levels - 1) for one in value]
+    return {_encodable(name): _encodable(one, levels - 1) for name, one in value.items()}
 
 
 def _text(claims: dict[str, Any], *names: str) -> str | None:
     found = (claims.get(name) for name in names)
-    return next((value for value in found if isinstance(value, str) and value), None)
+    text = next((value for value in found if isinstance(value, str) and value), None)
+    return None if text is None else LONE_SURROGATE.sub("\ufffd", text)
 
 
 def _audience(value: Any) -> str | list[str] | UnsetType:
     is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return value if is_list or isinstance(value, str) else UNSET
+    return _encodable(value) if is_list or isinstance(value, str) else UNSET

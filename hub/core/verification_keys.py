@@ -30,7 +30,10 @@ HASH_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
 class Secret(bytes):
-    """A shared secret that `prepare_secret` has checked."""
+    """A shared secret that `prepare_secret` has checked; its repr, and so any other, hides it."""
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 def prepare_secret(text: str) -> Secret:

@@ -44,9 +44,9 @@ class Withdrawals:
 
     async def _check(self) -> None:
         if self._generation != (generation := self._issuers.generation):
-            # Later changes are seen by the next check.
-            self._generation = generation
             await self._close_withdrawn()
+            # Later changes are seen by the next check, and all of them after a failure.
+            self._generation = generation
         if len(self._connections):
             await self._issuers.renew_old()
 
@@ -58,9 +58,11 @@ class Withdrawals:
             withdrawn = [one for one in checked if not self._is_accepted(one, verdicts)]
             for first in range(0, len(withdrawn), CLOSED_AT_ONCE):
                 for connection in withdrawn[first : first + CLOSED_AT_ONCE]:
-                    connection.socket.close_transport()
+                    # Meanwhile it may have been refreshed with a token that is accepted.
+                    if not self._is_accepted(connection, verdicts):
+                        connection.socket.close_transport()
+                        closed += 1
                 await asyncio.sleep(PAUSE)
-            closed += len(withdrawn)
             await asyncio.sleep(0)
         if closed:
             log.info("sockets were closed: their issuer or key was withdrawn", sockets=closed)

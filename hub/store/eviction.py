@@ -19,18 +19,14 @@ class Evictions:
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
-        self._forgiven: dict[str, int] = {}
-        """How many keys each server had evicted when it was first asked or last forgiven, by its
-        ``run_id``."""
-        self._counts: dict[str, int] = {}
-        """How many it had when it was last asked."""
+        self._known: dict[str, int] = {}
+        """How many keys each server had evicted when it was last asked, by its ``run_id``."""
 
-    async def check(self) -> dict[str, frozenset[int]]:
-        """Return the servers that have evicted keys since they were first asked.
+    async def check(self) -> frozenset[int]:
+        """Return the partitions whose keys may have been evicted since the last check.
 
-        Each is given by its ``run_id``, with the partitions whose keys these may have been. Call
-        `forgive` after handling it. A server that does not answer is asked again later; this does
-        not check whether the store can be reached.
+        The first check of a server only counts what it has evicted before. A server that does not
+        answer is asked again later; this does not check whether the store can be reached.
 
         Raises:
             Unavailable: if a server's configuration allows evictions, or it refuses to answer.
@@ -39,24 +35,23 @@ class Evictions:
         for policy in map(read_policy, infos.values()):
             if policy not in SAFE_POLICIES:
                 raise Unavailable(f"maxmemory-policy {policy} may forget logouts: set noeviction")
-        lost: dict[str, frozenset[int]] = {}
+        lost: set[int] = set()
+        counts: dict[str, int] = {}
         for server, info in infos.items():
             run_id, count = _read(info, b"run_id"), int(_read(info, b"evicted_keys") or 0)
-            self._counts[run_id] = count
             # The count is less than it was if an operator has reset it.
-            self._forgiven[run_id] = min(count, self._forgiven.get(run_id, count))
-            if more := count - self._forgiven[run_id]:
-                lost[run_id] = partitions = await self._topology.partitions_of(server)
+            if (more := count - self._known.get(run_id, count)) > 0:
+                partitions = await self._topology.partitions_of(server)
+                lost |= partitions
                 log.error(
                     "Redis evicted keys, which may have been logouts",
                     keys=more,
                     partitions=sorted(partitions),
                 )
-        return lost
-
-    def forgive(self, run_id: str) -> None:
-        """Mark the evictions of a server, up to the last check, as handled."""
-        self._forgiven[run_id] = self._counts[run_id]
+            counts[run_id] = count
+        # Only now: if this check fails or is cancelled, the next one finds the same.
+        self._known |= counts
+        return frozenset(lost)
 
 
 def read_policy(info: bytes) -> str:

@@ -73,6 +73,8 @@ class LogReader:
         self._wake = asyncio.Event()
         self._error: Exception | None = None
         self._evictions = Evictions(topology)
+        self._unmarked: set[int] = set()
+        """The partitions that were found to have lost keys, and could not be marked yet."""
         self._subscription = Subscription(topology, self._channels, self._keep, self._want_all)
 
     def trusts(self, number: int, epoch: str) -> bool:
@@ -245,8 +247,11 @@ class LogReader:
 
         It is not known whose logouts these were, only which server had them.
         """
-        for server, partitions in (await self._evictions.check()).items():
-            marking = (self._logs[number].mark_lost() for number in partitions)
-            errors = await asyncio.gather(*marking, return_exceptions=True)
-            if not any(errors):  # else the others are marked at the next check
-                self._evictions.forgive(server)
+        evicted = await self._evictions.check()
+        self._unmarked |= evicted
+        numbers = sorted(self._unmarked)
+        marking = (self._logs[number].mark_lost() for number in numbers)
+        errors = await asyncio.gather(*marking, return_exceptions=True)
+        # Those that failed are marked at the next check, and only they: a partition that has
+        # recovered meanwhile would be lost a second time.
+        self._unmarked = {n for n, error in zip(numbers, errors, strict=True) if error}

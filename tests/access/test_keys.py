@@ -28,7 +28,7 @@ from hub.access.keys import (
     KeyUnknown,
     StaticKeys,
 )
-from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
+from hub.core.key_set import COOL_DOWN, FIRST_COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
@@ -262,6 +262,34 @@ async def test_a_key_that_is_newer_than_the_last_fetch_is_found_at_once(
     clock.offset += COOL_DOWN + 1
     assert (await keys.find(named("rsa-4")))[0].key_id == "rsa-4"
     assert issuer.requests == 4
+
+
+async def test_a_first_fetch_that_fails_does_not_delay_a_new_key(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """Nobody has looked for an unknown key as long as none is known."""
+    issuer.says("down", status=503)
+    with pytest.raises(Unavailable):
+        await keys.find(named())
+    issuer.answer = issuer.good
+    clock.offset += FIRST_COOL_DOWN + 1
+    await keys.find(named())
+    issuer.keys = [published(RSA, "RS256", "rsa-2")]
+    assert (await keys.find(named("rsa-2")))[0].key_id == "rsa-2"
+
+
+async def test_a_key_is_the_same_wherever_the_settings_have_it_from(
+    issuer: Issuer, keys: JwksKeys
+) -> None:
+    """What the public key in the settings verified, a key set with it verifies, and vice versa."""
+    other = rsa.generate_private_key(65537, 2048).public_key()
+    (fetched,) = await keys.find(named())
+    configured = StaticKeys(RSA.public_key())
+    assert keys.hold(named(), RSA.public_key())
+    assert configured.hold(named(), fetched)
+    assert not keys.hold(named(), other)
+    assert not keys.hold(named(), b"a secret")
+    assert not StaticKeys(other).hold(named(), fetched)
 
 
 async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:

@@ -100,6 +100,37 @@ async def test_a_token_that_is_bound_to_a_key_says_so(hub: Replica) -> None:
     assert (body["token_type"], body["cnf"]) == ("DPoP", {"jkt": "0ZcO"})
 
 
+def nested(levels: int) -> Any:
+    """Return objects and lists within each other."""
+    value: Any = "deep"
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("levels", [300, 600, 900])
+async def test_a_claim_that_is_not_told_may_be_nested_deeply(hub: Replica, levels: int) -> None:
+    """Issuers put into tokens what they like."""
+    body = (await introspect(hub, signed({**FULL, "x": nested(levels)}))).body
+    assert body["active"] is True
+
+
+@pytest.mark.parametrize("levels", [200, 500, 900])
+async def test_a_token_is_not_told_to_live_without_the_key_that_it_is_bound_to(
+    signing_hub: Replica, levels: int
+) -> None:
+    """If that cannot be encoded: whoever relies on the answer would serve a stolen token."""
+    bound = signed({**FULL, "cnf": {"jkt": nested(levels)}})
+    for accept in ("application/json", SIGNED):
+        headers = {**basic(SHOP, SHOP_SECRET), "Accept": accept}
+        answer = await introspect(signing_hub, bound, headers=headers)
+        assert answer.status == 200
+        told = answer.body
+        if accept == SIGNED:
+            told = jwt.decode(told, options={"verify_signature": False})["token_introspection"]
+        assert told == INACTIVE
+
+
 LATER = NOW + 30_000
 DEAD: dict[str, str] = {
     "opaque": "opaque",

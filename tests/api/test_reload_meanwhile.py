@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from hub.api.services import SERVICES
 from hub.app import RELOADS
+from hub.core.tokens import Header
 from tests.signals_site import access_token
 from tests.signals_table import ISSUER, Sender
 from tests.site import Replica, running, settings
@@ -36,6 +37,7 @@ class Site:
         self.file = file
         self.asked = asyncio.Event()
         self.answers = asyncio.Event()
+        self.withdrawn: set[str] = set()
         self._jwks = jwks
 
     def entry(self, audience: str = "api") -> str:
@@ -80,7 +82,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         assert made is not None
         made.asked.set()
         await made.answers.wait()
-        return web.json_response(SENDER.jwks())
+        keys = [key for key in SENDER.jwks()["keys"] if key["kid"] not in made.withdrawn]
+        return web.json_response({"keys": keys})
 
     app = web.Application()
     app.router.add_get("/jwks", get_keys)
@@ -91,6 +94,21 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             made.hub = hub
             yield made
             made.answers.set()
+
+
+async def test_a_key_that_a_transmitter_withdrew_signs_nothing_after_sighup(site: Site) -> None:
+    """A stolen key must not end sessions for another hour."""
+    site.answers.set()
+    text = OTHERS + site.transmitter(ISSUER)
+    await site.reload(text)
+    (client,) = site.hub.app[SERVICES].transmitters.clients
+    header = Header("ES256", "ES256")
+    (key,) = await client.keys.find(header)
+    assert client.keys.hold(header, key)
+    site.withdrawn.add("ES256")
+    await site.reload(text)
+    assert site.hub.app[SERVICES].transmitters.clients == (client,)
+    assert not client.keys.hold(header, key)
 
 
 async def test_who_waits_for_keys_that_are_not_used_any_more_is_answered(site: Site) -> None:

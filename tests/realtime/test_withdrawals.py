@@ -13,6 +13,7 @@ from pathlib import Path
 from subprocess import PIPE
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import jwt
 import pytest
@@ -22,9 +23,10 @@ from aiohttp.test_utils import TestServer
 from hub.access.issuers import Issuers
 from hub.access.minting import mint_token
 from hub.app import RELOADS
+from hub.core.issuers_document import read_document
 from hub.core.key_set import KEY_SET_LIFETIME
 from hub.realtime.connections import Connections
-from hub.realtime.withdrawals import CLOSED_AT_ONCE, Withdrawals
+from hub.realtime.withdrawals import CLOSED_AT_ONCE, PAUSE, Withdrawals
 from tests.commands import run_command
 from tests.e2e.people import StockClient, stock_client
 from tests.patience import PATIENCE
@@ -252,6 +254,56 @@ class FakeSocket:
     def close_transport(self) -> None:
         """Close."""
         FakeSocket.closed_at_once += 1
+
+
+async def test_what_is_refreshed_while_others_are_closed_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A socket whose turn has not come yet may have a token of the new key by then."""
+    issuers = Issuers([])
+    monkeypatch.setattr(issuers, "accepts", lambda proof: proof == "new")
+    sockets = [
+        SimpleNamespace(socket=Mock(), identity=SimpleNamespace(proof="old"))
+        for _ in range(CLOSED_AT_ONCE + 1)
+    ]
+    began = asyncio.Event()
+    sockets[0].socket.give_way.side_effect = began.set
+    monkeypatch.setattr("hub.realtime.withdrawals.EVERY", 0.0)
+    looking = asyncio.create_task(Withdrawals(issuers, cast("Connections", sockets)).run())
+    await issuers.replace([])
+    await asyncio.wait_for(began.wait(), PATIENCE)
+    sockets[-1].identity = SimpleNamespace(proof="new")
+    await asyncio.sleep(5 * PAUSE)
+    looking.cancel()
+    assert [one.socket.give_way.called for one in sockets] == [True] * CLOSED_AT_ONCE + [False]
+
+
+async def test_a_look_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one does not take for granted what this one did not finish."""
+    issuers, failures = Issuers([]), [OSError()]
+
+    def accept(proof: object) -> bool:
+        if failures:
+            raise failures.pop()
+        return False
+
+    monkeypatch.setattr(issuers, "accepts", accept)
+    monkeypatch.setattr("hub.realtime.withdrawals.EVERY", 0.0)
+    closed, socket = asyncio.Event(), Mock()
+    socket.give_way.side_effect = closed.set
+    one = SimpleNamespace(socket=socket, identity=SimpleNamespace(proof="old"))
+    looking = asyncio.create_task(Withdrawals(issuers, cast("Connections", [one])).run())
+    await issuers.replace([])
+    await asyncio.wait_for(closed.wait(), PATIENCE)
+    looking.cancel()
+
+
+async def test_who_is_known_by_a_secret_does_not_show_it() -> None:
+    """An identity names by what it was verified, and may be printed in an error."""
+    (entry_with_secret,) = read_document(entry(), max_lifetime=3600, leeway=0).entries
+    identity = await Issuers([entry_with_secret]).verify(token())
+    assert identity.proof is not None
+    assert SECRET not in repr(identity)
 
 
 async def test_thousands_of_sockets_are_closed_a_few_at_a_time(

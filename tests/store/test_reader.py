@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
@@ -16,6 +17,7 @@ from hub.core.wire import encode_logout
 from hub.errors import Unavailable
 from hub.store import reader as reader_module
 from hub.store.names import PARTITIONS, Names, partition_of
+from hub.store.partition_log import PartitionLog
 from hub.store.redis import RedisStore
 from hub.store.subscription import SILENCE, Subscription
 from hub.store.values import (
@@ -505,6 +507,30 @@ async def test_keys_that_were_evicted_are_a_loss(
         await listener.until(lambda: listener.count(DataLoss) > 0)
         with pytest.raises(Unavailable):
             await store.look(identity())
+
+
+async def test_a_partition_that_was_marked_as_lost_is_not_lost_again_for_another(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as one cannot be marked, only that one is tried again: the others may recover."""
+    marked: Counter[int] = Counter()
+
+    async def mark(log: PartitionLog) -> None:
+        marked[log.number] += 1
+        if log.number == 0 and marked[0] < 4:
+            raise Unavailable("its node is down")
+
+    monkeypatch.setattr(reader_module, "POLICY_INTERVAL", 0.2)
+    monkeypatch.setattr(PartitionLog, "mark_lost", mark)
+    async with (
+        RedisStore(own_redis.url, lifetime=LIFETIME) as store,
+        listening(store) as listener,
+    ):
+        await listener.confirmed()
+        await asyncio.to_thread(own_redis.evict, "something")
+        await eventually(lambda: marked[0] == 4)
+        await asyncio.sleep(0.5)
+    assert all(0 < marked[number] < marked[0] for number in range(1, PARTITIONS))
 
 
 async def test_logouts_are_found_while_the_channel_cannot_be_had(own_redis: RedisServer) -> None:
