@@ -50,8 +50,7 @@ class _StandardError:
             if not self._takes_more():
                 self.lost += 1
                 return
-            # The latter two when it is closed, or was when Python started, and so is None.
-            with contextlib.suppress(OSError, ValueError, AttributeError):
+            with contextlib.suppress(OSError, ValueError):  # the latter when it is closed
                 sys.stderr.write(text[start : start + PIECE])
                 sys.stderr.flush()
 
@@ -62,7 +61,7 @@ class _StandardError:
         """Return whether standard error is a terminal."""
         try:
             return sys.stderr.isatty()
-        except (ValueError, AttributeError):
+        except ValueError:  # it is closed
             return False
 
     def _takes_more(self) -> bool:
