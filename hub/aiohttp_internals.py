@@ -85,13 +85,16 @@ class HttpConnection(web.RequestHandler):
 
         After what cannot be parsed, nothing more is read.
         """
-        before = self._request_count
+        before, body = self._request_count, self._body
         super().data_received(data)
         if self._request_count == before:
             return False
         last, self._body = self._messages[-1]
         if isinstance(last, _ErrInfo):
             self._break_off(last)
+            if not body.is_eof() and body.exception() is None:
+                # Its compiled parser leaves whoever reads this body waiting for the rest.
+                body.set_exception(web.RequestPayloadError("the body cannot be parsed"))
         return True
 
     def refuse_head(self, status: int, message: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -67,6 +70,16 @@ class Commands(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
+def open_standard_streams() -> None:
+    """Connect those streams with the null device that were closed when Python started (``2>&-``).
+
+    The next file or event loop would otherwise get such a descriptor, upon which uvloop aborts.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - for as long as we run
+
+
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -78,3 +91,4 @@ def main() -> None:
     Settings are read from the environment (HUB_…); `logout-hub serve --help` lists them. To try it
     out, run `logout-hub serve --demo` and open the page.
     """
+    open_standard_streams()

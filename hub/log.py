@@ -7,6 +7,7 @@ import logging
 import re
 import select
 import sys
+import threading
 from typing import Literal
 
 import structlog
@@ -35,8 +36,13 @@ class _StandardError:
     def __init__(self) -> None:
         self._poll: select.poll | None = None
         self._polled: int | None = None
+        self._lock = threading.RLock()  # which `write` takes again when it reports lost lines
 
     def write(self, text: str) -> None:
+        with self._lock:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
         if self.lost and self._takes_more():
             lost, self.lost = self.lost, 0
             structlog.get_logger(__name__).warning("log lines were lost: nobody read them", n=lost)
@@ -50,6 +56,13 @@ class _StandardError:
 
     def flush(self) -> None:
         """There is nothing to flush: `write` does."""
+
+    def isatty(self) -> bool:
+        """Return whether standard error is a terminal."""
+        try:
+            return sys.stderr.isatty()
+        except ValueError:  # it is closed
+            return False
 
     def _takes_more(self) -> bool:
         """Return whether standard error accepts a write without blocking; True if unknown."""
@@ -100,14 +113,15 @@ class TextRenderer:
         else:
             head = f"{when} [{level:<9}] {event:<30}"
         text = f"{head} [{name}] {facts}".rstrip()
-        return "\n".join([text, *(str(more) for more in (stack, exception) if more)])
+        more = "\n".join([str(part) for part in (stack, exception) if part])
+        return "\n".join([text, *map(_on_one_line, more.split("\n"))]) if more else text
 
 
 def _quote(value: object) -> str:
     """Return a fact as it is, if it is a word, or as Python writes it."""
     if isinstance(value, str) and value.isprintable() and not QUOTED.search(value):
         return value
-    return repr(value)
+    return _on_one_line(repr(value))
 
 
 def _on_one_line(value: object) -> str:
@@ -129,7 +143,7 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
     last: list[Processor] = (
         [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), JSONRenderer()]
         if style == "json"
-        else [format_exc_info, TextRenderer(colors=sys.stderr.isatty())]
+        else [format_exc_info, TextRenderer(colors=_stderr.isatty())]
     )
     # The hub's own lines go straight to standard error: the way through the standard library, which
     # its libraries' lines take, costs five times as much, at every logout.

@@ -433,6 +433,7 @@ async def test_one_whole_upgrade_is_parsed(data: bytes, is_upgrade: bool) -> Non
     [
         (HttpRequestParser, b"Content-Length: 7\r\nContent-Encoding: gzip", b"no gzip"),
         (HttpRequestParserPy, b"Content-Length: 7\r\nContent-Encoding: gzip", b"no gzip"),
+        (HttpRequestParser, b"Transfer-Encoding: chunked", b"x\r\n"),
         (HttpRequestParserPy, b"Transfer-Encoding: chunked", b"x\r\n"),
     ],
 )
@@ -448,8 +449,8 @@ async def test_a_body_that_cannot_be_read_raises_what_is_listed(
         return web.Response(status=204)
 
     connection, line = await connect(handle)
-    connection.data_received(b"POST / HTTP/1.1\r\nHost: hub\r\n" + header + b"\r\n\r\n")
-    connection.data_received(body)
+    connection.parse(b"POST / HTTP/1.1\r\nHost: hub\r\n" + header + b"\r\n\r\n")
+    connection.parse(body)
     await eventually(lambda: line.written != b"")
     assert line.written.startswith(b"HTTP/1.1 204 ")
 

@@ -931,3 +931,15 @@ async def test_an_audit_file_that_is_none_stops_the_start(tmp_path: Path) -> Non
     assert ended.code == 2
     assert "HUB_AUDIT_FILE" in one_line(ended.err)
     assert file.read_text() == "remember the milk\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_command_runs_without_standard_streams(closed: str) -> None:
+    """As some supervisors start one; it fails here only because there is no hub."""
+    address = f"http://127.0.0.1:{free_port()}"
+    asked = f'exec "$0" -m hub sessions ada --url {address} {closed}'
+    environ = {**os.environ, "HUB_ADMIN_TOKEN": ADMIN}
+    ended = subprocess.run(
+        ["sh", "-c", asked, sys.executable], cwd=ROOT, env=environ, capture_output=True
+    )
+    assert ended.returncode == 1, ended.stderr

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -12,11 +16,28 @@ import structlog
 from hub.log import configure_logs
 from tests.site import running, settings, token
 
+THREADS = """
+import threading
+import structlog
+from hub.log import configure_logs
 
-def fail_with(secret: str) -> None:
+def write() -> None:
+    for _ in range(5_000):
+        log.info("logout", text="a" * 1_500 + "b")
+    print("done\\n", end="")
+
+configure_logs("text")
+log = structlog.get_logger("hub.test")
+for _ in range(4):
+    threading.Thread(target=write).start()
+"""
+"""A program whose threads write lines of two pieces each."""
+
+
+def fail_with(secret: str, message: str = "a bug") -> None:
     """Log an error while a secret stands in a local variable."""
     try:
-        raise RuntimeError("a bug")
+        raise RuntimeError(message)
     except RuntimeError:
         structlog.get_logger("hub.test").exception("it failed", path="/logout")
 
@@ -60,6 +81,58 @@ def test_what_others_send_cannot_break_out_of_its_line(
     lines = written.removesuffix("\n").split("\n")
     assert len(lines) == 2
     assert all(line.isprintable() for line in lines)
+
+
+class Several:
+    """An object that Python writes on several lines, as aiohttp's response of a client."""
+
+    def __repr__(self) -> str:
+        return "<Several>\n\x1b[2J"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("value", [Several(), [Several()]])
+def test_an_object_cannot_break_out_of_its_line(
+    style: str, value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However Python writes it, alone or inside another."""
+    configure_logs(style)  # type: ignore[arg-type]
+    structlog.get_logger("hub.test").info("logout", answer=value)
+    assert capsys.readouterr().err.removesuffix("\n").isprintable()
+
+
+def test_no_traceback_contains_what_a_terminal_acts_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """An exception may quote what others sent."""
+    configure_logs("text")
+    fail_with("", "a\x1b[2Jb\nc")
+    lines = capsys.readouterr().err.removesuffix("\n").split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert "2Jb" in lines[-2]
+    assert lines[-1] == "c"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_no_line_fails_when_standard_error_is_closed(
+    style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads it then."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    configure_logs(style)  # type: ignore[arg-type]
+    structlog.get_logger("hub.test").info("logout")
+
+
+def test_threads_write_lines_at_the_same_time(tmp_path: Path) -> None:
+    """Each line is written, and whole."""
+    program, log = tmp_path / "threads.py", tmp_path / "log"
+    program.write_text(THREADS)
+    with log.open("w") as file:  # which takes everything, as a pipe would not
+        ended = subprocess.run([sys.executable, program], stdout=subprocess.PIPE, stderr=file)
+    assert ended.stdout == b"done\n" * 4
+    lines = log.read_text().splitlines()
+    assert len(lines) == 4 * 5_000
+    assert all(line.endswith("b") for line in lines)
 
 
 @pytest.mark.parametrize("style", ["text", "json"])

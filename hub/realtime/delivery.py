@@ -128,8 +128,9 @@ class Delivery:
         try:
             if logout.spread and notified:
                 await self._pace(notified, logout, event, progress, opening)
-            elif notified:
-                work = _Round(self._acknowledgements, self._metrics, notified)
+            # One that has closed since would not say so again, and be waited for.
+            elif batch := [connection for connection in notified if not connection.gone]:
+                work = _Round(self._acknowledgements, self._metrics, batch)
                 progress.add(await work.run(logout, self._grace))
         except Exception:
             # Sockets that could not be notified must still be cut.
