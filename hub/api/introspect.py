@@ -110,8 +110,8 @@ def view_active(identity: Identity, claims: dict[str, Any]) -> ActiveView:
     """Return the response for a token that is alive, from its verified claims.
 
     Raises:
-        TokenInvalid: if the key that it is bound to is nested too deeply to be sent: without it, the token
-            would pass as a bearer token.
+        TokenInvalid: if the key that it is bound to is nested too deeply to be sent: without that,
+            the token would pass as a bearer token.
     """
     bound = _encodable(claims["cnf"]) if isinstance(claims.get("cnf"), dict) else {}
     return ActiveView(

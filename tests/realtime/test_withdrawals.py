@@ -267,7 +267,7 @@ async def test_what_is_refreshed_while_others_are_closed_stays(
         for _ in range(CLOSED_AT_ONCE + 1)
     ]
     began = asyncio.Event()
-    sockets[0].socket.give_way.side_effect = began.set
+    sockets[0].socket.close_transport.side_effect = began.set
     monkeypatch.setattr("hub.realtime.withdrawals.EVERY", 0.0)
     looking = asyncio.create_task(Withdrawals(issuers, cast("Connections", sockets)).run())
     await issuers.replace([])
@@ -275,7 +275,9 @@ async def test_what_is_refreshed_while_others_are_closed_stays(
     sockets[-1].identity = SimpleNamespace(proof="new")
     await asyncio.sleep(5 * PAUSE)
     looking.cancel()
-    assert [one.socket.give_way.called for one in sockets] == [True] * CLOSED_AT_ONCE + [False]
+    assert [one.socket.close_transport.called for one in sockets] == [True] * CLOSED_AT_ONCE + [
+        False
+    ]
 
 
 async def test_a_look_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +292,7 @@ async def test_a_look_that_failed_is_repeated(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(issuers, "accepts", accept)
     monkeypatch.setattr("hub.realtime.withdrawals.EVERY", 0.0)
     closed, socket = asyncio.Event(), Mock()
-    socket.give_way.side_effect = closed.set
+    socket.close_transport.side_effect = closed.set
     one = SimpleNamespace(socket=socket, identity=SimpleNamespace(proof="old"))
     looking = asyncio.create_task(Withdrawals(issuers, cast("Connections", [one])).run())
     await issuers.replace([])
