@@ -102,15 +102,18 @@ class GuardMiddleware:
 
 
 class Stream:
-    """An iterator over the chunks of a response, which ends when the session does."""
+    """An iterator over the chunks of a response, which ends when the session does.
+
+    It watches from its first chunk on, since a response may be dropped without being closed.
+    """
 
     def __init__(self, chunks: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
         self._chunks = chunks
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
+        self._guard = guard
+        self._identity = identity
         self._watching = contextlib.ExitStack()
-        watch = guard.watch(*watch_arguments(identity))
-        self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:
         self._ended.set()
@@ -123,6 +126,8 @@ class Stream:
         """Return the next chunk, unless the session has ended, even while the app produced it."""
         if self._iterator is None:
             self._iterator = iter(self._chunks)
+            watch = self._guard.watch(*watch_arguments(self._identity))
+            self._watching.enter_context(watch).on_end(self._end)
         if self._ended.is_set():
             raise StopIteration
         chunk = next(self._iterator)
