@@ -95,24 +95,35 @@ class GuardMiddleware:
             lengths.append(any(name.lower() == "content-length" for name, _ in headers))
             return start_response(status, headers, *exc_info)
 
+        def states_length() -> bool:
+            return bool(lengths) and lengths[-1]
+
         chunks = self.app(environ, start)
-        if isinstance(chunks, list | tuple) or (lengths and lengths[-1]):
+        if isinstance(chunks, list | tuple) or states_length():
             return chunks
-        return Stream(chunks, self._guard, identity)
+        return Stream(chunks, self._guard, identity, states_length)
 
 
 class Stream:
     """An iterator over the chunks of a response, which ends when the session does.
 
-    It watches from its first chunk on, since a response may be dropped without being closed.
+    It watches from its first chunk on, since a response may be dropped without being closed. An app
+    that is a generator may state its length as late as that; then its response is not cut.
     """
 
-    def __init__(self, chunks: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        guard: SyncGuard,
+        identity: Identity,
+        states_length: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._chunks = chunks
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
         self._guard = guard
         self._identity = identity
+        self._states_length = states_length
         self._watching = contextlib.ExitStack()
 
     def _end(self, revocation: Revocation) -> None:
@@ -128,12 +139,15 @@ class Stream:
             self._iterator = iter(self._chunks)
             watch = self._guard.watch(*watch_arguments(self._identity))
             self._watching.enter_context(watch).on_end(self._end)
-        if self._ended.is_set():
+        if self._is_cut():
             raise StopIteration
         chunk = next(self._iterator)
-        if self._ended.is_set():
+        if self._is_cut():
             raise StopIteration
         return chunk
+
+    def _is_cut(self) -> bool:
+        return self._ended.is_set() and not self._states_length()
 
     def close(self) -> None:
         """Stop watching, and close the app's iterator."""
