@@ -1,6 +1,7 @@
 /** The keys that verify tokens, and where they come from. */
 import { createPublicKey, createSecretKey } from "node:crypto";
 import { invalid } from "./claims.js";
+import { monotonicClock } from "./clock.js";
 import { HubError } from "./errors.js";
 import { findWeakness } from "./weak-keys.js";
 
@@ -19,11 +20,11 @@ import { findWeakness } from "./weak-keys.js";
 
 const MAX_BODY = 1_000_000;
 const FETCH_TIMEOUT_MS = 2000;
-const LIFETIME_MS = 3_600_000;
-/** How long before the end of their lifetime keys are fetched again. */
-const RENEWED_EARLY_MS = 60_000;
-const COOL_DOWN_MS = 30_000;
-const FIRST_COOL_DOWN_MS = 1000;
+const LIFETIME = 3600;
+/** How many seconds before the end of their lifetime keys are fetched again. */
+const RENEWED_EARLY = 60;
+const COOL_DOWN = 30;
+const FIRST_COOL_DOWN = 1;
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 /** The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037).
  * @type {Record<string, readonly string[]>} */
@@ -78,8 +79,8 @@ export function readPem(pem) {
 
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
  * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
- * again, but only after a cool-down, so that made-up ones cost nothing. While fetching fails, the last
- * keys remain in use.
+ * again, unless one did during the cool-down, so that made-up ones cost nothing. While fetching fails,
+ * the last keys remain in use.
  * @implements {Keys} */
 export class KeySet {
   #locate;
@@ -88,14 +89,18 @@ export class KeySet {
   #keys = [];
   #fetched = 0;
   #triedAt = Number.NEGATIVE_INFINITY;
+  /** When they were last fetched again for an unknown `kid`. */
+  #lackedAt = Number.NEGATIVE_INFINITY;
+  #clock;
   /** @type {Promise<void> | undefined} */
   #flight;
 
   /** @param {() => Promise<string>} locate gives the address of the set
-   * @param {(text: string) => void} log */
-  constructor(locate, log) {
+   * @param {(text: string) => void} log @param {() => number} [clock] in seconds */
+  constructor(locate, log, clock = monotonicClock()) {
     this.#locate = locate;
     this.#log = log;
+    this.#clock = clock;
   }
 
   generation() {
@@ -105,16 +110,18 @@ export class KeySet {
   /** Begin to fetch keys again that are in use, without waiting for it. */
   renew() {
     const isUsed = this.#triedAt > Number.NEGATIVE_INFINITY;
-    if (isUsed && this.#age() > LIFETIME_MS - RENEWED_EARLY_MS) this.#refresh();
+    if (isUsed && this.#clock() - this.#triedAt > LIFETIME - RENEWED_EARLY) this.#refresh();
   }
 
   /** @param {Header} header */
   async find(header) {
     let key = this.#search(header);
-    const coolDown = this.#keys.length > 0 ? COOL_DOWN_MS : FIRST_COOL_DOWN_MS;
-    if (!key && this.#age() > coolDown) {
+    if (!key && this.#isDue()) {
+      const isFirst = this.#keys.length === 0;
       await this.#refresh();
       key = this.#search(header);
+      // Also if it is found now: an issuer's servers may publish different keys in turn.
+      if (!isFirst || !key) this.#lackedAt = this.#clock();
     }
     if (key) return { found: [key], generation: this.#fetched };
     if (this.#keys.length === 0)
@@ -130,14 +137,16 @@ export class KeySet {
     return suiting.length === 1 ? suiting[0].key : undefined;
   }
 
-  #age() {
-    return performance.now() - this.#triedAt;
+  /** Whether to fetch for a key that is not there. */
+  #isDue() {
+    if (this.#keys.length === 0) return this.#clock() - this.#triedAt > FIRST_COOL_DOWN;
+    return this.#clock() - this.#lackedAt > COOL_DOWN;
   }
 
   #refresh() {
     this.#flight ??= this.#fetch().finally(() => {
       this.#flight = undefined;
-      this.#triedAt = performance.now();
+      this.#triedAt = this.#clock();
     });
     return this.#flight;
   }

@@ -8,8 +8,9 @@ import {
 } from "node:crypto";
 import { createServer } from "node:http";
 import { test } from "node:test";
+import { monotonicClock } from "./clock.js";
 import { Issuers } from "./issuers.js";
-import { checkAddress, readKeySet, readPem, readSecret } from "./key-sets.js";
+import { checkAddress, KeySet, readKeySet, readPem, readSecret } from "./key-sets.js";
 import { codeOf, SECRET, sign, startFakeHub, startGuard, until } from "./support.js";
 import { findWeakness } from "./weak-keys.js";
 
@@ -79,7 +80,7 @@ function wait(t) {
   };
 }
 
-test("keys of a set are fetched once, again for a new kid after a while, and hourly", async (t) => {
+test("keys of a set are fetched once, again for a new kid, and hourly", async (t) => {
   const [site, pass] = [await serve(t), wait(t)];
   const [first, second] = [pair(), pair()];
   site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
@@ -96,10 +97,7 @@ test("keys of a set are fetched once, again for a new kid after a while, and hou
   ]);
   assert.deepEqual([site.asked, keys.generation() - generation], [1, 0]);
   site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1"), jwkOf(second.publicKey, "2")] }];
-  assert.equal(await codeOf(issuers.verify(fresh)), "token_invalid");
-  assert.equal(site.asked, 1);
-  pass(31);
-  await issuers.verify(fresh);
+  await Promise.all([issuers.verify(fresh), issuers.verify(fresh)]);
   assert.equal(
     await codeOf(issuers.verify(tokenOf(first.privateKey, undefined, "i"))),
     "token_invalid",
@@ -117,6 +115,45 @@ test("keys of a set are fetched once, again for a new kid after a while, and hou
   issuers.renewKeys();
   await until("newer keys", () => keys.generation() - generation === 2);
   assert.equal(await codeOf(issuers.verify(old)), "token_invalid");
+});
+
+test("made-up names of keys cost the issuer one request in the cool-down", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const [first, second] = [pair(), pair()];
+  site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], quiet);
+  const [old, fresh] = [tokenOf(first.privateKey, "1", "i"), tokenOf(second.privateKey, "2", "i")];
+  for (const asked of [1, 2]) {
+    const codes = [codeOf(issuers.verify(fresh)), codeOf(issuers.verify(fresh))];
+    assert.deepEqual(await Promise.all(codes), ["token_invalid", "token_invalid"]);
+    assert.equal(await codeOf(issuers.verify(fresh)), "token_invalid");
+    assert.equal(site.asked, asked);
+    pass(31);
+  }
+  site.answer = () => [200, { keys: [jwkOf(second.publicKey, "2")] }];
+  await issuers.verify(fresh);
+  // Its servers may publish different keys in turn.
+  site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
+  assert.equal(await codeOf(issuers.verify(old)), "token_invalid");
+  assert.equal(site.asked, 3);
+});
+
+test("keys are renewed at once after a machine has slept", async (t) => {
+  const site = await serve(t);
+  site.answer = () => [200, { keys: [jwkOf(pair().publicKey, "1")] }];
+  let asleep = 0;
+  const clock = monotonicClock({
+    awakeMs: () => performance.now(),
+    wallMs: () => performance.now() + asleep * 1000,
+    upSeconds: () => performance.now() / 1000 + asleep,
+  });
+  const keys = new KeySet(async () => site.url, quiet, clock);
+  await keys.find({ alg: "ES256", kid: "1" });
+  keys.renew();
+  asleep = 3600;
+  keys.renew();
+  await until("newer keys", () => keys.generation() === 2);
+  assert.equal(site.asked, 2);
 });
 
 test("a check does not wait for an issuer that does not answer, which is asked once", async (t) => {

@@ -26,14 +26,14 @@ export declare function readSecret(text: string): import("crypto").KeyObject;
 export declare function readPem(pem: string): PublishedKey;
 /** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
  * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
- * again, but only after a cool-down, so that made-up ones cost nothing. While fetching fails, the last
- * keys remain in use.
+ * again, unless one did during the cool-down, so that made-up ones cost nothing. While fetching fails,
+ * the last keys remain in use.
  * @implements {Keys} */
 export declare class KeySet implements Keys {
     #private;
     /** @param {() => Promise<string>} locate gives the address of the set
-     * @param {(text: string) => void} log */
-    constructor(locate: () => Promise<string>, log: (text: string) => void);
+     * @param {(text: string) => void} log @param {() => number} [clock] in seconds */
+    constructor(locate: () => Promise<string>, log: (text: string) => void, clock?: () => number);
     generation(): number;
     /** Begin to fetch keys again that are in use, without waiting for it. */
     renew(): void;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 from aiohttp import Payload, web
@@ -128,6 +128,12 @@ class GuardedRequest(Cuttable):
             self._response = response
             self.watch()
 
+    def is_over(self) -> bool:
+        """Return whether the WebSocket is closed, or the response complete."""
+        if isinstance(self._response, web.WebSocketResponse):
+            return self._response.closed
+        return self._response is not None and self._response._eof_sent
+
     async def cut(self, revocation: Revocation) -> None:
         """Close the WebSocket, or end the body of the stream."""
         if isinstance(self._response, web.WebSocketResponse):
@@ -148,8 +154,13 @@ class CutBody(Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the body until it or its session ends; what it waits for is cancelled."""
-        async with until_end(self._guard, self._identity):
-            await self._body.write(writer)
+        try:
+            async with until_end(self._guard, self._identity):
+                await self._body.write(writer)
+        finally:
+            # A client that reads nothing more would keep the response, and so the generator.
+            if isinstance(self._body._value, AsyncGenerator):
+                await self._body._value.aclose()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the whole body."""

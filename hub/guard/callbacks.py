@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
 import inspect
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 log = logging.getLogger("logout_hub.guard")
 
 FAILED = "a callback of the guard failed"
+CALLS_AT_A_TIME = 20
 
 _running: set[asyncio.Future[Any]] = set()
 """Tasks on event loops, which do not keep references to them."""
@@ -47,3 +51,38 @@ async def _finish(result: Awaitable[Any]) -> None:
         await result
     except (Exception, SystemExit):
         log.exception(FAILED)
+
+
+class LoopCalls:
+    """Calls functions on an event loop, in the order in which threads add them.
+
+    It calls a few at a time, so that however many there are, the loop does other work in between.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._waiting: collections.deque[tuple[Callable[..., Any], tuple[Any, ...]]]
+        self._waiting = collections.deque()
+        self._is_scheduled = False
+
+    def add(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Have a function called, which may be asynchronous; from any thread."""
+        if self._loop.is_closed():
+            return  # there is nobody to call
+        with self._lock:
+            self._waiting.append((call, arguments))
+            is_scheduled, self._is_scheduled = self._is_scheduled, True
+        if not is_scheduled:
+            with contextlib.suppress(RuntimeError):  # it has been closed since
+                self._loop.call_soon_threadsafe(self._call_some)
+
+    def _call_some(self) -> None:
+        for _ in range(CALLS_AT_A_TIME):
+            with self._lock:
+                if not self._waiting:
+                    self._is_scheduled = False
+                    return
+                call, arguments = self._waiting.popleft()
+            call_on_loop(call, *arguments)
+        self._loop.call_soon(self._call_some)

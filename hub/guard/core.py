@@ -59,7 +59,7 @@ class Core:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.verifier = Verifier(options.entries, options.tls)
+        self.verifier = Verifier(options.entries, options.tls, self._renew_known)
         self.on_logout: list[Callable[[Revocation], None]] = []
         self.on_stale: list[Callable[[bool], None]] = []
         self._questions = Questions(options, self._measure)
@@ -220,7 +220,6 @@ class Core:
             raise InvalidRequest("this guard has no issuers: it checks sessions only")
         before = self.verifier.generation
         identity = yield from self.verifier.verifying(token, self._require(self._key_flights))
-        self._renew_known()
         return self._known.add(token, identity, before)
 
     def _renew_known(self) -> None:
@@ -295,7 +294,7 @@ class Core:
 
     def _step(self) -> None:
         if self._key_flights is not None:
-            self.verifier.renew(self._key_flights, self._renew_known)
+            self.verifier.renew(self._key_flights)
         staleness = self.staleness
         self._measure("staleness_seconds", staleness)
         reader, resets = self._reader, self._state.resets

@@ -46,6 +46,10 @@ class Cuttable:
         if self._watching is not None:
             self._watching.cancel()
 
+    def is_over(self) -> bool:
+        """Return whether nothing that the app does reaches the client any more."""
+        return False
+
     async def cut(self, revocation: Revocation) -> None:
         """Cut the client, and let the app know.
 
@@ -61,7 +65,10 @@ class Cuttable:
     async def _cut_at_the_end(self) -> None:
         try:
             async with self._guard.watch(*watch_arguments(self._identity)) as watch:
-                self.end = await watch.ended()
+                end = await watch.ended()
+            if self.is_over():
+                return
+            self.end = end
             give_up = asyncio.get_running_loop().time() + GRACE
             with contextlib.suppress(OSError, RuntimeError):
                 async with asyncio.timeout_at(give_up):

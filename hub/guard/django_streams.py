@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Self
 
 from hub.core.feed import Revocation
@@ -24,17 +24,18 @@ def cut_with_session(guard: SyncGuard, identity: Identity, response: Any) -> Non
 class AsyncStream:
     """An asynchronous iterator over the parts of a response, which ends when the session does.
 
-    It does so at once: the app is cancelled while it waits for its next part.
+    It does so at once: the app is cancelled while it waits for its next part. It watches from its
+    first part on, since a response may be dropped without being closed.
     """
 
-    def __init__(self, parts: AsyncIterator[bytes], guard: SyncGuard, identity: Identity) -> None:
+    def __init__(self, parts: AsyncGenerator[bytes], guard: SyncGuard, identity: Identity) -> None:
         self._parts = parts
         self._is_ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Timeout | None = None
+        self._guard = guard
+        self._identity = identity
         self._watching = contextlib.ExitStack()
-        watch = guard.watch(*watch_arguments(identity))
-        self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:
         """Note the end, in the guard's thread."""
@@ -53,8 +54,12 @@ class AsyncStream:
 
     async def __anext__(self) -> bytes:
         """Return the next part, unless the session ends before there is one."""
+        if self._loop is None:
+            watch = self._guard.watch(*watch_arguments(self._identity))
+            self._watching.enter_context(watch).on_end(self._end)
         self._loop = asyncio.get_running_loop()  # before the look at what the thread may note
         if self._is_ended:
+            await self._parts.aclose()  # else its `finally` would wait until the response is gone
             raise StopAsyncIteration
         waiting = asyncio.timeout(None)
         try:

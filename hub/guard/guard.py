@@ -11,7 +11,7 @@ from typing import Any, Self
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
 from hub.guard.base import BaseGuard, BaseWatch, Session
-from hub.guard.callbacks import call_on_loop
+from hub.guard.callbacks import LoopCalls, call_on_loop
 from hub.guard.core import Core
 from hub.guard.steps import arun
 
@@ -31,11 +31,11 @@ class Guard(BaseGuard):
     may be asynchronous.
     """
 
-    _loop: asyncio.AbstractEventLoop | None = None
+    _calls: LoopCalls | None = None
 
     async def start(self) -> None:
         """Start following the hub, and wait until it is ready, up to ``start_timeout``."""
-        self._loop = asyncio.get_running_loop()
+        self._calls = LoopCalls(asyncio.get_running_loop())
         await arun(self._core.opening())
 
     async def close(self) -> None:
@@ -118,9 +118,9 @@ class Guard(BaseGuard):
         guard = weakref.ref(self)
 
         def call(*arguments: Any) -> None:
-            loop = None if (alive := guard()) is None else alive._loop
-            if loop is not None:
-                _call_on(loop, callback, *arguments)
+            calls = None if (alive := guard()) is None else alive._calls
+            if calls is not None:
+                calls.add(callback, *arguments)
 
         return call
 

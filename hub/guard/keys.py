@@ -50,15 +50,16 @@ class GivenKeys:
         """Return the keys."""
         return self._keys
 
-    def fetch(self, since: float) -> None:
+    def fetch(self, since: float, lacking: Header | None = None) -> None:
         """Do nothing."""
 
 
 class FetchedKeys:
     """The published keys of an issuer, fetched when first needed and then hourly.
 
-    An unknown ``kid`` has them fetched again, but only after a cool-down, so that made-up ones cost
-    nothing. While fetching fails, the last keys stay in use. ``fetched`` counts the fetches.
+    An unknown ``kid`` has them fetched again, unless one did during the cool-down, so that made-up
+    ones cost nothing. While fetching fails, the last keys stay in use. ``fetched`` counts the
+    fetches.
     """
 
     def __init__(self, url: str, *, discovers: bool, tls: ssl.SSLContext | None = None) -> None:
@@ -68,6 +69,8 @@ class FetchedKeys:
         self._tls = tls
         self._keys: list[jwt.PyJWK] = []
         self._tried_at = float("-inf")
+        self._lacked_at = float("-inf")
+        """When they were last fetched again for an unknown ``kid``."""
 
     @property
     def is_aging(self) -> bool:
@@ -79,7 +82,9 @@ class FetchedKeys:
         """Return whether to `fetch` before looking for the key of ``header``."""
         if find_key(self._keys, header) is not None:
             return False
-        return clock() - self._tried_at > (COOL_DOWN if self._keys else FIRST_COOL_DOWN)
+        if not self._keys:
+            return clock() - self._tried_at > FIRST_COOL_DOWN
+        return clock() - self._lacked_at > COOL_DOWN
 
     def find(self, header: Header) -> Sequence[Any]:
         """Return the key that a token with this header was signed with.
@@ -94,10 +99,14 @@ class FetchedKeys:
             raise Unavailable("the issuer's keys could not be fetched")
         raise TokenInvalid("signed with a key that the issuer does not publish")
 
-    def fetch(self, since: float) -> None:
-        """Fetch the keys, unless that was tried after ``since``; a failure is logged."""
+    def fetch(self, since: float, lacking: Header | None = None) -> None:
+        """Fetch the keys, unless that was tried after ``since``; a failure is logged.
+
+        ``lacking`` is the header of the token whose key was not found.
+        """
         if self._tried_at > since:
             return
+        is_first = not self._keys
         try:
             url = self._discover() if self._discovers else self._url
             keys, passed_over = read_key_set(self._get(url))
@@ -110,6 +119,9 @@ class FetchedKeys:
             self.fetched += 1
         finally:
             self._tried_at = clock()
+            # Also if its key is found now: an issuer's servers may publish different keys in turn.
+            if lacking is not None and not (is_first and find_key(self._keys, lacking)):
+                self._lacked_at = self._tried_at
 
     def _discover(self) -> str:
         failures = []

@@ -60,9 +60,9 @@ class KnownTokens:
         return known
 
     def renew(self, generation: int) -> None:
-        """Forget all tokens if the keys have changed, that is if ``generation`` is a new one."""
+        """Forget all tokens if the keys have changed, that is if ``generation`` is a later one."""
         with self._lock:
-            if self._generation != generation:
+            if self._generation < generation:  # threads may come in another order
                 self._generation = generation
                 self._known.clear()
                 self._bytes = 0

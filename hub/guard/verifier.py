@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,7 +10,7 @@ from typing import Any
 
 from hub.core.issuers import Entry, KeySource, check_entries, select_entry
 from hub.core.model import Identity
-from hub.core.tokens import check_signature_by_any, identify, read_claims, read_header
+from hub.core.tokens import Header, check_signature_by_any, identify, read_claims, read_header
 from hub.errors import Unavailable
 from hub.guard.clock import clock
 from hub.guard.flights import Flights
@@ -25,14 +24,21 @@ WAIT_TIMEOUT = 3 * FETCH_TIMEOUT + 1
 class Verifier:
     """The issuer entries with their keys.
 
-    A verification is void once ``generation`` has changed.
+    A verification is void once ``generation`` has changed. ``on_fetched`` is called in the thread
+    that has fetched keys, or failed to.
 
     Raises:
         IssuersError: if entries conflict.
     """
 
-    def __init__(self, entries: Sequence[Entry], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        tls: ssl.SSLContext | None = None,
+        on_fetched: Callable[[], None] = lambda: None,
+    ) -> None:
         check_entries(entries)
+        self._on_fetched = on_fetched
         self.entries = tuple(entries)
         self._keys: dict[KeySource, Keys] = {
             entry.keys: make_keys(entry.keys, tls) for entry in self.entries
@@ -57,17 +63,22 @@ class Verifier:
         keys, now = self._keys[entry.keys], clock()
         if keys.lacks(header):
             with contextlib.suppress(TimeoutError):
-                yield Wait(self._fetch(entry.keys, now, flights), WAIT_TIMEOUT)
+                yield Wait(self._fetch(entry.keys, now, flights, header), WAIT_TIMEOUT)
         claims, _ = check_signature_by_any(token, keys.find(header), entry.rules)
         return identify(claims, token, entry.rules)
 
-    def renew(self, flights: Flights, on_done: Callable[[], None]) -> None:
-        """Begin to fetch keys that are aging, without waiting; ``on_done`` is called after each."""
+    def renew(self, flights: Flights) -> None:
+        """Begin to fetch keys that are aging, without waiting."""
         for source, keys in self._keys.items():
             if keys.is_aging:
                 with contextlib.suppress(Unavailable):  # the guard is being closed
-                    flight = self._fetch(source, clock(), flights)
-                    flight.add_done_callback(lambda _: on_done())
+                    self._fetch(source, clock(), flights)
 
-    def _fetch(self, source: KeySource, since: float, flights: Flights) -> Future[Any]:
-        return flights.join(source, functools.partial(self._keys[source].fetch, since))[0]
+    def _fetch(
+        self, source: KeySource, since: float, flights: Flights, lacking: Header | None = None
+    ) -> Future[Any]:
+        def fetch() -> None:
+            self._keys[source].fetch(since, lacking)
+            self._on_fetched()
+
+        return flights.join(source, fetch)[0]

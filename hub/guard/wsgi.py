@@ -95,22 +95,36 @@ class GuardMiddleware:
             lengths.append(any(name.lower() == "content-length" for name, _ in headers))
             return start_response(status, headers, *exc_info)
 
+        def states_length() -> bool:
+            return bool(lengths) and lengths[-1]
+
         chunks = self.app(environ, start)
-        if isinstance(chunks, list | tuple) or (lengths and lengths[-1]):
+        if isinstance(chunks, list | tuple) or states_length():
             return chunks
-        return Stream(chunks, self._guard, identity)
+        return Stream(chunks, self._guard, identity, states_length)
 
 
 class Stream:
-    """An iterator over the chunks of a response, which ends when the session does."""
+    """An iterator over the chunks of a response, which ends when the session does.
 
-    def __init__(self, chunks: Iterable[bytes], guard: SyncGuard, identity: Identity) -> None:
+    It watches from its first chunk on, since a response may be dropped without being closed. An app
+    that is a generator may state its length as late as that; then its response is not cut.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        guard: SyncGuard,
+        identity: Identity,
+        states_length: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._chunks = chunks
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
+        self._guard = guard
+        self._identity = identity
+        self._states_length = states_length
         self._watching = contextlib.ExitStack()
-        watch = guard.watch(*watch_arguments(identity))
-        self._watching.enter_context(watch).on_end(self._end)
 
     def _end(self, revocation: Revocation) -> None:
         self._ended.set()
@@ -123,12 +137,17 @@ class Stream:
         """Return the next chunk, unless the session has ended, even while the app produced it."""
         if self._iterator is None:
             self._iterator = iter(self._chunks)
-        if self._ended.is_set():
+            watch = self._guard.watch(*watch_arguments(self._identity))
+            self._watching.enter_context(watch).on_end(self._end)
+        if self._is_cut():
             raise StopIteration
         chunk = next(self._iterator)
-        if self._ended.is_set():
+        if self._is_cut():
             raise StopIteration
         return chunk
+
+    def _is_cut(self) -> bool:
+        return self._ended.is_set() and not self._states_length()
 
     def close(self) -> None:
         """Stop watching, and close the app's iterator."""

@@ -65,6 +65,32 @@ class Site:
             await response.write_eof()
         return response
 
+    async def get_flood(self, request: web.Request) -> web.Response:
+        """Send more than a client reads."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    yield bytes(100_000)
+            finally:
+                self.ends.put_nowait("flood")
+
+        return web.Response(body=parts())
+
+    async def get_work(self, request: web.Request) -> web.StreamResponse:
+        """Finish the response, and do something else."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"done")
+        await response.write_eof()
+        try:
+            await asyncio.sleep(0.2)
+            self.ends.put_nowait("worked")
+        except asyncio.CancelledError:
+            self.ends.put_nowait("cancelled")
+            raise
+        return response
+
     async def get_nothing(self, request: web.Request) -> web.StreamResponse:
         """Leave to aiohttp what there is to do."""
         return web.StreamResponse()
@@ -101,6 +127,8 @@ async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIter
     app.router.add_get("/events", site.get_events)
     app.router.add_get("/parts", site.get_parts)
     app.router.add_get("/nothing", site.get_nothing)
+    app.router.add_get("/flood", site.get_flood)
+    app.router.add_get("/work", site.get_work)
     app.router.add_get("/file", site.get_file)
     app.router.add_get("/echo", site.get_echo)
     app.router.add_get("/deaf", site.get_deaf)
@@ -234,6 +262,30 @@ async def test_who_leaves_a_generator_is_not_watched_any_more(
         answer.close()
     assert await site.ended() == "parts"
     assert guard.sync.watches == []
+
+
+async def test_a_generator_is_closed_though_its_client_reads_nothing(
+    site: Site, guard: PretendedGuard
+) -> None:
+    """Which may keep the response for as long as it likes."""
+    async with served(site, guard) as client:
+        answer = await client.get("/flood", headers=ADA)
+        await asyncio.sleep(0.1)  # until nothing more can be sent
+        guard.end("s")
+        assert await site.ended() == "flood"
+        answer.close()
+
+
+async def test_what_a_handler_does_after_its_response_is_left_alone(
+    site: Site, guard: PretendedGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it reaches the client."""
+    monkeypatch.setattr(cutting, "GRACE", 0.0)
+    async with served(site, guard) as client:
+        answer = await client.get("/work", headers=ADA)
+        assert await answer.read() == b"done"
+        guard.end("s")
+        assert await site.ended() == "worked"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/file"])

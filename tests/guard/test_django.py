@@ -434,13 +434,32 @@ async def test_an_asynchronous_stream_ends_with_its_session_at_once(
     assert watches() == 0
 
 
-async def test_who_leaves_a_stream_is_not_watched_any_more(site: Site) -> None:
-    """The server closes the response."""
+async def test_an_asynchronous_stream_that_is_not_waited_for_is_closed_in_the_end(
+    site: Site, hub: FeedServer
+) -> None:
+    """When the server asks for the next part, though the response is not gone yet."""
     from django.test import AsyncClient
 
     ada = site(AsyncClient)
     await ada.post("/login", {"pk": "1"})
     answer = await ada.get("/async-stream")
+    parts = aiter(answer.streaming_content)
+    assert await anext(parts) == b"tick"
+    await end(hub)
+    async with asyncio.timeout(PATIENCE):
+        assert await anext(parts, b"the end") == b"the end"
+        await answer.ended.wait()
+
+
+async def test_who_leaves_a_stream_is_not_watched_any_more(site: Site) -> None:
+    """The server closes the response; one that nobody reads is not watched at all."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    answer = await ada.get("/async-stream")
+    assert watches() == 0
+    assert await anext(aiter(answer.streaming_content)) == b"tick"
     assert watches() == 1
     answer.close()
     assert watches() == 0

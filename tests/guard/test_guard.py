@@ -637,6 +637,29 @@ async def test_a_logout_that_was_missed_is_told(hub: FeedServer) -> None:
         assert users == ["ada", "bob", "carol"]
 
 
+async def test_however_many_logouts_were_missed_the_event_loop_does_other_work_meanwhile(
+    hub: FeedServer,
+) -> None:
+    """An app that takes its time over each of them still answers requests."""
+    hub.snapshot = []
+    async with guarding(hub) as guard:
+        users: list[str | None] = []
+
+        def note(logout: Revocation) -> None:
+            users.append(logout.user)
+            time.sleep(0.001)
+
+        guard.on_logout(note)
+        hub.snapshot = [ends(f"u{number}", hub) for number in range(500)]
+        hub.reset()
+        most = before = 0
+        while len(users) < 500:
+            await asyncio.sleep(0)
+            most, before = max(most, len(users) - before), len(users)
+        assert most <= 40
+        assert users == [one.user for one in hub.snapshot]
+
+
 async def test_a_cancelled_watch_tells_nothing(hub: FeedServer) -> None:
     """As one whose context has ended."""
     told: list[Revocation] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -162,30 +163,81 @@ def test_keys_are_discovered(issuer: Issuer, flights: Flights) -> None:
         verify(Verifier([entry(issuer, Source.DISCOVERY)]), flights, "one")
 
 
-def test_an_unknown_key_is_looked_for_after_a_cool_down(
-    issuer: Issuer, flights: Flights, hands: Hands
+def test_a_key_that_is_newer_than_the_last_fetch_is_found_at_once(
+    issuer: Issuer, flights: Flights
 ) -> None:
-    """So that made-up ones cost nothing; and a new one makes earlier verifications void."""
+    """For all that come with it meanwhile; and it makes earlier verifications void."""
     verifier = Verifier([entry(issuer)])
     verify(verifier, flights, "one")
     generation = verifier.generation
     issuer.pages["/keys"] = (200, key_set("two"))
-    for _ in range(3):
-        with pytest.raises(TokenInvalid):
-            verify(verifier, flights, "two")
-    assert len(issuer.asked) == 1
-    hands.offset = COOL_DOWN + 1
-    assert verify(verifier, flights, "two").sub == "ada"
+    issuer.answers.clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(verify, verifier, flights, "two") for _ in range(8)]
+        issuer.answers.set()
+        assert {one.result().sub for one in found} == {"ada"}
     assert verifier.generation != generation
     with pytest.raises(TokenInvalid):
         verify(verifier, flights, "one")
+    assert len(issuer.asked) == 2
 
 
-def renew(verifier: Verifier, flights: Flights) -> threading.Event:
-    """Fetch the keys that are aging; returns an event that is set once one has been fetched."""
-    done = threading.Event()
-    verifier.renew(flights, done.set)
-    return done
+def test_made_up_names_of_keys_cool_down(issuer: Issuer, flights: Flights, hands: Hands) -> None:
+    """They cost the issuer one request in that time, and it is not asked for a new key then."""
+    verifier = Verifier([entry(issuer)])
+    for asked in (1, 2):
+        for _ in range(3):
+            with pytest.raises(TokenInvalid):
+                verify(verifier, flights, "two")
+        assert len(issuer.asked) == asked
+        hands.offset += COOL_DOWN + 1
+    issuer.pages["/keys"] = (200, key_set("two"))
+    assert verify(verifier, flights, "two").sub == "ada"
+    assert len(issuer.asked) == 3
+
+
+def test_an_issuer_that_publishes_its_keys_in_turn_is_not_asked_each_time(
+    issuer: Issuer, flights: Flights
+) -> None:
+    """Its servers may disagree for a while."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    issuer.pages["/keys"] = (200, key_set("two"))
+    verify(verifier, flights, "two")
+    issuer.pages["/keys"] = (200, key_set("one"))
+    with pytest.raises(TokenInvalid):
+        verify(verifier, flights, "one")
+    assert len(issuer.asked) == 2
+
+
+async def test_a_key_that_is_withdrawn_verifies_nothing_whoever_had_keys_fetched(
+    issuer: Issuer,
+) -> None:
+    """Such as somebody who made a key up, and is refused."""
+    with FeedServer() as hub:
+        async with Guard(hub.url, token=TOKEN, issuers=[entry(issuer)]) as guard:
+            now = guard.now()
+            claims = {"iss": issuer.url, "iat": now, "exp": now + 600}
+            given = sign("one", **claims)
+            for _ in range(2):
+                await guard.check(given)
+            issuer.pages["/keys"] = (200, key_set("two"))
+            made_up = jwt.encode(
+                {"sub": "eve", "aud": "app", **claims},
+                KEYS["one"],
+                algorithm="ES256",
+                headers={"kid": "made up"},
+            )
+            for refused in (made_up, given):
+                with pytest.raises(TokenInvalid):
+                    await guard.check(refused)
+
+
+def renew(verifier: Verifier, flights: Flights) -> None:
+    """Fetch the keys that are aging, and wait until that is done."""
+    verifier.renew(flights)
+    for flight, _ in list(flights._flights.values()):
+        flight.result(PATIENCE)
 
 
 def test_keys_are_fetched_again_before_they_are_an_hour_old(
@@ -200,26 +252,29 @@ def test_keys_are_fetched_again_before_they_are_an_hour_old(
     assert issuer.asked == ["/keys"]
     issuer.pages["/keys"] = (200, key_set("two"))
     hands.offset = KEY_SET_LIFETIME - 1
-    assert renew(verifier, flights).wait(PATIENCE)
-    with pytest.raises(TokenInvalid):
-        verify(verifier, flights, "one")
+    renew(verifier, flights)
     renew(verifier, flights)
     assert issuer.asked == ["/keys"] * 2
+    with pytest.raises(TokenInvalid):
+        verify(verifier, flights, "one")
 
 
 def test_a_check_does_not_wait_for_an_issuer_that_does_not_answer(
     issuer: Issuer, flights: Flights, hands: Hands
 ) -> None:
     """Its last keys stay in use meanwhile, and it is asked once, however often that is tried."""
-    verifier = Verifier([entry(issuer)])
+    done = threading.Event()
+    verifier = Verifier([entry(issuer)], on_fetched=done.set)
     verify(verifier, flights, "one")
     hands.offset = 2 * KEY_SET_LIFETIME
     issuer.answers.clear()
-    done = [renew(verifier, flights) for _ in range(3)]
+    done.clear()
+    for _ in range(3):
+        verifier.renew(flights)
     assert verify(verifier, flights, "one").sub == "ada"
-    assert not any(one.is_set() for one in done)
+    assert not done.is_set()
     issuer.answers.set()
-    assert all(one.wait(PATIENCE) for one in done)
+    assert done.wait(PATIENCE)
     assert issuer.asked == ["/keys"] * 2
 
 
@@ -284,7 +339,7 @@ def test_the_last_keys_stay_in_use(
     verify(verifier, flights, "one")
     issuer.pages["/keys"] = BROKEN[answer]
     hands.offset = KEY_SET_LIFETIME + 1
-    assert renew(verifier, flights).wait(PATIENCE)
+    renew(verifier, flights)
     assert verify(verifier, flights, "one").sub == "ada"
     assert len(issuer.asked) == 2
     with pytest.raises(Unavailable):

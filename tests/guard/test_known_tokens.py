@@ -35,6 +35,7 @@ def test_keys_that_are_replaced_meanwhile_verify_nothing_for_later() -> None:
     """A thread that began with the former keys ends with a token that is not kept."""
     tokens = KnownTokens(1)
     tokens.renew(2)
+    tokens.renew(1)
     assert tokens.add("t", ADA, 1).identity is ADA
     assert tokens.find("t") is None
 

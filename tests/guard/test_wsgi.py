@@ -167,9 +167,21 @@ def test_a_stream_ends_with_its_session(guard: PretendedSyncGuard) -> None:
 
     app = App(length=False, parts=parts())
     answered = Answered(guarded(app, guard), **ADA)
-    assert len(guard.watches) == 1
+    assert guard.watches == [], "a response may be dropped before it is read"
     assert (answered.read(), app.closed) == (b"one", 1)
     assert guard.watches == []
+
+
+def test_what_states_its_length_late_is_finished(guard: PretendedSyncGuard) -> None:
+    """As an app does that is a generator: it begins when its first part is asked for."""
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "6")])
+        yield b"one"
+        guard.end("s")
+        yield b"two"
+
+    assert Answered(guarded(app, guard), **ADA).read() == b"onetwo"
 
 
 def test_a_stream_is_left_alone_where_the_app_says_so(guard: PretendedSyncGuard) -> None:
