@@ -129,7 +129,7 @@ class Delivery:
             if logout.spread and notified:
                 await self._pace(notified, logout, event, progress, opening)
             # One that has closed since would not say so again, and be waited for.
-            elif batch := [connection for connection in notified if not connection.gone]:
+            elif batch := [connection for connection in notified if not connection.is_closed]:
                 work = _Round(self._acknowledgements, self._metrics, batch)
                 progress.add(await work.run(logout, self._grace))
         except Exception:
