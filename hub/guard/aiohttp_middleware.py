@@ -132,7 +132,8 @@ class GuardedRequest(Cuttable):
         """Return whether the WebSocket is closed, or the response complete."""
         if isinstance(self._response, web.WebSocketResponse):
             return self._response.closed
-        return self._response is not None and self._response._eof_sent
+        # Not public, so another version may not have it: then the task is cancelled as before.
+        return bool(getattr(self._response, "_eof_sent", False))
 
     async def cut(self, revocation: Revocation) -> None:
         """Close the WebSocket, or end the body of the stream."""
@@ -158,9 +159,10 @@ class CutBody(Payload):
             async with until_end(self._guard, self._identity):
                 await self._body.write(writer)
         finally:
-            # A client that reads nothing more would keep the response, and so the generator.
-            if isinstance(self._body._value, AsyncGenerator):
-                await self._body._value.aclose()
+            # A client that reads nothing more would keep the response, and so the generator, which
+            # is not public: in a version that keeps it elsewhere, it is closed with the response.
+            if isinstance(made_from := getattr(self._body, "_value", None), AsyncGenerator):
+                await made_from.aclose()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the whole body."""
