@@ -11,6 +11,7 @@ import importlib
 import inspect
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ UPGRADE = b"GET /?a=b HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection:
 # ---- Where it is used ----
 
 
+@cache
 def tree_of(file: Path) -> ast.Module:
     """Return a file's syntax tree."""
     return ast.parse(file.read_text(encoding="utf-8"))
@@ -100,10 +102,10 @@ def defined_in(tree: ast.AST) -> set[str]:
     return {name for name in found if is_private(name)}
 
 
-def used_in(tree: ast.AST, *, of_self: bool = True) -> set[str]:
-    """Return the private attributes that some code uses, or those of others than itself."""
+def used_in(tree: ast.AST, *, of_self: bool = True) -> dict[str, int]:
+    """Return the private attributes that some code uses, or those of others, each with a line."""
     return {
-        node.attr
+        node.attr: node.lineno
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and is_private(node.attr)
@@ -111,16 +113,23 @@ def used_in(tree: ast.AST, *, of_self: bool = True) -> set[str]:
     }
 
 
-def reached_in(file: Path) -> set[str]:
-    """Return the private names of aiohttp that a file uses of objects of other classes."""
+@cache
+def private_names() -> set[str]:
+    """Return the private names of all of aiohttp."""
+    return set[str]().union(*(defined_in(tree_of(file)) for file in AIOHTTP.glob("*.py")))
+
+
+def reached_in(file: Path) -> dict[str, int]:
+    """Return the private names of aiohttp that a file uses of other objects, each with a line."""
     tree = tree_of(file)
-    return (used_in(tree, of_self=False) - defined_in(tree)) & PRIVATE
+    foreign = private_names() - defined_in(tree)
+    return {name: line for name, line in used_in(tree, of_self=False).items() if name in foreign}
 
 
 def shared_with(kind: type) -> set[str]:
     """Return the private names that a class shares with those of aiohttp that it derives from."""
     own, *bases = (ast.parse(inspect.getsource(one)) for one in (kind, *bases_of(kind)))
-    return (used_in(own) | defined_in(own)) & set[str]().union(*map(defined_in, bases))
+    return (set(used_in(own)) | defined_in(own)) & set[str]().union(*map(defined_in, bases))
 
 
 def bases_of(kind: type) -> list[type]:
@@ -142,40 +151,52 @@ def name_of(file: Path) -> str:
     return file.relative_to(PROJECT).as_posix()
 
 
-PRIVATE = set[str]().union(*(defined_in(tree_of(file)) for file in AIOHTTP.glob("*.py")))
-"""The private names of all of aiohttp."""
-
-
 def test_the_table_names_all_that_is_used() -> None:
     """Each private name of aiohttp that the file uses is in the table, and exists."""
-    used = reached_in(INTERNALS).union(*map(shared_with, subclasses_in(INTERNALS)))
+    used = set(reached_in(INTERNALS)).union(*map(shared_with, subclasses_in(INTERNALS)))
     assert used == set[str]().union(*USED.values())
     for kind, names in USED.items():
         assert names <= defined_in(ast.parse(inspect.getsource(kind)))
 
 
-@pytest.mark.parametrize("file", OTHERS, ids=name_of)
-def test_no_other_file_uses_what_is_private(file: Path) -> None:
+def test_no_other_file_uses_what_is_private() -> None:
     """Neither of an object of aiohttp's, nor by deriving from a class and sharing a name."""
-    assert not reached_in(file)
-    assert not {kind for kind in subclasses_in(file) if shared_with(kind)}
+    assert not [
+        f"{name_of(file)}:{line} uses {name}"
+        for file in OTHERS
+        for name, line in reached_in(file).items()
+    ]
+    assert not [
+        f"{name_of(file)}:{inspect.getsourcelines(kind)[1]} shares {shared} by {kind.__name__}"
+        for file in OTHERS
+        for kind in subclasses_in(file)
+        if (shared := shared_with(kind))
+    ]
 
 
-@pytest.mark.parametrize("file", OTHERS, ids=name_of)
-def test_no_other_file_imports_what_is_not_public(file: Path) -> None:
+def not_public(node: ast.AST) -> set[str]:
+    """Return the names of aiohttp that are not exported and that a piece of code gets at."""
+    if isinstance(node, ast.Import):
+        return {one.name for one in node.names if one.name.startswith("aiohttp")} - set(MODULES)
+    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiohttp"):
+        exported = {**MODULES, **TYPES}.get(node.module or "", ())
+        return {one.name for one in node.names} - set(exported)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        if node.value.id == "request":
+            return {node.attr} & UNDOCUMENTED
+        module = {"web": web.__all__, "aiohttp": MODULES["aiohttp"]}.get(node.value.id)
+        return set() if module is None else {node.attr} - set(module)
+    return set()
+
+
+def test_no_other_file_imports_what_is_not_public() -> None:
     """Of aiohttp, a file imports names that are exported, and uses no others by way of those."""
-    tree = tree_of(file)
-    allowed = {**MODULES, **TYPES}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            foreign = {one.name for one in node.names if one.name.startswith("aiohttp")}
-            assert foreign <= set(MODULES)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiohttp"):
-            assert {one.name for one in node.names} <= set(allowed.get(node.module or "", ()))
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            module = {"web": web.__all__, "aiohttp": MODULES["aiohttp"]}.get(node.value.id)
-            assert module is None or node.attr in module
-            assert node.value.id != "request" or node.attr not in UNDOCUMENTED
+    assert not [
+        f"{name_of(file)}:{getattr(node, 'lineno', 1)} uses {name}"
+        for file in OTHERS
+        for node in ast.walk(tree_of(file))
+        for name in not_public(node)
+    ]
 
 
 def test_no_other_version_is_allowed_than_those_that_were_tried() -> None:

@@ -21,6 +21,7 @@ from benchmarks.report import FOLDER, render
 from benchmarks.rows import table_rows
 from benchmarks.scenarios import all_scenarios
 from benchmarks.servers import ROOT
+from tests.patience import PATIENCE
 
 ROWS = table_rows(FULL.growth)
 DIGITS = {row.key: row.digits for row in ROWS}
@@ -129,7 +130,7 @@ async def test_call_after_close() -> None:
         for _ in range(2):
             status, _ = await calls.call(post_request("/logout", "any"), 10)
             assert status == 200
-            await asyncio.wait_for(closed.wait(), 10)
+            await asyncio.wait_for(closed.wait(), PATIENCE)
             await asyncio.sleep(0.1)  # until the client has noticed the close as well
             closed.clear()
     calls.close()

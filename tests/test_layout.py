@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import graphlib
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 HUB = Path(__file__).parents[1] / "hub"
 
@@ -104,40 +103,53 @@ def layer_of(file: Path) -> str:
 
 
 @cache
-def imports_of(file: Path) -> frozenset[str]:
-    """Return what a file imports, wherever in it and whether it runs or is for types alone.
+def imports_of(file: Path) -> frozenset[tuple[str, int]]:
+    """Return what a file imports, and on which line, also where it is for types alone.
 
     ``from a import b`` counts as a and as a.b, since b may be a module.
     """
-    found: set[str] = set()
+    found: set[tuple[str, int]] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {(alias.name, node.lineno) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            names = {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            found |= {(name, node.lineno) for name in names}
     return frozenset(found)
 
 
 def modules_of(file: Path) -> set[str]:
     """Return the modules of hub that a file imports."""
-    return {name for name in imports_of(file) if name in MODULES and name not in ("hub",)}
+    return {name for name, _ in imports_of(file) if name in MODULES and name not in ("hub",)}
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_a_file_imports_only_what_is_below(file: Path) -> None:
+def offenders(files: Iterable[Path], may_import: Callable[[Path, str], bool]) -> list[str]:
+    """Return the imports that a rule forbids, each by its file and line."""
+    return [
+        f"hub/{name_of(file)}:{line} imports {name}"
+        for file in files
+        for name, line in sorted(imports_of(file), key=lambda one: (one[1], one[0]))
+        if not may_import(file, name)
+    ]
+
+
+def test_a_file_imports_only_what_is_below() -> None:
     """A file imports of hub only what the table of layers allows."""
-    used = {layer_of(MODULES[module]) for module in modules_of(file) if "." in module}
-    allowed = LAYERS[layer_of(file)] | {layer_of(file)}
-    assert used <= allowed, f"{name_of(file)} imports {used - allowed}"
+
+    def is_below(file: Path, name: str) -> bool:
+        if name not in MODULES or name == "hub":
+            return True
+        return layer_of(MODULES[name]) in LAYERS[layer_of(file)] | {layer_of(file)}
+
+    assert not offenders(FILES, is_below)
 
 
-@pytest.mark.parametrize("file", sorted(HUB.glob("core/*.py")), ids=name_of)
-def test_core_only_computes(file: Path) -> None:
+def test_core_only_computes() -> None:
     """The rules import nothing that waits, connects or tells the time."""
-    used = imports_of(file)
-    foreign = {name for name in used if not _is_within(name, CORE_MAY_IMPORT)}
-    assert not foreign
+    rules = [file for file in FILES if file.parent == HUB / "core"]
+    assert rules
+    assert not offenders(rules, lambda _, name: _is_within(name, CORE_MAY_IMPORT))
 
 
 def _is_within(name: str, packages: set[str]) -> bool:
@@ -161,7 +173,6 @@ def test_the_table_goes_down_only() -> None:
     graphlib.TopologicalSorter(LAYERS).prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
-def test_imports_are_written_in_full(file: Path) -> None:
+def test_imports_are_written_in_full() -> None:
     """No relative imports, so that each line names the layer that it imports from."""
-    assert not {name for name in imports_of(file) if name.startswith(".")}
+    assert not offenders(FILES, lambda _, name: not name.startswith("."))

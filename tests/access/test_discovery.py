@@ -21,6 +21,7 @@ from hub.core.key_set import KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.errors import TokenInvalid, Unavailable
 from tests.access.test_keys import CLAIMS, EC, Clock, certificate, named, published
 from tests.keys import RSA
+from tests.patience import PATIENCE
 
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
@@ -89,9 +90,10 @@ async def elsewhere(contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> AsyncIte
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Give the keys a clock that may be moved."""
+    """Give the keys a clock that may be moved, and a busy machine its time to answer."""
     made = Clock()
     monkeypatch.setattr(keys_module, "time", SimpleNamespace(monotonic=made.monotonic))
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", PATIENCE)
     return made
 
 

@@ -61,7 +61,7 @@ class Listener:
 
     async def until_live(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write logouts until one is received live; each is received."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not (self.heard and self.heard[-1].is_live):
                 count = len(self.heard)
                 await write()

@@ -184,8 +184,9 @@ async def test_a_session_leaves_the_registry_at_its_expiry(store: Store) -> None
     """A session whose token expired is not listed and needs no logout."""
     short = identity("a", iat=now() - 9 * SECOND, life=10)
     await store.register(Registration(short, "", ""))
-    assert len((await store.sessions(ADA)).sessions) == 1
-    await asyncio.sleep(1.1)
+    listed = (await store.sessions(ADA)).sessions
+    assert len(listed) == 1 or now() > short.exp  # a busy machine may have taken that second
+    await asyncio.sleep(max(short.exp - now(), 0) / SECOND + 0.1)
     assert (await store.sessions(ADA)).sessions == ()
     assert (await store.end(Command(logout()))).sessions == ()
 

@@ -52,7 +52,7 @@ class Hub:
     def is_ready(self) -> bool:
         """Say whether the replica can do its work."""
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=PATIENCE) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -10,6 +10,7 @@ import pytest
 from tests.deploy.balancers import Front
 from tests.deploy.devices import DEFAULT, POLLING, WEBSOCKET, devices, javascript_device
 from tests.deploy.raw import handshake
+from tests.patience import PATIENCE
 from tests.site import token
 
 EVERY_KIND = [WEBSOCKET, WEBSOCKET, DEFAULT, DEFAULT, POLLING, POLLING]
@@ -27,7 +28,7 @@ async def test_clients_are_spread_and_stay(
     async with devices(front, http, *[options] * 6) as crowd:
         assert {device.homes[0] for device in crowd} == {"a", "b"}
         for device in crowd:
-            answer = await device.io.call("refresh", {"token": device.token}, timeout=10)
+            answer = await device.io.call("refresh", {"token": device.token}, timeout=PATIENCE)
             assert answer["ok"] is True
             assert device.transport == transport
             assert len(device.homes) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import time
 from collections.abc import Callable
 
 import aiohttp
@@ -64,7 +65,8 @@ async def until_new_clients(
 ) -> None:
     """Wait until a statement about the replicas for new clients is true."""
     used: set[str] = set()
-    for _ in range(100):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         used = {(await handshake(http)).rpartition(".")[2] for _ in range(6)}
         if are_on(used):
             return

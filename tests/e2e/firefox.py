@@ -147,7 +147,7 @@ async def firefox(folder: Path) -> AsyncIterator[Firefox]:
             await running.command("browser.close")
     finally:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 20)
+            await asyncio.wait_for(process.wait(), PATIENCE)
         if process.returncode is None:
             process.kill()
             await process.wait()

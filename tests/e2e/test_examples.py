@@ -43,7 +43,7 @@ def built_react(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         cwd=EXAMPLES / "react",
         check=True,
-        timeout=50,
+        timeout=PATIENCE,
     )
     return folder
 

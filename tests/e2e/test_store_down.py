@@ -14,7 +14,7 @@ from tests.redis_server import RedisServer
 from tests.site import ADMIN, Answer, Replica, running, settings, token
 
 LIMIT = 2.0
-MARGIN = 1.5
+MARGIN = 6.0
 
 
 @pytest.fixture

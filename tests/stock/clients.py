@@ -15,7 +15,7 @@ from typing import Any
 import socketio
 import socketio.exceptions
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds for which an answer or a connect is waited for."""
 
 HANDLING = 0.02

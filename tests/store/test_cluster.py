@@ -24,7 +24,7 @@ from tests.patience import PATIENCE
 from tests.redis_server import Clustered, RedisServer, slot_of, started, until
 
 LIFETIME = 3600 * SECOND
-SOON = 3.0
+SOON = 8.0
 """Seconds within which a store that is down is called so; the limit is one."""
 
 
