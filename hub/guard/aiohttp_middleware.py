@@ -159,10 +159,9 @@ class CutBody(Payload):
             async with until_end(self._guard, self._identity):
                 await self._body.write(writer)
         finally:
-            # A client that reads nothing more would keep the response, and so the generator, which
-            # is not public: in a version that keeps it elsewhere, it is closed with the response.
-            if isinstance(made_from := getattr(self._body, "_value", None), AsyncGenerator):
-                await made_from.aclose()
+            # A client that reads nothing more would keep the response, and so the generator.
+            if (generator := _generator_of(self._body)) is not None:
+                await generator.aclose()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the whole body."""
@@ -171,6 +170,15 @@ class CutBody(Payload):
     async def close(self) -> None:
         """Close the body."""
         await self._body.close()
+
+
+def _generator_of(body: Payload) -> AsyncGenerator[bytes] | None:
+    """Return the generator that a body is made of, if it is.
+
+    It is not public. In a version of aiohttp that keeps it elsewhere, it ends with the response.
+    """
+    made_from = getattr(body, "_value", None)
+    return made_from if isinstance(made_from, AsyncGenerator) else None
 
 
 _GUARDED = web.RequestKey("hub.guarded_request", GuardedRequest)
