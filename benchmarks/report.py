@@ -83,7 +83,7 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "# Benchmark results",
         "",
         f"Made by `{report['command']}` on {report['date']}: "
-        f"{plan['sockets']:,} sockets, {plan['rounds']} rounds in turn, medians. "
+        f"{plan['sockets']:,} sockets, {_rounds(plan['rounds'])}. "
         "What each row means and what it does not: [docs/benchmarks.md](../docs/benchmarks.md).",
         "",
         *_table(report["rows"], digits),
@@ -120,6 +120,10 @@ def render(report: Mapping[str, Any], digits: Mapping[str, int]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _rounds(count: int) -> str:
+    return "1 round" if count == 1 else f"{count} rounds in turn, medians"
 
 
 def _table(rows: Sequence[Mapping[str, Any]], digits: Mapping[str, int]) -> list[str]:
