@@ -405,6 +405,7 @@ async def test_the_bar_counts_against_everybody_from_the_start(hub: Replica) -> 
     assert (done["states"], done["waiting"], done["complete"]) == ({"notified": 4}, 0, True)
     given = ("--url", hub.url)
     listed = await command("receipt", done["id"], *given, HUB_ADMIN_TOKEN=ADMIN)
+    assert (listed.code, listed.err) == (0, "")
     assert sorted(line.split()[1] for line in listed.out.splitlines()) == [
         "ada", "bob", "eve", "grace"
     ]  # fmt: skip
