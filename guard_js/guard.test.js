@@ -488,19 +488,17 @@ test("what asks the hub about one session at once asks once", async (t) => {
   const at = Date.now() / 1000 - 60;
   const check = () => guard.checkSession("ada", "s1", at);
   const asked = () => hub.calls.filter(({ path }) => path === "/verify").length;
-  /** @type {(() => void) | undefined} */
-  let release;
+  let release = () => {};
   hub.verify = () =>
     new Promise((resolve) => {
       release = () => resolve([204]);
     });
-  const first = check();
-  // Not until it has arrived: the hub takes it a moment later.
-  await until("the question", () => release !== undefined);
-  const others = [check(), check()];
+  // All at once: a question that is a second old is asked again, and a busy machine takes longer.
+  const checks = [check(), check(), check()];
+  await until("the question", () => asked() === 1);
   await pause(20);
-  release?.();
-  await Promise.all([first, ...others]);
+  release();
+  await Promise.all(checks);
   assert.equal(asked(), 1);
 });
 
