@@ -85,23 +85,24 @@ def _redis(value: SecretStr) -> SecretStr:
     return value
 
 
+def _read_pem(value: str, kind: str) -> str:
+    """Return a key in PEM, or what is in the file of that name."""
+    if value.lstrip().startswith("-----BEGIN"):
+        return value
+    try:
+        return Path(value).read_text()
+    except (OSError, ValueError):
+        raise ValueError(f"neither a {kind} key in PEM nor a file that holds one") from None
+
+
 def _pem(value: str) -> str:
-    if not value.lstrip().startswith("-----BEGIN"):
-        try:
-            value = Path(value).read_text()
-        except (OSError, ValueError):
-            raise ValueError("neither a public key in PEM nor a file that holds one") from None
-    suiting_algorithms(value)
-    return value
+    text = _read_pem(value, "public")
+    suiting_algorithms(text)
+    return text
 
 
 def _private_pem(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.lstrip().startswith("-----BEGIN"):
-        try:
-            text = Path(text).read_text()
-        except (OSError, ValueError):
-            raise ValueError("neither a private key in PEM nor a file that holds one") from None
+    text = _read_pem(value.get_secret_value(), "private")
     load_signing_key(text)
     return SecretStr(text)
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 
 from hub.access.minting import mint_token
-from hub.app import create_app, serve
+from hub.app import RELOADS, create_app, serve
 from hub.settings import Settings
 from tests.patience import PATIENCE
 
@@ -96,6 +96,11 @@ class Replica:
     def beside(self, port: int) -> Replica:
         """Return another hub that listens on ``port`` of this machine, in a process of its own."""
         return Replica(self.app, port, self._http)
+
+    async def reload(self) -> None:
+        """Do what SIGHUP does."""
+        for reload in self.app[RELOADS]:
+            await reload()
 
     async def is_ready(self) -> bool:
         """Tell whether it answers, and that it is ready."""

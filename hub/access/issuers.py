@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
 
-from hub.access.keys import JwksKeys, Keys, StaticKeys
+from hub.access.keys import JwksKeys, Keys, StaticKeys, renew_all
 from hub.core.global_revocation import Assertion, read_assertion, read_assertion_header
 from hub.core.issuers import Entry, KeySource, Source, resolve_issuer, select_entry
 from hub.core.logout_tokens import read_logout_header, read_logout_token
@@ -101,16 +100,11 @@ class Issuers:
 
     async def renew(self) -> None:
         """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""
-        await self._renew(keys for keys in self._keys.values())
+        await renew_all(self._keys.values())
 
     async def renew_old(self) -> None:
         """Do the same with those that are due, since perhaps nobody asks for them now."""
-        await self._renew(keys for keys in self._keys.values() if keys.generation < 0)
-
-    async def _renew(self, sources: Iterable[Keys]) -> None:
-        renewing = [keys.renew() for keys in sources if isinstance(keys, JwksKeys)]
-        # The end of a fetch, when the settings are read again, is no failure.
-        await asyncio.gather(*renewing, return_exceptions=True)
+        await renew_all(keys for keys in self._keys.values() if keys.generation < 0)
 
     async def _close(self, sources: dict[KeySource, Keys]) -> None:
         for keys in sources.values():

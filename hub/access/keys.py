@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
@@ -223,6 +223,13 @@ class TooLarge(ValueError):
 
 FETCH_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
 """What `fetch_keys` may raise."""
+
+
+async def renew_all(sources: Iterable[Keys]) -> None:
+    """Fetch again those keys that are fetched at all, side by side; see `JwksKeys.renew`."""
+    renewing = [keys.renew() for keys in sources if isinstance(keys, JwksKeys)]
+    # The end of a fetch, when the settings are read again, is no failure.
+    await asyncio.gather(*renewing, return_exceptions=True)
 
 
 async def fetch_keys(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from hub.access.keys import renew_all
 from hub.access.transmitter import TransmitterClient
 from hub.core.transmitters import Transmitter
 
@@ -55,9 +56,7 @@ class Transmitters:
 
     async def renew(self) -> None:
         """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""
-        renewing = [client.keys.renew() for client in self._clients.values()]
-        # The end of a fetch, when the settings are read again, is no failure.
-        await asyncio.gather(*renewing, return_exceptions=True)
+        await renew_all(client.keys for client in self._clients.values())
 
     @property
     def replaced(self) -> asyncio.Event:

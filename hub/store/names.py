@@ -57,7 +57,11 @@ def claim_key(digest: str) -> tuple[int, str]:
 def receipt_key(user: UserKey, logout_id: str) -> tuple[int, str]:
     """Return the partition and the name of the key for a user's receipt of a logout."""
     partition = partition_of(user)
-    return partition, f"hub:{{{partition}}}:receipt:{logout_id}:{user}"
+    return partition, _receipt(partition, user, logout_id)
+
+
+def _receipt(partition: int, user: str, logout_id: str) -> str:
+    return f"hub:{{{partition}}}:receipt:{logout_id}:{user}"
 
 
 def hold_key(name: str) -> tuple[int, str]:
@@ -111,7 +115,7 @@ class Names:
 
     def receipt(self, logout_id: str) -> str:
         """Return the key of a logout's receipt for this user."""
-        return f"{self.receipts}{logout_id}:{self.user}"
+        return _receipt(self.partition, self.user, logout_id)
 
     def rows(self, logout_id: str) -> str:
         """Return the key of the rows of a receipt of everyone."""

@@ -14,7 +14,6 @@ from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from hub.access.minting import make_credential
-from hub.app import RELOADS
 from hub.core.rate import Rate
 from hub.core.rights import Right
 from tests.oauth import (
@@ -365,7 +364,6 @@ async def test_clients_stand_in_the_issuers_file_too(tmp_path: Path) -> None:
         for headers in (basic(BANK, BANK_SECRET), basic(SHOP, SHOP_SECRET)):
             assert (await introspect(hub, mine, headers=headers)).body["active"] is True
         file.write_text(f'[[issuer]]\nsecret = "{SECRET}"\n')
-        for reload in hub.app[RELOADS]:
-            await reload()
+        await hub.reload()
         assert (await introspect(hub, mine)).status == 401
         assert (await introspect(hub, mine, headers=basic(SHOP, SHOP_SECRET))).status == 200

@@ -12,7 +12,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hub.api.services import SERVICES
-from hub.app import RELOADS
 from hub.core.tokens import Header
 from tests.signals_site import access_token
 from tests.signals_table import ISSUER, Sender
@@ -58,8 +57,7 @@ class Site:
     async def reload(self, text: str) -> None:
         """Do what SIGHUP does, with another file."""
         self.write(text)
-        for reload in self.hub.app[RELOADS]:
-            await reload()
+        await self.hub.reload()
 
     @contextlib.asynccontextmanager
     async def verifying(self) -> AsyncIterator[asyncio.Task[int]]:

@@ -22,7 +22,6 @@ from aiohttp.test_utils import TestServer
 
 from hub.access.issuers import Issuers
 from hub.access.minting import mint_token
-from hub.app import RELOADS
 from hub.core.issuers_document import read_document
 from hub.core.key_set import KEY_SET_LIFETIME
 from hub.realtime.connections import Connections
@@ -88,8 +87,7 @@ class Site:
     async def reload(self, text: str) -> None:
         """Do what SIGHUP does."""
         self.write(text)
-        for reload in self.hub.app[RELOADS]:
-            await reload()
+        await self.hub.reload()
 
     async def get_keys(self, request: web.Request) -> web.Response:
         """Answer with the published keys."""
