@@ -413,10 +413,8 @@ async def test_a_stream_ends_with_its_session(site: Site, hub: FeedServer) -> No
         assert watches() == 0
 
 
-async def test_an_asynchronous_stream_ends_with_its_session_at_once(
-    site: Site, hub: FeedServer
-) -> None:
-    """Even while its generator waits, which is cancelled."""
+async def begin_stream(site: Site) -> tuple[Any, AsyncIterator[bytes]]:
+    """Return the response of an asynchronous stream, and its parts after the first."""
     from django.test import AsyncClient
 
     ada = site(AsyncClient)
@@ -424,6 +422,14 @@ async def test_an_asynchronous_stream_ends_with_its_session_at_once(
     answer = await ada.get("/async-stream")
     parts = aiter(answer.streaming_content)
     assert await anext(parts) == b"tick"
+    return answer, parts
+
+
+async def test_an_asynchronous_stream_ends_with_its_session_at_once(
+    site: Site, hub: FeedServer
+) -> None:
+    """Even while its generator waits, which is cancelled."""
+    answer, parts = await begin_stream(site)
     waiting = asyncio.ensure_future(anext(parts, b"the end"))
     await asyncio.sleep(0.05)
     assert not waiting.done()
@@ -438,13 +444,7 @@ async def test_an_asynchronous_stream_that_is_not_waited_for_is_closed_in_the_en
     site: Site, hub: FeedServer
 ) -> None:
     """When the server asks for the next part, though the response is not gone yet."""
-    from django.test import AsyncClient
-
-    ada = site(AsyncClient)
-    await ada.post("/login", {"pk": "1"})
-    answer = await ada.get("/async-stream")
-    parts = aiter(answer.streaming_content)
-    assert await anext(parts) == b"tick"
+    answer, parts = await begin_stream(site)
     await end(hub)
     async with asyncio.timeout(PATIENCE):
         assert await anext(parts, b"the end") == b"the end"
