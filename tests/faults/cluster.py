@@ -145,6 +145,12 @@ class Cluster:
         assert isinstance(self._redis, Clustered)
         return self._redis
 
+    @property
+    def store_ports(self) -> list[int]:
+        """The ports of all that stores."""
+        redis = self._redis
+        return [node.port for node in ([redis] if isinstance(redis, RedisServer) else redis.nodes)]
+
     def named(self, name: str) -> Replica:
         """Return a replica by its name."""
         return next(replica for replica in self.replicas if replica.name == name)

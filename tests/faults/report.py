@@ -38,6 +38,10 @@ def report(outcome: Outcome) -> str:
             _times(f"closed, {name}", measured.closed),
         ]
     lines.append(_guards(outcome))
+    lines.append(
+        f"stalls        {len(outcome.stalls)} of the machine, the longest of "
+        f"{max(outcome.stalls, default=0.0):.1f} s"
+    )
     lines.append(f"unavailable   {outcome.needless} times with no fault near")
     lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MOST_SHOWN]]
     found = outcome.violations

@@ -21,6 +21,7 @@ from tests.faults.guards import MAX_STALENESS
 from tests.faults.history import History
 from tests.faults.load import Load
 from tests.faults.schedule import KINDS, NODE, Mix, Trouble, plan
+from tests.faults.stalls import STALL, watch_stalls
 
 REPLICAS = 3
 DEFAULT_SECONDS = 30.0
@@ -93,7 +94,10 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What came of a run. ``complaints`` are what the replicas logged as errors."""
+    """What came of a run. ``complaints`` are what the replicas logged as errors.
+
+    ``stalls`` are how long the machine stood still, each time, in seconds.
+    """
 
     options: Options
     history: History
@@ -103,6 +107,7 @@ class Outcome:
     needless: int
     logouts: int
     late: list[float]
+    stalls: list[float]
     took: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
@@ -121,7 +126,11 @@ async def run(options: Options) -> Outcome:
         caller = Caller(history, http)
         load = Load(cluster, history, caller, options.seed, options.people)
         trouble = Trouble(cluster, history, http)
-        await _play(options, cluster, load, trouble)
+        watch = asyncio.create_task(watch_stalls(cluster.store_ports, history))
+        try:
+            await _play(options, cluster, load, trouble)
+        finally:
+            watch.cancel()
         complaints = cluster.complaints()
         history.ended = time.monotonic()
     if options.keep is not None:
@@ -137,11 +146,12 @@ def judge(options: Options, history: History) -> Outcome:
     return Outcome(
         options=options,
         history=history,
-        faults=Counter(fault.kind for fault in history.faults),
+        faults=Counter(fault.kind for fault in history.faults if fault.kind != STALL),
         violations=checker.check(),
         measured=checker.measured,
         needless=checker.needless,
         late=checker.late,
+        stalls=[fault.end - fault.start for fault in history.faults if fault.kind == STALL],
         logouts=sum(logout.answer is not None for logout in history.logouts),
     )
 

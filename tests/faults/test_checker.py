@@ -20,6 +20,7 @@ from tests.faults.history import (
     Socket,
     Token,
 )
+from tests.faults.stalls import STALL
 
 EPOCH = 1_000_000.0
 LIMITS = Limits(cut=5, cut_in_trouble=10, fence=3, margin=2, answer=5, recovery=6, unsettled=30)
@@ -544,6 +545,15 @@ def test_a_replica_without_trouble_is_ready() -> None:
     unready = Call("GET /readyz", "r0", 30.0, 30.1, 503, True)
     assert broken(calls=[unready], faults=[HOLE]) == ["P5"]
     assert not broken(calls=[Call("GET /readyz", "r0", 23.0, 23.1, 503, True)], faults=[HOLE])
+
+
+def test_a_machine_that_stood_still_explains_that_a_replica_is_not_ready() -> None:
+    """A stall explains an unready replica and a deaf guard, and no token that is accepted."""
+    stall = Fault(STALL, None, 29.0, 30.0, undone=30.0)
+    unready = Call("GET /readyz", "r0", 30.0, 30.1, 503, True)
+    deaf = [by_guard(BOB, 2), by_guard(BOB, 30, "unavailable")]
+    assert not broken(GUARDED, calls=[unready], checks=deaf, faults=[stall])
+    assert broken(logouts=[logout()], checks=[check(ADA, 30)], faults=[stall]) == ["P1"]
 
 
 # ---- Guards ----
