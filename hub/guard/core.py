@@ -113,8 +113,9 @@ class Core:
         with self._lock:
             if self._is_closed or self._reader is not None:
                 return
-            # Apart, or issuers that do not answer would keep questions waiting for a thread.
-            self._flights, self._key_flights = Flights(), Flights()
+            # Issuers that do not answer must keep neither questions waiting for a thread, nor each
+            # other's tokens.
+            self._flights, self._key_flights = Flights(), Flights(self.verifier.fetches)
             reader = FeedReader(
                 self.options.urls,
                 self.options.token,
