@@ -7,7 +7,7 @@ import os
 import ssl
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from hub.core.feed import Revocation
 from hub.core.issuers import Entry
@@ -15,6 +15,7 @@ from hub.guard.core import Core
 from hub.guard.options import OnMetric, OnStale, make_options, read_environ
 from hub.guard.watches import Watched
 
+T = TypeVar("T")
 Session: TypeAlias = tuple[str, str, str | None, float | None, float | None]
 """User, session, issuer, when its login began, and when its token was issued: see `Guard.watch`."""
 
@@ -87,17 +88,22 @@ class BaseGuard:
         several logouts of one user as the one that includes the others. Returns a function that
         unsubscribes.
         """
-        return subscribe(self._core.on_logout, self._where_callbacks_run(callback))
+        return subscribe(self._core.on_logout, self._where_callbacks_run(callback, Revocation))
 
     def on_stale(self, callback: Callable[[bool], Any]) -> Callable[[], None]:
         """Call ``callback`` with True when the guard becomes stale, with False when fresh again.
 
         Returns a function that unsubscribes.
         """
-        return subscribe(self._core.on_stale, self._where_callbacks_run(callback))
+        return subscribe(self._core.on_stale, self._where_callbacks_run(callback, bool))
 
-    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
-        """Return a function for the guard's thread that runs ``callback`` where it should run."""
+    def _where_callbacks_run(
+        self, callback: Callable[[T], Any], kind: type[T]
+    ) -> Callable[[T], None]:
+        """Return a function for the guard's thread that runs ``callback`` where it should run.
+
+        ``kind`` is the type of what it is called with.
+        """
         raise NotImplementedError
 
     def mint_ticket(
