@@ -31,6 +31,7 @@ from hub.guard.feed_state import FeedState, Update
 from hub.guard.flights import Flights
 from hub.guard.known_tokens import Known, KnownTokens
 from hub.guard.options import Options
+from hub.guard.own_logout import note_end
 from hub.guard.questions import Questions
 from hub.guard.revocations import Mark
 from hub.guard.steps import CLOSED, Steps, Wait
@@ -238,7 +239,8 @@ class Core:
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
         """End a session at the hub; raises as `Questions.ending` does."""
-        _, iss = self._verdicts.find_names(user, sid, issuer)
+        names, iss = self._verdicts.find_names(user, sid, issuer)
+        note_end(names.user_key, sid)
         command = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
             command["iss"] = iss
