@@ -30,8 +30,10 @@ class PretendedWatch:
         self._guard.watches.remove((self._sid, self))
 
     def on_end(self, call: Callable[[Revocation], None]) -> None:
-        """Call this when the session ends."""
+        """Call this when the session ends, or at once if it has ended."""
         self._calls.append(call)
+        if (revocation := self._guard.ended.get(self._sid)) is not None:
+            call(revocation)
 
     def end(self, revocation: Revocation) -> None:
         """Tell that the session has ended."""
