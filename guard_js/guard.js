@@ -15,6 +15,7 @@ import { Issuers } from "./issuers.js";
 import { KnownSessions } from "./known-sessions.js";
 import { KnownTokens } from "./known-tokens.js";
 import { userKey } from "./names.js";
+import { noteEnd } from "./own-logout.js";
 import { Questions } from "./questions.js";
 import { namesOf } from "./revocations.js";
 import { signTicket } from "./tickets.js";
@@ -246,6 +247,7 @@ export class Guard {
     if (!this.#adminToken)
       throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
     const iss = this.#issuers.resolve(issuer) || undefined;
+    noteEnd({ userKey: userKey(iss ?? "", user), sid });
     const body = { user, sid, scope: "session", reason, iss, message };
     return this.#questions.command("/admin/logout", this.#adminToken, body);
   }
