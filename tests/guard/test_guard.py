@@ -692,6 +692,31 @@ async def test_however_many_logouts_were_missed_an_asynchronous_callback_has_few
         assert users == [*(one.user for one in hub.snapshot), "last"]
 
 
+async def test_what_waits_for_a_callback_that_has_unsubscribed_is_told_no_more(
+    hub: FeedServer,
+) -> None:
+    """Others are still told all of it."""
+    async with guarding(hub) as guard:
+        go_on, told, others = asyncio.Event(), [], []
+
+        async def wait(logout: Revocation) -> None:
+            told.append(logout.user)
+            await go_on.wait()
+
+        unsubscribe = guard.on_logout(wait)
+        guard.on_logout(lambda logout: others.append(logout.user))
+        count = callbacks_module.MOST_UNFINISHED + 10
+        for number in range(count):
+            hub.logout(ends(f"u{number}", hub))
+        await until(lambda: len(others) == count)
+        await until(lambda: len(told) == callbacks_module.MOST_UNFINISHED)
+        unsubscribe()
+        go_on.set()
+        await heard(hub, guard, ends("last", hub))
+        await until(lambda: len(others) == count + 1)
+        assert len(told) == callbacks_module.MOST_UNFINISHED
+
+
 async def test_a_callback_that_is_too_slow_is_reported_once(
     hub: FeedServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
