@@ -6,7 +6,7 @@ const CALLS_PER_TURN = 20;
 /** How many calls of one asynchronous function are in progress at the same time. */
 export const MOST_UNFINISHED = 100;
 /** How many calls that are due are worth a line in the log. */
-const MANY_WAITING = 100_000;
+export const MANY_WAITING = 100_000;
 
 /** Call a function of the app: what it throws, or rejects with, is logged, and harms nothing else.
  * Returns a promise of its end if it is asynchronous.
@@ -41,6 +41,11 @@ export class Calls {
   constructor(log, call) {
     this.#log = log;
     this.#call = call;
+  }
+
+  /** How many calls are due. */
+  get waiting() {
+    return this.#waiting.size;
   }
 
   /** Have the function called. @param {T} value */
