@@ -1,6 +1,7 @@
 /** Middleware for Express, Connect, and anything else that takes `(request, response, next)`. */
 import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
+import { answering } from "./own-logout.js";
 import { cutWithSession, sendAnswer } from "./responses.js";
 
 /** @typedef {import("node:http").ServerResponse} ServerResponse */
@@ -32,7 +33,8 @@ export function guardMiddleware(guard, { cutStreams = true, ...options } = {}) {
       return sendAnswer(response, gate.refuse(error, request));
     }
     request.hubIdentity = identity;
-    if (identity && identity !== before && cutStreams) cutWithSession(guard, identity, response);
-    next();
+    if (identity && identity !== before && cutStreams)
+      cutWithSession(guard, identity, request, response);
+    answering(request, next);
   };
 }

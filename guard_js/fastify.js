@@ -1,6 +1,7 @@
 /** A plugin for Fastify. */
 import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
+import { answering } from "./own-logout.js";
 import { cutWithSession } from "./responses.js";
 
 /** @typedef {import("./guard.js").Guard} Guard */
@@ -49,8 +50,18 @@ export async function guardPlugin(
         return reply.code(status).headers(headers).send(body);
       }
       request.hubIdentity = identity ?? null;
-      if (identity && identity !== before && cutStreams) cutWithSession(guard, identity, reply.raw);
+      if (identity && identity !== before && cutStreams)
+        cutWithSession(guard, identity, request.raw, reply.raw);
     },
+  );
+  // Not earlier: a body that is parsed after that would leave its context.
+  fastify.addHook(
+    "preValidation",
+    (
+      /** @type {FastifyRequest} */ request,
+      /** @type {FastifyReply} */ _,
+      /** @type {() => void} */ done,
+    ) => answering(request.raw, done),
   );
 }
 

@@ -4,7 +4,7 @@
  * that, `onStale` says what to do.
  */
 import { Admission } from "./admission.js";
-import { callSafely } from "./callbacks.js";
+import { Calls, callSafely } from "./callbacks.js";
 import { readDate } from "./claims.js";
 import { monotonicClock } from "./clock.js";
 import { readEnviron } from "./environment.js";
@@ -15,6 +15,7 @@ import { Issuers } from "./issuers.js";
 import { KnownSessions } from "./known-sessions.js";
 import { KnownTokens } from "./known-tokens.js";
 import { userKey } from "./names.js";
+import { noteEnd } from "./own-logout.js";
 import { Questions } from "./questions.js";
 import { namesOf } from "./revocations.js";
 import { signTicket } from "./tickets.js";
@@ -220,13 +221,13 @@ export class Guard {
    * that includes the others.
    * @param {(logout: Revocation) => unknown} callback @returns {() => void} unsubscribes */
   onLogout(callback) {
-    return subscribe(this.#onLogout, callback);
+    return this.#subscribe(this.#onLogout, callback);
   }
 
   /** Call a function with true when the guard becomes stale, with false when it is fresh again.
    * @param {(isStale: boolean) => unknown} callback @returns {() => void} unsubscribes */
   onStale(callback) {
-    return subscribe(this.#onStale, callback);
+    return this.#subscribe(this.#onStale, callback);
   }
 
   /** A short-lived token with which a browser connects to the hub, signed with the secret.
@@ -246,6 +247,7 @@ export class Guard {
     if (!this.#adminToken)
       throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
     const iss = this.#issuers.resolve(issuer) || undefined;
+    noteEnd({ userKey: userKey(iss ?? "", user), sid });
     const body = { user, sid, scope: "session", reason, iss, message };
     return this.#questions.command("/admin/logout", this.#adminToken, body);
   }
@@ -325,6 +327,16 @@ export class Guard {
     this.#tell(this.#onStale, isStale);
   }
 
+  /** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} callback */
+  #subscribe(subscribers, callback) {
+    const calls = new Calls(this.#log, callback); // one each: the same function may subscribe twice
+    subscribers.add(calls);
+    return () => {
+      subscribers.delete(calls);
+      calls.stop();
+    };
+  }
+
   /** @param {Metric} name @param {number} value */
   #measure(name, value) {
     const callback = this.#onMetric;
@@ -334,7 +346,7 @@ export class Guard {
   /** Call those who have subscribed by now, not those who do so meanwhile. @template T
    * @param {Subscribers<T>} subscribers @param {T} value */
   #tell(subscribers, value) {
-    for (const { callback } of [...subscribers]) callSafely(this.#log, callback, value);
+    for (const calls of [...subscribers]) calls.add(value);
   }
 
   async #readiness() {
@@ -369,13 +381,4 @@ function checkAddresses(urls) {
   return urls;
 }
 
-/** @template T @typedef {Set<{callback: (value: T) => unknown}>} Subscribers */
-
-/** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} callback */
-function subscribe(subscribers, callback) {
-  const one = { callback }; // the same function may subscribe twice
-  subscribers.add(one);
-  return () => {
-    subscribers.delete(one);
-  };
-}
+/** @template T @typedef {Set<Calls<T>>} Subscribers */

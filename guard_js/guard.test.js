@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { MOST_UNFINISHED } from "./callbacks.js";
 import { HubError } from "./errors.js";
 import { Guard } from "./guard.js";
 import {
@@ -169,6 +170,70 @@ test("a feed that broke goes on where it stopped, at whichever address answers",
   await until("the other's", () => guard.sizes.revocations === 2);
   const { headers } = other.calls.filter(({ path }) => path === "/revocations")[0];
   assert.equal(headers["last-event-id"], "p1");
+});
+
+test("however many logouts were missed, a few are told at a time, and each is, in order", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const users = Array.from({ length: 2500 }, (_, n) => `u${n}`);
+  /** @type {string[]} */
+  const told = [];
+  /** @type {string[]} */
+  const toldLater = [];
+  const gate = { open: () => {} };
+  const opened = new Promise((resolve) => {
+    gate.open = () => resolve(undefined);
+  });
+  let [inTurn, most, running, mostRunning] = [0, 0, 0, 0];
+  guard.onLogout(({ user }) => {
+    told.push(`${user}`);
+    if (inTurn === 0) setImmediate(() => (inTurn = 0));
+    inTurn += 1;
+    most = Math.max(most, inTurn);
+  });
+  guard.onLogout(async ({ user }) => {
+    running += 1;
+    mostRunning = Math.max(mostRunning, running);
+    toldLater.push(`${user}`);
+    await opened;
+    running -= 1;
+  });
+  hub.goesOn = () => false;
+  hub.inForce = users.map((user) => ({ scope: "all", reason: "user", at: hub.now(), user }));
+  hub.cut();
+  await until("all to be known", () => guard.sizes.revocations === users.length);
+  hub.end({ user: "last" });
+  await until("the last", () => told.at(-1) === "last");
+  assert.deepEqual(told, [...users, "last"]);
+  assert.ok(most <= 40, `${most} in one turn`);
+  assert.equal(running, MOST_UNFINISHED);
+  assert.equal(toldLater.length, MOST_UNFINISHED);
+  gate.open();
+  await until("the last", () => toldLater.at(-1) === "last");
+  assert.deepEqual(toldLater, [...users, "last"]);
+  assert.equal(mostRunning, MOST_UNFINISHED);
+});
+
+test("what waits for a function that has unsubscribed is told no more", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const gate = { open: () => {} };
+  const opened = new Promise((resolve) => {
+    gate.open = () => resolve(undefined);
+  });
+  let [calls, others] = [0, 0];
+  const stop = guard.onLogout(() => {
+    calls += 1;
+    return opened;
+  });
+  guard.onLogout(() => (others += 1));
+  for (let n = 0; n < MOST_UNFINISHED + 10; n += 1) hub.end({ user: `u${n}` });
+  await until("all of them", () => others === MOST_UNFINISHED + 10);
+  stop();
+  gate.open();
+  hub.end({ user: "last" });
+  await until("one more", () => others === MOST_UNFINISHED + 11);
+  assert.equal(calls, MOST_UNFINISHED);
 });
 
 test("after a reset nothing is forgotten, and what was missed ends watches and is told once", async (t) => {

@@ -50,7 +50,9 @@ export class Issuers {
 
   /** @param {readonly Issuer[]} issuers @param {(text: string) => void} [log] */
   constructor(issuers, log = console.warn) {
-    this.#entries = issuers.map((issuer) => readEntry(issuer, log));
+    /** @type {KeySets} */
+    const sets = new Map();
+    this.#entries = issuers.map((issuer) => readEntry(issuer, log, sets));
     checkEntries(this.#entries);
   }
 
@@ -79,7 +81,7 @@ export class Issuers {
 
   /** Begin to fetch keys that are aging, so that no check ever waits for it. */
   renewKeys() {
-    for (const { keys } of this.#entries) keys.renew();
+    for (const keys of new Set(this.#entries.map((entry) => entry.keys))) keys.renew();
   }
 
   /** The identity of a token, without judging whether its session is alive. Rejects with
@@ -120,9 +122,13 @@ export class Issuers {
   }
 }
 
+/** The key sets so far, by where they are: entries that have the same share its fetches.
+ * @typedef {Map<string, KeySet>} KeySets */
+
 /** The entry of an issuer; throws an Error that names the member if it is not valid.
- * @param {Issuer} issuer @param {(text: string) => void} log @returns {Entry} */
-export function readEntry(issuer, log) {
+ * @param {Issuer} issuer @param {(text: string) => void} log @param {KeySets} sets
+ * @returns {Entry} */
+function readEntry(issuer, log, sets) {
   const { iss, preset: name, leeway = 0, maxLifetime = DAY } = issuer;
   if (name !== undefined && !Object.hasOwn(PRESETS, name))
     throw new Error(`preset: ${name} is not one of ${Object.keys(PRESETS).join(", ")}`);
@@ -130,7 +136,7 @@ export function readEntry(issuer, log) {
   const secrets = texts(issuer.secret);
   if (iss === undefined && secrets.length === 0 && !issuer.publicKey)
     throw new Error("iss: is missing; it is needed unless there is a secret or publicKey");
-  const source = readSource(issuer, secrets, preset, log);
+  const source = readSource(issuer, secrets, preset, (url) => shareKeySet(sets, url, iss, log));
   const algorithms = or(texts(issuer.algorithms), preset.algorithms, source.usual);
   for (const algorithm of algorithms)
     if (!source.suiting.includes(algorithm))
@@ -168,10 +174,11 @@ const texts = (given) => (typeof given === "string" ? [given] : (given ?? []));
 /** @param {...(readonly string[] | undefined)} lists of which the first non-empty one is returned */
 const or = (...lists) => lists.find((list) => list && list.length > 0) ?? [];
 
-/** @param {Issuer} issuer @param {readonly string[]} secrets
- * @param {import("./presets.js").Preset} preset @param {(text: string) => void} log
+/** `share` returns the key set at a URL, or the one that is discovered.
+ * @param {Issuer} issuer @param {readonly string[]} secrets
+ * @param {import("./presets.js").Preset} preset @param {(url?: string) => KeySet} share
  * @returns {{keys: Keys, suiting: readonly string[], usual: readonly string[], isFetched: boolean}} */
-function readSource({ iss = "", discovery, jwksUrl, publicKey }, secrets, preset, log) {
+function readSource({ iss = "", discovery, jwksUrl, publicKey }, secrets, preset, share) {
   const named = { discovery: discovery && iss, jwksUrl, publicKey, secret: secrets[0] };
   const given = Object.entries(named).filter(([, value]) => value);
   if (given.length > 1)
@@ -191,10 +198,20 @@ function readSource({ iss = "", discovery, jwksUrl, publicKey }, secrets, preset
   const bare = iss.replace(/\/+$/, "");
   const url = jwksUrl ?? (isBare && preset.jwksPath ? bare + preset.jwksPath : undefined);
   checkAddress(url ? "jwksUrl" : "discovery", url ?? iss);
-  const keys = new KeySet(url ? async () => url : () => discover(iss), (text) =>
-    log(`logout-hub-guard: ${url ?? iss}: ${text}`),
-  );
-  return { keys, suiting: ASYMMETRIC, usual: ASYMMETRIC, isFetched: true };
+  return { keys: share(url), suiting: ASYMMETRIC, usual: ASYMMETRIC, isFetched: true };
+}
+
+/** The key set at a URL, or else the one that is discovered from `iss`.
+ * @param {KeySets} sets @param {string | undefined} url @param {string | undefined} iss
+ * @param {(text: string) => void} log @returns {KeySet} */
+function shareKeySet(sets, url, iss = "", log) {
+  const name = url ? `set ${url}` : `discovery ${iss}`;
+  const known = sets.get(name);
+  if (known) return known;
+  const locate = url ? async () => url : () => discover(iss);
+  const made = new KeySet(locate, (text) => log(`logout-hub-guard: ${url || iss}: ${text}`));
+  sets.set(name, made);
+  return made;
 }
 
 /** @param {readonly string[]} secrets @param {readonly string[]} algorithms */

@@ -80,6 +80,45 @@ function wait(t) {
   };
 }
 
+test("entries that have their keys from one address share its fetches and its cool-down", async (t) => {
+  const [site, pass, known, made] = [await serve(t), wait(t), pair(), pair()];
+  const names = ["a", "b", "c"];
+  /** @param {Issuers} issuers @param {string[]} among */
+  const check = async (issuers, among) => {
+    const before = site.asked;
+    for (const iss of among) await issuers.verify(tokenOf(known.privateKey, "1", iss));
+    const atFirst = site.asked - before;
+    for (const iss of [...among, ...among])
+      assert.equal(
+        await codeOf(issuers.verify(tokenOf(made.privateKey, "2", iss))),
+        "token_invalid",
+      );
+    const afterMadeUp = site.asked - before;
+    pass(3600);
+    issuers.renewKeys();
+    await until("the renewal", () => site.asked - before === afterMadeUp + atFirst);
+    return [atFirst, afterMadeUp];
+  };
+  const set = { keys: [jwkOf(known.publicKey, "1")] };
+  site.answer = () => [200, set];
+  const audience = "app";
+  const listed = names.map((iss) => ({ iss, jwksUrl: `${site.url}/keys`, audience }));
+  assert.deepEqual(await check(new Issuers(listed, quiet), names), [1, 2]);
+
+  site.answer = (path) => [
+    200,
+    path === "/keys" ? set : { issuer: site.url, jwks_uri: `${site.url}/keys` },
+  ];
+  const one = { iss: site.url, audience };
+  const discovered = [
+    { ...one, algorithms: "ES256" },
+    { ...one, algorithms: "RS256" },
+  ];
+  const issuers = new Issuers(discovered, quiet);
+  assert.equal(new Set(issuers.entries.map(({ keys }) => keys)).size, 1);
+  assert.deepEqual(await check(issuers, [site.url]), [2, 4]);
+});
+
 test("keys of a set are fetched once, again for a new kid, and hourly", async (t) => {
   const [site, pass] = [await serve(t), wait(t)];
   const [first, second] = [pair(), pair()];

@@ -18,7 +18,7 @@ import { guardMiddleware } from "./express.js";
 import { guardPlugin } from "./fastify.js";
 import { findCookie } from "./gate.js";
 import { guardSockets } from "./socket-io.js";
-import { sign, soon, startFakeHub, startGuard, until } from "./support.js";
+import { ADMIN, pause, sign, soon, startFakeHub, startGuard, until } from "./support.js";
 import { readText } from "./transport.js";
 import { guardUpgrades } from "./ws.js";
 
@@ -498,6 +498,69 @@ test("a response that states its length is finished after its session has ended"
   const bodies = answers.map((answer) => answer.text());
   hub.end({ user: "ada" });
   for (const body of await soon("both", Promise.all(bodies))) assert.equal(body.length, 1000);
+});
+
+test("a stream that answers its own logout is finished, and others are cut: plain HTTP, Express, Fastify", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url, { adminToken: ADMIN });
+  const logOut = async (/** @type {string} */ sid) => {
+    await guard.endSession("ada", sid);
+    const told = new Promise((resolve) => {
+      const stop = guard.onLogout(() => resolve(stop()));
+    });
+    hub.end({ user: "ada", scope: "session", sid });
+    await soon("the logout", told);
+  };
+  /** @param {string} url @param {string} sid */
+  const parts = async function* (url, sid) {
+    if (url === "/early") await logOut(sid);
+    yield "one";
+    if (url === "/late") await logOut(sid);
+    await pause(10);
+    yield "two";
+    // Longer than the grace of a response whose session had ended before.
+    if (url === "/early") await pause(2500);
+    yield "three";
+    if (url === "/other") await new Promise(() => undefined);
+  };
+  const check = guardMiddleware(guard);
+  const answer = (/** @type {any} */ incoming, /** @type {any} */ response) =>
+    pipeline(Readable.from(parts(incoming.url, incoming.hubIdentity.sid)), response, () => {});
+  const plain = createServer(
+    (incoming, response) =>
+      void check(incoming, response, () => void answer(incoming, response.writeHead(200))),
+  );
+  const app = express();
+  app.use(guardMiddleware(guard), express.json(), guardMiddleware(guard), answer);
+  const plugged = fastify();
+  await plugged.register(guardPlugin, { guard });
+  plugged.post("/*", (asked, reply) =>
+    reply.send(
+      Readable.from(parts(asked.url, /** @type {any} */ (asked).hubIdentity.sid), {
+        objectMode: false,
+      }),
+    ),
+  );
+  const urls = [await listen(t, plain.listen(0, "127.0.0.1")), await listen(t, app)];
+  urls.push(await plugged.listen());
+  t.after(() => plugged.close());
+  let count = 0;
+  const ask = async (/** @type {string} */ url) => {
+    for (const path of ["/early", "/late"]) {
+      count += 1;
+      const headers = {
+        ...bearer(hub, { sid: `s${count}` }),
+        "Content-Type": "application/json",
+      };
+      const init = { method: "POST", headers, body: '{"a": 1}' };
+      const other = await fetch(`${url}/other`, init);
+      const cut = assert.rejects(other.text());
+      const own = await fetch(url + path, init);
+      assert.equal(await soon("the answer", own.text()), "onetwothree", url + path);
+      await soon("the cut", cut);
+    }
+  };
+  for (const url of urls) await ask(url);
 });
 
 test("Express: who was found by one guard needs nothing for the next, and errors are the app's", async (t) => {

@@ -1,25 +1,34 @@
 /** HTTP responses that end when their session does, such as server-sent events; and refusals. */
 
+import { hasEnded } from "./own-logout.js";
+
+/** @typedef {import("node:http").IncomingMessage} IncomingMessage */
 /** @typedef {import("node:http").ServerResponse} ServerResponse */
 /** @typedef {import("./gate.js").Answer} Answer */
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
 
-/** How often a response that had not begun when its session ended is looked at again. It is not cut
- * at once, since it may be the answer to the logout. */
+/** How long a response may go on that began after its session had ended: it may be the answer to the
+ * logout, if the app has logged out by other means than `endSession`. */
 const GRACE_MS = 1000;
 
-/** Cut a response without `Content-Length` when the session ends.
- * @param {Guard} guard @param {Identity} identity @param {ServerResponse} response */
-export function cutWithSession(guard, identity, response) {
+/** Cut a response without `Content-Length` when the session ends, unless it is the request that ends it.
+ * @param {Guard} guard @param {Identity} identity @param {IncomingMessage} request
+ * @param {ServerResponse} response */
+export function cutWithSession(guard, identity, request, response) {
   const watch = guard.watchIdentity(identity);
   response.once("close", watch.cancel);
+  const cut = () => {
+    if (!statesLength(response) && !hasEnded(request, identity)) response.destroy();
+  };
   watch.onEnd(() => {
-    const cut = () => {
-      if (response.headersSent && !statesLength(response)) response.destroy();
-    };
-    cut();
-    const timer = setInterval(cut, GRACE_MS).unref();
+    if (response.headersSent) return cut();
+    let hasBegun = false;
+    const timer = setInterval(() => {
+      // It has had the whole of its grace once it is seen for the second time.
+      if (hasBegun) cut();
+      hasBegun = response.headersSent;
+    }, GRACE_MS).unref();
     response.once("close", () => clearInterval(timer));
     if (response.destroyed) clearInterval(timer);
   });

@@ -1,4 +1,24 @@
+/** How many calls of one asynchronous function are in progress at the same time. */
+export declare const MOST_UNFINISHED = 100;
+/** How many calls that are due are worth a line in the log. */
+export declare const MANY_WAITING = 100000;
 /** Call a function of the app: what it throws, or rejects with, is logged, and harms nothing else.
+ * Returns a promise of its end if it is asynchronous.
  * @template T @param {(text: string) => void} log @param {(value: T) => unknown} call
- * @param {T} value */
-export declare function callSafely<T>(log: (text: string) => void, call: (value: T) => unknown, value: T): void;
+ * @param {T} value @returns {Promise<unknown> | undefined} */
+export declare function callSafely<T>(log: (text: string) => void, call: (value: T) => unknown, value: T): Promise<unknown> | undefined;
+/** Calls a function of the app with each value that is added, in their order: at once, or later if
+ * there are more than a few in this turn of the event loop, or too many calls that are asynchronous have
+ * not finished. Values that wait are packed.
+ * @template T */
+export declare class Calls<T> {
+    #private;
+    /** @param {(text: string) => void} log @param {(value: T) => unknown} call */
+    constructor(log: (text: string) => void, call: (value: T) => unknown);
+    /** How many calls are due. */
+    get waiting(): number;
+    /** Have the function called. @param {T} value */
+    add(value: T): void;
+    /** Call it no more, not even with what waits. */
+    stop(): void;
+}

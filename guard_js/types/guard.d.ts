@@ -1,3 +1,4 @@
+import { Calls } from "./callbacks.js";
 export type OnStale = import("./admission.js").OnStale;
 export type Issuer = import("./issuers.js").Issuer;
 export type Known = import("./known-tokens.js").Known;
@@ -115,6 +116,5 @@ export declare class Guard {
         message?: string;
     }): Promise<any>;
 }
-export type Subscribers<T> = Set<{
-    callback: (value: T) => unknown;
-}>;
+export type Subscribers<T> = Set<Calls<T>>;
+/** @template T @typedef {Set<Calls<T>>} Subscribers */

@@ -1,3 +1,4 @@
+import { KeySet } from "./key-sets.js";
 export type Keys = import("./key-sets.js").Keys;
 export type Header = import("./tokens.js").Header;
 export type Rules = import("./tokens.js").Rules;
@@ -93,6 +94,4 @@ export declare class Issuers {
      * @param {string} token @returns {Promise<Verification>} */
     verify(token: string): Promise<Verification>;
 }
-/** The entry of an issuer; throws an Error that names the member if it is not valid.
- * @param {Issuer} issuer @param {(text: string) => void} log @returns {Entry} */
-export declare function readEntry(issuer: Issuer, log: (text: string) => void): Entry;
+export type KeySets = Map<string, KeySet>;

@@ -14,8 +14,10 @@ from aiohttp.typedefs import Handler, Middleware
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
+from hub.guard import own_logout
 from hub.guard.cutting import ENDED, Cuttable, until_end
 from hub.guard.guard import Guard
+from hub.guard.own_logout import Ended
 from hub.guard.refusals import SAFE_METHODS, Gate, RequestSummary
 
 Login: TypeAlias = tuple[str, str, float]
@@ -86,7 +88,12 @@ def guard_middleware(
         request[IDENTITY] = identity
         if not cut_streams:
             return await handler(request)
-        request[_GUARDED] = guarded = GuardedRequest(guard, identity, asyncio.current_task())
+        # The same for both, if this is used twice.
+        ended = request[_ENDED] = request.get(_ENDED) or Ended()
+        guarded = GuardedRequest(guard, identity, ended, asyncio.current_task())
+        request[_GUARDED] = guarded
+        # It stays the current one: the body of a response may be made when this has returned.
+        own_logout.current.set(ended)
         return await guarded.run(handler, request)
 
     return check
@@ -97,6 +104,12 @@ class GuardedRequest(Cuttable):
 
     _response: web.StreamResponse | None = None
     _is_running = False
+
+    def __init__(
+        self, guard: Guard, identity: Identity, ended: Ended, task: asyncio.Task[Any] | None
+    ) -> None:
+        super().__init__(guard, identity, task)
+        self._ended = ended
 
     async def run(self, handler: Handler, request: web.Request) -> web.StreamResponse:
         """Return what the handler does, or the response that was cut."""
@@ -123,15 +136,20 @@ class GuardedRequest(Cuttable):
         """
         if isinstance(response, web.Response):
             if isinstance(response.body, Payload):
-                response.body = CutBody(response.body, self._guard, self._identity)
+                response.body = CutBody(response.body, self._guard, self._identity, self._ended)
         elif self._is_running:
             self._response = response
             self.watch()
 
-    def is_over(self) -> bool:
-        """Return whether the WebSocket is closed, or the response complete."""
+    def is_spared(self) -> bool:
+        """Return whether the WebSocket is closed, or the response is not to be cut.
+
+        It is not if it is complete, or answers the request that ended the session.
+        """
         if isinstance(self._response, web.WebSocketResponse):
             return self._response.closed
+        if self._ended.includes(self._identity):
+            return True
         # Not public, so another version may not have it: then the task is cancelled as before.
         return bool(getattr(self._response, "_eof_sent", False))
 
@@ -147,8 +165,9 @@ class GuardedRequest(Cuttable):
 class CutBody(Payload):
     """A body, such as that of a generator, which ends with its session."""
 
-    def __init__(self, body: Payload, guard: Guard, identity: Identity) -> None:
+    def __init__(self, body: Payload, guard: Guard, identity: Identity, ended: Ended) -> None:
         super().__init__(body)
+        self._ended = ended
         self._body = body
         self._guard = guard
         self._identity = identity
@@ -156,7 +175,7 @@ class CutBody(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the body until it or its session ends; what it waits for is cancelled."""
         try:
-            async with until_end(self._guard, self._identity):
+            async with until_end(self._guard, self._identity, self._ended):
                 await self._body.write(writer)
         finally:
             # A client that reads nothing more would keep the response, and so the generator.
@@ -181,6 +200,7 @@ def _generator_of(body: Payload) -> AsyncGenerator[bytes] | None:
     return made_from if isinstance(made_from, AsyncGenerator) else None
 
 
+_ENDED = web.RequestKey("hub.ended", Ended)
 _GUARDED = web.RequestKey("hub.guarded_request", GuardedRequest)
 
 

@@ -11,9 +11,11 @@ from typing import Any, TypeAlias
 
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
+from hub.guard import own_logout
 from hub.guard.asgi_streams import App, Message, Receive, Send, Socket, respond
 from hub.guard.cutting import ENDED
 from hub.guard.guard import Guard
+from hub.guard.own_logout import Ended
 from hub.guard.refusals import SAFE_METHODS, Answer, Gate, RequestSummary
 
 Scope: TypeAlias = Any
@@ -21,6 +23,7 @@ Login: TypeAlias = tuple[str, str, float]
 """A user, the id of a session, and when its login began, by `Guard.now`."""
 
 IDENTITY = "hub.identity"
+ENDED_ITSELF = "hub.ended"
 
 
 class GuardMiddleware:
@@ -88,8 +91,19 @@ class GuardMiddleware:
         if kind == "websocket":
             return await Socket(self._guard, identity, send).run(self.app, scope, receive)
         if self._cut_streams:
-            return await respond(self._guard, identity, self.app, scope, receive, send)
+            return await self._respond(identity, scope, receive, send)
         return await self.app(scope, receive, send)
+
+    async def _respond(
+        self, identity: Identity, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        # The same for both, if this is used twice.
+        ended: Ended = scope.setdefault(ENDED_ITSELF, Ended())
+        before = own_logout.current.set(ended)
+        try:
+            await respond(self._guard, identity, ended, self.app, scope, receive, send)
+        finally:
+            own_logout.current.reset(before)
 
     def _is_exempt(self, scope: Scope) -> bool:
         # An app may go by the path as it was sent, in which an encoded slash separates nothing.

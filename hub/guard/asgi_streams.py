@@ -15,6 +15,7 @@ from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.guard.cutting import ENDED, Cuttable
 from hub.guard.guard import Guard
+from hub.guard.own_logout import Ended
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -56,11 +57,18 @@ class Stream(Cuttable):
 
 
 async def respond(
-    guard: Guard, identity: Identity, app: App, scope: Any, receive: Receive, send: Send
+    guard: Guard,
+    identity: Identity,
+    ended: Ended,
+    app: App,
+    scope: Any,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """Run the app, and watch its response if its length is not known in advance.
 
-    A response with a ``Content-Length`` ends by itself and is not watched. When a response has
+    A response with a ``Content-Length`` ends by itself and is not watched, and one to a request
+    that has ``ended`` its session itself is not cut. When a response has
     ended, servers send a disconnect message to an app that waits for one.
     """
     task = asyncio.current_task()
@@ -71,7 +79,7 @@ async def respond(
         if stream is not None:
             return stream.send(message)
         if message["type"] == "http.response.start" and _is_stream(message):
-            stream = Response(guard, identity, send, task)
+            stream = Response(guard, identity, ended, send, task)
             stream.watch()
         return send(message)
 
@@ -87,6 +95,21 @@ async def respond(
 
 class Response(Stream):
     """An HTTP response that has begun and whose length is not known in advance."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        identity: Identity,
+        ended: Ended,
+        send: Send,
+        task: asyncio.Task[Any] | None,
+    ) -> None:
+        super().__init__(guard, identity, send, task)
+        self._ended = ended
+
+    def is_spared(self) -> bool:
+        """Return whether it answers the request that ended the session."""
+        return self._ended.includes(self._identity)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a chunk of the response."""

@@ -7,7 +7,7 @@ import os
 import ssl
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from hub.core.feed import Revocation
 from hub.core.issuers import Entry
@@ -15,6 +15,7 @@ from hub.guard.core import Core
 from hub.guard.options import OnMetric, OnStale, make_options, read_environ
 from hub.guard.watches import Watched
 
+T = TypeVar("T")
 Session: TypeAlias = tuple[str, str, str | None, float | None, float | None]
 """User, session, issuer, when its login began, and when its token was issued: see `Guard.watch`."""
 
@@ -87,17 +88,24 @@ class BaseGuard:
         several logouts of one user as the one that includes the others. Returns a function that
         unsubscribes.
         """
-        return subscribe(self._core.on_logout, self._where_callbacks_run(callback))
+        one = Subscriber(callback)
+        return subscribe(self._core.on_logout, one, self._where_callbacks_run(one.call, Revocation))
 
     def on_stale(self, callback: Callable[[bool], Any]) -> Callable[[], None]:
         """Call ``callback`` with True when the guard becomes stale, with False when fresh again.
 
         Returns a function that unsubscribes.
         """
-        return subscribe(self._core.on_stale, self._where_callbacks_run(callback))
+        one = Subscriber(callback)
+        return subscribe(self._core.on_stale, one, self._where_callbacks_run(one.call, bool))
 
-    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
-        """Return a function for the guard's thread that runs ``callback`` where it should run."""
+    def _where_callbacks_run(
+        self, callback: Callable[[T], Any], kind: type[T]
+    ) -> Callable[[T], None]:
+        """Return a function for the guard's thread that runs ``callback`` where it should run.
+
+        ``kind`` is the type of what it is called with.
+        """
         raise NotImplementedError
 
     def mint_ticket(
@@ -144,14 +152,30 @@ class BaseWatch:
             self._core.watches.discard(self._watched)
 
 
+class Subscriber:
+    """A function of the app, which is not called any more once it has unsubscribed."""
+
+    def __init__(self, callback: Callable[[Any], Any]) -> None:
+        self._callback: Callable[[Any], Any] | None = callback
+
+    def call(self, value: Any) -> Any:
+        """Call the function, and return its result."""
+        return None if self._callback is None else self._callback(value)
+
+    def stop(self) -> None:
+        """Call it no more, not even with what waits."""
+        self._callback = None
+
+
 def subscribe(
-    subscribers: list[Callable[..., None]], callback: Callable[..., None]
+    subscribers: list[Callable[[T], None]], subscriber: Subscriber, call: Callable[[T], None]
 ) -> Callable[[], None]:
-    """Add a subscriber, and return a function that removes it, and only this one."""
-    one = functools.partial(callback)  # equal to itself alone: the same function may come twice
+    """Add the ``call`` of a subscriber, and return a function that removes only this one."""
+    one = functools.partial(call)  # equal to itself alone: the same function may come twice
     subscribers.append(one)
 
     def unsubscribe() -> None:
+        subscriber.stop()
         if one in subscribers:
             subscribers.remove(one)
 

@@ -31,6 +31,7 @@ from hub.guard.feed_state import FeedState, Update
 from hub.guard.flights import Flights
 from hub.guard.known_tokens import Known, KnownTokens
 from hub.guard.options import Options
+from hub.guard.own_logout import note_end
 from hub.guard.questions import Questions
 from hub.guard.revocations import Mark
 from hub.guard.steps import CLOSED, Steps, Wait
@@ -113,8 +114,9 @@ class Core:
         with self._lock:
             if self._is_closed or self._reader is not None:
                 return
-            # Apart, or issuers that do not answer would keep questions waiting for a thread.
-            self._flights, self._key_flights = Flights(), Flights()
+            # Issuers that do not answer must keep neither questions waiting for a thread, nor each
+            # other's tokens.
+            self._flights, self._key_flights = Flights(), Flights(self.verifier.fetches)
             reader = FeedReader(
                 self.options.urls,
                 self.options.token,
@@ -237,7 +239,8 @@ class Core:
         self, user: str, sid: str, *, reason: str | Reason, issuer: str | None
     ) -> Steps[None]:
         """End a session at the hub; raises as `Questions.ending` does."""
-        _, iss = self._verdicts.find_names(user, sid, issuer)
+        names, iss = self._verdicts.find_names(user, sid, issuer)
+        note_end(names.user_key, sid)
         command = {"user": user, "sid": sid, "scope": "session", "reason": Reason(reason).value}
         if iss:
             command["iss"] = iss

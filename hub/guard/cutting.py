@@ -15,6 +15,7 @@ from typing import Any
 from hub.core.feed import Revocation
 from hub.core.model import Identity, seconds, split_user_key
 from hub.guard.guard import Guard
+from hub.guard.own_logout import Ended
 
 log = logging.getLogger("logout_hub.guard")
 
@@ -46,8 +47,8 @@ class Cuttable:
         if self._watching is not None:
             self._watching.cancel()
 
-    def is_over(self) -> bool:
-        """Return whether nothing that the app does reaches the client any more."""
+    def is_spared(self) -> bool:
+        """Return whether not to cut it: it is over, or the answer to what ended the session."""
         return False
 
     async def cut(self, revocation: Revocation) -> None:
@@ -66,7 +67,7 @@ class Cuttable:
         try:
             async with self._guard.watch(*watch_arguments(self._identity)) as watch:
                 end = await watch.ended()
-            if self.is_over():
+            if self.is_spared():
                 return
             self.end = end
             give_up = asyncio.get_running_loop().time() + GRACE
@@ -82,13 +83,18 @@ class Cuttable:
 
 
 @contextlib.asynccontextmanager
-async def until_end(guard: Guard, identity: Identity) -> AsyncIterator[None]:
-    """Leave the context when the session ends, whatever is awaited in it: that is cancelled."""
+async def until_end(guard: Guard, identity: Identity, ended: Ended) -> AsyncIterator[None]:
+    """Leave the context when the session ends, whatever is awaited in it: that is cancelled.
+
+    It is not left if the request itself has ``ended`` the session.
+    """
     loop = asyncio.get_running_loop()
     async with guard.watch(*watch_arguments(identity)) as watch:
         limit = asyncio.timeout(None)
 
         def leave(_: Revocation) -> None:
+            if ended.includes(identity):
+                return
             with contextlib.suppress(RuntimeError):  # the context has been left by itself
                 limit.reschedule(loop.time())
 

@@ -41,8 +41,9 @@ from django.utils.crypto import salted_hmac
 
 from hub.core.model import Identity
 from hub.errors import HubError, TokenExpired, TokenMissing, Unauthorized
-from hub.guard import SyncGuard
+from hub.guard import SyncGuard, own_logout
 from hub.guard.django_streams import cut_with_session
+from hub.guard.own_logout import Ended
 from hub.guard.refusals import Answer, Gate, RequestSummary, explain
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,9 @@ class GuardMiddleware:
     def __call__(self, request: HttpRequest) -> Any:
         """Answer a request."""
         request.hub_identity = None
+        # It stays the current one: a stream of the app may go on when this has returned.
+        request.hub_ended = Ended()
+        own_logout.current.set(request.hub_ended)
         is_anonymous = request.session.session_key is None  # whatever the session backend
         if self._is_async:
             return self._answer(request, is_anonymous)
@@ -119,7 +123,7 @@ class GuardMiddleware:
         """Return the response of a view; if it is a stream, it ends with the session."""
         identity = request.hub_identity
         if identity is not None and self._cut_streams:
-            cut_with_session(get_guard(), identity, response)
+            cut_with_session(get_guard(), identity, request.hub_ended, response)
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Self
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.guard.cutting import watch_arguments
+from hub.guard.own_logout import Ended
 from hub.guard.sync_guard import SyncGuard
 from hub.guard.wsgi import Stream
 
 
-def cut_with_session(guard: SyncGuard, identity: Identity, response: Any) -> None:
-    """Have a response end with the session, if it streams and does not state its length."""
+def cut_with_session(guard: SyncGuard, identity: Identity, ended: Ended, response: Any) -> None:
+    """Have a response end with the session, if it streams and does not state its length.
+
+    That of a request that has ``ended`` its session itself is not cut.
+    """
     if response.streaming and not response.has_header("Content-Length"):
         kind = AsyncStream if response.is_async else Stream
-        response.streaming_content = kind(response.streaming_content, guard, identity)
+        response.streaming_content = kind(
+            response.streaming_content, guard, identity, lambda: ended.includes(identity)
+        )
 
 
 class AsyncStream:
@@ -28,17 +34,26 @@ class AsyncStream:
     first part on, since a response may be dropped without being closed.
     """
 
-    def __init__(self, parts: AsyncGenerator[bytes], guard: SyncGuard, identity: Identity) -> None:
+    def __init__(
+        self,
+        parts: AsyncGenerator[bytes],
+        guard: SyncGuard,
+        identity: Identity,
+        is_spared: Callable[[], bool],
+    ) -> None:
         self._parts = parts
         self._is_ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: asyncio.Timeout | None = None
         self._guard = guard
         self._identity = identity
+        self._is_spared = is_spared
         self._watching = contextlib.ExitStack()
 
     def _end(self, revocation: Revocation) -> None:
         """Note the end, in the guard's thread."""
+        if self._is_spared():
+            return
         self._is_ended = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits

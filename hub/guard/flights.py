@@ -1,4 +1,4 @@
-"""Runs blocking calls in a few threads; callers that ask for the same call share its result."""
+"""Runs blocking calls in threads; callers that ask for the same call share its result."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from hub.errors import Unavailable
 from hub.guard.clock import clock
 
 MOST_THREADS = 8
+"""The usual number of threads, enough for questions to one hub."""
 MOST_WAITING = 256
 """The maximum number of calls in progress or waiting for a thread; any more are refused."""
 
 
 class Flights:
-    """Runs calls in threads, one at a time of each name. `close` it when done."""
+    """Runs calls in threads, one at a time of each name. `close` it when done.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="logout-hub-guard")
+    ``names`` is how many names there are, if that is known: then each has a thread of its own,
+    started when it is needed, and no call waits for another.
+    """
+
+    def __init__(self, names: int | None = None) -> None:
+        threads = MOST_THREADS if names is None else max(1, names)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="logout-hub-guard")
+        self._most = MOST_WAITING if names is None else threads
         self._lock = threading.Lock()
         self._flights: dict[Hashable, tuple[Future[Any], float]] = {}
         self._count = 0
@@ -38,7 +45,7 @@ class Flights:
             flight, begun = self._flights.get(name, (None, 0.0))
             if flight is not None and clock() - begun <= max_age:
                 return flight, begun
-            if self._count >= MOST_WAITING:
+            if self._count >= self._most:
                 raise Unavailable("too many calls are waiting for an answer")
             begun = clock()  # before the call: its answer may be that old
             try:

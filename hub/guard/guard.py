@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
-from hub.guard.base import BaseGuard, BaseWatch, Session
+from hub.guard.base import BaseGuard, BaseWatch, Session, T
 from hub.guard.callbacks import LoopCalls, call_on_loop
 from hub.guard.core import Core
 from hub.guard.steps import arun
@@ -31,11 +31,11 @@ class Guard(BaseGuard):
     may be asynchronous.
     """
 
-    _calls: LoopCalls | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         """Start following the hub, and wait until it is ready, up to ``start_timeout``."""
-        self._calls = LoopCalls(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
         await arun(self._core.opening())
 
     async def close(self) -> None:
@@ -113,14 +113,21 @@ class Guard(BaseGuard):
         """
         await arun(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
+    def _where_callbacks_run(
+        self, callback: Callable[[T], Any], kind: type[T]
+    ) -> Callable[[T], None]:
         """Return a function that calls ``callback`` on the loop, and holds the guard weakly."""
         guard = weakref.ref(self)
+        calls: LoopCalls[T] | None = None
 
-        def call(*arguments: Any) -> None:
-            calls = None if (alive := guard()) is None else alive._calls
-            if calls is not None:
-                calls.add(callback, *arguments)
+        def call(value: T) -> None:
+            nonlocal calls
+            loop = None if (alive := guard()) is None else alive._loop
+            if loop is None:
+                return
+            if calls is None or calls.loop is not loop:
+                calls = LoopCalls(loop, callback, kind)
+            calls.add(value)
 
         return call
 

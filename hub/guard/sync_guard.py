@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity, Reason
-from hub.guard.base import BaseGuard, BaseWatch, Session
+from hub.guard.base import BaseGuard, BaseWatch, Session, T
 from hub.guard.callbacks import call_safely
 from hub.guard.core import Core
 from hub.guard.steps import run
@@ -79,7 +79,9 @@ class SyncGuard(BaseGuard):
         """End a session at the hub, as `hub.guard.Guard.end_session` does."""
         run(self._core.ending(user, sid, reason=reason, issuer=issuer))
 
-    def _where_callbacks_run(self, callback: Callable[..., Any]) -> Callable[..., None]:
+    def _where_callbacks_run(
+        self, callback: Callable[[T], Any], kind: type[T]
+    ) -> Callable[[T], None]:
         return callback
 
 

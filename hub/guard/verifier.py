@@ -49,6 +49,11 @@ class Verifier:
         """How often keys have been fetched."""
         return sum(keys.fetched for keys in self._keys.values())
 
+    @property
+    def fetches(self) -> int:
+        """How many fetches there may be at once: one for each source that is fetched from."""
+        return sum(source.is_fetched for source in self._keys)
+
     def verifying(self, token: str, flights: Flights) -> Steps[Identity]:
         """Return the identity of a token, without judging whether its session is alive.
 

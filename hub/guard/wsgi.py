@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 from hub.core.feed import Revocation
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
+from hub.guard import own_logout
 from hub.guard.cutting import watch_arguments
+from hub.guard.own_logout import Ended
 from hub.guard.refusals import SAFE_METHODS, Answer, Gate, RequestSummary
 from hub.guard.sync_guard import SyncGuard
 
@@ -21,6 +23,7 @@ App: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
 Login: TypeAlias = tuple[str, str, float]
 
 IDENTITY = "hub.identity"
+ENDED_ITSELF = "hub.ended"
 
 
 class GuardMiddleware:
@@ -95,20 +98,26 @@ class GuardMiddleware:
             lengths.append(any(name.lower() == "content-length" for name, _ in headers))
             return start_response(status, headers, *exc_info)
 
-        def states_length() -> bool:
-            return bool(lengths) and lengths[-1]
+        # The same for both, if this is used twice. It stays the current one, since the app may go
+        # on when this has returned; the thread's next request replaces it.
+        ended: Ended = environ.setdefault(ENDED_ITSELF, Ended())
+        own_logout.current.set(ended)
+
+        def is_spared() -> bool:
+            return (bool(lengths) and lengths[-1]) or ended.includes(identity)
 
         chunks = self.app(environ, start)
-        if isinstance(chunks, list | tuple) or states_length():
+        if isinstance(chunks, list | tuple) or is_spared():
             return chunks
-        return Stream(chunks, self._guard, identity, states_length)
+        return Stream(chunks, self._guard, identity, is_spared)
 
 
 class Stream:
     """An iterator over the chunks of a response, which ends when the session does.
 
     It watches from its first chunk on, since a response may be dropped without being closed. An app
-    that is a generator may state its length as late as that; then its response is not cut.
+    that is a generator may state its length, or end its session, as late as that; then its
+    response is not cut.
     """
 
     def __init__(
@@ -116,14 +125,14 @@ class Stream:
         chunks: Iterable[bytes],
         guard: SyncGuard,
         identity: Identity,
-        states_length: Callable[[], bool] = lambda: False,
+        is_spared: Callable[[], bool],
     ) -> None:
         self._chunks = chunks
         self._iterator: Iterator[bytes] | None = None
         self._ended = threading.Event()
         self._guard = guard
         self._identity = identity
-        self._states_length = states_length
+        self._is_spared = is_spared
         self._watching = contextlib.ExitStack()
 
     def _end(self, revocation: Revocation) -> None:
@@ -147,7 +156,7 @@ class Stream:
         return chunk
 
     def _is_cut(self) -> bool:
-        return self._ended.is_set() and not self._states_length()
+        return self._ended.is_set() and not self._is_spared()
 
     def close(self) -> None:
         """Stop watching, and close the app's iterator."""

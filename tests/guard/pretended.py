@@ -10,6 +10,7 @@ from typing import Self
 from hub.core.feed import Revocation
 from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import HubError, TokenInvalid, TokenRevoked
+from hub.guard.own_logout import note_end
 
 AT = 1_800_000_000
 
@@ -29,8 +30,10 @@ class PretendedWatch:
         self._guard.watches.remove((self._sid, self))
 
     def on_end(self, call: Callable[[Revocation], None]) -> None:
-        """Call this when the session ends."""
+        """Call this when the session ends, or at once if it has ended."""
         self._calls.append(call)
+        if (revocation := self._guard.ended.get(self._sid)) is not None:
+            call(revocation)
 
     def end(self, revocation: Revocation) -> None:
         """Tell that the session has ended."""
@@ -82,6 +85,11 @@ class PretendedSyncGuard:
         """Watch a session."""
         return PretendedWatch(self, sid)
 
+    def end_session(self, user: str, sid: str) -> None:
+        """End a session on behalf of the request that is being answered."""
+        note_end(user_key("", user), sid)
+        self.end(sid)
+
     def end(self, sid: str) -> None:
         """End a session, as a logout does."""
         revocation = Revocation(
@@ -123,6 +131,10 @@ class PretendedGuard:
     ) -> Identity:
         """Return whose session it is."""
         return self.sync.check_session(user, sid, logged_in_at, issuer)
+
+    async def end_session(self, user: str, sid: str) -> None:
+        """End a session on behalf of the request that is being answered."""
+        self.sync.end_session(user, sid)
 
     @contextlib.asynccontextmanager
     async def watch(

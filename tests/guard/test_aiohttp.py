@@ -27,6 +27,7 @@ class Site:
 
     def __init__(self) -> None:
         self.ends: asyncio.Queue[str] = asyncio.Queue()
+        self.guard = PretendedGuard()
 
     async def ended(self) -> str:
         """Return how the next handler has ended."""
@@ -48,6 +49,26 @@ class Site:
                 await asyncio.sleep(0.01)
         finally:
             self.ends.put_nowait("stream")
+
+    async def log_out(self, request: web.Request) -> web.StreamResponse:
+        """End the session, before the answer begins or, with ``late``, in its middle."""
+        if "late" not in request.query:
+            await self.guard.end_session("ada", "s")
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one"
+            if "late" in request.query:
+                await self.guard.end_session("ada", "s")
+            await asyncio.sleep(0.05)  # until it would have been cut
+            yield b"two"
+
+        if request.path == "/out-parts":
+            return web.Response(body=parts())
+        response = web.StreamResponse()
+        await response.prepare(request)
+        async for part in parts():
+            await response.write(part)
+        return response
 
     async def get_parts(self, request: web.Request) -> web.Response:
         """Send what a generator makes, which says when it has ended."""
@@ -126,6 +147,8 @@ async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIter
     setup(app, cast(Guard, guard), **options)
     app.router.add_get("/events", site.get_events)
     app.router.add_get("/parts", site.get_parts)
+    app.router.add_get("/out", site.log_out)
+    app.router.add_get("/out-parts", site.log_out)
     app.router.add_get("/nothing", site.get_nothing)
     app.router.add_get("/flood", site.get_flood)
     app.router.add_get("/work", site.get_work)
@@ -248,6 +271,21 @@ async def test_a_generator_is_cut_with_its_session(
         assert await site.ended() == "parts"
         other = await client.get("/", headers={"Authorization": "Bearer eve/t"})
         assert await other.text() == "eve"
+    assert guard.sync.watches == []
+
+
+@pytest.mark.parametrize("path", ["/out", "/out?late", "/out-parts", "/out-parts?late"])
+async def test_a_stream_that_answers_its_own_logout_is_finished(
+    site: Site, guard: PretendedGuard, path: str
+) -> None:
+    """Whether it logs out before it begins or later; another of the session is cut."""
+    site.guard = guard
+    async with served(site, guard) as client:
+        other = await client.get("/parts", headers=ADA)
+        assert await other.content.readexactly(4) == b"tick"
+        answer = await client.get(path, headers=ADA)
+        assert await answer.text() == "onetwo"
+        assert await other.read() == b""
     assert guard.sync.watches == []
 
 

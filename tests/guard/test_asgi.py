@@ -427,6 +427,53 @@ async def test_a_stream_ends_with_its_session(guard: PretendedGuard) -> None:
     assert guard.sync.watches == []
 
 
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_a_stream_that_answers_its_own_logout_is_finished(
+    guard: PretendedGuard, is_early: bool
+) -> None:
+    """Whether it logs out before it begins or later, and in whichever task."""
+    told = asyncio.Event()
+
+    async def log_out() -> None:
+        await guard.end_session("ada", "s")
+
+    async def serve(receive: Any, send: Any) -> None:
+        await receive()
+        if is_early:
+            await log_out()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if not is_early:
+            await asyncio.create_task(log_out())
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await told.wait()
+        await send({"type": "http.response.body", "body": b"two"})
+
+    app = guarded(App(serve), guard)
+    async with client(app, "http", authorization=ADA) as running:
+        await running.next()
+        assert (await running.next())["body"] == b"one"
+        await asyncio.sleep(0.05)  # until it would have been cut
+        told.set()
+        assert (await running.next())["body"] == b"two"
+        await running.done()
+    assert guard.sync.watches == []
+
+
+async def test_a_socket_that_ends_its_own_session_is_closed(guard: PretendedGuard) -> None:
+    """As any other: it is not the answer to anything."""
+
+    async def serve(receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await guard.end_session("ada", "s")
+        await receive()
+
+    async with client(guarded(App(serve), guard), "websocket", authorization=ADA) as socket:
+        await socket.next()
+        assert (await socket.next())["code"] == cutting.ENDED
+        await socket.done()
+
+
 async def test_a_response_with_a_length_is_not_watched(guard: PretendedGuard) -> None:
     """It ends by itself, and costs nothing."""
     async with client(guarded(App(), guard), "http", authorization=ADA) as running:

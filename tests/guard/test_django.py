@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 import pytest
+from asgiref.sync import sync_to_async
 from django.utils.decorators import async_only_middleware
 
 from hub.core.feed import Revocation
@@ -78,6 +79,31 @@ def views() -> tuple[Any, ...]:
         response.ended = ended
         return response
 
+    def log_out_in_parts(request: HttpRequest) -> HttpResponse:
+        def parts() -> Iterator[bytes]:
+            yield b"one"
+            auth.logout(request)
+            yield b"two"
+            yield b"three"
+
+        if "late" not in request.GET:
+            auth.logout(request)
+            return StreamingHttpResponse([b"one", b"two", b"three"])
+        return StreamingHttpResponse(parts())
+
+    async def log_out_in_async_parts(request: HttpRequest) -> HttpResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"one"
+            if "late" in request.GET:
+                await sync_to_async(auth.logout)(request)
+            yield b"two"
+            await asyncio.sleep(0.01)
+            yield b"three"
+
+        if "late" not in request.GET:
+            await sync_to_async(auth.logout)(request)
+        return StreamingHttpResponse(parts())
+
     def get_file(request: HttpRequest) -> HttpResponse:
         return FileResponse(open(__file__, "rb"))
 
@@ -93,6 +119,8 @@ def views() -> tuple[Any, ...]:
         path("stream", stream),
         path("async-stream", stream_from_async),
         path("file", get_file),
+        path("parts", log_out_in_parts),
+        path("async-parts", log_out_in_async_parts),
         path("", show),
     )
 
@@ -449,6 +477,56 @@ async def test_an_asynchronous_stream_that_is_not_waited_for_is_closed_in_the_en
     async with asyncio.timeout(PATIENCE):
         assert await anext(parts, b"the end") == b"the end"
         await answer.ended.wait()
+
+
+async def end_session(hub: FeedServer, sid: str) -> None:
+    """Have the hub tell of the end of a session, and wait until the guard has heard of it."""
+    from hub.guard.django import get_guard
+
+    heard: list[Revocation] = []
+    unsubscribe = get_guard().on_logout(heard.append)
+    hub.logout(Revocation(Scope.SESSION, Reason.USER, hub.now(), user="1", sid=sid))
+    await eventually(lambda: bool(heard))
+    unsubscribe()
+
+
+@pytest.mark.parametrize("query", ["", "?late"])
+async def test_a_stream_that_answers_its_own_logout_is_finished(
+    site: Site, hub: FeedServer, query: str
+) -> None:
+    """Whether it logs out first or meanwhile; another stream of the session is cut."""
+    ada = site()
+    ada.post("/login", {"pk": "1"})
+    sid = login_of(ada)["sid"]
+    other = iter(ada.get("/stream").streaming_content)
+    assert next(other) == b"tick"
+    answer = ada.get(f"/parts{query}")
+    parts = iter(answer.streaming_content)
+    assert [next(parts), next(parts)] == [b"one", b"two"]
+    await end_session(hub, sid)
+    assert list(parts) == [b"three"]
+    assert set(other) <= {b"tick"}
+    assert [order["sid"] for order in hub.orders] == [sid]
+    answer.close()
+
+
+@pytest.mark.parametrize("query", ["", "?late"])
+async def test_an_asynchronous_stream_that_answers_its_own_logout_is_finished(
+    site: Site, hub: FeedServer, query: str
+) -> None:
+    """Even while its generator waits."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    sid = (await sync_to_async(login_of)(ada))["sid"]
+    answer = await ada.get(f"/async-parts{query}")
+    parts = aiter(answer.streaming_content)
+    assert [await anext(parts), await anext(parts)] == [b"one", b"two"]
+    await end_session(hub, sid)
+    assert [part async for part in parts] == [b"three"]
+    assert [order["sid"] for order in hub.orders] == [sid]
+    answer.close()
 
 
 async def test_who_leaves_a_stream_is_not_watched_any_more(site: Site) -> None:

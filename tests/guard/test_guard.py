@@ -30,6 +30,7 @@ from hub.errors import (
     Unavailable,
 )
 from hub.guard import Guard
+from hub.guard import callbacks as callbacks_module
 from hub.guard import core as core_module
 from hub.guard import flights as flights_module
 from hub.guard import verdicts as verdicts_module
@@ -658,6 +659,89 @@ async def test_however_many_logouts_were_missed_the_event_loop_does_other_work_m
             most, before = max(most, len(users) - before), len(users)
         assert most <= 40
         assert users == [one.user for one in hub.snapshot]
+
+
+async def test_however_many_logouts_were_missed_an_asynchronous_callback_has_few_calls_at_once(
+    hub: FeedServer,
+) -> None:
+    """The others wait for their turn, in little memory, and each is told, in order."""
+    hub.snapshot = []
+    async with guarding(hub) as guard:
+        users: list[str | None] = []
+        most = running = 0
+        go_on = asyncio.Event()
+
+        async def note(logout: Revocation) -> None:
+            nonlocal most, running
+            running += 1
+            most = max(most, running)
+            users.append(logout.user)
+            await go_on.wait()
+            await asyncio.sleep(0)
+            running -= 1
+
+        guard.on_logout(note)
+        hub.snapshot = [ends(f"u{number}", hub) for number in range(2500)]
+        hub.reset()
+        await until(lambda: running == callbacks_module.MOST_UNFINISHED)
+        await heard(hub, guard, ends("last", hub))
+        assert running == callbacks_module.MOST_UNFINISHED
+        go_on.set()
+        await until(lambda: len(users) == 2501)
+        assert most == callbacks_module.MOST_UNFINISHED
+        assert users == [*(one.user for one in hub.snapshot), "last"]
+
+
+async def test_what_waits_for_a_callback_that_has_unsubscribed_is_told_no_more(
+    hub: FeedServer,
+) -> None:
+    """Others are still told all of it."""
+    async with guarding(hub) as guard:
+        go_on, told, others = asyncio.Event(), [], []
+
+        async def wait(logout: Revocation) -> None:
+            told.append(logout.user)
+            await go_on.wait()
+
+        unsubscribe = guard.on_logout(wait)
+        guard.on_logout(lambda logout: others.append(logout.user))
+        count = callbacks_module.MOST_UNFINISHED + 10
+        for number in range(count):
+            hub.logout(ends(f"u{number}", hub))
+        await until(lambda: len(others) == count)
+        await until(lambda: len(told) == callbacks_module.MOST_UNFINISHED)
+        unsubscribe()
+        go_on.set()
+        await heard(hub, guard, ends("last", hub))
+        await until(lambda: len(others) == count + 1)
+        assert len(told) == callbacks_module.MOST_UNFINISHED
+
+
+async def test_a_callback_that_is_too_slow_is_reported_once(
+    hub: FeedServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that whoever runs the app learns why logouts are late there."""
+    async with guarding(hub) as guard:
+        go_on, begun, users = asyncio.Event(), 0, []
+
+        async def wait(logout: Revocation) -> None:
+            nonlocal begun
+            begun += 1
+            await go_on.wait()
+            users.append(logout.user)
+
+        guard.on_logout(wait)
+        for number in range(callbacks_module.MOST_UNFINISHED):
+            hub.logout(ends(f"u{number}", hub))
+        await until(lambda: begun == callbacks_module.MOST_UNFINISHED)
+        monkeypatch.setattr(callbacks_module, "MANY_WAITING", 10)
+        for number in range(20):
+            hub.logout(ends(f"late{number}", hub))
+        await until(lambda: "calls are due" in caplog.text)
+        await heard(hub, guard, ends("last", hub))
+        go_on.set()
+        await until(lambda: len(users) == callbacks_module.MOST_UNFINISHED + 21)
+    assert caplog.text.count("10 calls are due") == 1
 
 
 async def test_a_cancelled_watch_tells_nothing(hub: FeedServer) -> None:

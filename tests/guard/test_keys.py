@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
 from hub.core.model import Identity
 from hub.errors import TokenInvalid, Unavailable
 from hub.guard import Guard
+from hub.guard import flights as flights_module
 from hub.guard import keys as keys_module
 from hub.guard import verifier as verifier_module
 from hub.guard.clock import clock
@@ -70,16 +73,25 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Issuer]:
-    """One server for all tests of this module."""
+@contextlib.contextmanager
+def serving() -> Iterator[Issuer]:
+    """Run a server for the duration of the context."""
     issuer = Issuer()
     thread = threading.Thread(target=issuer.server.serve_forever, args=(0.01,))
     thread.start()
-    yield issuer
-    issuer.server.shutdown()
-    issuer.server.server_close()
-    thread.join()
+    try:
+        yield issuer
+    finally:
+        issuer.server.shutdown()
+        thread.join()
+        issuer.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Issuer]:
+    """One server for all tests of this module."""
+    with serving() as issuer:
+        yield issuer
 
 
 @pytest.fixture
@@ -114,11 +126,13 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     return Hands(monkeypatch)
 
 
-def entry(issuer: Issuer, kind: Source = Source.JWKS_URL) -> Entry:
+def entry(
+    issuer: Issuer, kind: Source = Source.JWKS_URL, *, iss: str = "", path: str = "/keys"
+) -> Entry:
     """Return an entry whose keys are fetched."""
-    address = issuer.url if kind is Source.DISCOVERY else issuer.url + "/keys"
+    address = issuer.url if kind is Source.DISCOVERY else issuer.url + path
     return make_entry(
-        issuer=issuer.url,
+        issuer=iss or issuer.url,
         keys=KeySource(kind, (address,)),
         algorithms=ASYMMETRIC,
         audience=("app",),
@@ -290,6 +304,52 @@ def test_who_needs_keys_of_an_issuer_that_does_not_answer_waits_within_bounds(
     issuer.answers.set()
     monkeypatch.setattr(verifier_module, "WAIT_TIMEOUT", PATIENCE)
     assert verify(verifier, flights, "one").sub == "ada"
+
+
+async def test_issuers_that_do_not_answer_keep_nobody_elses_keys_waiting(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are: each has a thread of its own, and no more than one."""
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", 2 * PATIENCE)
+    names = [f"https://{number}.example" for number in range(3 * flights_module.MOST_THREADS)]
+    entries = [entry(issuer, iss=name, path=f"/{number}") for number, name in enumerate(names)]
+    with serving() as healthy, FeedServer() as hub:
+        healthy.pages = {"/keys": (200, key_set("one"))}
+        healthy.answers.set()
+        entries.append(entry(healthy))
+        async with Guard(hub.url, token=TOKEN, issuers=entries) as guard:
+            issuer.answers.clear()
+            times = {"iat": guard.now(), "exp": guard.now() + 600}
+            stuck = [
+                asyncio.create_task(guard.check(sign("one", iss=name, **times)))
+                for name in names * 2
+            ]
+            try:
+                await eventually(lambda: len(issuer.asked) == len(names))
+                assert (await guard.check(sign("one", iss=healthy.url, **times))).sub == "ada"
+                assert len(issuer.asked) == len(names)
+            finally:
+                issuer.answers.set()
+            for result in await asyncio.gather(*stuck, return_exceptions=True):
+                assert isinstance(result, Unavailable)
+
+
+def test_entries_with_one_address_share_its_fetches_and_its_cool_down(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
+    """As several audiences or issuers of one provider may."""
+    names = ["https://a.example", "https://b.example"]
+    verifier = Verifier([entry(issuer, iss=name) for name in names])
+    for name in names:
+        assert verify(verifier, flights, "one", iss=name).sub == "ada"
+    assert len(issuer.asked) == 1
+    for name in names * 2:
+        with pytest.raises(TokenInvalid):
+            verify(verifier, flights, "two", iss=name)
+    assert len(issuer.asked) == 2
+    hands.offset = KEY_SET_LIFETIME
+    renew(verifier, flights)
+    assert len(issuer.asked) == 3
 
 
 async def test_a_guard_renews_keys_beside_its_checks(issuer: Issuer, hands: Hands) -> None:

@@ -184,6 +184,32 @@ def test_what_states_its_length_late_is_finished(guard: PretendedSyncGuard) -> N
     assert Answered(guarded(app, guard), **ADA).read() == b"onetwo"
 
 
+def test_a_stream_that_answers_its_own_logout_is_finished(guard: PretendedSyncGuard) -> None:
+    """Whether it logs out before its first part, or later; also below two layers."""
+
+    def parts(sid: str) -> Iterator[bytes]:
+        yield b"one"
+        guard.end_session("ada", sid)
+        yield b"two"
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        guard.end_session("ada", "s")
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return iter([b"one", b"two"])
+
+    assert Answered(guarded(app, guard), **ADA).read() == b"onetwo"
+    guard.ended.clear()
+    late = App(length=False, parts=parts("s"))
+    inner = guarded(late, guard, session=lambda _: ("eve", "t", 5.0))
+    assert Answered(guarded(inner, guard), **ADA).read() == b"onetwo"
+    guard.ended.clear()
+    another = App(length=False, parts=parts("t"))
+    answered = Answered(guarded(another, guard), **ADA)
+    assert next(answered.parts) == b"one"
+    guard.end("s")
+    assert answered.read() == b""
+
+
 def test_a_stream_is_left_alone_where_the_app_says_so(guard: PretendedSyncGuard) -> None:
     """With ``cut_streams=False``."""
     app = guarded(App(length=False), guard, cut_streams=False)
