@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from hub.core.model import Identity
 from hub.errors import HubError, TokenMissing
-from hub.guard.asgi_streams import App, Message, Receive, Send, Socket, respond
+from hub.guard.asgi_streams import App, Message, Receive, Send, WebSocketStream, respond
 from hub.guard.cutting import ENDED
 from hub.guard.guard import Guard
 from hub.guard.refusals import SAFE_METHODS, Answer, Gate, RequestSummary
@@ -86,7 +86,7 @@ class GuardMiddleware:
             return await self.app(scope, receive, send)  # nobody to watch, or already watched
         scope[IDENTITY] = identity
         if kind == "websocket":
-            return await Socket(self._guard, identity, send).run(self.app, scope, receive)
+            return await WebSocketStream(self._guard, identity, send).run(self.app, scope, receive)
         if self._cut_streams:
             return await respond(self._guard, identity, self.app, scope, receive, send)
         return await self.app(scope, receive, send)
