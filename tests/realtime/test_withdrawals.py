@@ -234,7 +234,7 @@ async def test_the_same_rules_written_differently_disconnect_nobody(
 async def test_rules_that_read_tokens_differently_disconnect_their_sockets(
     written: str, rewritten: str
 ) -> None:
-    """A socket is judged again where claims are looked for in another order, or other tokens fit."""
+    """A socket is judged again where claims are read in another order, or other tokens fit."""
     assert not await outlasts(written, rewritten)
 
 
