@@ -19,6 +19,7 @@ from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.api.verify import HEADERS as VERIFIED_HEADERS
 from hub.api.verify import PATHS as VERIFY_PATHS
+from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.core.rights import GUARD
 from hub.errors import (
     Forbidden,
@@ -68,9 +69,9 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     """
     if _is_on_other_listener(request):
         handler = _find_nothing
+    if _is_preflight(request):
+        handler = _answer_preflight
     if request.path == SOCKETS_PATH:
-        if _is_preflight(request):
-            return web.Response(status=204)
         return await _answer_errors(request, handler)
     metrics = request.app[SERVICES].metrics
     began = asyncio.get_running_loop().time()
@@ -195,14 +196,19 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _is_preflight(request: web.Request) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    """Return whether this is a CORS preflight, for the hub itself.
+
+    At ``/verify`` a 204 means yes: a proxy that asks about its app's preflight must not get it.
+    """
+    asked = request.headers.get(ASKED_METHOD)
+    return is_preflight(request.method, asked) and _route(request) not in VERIFY_PATHS
+
+
+async def _answer_preflight(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=204)
 
 
 async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
-    # At /verify a 204 means yes: a proxy that asks about the app's preflight must not get it.
-    if _is_preflight(request) and _route(request) not in VERIFY_PATHS:
-        return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
         return await handler(request)
 

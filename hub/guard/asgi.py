@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from hub.core.model import Identity
+from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard.asgi_streams import App, Message, Receive, Send, WebSocketStream, respond
 from hub.guard.cutting import ENDED
@@ -121,10 +122,8 @@ class GuardMiddleware:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return scope.get("method") == "OPTIONS" and bool(
-        _header(scope, b"access-control-request-method")
-    )
+    asked = _header(scope, ASKED_METHOD.lower().encode())
+    return is_preflight(scope.get("method"), asked or None)
 
 
 def _header(scope: Scope, wanted: bytes) -> str:
