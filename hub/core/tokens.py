@@ -203,13 +203,13 @@ def check_signature_by_any(
     Raises:
         TokenInvalid: if none of them verifies it.
     """
-    refusal = TokenInvalid("the signature does not verify")
+    detail = "the signature does not verify"
     for key in keys:
         try:
             return check_signature(token, key, rules), key
         except TokenInvalid as error:
-            refusal = error
-    raise refusal
+            detail = error.detail
+    raise TokenInvalid(detail)
 
 
 def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
