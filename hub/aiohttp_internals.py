@@ -61,17 +61,30 @@ class HttpConnection(web.RequestHandler):
 
     ``on_lost`` is called when the connection is lost, for a handler that waits for something else.
     Uses ``_request_count`` and the queue ``_messages``, in which ``_ErrInfo`` stands for what could
-    not be parsed; ``_waiter``, which is pending while no request is handled; ``_buffer_paused``,
-    set while the queue is full; ``_close`` and ``_force_close``.
+    not be parsed; `start`, in which all requests are handled; ``_waiter``, which is pending while
+    no request is handled; ``_buffer_paused``, set while the queue is full; ``_close`` and
+    ``_force_close``.
     """
 
-    __slots__ = ("_body", "_is_broken", "on_lost")
+    __slots__ = ("_body", "_is_broken", "_spoilt", "on_lost")
 
     def __init__(self, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._body = EMPTY_PAYLOAD
         self._is_broken = False
+        self._spoilt = EMPTY_PAYLOAD
         self.on_lost: Callable[[], None] | None = None
+
+    async def start(self) -> None:
+        """Handle the requests, as aiohttp does, and leave nothing for the garbage collector."""
+        try:
+            await super().start()
+        finally:
+            # A body refers to this connection, and the error that it raised, to its request.
+            for body in (self._body, self._spoilt):
+                if (error := body.exception()) is not None:
+                    _forget_origin(error)
+            self._body = self._spoilt = EMPTY_PAYLOAD
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Do as aiohttp does, then notify the handler that asked for it."""
@@ -91,6 +104,7 @@ class HttpConnection(web.RequestHandler):
             return False
         last, self._body = self._messages[-1]
         if isinstance(last, _ErrInfo):
+            self._spoilt = body
             self._break_off(last)
             if not body.is_eof() and body.exception() is None:
                 # Its compiled parser leaves whoever reads this body waiting for the rest.
@@ -111,7 +125,7 @@ class HttpConnection(web.RequestHandler):
         self._pause_transport_reading()
         # Its traceback keeps all that was read, in a cycle that waits for the garbage collector.
         if error.exc is not None:
-            error.exc.__traceback__ = error.exc.__cause__ = error.exc.__context__ = None
+            _forget_origin(error.exc)
 
     def handle_error(
         self,
@@ -164,6 +178,10 @@ class HttpConnection(web.RequestHandler):
     def is_pipelined(self) -> bool:
         """Whether more requests have arrived than the one that is being handled."""
         return bool(self._messages)
+
+
+def _forget_origin(error: BaseException) -> None:
+    error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
 def connection_of(request: web.BaseRequest) -> HttpConnection:

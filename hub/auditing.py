@@ -22,6 +22,7 @@ from hub.console import (
 from hub.core.audit import MAX_LINE, Report, read_entry, verify
 from hub.core.audit_copy import Compared, Copies
 from hub.errors import Unavailable
+from hub.log import configure_logs
 from hub.store.audit_stream import AuditStream
 
 
@@ -89,6 +90,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 def _copied() -> list[bytes]:
     settings = settings_or_stop()
+    configure_logs(settings.log_format)
     if settings.redis_url is None:
         raise BadSetting("HUB_REDIS_URL is not set: the audit log is copied to Redis alone")
     try:

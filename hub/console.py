@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, TypeVar
@@ -11,24 +10,11 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from hub.settings import Settings, SettingsError, describe_settings, load_settings
+from hub.terminal import encode_json, escape
 
 Result = TypeVar("Result")
 
 MAX_READ = 100_000
-
-
-def escape(text: str) -> str:
-    """Return a text as one line in which a terminal finds nothing to act on.
-
-    What others can name (a device, a session, a reason, an issuer, an error) may hold escape
-    sequences, line breaks or characters that turn the direction of text: they are shown as Python
-    escapes them in its own strings.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def say(
@@ -47,7 +33,7 @@ def say(
 
 def print_json(value: Any) -> None:
     """Print a value as a line of JSON, for programs; it is harmless to a terminal too."""
-    click.echo(json.dumps(value).replace("\x7f", "\\u007f"))
+    click.echo(encode_json(value))
 
 
 def print_exactly(line: bytes) -> None:
@@ -56,11 +42,7 @@ def print_exactly(line: bytes) -> None:
 
 
 class Failed(click.ClickException):
-    """A command that failed, with exit code 1; shown in one line, `escape`d."""
-
-    def format_message(self) -> str:
-        """Return the message as it is shown."""
-        return escape(self.message)
+    """A command that failed, with exit code 1; shown in one line."""
 
 
 class BadSetting(Failed):

@@ -12,6 +12,7 @@ from hub.console import (
     say,
 )
 from hub.doctor import Finding, examine
+from hub.log import configure_logs
 from hub.settings import SettingsError, load_settings
 
 
@@ -26,7 +27,9 @@ def doctor(url: str | None, as_json: bool) -> None:
     """
     try:
         running = None if url is None else complete_address(url)
-        findings = run(examine(load_settings(), running))
+        settings = load_settings()
+        configure_logs(settings.log_format)
+        findings = run(examine(settings, running))
     except SettingsError as error:
         findings = [Finding("settings", "bad", str(error))]
     if as_json:

@@ -15,6 +15,8 @@ from structlog.processors import ExceptionRenderer, JSONRenderer, format_exc_inf
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from hub.terminal import encode_json, escape
+
 PIECE = 1024
 """Characters that are written at once: a pipe that is writable has room for them, whatever their
 encoding (POSIX, PIPE_BUF on Linux: 4096 bytes)."""
@@ -104,7 +106,7 @@ class TextRenderer:
     def __call__(self, logger: WrappedLogger, method: str, line: EventDict) -> str:
         """Return the text."""
         when, level = line.pop("timestamp", ""), line.pop("level", method)
-        event, name = _on_one_line(line.pop("event", "")), line.pop("logger", "")
+        event, name = escape(str(line.pop("event", ""))), line.pop("logger", "")
         exception, stack = line.pop("exception", None), line.pop("stack", None)
         facts = " ".join([f"{key}={_quote(line[key])}" for key in sorted(line)])
         if self._colors:
@@ -114,19 +116,14 @@ class TextRenderer:
             head = f"{when} [{level:<9}] {event:<30}"
         text = f"{head} [{name}] {facts}".rstrip()
         more = "\n".join([str(part) for part in (stack, exception) if part])
-        return "\n".join([text, *map(_on_one_line, more.split("\n"))]) if more else text
+        return "\n".join([text, *map(escape, more.split("\n"))]) if more else text
 
 
 def _quote(value: object) -> str:
     """Return a fact as it is, if it is a word, or as Python writes it."""
-    if isinstance(value, str) and value.isprintable() and not QUOTED.search(value):
-        return value
-    return _on_one_line(repr(value))
-
-
-def _on_one_line(value: object) -> str:
-    text = str(value)
-    return text if text.isprintable() else repr(text)
+    if isinstance(value, str) and not QUOTED.search(value):
+        return escape(value)
+    return escape(repr(value))
 
 
 def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) -> None:
@@ -141,7 +138,7 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor] = (
-        [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), JSONRenderer()]
+        [ExceptionRenderer(ExceptionDictTransformer(show_locals=False)), JSONRenderer(encode_json)]
         if style == "json"
         else [format_exc_info, TextRenderer(colors=_stderr.isatty())]
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from hub.access.minting import make_credential, mint_token
-from hub.console import BadSetting, as_json, settings_or_stop
+from hub.console import BadSetting, as_json, print_json, settings_or_stop
 from hub.core.rights import Right, check_name
 
 
@@ -63,7 +61,7 @@ def admin_token(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     rights = tuple(dict.fromkeys(map(Right, scopes))) or tuple(Right)
     made, entry = make_credential(name, rights)
     if as_json:
-        click.echo(json.dumps({"token": made, "entry": entry}))
+        print_json({"token": made, "entry": entry})
     else:
         click.echo("The secret token, for the caller:", err=True)
         click.echo(made)

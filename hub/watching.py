@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from hub.core.receipt import count_states
 from hub.core.signal import SignalRecord
 from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
+from hub.log import configure_logs
 from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
@@ -48,6 +50,8 @@ FAILURES = 3
 def watch(as_json: bool) -> None:
     """Follow logouts and signals as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
     settings = settings_or_stop()
+    # An outage is told by the command itself, in a line of its own.
+    configure_logs(settings.log_format, logging.ERROR)
     if settings.redis_url is None:
         raise BadSetting("HUB_REDIS_URL is not set: the embedded store cannot be watched")
     with contextlib.suppress(KeyboardInterrupt):

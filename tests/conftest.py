@@ -50,6 +50,7 @@ LONG = (
     "tests/store/test_pipeline.py",
     "tests/store/test_cluster.py",
     "tests/api/test_receipts.py",
+    "tests/api/test_connections.py",
     "tests/contract/test_machine.py",
     "tests/access/test_polling_streams.py",
     "tests/realtime/test_sockets.py",

@@ -666,9 +666,10 @@ async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
         await line_with(process.stderr, "watching")
         own_redis.kill()
         async with asyncio.timeout(PATIENCE):
-            _, err = await process.communicate()
+            out, err = await process.communicate()
     assert process.returncode == 1
     assert one_line(err.decode())
+    assert out == b""
 
 
 # Explaining a token

@@ -16,11 +16,12 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from hub.cli import COMMANDS, main
-from hub.console import escape
+from hub.terminal import escape
 from tests.commands import ROOT
 from tests.ports import free_port
 from tests.site import ADMIN, SECRET
 from tests.ssf_transmitter import Transmitter
+from tests.test_layout import MODULES, modules_of
 
 EVIL = "a\x1b]0;title\x07\x1b[2Jb\x9b1mc\u202egpj.\u2066exe\r\nadmin is logged out\x7f\u200b"
 """Escape sequences, in seven and eight bits, a line of its own, and turned text."""
@@ -149,12 +150,35 @@ def test_text_of_every_script_is_shown_as_it_is() -> None:
     assert escape("a\x1b[0m\n\u202e") == r"a\x1b[0m\n\u202e"
 
 
-@pytest.mark.parametrize("name", sorted({module for module, _ in COMMANDS.values()}))
-def test_commands_print_by_what_escapes(name: str) -> None:
+def test_what_stops_a_command_is_told_escaped(tmp_path: Path) -> None:
+    """An error in how it is used may quote what others have named, too."""
+    file = tmp_path / "issuers.toml"
+    iss = json.dumps("https://id.example/" + EVIL.replace("\x7f", ""))
+    file.write_text(f'[[issuer]]\nsecret = "{SECRET}"\n[[transmitter]]\niss = {iss}\naud = "hub"\n')
+    for args in (("streams", "list", "--transmitter", "x"), ("doctor", EVIL), ("watch", EVIL)):
+        ended = Shown(*args, HUB_ISSUERS=str(file))
+        assert ended.code == 2
+        ended.check()
+
+
+@pytest.mark.parametrize("path", sorted(Path(ROOT, "hub").rglob("*.py")), ids=str)
+def test_everything_prints_by_what_escapes(path: Path) -> None:
     """Whoever adds a command, or a line to one, cannot forget it."""
-    path = f"{name.replace('.', '/')}.py"
-    if path in PRINTERS:
+    if path.relative_to(ROOT).as_posix() in PRINTERS:
         return
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+    for node in ast.walk(ast.parse(path.read_text())):
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
         assert called not in {"click.echo", "click.secho", "click.ClickException", "print"}
+
+
+@pytest.mark.parametrize("name", sorted({module for module, _ in COMMANDS.values()}))
+def test_a_command_that_logs_has_set_up_its_log_lines(name: str) -> None:
+    """Its log lines go to standard error, escaped; structlog's own would do neither."""
+    reached, left = set[str](), [name]
+    while left:
+        if (module := left.pop()) not in reached:
+            reached.add(module)
+            left += modules_of(MODULES[module])
+    reached -= {"hub.log"}
+    logs = any("structlog.get_logger(" in MODULES[module].read_text() for module in reached)
+    assert ("configure_logs(" in MODULES[name].read_text()) == logs

@@ -69,7 +69,9 @@ def test_a_text_line_says_when_how_bad_what_by_whom_and_the_facts_in_order(
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-@pytest.mark.parametrize("text", ["a\nb", "a\r[error] b", "\x1b[2J", "a\u2028b", "a\u202eb", "'\""])
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r[error] b", "\x1b[2J", "a\u2028b", "a\u202eb", "a\x7fb", "'\""]
+)
 def test_what_others_send_cannot_break_out_of_its_line(
     style: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

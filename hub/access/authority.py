@@ -123,5 +123,8 @@ class Authority:
     def _admit(self, identity: Identity, state: RevocationState) -> Caller:
         refusal = judge(identity, state)
         if refusal is not None:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # its traceback leads here, which would be a reference cycle
         return Caller(identity=identity, state=state, until=identity.exp + identity.leeway)

@@ -19,6 +19,7 @@ from hub.api.problem import oauth_error, problem
 from hub.api.services import SERVICES
 from hub.api.verify import HEADERS as VERIFIED_HEADERS
 from hub.api.verify import PATHS as VERIFY_PATHS
+from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.core.rights import GUARD
 from hub.errors import (
     Forbidden,
@@ -68,9 +69,9 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     """
     if _is_on_other_listener(request):
         handler = _find_nothing
+    if _is_preflight(request):
+        handler = _answer_preflight
     if request.path == SOCKETS_PATH:
-        if _is_preflight(request):
-            return web.Response(status=204)
         return await _answer_errors(request, handler)
     metrics = request.app[SERVICES].metrics
     began = asyncio.get_running_loop().time()
@@ -155,54 +156,73 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     """Call the handler, and answer every error, an unexpected one as ``unavailable``."""
     try:
         return await handler(request)
-    except Unauthorized as error:
-        note_refusal(request, error)
-        return _refuse(request, error)
-    except HubError as error:
-        if isinstance(error, Forbidden | OriginNotAllowed):
-            note_refusal(request, error)
-        return _explain(request, error)
-    except TimeoutError:
-        answer = _explain(request, InvalidRequest("the request took too long"), 408)
-        answer.force_close()  # the rest of the request may still be on its way
-        return answer
-    except web.HTTPRequestEntityTooLarge:
-        return _explain(request, PayloadTooLarge())
-    except web.HTTPMethodNotAllowed as error:
-        answer = _explain(
-            request, InvalidRequest(f"{request.method} is not for this resource"), 405
-        )
-        answer.headers["Allow"] = error.headers["Allow"]
-        return answer
-    except web.HTTPNotFound:
-        return _explain(request, NotFound("there is nothing at this address"))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        kind = Forbidden if error.status == 403 else InvalidRequest
-        return _explain(request, kind(error.reason), error.status)
-    except UNREADABLE_BODY as error:
-        answer = _explain(
-            request, InvalidRequest(f"the body cannot be read ({type(error).__name__})")
-        )
-        answer.force_close()  # where the next request begins is unknown
-        return answer
     except (asyncio.CancelledError, ConnectionError):
         raise
-    except Exception:
-        log.exception("a request could not be answered", path=request.path)
-        return _explain(request, Unavailable("the hub failed"))
+    except Exception as error:
+        try:
+            return _answer_error(request, error)
+        finally:
+            # The request may refer to the error, as a path that is not found does, and the error's
+            # traceback refers to the request: a cycle that would wait for the garbage collector.
+            error.__traceback__ = None
+
+
+def _answer_error(request: web.Request, error: Exception) -> web.StreamResponse:
+    match error:
+        case Unauthorized():
+            note_refusal(request, error)
+            return _refuse(request, error)
+        case HubError():
+            if isinstance(error, Forbidden | OriginNotAllowed):
+                note_refusal(request, error)
+            return _explain(request, error)
+        case TimeoutError():
+            answer = _explain(request, InvalidRequest("the request took too long"), 408)
+            answer.force_close()  # the rest of the request may still be on its way
+            return answer
+        case web.HTTPException():
+            return _answer_http_error(request, error)
+        case _ if isinstance(error, UNREADABLE_BODY):
+            answer = _explain(
+                request, InvalidRequest(f"the body cannot be read ({type(error).__name__})")
+            )
+            answer.force_close()  # where the next request begins is unknown
+            return answer
+    log.exception("a request could not be answered", path=request.path)
+    return _explain(request, Unavailable("the hub failed"))
+
+
+def _answer_http_error(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+    match error:
+        case web.HTTPRequestEntityTooLarge():
+            return _explain(request, PayloadTooLarge())
+        case web.HTTPMethodNotAllowed():
+            refusal = InvalidRequest(f"{request.method} is not for this resource")
+            answer = _explain(request, refusal, 405)
+            answer.headers["Allow"] = error.headers["Allow"]
+            return answer
+        case web.HTTPNotFound():
+            return _explain(request, NotFound("there is nothing at this address"))
+    if error.status < 400:
+        raise error
+    kind = Forbidden if error.status == 403 else InvalidRequest
+    return _explain(request, kind(error.reason), error.status)
 
 
 def _is_preflight(request: web.Request) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    """Return whether this is a CORS preflight, for the hub itself.
+
+    At ``/verify`` a 204 means yes: a proxy that asks about its app's preflight must not get it.
+    """
+    asked = request.headers.get(ASKED_METHOD)
+    return is_preflight(request.method, asked) and _route(request) not in VERIFY_PATHS
+
+
+async def _answer_preflight(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=204)
 
 
 async def _answer_in_time(handler: Handler, request: web.Request) -> web.StreamResponse:
-    # At /verify a 204 means yes: a proxy that asks about the app's preflight must not get it.
-    if _is_preflight(request) and _route(request) not in VERIFY_PATHS:
-        return web.Response(status=204)
     async with asyncio.timeout(REQUEST_TIMEOUT):
         return await handler(request)
 

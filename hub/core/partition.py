@@ -138,13 +138,9 @@ class Partition(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, state=state, sweep=sweep), effect
 
     def _age_by(self, now: float, fence: float) -> tuple[Partition, Effect | None]:
-        if not self.is_overdue(now, fence):
+        if self.is_fenced or self.age(now) <= fence:
             return self, None
         return msgspec.structs.replace(self, is_fenced=True), Effect.CLOSE
-
-    def is_overdue(self, now: float, fence: float) -> bool:
-        """Return whether it is time to fence the partition."""
-        return not self.is_fenced and self.age(now) > fence
 
     def age(self, now: float) -> float:
         """Return the seconds since the last confirmation."""

@@ -71,6 +71,28 @@ class Rules(msgspec.Struct, frozen=True):
         """Return whether tokens with this ``iss`` belong to this entry."""
         return self.issuer is None or iss == self.issuer or iss in self.aliases
 
+    def is_equivalent_to(self, other: Rules) -> bool:
+        """Return whether these rules judge and read every token as the others do.
+
+        They may be written differently: in ``user``, ``session`` and ``login_time`` the order
+        counts, in the other lists it does not, and ``lifetime_setting`` only words an error.
+        """
+        return self._meaning() == other._meaning()
+
+    def _meaning(self) -> Rules:
+        return msgspec.structs.replace(
+            self,
+            algorithms=_as_set(self.algorithms),
+            aliases=_as_set(self.aliases),
+            audience=None if self.audience is None else _as_set(self.audience),
+            audience_claims=_as_set(self.audience_claims),
+            lifetime_setting="",
+        )
+
+
+def _as_set(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
+
 
 class _Hmac(HMACAlgorithm):
     """HMAC that does not repeat the check of a `Secret`, which is most of its cost."""
@@ -181,13 +203,13 @@ def check_signature_by_any(
     Raises:
         TokenInvalid: if none of them verifies it.
     """
-    refusal = TokenInvalid("the signature does not verify")
+    detail = "the signature does not verify"
     for key in keys:
         try:
             return check_signature(token, key, rules), key
         except TokenInvalid as error:
-            refusal = error
-    raise refusal
+            detail = error.detail
+    raise TokenInvalid(detail)
 
 
 def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
+from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard import own_logout
 from hub.guard.cutting import ENDED, Cuttable, until_end
@@ -74,7 +75,9 @@ def guard_middleware(
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _is_exempt(gate, request) or _is_preflight(request):
+        if _is_exempt(gate, request) or is_preflight(
+            request.method, request.headers.get(ASKED_METHOD)
+        ):
             return await handler(request)
         try:
             identity = await identify(request)
@@ -213,11 +216,6 @@ async def _watch_stream(request: web.Request, response: web.StreamResponse) -> N
 def _is_exempt(gate: Gate, request: web.Request) -> bool:
     # aiohttp's router reads an encoded slash as a part of a name, which the decoded path does not.
     return gate.is_exempt(request.path) and "%2F" not in request.rel_url.raw_path.upper()
-
-
-def _is_preflight(request: web.Request) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 
 def _summarize(request: web.Request) -> RequestSummary:

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from hub.core.model import Identity
+from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard import own_logout
-from hub.guard.asgi_streams import App, Message, Receive, Send, Socket, respond
+from hub.guard.asgi_streams import App, Message, Receive, Send, WebSocketStream, respond
 from hub.guard.cutting import ENDED
 from hub.guard.guard import Guard
 from hub.guard.own_logout import Ended
@@ -89,7 +90,7 @@ class GuardMiddleware:
             return await self.app(scope, receive, send)  # nobody to watch, or already watched
         scope[IDENTITY] = identity
         if kind == "websocket":
-            return await Socket(self._guard, identity, send).run(self.app, scope, receive)
+            return await WebSocketStream(self._guard, identity, send).run(self.app, scope, receive)
         if self._cut_streams:
             return await self._respond(identity, scope, receive, send)
         return await self.app(scope, receive, send)
@@ -135,10 +136,8 @@ class GuardMiddleware:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return scope.get("method") == "OPTIONS" and bool(
-        _header(scope, b"access-control-request-method")
-    )
+    asked = _header(scope, ASKED_METHOD.lower().encode())
+    return is_preflight(scope.get("method"), asked or None)
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

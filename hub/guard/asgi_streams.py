@@ -124,7 +124,7 @@ class Response(Stream):
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class Socket(Stream):
+class WebSocketStream(Stream):
     """A WebSocket."""
 
     def __init__(self, guard: Guard, identity: Identity, send: Send) -> None:

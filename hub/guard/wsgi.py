@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
+from hub.core.preflight import is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard import own_logout
 from hub.guard.cutting import watch_arguments
@@ -173,10 +174,8 @@ def _path(environ: Environ) -> str:
 
 
 def _is_preflight(environ: Environ) -> bool:
-    """Return whether this is a CORS preflight (Fetch standard, section 3.3)."""
-    return (
-        environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-    )
+    asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+    return is_preflight(environ["REQUEST_METHOD"], asked)
 
 
 def _summarize(environ: Environ) -> RequestSummary:

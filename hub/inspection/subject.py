@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from hub.core.tokens import Rules
 from hub.core.verification_keys import ALGORITHMS
 from hub.inspection.recognition import recognize
 from hub.inspection.text import show
+from hub.terminal import encode_json
 
 Verdict = Literal["good", "fair", "bad", "unchecked"]
 
@@ -78,5 +78,5 @@ class Subject:
             return SETTINGS[member] + ("" if value is None else f"={show(value)}")
         line = member
         if value is not None:
-            line += f" = {json.dumps(value, ensure_ascii=not str(value).isprintable())}"
+            line += f" = {encode_json(value, ensure_ascii=not str(value).isprintable())}"
         return f"{line} in an [[issuer]] of the file HUB_ISSUERS"

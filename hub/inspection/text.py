@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from hub.core.model import SECOND, Micros
+from hub.terminal import encode_json, escape
 
 MAX_SHOWN = 200
 
 
 def show(value: Any) -> str:
-    """Return a value of a token as text that is safe to print on a terminal."""
+    """Return a value of a token as text for people."""
     if isinstance(value, list | tuple) and value:
         text = ", ".join(show(item) for item in value)
     else:
-        plain = isinstance(value, str) and value.isprintable() and value
-        text = value if plain else json.dumps(value)
+        text = escape(value) if isinstance(value, str) and value else encode_json(value)
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
 
 

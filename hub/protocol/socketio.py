@@ -1,9 +1,9 @@
 """Socket.IO 5 on a server, with the single namespace ``/``: a state machine without I/O.
 
 Implements the specification (https://socket.io/docs/v4/socket-io-protocol/), whose sections are
-named in brackets. `Socket.receive` takes the text of an Engine.IO message and returns its meaning.
-Only text packets are supported. An unexpected packet raises `ProtocolError`, after which the
-connection must be closed.
+named in brackets. `ServerProtocol.receive` takes the text of an Engine.IO message and returns its
+meaning. Only text packets are supported. An unexpected packet raises `ProtocolError`, after which
+the connection must be closed.
 
 ::
 
@@ -23,7 +23,7 @@ DISCONNECT  error        waits       `Disconnect`   `Disconnect`
 ==========  ===========  ==========  =============  ============
 
 CONNECT to another namespace is refused in every state (`UnknownNamespace`) and changes nothing.
-Packets that wait are returned by `Socket.take_waiting` after `Socket.accept`, in order.
+Packets that wait are returned by `ServerProtocol.take_waiting` after `accept`, in order.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Packet(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """The client requests a connection; answer with `Socket.accept` or `Socket.refuse`."""
+    """The client requests a connection; answer with `accept` or `refuse` of `ServerProtocol`."""
 
     auth: Any
 
@@ -116,8 +116,8 @@ class State(enum.Enum):
     CLOSED = enum.auto()
 
 
-class Socket:
-    """One client in the namespace ``/``."""
+class ServerProtocol:
+    """The server's side of one client in the namespace ``/``."""
 
     __slots__ = ("_waiting", "state")
 

@@ -212,7 +212,7 @@ class Follower:
                 effects.setdefault(effect, []).append(number)
             if after.state is State.LOST and before.state is not State.LOST:
                 self._newly_lost.add(number)
-            if after.state is State.CONFIRMED and self._reasons.pop(number, ""):
+            if after.condition == State.CONFIRMED and self._reasons.pop(number, ""):
                 again.append(number)
         if again:
             log.info("logouts are received again", partitions=self._name(again))
@@ -288,14 +288,7 @@ class Follower:
 
     async def _watch(self) -> None:
         while True:
-            now = asyncio.get_running_loop().time()
-            overdue = [
-                number
-                for number, partition in enumerate(self._partitions)
-                if partition.is_overdue(now, self._fence)
-            ]
-            if overdue:
-                self._advance(overdue, Event.TIME_PASSED)
+            self._advance(self._all, Event.TIME_PASSED)
             self._report_losses()
             await asyncio.sleep(WATCH_EVERY)
 

@@ -123,7 +123,8 @@ class Handlers:
         try:
             answer = await self._connect(socket, auth)
         except HubError as error:
-            refusal = self._count_refusal(socket, error)
+            # Its traceback leads here, which would be a reference cycle.
+            refusal = self._count_refusal(socket, error).with_traceback(None)
         except (Exception, asyncio.CancelledError):
             log.exception("a socket could not be accepted")
             refusal = Unavailable("the hub failed")
@@ -235,7 +236,7 @@ class Handlers:
             task.add_done_callback(connection.answering.discard)
             return {"ok": True, **await handle(connection, args[0] if args else {})}
         except HubError as error:
-            return describe_failure(error)
+            return describe_failure(error.with_traceback(None))  # as in `connect`
         except Exception:
             log.exception("an event could not be handled")
             return describe_failure(Unavailable("the hub failed"))

@@ -95,7 +95,7 @@ class Socket:
 
     def __init__(self, server: Server, session: EngineSession, opening: Opening) -> None:
         self._server = server
-        self._protocol = socketio.Socket()
+        self._protocol = socketio.ServerProtocol()
         self._is_counted = False
         self._refused_namespace = socketio.NAMESPACE
         self.session = session

@@ -24,6 +24,7 @@ one slot of a Redis Cluster.
 ``hub:{P}:leases``              sorted set of the replicas, by when they last renewed
 ``hub:{P}:log``                 stream of logouts
 ``hub:{P}:epoch``               the epoch of the log
+``hub:{P}:evicted``             the newest eviction of keys that was marked as a data loss
 ``hub:{P}:logouts``             channel of logouts
 ``hub:{0}:audit``               stream: the copy of the audit logs of all replicas
 ``hub:{0}:signals``             stream: the results of signals, of all replicas
@@ -108,6 +109,7 @@ class Names:
         self.leases = f"{prefix}:leases"
         self.log = f"{prefix}:log"
         self.epoch = f"{prefix}:epoch"
+        self.evicted = f"{prefix}:evicted"
         self.channel = f"{prefix}:logouts"
         self.receipts = f"{prefix}:receipt:"
         self.audit = f"{prefix}:audit"

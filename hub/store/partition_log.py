@@ -110,10 +110,13 @@ class PartitionLog:
                 return True
         raise ConnectionError("the connection to the store is lost again and again")
 
-    async def mark_lost(self) -> None:
-        """Record in the store that it lost data of this partition; the next read detects that."""
+    async def mark_lost(self, eviction: str) -> None:
+        """Record in the store that it lost data of this partition; the next read detects that.
+
+        ``eviction`` tells which keys were evicted; a replica that marked the same was enough.
+        """
         if self._position is not None:
-            await self._mark_lost(self._position.epoch)
+            await self._mark_lost(self._position.epoch, eviction)
 
     async def _read_pages(self) -> bool:
         is_end = False
@@ -154,10 +157,12 @@ class PartitionLog:
         known = self._position or Position("", BEGINNING)
         return await read_page(self._topology, self.names, known, sought, self._lifetime)
 
-    async def _mark_lost(self, epoch: str) -> DataLoss:
-        fresh = secrets.token_hex(8)
+    async def _mark_lost(self, epoch: str, eviction: str | None = None) -> DataLoss:
         current = await self._topology.call(
-            self.number, MARK_LOST, [self.names.epoch], {"known": epoch, "fresh": fresh}
+            self.number,
+            MARK_LOST,
+            [self.names.epoch, self.names.evicted],
+            {"known": epoch, "fresh": secrets.token_hex(8), "eviction": eviction},
         )
         return DataLoss(self.number, current.decode())
 

@@ -73,7 +73,7 @@ class LogReader:
         self._wake = asyncio.Event()
         self._error: Exception | None = None
         self._evictions = Evictions(topology)
-        self._unmarked: set[int] = set()
+        self._unmarked: dict[int, str] = {}
         """The partitions that were found to have lost keys, and could not be marked yet."""
         self._subscription = Subscription(topology, self._channels, self._keep, self._want_all)
 
@@ -247,11 +247,11 @@ class LogReader:
 
         It is not known whose logouts these were, only which server had them.
         """
-        evicted = await self._evictions.check()
-        self._unmarked |= evicted
-        numbers = sorted(self._unmarked)
-        marking = (self._logs[number].mark_lost() for number in numbers)
+        self._unmarked |= await self._evictions.check()
+        tried = dict(self._unmarked)
+        marking = (self._logs[number].mark_lost(eviction) for number, eviction in tried.items())
         errors = await asyncio.gather(*marking, return_exceptions=True)
         # Those that failed are marked at the next check, and only they: a partition that has
         # recovered meanwhile would be lost a second time.
-        self._unmarked = {n for n, error in zip(numbers, errors, strict=True) if error}
+        pairs = zip(tried.items(), errors, strict=True)
+        self._unmarked = {number: eviction for (number, eviction), error in pairs if error}

@@ -26,6 +26,7 @@ from hub.console import (
 from hub.core.transmitters import Delivery, Transmitter
 from hub.errors import Unavailable
 from hub.issuers_file import load_issuers_file
+from hub.log import configure_logs
 from hub.metrics import Metrics
 from hub.settings import Settings, SettingsError
 from hub.storage import create_store
@@ -168,6 +169,7 @@ def delete(transmitter: str | None, stream: str | None) -> None:
 def _choose(named: str | None) -> tuple[Settings, tuple[Transmitter, ...]]:
     """Return the settings, and the transmitters that are meant: all, or the named one."""
     settings = settings_or_stop()
+    configure_logs(settings.log_format)
     try:
         known = load_issuers_file(settings).transmitters
     except SettingsError as error:

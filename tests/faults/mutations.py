@@ -250,8 +250,8 @@ MUTANTS = (
         (
             Edit(
                 "core/partition.py",
-                "return not self.is_fenced and self.age(now) > fence",
-                "return not self.is_fenced and self.age(now) > 1e9",
+                "if self.is_fenced or self.age(now) <= fence:",
+                "if self.is_fenced or self.age(now) <= 1e9:",
             ),
         ),
     ),

@@ -19,7 +19,7 @@ from hub.protocol.socketio import (
     Emit,
     ProtocolError,
     Reconnect,
-    Socket,
+    ServerProtocol,
     State,
     UnknownNamespace,
     decode,
@@ -49,19 +49,19 @@ TABLE = [
 """An event that waits until CONNECT is answered is None."""
 
 
-def brought_to(state: State) -> Socket:
-    """Return a socket in a state, brought there by packets."""
-    socket = Socket()
+def brought_to(state: State) -> ServerProtocol:
+    """Return a state machine in a state, brought there by packets."""
+    protocol = ServerProtocol()
     if state is not State.OPENED:
-        socket.receive("0")
+        protocol.receive("0")
     if state in (State.CONNECTED, State.CLOSED):
-        socket.accept({})
+        protocol.accept({})
     if state is State.REFUSED:
-        socket.refuse({})
+        protocol.refuse({})
     if state is State.CLOSED:
-        socket.receive("1")
-    assert socket.state is state
-    return socket
+        protocol.receive("1")
+    assert protocol.state is state
+    return protocol
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0])
@@ -70,32 +70,32 @@ def test_a_packet_means_what_the_table_says(
     row: tuple[object, ...], column: int, state: State
 ) -> None:
     """Every kind of packet in every state."""
-    socket = brought_to(state)
+    protocol = brought_to(state)
     if row[column] == ERROR:
         with pytest.raises(ProtocolError):
-            socket.receive(str(row[0]))
+            protocol.receive(str(row[0]))
     else:
-        assert socket.receive(str(row[0])) == row[column]
+        assert protocol.receive(str(row[0])) == row[column]
 
 
 @pytest.mark.parametrize("state", list(State), ids=str)
 def test_another_namespace_is_refused_and_changes_nothing(state: State) -> None:
     """As in the reference server; its query is not part of the name."""
-    socket = brought_to(state)
-    event = socket.receive("0/chat?token=x,{}")
+    protocol = brought_to(state)
+    event = protocol.receive("0/chat?token=x,{}")
     assert event == UnknownNamespace("/chat", '4/chat,{"message":"Invalid namespace"}')
-    assert socket.state is state
+    assert protocol.state is state
     with pytest.raises(ProtocolError):
-        socket.receive("0/" + "x" * MAX_NAMESPACE)
+        protocol.receive("0/" + "x" * MAX_NAMESPACE)
 
 
 def test_what_came_before_the_answer_is_handed_out_after_it() -> None:
     """In order; a client that leaves meanwhile has left."""
-    socket = brought_to(State.CONNECTING)
+    protocol = brought_to(State.CONNECTING)
     for packet in ('2["a"]', '27["b",1]', "1", '2["c"]'):
-        assert socket.receive(packet) is None
-    assert socket.accept({"sid": "x"}) == '0{"sid":"x"}'
-    waiting = socket.take_waiting()
+        assert protocol.receive(packet) is None
+    assert protocol.accept({"sid": "x"}) == '0{"sid":"x"}'
+    waiting = protocol.take_waiting()
     assert [next(waiting) for _ in range(3)] == [
         Emit("a", [], None),
         Emit("b", [1], 7),
@@ -103,18 +103,18 @@ def test_what_came_before_the_answer_is_handed_out_after_it() -> None:
     ]
     with pytest.raises(ProtocolError):
         next(waiting)
-    assert list(socket.take_waiting()) == []
+    assert list(protocol.take_waiting()) == []
 
 
 def test_what_waits_is_bounded_and_forgotten_with_a_refusal() -> None:
     """A flood before the answer is an error; after a refusal nothing is handed out."""
-    socket = brought_to(State.CONNECTING)
+    protocol = brought_to(State.CONNECTING)
     for _ in range(MAX_WAITING):
-        socket.receive('2["a"]')
+        protocol.receive('2["a"]')
     with pytest.raises(ProtocolError):
-        socket.receive('2["a"]')
-    assert socket.refuse({"message": "no"}) == '4{"message":"no"}'
-    assert list(socket.take_waiting()) == []
+        protocol.receive('2["a"]')
+    assert protocol.refuse({"message": "no"}) == '4{"message":"no"}'
+    assert list(protocol.take_waiting()) == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.access.client import Client
 from hub.access.logouts import Logouts
@@ -17,7 +18,7 @@ from hub.core.partition import FENCED
 from hub.metrics import Metrics
 from hub.realtime.connections import Connection, Connections
 from hub.realtime.delivery import Delivery
-from hub.realtime.follower import Follower
+from hub.realtime.follower import WATCH_EVERY, Follower
 from hub.realtime.sweeps import Sweeper
 from hub.store.names import PARTITIONS, Names, partition_of
 from hub.store.values import Confirmed, DataLoss, Event, Gap, Interrupted
@@ -464,3 +465,18 @@ async def test_a_loss_is_told_once_and_of_its_partitions_alone(stage: Stage) -> 
     assert '\nhub_partitions{state="lost"} 2.0' in page
     await stage.say(Gap("", frozenset({2, 5})), Confirmed(ALL))
     await eventually(lambda: not stage.follower.unconfirmed())
+
+
+async def test_a_partition_that_stays_silent_is_not_told_to_be_received_again(
+    stage: Stage,
+) -> None:
+    """Time fences it once and says so once; only a confirmation says otherwise."""
+    await stage.say(Gap("", ALL), Confirmed(ALL))
+    with capture_logs() as lines:
+        await eventually(lambda: sorted(stage.closed) == sorted(ALL))
+        await asyncio.sleep(3 * WATCH_EVERY)
+        assert set(stage.follower.unconfirmed().values()) == {"fenced: no confirmation"}
+        await stage.say(Confirmed(ALL))
+        await eventually(lambda: not stage.follower.unconfirmed())
+    told = [line["event"] for line in lines]
+    assert told == ["fenced: logouts may not be received", "logouts are received again"]

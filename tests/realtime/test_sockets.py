@@ -544,6 +544,38 @@ async def test_a_socket_that_left_is_freed_without_the_garbage_collector(hub: Re
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        token("ada", "ended", lifetime=3600),
+        token("ada", "s1", lifetime=3600)[:-9] + "AAAAAAAAA",
+        token("ada", "s1", lifetime=-9),
+    ],
+    ids=["ended", "forged", "expired"],
+)
+@pytest.mark.parametrize("is_connected", [False, True], ids=["CONNECT", "refresh"])
+async def test_a_socket_that_was_refused_is_freed_without_the_garbage_collector(
+    hub: Replica, given: str, is_connected: bool
+) -> None:
+    """No error keeps the socket to which it was answered."""
+    await hub.call("POST", "/logout", token("ada", "ended"), json={"scope": "session"})
+    gc.collect()
+    gc.disable()
+    before = kept_sockets()
+    try:
+        async with raw_socket(hub) as raw:
+            if is_connected:
+                await raw.connect(token("ada", "s1"))
+                await raw.send("421" + json.dumps(["refresh", {"token": given}]))
+                assert '"ok":false' in str(await raw.receive())
+            else:
+                assert str(await raw.connect(given)).startswith("44")
+            assert kept_sockets() == before + 1
+        await eventually(lambda: kept_sockets() == before)
+    finally:
+        gc.enable()
+
+
 async def test_a_replica_that_is_fenced_meanwhile_answers_no_connect(hub: Replica) -> None:
     """Its transports are closed as a network failure would, so that clients go elsewhere."""
     engine = engine_of(hub)

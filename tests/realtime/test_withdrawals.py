@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -34,6 +35,7 @@ from tests.site import SECRET, Replica, running, settings
 
 SENDER = Sender()
 NEXT = SECRET[::-1]
+LONG_SECRET = 3 * SECRET
 OURS, THEIRS = "https://id.example", "https://other.example"
 
 
@@ -196,6 +198,53 @@ async def test_a_reload_that_changes_nothing_disconnects_nobody(tmp_path: Path) 
         await site.reload(entry(THEIRS) + entry(more='title = "our sign-in"'))
         await asyncio.sleep(2.5)
         await is_untouched(client, site.hub, mine)
+
+
+@pytest.mark.parametrize(
+    ("written", "rewritten"),
+    [
+        ('audience = ["shop", "bank"]', 'audience = ["bank", "shop", "bank"]'),
+        ('audience_claims = ["aud", "azp"]', 'audience_claims = ["azp", "aud"]'),
+        ('algorithms = ["HS256", "HS512"]', 'algorithms = ["HS512", "HS256"]'),
+        ('aliases = ["https://a.example", "b"]', 'aliases = ["b", "https://a.example"]'),
+        ("", "max_lifetime = 3600"),
+    ],
+)
+async def test_the_same_rules_written_differently_disconnect_nobody(
+    written: str, rewritten: str
+) -> None:
+    """A socket stays where only the order of a list has changed that has none."""
+    assert await outlasts(written, rewritten)
+
+
+@pytest.mark.parametrize(
+    ("written", "rewritten"),
+    [
+        ('user = ["sub", "uid"]', 'user = ["uid", "sub"]'),
+        ('session = ["sid", "jti"]', 'session = ["jti", "sid"]'),
+        ('login_time = ["auth_time", "at"]', 'login_time = ["at", "auth_time"]'),
+        ('aliases = ["a", "b"]', 'aliases = ["a"]'),
+        ('audience = ["shop", "bank"]', 'audience = ["bank"]'),
+        ('audience = "shop"', 'audience = "*"'),
+        ("", 'audience = "shop"'),
+        ("", "max_lifetime = 3601"),
+        ("", "leeway = 1"),
+    ],
+)
+async def test_rules_that_read_tokens_differently_disconnect_their_sockets(
+    written: str, rewritten: str
+) -> None:
+    """A socket is judged again where claims are read in another order, or other tokens fit."""
+    assert not await outlasts(written, rewritten)
+
+
+async def outlasts(written: str, rewritten: str) -> bool:
+    """Return whether a socket that these rules accepted stays when they are replaced."""
+    read = functools.partial(read_document, max_lifetime=3600, leeway=0)
+    issuers = Issuers(read(entry(OURS, LONG_SECRET, more=written)).entries)
+    identity = await issuers.verify(token(secret=LONG_SECRET, audience="shop"))
+    await issuers.replace(read(entry(OURS, LONG_SECRET, more=rewritten)).entries)
+    return issuers.accepts(identity.proof)
 
 
 async def test_sighup_fetches_keys_again_and_disconnects_what_a_withdrawn_one_signed(

@@ -515,7 +515,7 @@ async def test_a_partition_that_was_marked_as_lost_is_not_lost_again_for_another
     """As long as one cannot be marked, only that one is tried again: the others may recover."""
     marked: Counter[int] = Counter()
 
-    async def mark(log: PartitionLog) -> None:
+    async def mark(log: PartitionLog, eviction: str) -> None:
         marked[log.number] += 1
         if log.number == 0 and marked[0] < 4:
             raise Unavailable("its node is down")
@@ -531,6 +531,60 @@ async def test_a_partition_that_was_marked_as_lost_is_not_lost_again_for_another
         await eventually(lambda: marked[0] == 4)
         await asyncio.sleep(0.5)
     assert all(0 < marked[number] < marked[0] for number in range(1, PARTITIONS))
+
+
+async def test_one_eviction_is_one_loss_for_all_replicas(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that finds it after the recovery marks no second loss; a further one is one."""
+    monkeypatch.setattr(reader_module, "POLICY_INTERVAL", 10 * PATIENCE)  # checked by hand here
+    async with (
+        RedisStore(own_redis.url, lifetime=LIFETIME) as first,
+        RedisStore(own_redis.url, lifetime=LIFETIME) as second,
+        listening(first) as early,
+        listening(second) as late,
+    ):
+        await early.confirmed(range(PARTITIONS))
+        await late.confirmed(range(PARTITIONS))
+        await asyncio.to_thread(own_redis.evict, "something")
+        await first._reader._refuse_eviction()
+        await late.until(lambda: late.count(DataLoss) >= PARTITIONS)
+        await write(first, user=None)
+        await early.confirmed(range(PARTITIONS))
+        await late.confirmed(range(PARTITIONS))
+        losses = late.count(DataLoss)
+        await second._reader._refuse_eviction()
+        await late.confirmed(range(PARTITIONS))
+        assert late.count(DataLoss) == losses
+        await second.look(identity())
+        await asyncio.to_thread(own_redis.evict, "something else")
+        await second._reader._refuse_eviction()
+        await late.until(lambda: late.count(DataLoss) >= losses + PARTITIONS)
+        await early.until(lambda: early.count(DataLoss) > PARTITIONS)
+
+
+async def lost(listener: Listener) -> None:
+    """Wait until another loss is found in each partition."""
+    before = listener.count(DataLoss)
+    await listener.until(lambda: listener.count(DataLoss) >= before + PARTITIONS)
+
+
+async def test_a_count_of_evictions_that_was_reset_hides_no_loss(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the count has begun again, the same number is another eviction."""
+    monkeypatch.setattr(reader_module, "POLICY_INTERVAL", 10 * PATIENCE)
+    async with RedisStore(own_redis.url, lifetime=LIFETIME) as store, listening(store) as listener:
+        await listener.confirmed(range(PARTITIONS))
+        for _ in range(2):
+            await asyncio.to_thread(own_redis.evict, "something")
+            await store._reader._refuse_eviction()
+            await lost(listener)
+            await write(store, user=None)
+            await listener.confirmed(range(PARTITIONS))
+            own_redis.run("CONFIG", "RESETSTAT")
+            await store._reader._refuse_eviction()
+            await listener.confirmed(range(PARTITIONS))
 
 
 async def test_logouts_are_found_while_the_channel_cannot_be_had(own_redis: RedisServer) -> None:
