@@ -1,6 +1,7 @@
 """Install the browsers and load balancers that tests need, from Debian if this is root.
 
-Firefox is optional: its test is skipped without it, also where all else is required (CI).
+Firefox and Chromium without windows are optional, also where all else is required (CI): without the
+first, a test is skipped; without the second, all pages run in the whole browser, and take longer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Tool:
     package: str
     variable: str = ""
     is_optional: bool = False
+    without: str = "its tests are skipped"
 
     @property
     def is_here(self) -> bool:
@@ -33,6 +35,12 @@ class Tool:
 
 TOOLS = (
     Tool(("chromium", "chromium-browser", "google-chrome", "chrome"), "chromium", "CHROMIUM"),
+    Tool(
+        ("chromium-headless-shell", "chrome-headless-shell"),
+        "chromium-headless-shell",
+        is_optional=True,
+        without="tests of pages take longer",
+    ),
     Tool(("firefox-esr", "firefox"), "firefox-esr", "FIREFOX", is_optional=True),
     Tool(("nginx",), "nginx"),
     Tool(("haproxy",), "haproxy"),
@@ -60,7 +68,7 @@ def main() -> None:
     for tool in missing():
         where = f"set {tool.variable} to its path" if tool.variable else "put it on the path"
         print(
-            f"{tool.names[0]} is missing, so its tests are skipped: install it, or {where}",
+            f"{tool.names[0]} is missing, so {tool.without}: install it, or {where}",
             file=sys.stderr,
         )
     if os.environ.get("CI") and not all(tool.is_optional for tool in missing()):

@@ -24,7 +24,7 @@ async def browser(request: pytest.FixtureRequest, browser: Browser) -> AsyncIter
     if request.param == "loaded again":
         yield browser
         return
-    async with chromium(ignore_default_args=[NO_CACHE]) as running_browser:
+    async with chromium(with_windows=True, ignore_default_args=[NO_CACHE]) as running_browser:
         yield running_browser
 
 

@@ -24,7 +24,7 @@ async def context() -> AsyncIterator[BrowserContext]:
     """The windows of a browser that people use: a tab behind another is hidden, and may freeze."""
     port = free_port()
     async with (
-        chromium(f"--remote-debugging-port={port}"),
+        chromium(f"--remote-debugging-port={port}", with_windows=True),
         async_playwright() as playwright,
     ):
         address = f"http://127.0.0.1:{port}"

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def a_day(folder: Path, shop: Shop) -> AsyncIterator[Visitor]:
     """Start the browser of that folder, and close it at the end."""
     async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(folder, **chromium_options())
+        options = chromium_options(with_windows=True)
+        context = await playwright.chromium.launch_persistent_context(folder, **options)
         yield await visit(context, shop)
         await context.close()
 
