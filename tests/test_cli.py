@@ -87,11 +87,13 @@ async def execute(*args: str, **variables: str) -> Process:
 
 
 async def finish(process: Process, patience: float = PATIENCE) -> Ended:
-    """Wait for the end of a process."""
+    """Wait for the end of a process, which never is an error that nobody has handled."""
     async with asyncio.timeout(patience):
         out, err = await process.communicate()
     assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    ended = Ended(process.returncode, out.decode(), err.decode())
+    assert "Traceback" not in ended.err, ended.err
+    return ended
 
 
 async def executed(*args: str, **variables: str) -> Ended:

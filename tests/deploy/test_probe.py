@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.deploy.balancers import Changes, Front, run_nginx
 from tests.deploy.hubs import Hubs
@@ -113,6 +115,34 @@ async def test_a_hub_that_is_not_there_or_says_nothing_is_told() -> None:
         port = server.sockets[0].getsockname()[1]
         probed = await probe(f"127.0.0.1:{port}")
     assert "within 10 s" in probed.failure["detail"]
+
+
+@pytest.mark.parametrize(
+    ("date", "opening", "step"),
+    [
+        ("soon", '0{"sid": "a"}', "reach"),
+        ("Sat, 28 Nov 99999 00:00:00 GMT", '0{"sid": "a"}', "reach"),
+        (None, "0{", "polling"),
+        (None, "0{}", "polling"),
+        (None, "0{" * 100_000, "polling"),
+        (None, '0{"sid": "a"}', "websocket"),
+    ],
+)
+async def test_what_is_no_hub_may_answer_anything(
+    date: str | None, opening: str, step: str
+) -> None:
+    """The step is named at which it is no hub any more."""
+    headers = {} if date is None else {"Date": date}
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=opening, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app) as server:
+        probed = await probe(str(server.make_url("")))
+    assert probed.failure["step"] == step
+    assert probed.failure["detail"]
 
 
 async def test_a_probe_needs_a_token() -> None:
