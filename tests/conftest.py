@@ -165,9 +165,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def redis_url(redis_server: RedisServer, unhurried: None) -> str:
     """The address of an empty Redis."""
-    with redis_server.client() as client:
-        client.flushall()
-        client.script_flush()
+    redis_server.empty()
     return redis_server.url
 
 

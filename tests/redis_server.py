@@ -131,6 +131,11 @@ class RedisServer:
             raise answer
         return answer
 
+    def empty(self) -> None:
+        """Forget all data and scripts."""
+        self.run("FLUSHALL")
+        self.run("SCRIPT", "FLUSH")
+
     def evict(self, key: str) -> None:
         """Have the server take a large value under this key, and forget it for want of memory."""
         with self.client() as client:
@@ -232,10 +237,8 @@ class Guarded:
         return is_ready and not any("down" in text or "disc" in text for text in flags)
 
     def empty(self) -> None:
-        """Forget all data."""
-        with self.master.client() as client:
-            client.flushall()
-            client.script_flush()
+        """Forget all data and scripts."""
+        self.master.empty()
 
     def kill(self) -> None:
         """End all."""
@@ -331,9 +334,7 @@ class Clustered:
     def empty(self) -> None:
         """Forget all data, and what is still being published."""
         for node in self.masters:
-            with node.client() as client:
-                client.flushall()
-                client.script_flush()
+            node.empty()
         self._let_pass()
 
     def _let_pass(self) -> None:

@@ -26,6 +26,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tests.keys import rsa_key
+
 PUSH, POLL = "urn:ietf:rfc:8935", "urn:ietf:rfc:8936"
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
 STREAM_UPDATED = "https://schemas.openid.net/secevent/ssf/event-type/stream-updated"
@@ -116,6 +118,7 @@ class Transmitter:
         self._tokens: dict[str, float] = {}
         self._changed = asyncio.Condition()
         self._keys: list[tuple[str, rsa.RSAPrivateKey]] = []
+        self._rotations = 0
         self.rotate_keys()
 
     # ---- What a test does to it ----
@@ -130,8 +133,8 @@ class Transmitter:
 
     def rotate_keys(self) -> None:
         """Sign with a new key; the old one is no longer published."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self._keys = [(secrets.token_hex(4), key)]
+        self._rotations += 1
+        self._keys = [(secrets.token_hex(4), rsa_key(self._rotations))]
 
     def revoke_tokens(self) -> None:
         """End all access tokens, before their time."""

@@ -6,6 +6,7 @@ OpenAPI document is generated from these annotations, and nothing else is ever s
 
 from __future__ import annotations
 
+import functools
 import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
@@ -92,6 +93,7 @@ Declared: TypeAlias = Mapping[type[Answer], tuple[type[msgspec.Struct], ...]]
 Handler: TypeAlias = Callable[[web.Request], Awaitable[Answer]]
 
 
+@functools.cache
 def declared(handler: Handler) -> Declared:
     """Return the answers in a handler's return annotation.
 
