@@ -24,7 +24,8 @@ from hub.realtime.websocket import MAX_UNSENT
 from tests.patience import PATIENCE
 from tests.realtime.raw import eventually, is_reset
 
-INTERVAL, TIMEOUT = 0.5, 0.5
+OFTEN, SELDOM = 0.5, 3.0
+"""Seconds between pings, where a test is about them, and until an answer must be there."""
 LIMIT = 2000
 
 
@@ -120,15 +121,22 @@ class Echo:
 
 @pytest.fixture
 async def engine() -> AsyncIterator[Engine]:
-    """An engine with a short ping interval."""
-    async with running(INTERVAL, TIMEOUT) as made:
+    """An engine that pings so rarely that no test notices, however busy the machine is."""
+    async with running(PATIENCE, PATIENCE) as made:
         yield made
 
 
 @pytest.fixture
-async def patient_engine() -> AsyncIterator[Engine]:
-    """An engine with a long ping timeout, for clients that a busy machine delays."""
-    async with running(PATIENCE, PATIENCE) as made:
+async def pinging_engine() -> AsyncIterator[Engine]:
+    """An engine that pings within a test, and gives a busy machine time to answer."""
+    async with running(SELDOM, SELDOM) as made:
+        yield made
+
+
+@pytest.fixture
+async def hasty_engine() -> AsyncIterator[Engine]:
+    """An engine that pings often, and does not wait long for an answer."""
+    async with running(OFTEN, OFTEN) as made:
         yield made
 
 
@@ -169,8 +177,8 @@ async def test_polling_opens_with_the_parameters_of_the_session(engine: Engine) 
     assert opening.pop("sid").endswith(".west-1")
     assert opening == {
         "upgrades": ["websocket"],
-        "pingInterval": 500,
-        "pingTimeout": 500,
+        "pingInterval": 1000 * PATIENCE,
+        "pingTimeout": 1000 * PATIENCE,
         "maxPayload": LIMIT,
     }
 
@@ -371,12 +379,13 @@ async def test_a_message_over_the_limit_ends_a_websocket(engine: Engine) -> None
 # ---- Heart beat ----
 
 
-async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
+async def test_a_client_that_answers_pings_stays(pinging_engine: Engine) -> None:
     """Pings come at the interval, over either transport, and an answered one keeps the session."""
+    engine = pinging_engine
     sid = await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
-        for _ in range(3):
+        for _ in range(2):
             assert (await websocket.receive(timeout=PATIENCE)).data == "2"
             await websocket.send_str("3")
             assert await engine.call(f"transport=polling&sid={sid}") == (200, "2")
@@ -384,8 +393,9 @@ async def test_a_client_that_answers_pings_stays(engine: Engine) -> None:
         assert engine.went == []
 
 
-async def test_a_client_that_does_not_answer_a_ping_is_closed(engine: Engine) -> None:
+async def test_a_client_that_does_not_answer_a_ping_is_closed(hasty_engine: Engine) -> None:
     """A session without a pong in time is closed, over either transport."""
+    engine = hasty_engine
     await engine.open()
     async with engine.websocket() as websocket:
         await heard(websocket)
@@ -476,7 +486,6 @@ async def test_an_aborted_poll_leaves_no_ghost(engine: Engine) -> None:
 
     What it sent before, and what arrives only now, is still taken.
     """
-    engine.server.config = Config(ping_interval=60, ping_timeout=60)
     sid = await engine.open()
     await abort_poll(engine, sid)
     assert await engine.post(sid, "4late") == (200, "ok")
@@ -586,7 +595,6 @@ async def test_a_session_moves_from_polling_to_a_websocket(engine: Engine) -> No
 
 async def test_an_upgrade_does_not_put_off_the_next_ping(engine: Engine) -> None:
     """Clients count from the handshake, so the ping after an upgrade is not late."""
-    engine.server.config = Config(ping_interval=60, ping_timeout=60)
     sid = await engine.open()
     due = engine.server.sessions[sid].due
     await asyncio.sleep(2 * STEP)
@@ -653,9 +661,8 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
 # ---- Draining ----
 
 
-async def test_many_sessions_are_ended_little_by_little(patient_engine: Engine) -> None:
+async def test_many_sessions_are_ended_little_by_little(engine: Engine) -> None:
     """At a shutdown, many sessions are closed over some time, and in the end all of them."""
-    engine = patient_engine
     await asyncio.gather(*(engine.open() for _ in range(200)))
     draining = asyncio.create_task(engine.server.drain(spread=0.2))
     await asyncio.sleep(0)
