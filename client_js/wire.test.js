@@ -17,10 +17,6 @@ import {
   startTelling,
   until,
 } from "./support.js";
-import { TIMING } from "./tasks.js";
-
-/** These are waited for in full; still long enough for a slow machine to answer in time. */
-Object.assign(TIMING, { accept: 2_000, answer: 1_500 });
 
 /** @typedef {import("node:test").TestContext} TestContext */
 

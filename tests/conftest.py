@@ -89,6 +89,10 @@ LONG = (
 left to do when the others are done; nothing else depends on it."""
 
 
+TIME_LIMITS = {"TIME_LIMIT", "ASK_LIMIT", "LEARN_LIMIT"}
+"""The names of the limits of time in the store."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first where processes share them."""
@@ -158,8 +162,9 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     How long the hub waits is tested with servers of the tests' own.
     """
     for name, module in list(sys.modules.items()):
-        if name.startswith("hub.store.") and "TIME_LIMIT" in vars(module):
-            monkeypatch.setattr(module, "TIME_LIMIT", PATIENCE)
+        if name.startswith("hub.store."):
+            for limit in TIME_LIMITS & vars(module).keys():
+                monkeypatch.setattr(module, limit, PATIENCE)
 
 
 @pytest.fixture

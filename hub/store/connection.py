@@ -36,9 +36,10 @@ def connection_options(seconds: float) -> dict[str, Any]:
     }
 
 
-def connection_pool(url: str, seconds: float = TIME_LIMIT) -> ConnectionPool:
-    """Return a pool for ``url`` with a time limit and without retries."""
-    return ConnectionPool.from_url(url, **connection_options(seconds))
+def connection_pool(url: str, seconds: float | None = None) -> ConnectionPool:
+    """Return a pool for ``url`` without retries; its time limit is `TIME_LIMIT` if none is given."""
+    limit = TIME_LIMIT if seconds is None else seconds
+    return ConnectionPool.from_url(url, **connection_options(limit))
 
 
 def describe_failure(error: BaseException) -> str:

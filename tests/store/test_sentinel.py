@@ -21,6 +21,8 @@ from tests.patience import PATIENCE
 from tests.redis_server import MASTER, Guarded, RedisServer, started, until
 
 LIFETIME = 3600 * SECOND
+HURRIED = 0.5
+"""Seconds that a Sentinel has to answer, where a test stops some."""
 SOON = 8.0
 """Seconds within which a store that is down is called so; the limit is one."""
 
@@ -202,8 +204,11 @@ async def test_a_master_that_hung_through_a_failover_is_left(
     assert is_logged(first, logged(guarded.replica))
 
 
-async def test_sentinels_that_hang_hold_nobody(sentinel_url: str, guarded_servers: Guarded) -> None:
+async def test_sentinels_that_hang_hold_nobody(
+    sentinel_url: str, guarded_servers: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One of three costs nothing but time; without a majority the store is unavailable."""
+    monkeypatch.setattr("hub.store.sentinel.ASK_LIMIT", HURRIED)
     who = identity(1)
     one, two, _ = guarded_servers.sentinels
     with paused(one):
