@@ -292,7 +292,6 @@ def _facts(event: LogoutEvent) -> LogoutEvent:
     return msgspec.structs.replace(event, concerns=bool, is_live=True)
 
 
-@pytest.mark.timeout(180)
 def test_replicas_and_the_model_never_differ(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

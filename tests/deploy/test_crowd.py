@@ -89,7 +89,6 @@ async def all_on(hub: Hub, what: str, staying: Sequence[Client]) -> None:
     await until(what, are_there)
 
 
-@pytest.mark.timeout(240)
 async def test_forty_clients_of_all_kinds(
     front: Front, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

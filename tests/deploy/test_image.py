@@ -25,6 +25,8 @@ from tests.test_docs import ROOT
 
 NOBODY = 10001
 SECRET = "only for tests, and long enough for it"
+BUILDING = 900
+"""Seconds that installing all packages may take."""
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -149,7 +151,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
             env={**os.environ, "PYTHON": python},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=BUILDING,
             check=False,
         )
         if re.search(r"Could not find a version|Connection|Temporary failure", done.stderr):
@@ -163,7 +165,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(BUILDING + 300)
 def test_the_image_runs_as_nobody_and_writes_nothing(image: Image) -> None:
     """The hub runs, passes its health check, stops at SIGTERM, and changes no file."""
     before = image.files()
@@ -187,7 +189,7 @@ def test_the_image_runs_as_nobody_and_writes_nothing(image: Image) -> None:
     assert image.files() == before
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(BUILDING + 300)
 def test_the_image_holds_what_is_locked_and_no_more(image: Image) -> None:
     """Neither pip nor what builds the hub is in what runs it."""
     names = {

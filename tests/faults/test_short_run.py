@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.faults.report import report
 from tests.faults.run import Options, run
 from tests.faults.schedule import KINDS
@@ -25,7 +23,6 @@ ENOUGH = 50
 """Logouts; several hundred on a machine that has nothing else to do."""
 
 
-@pytest.mark.timeout(240)
 async def test_promises_hold_under_every_fault() -> None:
     """Under each fault at least once, no promise about logouts is broken."""
     outcome = await run(SHORT)

@@ -108,7 +108,6 @@ async def polled_by(store: RedisStore, served: Transmitter) -> str | None:
     return None if note is None else note.text
 
 
-@pytest.mark.timeout(180)
 async def test_polling_goes_on_when_the_replica_that_polls_is_killed(
     hubs: list[Hub], served: Transmitter, redis_url: str
 ) -> None:
