@@ -22,7 +22,7 @@ class Connection:
     During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
     ``partition`` is its user's, set by `Connections.add`. ``expiry`` is the timer for the token's
-    ``exp``. `hub.realtime.delivery` sets ``on_closed``, which is called when the transport closes.
+    ``exp``. `hub.realtime.rounds` sets ``on_closed``, which is called when the transport closes.
     """
 
     __slots__ = (

@@ -84,9 +84,10 @@ class Site:
 async def test_a_socket_that_closes_before_it_is_notified_is_not_waited_for() -> None:
     """It is offline, and the logout is done long before the grace has passed."""
     site = Site(grace=10 * PATIENCE)
-    site.deliver()
+    found = list(site.connections)
     for socket in site.sockets:
         site.connections.remove(socket.id)
+    site.delivery.end(found, LOGOUT)
     async with asyncio.timeout(PATIENCE):
         await site.delivery.close()
     assert site.kept.reports[0].sessions == {"0": State.OFFLINE, "1": State.OFFLINE}
