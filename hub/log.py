@@ -132,7 +132,6 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
     Tracebacks do not show local variables, which may contain tokens.
     """
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -117,7 +117,7 @@ class Logouts:
 
     def _note(self, receipt: Receipt, by: str, address: str | None) -> None:
         logout = receipt.logout
-        scope, reason = logout.scope.value, logout.reason.value
+        scope, reason = logout.scope, logout.reason
         sessions = len(receipt.sessions) + sum(receipt.counts.values())
         origin = _describe_origin(logout)
         self._metrics.logouts.inc(scope, reason)

@@ -73,21 +73,20 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
         handler = _answer_preflight
     if request.path == SOCKETS_PATH:
         return await _answer_errors(request, handler)
-    metrics = request.app[SERVICES].metrics
-    began = asyncio.get_running_loop().time()
+    services, clock = request.app[SERVICES], asyncio.get_running_loop().time
+    began = clock()
     answer = await _answer_errors(request, partial(_answer_in_time, handler))
     route = _route(request)
     if route in VERIFY_PATHS:
         for name in VERIFIED_HEADERS:
             answer.headers.setdefault(name, "")
     method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
-    metrics.requests.inc(method, route, str(answer.status))
-    took = asyncio.get_running_loop().time() - began
-    metrics.request_seconds.observe(took, method, route)
+    services.metrics.requests.inc(method, route, str(answer.status))
+    services.metrics.request_seconds.observe(clock() - began, method, route)
     if ADMINISTRATOR in request:
         _note_call(request, method, route, answer.status)
     if answer.status == 429:
-        await request.app[SERVICES].limits.hold_back()
+        await services.limits.hold_back()
     return answer
 
 

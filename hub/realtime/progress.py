@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from hub.access.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, State
@@ -16,7 +17,7 @@ from hub.store.values import LogoutEvent, Report
 AT_ONCE = 50
 
 
-class SocketOutcome(NamedTuple):
+class SocketOutcome(msgspec.Struct, frozen=True):
     """The identity of a socket, its final state, and what its client could not clear."""
 
     identity: Identity
@@ -58,12 +59,12 @@ class Progress:
 
     def add(self, outcomes: Iterable[SocketOutcome]) -> None:
         """Add the outcomes of sockets that have ended."""
-        for identity, state, failed in outcomes:
-            key = self._key(identity)
+        for one in outcomes:
+            key = self._key(one.identity)
             self._left[key] -= 1
-            self._states[key] = merge(self._states.get(key, State.OFFLINE), state)
-            if failed:
-                self._failures.append((key, failed))
+            self._states[key] = merge(self._states.get(key, State.OFFLINE), one.state)
+            if one.failed:
+                self._failures.append((key, one.failed))
 
     def report(self, *, done: bool) -> Report:
         """Return a report on finished sessions not reported yet; if ``done``, on all others too."""

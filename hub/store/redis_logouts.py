@@ -33,7 +33,7 @@ from hub.store.script import Script
 from hub.store.topology import Topology
 from hub.store.values import Claim, Command, DataLoss, KeyReused, Unsure, too_many_logouts
 
-END = Script("clock", "rules", "leases", "publish", "end", must_last=True)
+END = Script("clock", "rules", "leases", "run", "publish", "end", must_last=True)
 REFUSE = Script("clock", "rules", "publish", "refuse", must_last=True)
 RECALL = Script("recall")
 CLAIM = Script("claim", must_last=True)
@@ -194,7 +194,7 @@ class RedisLogouts:
                 "before": logout.before,
                 "cuts_off": logout.scope is not Scope.SESSION,
                 "fingerprint": None if command.key is None else _fingerprint(logout),
-                "fresh_epoch": secrets.token_hex(8),
+                "fresh_epoch": secrets.token_hex(8) if logout.user is None else None,
                 "receipt_ms": (self._receipts + logout.spread * SECOND) // 1000,
                 "tombstone_prefix": names.tombstone,
                 "session_prefix": names.session,
