@@ -35,6 +35,13 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+TURNS = 2
+"""Turns of the event loop that a new logout waits before it is logged and answered.
+
+Its event most likely arrives together with the answer of the store, in which case it is read in the
+first turn and handled in the second: the sockets here are notified before anything else is done.
+"""
+
 COUNT_PATIENCE = 1.0
 """Seconds to wait for the number of sessions that a logout of everyone ends."""
 
@@ -110,6 +117,8 @@ class Logouts:
     async def _account_for(self, receipt: Receipt, by: str, address: str | None) -> Receipt:
         if receipt.repeated:
             return receipt
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         if receipt.logout.user is None:
             receipt = await self._count(receipt)
         self._note(receipt, by, address)
