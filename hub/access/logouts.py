@@ -76,11 +76,18 @@ class Logouts:
         return await self._account_for(receipt, by, address)
 
     async def write_own(
-        self, caller: Identity, command: Command, address: str | None = None, by: str = "user"
+        self,
+        caller: Identity,
+        command: Command,
+        address: str | None = None,
+        by: str = "user",
+        *,
+        at_once: bool = False,
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
 
-        ``by`` names the sender of the session's token, if that is not its user.
+        ``by`` names the sender of the session's token, if that is not its user. If ``at_once``, the
+        receipt does not wait for the notifications: a socket that asks is answered before its own.
 
         Usually the store can decide that itself, which saves a round trip.
 
@@ -97,7 +104,7 @@ class Logouts:
         except RateLimited:
             self._refusals.note("logouts", caller.user)
             raise
-        return await self._account_for(answer, by, address)
+        return await self._account_for(answer, by, address, at_once=at_once)
 
     async def recall(self, command: Command) -> Receipt | None:
         """Return the receipt of an earlier request with the same key; raises as `Store.recall`."""
@@ -114,10 +121,12 @@ class Logouts:
         if receipt is not None:
             self._note(receipt, "loss", None)
 
-    async def _account_for(self, receipt: Receipt, by: str, address: str | None) -> Receipt:
+    async def _account_for(
+        self, receipt: Receipt, by: str, address: str | None, *, at_once: bool = False
+    ) -> Receipt:
         if receipt.repeated:
             return receipt
-        for _ in range(TURNS):
+        for _ in range(0 if at_once else TURNS):
             await asyncio.sleep(0)
         if receipt.logout.user is None:
             receipt = await self._count(receipt)
