@@ -108,7 +108,7 @@ class TextRenderer:
         when, level = line.pop("timestamp", ""), line.pop("level", method)
         event, name = escape(str(line.pop("event", ""))), line.pop("logger", "")
         exception, stack = line.pop("exception", None), line.pop("stack", None)
-        facts = " ".join([f"{key}={_quote(line[key])}" for key in sorted(line)])
+        facts = escape(" ".join([f"{key}={_quote(line[key])}" for key in sorted(line)]))
         if self._colors:
             color = COLORS.get(level, "")
             head = f"{DIM}{when}{RESET} [{color}{level:<9}{RESET}] {BOLD}{event:<30}{RESET}"
@@ -121,9 +121,7 @@ class TextRenderer:
 
 def _quote(value: object) -> str:
     """Return a fact as it is, if it is a word, or as Python writes it."""
-    if isinstance(value, str) and not QUOTED.search(value):
-        return escape(value)
-    return escape(repr(value))
+    return value if isinstance(value, str) and not QUOTED.search(value) else repr(value)
 
 
 def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) -> None:
@@ -132,7 +130,6 @@ def configure_logs(style: Literal["text", "json"], level: int = logging.INFO) ->
     Tracebacks do not show local variables, which may contain tokens.
     """
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

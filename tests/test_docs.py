@@ -24,7 +24,7 @@ from hub.core.verification_keys import ALGORITHMS
 from hub.errors import errors
 from hub.guard.options import VARIABLES
 from hub.metrics import Counter, Histogram, Metrics
-from hub.realtime.delivery import EVENT
+from hub.realtime.rounds import EVENT
 from hub.settings import PLANNED, describe_settings
 from tests.patience import PATIENCE
 

@@ -35,6 +35,13 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+TURNS = 2
+"""Turns of the event loop that a new logout waits before it is logged and answered.
+
+Its event most likely arrives together with the answer of the store, in which case it is read in the
+first turn and handled in the second: the sockets here are notified before anything else is done.
+"""
+
 COUNT_PATIENCE = 1.0
 """Seconds to wait for the number of sessions that a logout of everyone ends."""
 
@@ -69,11 +76,18 @@ class Logouts:
         return await self._account_for(receipt, by, address)
 
     async def write_own(
-        self, caller: Identity, command: Command, address: str | None = None, by: str = "user"
+        self,
+        caller: Identity,
+        command: Command,
+        address: str | None = None,
+        by: str = "user",
+        *,
+        at_once: bool = False,
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
 
-        ``by`` names the sender of the session's token, if that is not its user.
+        ``by`` names the sender of the session's token, if that is not its user. If ``at_once``, the
+        receipt does not wait for the notifications: a socket that asks is answered before its own.
 
         Usually the store can decide that itself, which saves a round trip.
 
@@ -90,7 +104,7 @@ class Logouts:
         except RateLimited:
             self._refusals.note("logouts", caller.user)
             raise
-        return await self._account_for(answer, by, address)
+        return await self._account_for(answer, by, address, at_once=at_once)
 
     async def recall(self, command: Command) -> Receipt | None:
         """Return the receipt of an earlier request with the same key; raises as `Store.recall`."""
@@ -107,9 +121,13 @@ class Logouts:
         if receipt is not None:
             self._note(receipt, "loss", None)
 
-    async def _account_for(self, receipt: Receipt, by: str, address: str | None) -> Receipt:
+    async def _account_for(
+        self, receipt: Receipt, by: str, address: str | None, *, at_once: bool = False
+    ) -> Receipt:
         if receipt.repeated:
             return receipt
+        for _ in range(0 if at_once else TURNS):
+            await asyncio.sleep(0)
         if receipt.logout.user is None:
             receipt = await self._count(receipt)
         self._note(receipt, by, address)
@@ -117,7 +135,7 @@ class Logouts:
 
     def _note(self, receipt: Receipt, by: str, address: str | None) -> None:
         logout = receipt.logout
-        scope, reason = logout.scope.value, logout.reason.value
+        scope, reason = logout.scope, logout.reason
         sessions = len(receipt.sessions) + sum(receipt.counts.values())
         origin = _describe_origin(logout)
         self._metrics.logouts.inc(scope, reason)

@@ -74,9 +74,11 @@ def read_request(kind: type[Request], body: bytes) -> Request:
     Raises:
         InvalidRequest: if it is not valid; names the member.
     """
-    request = _decode(kind, body or b"{}")
+    if not body:
+        return _decode(kind, b"{}")
+    request = _decode(kind, body)
     try:
-        repeated = find_repeated(body or b"{}")
+        repeated = find_repeated(body)
     except (RecursionError, ValueError) as error:
         raise InvalidRequest(_shorten(str(error))) from None
     if repeated is not None:

@@ -67,27 +67,26 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     Requests for sockets have their own limits and metrics. This is a single middleware on purpose:
     split into three, it made every connect a tenth slower.
     """
-    if _is_on_other_listener(request):
+    services, clock = request.app[SERVICES], asyncio.get_running_loop().time
+    if services.admin_ports and _is_on_other_listener(request):
         handler = _find_nothing
     if _is_preflight(request):
         handler = _answer_preflight
     if request.path == SOCKETS_PATH:
         return await _answer_errors(request, handler)
-    metrics = request.app[SERVICES].metrics
-    began = asyncio.get_running_loop().time()
+    began = clock()
     answer = await _answer_errors(request, partial(_answer_in_time, handler))
     route = _route(request)
     if route in VERIFY_PATHS:
         for name in VERIFIED_HEADERS:
             answer.headers.setdefault(name, "")
     method = request.method if request.method in ("GET", "POST", "DELETE", "OPTIONS") else "other"
-    metrics.requests.inc(method, route, str(answer.status))
-    took = asyncio.get_running_loop().time() - began
-    metrics.request_seconds.observe(took, method, route)
+    services.metrics.requests.inc(method, route, str(answer.status))
+    services.metrics.request_seconds.observe(clock() - began, method, route)
     if ADMINISTRATOR in request:
         _note_call(request, method, route, answer.status)
     if answer.status == 429:
-        await request.app[SERVICES].limits.hold_back()
+        await services.limits.hold_back()
     return answer
 
 
@@ -113,8 +112,6 @@ def _route(request: web.Request) -> str:
 
 def _is_on_other_listener(request: web.Request) -> bool:
     """Return whether the route is only served on the other listener, public or admin."""
-    if not request.app[SERVICES].admin_ports:
-        return False
     on = request.app[LISTENERS].get(_route(request), "public")
     return on == ("public" if is_on_admin_listener(request) else "admin")
 

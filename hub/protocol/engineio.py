@@ -24,7 +24,7 @@ import enum
 import functools
 import json
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -131,7 +131,7 @@ class CloseReason(enum.Enum):
     TRANSPORT_ERROR = "transport error"
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True):
     """The client sent a message."""
 
     data: str

@@ -33,7 +33,9 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from hub.core.strict_json import decode as decode_json
 
@@ -58,7 +60,7 @@ class ProtocolError(Exception):
     """The client sent what Socket.IO does not allow at this point."""
 
 
-class Packet(NamedTuple):
+class Packet(msgspec.Struct, frozen=True):
     """A decoded packet; ``data`` is None if it has none."""
 
     kind: str
@@ -67,24 +69,24 @@ class Packet(NamedTuple):
     data: Any
 
 
-class Connect(NamedTuple):
+class Connect(msgspec.Struct, frozen=True):
     """The client requests a connection; answer with `accept` or `refuse` of `ServerProtocol`."""
 
     auth: Any
 
 
-class Reconnect(NamedTuple):
+class Reconnect(msgspec.Struct, frozen=True):
     """A client that was refused sent CONNECT again, perhaps with another token."""
 
 
-class UnknownNamespace(NamedTuple):
+class UnknownNamespace(msgspec.Struct, frozen=True):
     """The client sent CONNECT to an unknown namespace; ``refusal`` is the answer to send."""
 
     namespace: str
     refusal: str
 
 
-class Emit(NamedTuple):
+class Emit(msgspec.Struct, frozen=True):
     """The client sent an event; if ``id`` is set, it expects an acknowledgement (`encode_ack`)."""
 
     name: str
@@ -92,14 +94,14 @@ class Emit(NamedTuple):
     id: int | None
 
 
-class Ack(NamedTuple):
+class Ack(msgspec.Struct, frozen=True):
     """The client acknowledged the event with this id."""
 
     id: int
     args: list[Any]
 
 
-class Disconnect(NamedTuple):
+class Disconnect(msgspec.Struct, frozen=True):
     """The client left the namespace."""
 
 

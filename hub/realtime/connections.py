@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
@@ -22,7 +21,7 @@ class Connection:
     During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
     ``partition`` is its user's, set by `Connections.add`. ``expiry`` is the timer for the token's
-    ``exp``. `hub.realtime.delivery` sets ``on_closed``, which is called when the transport closes.
+    ``exp``. `hub.realtime.rounds` sets ``on_closed``, which is called when the transport closes.
     """
 
     __slots__ = (
@@ -83,7 +82,7 @@ class Connections:
         self._partition_of = partition_of
         self._by_id: dict[str, Connection] = {}
         self._by_partition: dict[int, dict[UserKey, dict[str, Connection]]] = {}
-        self._by_session: Counter[tuple[UserKey, str]] = Counter()
+        self._by_session: dict[tuple[UserKey, str], int] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -102,18 +101,24 @@ class Connections:
         connection.partition = self._partition_of(identity.user)
         users = self._by_partition.setdefault(connection.partition, {})
         users.setdefault(identity.user, {})[connection.id] = connection
-        self._by_session[identity.user, identity.sid] += 1
+        self._count(identity)
 
     def move(self, connection: Connection, identity: Identity) -> None:
         """Move a connection to another session of the same user."""
         self._uncount(connection.identity)
         connection.identity = identity
-        self._by_session[identity.user, identity.sid] += 1
+        self._count(identity)
+
+    def _count(self, identity: Identity) -> None:
+        session = (identity.user, identity.sid)
+        self._by_session[session] = self._by_session.get(session, 0) + 1
 
     def _uncount(self, identity: Identity) -> None:
         session = (identity.user, identity.sid)
-        self._by_session[session] -= 1
-        if not self._by_session[session]:
+        left = self._by_session[session] - 1
+        if left:
+            self._by_session[session] = left
+        else:
             del self._by_session[session]
 
     def remove(self, connection_id: str) -> Connection | None:
@@ -138,7 +143,7 @@ class Connections:
     def count(self, identity: Identity) -> tuple[int, int]:
         """Return the number of sockets of this session, and of its user."""
         mine = len(self._of_user(identity.user))
-        return self._by_session[identity.user, identity.sid], mine
+        return self._by_session.get((identity.user, identity.sid), 0), mine
 
     def count_accepted(self) -> int:
         """Return the number of sockets that were accepted."""

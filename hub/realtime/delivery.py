@@ -1,40 +1,32 @@
-"""Notifies sockets of a logout, waits for acknowledgements, cuts the sockets, and reports that."""
+"""Ends the sockets that a logout concerns, at once or over its spread, and reports that."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from hub.access.views import as_payload, view_logout
 from hub.core.model import Logout, Reason, State
-from hub.core.receipt import read_failures
 from hub.metrics import Metrics
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection, Connections
-from hub.realtime.progress import Progress, SocketOutcome
+from hub.realtime.progress import Progress
 from hub.realtime.reports import Reports
+from hub.realtime.rounds import Round
 from hub.store.values import LogoutEvent, Report
 
 log = structlog.get_logger(__name__)
 
-EVENT = "logoutNotification"
 PACE = 0.25
 """Seconds between two batches of a logout that is spread (``spread_seconds``)."""
 
 REPORT_EVERY = 1.0
 """Seconds between two reports on a logout that is spread."""
-
-LARGE = 32
-"""Sockets from which on a logout is large: then they are cut together, not one by one."""
-
-GATHER = 0.05
-"""Seconds for which the sockets of a large logout that have acknowledged wait for others."""
 
 EXPIRED = Reason.EXPIRED
 
@@ -79,7 +71,7 @@ class Delivery:
         self._lease = lease
         self._grace = grace
         self._metrics = metrics
-        self._rounds: set[asyncio.Task[None]] = set()
+        self._rounds: set[asyncio.Future[None]] = set()
         self._stops = asyncio.Event()
 
     def deliver(self, event: LogoutEvent, found: Sequence[Connection] = ()) -> int:
@@ -114,41 +106,72 @@ class Delivery:
         for connection in connections:
             connection.ended = logout
         notified = [connection for connection in connections if connection.accepted]
-        task = asyncio.create_task(self._run(notified, logout, event))
-        self._rounds.add(task)
-        task.add_done_callback(self._rounds.discard)
-
-    async def _run(
-        self, notified: list[Connection], logout: Logout, event: LogoutEvent | None
-    ) -> None:
         # Without a receipt (``event`` None) progress is counted too, but not reported.
         progress = Progress(self._lease, event or LogoutEvent(logout, lambda user: True), notified)
+        work: asyncio.Future[None]
+        if logout.spread or logout.user is None:
+            work = asyncio.create_task(self._run(notified, logout, event, progress))
+        else:
+            # At once and without a task: this is what the person waits for.
+            work = self._notify(notified, logout, progress)
+        self._rounds.add(work)
+        work.add_done_callback(partial(self._conclude, notified, logout, event, progress))
+
+    def _conclude(
+        self,
+        notified: Sequence[Connection],
+        logout: Logout,
+        event: LogoutEvent | None,
+        progress: Progress,
+        work: asyncio.Future[None],
+    ) -> None:
+        self._rounds.discard(work)
+        if work.cancelled():
+            return
+        error = work.exception()
+        if error is not None:
+            # Sockets that could not be notified must still be cut.
+            log.error("sockets could not be notified of a logout", id=logout.id, exc_info=error)
+            progress.rest = State.CUT
+            for connection in notified:
+                connection.socket.disconnect()
+        if event is not None:
+            self._reports.add(progress.report(done=True))
+
+    def _notify(
+        self, connections: Sequence[Connection], logout: Logout, progress: Progress
+    ) -> asyncio.Future[None]:
+        """Notify sockets, and return a future that is done when all are cut."""
+        # One that has closed since would not say so again, and be waited for.
+        notified = [connection for connection in connections if not connection.is_closed]
+        work = Round(self._acknowledgements, self._metrics, notified, progress.add)
+        work.begin(logout, self._grace)
+        return work.done
+
+    async def _run(
+        self,
+        notified: Sequence[Connection],
+        logout: Logout,
+        event: LogoutEvent | None,
+        progress: Progress,
+    ) -> None:
         is_everyones = event is not None and logout.user is None
         opening = asyncio.create_task(self._open(progress)) if is_everyones else None
         try:
             if logout.spread and notified:
                 await self._pace(notified, logout, event, progress, opening)
-            # One that has closed since would not say so again, and be waited for.
-            elif batch := [connection for connection in notified if not connection.is_closed]:
-                work = _Round(self._acknowledgements, self._metrics, batch)
-                progress.add(await work.run(logout, self._grace))
-        except Exception:
-            # Sockets that could not be notified must still be cut.
-            log.exception("sockets could not be notified of a logout", id=logout.id)
-            progress.rest = State.CUT
-            for connection in notified:
-                connection.socket.disconnect()
-        if opening is not None:
-            await opening
-        if event is not None:
-            self._reports.add(progress.report(done=True))
+            else:
+                await self._notify(notified, logout, progress)
+        finally:
+            if opening is not None:
+                await opening
 
     async def _open(self, progress: Progress) -> None:
         self._reports.add(await progress.open())
 
     async def _pace(
         self,
-        notified: list[Connection],
+        notified: Sequence[Connection],
         logout: Logout,
         event: LogoutEvent | None,
         progress: Progress,
@@ -156,7 +179,7 @@ class Delivery:
     ) -> None:
         """Notify over the logout's spread: everyone in batches, a single user at a random time."""
         loop = asyncio.get_running_loop()
-        began, rounds = loop.time(), set[asyncio.Task[list[SocketOutcome]]]()
+        began, rounds = loop.time(), list[asyncio.Future[None]]()
         steps = max(1, round(logout.spread / PACE)) if logout.user is None else 1
         if logout.user is not None:
             await self._pause(random.uniform(0, logout.spread))  # noqa: S311 - a pace
@@ -166,21 +189,16 @@ class Delivery:
             if self._stops.is_set():
                 # The remaining clients connect elsewhere, and are refused there.
                 break
-            batch = [connection for connection in batches.get(step, ()) if not connection.is_closed]
-            if batch:
-                work = _Round(self._acknowledgements, self._metrics, batch)
-                rounds.add(asyncio.create_task(work.run(logout, self._grace)))
+            if step in batches:
+                rounds.append(self._notify(batches[step], logout, progress))
             await self._pause(began + (step + 1) * PACE - loop.time())
-            for task in [task for task in rounds if task.done()]:
-                rounds.discard(task)
-                progress.add(task.result())
             is_due = loop.time() - reported > REPORT_EVERY
             is_open = opening is None or opening.done()
             if event is not None and is_open and is_due:
                 reported = loop.time()
                 self._reports.add(progress.report(done=False))
-        for task in rounds:
-            progress.add(await task)
+        for work in rounds:
+            await work
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -196,109 +214,3 @@ class Delivery:
         await asyncio.gather(*self._rounds, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self._reports.flush()
-
-
-class _Round:
-    """Sockets that are notified together, from the notification to the last cut."""
-
-    def __init__(
-        self,
-        acknowledgements: Acknowledgements,
-        metrics: Metrics,
-        connections: Sequence[Connection],
-    ) -> None:
-        self._acknowledgements = acknowledgements
-        self._metrics = metrics
-        self._open = {connection.id: connection for connection in connections}
-        self._done = asyncio.Event()
-        self._outcomes: list[SocketOutcome] = []
-        self._acknowledged: dict[str, tuple[str, ...]] = {}
-        self._began = asyncio.get_running_loop().time()
-        self._is_large = len(connections) > LARGE
-        self._acknowledging: list[Connection] = []
-
-    async def run(self, logout: Logout, grace: float) -> list[SocketOutcome]:
-        """Notify all sockets, cut each once it acknowledges, and the others after the grace.
-
-        Returns the outcome of each.
-        """
-        notice = as_payload(view_logout(logout))
-        for connection in self._open.values():
-            connection.on_closed = self._on_closed
-        sockets = [connection.socket for connection in self._open.values()]
-        stop_waiting = self._acknowledgements.emit(sockets, EVENT, notice, self._on_ack)
-        timer = asyncio.get_running_loop().call_later(grace, self._done.set)
-        try:
-            await self._done.wait()
-        finally:
-            timer.cancel()
-            stop_waiting()
-        late = list(self._open.values())
-        # Answer pending events before the cut: one may be the request for this very logout.
-        answering = [task for connection in late for task in connection.answering]
-        if answering:
-            await asyncio.wait(answering, timeout=grace)
-        for connection in late:
-            unread = connection.socket.has_unsent
-            self._finish(connection, State.CUT if unread else State.NOTIFIED)
-        for state, count in Counter([outcome.state for outcome in self._outcomes]).items():
-            self._metrics.notices.inc(state.value, by=count)
-        self._metrics.last_cut_seconds.observe(self._age())
-        return self._outcomes
-
-    def _on_ack(self, socket_id: str, answer: object) -> None:
-        connection = self._open.get(socket_id)
-        if connection is None or socket_id in self._acknowledged:
-            return
-        self._acknowledged[socket_id] = read_failures(answer)
-        age = self._age()
-        self._metrics.acknowledged_seconds.observe(age)
-        if len(self._acknowledged) == len(self._open) + len(self._outcomes):
-            self._metrics.last_acknowledged_seconds.observe(age)
-        if self._is_large:
-            self._release_soon(connection)
-        else:
-            self._release(connection)
-
-    def _release_soon(self, connection: Connection) -> None:
-        """Cut a socket a moment later, with all that acknowledge meanwhile.
-
-        A large logout is often one of several, as everyone's is in each partition. The sockets of
-        the next are notified before those that have acknowledged already cost any more time.
-        """
-        if not self._acknowledging:
-            asyncio.get_running_loop().call_later(GATHER, self._release_gathered)
-        self._acknowledging.append(connection)
-
-    def _release_gathered(self) -> None:
-        connections, self._acknowledging = self._acknowledging, []
-        for connection in connections:
-            self._release(connection)
-
-    def _on_closed(self, connection: Connection) -> None:
-        # It was notified, and closed without acknowledging.
-        self._finish(connection, State.NOTIFIED)
-
-    def _release(self, connection: Connection) -> None:
-        """Cut a socket that has acknowledged, once all its events are answered."""
-        if connection.answering:
-            next(iter(connection.answering)).add_done_callback(
-                lambda task: self._release(connection)
-            )
-        else:
-            self._finish(connection, State.ACKNOWLEDGED)
-
-    def _finish(self, connection: Connection, state: State) -> None:
-        if self._open.pop(connection.id, None) is None:
-            return
-        connection.on_closed = None
-        failed = self._acknowledged.get(connection.id)
-        if failed is not None:
-            state = State.ACKNOWLEDGED
-        self._outcomes.append(SocketOutcome(connection.identity, state, failed or ()))
-        connection.socket.disconnect()
-        if not self._open:
-            self._done.set()
-
-    def _age(self) -> float:
-        return asyncio.get_running_loop().time() - self._began

@@ -250,7 +250,8 @@ class EngineSession:
         self.protocol.close(reason, last, may_return=code == GOING_AWAY)
         if self.websocket is not None:
             self._close_websocket(self.websocket, code)
-        self.answer_poll()
+        else:
+            self.answer_poll()
         # Replaced, since the two refer to each other, and only the garbage collector would end it.
         receiver, self.receiver = self.receiver, NO_RECEIVER
         receiver.on_closed()

@@ -263,7 +263,9 @@ class Handlers:
         request = convert_request(LogoutRequest, {} if data is None else data)
         # If logouts arrive late here, a session that another replica has ended must not act.
         command = own_logout(connection.identity, request)
-        receipt = await self._logouts.write_own(connection.identity, command, connection.client.ip)
+        receipt = await self._logouts.write_own(
+            connection.identity, command, connection.client.ip, at_once=True
+        )
         return as_payload(view_receipt(receipt))
 
     async def _refresh(self, connection: Connection, data: Any) -> dict[str, Any]:

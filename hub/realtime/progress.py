@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from hub.access.device import describe_user_agent, tidy_name
 from hub.core.model import Identity, State
-from hub.core.receipt import merge_sessions, session_key, unite
+from hub.core.receipt import merge, session_key, unite
 from hub.realtime.connections import Connection
 from hub.store.values import LogoutEvent, Report
 
 AT_ONCE = 50
 
 
-class SocketOutcome(NamedTuple):
+class SocketOutcome(msgspec.Struct, frozen=True):
     """The identity of a socket, its final state, and what its client could not clear."""
 
     identity: Identity
@@ -37,7 +38,8 @@ class Progress:
         self._event = event
         self._is_one_user = event.logout.user is not None
         self._left = Counter([self._key(connection.identity) for connection in sockets])
-        self._outcomes: dict[str, list[SocketOutcome]] = {}
+        self._states: dict[str, State] = {}
+        self._failures: list[tuple[str, tuple[str, ...]]] = []
         self._sockets = sockets
 
     def _key(self, identity: Identity) -> str:
@@ -57,29 +59,25 @@ class Progress:
 
     def add(self, outcomes: Iterable[SocketOutcome]) -> None:
         """Add the outcomes of sockets that have ended."""
-        left, known = self._left, self._outcomes
-        for outcome in outcomes:
-            key = self._key(outcome.identity)
-            left[key] -= 1
-            known.setdefault(key, []).append(outcome)
+        for one in outcomes:
+            key = self._key(one.identity)
+            self._left[key] -= 1
+            self._states[key] = merge(self._states.get(key, State.OFFLINE), one.state)
+            if one.failed:
+                self._failures.append((key, one.failed))
 
     def report(self, *, done: bool) -> Report:
         """Return a report on finished sessions not reported yet; if ``done``, on all others too."""
         left = [key for key, count in self._left.items() if count > 0]
-        outcomes, self._outcomes = self._outcomes, {}
-        if not done:
-            self._outcomes = {key: outcomes.pop(key) for key in left if key in outcomes}
-        states: list[tuple[str, State]] = [(key, self.rest) for key in left] if done else []
-        failures: list[tuple[str, tuple[str, ...]]] = []
-        for key, ones in outcomes.items():
-            for _, state, failed in ones:
-                states.append((key, state))
-                if failed:
-                    failures.append((key, failed))
-        sessions, failures_by_session = merge_sessions(states), unite(failures)
-        return Report(
-            self._lease, self._event, sessions=sessions, failures=failures_by_session, done=done
-        )
+        states, self._states = self._states, {}
+        if done:
+            for key in left:
+                states[key] = merge(states.get(key, State.OFFLINE), self.rest)
+        else:
+            self._states = {key: states.pop(key) for key in left if key in states}
+        failures = unite(pair for pair in self._failures if pair[0] in states)
+        self._failures = [pair for pair in self._failures if pair[0] in self._states]
+        return Report(self._lease, self._event, sessions=states, failures=failures, done=done)
 
 
 def _device(connection: Connection) -> str:

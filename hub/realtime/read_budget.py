@@ -50,7 +50,7 @@ class ReadBudget:
 
     def message_limit(self, max_size: int) -> int:
         """Return the maximum size of a message in bytes."""
-        return max_size if self.is_trusted else min(max_size, MAX_BEFORE_CONNECT)
+        return max_size if self._rate is CONNECTED else min(max_size, MAX_BEFORE_CONNECT)
 
     def wait(self, now: float) -> float:
         """Return how many seconds to wait before reading; 0 if reading is allowed."""

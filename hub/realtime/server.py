@@ -42,6 +42,8 @@ from hub.realtime.unconnected import Unconnected
 
 log = structlog.get_logger(__name__)
 
+DISCONNECT = MESSAGE + encode_disconnect()
+
 
 class ConnectRefused(Exception):
     """CONNECT is refused; ``code`` and ``data`` are the contents of CONNECT_ERROR."""
@@ -125,7 +127,7 @@ class Socket:
 
     def disconnect(self) -> None:
         """Send DISCONNECT, after which stock clients do not reconnect, and close."""
-        self.session.close(CloseReason.SERVER, last=MESSAGE + encode_disconnect())
+        self.session.close(CloseReason.SERVER, last=DISCONNECT)
 
     def dismiss(self) -> None:
         """Send DISCONNECT and close; called by `Lingering` after the refusal delay."""

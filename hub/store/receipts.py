@@ -20,7 +20,7 @@ from hub.store.values import Report
 
 Fields = dict[bytes, bytes]
 
-REPORT = Script("report")
+REPORT = Script("run", "report")
 REPORT_EVERYONE = Script("report_everyone")
 ROWS = Script("rows")
 RECEIPT = Script("clock", "receipt")
@@ -40,7 +40,7 @@ class RedisReceipts:
         """Add a replica's report to a receipt."""
         logout = report.event.logout
         rows = [
-            (sid, state.value, ",".join(report.failures.get(sid, ())))
+            (sid, state, ",".join(report.failures.get(sid, ())))
             for sid, state in report.sessions.items()
         ]
         if logout.user is None:

@@ -33,7 +33,7 @@ from hub.store.script import Script
 from hub.store.topology import Topology
 from hub.store.values import Claim, Command, DataLoss, KeyReused, Unsure, too_many_logouts
 
-END = Script("clock", "rules", "leases", "publish", "end", must_last=True)
+END = Script("clock", "rules", "leases", "run", "publish", "end", must_last=True)
 REFUSE = Script("clock", "rules", "publish", "refuse", must_last=True)
 RECALL = Script("recall")
 CLAIM = Script("claim", must_last=True)
@@ -194,7 +194,7 @@ class RedisLogouts:
                 "before": logout.before,
                 "cuts_off": logout.scope is not Scope.SESSION,
                 "fingerprint": None if command.key is None else _fingerprint(logout),
-                "fresh_epoch": secrets.token_hex(8),
+                "fresh_epoch": secrets.token_hex(8) if logout.user is None else None,
                 "receipt_ms": (self._receipts + logout.spread * SECOND) // 1000,
                 "tombstone_prefix": names.tombstone,
                 "session_prefix": names.session,
@@ -213,7 +213,7 @@ class RedisLogouts:
             case b"known":
                 receipt, written = _read_known(command, *answer[1:])
             case _:
-                receipt, written = _read_done(answer)
+                receipt, written = _read_done(command.logout, answer)
         self._reader.note_written(names.partition, *written)
         return receipt
 
@@ -227,14 +227,17 @@ def _encode(logout: Logout) -> dict[str, str | None]:
     return {"logout": encode_logout(logout).decode(), "bare": bare, "message": message}
 
 
-def _read_done(answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:
-    """Return the receipt in an answer, and the ids of the previous and the new log entry."""
-    _, at, text, entries, *rows = answer
+def _read_done(logout: Logout, answer: Sequence[bytes]) -> tuple[Receipt, list[str]]:
+    """Return the receipt in an answer, and the ids of the previous and the new log entry.
+
+    ``logout`` is what was written, except for its time.
+    """
+    _, at, _, entries, *rows = answer
     outcomes = (
         Outcome(sid.decode(), device.decode(), State.NOTIFIED if held == b"1" else State.OFFLINE)
         for sid, device, held in zip(rows[0::3], rows[1::3], rows[2::3], strict=True)
     )
-    receipt = Receipt(read_logout(at + b" " + text), tuple(outcomes))
+    receipt = Receipt(msgspec.structs.replace(logout, at=int(at)), tuple(outcomes))
     return receipt, entries.decode().split(" ")
 
 
@@ -243,8 +246,8 @@ def _read_known(command: Command, fingerprint: bytes, answer: bytes) -> tuple[Re
     if fingerprint.decode() != _fingerprint(command.logout):
         raise KeyReused("the idempotency key was used for another logout")
     with reading():
-        first = msgspec.json.decode(answer, type=list[str])
-    receipt, written = _read_done([text.encode() for text in first])
+        first = [text.encode() for text in msgspec.json.decode(answer, type=list[str])]
+    receipt, written = _read_done(read_logout(first[1] + b" " + first[2]), first)
     return msgspec.structs.replace(receipt, repeated=True), written
 
 

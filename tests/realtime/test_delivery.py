@@ -84,12 +84,31 @@ class Site:
 async def test_a_socket_that_closes_before_it_is_notified_is_not_waited_for() -> None:
     """It is offline, and the logout is done long before the grace has passed."""
     site = Site(grace=10 * PATIENCE)
-    site.deliver()
+    found = list(site.connections)
     for socket in site.sockets:
         site.connections.remove(socket.id)
+    site.delivery.end(found, LOGOUT)
     async with asyncio.timeout(PATIENCE):
         await site.delivery.close()
     assert site.kept.reports[0].sessions == {"0": State.OFFLINE, "1": State.OFFLINE}
+
+
+async def test_sockets_that_cannot_be_notified_are_cut_all_the_same() -> None:
+    """All sockets of the logout are cut at once, and the receipt says so."""
+    site = Site(grace=10 * PATIENCE)
+    broken = site.sockets[1]
+
+    def fail(packet: str, frame: bytes) -> None:
+        raise RuntimeError("this socket is broken")
+
+    broken.send = fail  # type: ignore[method-assign]
+    site.deliver()
+    async with asyncio.timeout(PATIENCE):
+        await site.delivery.close()
+    assert all(socket.is_cut for socket in site.sockets)
+    assert site.kept.reports[0].sessions == {"0": State.CUT, "1": State.CUT}
+    for socket in site.sockets:
+        site.connections.remove(socket.id)
 
 
 async def test_a_delivery_that_is_cancelled_leaves_nothing_that_waits() -> None:

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from hub.realtime.delivery import LARGE, spread_evenly
+from hub.realtime.delivery import spread_evenly
+from hub.realtime.rounds import LARGE
 from tests.realtime.raw import RawSocket, raw_socket
 from tests.site import ADMIN, running, settings, token
 

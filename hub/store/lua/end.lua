@@ -10,7 +10,7 @@
 --   caller: begun, nbf and exp (us) of the token that must surely be alive, and the trusted epoch,
 --     '' for any; or nil
 --   pace: the user's rate limit: the cost of one logout and the window (us), or nil
---   lost_epoch: the epoch to recover from, or nil; fresh_epoch: a name for a new one
+--   lost_epoch: the epoch to recover from, or nil; fresh_epoch: a name for a new one, for everyone
 --   lease_time: how long a lease lasts (us)
 --   lifetime_ms, receipt_ms, key_ms: how long entries are kept
 --   tombstone_prefix, session_prefix: of keys
@@ -60,7 +60,7 @@ local answer = {'done', digits(at), given.logout, ''}
 
 -- The reports of the replicas that hold a session are pending.
 local since = now - given.lease_time
-local pending, rows = {}, {}
+local pending, rows, gone = {}, {}, {}
 local function add_pending(names)
   for _, name in ipairs(names) do pending[name] = true end
   return table.concat(names, ',')
@@ -83,7 +83,7 @@ local function end_session(sid, fields, row)
   local is_alive = tonumber(row.begun or 0) > at_of(everyone) or sid == also
   if is_alive then add(sid, row.device or '', holders(fields, leases, since)) end
   redis.call('DEL', given.session_prefix .. sid)
-  redis.call('ZREM', sessions, sid)
+  table.insert(gone, sid)
   if row.per_token then redis.call('ZREM', per_token, sid) end
   return is_alive
 end
@@ -98,6 +98,7 @@ local function end_sessions()
       is_added = end_session(sid, fields, row) and sid == also or is_added
     end
   end
+  run_with('ZREM', sessions, gone)
   if also and not is_added then add(also, '', {}) end
 end
 
@@ -115,10 +116,11 @@ end
 
 local function write_cutoff()
   local left = math.max(given.lifetime_ms, redis.call('PTTL', cutoff_key))
-  local newest, kept = supersede(record, cutoff, redis.call('GET', kept_key))
+  local older = redis.call('GET', kept_key)
+  local newest, kept = supersede(record, cutoff, older)
   if kept then
     redis.call('SET', kept_key, kept, 'PX', left)
-  else
+  elseif older then
     redis.call('DEL', kept_key)
   end
   redis.call('SET', cutoff_key, newest, 'PX', left)
@@ -137,7 +139,7 @@ local function open_everyones_receipt()
 end
 
 local function write_receipt()
-  for i = 1, #rows, 2 do redis.call('HSET', receipt, rows[i], rows[i + 1]) end
+  run_with('HSET', receipt, rows)
   redis.call('PEXPIRE', receipt, given.receipt_ms)
   redis.call('SADD', users, given.user)
   redis.call('PEXPIRE', users, given.receipt_ms)

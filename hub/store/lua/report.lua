@@ -13,7 +13,7 @@ for _, session in ipairs(given.sessions) do
   if failed ~= '' then redis.call('HSET', receipt, 'f:' .. lease .. ':' .. sid, failed) end
 end
 
-local fields = redis.call('HGETALL', receipt)
+local fields, rows = redis.call('HGETALL', receipt), {}
 for i = 1, #fields, 2 do
   if string.sub(fields[i], 1, 2) == 's:' then
     local state, pending, device = string.match(fields[i + 1], '^(%a+)|([^|]*)|(.*)$')
@@ -25,9 +25,10 @@ for i = 1, #fields, 2 do
     local new = reported[string.sub(fields[i], 3)]
     if is_mine or new then
       if new and rank[new] > rank[state] then state = new end
-      local row = state .. '|' .. table.concat(left, ',') .. '|' .. device
-      redis.call('HSET', receipt, fields[i], row)
+      table.insert(rows, fields[i])
+      table.insert(rows, state .. '|' .. table.concat(left, ',') .. '|' .. device)
     end
   end
 end
+run_with('HSET', receipt, rows)
 return 1
