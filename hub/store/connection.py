@@ -37,7 +37,7 @@ def connection_options(seconds: float) -> dict[str, Any]:
 
 
 def connection_pool(url: str, seconds: float | None = None) -> ConnectionPool:
-    """Return a pool for ``url`` without retries; its time limit is `TIME_LIMIT` if none is given."""
+    """Return a pool for ``url`` without retries, and with `TIME_LIMIT` if no limit is given."""
     limit = TIME_LIMIT if seconds is None else seconds
     return ConnectionPool.from_url(url, **connection_options(limit))
 
