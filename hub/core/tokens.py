@@ -80,7 +80,7 @@ class Rules(msgspec.Struct, frozen=True):
         They may be written differently: in ``user``, ``session`` and ``login_time`` the order
         counts, in the other lists it does not, and ``lifetime_setting`` only words an error.
         """
-        return self._meaning() == other._meaning()
+        return self is other or self._meaning() == other._meaning()
 
     def _meaning(self) -> Rules:
         return msgspec.structs.replace(
