@@ -11,7 +11,6 @@ from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends, surely_ends
 from hub.realtime.server import Socket
-from hub.realtime.timer_wheel import Timer
 from hub.store.values import LogoutEvent
 
 
@@ -21,8 +20,9 @@ class Connection:
     ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
     During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
-    ``partition`` is its user's, set by `Connections.add`. ``expiry`` is the timer for the token's
-    ``exp``. `hub.realtime.delivery` sets ``on_closed``, which is called when the transport closes.
+    ``partition`` is its user's, set by `Connections.add`. `hub.realtime.handlers` sets
+    ``on_expired`` and starts its timer, for the token's ``exp``. `hub.realtime.delivery` sets
+    ``on_closed``, which is called when the transport closes.
     """
 
     __slots__ = (
@@ -30,13 +30,14 @@ class Connection:
         "alive_at",
         "answering",
         "client",
+        "due",
         "ended",
-        "expiry",
         "id",
         "identity",
         "is_closed",
         "next_identity",
         "on_closed",
+        "on_expired",
         "partition",
         "refresh_lock",
         "socket",
@@ -56,7 +57,8 @@ class Connection:
         self.answering: set[asyncio.Task[object]] = set()
         self.is_closed = False
         self.on_closed: Callable[[Connection], None] | None = None
-        self.expiry: Timer | None = None
+        self.due = 0
+        self.on_expired: Callable[[Connection], None] | None = None
 
     def is_ended(self, at: Micros) -> bool:
         """Return whether it was ended already, so that a logout written at ``at`` changes nothing.
@@ -65,6 +67,11 @@ class Connection:
         but not newer than a later one.
         """
         return self.ended is not None and (self.accepted or self.ended.at >= at)
+
+    def on_timer(self) -> None:
+        """Call ``on_expired``."""
+        if self.on_expired is not None:
+            self.on_expired(self)
 
     def note_closed(self) -> None:
         """Record that the transport has closed, and call ``on_closed``."""
