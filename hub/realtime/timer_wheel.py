@@ -7,6 +7,7 @@ entry. Timers fire never early, and at most one step late.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -45,7 +46,7 @@ class TimerWheel:
     """Calls `Timed.on_timer` of items when they are due; it turns only while there are any."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, set[Timed]] = {}
+        self._waiting: defaultdict[int, set[Timed]] = defaultdict(set)
         self._tick = 0
         self._turning: asyncio.TimerHandle | None = None
 
@@ -65,7 +66,7 @@ class TimerWheel:
             if item.due:
                 self.stop(item)
             item.due = due
-            self._waiting.setdefault(due, set()).add(item)
+            self._waiting[due].add(item)
 
     def stop(self, item: Timed) -> None:
         """Stop the timer of ``item``, if it has one."""
