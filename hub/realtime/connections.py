@@ -18,7 +18,7 @@ class Connection:
     """A socket with the identity of its token: connecting, accepted, or ended by a logout.
 
     ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
-    During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
+    During a refresh (under `refresh_lock`), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
     ``partition`` is its user's, set by `Connections.add`. `hub.realtime.handlers` sets
     ``on_expired`` and starts its timer, for the token's ``exp``. `hub.realtime.delivery` sets
@@ -26,6 +26,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_refresh_lock",
         "accepted",
         "alive_at",
         "answering",
@@ -39,7 +40,6 @@ class Connection:
         "on_closed",
         "on_expired",
         "partition",
-        "refresh_lock",
         "socket",
     )
 
@@ -49,7 +49,7 @@ class Connection:
         self.partition = 0
         self.identity = identity
         self.next_identity = identity
-        self.refresh_lock = asyncio.Lock()
+        self._refresh_lock: asyncio.Lock | None = None
         self.client = client
         self.accepted = False
         self.alive_at: Micros = 0
@@ -59,6 +59,13 @@ class Connection:
         self.on_closed: Callable[[Connection], None] | None = None
         self.due = 0
         self.on_expired: Callable[[Connection], None] | None = None
+
+    @property
+    def refresh_lock(self) -> asyncio.Lock:
+        """A lock, made with the first refresh: most sockets are never refreshed."""
+        if self._refresh_lock is None:
+            self._refresh_lock = asyncio.Lock()
+        return self._refresh_lock
 
     def is_ended(self, at: Micros) -> bool:
         """Return whether it was ended already, so that a logout written at ``at`` changes nothing.

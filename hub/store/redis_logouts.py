@@ -242,7 +242,7 @@ def _read_known(command: Command, fingerprint: bytes, answer: bytes) -> tuple[Re
     """Return the first answer for an idempotency key, as `_read_done` does."""
     if fingerprint.decode() != _fingerprint(command.logout):
         raise KeyReused("the idempotency key was used for another logout")
-    with reading():
+    with reading:
         first = msgspec.json.decode(answer, type=list[str])
     receipt, written = _read_done([text.encode() for text in first])
     return msgspec.structs.replace(receipt, repeated=True), written
