@@ -218,8 +218,10 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
         TokenInvalid: if a claim is not valid; ``detail`` names it.
     """
     user_claim, user = first_claim(claims, rules.user)
-    for claim in (user_claim or rules.user[0], "exp", "iat"):
-        if not user_claim or find_claim(claims, claim) is None:
+    if not user_claim:
+        raise TokenInvalid(f"the claim {rules.user[0]} is missing")
+    for claim in ("exp", "iat"):
+        if claims.get(claim) is None:
             raise TokenInvalid(f"the claim {claim} is missing")
     check_parties(claims, rules)
     check_kind(claims, any_audience=rules.audience is None)

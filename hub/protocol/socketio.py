@@ -35,6 +35,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from hub.core.strict_json import decode as decode_json
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR = "0", "1", "2", "3", "4"
@@ -238,4 +240,9 @@ def encode_disconnect(namespace: str = NAMESPACE) -> str:
     return DISCONNECT if namespace == NAMESPACE else f"{DISCONNECT}{namespace},"
 
 
-_dump = json.JSONEncoder(separators=(",", ":")).encode
+def _dump(data: object) -> str:
+    try:
+        return msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which a refusal may quote from the client's packet, must be escaped.
+        return json.dumps(data)
