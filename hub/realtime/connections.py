@@ -128,7 +128,7 @@ class Connections:
         session = (identity.user, identity.sid)
         self._by_session[session] -= 1
         if not self._by_session[session]:
-            del self._by_session[session]
+            self._by_session.pop(session)
 
     def remove(self, connection_id: str) -> Connection | None:
         """Remove a connection and return it, or None if there is none."""
