@@ -99,7 +99,7 @@ class Authority:
         """
         name = tidy_name(client.name)
         registration = Registration(
-            identity=msgspec.structs.replace(identity, exp=identity.exp + identity.leeway),
+            identity=msgspec.structs.replace(identity, exp=identity.valid_until),
             device=name or describe_user_agent(client.user_agent),
             ip=client.ip,
             presence=presence,
@@ -127,4 +127,4 @@ class Authority:
                 raise refusal
             finally:
                 del refusal  # its traceback leads here, which would be a reference cycle
-        return Caller(identity=identity, state=state, until=identity.exp + identity.leeway)
+        return Caller(identity=identity, state=state, until=identity.valid_until)

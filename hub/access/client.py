@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from multidict import CIMultiDictProxy
@@ -11,7 +11,7 @@ from hub.core.address import MAX_HOPS, Network, client_address
 from hub.core.cookies import find_cookie
 from hub.errors import InvalidRequest
 
-QUERY_TOKENS = ("token", "access_token")
+QUERY_TOKENS = frozenset({"token", "access_token"})
 MAX_USER_AGENT = 512
 
 
@@ -39,13 +39,13 @@ def read_client(
     )
 
 
-def refuse_query_token(query: Container[str]) -> None:
+def refuse_query_token(query: Iterable[str]) -> None:
     """Refuse a token in a query string, which ends up in logs and browser histories.
 
     Raises:
         InvalidRequest: when there is one.
     """
-    if any(name in query for name in QUERY_TOKENS):
+    if not QUERY_TOKENS.isdisjoint(query):
         raise InvalidRequest("a token in a query string ends up in logs: send it in auth or header")
 
 

@@ -13,7 +13,9 @@ UNKNOWN = "Unknown device"
 
 def tidy_name(given: str | None) -> str:
     """Return the name that a client gave, cut to one printable line of `MAX_NAME`; may be empty."""
-    spaced = " ".join((given or "").split())
+    if not given:
+        return ""
+    spaced = " ".join(given.split())
     printable = "".join(character for character in spaced if character.isprintable())
     return " ".join(printable.split())[:MAX_NAME].strip()
 

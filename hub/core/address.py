@@ -24,21 +24,22 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
     """
     client = peer
     hops = reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:])
-    for hop in [peer, *(part[-MAX_LENGTH:].strip() for part in hops)]:
-        address = _read_address(hop)
-        if address is None:
+    for hop in [peer, *[part[-MAX_LENGTH:].strip() for part in hops]]:
+        found = _read_address(hop)
+        if found is None:
             break
-        client = str(address)
+        client, address = found
         if not any(address in network for network in trusted):
             break
     return client
 
 
 @functools.lru_cache(4096)
-def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _read_address(text: str) -> tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address] | None:
+    """Return an address, as it is written and as a value; None if the text is not one."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    return str(mapped or address), mapped or address

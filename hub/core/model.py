@@ -87,6 +87,11 @@ class Identity(msgspec.Struct, frozen=True):
         """The time that is compared with logouts: that of the login, or else ``iat``."""
         return self.iat if self.login_at is None else self.login_at
 
+    @property
+    def valid_until(self) -> Micros:
+        """The time at which the token expires: ``exp``, and the leeway."""
+        return self.exp + self.leeway
+
 
 class Session(msgspec.Struct, frozen=True):
     """One login on one device, as it is registered.

@@ -67,7 +67,7 @@ def judge(identity: Identity, state: RevocationState) -> Unauthorized | None:
             wait = max(0, (cutoff.horizon // SECOND + 1) * SECOND - now)
             why = "get a token that is issued later"
             return TokenTooOld(why, logout=cutoff, retry_after=wait / SECOND)
-    if identity.exp + identity.leeway <= now:
+    if identity.valid_until <= now:
         return TokenExpired()
     early = begins(identity) - now
     if early > MAX_WAIT:
@@ -98,9 +98,7 @@ def begins(identity: Identity) -> Micros:
 
 def apply_leeway(identity: Identity) -> Identity:
     """Return the identity with ``nbf`` and ``exp`` as `judge` applies them."""
-    return msgspec.structs.replace(
-        identity, nbf=begins(identity), exp=identity.exp + identity.leeway
-    )
+    return msgspec.structs.replace(identity, nbf=begins(identity), exp=identity.valid_until)
 
 
 def newest_cutoff(sid: str, cutoffs: Iterable[Logout]) -> Logout | None:

@@ -8,6 +8,7 @@ pinned by the caller and never taken from the token (RFC 8725 section 3.1).
 from __future__ import annotations
 
 import binascii
+import functools
 import hashlib
 from base64 import urlsafe_b64decode
 from collections.abc import Iterable
@@ -15,7 +16,6 @@ from typing import Any
 
 import jwt
 import msgspec
-from jwt.algorithms import HMACAlgorithm
 
 from hub.core.claims import (
     find_claim,
@@ -29,10 +29,13 @@ from hub.core.claims import (
 )
 from hub.core.kinds import check_kind, is_token_type
 from hub.core.model import MAX_NAME_LENGTH, SECOND, Identity, Micros, user_key
-from hub.core.verification_keys import ALGORITHMS, Secret
+from hub.core.signatures import SIGNATURES
+from hub.core.verification_keys import ALGORITHMS
 from hub.errors import TokenInvalid
 
 MAX_TOKEN_BYTES = 8192
+MOST_HEADERS = 64
+"""Headers that are remembered: all tokens of an issuer share a few, one for each key."""
 
 AUTH_TIME = "auth_time"
 SESSION_CLAIMS = ("sid", "session_id", "origin_jti", AUTH_TIME)
@@ -77,7 +80,7 @@ class Rules(msgspec.Struct, frozen=True):
         They may be written differently: in ``user``, ``session`` and ``login_time`` the order
         counts, in the other lists it does not, and ``lifetime_setting`` only words an error.
         """
-        return self._meaning() == other._meaning()
+        return self is other or self._meaning() == other._meaning()
 
     def _meaning(self) -> Rules:
         return msgspec.structs.replace(
@@ -94,19 +97,6 @@ def _as_set(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-class _Hmac(HMACAlgorithm):
-    """HMAC that does not repeat the check of a `Secret`, which is most of its cost."""
-
-    def prepare_key(self, key: str | bytes) -> bytes:
-        return key if isinstance(key, Secret) else super().prepare_key(key)
-
-
-_signatures = jwt.PyJWS(algorithms=ALGORITHMS)
-for _bits in (256, 384, 512):
-    _signatures.unregister_algorithm(f"HS{_bits}")
-    _signatures.register_algorithm(f"HS{_bits}", _Hmac(getattr(HMACAlgorithm, f"SHA{_bits}")))
-
-
 def read_header(token: str) -> Header:
     """Return the header of ``token``, so that its issuer entry and its key can be looked up.
 
@@ -115,7 +105,12 @@ def read_header(token: str) -> Header:
             uses an extension (``crit``, ``b64``: RFC 7515 section 4.1.11, RFC 7797), or is of
             another kind (``typ``).
     """
-    members = open_header(token)
+    return _read_header(_header_part(token))
+
+
+@functools.lru_cache(MOST_HEADERS)
+def _read_header(part: str) -> Header:
+    members = _decode_part(part)
     if not is_token_type(members.get("typ", "JWT")):
         raise TokenInvalid("a token of another kind (typ)")
     return read_alg_and_kid(members)
@@ -143,12 +138,16 @@ def open_header(token: str) -> dict[str, Any]:
     Raises:
         TokenInvalid: if the token is too long, is not a JWT in compact form, or repeats a member.
     """
+    return _decode_part(_header_part(token))
+
+
+def _header_part(token: str) -> str:
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise TokenInvalid(f"a token is ASCII text of at most {MAX_TOKEN_BYTES} bytes")
     parts = token.split(".")
     if len(parts) != 3:
         raise TokenInvalid(_describe_form(len(parts)))
-    return _decode_part(parts[0])
+    return parts[0]
 
 
 def _describe_form(parts: int) -> str:
@@ -189,7 +188,7 @@ def check_signature(token: str, key: Any, rules: Rules) -> dict[str, Any]:
         TokenInvalid: if the signature is wrong, or its algorithm is not pinned.
     """
     try:
-        payload = _signatures.decode(token, key, algorithms=rules.algorithms)
+        payload = SIGNATURES.decode(token, key, algorithms=rules.algorithms)
     except (jwt.PyJWTError, ValueError, TypeError):
         raise TokenInvalid("the signature does not verify") from None
     return read_members(payload)
@@ -219,8 +218,10 @@ def identify(claims: dict[str, Any], token: str, rules: Rules) -> Identity:
         TokenInvalid: if a claim is not valid; ``detail`` names it.
     """
     user_claim, user = first_claim(claims, rules.user)
-    for claim in (user_claim or rules.user[0], "exp", "iat"):
-        if not user_claim or find_claim(claims, claim) is None:
+    if not user_claim:
+        raise TokenInvalid(f"the claim {rules.user[0]} is missing")
+    for claim in ("exp", "iat"):
+        if claims.get(claim) is None:
             raise TokenInvalid(f"the claim {claim} is missing")
     check_parties(claims, rules)
     check_kind(claims, any_audience=rules.audience is None)

@@ -25,7 +25,7 @@ class Known:
         self.names = names
         self.begun = identity.begun
         self.valid_from = begins(identity) / SECOND + MARGIN
-        self.valid_until = (identity.exp + identity.leeway) / SECOND - MARGIN
+        self.valid_until = identity.valid_until / SECOND - MARGIN
         self.answer: Mark | None = None
 
 

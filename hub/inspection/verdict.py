@@ -58,7 +58,7 @@ class Reading:
             "login_time": None if identity.login_at is None else login,
             "issued_at": seconds(identity.iat),
             "expires_at": seconds(identity.exp),
-            "lives_until": seconds(identity.exp + identity.leeway),
+            "lives_until": seconds(identity.valid_until),
             "scopes": list(identity.scopes),
         }
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import json
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -159,7 +158,11 @@ def _parameters(config: Config, state: State) -> str:
         "pingTimeout": round(config.ping_timeout * 1000),
         "maxPayload": config.max_payload,
     }
-    return json.dumps(members)[1:]
+    return _dump(members)[1:]
+
+
+def _dump(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 class Session:
@@ -181,7 +184,7 @@ class Session:
 
     def handshake(self) -> str:
         """Return the packet that opens the session [Handshake]."""
-        return f'{OPEN}{{"sid":{json.dumps(self.id)},{_parameters(self._config, self.state)}'
+        return f'{OPEN}{{"sid":{_dump(self.id)},{_parameters(self._config, self.state)}'
 
     # ---- Receiving ----
 

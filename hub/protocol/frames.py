@@ -37,7 +37,7 @@ _WHOLE = {0x80 | kind: kind for kind in (Kind.TEXT, Kind.CLOSE, Kind.PING, Kind.
 """The first byte of a frame that is the only one of its message."""
 
 CLOSE_BYTE = 0x80 | Kind.CLOSE
-MASKED, SHORT = 0x80, 125
+MASKED, SHORT, MEDIUM = 0x80, 125, 126
 
 
 class FrameReader:
@@ -76,12 +76,17 @@ class FrameReader:
         if len(buffer) < 2:
             return None
         first, second = buffer[0], buffer[1]
-        whole, size = _WHOLE.get(first), second - MASKED
-        if whole is not None and 0 <= size <= SHORT and self._message is None:
+        whole = _WHOLE.get(first)
+        if whole is not None and self._message is None:
             # A shortcut for nearly all frames; `_next_of_any` would return the same.
-            end = size + 6
-            if len(buffer) >= end and size <= self.max_size:
-                data = unmask(buffer[6:end], buffer[2:6])
+            size, start = second - MASKED, 6
+            fits = 0 <= size <= SHORT
+            if size == MEDIUM and whole is Kind.TEXT:
+                size, start = int.from_bytes(buffer[2:4], "big"), 8
+                fits = size > SHORT
+            end = start + size
+            if fits and end <= len(buffer) and size <= self.max_size:
+                data = unmask(buffer[start:end], buffer[start - 4 : start])
                 del buffer[:end]
                 return whole, _read_text(data) if whole is Kind.TEXT else data, end
         return self._next_of_any(first, second)
@@ -99,7 +104,7 @@ class FrameReader:
                 PROTOCOL_ERROR, "a control frame must be whole and short (section 5.5)"
             )
         if size > SHORT:
-            more = 2 if size == 126 else 8
+            more = 2 if size == MEDIUM else 8
             if len(buffer) < 2 + more:
                 return None
             start += more

@@ -240,4 +240,9 @@ def encode_disconnect(namespace: str = NAMESPACE) -> str:
     return DISCONNECT if namespace == NAMESPACE else f"{DISCONNECT}{namespace},"
 
 
-_dump = json.JSONEncoder(separators=(",", ":")).encode
+def _dump(data: object) -> str:
+    try:
+        return msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which a refusal may quote from the client's packet, must be escaped.
+        return json.dumps(data)

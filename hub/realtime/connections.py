@@ -10,7 +10,6 @@ from hub.access.client import Client
 from hub.core.model import Identity, Logout, Micros, UserKey
 from hub.core.revocation import ends, surely_ends
 from hub.realtime.server import Socket
-from hub.realtime.timer_wheel import Timer
 from hub.store.values import LogoutEvent
 
 
@@ -18,26 +17,28 @@ class Connection:
     """A socket with the identity of its token: connecting, accepted, or ended by a logout.
 
     ``alive_at`` is the time, by the store's clock, up to which its session is known to be alive.
-    During a refresh (under ``refresh_lock``), ``next_identity`` is the new identity: a logout of
+    During a refresh (under `refresh_lock`), ``next_identity`` is the new identity: a logout of
     either session ends the socket. ``answering`` are the tasks that answer its events.
-    ``partition`` is its user's, set by `Connections.add`. ``expiry`` is the timer for the token's
-    ``exp``. `hub.realtime.rounds` sets ``on_closed``, which is called when the transport closes.
+    ``partition`` is its user's, set by `Connections.add`. `hub.realtime.handlers` sets
+    ``on_expired`` and starts its timer, for the token's ``exp``. `hub.realtime.rounds` sets
+    ``on_closed``, which is called when the transport closes.
     """
 
     __slots__ = (
+        "_refresh_lock",
         "accepted",
         "alive_at",
         "answering",
         "client",
+        "due",
         "ended",
-        "expiry",
         "id",
         "identity",
         "is_closed",
         "next_identity",
         "on_closed",
+        "on_expired",
         "partition",
-        "refresh_lock",
         "socket",
     )
 
@@ -47,7 +48,7 @@ class Connection:
         self.partition = 0
         self.identity = identity
         self.next_identity = identity
-        self.refresh_lock = asyncio.Lock()
+        self._refresh_lock: asyncio.Lock | None = None
         self.client = client
         self.accepted = False
         self.alive_at: Micros = 0
@@ -55,7 +56,15 @@ class Connection:
         self.answering: set[asyncio.Task[object]] = set()
         self.is_closed = False
         self.on_closed: Callable[[Connection], None] | None = None
-        self.expiry: Timer | None = None
+        self.due = 0
+        self.on_expired: Callable[[Connection], None] | None = None
+
+    @property
+    def refresh_lock(self) -> asyncio.Lock:
+        """A lock, made with the first refresh: most sockets are never refreshed."""
+        if self._refresh_lock is None:
+            self._refresh_lock = asyncio.Lock()
+        return self._refresh_lock
 
     def is_ended(self, at: Micros) -> bool:
         """Return whether it was ended already, so that a logout written at ``at`` changes nothing.
@@ -64,6 +73,11 @@ class Connection:
         but not newer than a later one.
         """
         return self.ended is not None and (self.accepted or self.ended.at >= at)
+
+    def on_timer(self) -> None:
+        """Call ``on_expired``."""
+        if self.on_expired is not None:
+            self.on_expired(self)
 
     def note_closed(self) -> None:
         """Record that the transport has closed, and call ``on_closed``."""
@@ -115,11 +129,9 @@ class Connections:
 
     def _uncount(self, identity: Identity) -> None:
         session = (identity.user, identity.sid)
-        left = self._by_session[session] - 1
-        if left:
-            self._by_session[session] = left
-        else:
-            del self._by_session[session]
+        self._by_session[session] -= 1
+        if not self._by_session[session]:
+            self._by_session.pop(session)
 
     def remove(self, connection_id: str) -> Connection | None:
         """Remove a connection and return it, or None if there is none."""

@@ -155,9 +155,9 @@ class Engine:
         session = EngineSession(
             engineio.Session(self._new_id(), self.config, state),
             self._timers,
-            lambda session: self._make_receiver(session, opening),
             self._forget,
         )
+        session.receiver = self._make_receiver(session, opening)
         self.sessions[session.id] = session
         return session
 

@@ -35,7 +35,7 @@ class Receiver(Protocol):
 
 
 class NoReceiver:
-    """Stands in for the receiver of a session that has ended."""
+    """Stands in for the receiver of a session that has none yet, or has ended."""
 
     def on_message(self, text: str) -> None:
         """Ignore a message."""
@@ -76,7 +76,6 @@ class EngineSession:
         self,
         protocol: engineio.Session,
         timers: TimerWheel,
-        make_receiver: Callable[[EngineSession], Receiver],
         on_forgotten: Callable[[EngineSession], None],
     ) -> None:
         self._on_forgotten = on_forgotten
@@ -88,7 +87,7 @@ class EngineSession:
         self.poll: asyncio.Future[bool] | None = None
         self.closing: int | None = None
         self.due = 0
-        self.receiver: Receiver = make_receiver(self)
+        self.receiver: Receiver = NO_RECEIVER
         timers.start(self, protocol.timer)
 
     @property

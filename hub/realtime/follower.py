@@ -71,6 +71,8 @@ class Follower:
         self._audit = audit
         self._pass_on = pass_on
         self._partitions = [Partition() for _ in range(store.partition_count)]
+        self._fenced = store.partition_count
+        """How many partitions are fenced; counted here, since every connect asks."""
         self._all = range(store.partition_count)
         self._reasons: dict[int, str] = {}
         """Why logouts of partitions are not received, where that is known."""
@@ -92,8 +94,7 @@ class Follower:
     @property
     def takes_sockets(self) -> bool:
         """Whether this replica accepts new transports: it serves at least half the partitions."""
-        served = sum(not partition.is_fenced for partition in self._partitions)
-        return is_enough(served, len(self._partitions))
+        return is_enough(len(self._partitions) - self._fenced, len(self._partitions))
 
     def unconfirmed(self) -> dict[int, str]:
         """Return the partitions whose logouts may not be received, each with the reason."""
@@ -208,6 +209,7 @@ class Follower:
             before = self._partitions[number]
             after, effect = before.advance(event, now, self._fence)
             self._partitions[number] = after
+            self._fenced += after.is_fenced - before.is_fenced
             if effect is not None:
                 effects.setdefault(effect, []).append(number)
             if after.state is State.LOST and before.state is not State.LOST:
@@ -225,7 +227,7 @@ class Follower:
                     self._recover(numbers)
                 case Effect.CLOSE:
                     self._close(numbers, now)
-        if not self._served.is_set() and not any(one.is_fenced for one in self._partitions):
+        if not self._fenced:
             self._served.set()
 
     def _close(self, numbers: list[int], now: float) -> None:

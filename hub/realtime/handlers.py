@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +22,7 @@ from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.access.views import as_payload, view_logout, view_receipt
-from hub.core.model import SECOND, Identity, Logout, Micros, Reason, Scope, UserKey, seconds
+from hub.core.model import SECOND, Identity, Logout, Reason, Scope, UserKey, seconds
 from hub.core.rate import Rate
 from hub.core.revocation import alive_until
 from hub.errors import (
@@ -46,7 +45,7 @@ from hub.realtime.delivery import Delivery
 from hub.realtime.engine import Opening
 from hub.realtime.presence import Presences
 from hub.realtime.server import ConnectRefused, Socket
-from hub.realtime.timer_wheel import Timer, TimerWheel
+from hub.realtime.timer_wheel import TimerWheel
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +105,8 @@ class Handlers:
         self._metrics = metrics
         metrics.sockets.set_function(connections.count_accepted)
         self._timers = timers
+        self._on_expired = self._expire
+        """One bound method for all sockets."""
         self._limits = limits
         self._refusals = refusals
         self._events = Limiter("events", events, refusals)
@@ -184,7 +185,8 @@ class Handlers:
         connection.ended = None
         connection.alive_at = alive_at
         connection.identity = caller.identity
-        self._expire_in_time(connection, caller)
+        connection.on_expired = self._on_expired
+        self._timers.start(connection, _remaining(caller))
 
     def _credential(self, opening: Opening, given: ConnectAuth) -> str:
         refuse_query_token(opening.query)
@@ -209,19 +211,11 @@ class Handlers:
         connection = self._connections.remove(connection_id)
         if connection is not None:
             self._presences.remove(connection)
-            if connection.expiry is not None:
-                self._timers.stop(connection.expiry)
-                connection.expiry = None  # which refers to the connection
+            self._timers.stop(connection)
 
-    def _expire_in_time(self, connection: Connection, caller: Caller) -> None:
-        if connection.expiry is not None:
-            self._timers.stop(connection.expiry)
-        connection.expiry = Timer(partial(self._expire, connection, caller.until))
-        self._timers.start(connection.expiry, _remaining(caller))
-
-    def _expire(self, connection: Connection, at: Micros) -> None:
+    def _expire(self, connection: Connection) -> None:
         if connection.ended is None:
-            self._delivery.end([connection], _expiry(connection.identity, at))
+            self._delivery.end([connection], _expiry(connection.identity))
 
     async def answer(self, socket: Socket, event: str, args: list[Any]) -> dict[str, Any]:
         """Return the acknowledgement of an event."""
@@ -312,14 +306,14 @@ def _remaining(caller: Caller) -> float:
     return max(0, caller.until - caller.state.now) / SECOND
 
 
-def _expiry(identity: Identity, at: Micros) -> Logout:
+def _expiry(identity: Identity) -> Logout:
     return Logout(
         id=new_id(),
         user=identity.user,
         scope=Scope.SESSION,
         reason=Reason.EXPIRED,
         sid=identity.sid,
-        at=at,
+        at=identity.valid_until,
     )
 
 

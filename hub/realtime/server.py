@@ -37,7 +37,7 @@ from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.engine import DRAIN_STEP, Engine, Opening
 from hub.realtime.engine_session import EngineSession
 from hub.realtime.lingering import Lingering
-from hub.realtime.timer_wheel import Timer, TimerWheel
+from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.unconnected import Unconnected
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class Socket:
 
     ``id`` is that of its Engine.IO session, ``client`` describes it, ``source`` is the key of its
     address (`address_key`), and ``opening`` is the request that opened the session, kept until
-    CONNECT is answered.
+    CONNECT is answered. Its timer runs until CONNECT comes.
     """
 
     __slots__ = (
@@ -87,8 +87,8 @@ class Socket:
         "_protocol",
         "_refused_namespace",
         "_server",
-        "_timer",
         "client",
+        "due",
         "id",
         "opening",
         "session",
@@ -105,8 +105,8 @@ class Socket:
         self.opening: Opening | None = opening
         self.client = server.read_client(opening)
         self.source = address_key(self.client.ip)
-        self._timer: Timer | None = Timer(self.close_transport)
-        server.timers.start(self._timer, server.connect_timeout)
+        self.due = 0
+        server.timers.start(self, server.connect_timeout)
         server.unconnected.add(self)
 
     @property
@@ -162,9 +162,9 @@ class Socket:
     def on_closed(self) -> None:
         """Release the socket; if the application is deciding on CONNECT, it is notified later."""
         server, state = self._server, self._protocol.state
-        if state is State.OPENED and server.engine.is_open:
-            server.unconnected.remove_failed(self)
-        if self._timer is not None:
+        if state is State.OPENED:
+            if server.engine.is_open:
+                server.unconnected.remove_failed(self)
             self._stop_awaiting_connect()
         server.lingering.remove(self)
         if self._is_counted:
@@ -184,13 +184,8 @@ class Socket:
                 self._server.acknowledgements.take(self.id, event)
             case Emit():
                 self._server.spawn(self._answer(event))
-            case Connect() if not self._server.engine.is_open:
-                # For clients this is a failure of the transport, after which they retry elsewhere.
-                self.close_transport()
             case Connect():
-                self._stop_awaiting_connect()
-                self._server.lingering.remove(self)
-                self._server.spawn(self._connect(event.auth))
+                self._begin_to_connect(event)
             case UnknownNamespace():
                 self._refuse_namespace(event)
             case Reconnect():
@@ -201,11 +196,22 @@ class Socket:
 
     # ---- CONNECT ----
 
+    def on_timer(self) -> None:
+        """Close, since CONNECT did not come in time."""
+        self.close_transport()
+
+    def _begin_to_connect(self, event: Connect) -> None:
+        self._stop_awaiting_connect()
+        if not self._server.engine.is_open:
+            # For clients this is a failure of the transport, after which they retry elsewhere.
+            self.close_transport()
+            return
+        self._server.lingering.remove(self)
+        self._server.spawn(self._connect(event.auth))
+
     def _stop_awaiting_connect(self) -> None:
         self._server.unconnected.remove(self)
-        if self._timer is not None:
-            self._server.timers.stop(self._timer)
-            self._timer = None
+        self._server.timers.stop(self)
 
     async def _connect(self, auth: Any) -> None:
         try:
@@ -243,9 +249,9 @@ class Socket:
         """Refuse it as the reference server does; a socket in ``/`` stays connected."""
         self.send(MESSAGE + event.refusal)
         is_first = self._protocol.state is State.OPENED and self not in self._server.lingering
-        if is_first and self._timer is not None:
+        if is_first:
             # From now on the refusal delay limits the time for a CONNECT to ``/``.
-            self._server.timers.stop(self._timer)
+            self._server.timers.stop(self)
             self._refused_namespace = event.namespace
             self._server.lingering.add(self)
 

@@ -7,6 +7,7 @@ entry. Timers fire never early, and at most one step late.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -44,8 +45,11 @@ class Timer:
 class TimerWheel:
     """Calls `Timed.on_timer` of items when they are due; it turns only while there are any."""
 
+    _loop: asyncio.AbstractEventLoop
+    """The running loop while the wheel turns. In Python 3.11 asking for it is a system call."""
+
     def __init__(self) -> None:
-        self._waiting: dict[int, set[Timed]] = {}
+        self._waiting: defaultdict[int, set[Timed]] = defaultdict(set)
         self._tick = 0
         self._turning: asyncio.TimerHandle | None = None
 
@@ -55,17 +59,18 @@ class TimerWheel:
 
     def start(self, item: Timed, seconds: float) -> None:
         """Start a timer for ``item``, replacing the one that it has."""
-        now = asyncio.get_running_loop().time()
         if self._turning is None:
-            self._tick = int(now / STEP)
+            self._loop = asyncio.get_running_loop()
+            self._tick = int(self._loop.time() / STEP)
             self._turn_later()
+        now = self._loop.time()
         # An item fires at the end of its step; a step that the wheel has passed never recurs.
         due = max(int((now + seconds) / STEP), self._tick) + 1
         if due != item.due:
             if item.due:
                 self.stop(item)
             item.due = due
-            self._waiting.setdefault(due, set()).add(item)
+            self._waiting[due].add(item)
 
     def stop(self, item: Timed) -> None:
         """Stop the timer of ``item``, if it has one."""
@@ -79,12 +84,11 @@ class TimerWheel:
         item.due = 0
 
     def _turn_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._turning = loop.call_at((self._tick + 1) * STEP, self._turn)
+        self._turning = self._loop.call_at((self._tick + 1) * STEP, self._turn)
 
     def _turn(self) -> None:
         # By the clock instead of counting, so that small delays do not add up.
-        reached = int(asyncio.get_running_loop().time() / STEP)
+        reached = int(self._loop.time() / STEP)
         while self._tick < reached:
             self._tick += 1
             for item in self._waiting.pop(self._tick, ()):

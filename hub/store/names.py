@@ -55,6 +55,15 @@ def claim_key(digest: str) -> tuple[int, str]:
     return partition, f"hub:{{{partition}}}:claim:{digest}"
 
 
+def session_key(user: UserKey, sid: str) -> str:
+    """Return the name of the key for a user's session."""
+    return f"{_sessions(partition_of(user), user)}{sid}"
+
+
+def _sessions(partition: int, user: str) -> str:
+    return f"hub:{{{partition}}}:session:{user}:"
+
+
 def receipt_key(user: UserKey, logout_id: str) -> tuple[int, str]:
     """Return the partition and the name of the key for a user's receipt of a logout."""
     partition = partition_of(user)
@@ -92,7 +101,7 @@ class Names:
         self._prefix = prefix
         self.user = user or ""
         self.sessions = f"{prefix}:sessions:{self.user}"
-        self.session = f"{prefix}:session:{self.user}:"
+        self.session = _sessions(self.partition, self.user)
         self.tombstone = f"{prefix}:dead:{self.user}:"
         issuer = quote(iss, safe="") if user is None else user.partition("|")[0]
         self.refusal = f"{prefix}:refused:{issuer}:"

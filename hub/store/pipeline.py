@@ -58,10 +58,10 @@ class _Call:
 
     __slots__ = ("answer", "deadline", "packed")
 
-    def __init__(self, packed: bytes, patience: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, packed: bytes, deadline: float, answer: asyncio.Future[Any]) -> None:
         self.packed = packed
-        self.deadline = loop.time() + patience
-        self.answer: asyncio.Future[Any] = loop.create_future()
+        self.deadline = deadline
+        self.answer = answer
 
     def refuse(self, error: Unavailable) -> None:
         if not self.answer.done():
@@ -195,7 +195,7 @@ class Pipeline:
         if len(self._unsent) + len(self._unanswered) >= BACKLOG:
             raise Unavailable("too many requests wait for the store")
         loop = asyncio.get_running_loop()
-        call = _Call(packed, self._patience, loop)
+        call = _Call(packed, loop.time() + self._patience, loop.create_future())
         self._unsent.append(call)
         if self._flushing is None:
             self._flushing = loop.call_soon(self._flush)

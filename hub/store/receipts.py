@@ -114,7 +114,7 @@ def read_receipt(answers: Sequence[Sequence[Any]]) -> Receipt | None:
     tally = Tally()
     now: Micros = 0
     alive: set[str] = set()
-    with reading():
+    with reading:
         for stamp, leases, *found in answers:
             now = max(now, int(stamp))
             alive.update(lease.decode() for lease in leases)
@@ -140,7 +140,7 @@ def read_outcomes(answer: Sequence[Any], flat: Sequence[bytes]) -> list[Outcome]
     if receipt is None:
         return []
     alive = frozenset(lease.decode() for lease in answer[1])
-    with reading():
+    with reading:
         rows = [_row(*pair) for pair in zip(flat[0::2], flat[1::2], strict=True)]
     found = [*receipt.sessions, *(view(row, alive) for row in rows)]
     return [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -14,13 +14,24 @@ from hub.store.base import LEASE
 from hub.store.values import Unreadable
 
 
-@contextlib.contextmanager
-def reading() -> Iterator[None]:
-    """Raise `Unreadable` if a record in the context cannot be decoded."""
-    try:
-        yield
-    except (Malformed, KeyError, ValueError) as error:
-        raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
+class Reading:
+    """A context that raises `Unreadable` if a record in it cannot be decoded."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Malformed | KeyError | ValueError):
+            raise Unreadable(f"the store holds what the hub cannot read: {error}") from error
+
+
+reading = Reading()
+"""The only one, since it holds nothing."""
 
 
 def read_logout(record: bytes) -> Logout:
@@ -29,7 +40,7 @@ def read_logout(record: bytes) -> Logout:
     Raises:
         Unreadable: if it is of another version, or damaged.
     """
-    with reading():
+    with reading:
         return decode_logout(record)
 
 
@@ -67,7 +78,7 @@ def _read_tombstone(record: bytes, message: bytes) -> Logout:
 
 def _read_session(sid: str, fields: list[bytes], now: Micros, renewed: list[bytes]) -> Session:
     row = dict(zip(fields[0::2], fields[1::2], strict=True))
-    with reading():
+    with reading:
         renewals = [int(at) for at in renewed]
         return Session(
             sid=sid,

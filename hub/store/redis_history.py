@@ -41,7 +41,7 @@ class RedisHistory:
             raise Unavailable("the store may have lost data, and is being checked")
         if after is not None and (after.epoch != epoch or not page.seen.has_entry):
             raise PositionLost("the log cannot be read on from there")
-        with reading():
+        with reading:
             events = tuple(
                 make_event(partition, entry.decode(), read_fields(fields))
                 for entry, fields in page.entries

@@ -245,7 +245,7 @@ def _read_known(command: Command, fingerprint: bytes, answer: bytes) -> tuple[Re
     """Return the first answer for an idempotency key, as `_read_done` does."""
     if fingerprint.decode() != _fingerprint(command.logout):
         raise KeyReused("the idempotency key was used for another logout")
-    with reading():
+    with reading:
         first = [text.encode() for text in msgspec.json.decode(answer, type=list[str])]
     receipt, written = _read_done(read_logout(first[1] + b" " + first[2]), first)
     return msgspec.structs.replace(receipt, repeated=True), written

@@ -65,7 +65,7 @@ class RedisNotes:
         """
         partition, key = notes_key(name)
         answer: list[bytes] = await self._calls.call(partition, NOTES, [key], {})
-        with reading():
+        with reading:
             texts = [item.decode() for item in answer]
             fields = dict(zip(texts[0::2], texts[1::2], strict=True))
             kinds = [name.removesuffix(":text") for name in fields if name.endswith(":text")]

@@ -86,6 +86,7 @@ FORBIDDEN = [
     (masked(0x01, b"4a") + masked(0x81, b"4b"), 1002, "a message within a message"),
     (masked(0x01, b"") + masked(0x81, b"4b"), 1002, "the same after an empty fragment"),
     (b"\x81\xfe\x00\x7d\0\0\0\0", 1002, "16 bits for what fits in 7"),
+    (b"\x81\xfe\x00\x7d" + bytes(129), 1002, "the same with all its data"),
     (b"\x81\xff\0\0\0\0\0\0\xff\xff\0\0\0\0", 1002, "64 bits for what fits in 16"),
     (b"\x81\xff\xff\0\0\0\0\0\0\0\0\0\0\0", 1002, "a length beyond 63 bits"),
     (masked(0x82, b"binary"), 1003, "binary"),

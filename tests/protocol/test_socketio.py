@@ -145,6 +145,15 @@ def test_what_is_no_packet_is_an_error(text: str) -> None:
         brought_to(State.CONNECTED).receive(text)
 
 
+def test_a_refusal_may_quote_what_utf8_cannot_encode() -> None:
+    """A lone surrogate, as JSON can write it, is written as JSON again."""
+    protocol = brought_to(State.CONNECTING)
+    refusal = {"message": "no", "data": {"detail": "\ud800 and ü"}}
+    answer = protocol.refuse(refusal)
+    answer.encode()
+    assert (answer[0], json.loads(answer[1:])) == ("4", refusal)
+
+
 def test_a_member_that_stands_twice_says_nothing() -> None:
     """Parsers differ in which of the two they take."""
     packet = decode('0{"token":"a","token":"b"}')
