@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 from binascii import Error, a2b_base64, b2a_base64
+from typing import Any
 
 import jwt
 from jwt.algorithms import HMACAlgorithm
@@ -30,19 +31,27 @@ class _Hmac(HMACAlgorithm):
 class _Signatures(jwt.PyJWS):
     """PyJWT's `decode`, which looks at each character of a token's base64, by an internal method.
 
-    If a version of PyJWT does not call that method, nothing is lost but time.
+    If a version of PyJWT does not call that method, nothing is lost but time, and if it calls it in
+    another way, its own method has it.
     """
 
     @staticmethod
-    def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
-        try:
-            decoded = a2b_base64(segment.translate(FROM_URL) + b"=" * (-len(segment) % 4))
-        except Error:
-            decoded = b""
-        # What encodes to the same text again has neither padding nor other characters.
-        if b2a_base64(decoded, newline=False).translate(TO_URL).rstrip(b"=") == segment:
+    def _decode_base64url_segment(segment: Any, *others: Any, **named: Any) -> Any:
+        decoded = _decode_canonical(segment) if type(segment) is bytes else None
+        if decoded is not None:
             return decoded
-        return jwt.PyJWS._decode_base64url_segment(segment, name)
+        return jwt.PyJWS._decode_base64url_segment(segment, *others, **named)
+
+
+def _decode_canonical(segment: bytes) -> bytes | None:
+    """Decode base64url in its one canonical form (RFC 7515, appendix C); None if it is in none."""
+    try:
+        decoded = a2b_base64(segment.translate(FROM_URL) + b"=" * (-len(segment) % 4))
+    except Error:
+        return None
+    # What encodes to the same text again has neither padding nor other characters.
+    is_canonical = b2a_base64(decoded, newline=False).translate(TO_URL).rstrip(b"=") == segment
+    return decoded if is_canonical else None
 
 
 SIGNATURES = _Signatures(algorithms=ALGORITHMS)
