@@ -11,7 +11,8 @@ from hub.console import (
     run,
     say,
 )
-from hub.doctor import Finding, examine
+from hub.doctor.examination import examine
+from hub.doctor.finding import Finding
 from hub.log import configure_logs
 from hub.settings import SettingsError, load_settings
 

@@ -15,7 +15,7 @@ import jwt
 import pytest
 import socketio
 
-from hub.doctor import examine
+from hub.doctor.examination import examine
 from hub.settings import load_settings
 from tests.patience import PATIENCE
 from tests.providers.provider import RESOURCE, Browser, Provider, Tokens, running_provider
