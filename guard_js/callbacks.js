@@ -90,3 +90,32 @@ export class Calls {
     });
   }
 }
+
+/** The functions of the app that are called with each value of one kind.
+ * @template T */
+export class Subscribers {
+  #log;
+  /** @type {Set<Calls<T>>} */
+  #all = new Set();
+
+  /** @param {(text: string) => void} log */
+  constructor(log) {
+    this.#log = log;
+  }
+
+  /** Have a function called from now on.
+   * @param {(value: T) => unknown} callback @returns {() => void} unsubscribes */
+  add(callback) {
+    const calls = new Calls(this.#log, callback); // one each: the same function may subscribe twice
+    this.#all.add(calls);
+    return () => {
+      this.#all.delete(calls);
+      calls.stop();
+    };
+  }
+
+  /** Call those who have subscribed by now, not those who do so meanwhile. @param {T} value */
+  tell(value) {
+    for (const calls of [...this.#all]) calls.add(value);
+  }
+}

@@ -1,7 +1,7 @@
 /** Reads a guard's options from environment variables, named like the hub's settings. */
 import { readFileSync } from "node:fs";
 
-/** @typedef {import("./guard.js").Options} Options */
+/** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {Record<string, string | undefined>} Environ */
 

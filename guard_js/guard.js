@@ -4,8 +4,7 @@
  * that, `onStale` says what to do.
  */
 import { Admission } from "./admission.js";
-import { Calls, callSafely } from "./callbacks.js";
-import { readDate } from "./claims.js";
+import { callSafely, Subscribers } from "./callbacks.js";
 import { monotonicClock } from "./clock.js";
 import { readEnviron } from "./environment.js";
 import { HubError } from "./errors.js";
@@ -15,15 +14,16 @@ import { Issuers } from "./issuers.js";
 import { KnownSessions } from "./known-sessions.js";
 import { KnownTokens } from "./known-tokens.js";
 import { userKey } from "./names.js";
+import { completeOptions, readAddresses } from "./options.js";
 import { noteEnd } from "./own-logout.js";
 import { Questions } from "./questions.js";
 import { namesOf } from "./revocations.js";
 import { signTicket } from "./tickets.js";
 import { Watches } from "./watches.js";
 
-/** @typedef {import("./admission.js").OnStale} OnStale */
-/** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./known-tokens.js").Known} Known */
+/** @typedef {import("./options.js").Metric} Metric */
+/** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./revocations.js").Names} Names */
 /** @typedef {import("./revocations.js").Revocation} Revocation */
 /** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
@@ -31,41 +31,17 @@ import { Watches } from "./watches.js";
 /** @typedef {import("./verdict.js").Reason} Reason */
 /** @typedef {import("./watches.js").Watch} Watch */
 
-/** What a guard measures: docs/reference/guard-js.md says what each is.
- * @typedef {"staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed"} Metric */
-
-/** Times are in seconds.
- * @typedef {object} Options
- * @property {string} token `HUB_GUARD_TOKEN` of the hub
- * @property {readonly Issuer[]} [issuers] whose tokens are accepted
- * @property {string} [secret] signs tickets; without `issuers` it also verifies tokens (HS256)
- * @property {string} [adminToken] `HUB_ADMIN_TOKEN` of the hub, for `endSession`
- * @property {number} [maxStaleness] how long after a confirmation the guard decides by itself: 10
- * @property {OnStale} [onStale] what to do then: `"ask"`, the default, asks the hub
- * @property {number} [startTimeout] how long `start` waits for the hub: 5
- * @property {(name: Metric, value: number) => unknown} [onMetric] called with each measurement
- * @property {(text: string) => void} [log] called when the hub cannot be followed, and when it can
- *   again; `console.warn` by default
- */
-
 const TICK_MS = 500;
 const QUESTION_LIFETIME = 60;
 
 export class Guard {
   #addresses;
-  #token;
-  #secret;
-  #adminToken;
-  #maxStaleness;
-  #onStalePolicy;
-  #startTimeout;
-  #onMetric;
-  #log;
+  #options;
   #issuers;
   #clock = monotonicClock();
   #state = new FeedState();
   #known = new KnownTokens();
-  #sessions = new KnownSessions((issuer) => this.#issuers.resolve(issuer));
+  #sessions = new KnownSessions(this.#state, (issuer) => this.#issuers.resolve(issuer));
   #questions = new Questions({
     addresses: () => this.#bestAddresses(),
     clock: this.#clock,
@@ -74,9 +50,9 @@ export class Guard {
   #admission;
   #watches;
   /** @type {Subscribers<Revocation>} */
-  #onLogout = new Set();
+  #onLogout;
   /** @type {Subscribers<boolean>} */
-  #onStale = new Set();
+  #onStale;
   /** @type {Set<() => void>} */
   #onReady = new Set();
   /** @type {Feed | undefined} */
@@ -88,24 +64,12 @@ export class Guard {
   /** @param {string | readonly string[]} url the hub, or several replicas of it
    * @param {Options} options */
   constructor(url, options) {
-    const { issuers, secret, maxStaleness = 10, onStale = "ask", startTimeout = 5 } = options;
-    const { log = (text) => console.warn(`logout-hub-guard: ${text}`) } = options;
-    this.#addresses = checkAddresses(typeof url === "string" ? [url] : [...url]);
-    if (!/^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(options.token ?? ""))
-      throw new Error("token: is not the HUB_GUARD_TOKEN of a hub");
-    if (!["ask", "refuse", "allow"].includes(onStale))
-      throw new Error("onStale: is not one of ask, refuse, allow");
-    if (!(maxStaleness > 0 && Number.isFinite(maxStaleness)))
-      throw new Error("maxStaleness: must be more than 0 seconds, and finite");
-    this.#token = options.token;
-    this.#secret = secret;
-    this.#adminToken = options.adminToken;
-    this.#maxStaleness = maxStaleness;
-    this.#onStalePolicy = onStale;
-    this.#startTimeout = startTimeout;
-    this.#onMetric = options.onMetric;
-    this.#log = log;
-    this.#issuers = new Issuers(issuers ?? (secret === undefined ? [] : [{ secret }]), log);
+    this.#addresses = readAddresses(url);
+    this.#options = completeOptions(options);
+    const { issuers, maxStaleness, onStale, log } = this.#options;
+    this.#issuers = new Issuers(issuers, log);
+    this.#onLogout = new Subscribers(log);
+    this.#onStale = new Subscribers(log);
     this.#admission = new Admission({
       state: this.#state,
       clock: this.#clock,
@@ -128,23 +92,23 @@ export class Guard {
   /** Start following the hub. Resolves to true once the guard knows what is revoked, or to false after
    * `startTimeout`: then it keeps trying, and `onStale` says what to do in the meantime. */
   async start() {
+    const { token, onStale, startTimeout, log } = this.#options;
     if (!this.#feed) {
       this.#feed = new Feed({
         addresses: this.#addresses,
-        token: this.#token,
+        token,
         state: this.#state,
         clock: this.#clock,
         onConnect: () => this.#measure("connects", 1),
         onUpdate: (update) => this.#take(update),
         onEnd: () => this.#measure("staleness_seconds", this.staleness),
-        log: this.#log,
+        log,
       });
       this.#feed.follow();
       this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     }
-    if (!this.isReady) await this.#readiness();
-    if (!this.isReady)
-      this.#log(`not ready yet, revocations are unknown: onStale="${this.#onStalePolicy}" applies`);
+    if (!this.isReady) await this.#readiness(startTimeout);
+    if (!this.isReady) log(`not ready yet, revocations are unknown: onStale="${onStale}" applies`);
     return this.isReady;
   }
 
@@ -195,7 +159,7 @@ export class Guard {
    * @param {number} loggedInAt by `now`, in NumericDate seconds
    * @param {{issuer?: string}} [options] @returns {Promise<Identity>} */
   async checkSession(user, sid, loggedInAt, { issuer } = {}) {
-    const session = this.#sessionOf(user, sid, loggedInAt, issuer);
+    const session = this.#sessions.find(user, sid, loggedInAt, issuer);
     const waiting = this.#admission.admit(session);
     if (waiting) await waiting;
     return session.identity;
@@ -206,7 +170,7 @@ export class Guard {
    * @param {string} user @param {string} sid
    * @param {{issuer?: string, loggedInAt?: number}} [options] @returns {Watch} */
   watch(user, sid, { issuer, loggedInAt } = {}) {
-    const { identity, names } = this.#sessionOf(user, sid, loggedInAt ?? 0, issuer);
+    const { identity, names } = this.#sessions.find(user, sid, loggedInAt ?? 0, issuer);
     return this.#watch(names, loggedInAt === undefined ? undefined : identity);
   }
 
@@ -221,13 +185,13 @@ export class Guard {
    * that includes the others.
    * @param {(logout: Revocation) => unknown} callback @returns {() => void} unsubscribes */
   onLogout(callback) {
-    return this.#subscribe(this.#onLogout, callback);
+    return this.#onLogout.add(callback);
   }
 
   /** Call a function with true when the guard becomes stale, with false when it is fresh again.
    * @param {(isStale: boolean) => unknown} callback @returns {() => void} unsubscribes */
   onStale(callback) {
-    return this.#subscribe(this.#onStale, callback);
+    return this.#onStale.add(callback);
   }
 
   /** A short-lived token with which a browser connects to the hub, signed with the secret.
@@ -237,41 +201,20 @@ export class Guard {
     const storeTime = this.#state.freshness.storeTime(this.#clock());
     // The hub judges it, so this machine's clock is good enough for `iat`.
     const now = Number.isNaN(storeTime) ? Date.now() / 1000 : storeTime;
-    return signTicket(this.#issuers, this.#secret, { user, sid, now, ...options });
+    return signTicket(this.#issuers, this.#options.secret, { user, sid, now, ...options });
   }
 
   /** End a session at the hub; resolves to the hub's receipt. It needs `adminToken`. Rejects with a
    * HubError. @param {string} user @param {string} sid
    * @param {{reason?: Reason, issuer?: string, message?: string}} [options] @returns {Promise<any>} */
   async endSession(user, sid, { reason = "user", issuer, message } = {}) {
-    if (!this.#adminToken)
+    const { adminToken } = this.#options;
+    if (!adminToken)
       throw new HubError("unavailable", "the guard has no adminToken to end sessions with");
     const iss = this.#issuers.resolve(issuer) || undefined;
     noteEnd({ userKey: userKey(iss ?? "", user), sid });
     const body = { user, sid, scope: "session", reason, iss, message };
-    return this.#questions.command("/admin/logout", this.#adminToken, body);
-  }
-
-  /** @param {string} user @param {string} sid @param {number} loggedInAt @param {string} [issuer]
-   * @returns {{identity: Identity, names: Names}} */
-  #sessionOf(user, sid, loggedInAt, issuer) {
-    const at = readDate("login time", loggedInAt);
-    const { iss, names } = this.#sessions.find(user, sid, issuer);
-    const identity = {
-      user,
-      iss,
-      userKey: names.userKey,
-      sid,
-      iat: at,
-      loginAt: at,
-      // The hub does not remember logouts of older logins.
-      exp: at + this.#state.lifetime * 1e6,
-      nbf: 0,
-      scopes: [],
-      perToken: false,
-      leeway: 0,
-    };
-    return { identity, names };
+    return this.#questions.command("/admin/logout", adminToken, body);
   }
 
   /** @param {string} token @returns {Promise<Known>} */
@@ -298,12 +241,12 @@ export class Guard {
 
   /** @param {import("./feed-state.js").Update} update */
   #take({ logout, missed = [], isReady, isConfirmed, isReset }) {
-    for (const one of missed) this.#tell(this.#onLogout, one);
+    for (const one of missed) this.#onLogout.tell(one);
     if (logout) {
       const { user, iss = "" } = logout;
       const isOfUser = user !== undefined && user !== null;
       this.#watches.check(isOfUser ? userKey(iss, user) : undefined, logout);
-      this.#tell(this.#onLogout, logout);
+      this.#onLogout.tell(logout);
     }
     if (isReset) this.#measure("resets", 1);
     if (isReady) {
@@ -321,35 +264,20 @@ export class Guard {
   }
 
   #tellStaleness() {
-    const isStale = this.staleness > this.#maxStaleness;
+    const isStale = this.staleness > this.#options.maxStaleness;
     if (isStale === this.#wasStale) return;
     this.#wasStale = isStale;
-    this.#tell(this.#onStale, isStale);
-  }
-
-  /** @template T @param {Subscribers<T>} subscribers @param {(value: T) => unknown} callback */
-  #subscribe(subscribers, callback) {
-    const calls = new Calls(this.#log, callback); // one each: the same function may subscribe twice
-    subscribers.add(calls);
-    return () => {
-      subscribers.delete(calls);
-      calls.stop();
-    };
+    this.#onStale.tell(isStale);
   }
 
   /** @param {Metric} name @param {number} value */
   #measure(name, value) {
-    const callback = this.#onMetric;
-    if (callback) callSafely(this.#log, () => callback(name, value), undefined);
+    const { onMetric, log } = this.#options;
+    if (onMetric) callSafely(log, () => onMetric(name, value), undefined);
   }
 
-  /** Call those who have subscribed by now, not those who do so meanwhile. @template T
-   * @param {Subscribers<T>} subscribers @param {T} value */
-  #tell(subscribers, value) {
-    for (const calls of [...subscribers]) calls.add(value);
-  }
-
-  async #readiness() {
+  /** @param {number} timeout */
+  async #readiness(timeout) {
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
     await new Promise((resolve) => {
@@ -357,7 +285,7 @@ export class Guard {
         this.#onReady.delete(done);
         resolve(undefined);
       };
-      timer = setTimeout(done, this.#startTimeout * 1000);
+      timer = setTimeout(done, timeout * 1000);
       this.#onReady.add(done);
     });
     clearTimeout(timer);
@@ -369,16 +297,3 @@ export class Guard {
     return [...this.#addresses].sort((a, b) => Number(b === best) - Number(a === best));
   }
 }
-
-/** @param {string[]} urls */
-function checkAddresses(urls) {
-  if (urls.length === 0) throw new Error("url: names no hub");
-  for (const url of urls) {
-    const { protocol = "", username, search, hash } = URL.canParse(url) ? new URL(url) : {};
-    if (!/^https?:$/.test(protocol) || username || search || hash)
-      throw new Error(`url: ${url} is no address like https://hub.example`);
-  }
-  return urls;
-}
-
-/** @template T @typedef {Set<Calls<T>>} Subscribers */

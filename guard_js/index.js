@@ -3,7 +3,7 @@ export { HubError, problem } from "./errors.js";
 export { Guard } from "./guard.js";
 export { CLOSE_CODE } from "./watches.js";
 
-/** @typedef {import("./guard.js").Options} Options */
+/** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./revocations.js").Revocation} Revocation */

@@ -139,7 +139,7 @@ export async function startFakeHub(t, port = 0) {
 }
 
 /** A guard that has started. @param {TestContext} t @param {string | string[]} url
- * @param {Partial<import("./guard.js").Options>} [options] */
+ * @param {Partial<import("./options.js").Options>} [options] */
 export async function startGuard(t, url, options = {}) {
   /** @type {string[]} */
   const told = [];

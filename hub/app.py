@@ -36,6 +36,7 @@ from hub.assembly import (
 from hub.core.model import Micros
 from hub.core.signing import load_signing_key
 from hub.core.tokens import MAX_TOKEN_BYTES
+from hub.environment import describe_given
 from hub.issuers_file import load_issuers_file
 from hub.metrics import Metrics
 from hub.pages import read_client as read_client_js
@@ -232,7 +233,7 @@ def _auditing(audit: Audit, settings: Settings) -> Callable[[web.Application], A
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async with audit:
-            audit.note("start", version=hub_version(), settings=settings.describe_given())
+            audit.note("start", version=hub_version(), settings=describe_given(settings))
             yield
             audit.sum_up()
             audit.note("stop")

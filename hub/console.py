@@ -9,7 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from hub.settings import Settings, SettingsError, describe_settings, load_settings
+from hub.environment import describe_settings, load_settings
+from hub.settings import Settings, SettingsError
 from hub.terminal import encode_json, escape
 
 Result = TypeVar("Result")

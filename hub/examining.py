@@ -11,9 +11,11 @@ from hub.console import (
     run,
     say,
 )
-from hub.doctor import Finding, examine
+from hub.doctor.examination import examine
+from hub.doctor.finding import Finding
+from hub.environment import load_settings
 from hub.log import configure_logs
-from hub.settings import SettingsError, load_settings
+from hub.settings import SettingsError
 
 
 @click.command()

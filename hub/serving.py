@@ -27,7 +27,7 @@ from hub.console import (
     setting_options,
     settings_or_stop,
 )
-from hub.doctor import refuse_unsafe
+from hub.doctor.store import refuse_unsafe
 from hub.log import configure_logs
 from hub.settings import Settings, SettingsError
 

@@ -12,11 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr
 from pydantic_settings import NoDecode
 
 from hub.core.claims import is_name
+from hub.core.clients import check_clients, read_client_text
 from hub.core.issuers import check_address
 from hub.core.rate import Rate, read_rate
+from hub.core.rights import read_credentials
 from hub.core.servers import Kind, kind_of, read_servers
 from hub.core.signing import load_signing_key
-from hub.core.verification_keys import prepare_secret, suiting_algorithms
+from hub.core.verification_keys import ALGORITHMS, prepare_secret, suiting_algorithms
 
 
 def _split(value: Any) -> Any:
@@ -49,6 +51,35 @@ def _login_page(value: str) -> str:
         raise ValueError("not NAME=URL, such as web=https://login.example/start")
     _address(url)
     return value
+
+
+def _login_pages(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len({value.partition("=")[0] for value in values}) < len(values):
+        raise ValueError("a name is given twice")
+    return values
+
+
+def _algorithms(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value not in ALGORITHMS:
+            raise ValueError(f"{value} is not one of {', '.join(ALGORITHMS)}")
+    return values
+
+
+def _transports(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values or not {"polling", "websocket"}.issuperset(values):
+        raise ValueError("polling, websocket, or both")
+    return values
+
+
+def _admin_tokens(values: tuple[str, ...]) -> tuple[str, ...]:
+    read_credentials(values)
+    return values
+
+
+def _clients(values: tuple[str, ...]) -> tuple[str, ...]:
+    check_clients(tuple(map(read_client_text, values)))
+    return values
 
 
 def _network(value: str) -> str:
@@ -122,6 +153,12 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _long_secret(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("must have at least 16 characters")
+    return value
+
+
 def _rate(value: Any) -> Any:
     return read_rate(value) if isinstance(value, str) else value
 
@@ -132,8 +169,12 @@ def _write_rate(rate: Rate | None) -> str:
 
 Limit = Annotated[Rate | None, NoDecode, BeforeValidator(_rate), PlainSerializer(_write_rate)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Algorithms = Annotated[Texts, AfterValidator(_algorithms)]
+Transports = Annotated[Texts, AfterValidator(_transports)]
+AdminTokens = Annotated[Texts, AfterValidator(_admin_tokens)]
+Clients = Annotated[Texts, AfterValidator(_clients)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
-LoginPages = Annotated[tuple[Annotated[str, AfterValidator(_login_page)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
+LoginPages = Annotated[tuple[Annotated[str, AfterValidator(_login_page)], ...], NoDecode, BeforeValidator(_split), AfterValidator(_login_pages)]  # fmt: skip  # noqa: E501
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 Address = Annotated[str, AfterValidator(_address)]
 FetchedAddress = Annotated[str, AfterValidator(_fetched)]
@@ -141,5 +182,6 @@ PublicAddress = Annotated[str, AfterValidator(_public_url)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 PublicKey = Annotated[str, AfterValidator(_pem)]
 PrivateKey = Annotated[SecretStr, AfterValidator(_private_pem)]

@@ -26,7 +26,7 @@ from hub.access.minting import mint_token
 from hub.api.services import SERVICES
 from hub.cli import COMMANDS, load_command, main
 from hub.core.model import Logout, Reason, Scope
-from hub.settings import describe_settings
+from hub.environment import describe_settings
 from tests.access.test_keys import EC
 from tests.commands import ROOT, Running, run_command
 from tests.patience import PATIENCE

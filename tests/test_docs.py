@@ -21,11 +21,11 @@ from hub.core.event_types import APPLE, CAEP, EVENT_TYPES, OAUTH, RISC, SSF, End
 from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Scope
 from hub.core.revocation import judge
 from hub.core.verification_keys import ALGORITHMS
+from hub.environment import PLANNED, describe_settings
 from hub.errors import errors
 from hub.guard.options import VARIABLES
 from hub.metrics import Counter, Histogram, Metrics
 from hub.realtime.rounds import EVENT
-from hub.settings import PLANNED, describe_settings
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]

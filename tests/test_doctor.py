@@ -9,7 +9,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from hub.doctor import Finding, examine, refuse_unsafe
+from hub.doctor.examination import examine
+from hub.doctor.finding import Finding
+from hub.doctor.store import refuse_unsafe
 from hub.metrics import FRESH
 from tests.access.test_discovery import OPENID, open_site
 from tests.access.test_keys import EC, published

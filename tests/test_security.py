@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hub.settings import describe_settings
+from hub.environment import describe_settings
 from tests.test_docs import ROOT
 
 TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")

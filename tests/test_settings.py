@@ -12,16 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x25519
 from hub.app import create_app
 from hub.core.rate import Rate
 from hub.core.verification_keys import ALGORITHMS
+from hub.environment import GUARD_VARIABLES, PLANNED, describe_settings, load_settings
 from hub.guard.options import VARIABLES
 from hub.issuers_file import load_entries
-from hub.settings import (
-    GUARD_VARIABLES,
-    PLANNED,
-    Settings,
-    SettingsError,
-    describe_settings,
-    load_settings,
-)
+from hub.settings import Settings, SettingsError
 from tests.keys import RSA
 from tests.site import signing_key
 

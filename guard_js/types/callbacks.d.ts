@@ -22,3 +22,15 @@ export declare class Calls<T> {
     /** Call it no more, not even with what waits. */
     stop(): void;
 }
+/** The functions of the app that are called with each value of one kind.
+ * @template T */
+export declare class Subscribers<T> {
+    #private;
+    /** @param {(text: string) => void} log */
+    constructor(log: (text: string) => void);
+    /** Have a function called from now on.
+     * @param {(value: T) => unknown} callback @returns {() => void} unsubscribes */
+    add(callback: (value: T) => unknown): () => void;
+    /** Call those who have subscribed by now, not those who do so meanwhile. @param {T} value */
+    tell(value: T): void;
+}

@@ -1,4 +1,4 @@
-export type Options = import("./guard.js").Options;
+export type Options = import("./options.js").Options;
 export type Issuer = import("./issuers.js").Issuer;
 export type Environ = Record<string, string | undefined>;
 /** The addresses and options in the environment; throws an Error that names an invalid variable.

@@ -1,53 +1,12 @@
-import { Calls } from "./callbacks.js";
-export type OnStale = import("./admission.js").OnStale;
-export type Issuer = import("./issuers.js").Issuer;
 export type Known = import("./known-tokens.js").Known;
+export type Metric = import("./options.js").Metric;
+export type Options = import("./options.js").Options;
 export type Names = import("./revocations.js").Names;
 export type Revocation = import("./revocations.js").Revocation;
 export type TicketOptions = import("./tickets.js").TicketOptions;
 export type Identity = import("./verdict.js").Identity;
 export type Reason = import("./verdict.js").Reason;
 export type Watch = import("./watches.js").Watch;
-export type Metric = "staleness_seconds" | "revocations" | "connects" | "resets" | "ask_seconds" | "asks_failed";
-export type Options = {
-    /**
-     * `HUB_GUARD_TOKEN` of the hub
-     */
-    token: string;
-    /**
-     * whose tokens are accepted
-     */
-    issuers?: readonly Issuer[];
-    /**
-     * signs tickets; without `issuers` it also verifies tokens (HS256)
-     */
-    secret?: string;
-    /**
-     * `HUB_ADMIN_TOKEN` of the hub, for `endSession`
-     */
-    adminToken?: string;
-    /**
-     * how long after a confirmation the guard decides by itself: 10
-     */
-    maxStaleness?: number;
-    /**
-     * what to do then: `"ask"`, the default, asks the hub
-     */
-    onStale?: OnStale;
-    /**
-     * how long `start` waits for the hub: 5
-     */
-    startTimeout?: number;
-    /**
-     * called with each measurement
-     */
-    onMetric?: (name: Metric, value: number) => unknown;
-    /**
-     * called when the hub cannot be followed, and when it can
-     * again; `console.warn` by default
-     */
-    log?: (text: string) => void;
-};
 export declare class Guard {
     #private;
     /** @param {string | readonly string[]} url the hub, or several replicas of it
@@ -116,5 +75,3 @@ export declare class Guard {
         message?: string;
     }): Promise<any>;
 }
-export type Subscribers<T> = Set<Calls<T>>;
-/** @template T @typedef {Set<Calls<T>>} Subscribers */

@@ -2,7 +2,7 @@
 export { HubError, problem } from "./errors.js";
 export { Guard } from "./guard.js";
 export { CLOSE_CODE } from "./watches.js";
-export type Options = import("./guard.js").Options;
+export type Options = import("./options.js").Options;
 export type TicketOptions = import("./tickets.js").TicketOptions;
 export type Issuer = import("./issuers.js").Issuer;
 export type Revocation = import("./revocations.js").Revocation;
@@ -10,7 +10,7 @@ export type Identity = import("./verdict.js").Identity;
 export type Reason = import("./verdict.js").Reason;
 export type Ending = import("./watches.js").Ending;
 export type Watch = import("./watches.js").Watch;
-/** @typedef {import("./guard.js").Options} Options */
+/** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./tickets.js").TicketOptions} TicketOptions */
 /** @typedef {import("./issuers.js").Issuer} Issuer */
 /** @typedef {import("./revocations.js").Revocation} Revocation */

@@ -44,7 +44,7 @@ class _Signatures(jwt.PyJWS):
 
 
 def _decode_canonical(segment: bytes) -> bytes | None:
-    """Decode base64url in its one canonical form (RFC 7515, appendix C); None if it is in none."""
+    """Decode base64url in its canonical form (RFC 4648 section 3.5); None if it is not."""
     try:
         decoded = a2b_base64(segment.translate(FROM_URL) + b"=" * (-len(segment) % 4))
     except Error:

@@ -14,7 +14,7 @@ from aiohttp.web import TCPSite
 from hub.api.services import SERVICES
 from hub.app import create_app, serve
 from hub.console import operators_address
-from hub.settings import load_settings
+from hub.environment import load_settings
 from tests.ports import free_port
 from tests.site import ADMIN, running, settings, token
 

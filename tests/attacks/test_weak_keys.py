@@ -25,9 +25,10 @@ from hub.core.key_set import read_key_set
 from hub.core.strength import find_misuse, find_weakness, has_roca_fingerprint
 from hub.core.tokens import Header
 from hub.core.verification_keys import load_public_key
+from hub.environment import load_settings
 from hub.errors import Unavailable
 from hub.issuers_file import load_entries
-from hub.settings import SettingsError, load_settings
+from hub.settings import SettingsError
 from tests.keys import RSA
 from tests.site import settings
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from hub.core.issuers import Source
+from hub.environment import load_settings
 from hub.errors import InvalidRequest, TokenInvalid
 from hub.guard import SyncGuard
 from hub.guard.options import VARIABLES, read_environ
 from hub.issuers_file import load_entries
-from hub.settings import Settings, load_settings
+from hub.settings import Settings
 from tests.site import SECRET
 
 REQUIRED = {"HUB_URL": "https://a.example, https://b.example/base/", "HUB_GUARD_TOKEN": "t"}

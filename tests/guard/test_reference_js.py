@@ -25,7 +25,7 @@ def declared(file: str, declaration: str, pattern: str) -> set[str]:
 def test_every_option_is_documented() -> None:
     """And no other."""
     told = set(table(sections(read(PAGE))["Options"], "option"))
-    assert told == declared("guard.d.ts", "type Options", PROPERTY)
+    assert told == declared("options.d.ts", "type Options", PROPERTY)
 
 
 def test_every_member_is_documented() -> None:

@@ -15,8 +15,8 @@ import jwt
 import pytest
 import socketio
 
-from hub.doctor import examine
-from hub.settings import load_settings
+from hub.doctor.examination import examine
+from hub.environment import load_settings
 from tests.patience import PATIENCE
 from tests.providers.provider import RESOURCE, Browser, Provider, Tokens, running_provider
 from tests.site import Replica, running

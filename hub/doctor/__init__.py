@@ -1,0 +1,1 @@
+"""``logout-hub doctor``: checks the settings, the issuers, the store and the clock."""
