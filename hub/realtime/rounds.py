@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from hub.access.views import as_payload, view_logout
 from hub.core.model import Logout, State
 from hub.core.receipt import read_failures
@@ -13,6 +15,8 @@ from hub.metrics import Metrics
 from hub.realtime.acknowledgements import Acknowledgements
 from hub.realtime.connections import Connection
 from hub.realtime.progress import SocketOutcome
+
+log = structlog.get_logger(__name__)
 
 EVENT = "logoutNotification"
 
@@ -140,7 +144,10 @@ class Round:
         if failed is not None:
             state = State.ACKNOWLEDGED
         self._outcomes.append(SocketOutcome(connection.identity, state, failed or ()))
-        connection.socket.disconnect()
+        try:
+            connection.socket.disconnect()
+        except Exception:
+            log.exception("a socket could not be cut", id=connection.id)  # and the others must be
         self._metrics.notices.inc(state)
         if not self._open:
             self._end()

@@ -111,6 +111,23 @@ async def test_sockets_that_cannot_be_notified_are_cut_all_the_same() -> None:
         site.connections.remove(socket.id)
 
 
+async def test_a_socket_that_cannot_be_cut_keeps_no_other_open() -> None:
+    """The others are cut after the grace, and the receipt is complete."""
+    site = Site(grace=0.05)
+
+    def fail() -> None:
+        raise RuntimeError("this socket is broken")
+
+    site.sockets[0].disconnect = fail  # type: ignore[method-assign]
+    site.deliver()
+    async with asyncio.timeout(PATIENCE):
+        await site.delivery.close()
+    assert site.sockets[1].is_cut
+    assert site.kept.reports[0].sessions == {"0": State.NOTIFIED, "1": State.NOTIFIED}
+    for socket in site.sockets:
+        site.connections.remove(socket.id)
+
+
 async def test_a_delivery_that_is_cancelled_leaves_nothing_that_waits() -> None:
     """A process that is ended during the grace: no acknowledgement is awaited, no timer runs."""
     site = Site(grace=0.05)
