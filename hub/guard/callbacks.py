@@ -82,7 +82,7 @@ class LoopCalls(Generic[T]):
         self._waiting: Backlog[T] = Backlog(kind)
         self._is_scheduled = False
         self._is_paused = self._has_warned = False
-        self._unfinished: set[asyncio.Future[Any]] = set()
+        self._unfinished = 0
 
     def add(self, value: T) -> None:
         """Have the function called, which may be asynchronous; from any thread."""
@@ -96,15 +96,12 @@ class LoopCalls(Generic[T]):
         if is_late:
             log.warning("a callback of the guard is slow: %d calls are due", MANY_WAITING)
         if not is_scheduled:
-            self._schedule()
-
-    def _schedule(self) -> None:
-        with contextlib.suppress(RuntimeError):  # it has been closed since
-            self.loop.call_soon_threadsafe(self._call_some)
+            with contextlib.suppress(RuntimeError):  # it has been closed since
+                self.loop.call_soon_threadsafe(self._call_some)
 
     def _call_some(self) -> None:
         for _ in range(CALLS_AT_A_TIME):
-            if len(self._unfinished) >= MOST_UNFINISHED:
+            if self._unfinished >= MOST_UNFINISHED:
                 self._is_paused = True
                 return
             with self._lock:
@@ -113,12 +110,12 @@ class LoopCalls(Generic[T]):
                     return
                 value = self._waiting.popleft()
             if (task := call_on_loop(self._call, value)) is not None:
-                self._unfinished.add(task)
+                self._unfinished += 1
                 task.add_done_callback(self._note_finished)
         self.loop.call_soon(self._call_some)
 
     def _note_finished(self, task: asyncio.Future[Any]) -> None:
-        self._unfinished.discard(task)
+        self._unfinished -= 1
         if self._is_paused:
             self._is_paused = False
             self.loop.call_soon(self._call_some)
