@@ -55,7 +55,7 @@ def claim_key(digest: str) -> tuple[int, str]:
     return partition, f"hub:{{{partition}}}:claim:{digest}"
 
 
-def session_key(user: UserKey, sid: str) -> str:
+def session_hash_key(user: UserKey, sid: str) -> str:
     """Return the name of the key for a user's session."""
     return f"{_sessions(partition_of(user), user)}{sid}"
 

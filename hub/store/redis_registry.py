@@ -10,7 +10,7 @@ from hub.core.model import Identity, Micros, RevocationState, Session, UserKey
 from hub.errors import RateLimited, Unavailable
 from hub.store.base import LEASE
 from hub.store.lists import ListLimiter
-from hub.store.names import PARTITIONS, Names, partition_of, session_key
+from hub.store.names import PARTITIONS, Names, partition_of, session_hash_key
 from hub.store.reader import LogReader
 from hub.store.records import read_logout, read_revocation_state, read_sessions
 from hub.store.script import Script
@@ -157,7 +157,7 @@ class RedisRegistry:
         return failed
 
     async def _renew(self, lease: str, number: int, departures: Sequence[Departure]) -> None:
-        sessions = [session_key(one.user, one.sid) for one in departures]
+        sessions = [session_hash_key(one.user, one.sid) for one in departures]
         await self._calls.call(
             number,
             RENEW,
