@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import keys as keys_module
@@ -32,7 +32,7 @@ from hub.core.key_set import COOL_DOWN, FIRST_COOL_DOWN, KEY_SET_LIFETIME, MAX_B
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
-from tests.keys import RSA
+from tests.keys import RSA, rsa_key
 from tests.patience import PATIENCE
 
 RULES = Rules(("RS256", "ES256", "EdDSA"), max_lifetime=3600 * SECOND)
@@ -179,7 +179,7 @@ async def test_a_token_is_verified_by_the_published_key(
 ) -> None:
     """The key that the token names, of the kind that its algorithm needs, verifies it."""
     issuer.keys = [
-        published(rsa.generate_private_key(public_exponent=65537, key_size=2048), "RS256", "other"),
+        published(rsa_key(1), "RS256", "other"),
         published(private, algorithm, "k"),
     ]
     token = jwt.encode(CLAIMS, private, algorithm=algorithm, headers={"kid": "k"})
@@ -284,7 +284,7 @@ async def test_a_key_is_the_same_wherever_the_settings_have_it_from(
     issuer: Issuer, keys: JwksKeys
 ) -> None:
     """What the public key in the settings verified, a key set with it verifies, and vice versa."""
-    other = rsa.generate_private_key(65537, 2048).public_key()
+    other = rsa_key(1).public_key()
     (fetched,) = await keys.find(named())
     configured = StaticKeys(RSA.public_key())
     assert keys.hold(named(), RSA.public_key())
