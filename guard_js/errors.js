@@ -8,7 +8,7 @@ const KINDS = {
   token_invalid: [401, "The token is not valid"],
   token_expired: [401, "The token has expired"],
   token_revoked: [401, "The session was logged out"],
-  token_too_old: [401, "The token was issued in the same instant as a logout"],
+  token_too_old: [401, "The token was issued in the same second as a logout"],
   token_not_yet_valid: [401, "The token is not valid yet"],
   login_required: [401, "The login was ended: log in again"],
   forbidden: [403, "Not allowed"],

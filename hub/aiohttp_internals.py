@@ -22,7 +22,7 @@ from aiohttp.web_protocol import _ErrInfo
 
 Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-Upgrade: TypeAlias = RawRequestMessage
+UpgradeRequest: TypeAlias = RawRequestMessage
 """A parsed upgrade, with ``method``, ``version``, ``headers`` and ``url``."""
 
 UNREADABLE_BODY = (BadHttpMessage, web.RequestPayloadError)
@@ -37,7 +37,7 @@ READ_BUFFER = 2**16
 CHUNK_END = b"\r\n"
 
 
-def parse_upgrade(data: bytes, limits: dict[str, Any]) -> Upgrade | None:
+def parse_upgrade(data: bytes, limits: dict[str, Any]) -> UpgradeRequest | None:
     """Return the request in ``data`` if it is one whole upgrade, without body or expectation.
 
     ``limits`` are those of a server (`HttpServer.parser_limits`). Uses ``HttpRequestParser``, which

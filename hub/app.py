@@ -19,7 +19,7 @@ from hub.access.polling_streams import PollingStreams
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
 from hub.access.signer import Signer
-from hub.aiohttp_internals import Upgrade
+from hub.aiohttp_internals import UpgradeRequest
 from hub.api.arrival import OpenWebSocket
 from hub.api.listener import Runner
 from hub.api.middleware import add_headers, answer_requests
@@ -163,7 +163,7 @@ def _create_signer(settings: Settings) -> Signer | None:
 def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
     """Return a function that opens WebSockets, except on the listener for operators."""
 
-    def open_public(message: Upgrade, transport: asyncio.Transport) -> bool:
+    def open_public(message: UpgradeRequest, transport: asyncio.Transport) -> bool:
         name = transport.get_extra_info("sockname") if admin_ports else None
         is_admin = name is not None and name[1] in admin_ports
         return not is_admin and open_websocket(message, transport)

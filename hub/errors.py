@@ -81,12 +81,12 @@ class TokenRevoked(Unauthorized):
 
 
 class TokenTooOld(Unauthorized):
-    """The token was issued in the same instant as a logout, so it may be older.
+    """The token was issued in the same second as a logout, so it may be older.
 
     It stays refused. ``retry_after`` says when a new token will certainly be newer.
     """
 
-    code, title = "token_too_old", "The token was issued in the same instant as a logout"
+    code, title = "token_too_old", "The token was issued in the same second as a logout"
 
 
 class TokenNotYetValid(Unauthorized):
@@ -143,7 +143,7 @@ class RateLimited(HubError):
 
 
 class Unavailable(HubError):
-    """The store cannot be asked, so nothing is allowed."""
+    """The hub cannot decide at the moment, so nothing is allowed."""
 
     code, title, status, retryable = "unavailable", "The hub cannot answer now", 503, True
 

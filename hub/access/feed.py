@@ -30,10 +30,10 @@ from hub.store.values import Event, PositionLost
 
 log = structlog.get_logger(__name__)
 
-OPENINGS_AT_ONCE = 3
+CATCH_UPS_AT_ONCE = 3
 """The number of guards that are sent a snapshot or a backlog at the same time."""
 
-LONGEST_OPENING = 10.0
+LONGEST_CATCH_UP = 10.0
 """Seconds after which another guard may begin although a slow one has not finished."""
 
 COMMENT_EVERY = 5.0
@@ -73,7 +73,7 @@ class Feed:
         self._guards = Guards(self._measure)
         self._source = FeedSource(store, lifetime, self._guards)
         self._streams: set[Stream] = set()
-        self._openings = asyncio.Semaphore(OPENINGS_AT_ONCE)
+        self._catch_ups = asyncio.Semaphore(CATCH_UPS_AT_ONCE)
         self._is_closed = False
 
     def take(self, event: Event) -> None:
@@ -163,11 +163,11 @@ class Feed:
         stream = guard.stream
         while not await self._source.wait_until_settled(COMMENT_EVERY):
             stream.send(Piece(COMMENT))
-        while not await self._acquire_opening():
+        while not await self._acquire_catch_up():
             stream.send(Piece(COMMENT))
-        opening = ExitStack()
-        opening.callback(self._openings.release)
-        alarm = asyncio.get_running_loop().call_later(LONGEST_OPENING, opening.close)
+        catch_up = ExitStack()
+        catch_up.callback(self._catch_ups.release)
+        alarm = asyncio.get_running_loop().call_later(LONGEST_CATCH_UP, catch_up.close)
         try:
             if stream.ended.is_set():
                 return
@@ -183,13 +183,13 @@ class Feed:
             await self._send_snapshot(guard)
         finally:
             alarm.cancel()
-            opening.close()
+            catch_up.close()
 
-    async def _acquire_opening(self) -> bool:
-        """Wait `COMMENT_EVERY` seconds for one of `OPENINGS_AT_ONCE`; return whether it is free."""
+    async def _acquire_catch_up(self) -> bool:
+        """Wait `COMMENT_EVERY` seconds for one of `CATCH_UPS_AT_ONCE`; return whether it came."""
         try:
             async with asyncio.timeout(COMMENT_EVERY):
-                await self._openings.acquire()
+                await self._catch_ups.acquire()
         except TimeoutError:
             return False
         return True

@@ -160,7 +160,7 @@ class Issuers:
         except TokenInvalid:
             return False
         keys = self._keys[entry.keys]
-        return entry.rules.is_equivalent_to(proof.rules) and keys.hold(proof.header, proof.key)
+        return entry.rules.is_equivalent_to(proof.rules) and keys.has(proof.header, proof.key)
 
     async def verify_logout_token(self, token: str, clock: Clock) -> Signal:
         """Return what a logout token asks for.

@@ -67,7 +67,7 @@ class Keys(Protocol):
         """
         ...
 
-    def hold(self, header: Header, key: Any) -> bool:
+    def has(self, header: Header, key: Any) -> bool:
         """Return whether ``find`` would return this key, by what is known without fetching."""
         ...
 
@@ -92,7 +92,7 @@ class StaticKeys:
         """Return the keys."""
         return self._keys
 
-    def hold(self, header: Header, key: Any) -> bool:
+    def has(self, header: Header, key: Any) -> bool:
         """Return whether this is one of the keys."""
         return _material(key) in self._keys
 
@@ -160,7 +160,7 @@ class JwksKeys:
         is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
         raise KeyUnknown(is_certain=is_known or (self._fetched > fetched and not is_late))
 
-    def hold(self, header: Header, key: Any) -> bool:
+    def has(self, header: Header, key: Any) -> bool:
         """Return whether this key was published for the header when keys were last fetched."""
         found = find_key(self._keys, header)
         return found is not None and bool(found.key == _material(key))

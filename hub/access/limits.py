@@ -19,13 +19,13 @@ from hub.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 MOST_BUCKETS = 100_000
-MOST_NAMED = 1000
-NAMED_EVERY = 60.0
+MAX_LOGGED = 1000
+LOG_EVERY = 60.0
 
-HOLD = 0.25
+REFUSAL_DELAY = 0.25
 """Seconds by which the answer 429 is delayed."""
 
-MOST_HELD = 1000
+MAX_DELAYED = 1000
 
 
 class Refusals:
@@ -33,19 +33,19 @@ class Refusals:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._tally = Tally[str](MOST_NAMED)
-        self._said_at = float("-inf")
+        self._tally = Tally[str](MAX_LOGGED)
+        self._logged_at = float("-inf")
 
     def note(self, kind: str, source: str) -> None:
         """Count a refusal; ``kind`` is one of a closed set, ``source`` is an address or a user."""
         self._metrics.limited.inc(kind)
         self._tally.add(kind, source)
         now = asyncio.get_running_loop().time()
-        if now - self._said_at >= NAMED_EVERY:
-            self._said_at = now
-            self._say()
+        if now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
+            self._log_sources()
 
-    def _say(self) -> None:
+    def _log_sources(self) -> None:
         for (kind, source), count in self._tally.take():
             log.warning("limited", kind=kind, source=source, refused=count)
 
@@ -109,9 +109,9 @@ class Limits:
         self.calls = Limiter("calls", calls, refusals)
         self.admin = Limiter("admin", admin, refusals)
         self.clients = Limiter("clients", clients, refusals)
-        self._held = 0
+        self._delayed = 0
 
-    def note_refused(self, ip: str) -> None:
+    def charge_refused(self, ip: str) -> None:
         """Count a refused or abandoned attempt of an address.
 
         Raises:
@@ -119,18 +119,18 @@ class Limits:
         """
         self.refused.take(address_key(ip))
 
-    async def hold_back(self) -> None:
+    async def delay_refusal(self) -> None:
         """Delay the answer to a refused request, which slows down clients that retry at once.
 
         Beyond a number of delayed answers there is no delay.
         """
-        if self._held >= MOST_HELD:
+        if self._delayed >= MAX_DELAYED:
             return
-        self._held += 1
+        self._delayed += 1
         try:
-            await asyncio.sleep(HOLD)
+            await asyncio.sleep(REFUSAL_DELAY)
         finally:
-            self._held -= 1
+            self._delayed -= 1
 
 
 def address_key(ip: str) -> str:

@@ -155,7 +155,7 @@ class Signals:
             log.warning("a signal was refused", error=text, refused=self._unlogged.total())
             self._unlogged.clear()
         if address is not None:
-            self._limits.note_refused(address)
+            self._limits.charge_refused(address)
 
 
 def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:

@@ -13,19 +13,20 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from hub.aiohttp_internals import Upgrade, parse_upgrade
+from hub.aiohttp_internals import UpgradeRequest, parse_upgrade
+from hub.protocol.engineio import PATH
 
-OPENING = b"GET /socket.io/?"
+UPGRADE_START = f"GET {PATH}?".encode()
 """How a WebSocket upgrade begins."""
 
 MAX_UPGRADE = 2**16
 """Bytes of the largest upgrade that is parsed here; most have a few thousand."""
 
-OpenWebSocket: TypeAlias = Callable[[Upgrade, asyncio.Transport], bool]
+OpenWebSocket: TypeAlias = Callable[[UpgradeRequest, asyncio.Transport], bool]
 """Takes over the connection of an upgrade, or returns False and changes nothing."""
 
 
-def decline(upgrade: Upgrade, transport: asyncio.Transport) -> bool:
+def decline(upgrade: UpgradeRequest, transport: asyncio.Transport) -> bool:
     """Leave every request to aiohttp."""
     return False
 
@@ -87,7 +88,7 @@ class Arrival(asyncio.Protocol):
         transport = arrivals.take(self)
         if transport is None or transport.is_closing():
             return
-        is_upgrade = data.startswith(OPENING) and len(data) <= MAX_UPGRADE
+        is_upgrade = data.startswith(UPGRADE_START) and len(data) <= MAX_UPGRADE
         upgrade = parse_upgrade(data, arrivals.limits) if is_upgrade else None
         if upgrade is not None and arrivals.open_websocket(upgrade, transport):
             return

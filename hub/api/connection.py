@@ -22,8 +22,9 @@ class Connection(HttpConnection):
     """One HTTP connection; the listener (`hub.api.listener`) aborts it when it takes too long.
 
     ``since`` is when the wait for a first request, or for the rest of a request, began; None while
-    a request is handled, and between two. ``unread`` is how many bytes waited at the last sweep,
-    ``unread_since`` when the client last read any, ``behind_since`` when it last had read all.
+    a request is handled, and between two. ``unread`` is how many bytes waited at the last check,
+    ``unread_since`` when the client last read any, and ``behind_since`` when it last had read
+    everything.
     """
 
     __slots__ = (

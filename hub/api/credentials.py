@@ -77,7 +77,7 @@ async def admit(request: web.Request) -> Caller:
     Raises as `Authority.admit` and `read_token` do, and `RateLimited`.
     """
     caller = await request.app[SERVICES].authority.admit(read_token(request))
-    count_call(request, caller.identity)
+    charge_call(request, caller.identity)
     return caller
 
 
@@ -96,11 +96,11 @@ async def admit_for_proxy(request: web.Request) -> Caller:
 async def identify(request: web.Request) -> Identity:
     """Return the identity in the token, whether its session is alive or not, and count the call."""
     identity = await request.app[SERVICES].authority.identify(read_token(request))
-    count_call(request, identity)
+    charge_call(request, identity)
     return identity
 
 
-def count_call(request: web.Request, identity: Identity) -> None:
+def charge_call(request: web.Request, identity: Identity) -> None:
     """Count a call of a session towards its limit.
 
     Raises:
@@ -202,7 +202,7 @@ async def find_administrator(request: web.Request, token: str) -> Administrator 
     caller = await services.authority.admit(token)
     administrator = administrator_of(caller)
     if administrator is None:
-        count_call(request, caller.identity)
+        charge_call(request, caller.identity)
     return administrator
 
 

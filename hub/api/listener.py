@@ -21,14 +21,14 @@ from hub.api.problem import problem
 from hub.api.unfinished import Unfinished
 from hub.errors import HubError, InvalidRequest, NotFound
 
-SWEEP_EVERY = 0.5
+CHECK_EVERY = 0.5
 MAX_HEADERS = 100
 MAX_LINE = 8190
 MAX_SLASHES = 32
 """Slashes in a path; no resource has nearly as many. aiohttp's router does a look-up for each."""
 
 NEWCOMER_SECONDS = 2.0
-"""A connection that has sent nothing for so long is closed before those that were used."""
+"""A connection that has sent nothing for this long is closed before those that were used."""
 
 PATIENCE = 6
 """A client may take this many times ``write_seconds`` to read everything."""
@@ -74,7 +74,7 @@ async def _refuse(error: HubError, status: int) -> web.StreamResponse:
 
 
 class Listener(HttpServer):
-    """All accepted connections; `sweep` aborts those that take too long.
+    """All accepted connections; `abort_overdue` aborts those that take too long.
 
     ``read_seconds`` is the time for the headers of a request, ``write_seconds`` for a client to
     read some of what it was sent. Beyond ``most`` connections, sockets not counted, those that are
@@ -134,7 +134,7 @@ class Listener(HttpServer):
         for transport in self._arrivals:
             transport.close()
 
-    def sweep(self) -> None:
+    def abort_overdue(self) -> None:
         """Abort the connections that have taken too long, and some if there are too many."""
         now = self.now()
         for transport in self._arrivals.late(now - self.read_seconds):
@@ -146,14 +146,16 @@ class Listener(HttpServer):
                 and connection.since is not None
                 and now - connection.since > self.read_seconds
             )
-            if is_late or self._is_unread(connection, transport, now):
+            if is_late or self._update_unread(connection, transport, now):
                 transport.abort()
         # Without free file descriptors, no connection is accepted that would make room.
         if (excess := len(self.open_connections) + len(self._arrivals) - self.most) > 0:
             self._make_room(excess)
 
-    def _is_unread(self, connection: Connection, transport: asyncio.Transport, now: float) -> bool:
-        """Return whether a client has read nothing, or not everything, for too long."""
+    def _update_unread(
+        self, connection: Connection, transport: asyncio.Transport, now: float
+    ) -> bool:
+        """Record what a client has not read; return whether it has not read for too long."""
         unread = transport.get_write_buffer_size()
         if not unread:
             connection.unread_since = connection.behind_since = None
@@ -176,7 +178,7 @@ class Runner(HttpRunner):
     ``open_websocket`` may take over upgrades before the application sees them.
     """
 
-    __slots__ = ("_open_websocket", "_read_seconds", "_sweeping", "_write_seconds")
+    __slots__ = ("_checking", "_open_websocket", "_read_seconds", "_write_seconds")
 
     def __init__(
         self,
@@ -200,21 +202,21 @@ class Runner(HttpRunner):
         self._write_seconds = write_seconds
 
     def make_server(self, handler: Handler, **options: Any) -> Listener:
-        """Return a listener, which sweeps from now on."""
+        """Return a listener, which is checked regularly from now on."""
         screened = _screening(handler)
         listener = Listener(screened, open_websocket=self._open_websocket, **options)
         listener.read_seconds, listener.write_seconds = self._read_seconds, self._write_seconds
         listener.most = min(listener.most, most_files() // 4)
-        self._sweeping = asyncio.create_task(_sweep_on(listener))
+        self._checking = asyncio.create_task(_abort_regularly(listener))
         return listener
 
     async def stop_server(self) -> None:
-        """Stop sweeping."""
-        self._sweeping.cancel()
-        await asyncio.gather(self._sweeping, return_exceptions=True)
+        """Stop checking."""
+        self._checking.cancel()
+        await asyncio.gather(self._checking, return_exceptions=True)
 
 
-async def _sweep_on(listener: Listener) -> None:
+async def _abort_regularly(listener: Listener) -> None:
     while True:
-        await asyncio.sleep(SWEEP_EVERY)
-        listener.sweep()
+        await asyncio.sleep(CHECK_EVERY)
+        listener.abort_overdue()

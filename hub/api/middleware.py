@@ -35,6 +35,7 @@ from hub.errors import (
     Unauthorized,
     Unavailable,
 )
+from hub.protocol.engineio import PATH as SOCKETS_PATH
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,6 @@ GUESSES = (TokenMissing, TokenInvalid, InvalidClient)
 """Errors of credentials that were never valid."""
 
 REQUEST_TIMEOUT = 15.0
-SOCKETS_PATH = "/socket.io/"
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 MOST_ASKED_HEADERS = 1024
@@ -86,7 +86,7 @@ async def answer_requests(request: web.Request, handler: Handler) -> web.StreamR
     if ADMINISTRATOR in request:
         _note_call(request, method, route, answer.status)
     if answer.status == 429:
-        await services.limits.hold_back()
+        await services.limits.delay_refusal()
     return answer
 
 
@@ -141,7 +141,7 @@ def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
     services = request.app[SERVICES]
     client = read_client(request.headers, request.remote, services.trusted)
     try:
-        services.limits.note_refused(client.ip)
+        services.limits.charge_refused(client.ip)
     except RateLimited as limited:
         answer = _explain(request, limited)
         answer.force_close()

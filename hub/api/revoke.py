@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from hub.access.keys import KeyUnknown
 from hub.access.requests import LogoutRequest, own_logout
 from hub.api.answers import Answer
-from hub.api.credentials import count_call, read_ip
+from hub.api.credentials import charge_call, read_ip
 from hub.api.form import read_form
 from hub.api.oauth import find_client
 from hub.api.services import SERVICES
@@ -60,13 +60,13 @@ async def post_revoke(request: web.Request) -> Revoked:
     except TokenInvalid as error:
         if client is None:
             # The response is the same for right and wrong guesses, but guesses are limited.
-            services.limits.note_refused(read_ip(request))
+            services.limits.charge_refused(read_ip(request))
         if isinstance(error, KeyUnknown) and not error.is_certain:
             # No 200: the token may be accepted once its key is fetched.
             raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         return Revoked()
     if client is None:
-        count_call(request, identity)
+        charge_call(request, identity)
     await _end(request, identity, "user" if client is None else f"client:{client}")
     return Revoked()
 

@@ -10,6 +10,7 @@ from hub.api.answers import Ok
 from hub.api.services import SERVICES
 from hub.core.global_revocation import ASSERTION_TYPE
 from hub.core.transmitters import Delivery
+from hub.protocol.engineio import PATH as SOCKETS_PATH
 
 KEYS_PATH = "/.well-known/jwks.json"
 CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
@@ -85,7 +86,7 @@ async def get_hub(request: web.Request) -> Ok[HubView]:
                 for client in services.transmitters.clients
             ],
             verify=f"{base}/verify",
-            sockets=f"{base}/socket.io/",
+            sockets=f"{base}{SOCKETS_PATH}",
             client=f"{base}/client.js",
             elements=f"{base}/elements.js",
             openapi=f"{base}/openapi.json",

@@ -40,21 +40,21 @@ class Verdict(enum.Enum):
     READ_ON = enum.auto()
     SWEEP = enum.auto()
     """Continue from the log's end, and check every socket: entries before it may be gone."""
-    RECOVER = enum.auto()
+    LOST = enum.auto()
     """Trust no answer of the store until the recovery from the data loss."""
 
 
 def assess(known: Position | None, log: Log) -> Verdict:
     """Return how a reader whose last position is ``known`` must continue."""
     if log.epoch is None or log.is_lost:
-        return Verdict.RECOVER
+        return Verdict.LOST
     if known is None:
         return Verdict.SWEEP
     is_known = known.epoch == log.epoch
     if log.has_entry and (is_known or log.is_recovered):
         return Verdict.READ_ON
     explained = log.is_past if is_known else log.is_recovered
-    return Verdict.SWEEP if explained else Verdict.RECOVER
+    return Verdict.SWEEP if explained else Verdict.LOST
 
 
 def order(entry: str) -> tuple[int, int]:

@@ -19,11 +19,13 @@ import msgspec
 import socketio
 import socketio.exceptions
 
+from hub.protocol.engineio import PATH
+
 LIMIT = 10.0
 """Seconds that a step may take."""
 
 POLLS = 4
-"""How often to test whether the polls of one client reach the same replica."""
+"""How many times to test whether the polls of one client reach the same replica."""
 
 CLOCK_STEP = 5.0
 """Seconds that clocks may differ before it is reported; `Date` has whole seconds."""
@@ -31,7 +33,7 @@ CLOCK_STEP = 5.0
 ROUND = ("connect", "upgrade", "notification", "cut", "refusal")
 """The steps of one login and logout."""
 
-SOCKETS = "/socket.io/?EIO=4&transport="
+SOCKETS = f"{PATH}?EIO=4&transport="
 OF_ONE_REPLICA = (
     "the polls of one client reach different replicas: route them by the end of the session id "
     "(docs/how-to/scale-out.md)"

@@ -1,9 +1,9 @@
 """Engine.IO 4 as a server speaks it: a state machine without I/O and without a clock.
 
 Implements the specification (https://socket.io/docs/v4/engine-io-protocol/), whose sections are
-named in brackets. A `Session` takes received packets and returns their meaning; the caller sends
-the packets from `take_outgoing`. The caller also keeps the time: it must call `time_out` after
-``timer`` seconds, counted from the call that set ``timer``.
+named in brackets. A `ServerProtocol` takes received packets and returns their meaning; the caller
+sends the packets from `take_outgoing`. The caller also keeps the time: it must call `time_out`
+after ``timer`` seconds, counted from the call that set ``timer``.
 
 ::
 
@@ -26,6 +26,9 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
+
+PATH = "/socket.io/"
+"""Where stock Socket.IO clients connect, unless told otherwise."""
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 BINARY = "b"
@@ -136,8 +139,8 @@ class Message(msgspec.Struct, frozen=True):
     data: str
 
 
-class Signal(enum.Enum):
-    """An event other than a message."""
+class PlainEvent(enum.Enum):
+    """An event that carries no data."""
 
     BINARY = enum.auto()
     """The client sent a binary message."""
@@ -145,7 +148,7 @@ class Signal(enum.Enum):
     """The client closed the session."""
 
 
-Event: TypeAlias = Message | Signal
+Event: TypeAlias = Message | PlainEvent
 
 
 @functools.cache
@@ -165,7 +168,7 @@ def _dump(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-class Session:
+class ServerProtocol:
     """One client's session.
 
     ``outgoing`` are the packets to send; over polling they wait for the next poll.
@@ -203,9 +206,9 @@ class Session:
             return None
         if kind == CLOSE:
             self.close(CloseReason.CLIENT)
-            return Signal.CLOSED
+            return PlainEvent.CLOSED
         if kind == BINARY:
-            return Signal.BINARY
+            return PlainEvent.BINARY
         raise ProtocolError("a packet that clients do not send")
 
     def receive_probe(self, packet: str) -> str | None:

@@ -132,7 +132,7 @@ class Delivery:
         if error is not None:
             # Sockets that could not be notified must still be cut.
             log.error("sockets could not be notified of a logout", id=logout.id, exc_info=error)
-            progress.rest = State.CUT
+            progress.unnotified_state = State.CUT
             for connection in notified:
                 connection.socket.disconnect()
         if event is not None:
@@ -142,7 +142,7 @@ class Delivery:
         self, connections: Sequence[Connection], logout: Logout, progress: Progress
     ) -> asyncio.Future[None]:
         """Notify sockets, and return a future that is done when all are cut."""
-        # One that has closed since would not say so again, and be waited for.
+        # A closed socket never calls `on_closed`: the round would wait for it until the grace ends.
         notified = [connection for connection in connections if not connection.is_closed]
         work = Round(self._acknowledgements, self._metrics, notified, progress.add)
         work.begin(logout, self._grace)
@@ -156,18 +156,18 @@ class Delivery:
         progress: Progress,
     ) -> None:
         is_everyones = event is not None and logout.user is None
-        opening = asyncio.create_task(self._open(progress)) if is_everyones else None
+        listing = asyncio.create_task(self._list_sessions(progress)) if is_everyones else None
         try:
             if logout.spread and notified:
-                await self._pace(notified, logout, event, progress, opening)
+                await self._pace(notified, logout, event, progress, listing)
             else:
                 await self._notify(notified, logout, progress)
         finally:
-            if opening is not None:
-                await opening
+            if listing is not None:
+                await listing
 
-    async def _open(self, progress: Progress) -> None:
-        self._reports.add(await progress.open())
+    async def _list_sessions(self, progress: Progress) -> None:
+        self._reports.add(await progress.list_sessions())
 
     async def _pace(
         self,
@@ -175,7 +175,7 @@ class Delivery:
         logout: Logout,
         event: LogoutEvent | None,
         progress: Progress,
-        opening: asyncio.Task[None] | None,
+        listing: asyncio.Task[None] | None,
     ) -> None:
         """Notify over the logout's spread: everyone in batches, a single user at a random time."""
         loop = asyncio.get_running_loop()
@@ -193,8 +193,8 @@ class Delivery:
                 rounds.append(self._notify(batches[step], logout, progress))
             await self._pause(began + (step + 1) * PACE - loop.time())
             is_due = loop.time() - reported > REPORT_EVERY
-            is_open = opening is None or opening.done()
-            if event is not None and is_open and is_due:
+            is_listed = listing is None or listing.done()
+            if event is not None and is_listed and is_due:
                 reported = loop.time()
                 self._reports.add(progress.report(done=False))
         for work in rounds:

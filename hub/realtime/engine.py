@@ -10,10 +10,10 @@ from typing import NamedTuple, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from hub.aiohttp_internals import Upgrade, take_over
+from hub.aiohttp_internals import UpgradeRequest, take_over
 from hub.errors import Unavailable
 from hub.protocol import engineio
-from hub.protocol.engineio import CloseReason, Config, Refusal, State, check_request
+from hub.protocol.engineio import PATH, CloseReason, Config, Refusal, State, check_request
 from hub.protocol.frames import GOING_AWAY, encode_text
 from hub.protocol.handshake import HandshakeError, answer_handshake
 from hub.realtime import websocket
@@ -22,7 +22,6 @@ from hub.realtime.polling import charge_request, deliver, fetch, refuse
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
 
-PATH = "/socket.io/"
 READ_SECONDS = WRITE_SECONDS = 10.0
 DRAIN_SPREAD, DRAIN_STEP, DRAIN_BATCH = 3.0, 0.05, 50
 
@@ -128,7 +127,7 @@ class Engine:
             session.forget()
             raise
 
-    def open_directly(self, message: Upgrade, transport: asyncio.Transport) -> bool:
+    def open_directly(self, message: UpgradeRequest, transport: asyncio.Transport) -> bool:
         """Open a session for an upgrade that was the first request of its connection.
 
         `hub.api.arrival` offers such upgrades before aiohttp sees them. Does what `handle_request`
@@ -153,7 +152,7 @@ class Engine:
 
     def _start(self, state: State, opening: Opening) -> EngineSession:
         session = EngineSession(
-            engineio.Session(self._new_id(), self.config, state),
+            engineio.ServerProtocol(self._new_id(), self.config, state),
             self._timers,
             self._forget,
         )

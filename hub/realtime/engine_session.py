@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hub.protocol import engineio, msgpack
-from hub.protocol.engineio import CloseReason, Message, ProtocolError, Signal, State
+from hub.protocol.engineio import CloseReason, Message, PlainEvent, ProtocolError, State
 from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
 from hub.realtime.read_budget import ReadBudget
 from hub.realtime.timer_wheel import TimerWheel
@@ -74,7 +74,7 @@ class EngineSession:
 
     def __init__(
         self,
-        protocol: engineio.Session,
+        protocol: engineio.ServerProtocol,
         timers: TimerWheel,
         on_forgotten: Callable[[EngineSession], None],
     ) -> None:
@@ -139,9 +139,9 @@ class EngineSession:
         if isinstance(event, Message):
             if self.closing is None:
                 self.receiver.on_message(event.data)
-        elif event is Signal.CLOSED:
+        elif event is PlainEvent.CLOSED:
             self.close(CloseReason.CLIENT)
-        elif event is Signal.BINARY:
+        elif event is PlainEvent.BINARY:
             self._refuse_binary()
 
     def resume(self) -> None:

@@ -125,7 +125,7 @@ class Handlers:
             answer = await self._connect(socket, auth)
         except HubError as error:
             # Its traceback leads here, which would be a reference cycle.
-            refusal = self._count_refusal(socket, error).with_traceback(None)
+            refusal = self._charge_refusal(socket, error).with_traceback(None)
         except (Exception, asyncio.CancelledError):
             log.exception("a socket could not be accepted")
             refusal = Unavailable("the hub failed")
@@ -136,10 +136,11 @@ class Handlers:
         self._metrics.connects.inc(refusal.code)
         raise ConnectRefused(refusal.code, describe_refusal(refusal))
 
-    def _count_refusal(self, socket: Socket, error: HubError) -> HubError:
-        """Count a refused token, and return the error to answer with: RateLimited after too many.
+    def _charge_refusal(self, socket: Socket, error: HubError) -> HubError:
+        """Charge the address for a refusal, and return the answer: RateLimited after too many.
 
-        As over HTTP, only tokens that were never valid are counted, since only these are guesses.
+        Only attempts that may be guesses count: no token, one that was never valid, or a malformed
+        CONNECT.
         """
         if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
             self._audit.refused(error.code, socket.source)
@@ -151,7 +152,7 @@ class Handlers:
             return limited
         return error
 
-    def _count_sockets(self, identity: Identity) -> None:
+    def _check_socket_limits(self, identity: Identity) -> None:
         of_session, of_user = self._connections.count(identity)
         if of_session >= self._admission.max_per_session:
             self._refusals.note("sockets_session", identity.user)
@@ -167,7 +168,7 @@ class Handlers:
         identity = await self._authority.identify(self._credential(opening, given))
         if not self._is_served(identity.user):
             raise Unavailable("logouts of this user are not received now")
-        self._count_sockets(identity)
+        self._check_socket_limits(identity)
         presence = self._presences.new_presence()
         client = msgspec.structs.replace(socket.client, name=given.device)
         connection = Connection(socket, identity, client)
@@ -267,7 +268,7 @@ class Handlers:
         try:
             fresh = await self._authority.identify(request.token)
         except Unauthorized as error:
-            raise self._count_refusal(connection.socket, error) from None
+            raise self._charge_refusal(connection.socket, error) from None
         # One at a time: each continues the session that the previous one moved to.
         async with connection.refresh_lock:
             caller = await self._continue_as(connection, fresh)

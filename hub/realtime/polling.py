@@ -36,7 +36,7 @@ def charge_request(session: EngineSession) -> None:
     wait = session.budget.wait(now)
     if wait:
         session.close(CloseReason.TRANSPORT_ERROR)
-        raise RateLimited("the session sends faster than it is read", retry_after=wait)
+        raise RateLimited("the transport sends faster than the hub reads", retry_after=wait)
     session.budget.charge(now, 0)
 
 

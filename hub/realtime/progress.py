@@ -28,12 +28,12 @@ class SocketOutcome(msgspec.Struct, frozen=True):
 class Progress:
     """The sockets that one logout ends on this replica, by session.
 
-    A session is reported once all of its sockets here have ended. ``rest`` is the state of sessions
-    whose sockets closed before they were notified.
+    A session is reported once all of its sockets here have ended. ``unnotified_state`` is
+    the state of sessions whose sockets closed before they were notified.
     """
 
     def __init__(self, lease: str, event: LogoutEvent, sockets: Sequence[Connection]) -> None:
-        self.rest = State.OFFLINE
+        self.unnotified_state = State.OFFLINE
         self._lease = lease
         self._event = event
         self._is_one_user = event.logout.user is not None
@@ -47,7 +47,7 @@ class Progress:
             return identity.sid
         return session_key(identity.user, identity.sid)
 
-    async def open(self) -> Report:
+    async def list_sessions(self) -> Report:
         """Return the report that lists the sessions."""
         devices = {}
         for number, connection in enumerate(self._sockets):
@@ -55,7 +55,7 @@ class Progress:
                 # A name that is not cached takes a while; do not delay the notifications.
                 await asyncio.sleep(0)
             devices[self._key(connection.identity)] = _device(connection)
-        return Report(self._lease, self._event, opened=devices, done=False)
+        return Report(self._lease, self._event, listed=devices, done=False)
 
     def add(self, outcomes: Iterable[SocketOutcome]) -> None:
         """Add the outcomes of sockets that have ended."""
@@ -72,7 +72,7 @@ class Progress:
         states, self._states = self._states, {}
         if done:
             for key in left:
-                states[key] = merge(states.get(key, State.OFFLINE), self.rest)
+                states[key] = merge(states.get(key, State.OFFLINE), self.unnotified_state)
         else:
             self._states = {key: states.pop(key) for key in left if key in states}
         failures = unite(pair for pair in self._failures if pair[0] in states)

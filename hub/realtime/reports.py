@@ -51,7 +51,7 @@ class Reports:
                 report,
                 sessions=merge_sessions([*earlier.sessions.items(), *report.sessions.items()]),
                 failures=unite([*earlier.failures.items(), *report.failures.items()]),
-                opened=_join(earlier.opened, report.opened),
+                listed=_join(earlier.listed, report.listed),
             )
         self._waiting[key] = (report, asyncio.get_running_loop().time())
         self._has_reports.set()

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 EVENT = "logoutNotification"
 
 LARGE = 32
-"""Sockets from which on a logout is large: then they are cut together, not one by one."""
+"""A logout of more sockets than this is large: they are cut together, not one by one."""
 
 GATHER = 0.05
 """Seconds for which the sockets of a large logout that have acknowledged wait for others."""

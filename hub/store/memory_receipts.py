@@ -48,7 +48,7 @@ class MemoryReceipts:
         kept = self._state.user(logout.user, now).receipts.get(logout.id)
         if kept is None:
             return
-        _enter_opened(kept, report)
+        _enter_listed(kept, report)
         for sid, row in kept.rows.items():
             if logout.user is None and sid not in report.sessions:
                 continue
@@ -98,11 +98,11 @@ class MemoryReceipts:
         return sorted([*receipt.sessions, *more], key=lambda one: (one.user or "", one.sid))
 
 
-def _enter_opened(kept: KeptReceipt, report: Report) -> None:
-    for key, device in (report.opened or {}).items():
+def _enter_listed(kept: KeptReceipt, report: Report) -> None:
+    for key, device in (report.listed or {}).items():
         user, sid = split_session_key(key)
         row = kept.rows.get(key) or Row(user, sid, device, State.OFFLINE)
         pending = tuple(dict.fromkeys((*row.pending, report.lease)))
         kept.rows[key] = msgspec.structs.replace(row, pending=pending)
-    if report.opened is not None and report.lease in kept.pending:
+    if report.listed is not None and report.lease in kept.pending:
         kept.pending[report.lease] = True

@@ -126,7 +126,7 @@ class PartitionLog:
             # No await until the next read: what counts as read has been emitted.
             epoch, entries, is_end = page.seen.epoch or "", page.entries, page.is_end
             match assess(self._position, page.seen):
-                case Verdict.RECOVER:
+                case Verdict.LOST:
                     self._is_lost = True
                     self._emit(await self._mark_lost(epoch))
                     return False

@@ -57,8 +57,8 @@ class RedisReceipts:
     async def _report_everyone(self, report: Report, rows: Sequence[Sequence[str]]) -> None:
         names = Names(None, report.event.partition or 0)
         # In pages, so that a report of many sessions does not block Redis for long.
-        opened = list((report.opened or {}).items())
-        pages = range(0, max(len(opened), len(rows), 1), REPORTED_AT_ONCE)
+        listed = list((report.listed or {}).items())
+        pages = range(0, max(len(listed), len(rows), 1), REPORTED_AT_ONCE)
         logout_id = report.event.logout.id
         for start in pages:
             is_last, page = start == pages[-1], slice(start, start + REPORTED_AT_ONCE)
@@ -70,8 +70,8 @@ class RedisReceipts:
                     "lease": report.lease,
                     "is_done": report.done and is_last,
                     "rank": RANK,
-                    "says_all": report.opened is not None and is_last,
-                    "opened": opened[page],
+                    "says_all": report.listed is not None and is_last,
+                    "listed": listed[page],
                     "sessions": rows[page],
                 },
             )

@@ -149,7 +149,7 @@ class Report(msgspec.Struct, frozen=True):
 
     ``failures`` is what the clients of a session reported that they could not clear. ``done`` if
     this is the replica's last report. For a logout of everyone, the keys are those of
-    `hub.core.receipt.session_key`, and ``opened`` lists the sessions that the replica holds, with
+    `hub.core.receipt.session_key`, and ``listed`` lists the sessions that the replica holds, with
     their devices; None if a report does not list them. Reports are idempotent.
     """
 
@@ -157,7 +157,7 @@ class Report(msgspec.Struct, frozen=True):
     event: LogoutEvent
     sessions: Mapping[str, State] = {}
     failures: Mapping[str, tuple[str, ...]] = {}
-    opened: Mapping[str, str] | None = None
+    listed: Mapping[str, str] | None = None
     done: bool = True
 
 

@@ -82,9 +82,9 @@ async def test_guards_that_do_not_read_keep_nobody_waiting(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They have their turn for a while, and then others have it."""
-    monkeypatch.setattr(feed, "LONGEST_OPENING", 0.1)
+    monkeypatch.setattr(feed, "LONGEST_CATCH_UP", 0.1)
     async with running(store) as made:
-        tasks = [await begin(made, Stuck()) for _ in range(feed.OPENINGS_AT_ONCE)]
+        tasks = [await begin(made, Stuck()) for _ in range(feed.CATCH_UPS_AT_ONCE)]
         stream = Stream()
         tasks.append(await begin(made, stream))
         await stream.until(b"event: ready")

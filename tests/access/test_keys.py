@@ -287,11 +287,11 @@ async def test_a_key_is_the_same_wherever_the_settings_have_it_from(
     other = rsa_key(1).public_key()
     (fetched,) = await keys.find(named())
     configured = StaticKeys(RSA.public_key())
-    assert keys.hold(named(), RSA.public_key())
-    assert configured.hold(named(), fetched)
-    assert not keys.hold(named(), other)
-    assert not keys.hold(named(), b"a secret")
-    assert not StaticKeys(other).hold(named(), fetched)
+    assert keys.has(named(), RSA.public_key())
+    assert configured.has(named(), fetched)
+    assert not keys.has(named(), other)
+    assert not keys.has(named(), b"a secret")
+    assert not StaticKeys(other).has(named(), fetched)
 
 
 async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Clock) -> None:

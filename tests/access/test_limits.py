@@ -58,14 +58,14 @@ async def test_quiet_keys_are_forgotten() -> None:
 
 async def test_a_flood_is_counted_and_fills_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each refusal is counted; the log has a line a source, once a minute, for so many sources."""
-    monkeypatch.setattr(limits, "MOST_NAMED", 10)
+    monkeypatch.setattr(limits, "MAX_LOGGED", 10)
     metrics = Metrics()
     refusals = Refusals(metrics)
     with structlog.testing.capture_logs() as lines:
         for number in range(500):
             refusals.note("refused", f"192.0.2.{number % 50}")
         assert len(lines) == 1
-        refusals._said_at -= limits.NAMED_EVERY
+        refusals._logged_at -= limits.LOG_EVERY
         refusals.note("refused", "192.0.2.1")
     assert len(lines) <= 1 + 11
     assert sum(line["refused"] for line in lines) == 501
@@ -82,15 +82,15 @@ def test_an_ipv6_network_is_one_key() -> None:
 
 async def test_only_so_many_refusals_are_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those beyond are refused at once, so that a flood of them holds nothing of the hub."""
-    monkeypatch.setattr(limits, "MOST_HELD", 2)
-    monkeypatch.setattr(limits, "HOLD", 60)
+    monkeypatch.setattr(limits, "MAX_DELAYED", 2)
+    monkeypatch.setattr(limits, "REFUSAL_DELAY", 60)
     shared = limits.Limits(Refusals(Metrics()), None, None, None)
-    held = [asyncio.create_task(shared.hold_back()) for _ in range(2)]
+    held = [asyncio.create_task(shared.delay_refusal()) for _ in range(2)]
     await asyncio.sleep(0)
     async with asyncio.timeout(PATIENCE):
-        await shared.hold_back()
+        await shared.delay_refusal()
     assert not any(task.done() for task in held)
     for task in held:
         task.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    assert shared._held == 0
+    assert shared._delayed == 0

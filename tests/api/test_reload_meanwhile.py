@@ -102,11 +102,11 @@ async def test_a_key_that_a_transmitter_withdrew_signs_nothing_after_sighup(site
     (client,) = site.hub.app[SERVICES].transmitters.clients
     header = Header("ES256", "ES256")
     (key,) = await client.keys.find(header)
-    assert client.keys.hold(header, key)
+    assert client.keys.has(header, key)
     site.withdrawn.add("ES256")
     await site.reload(text)
     assert site.hub.app[SERVICES].transmitters.clients == (client,)
-    assert not client.keys.hold(header, key)
+    assert not client.keys.has(header, key)
 
 
 async def test_who_waits_for_keys_that_are_not_used_any_more_is_answered(site: Site) -> None:

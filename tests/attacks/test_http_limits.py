@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from hub.access.limits import HOLD
+from hub.access.limits import REFUSAL_DELAY
 from hub.core.rate import Rate
 from tests.feed_reader import GUARD
 from tests.realtime.raw import raw_socket
@@ -54,7 +54,7 @@ async def test_who_asks_as_fast_as_answers_come_is_answered_more_slowly() -> Non
                 refused += answer.status == 429
 
         await asyncio.gather(*(ask_on() for _ in range(8)))
-        assert 8 <= refused <= 8 * (1 + (time.monotonic() - began) / HOLD)
+        assert 8 <= refused <= 8 * (1 + (time.monotonic() - began) / REFUSAL_DELAY)
         assert await answers(hub, 6, "/session", token("grace")) == {200: 5, 429: 1}
 
 

@@ -766,7 +766,7 @@ async def test_a_receipt_of_everyone_counts_sessions_and_names_them(store: Store
             for heard in everyones:
                 held = {a: "Phone", b: "", c: ""} if heard is first else {}
                 held = {key: held[key] for key in held if lease == "r1" or key == a}
-                await store.report(Report(lease, heard, opened=held, done=False))
+                await store.report(Report(lease, heard, listed=held, done=False))
     assert await counts() == ({State.NOTIFIED: 3}, 3, True, False)
     told = Report("r1", first, sessions={a: State.ACKNOWLEDGED}, done=False)
     await store.report(told)

@@ -12,10 +12,10 @@ from hub.protocol.engineio import (
     CloseReason,
     Config,
     Message,
+    PlainEvent,
     ProtocolError,
     Refusal,
-    Session,
-    Signal,
+    ServerProtocol,
     State,
     check_request,
     join_payload,
@@ -25,17 +25,17 @@ from hub.protocol.engineio import (
 CONFIG = Config(ping_interval=25, ping_timeout=20, max_payload=1000)
 
 
-def polling() -> Session:
+def polling() -> ServerProtocol:
     """Return a session that polls."""
-    return Session("id", CONFIG, State.POLLING)
+    return ServerProtocol("id", CONFIG, State.POLLING)
 
 
-def over_websocket() -> Session:
+def over_websocket() -> ServerProtocol:
     """Return a session over WebSocket."""
-    return Session("id", CONFIG, State.WEBSOCKET)
+    return ServerProtocol("id", CONFIG, State.WEBSOCKET)
 
 
-def probing() -> Session:
+def probing() -> ServerProtocol:
     """Return a session whose WebSocket has been probed."""
     session = polling()
     assert session.receive_probe("2probe") == "3probe"
@@ -70,7 +70,7 @@ def test_a_transport_that_is_switched_off_is_unknown() -> None:
     config = Config(transports=("websocket",))
     query = {"transport": "polling", "EIO": "4"}
     assert check_request(config, query, "GET") is Refusal.UNKNOWN_TRANSPORT
-    assert Session("id", config, State.POLLING).handshake().count("upgrades") == 1
+    assert ServerProtocol("id", config, State.POLLING).handshake().count("upgrades") == 1
 
 
 def test_a_payload_is_taken_apart_and_put_together() -> None:
@@ -104,14 +104,14 @@ def test_the_handshake_says_what_the_client_needs() -> None:
 
 
 @pytest.mark.parametrize("session", [polling(), probing(), over_websocket()], ids=lambda s: s.state)
-def test_a_packet_means_the_same_over_every_transport(session: Session) -> None:
+def test_a_packet_means_the_same_over_every_transport(session: ServerProtocol) -> None:
     """Messages, pongs and binary are told apart by their first character."""
     assert session.receive("4") == Message("")
     assert session.receive("42[]") == Message("2[]")
     assert session.receive("3") is None
-    assert session.receive("bAAAA") is Signal.BINARY
+    assert session.receive("bAAAA") is PlainEvent.BINARY
     assert session.close_reason is None
-    assert session.receive("1") is Signal.CLOSED
+    assert session.receive("1") is PlainEvent.CLOSED
     assert session.close_reason is CloseReason.CLIENT
 
 
@@ -219,7 +219,7 @@ def test_what_waits_for_a_poll_is_bounded() -> None:
     ],
 )
 def test_the_end_is_said_where_the_transport_does_not_say_it(
-    session: Session, reason: CloseReason, may_return: bool, packets: list[str]
+    session: ServerProtocol, reason: CloseReason, may_return: bool, packets: list[str]
 ) -> None:
     """Over polling a close packet is the end, unless the client is to connect again."""
     session.close(reason, "41", may_return=may_return)

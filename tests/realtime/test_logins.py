@@ -161,7 +161,7 @@ async def test_another_tab_with_the_token_before_keeps_its_row(hub: Replica) -> 
 
 async def test_two_refreshes_at_once_leave_one_row_online(embedded: Replica) -> None:
     """Refreshes run one after the other, so that no session without sockets stays online."""
-    hold_back(embedded, asyncio.sleep(0.1))
+    delay_refusal(embedded, asyncio.sleep(0.1))
     async with raw_socket(embedded) as raw:
         await raw.connect(loose("t1"))
         for number, name in enumerate(["t2", "t3"]):
@@ -172,7 +172,7 @@ async def test_two_refreshes_at_once_leave_one_row_online(embedded: Replica) -> 
         assert {sid for sid, row in rows.items() if row["online"]} == {"t3"}
 
 
-def hold_back(hub: Replica, *first: Any) -> None:
+def delay_refusal(hub: Replica, *first: Any) -> None:
     """Delay each registration until the next of these tasks is done."""
     store = hub.app[SERVICES].store
     assert isinstance(store, MemoryStore)
@@ -189,7 +189,7 @@ def hold_back(hub: Replica, *first: Any) -> None:
 
 async def test_a_logout_in_the_middle_of_a_refresh_ends_the_socket(embedded: Replica) -> None:
     """A logout of the new session ends the socket, though the store had found it alive."""
-    hold_back(embedded, admin_logout(embedded, "t2"))
+    delay_refusal(embedded, admin_logout(embedded, "t2"))
     async with raw_socket(embedded) as raw:
         await raw.connect(loose("t1"))
         await raw.send("421" + json.dumps(["refresh", {"token": loose("t2")}]))
@@ -208,7 +208,7 @@ async def test_a_refresh_that_fails_leaves_nobody_online(embedded: Replica) -> N
         closing.set()
         await done.wait()
 
-    hold_back(embedded, wait())
+    delay_refusal(embedded, wait())
     async with raw_socket(embedded) as raw:
         await raw.connect(loose("t1"))
         await raw.send("421" + json.dumps(["refresh", {"token": loose("t2")}]))

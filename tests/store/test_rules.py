@@ -23,6 +23,7 @@ from hub.core.model import (
 from hub.core.rate import Rate, take
 from hub.core.revocation import (
     apply_leeway,
+    ends,
     ends_registered,
     is_surely_alive,
     judge,
@@ -107,6 +108,19 @@ def record(logout: Logout | None) -> str | bool:
 def records(cutoffs: tuple[Logout, ...]) -> list[str | bool]:
     """Return cut-offs as scripts hold them."""
     return [record(cutoff) for cutoff in cutoffs]
+
+
+@often
+@given(logout=logouts(tuple(Scope)), sid=sids)
+def test_which_sessions_are_in_the_scope(lua: Lua, logout: Logout, sid: str) -> None:
+    """As `ends` says."""
+    found = lua.ask(
+        "is_in_scope(given.only, given.kept, given.sid)",
+        only=logout.sid if logout.scope is Scope.SESSION else None,
+        kept=logout.sid if logout.scope is Scope.OTHERS else None,
+        sid=sid,
+    )
+    assert bool(found) is ends(logout, sid)
 
 
 @often

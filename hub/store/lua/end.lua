@@ -74,13 +74,9 @@ local function add(sid, device, names)
   table.insert(rows, 'offline|' .. add_pending(names) .. '|' .. device)
 end
 
-local function in_scope(sid)
-  return sid ~= given.kept_sid and (not given.only or sid == given.only)
-end
-
 -- Return whether it was added to the answer: a logout of everyone may have ended it already.
 local function end_session(sid, fields, row)
-  local is_alive = tonumber(row.begun or 0) > at_of(everyone) or sid == also
+  local is_alive = sid == also or may_register(sid, tonumber(row.begun or 0), {everyone})
   if is_alive then add(sid, row.device or '', holders(fields, leases, since)) end
   redis.call('DEL', given.session_prefix .. sid)
   table.insert(gone, sid)
@@ -92,7 +88,8 @@ local function end_sessions()
   local is_added = false
   redis.call('ZREMRANGEBYSCORE', sessions, '-inf', stamp)
   for _, sid in ipairs(redis.call('ZRANGE', sessions, 0, -1)) do
-    local fields = in_scope(sid) and redis.call('HGETALL', given.session_prefix .. sid)
+    local is_meant = is_in_scope(given.only, given.kept_sid, sid)
+    local fields = is_meant and redis.call('HGETALL', given.session_prefix .. sid)
     local row = fields and row_of(fields)
     if row and ends_registered(given.before, given.only ~= nil, row) then
       is_added = end_session(sid, fields, row) and sid == also or is_added

@@ -1,6 +1,6 @@
 -- Add a replica's report to the receipt of a logout of everyone.
 -- Values: lease: the replica's; is_done: whether this is its last report; rank: of each state;
---   says_all: whether it has now reported all sessions that it holds; opened: {session, device}...;
+--   says_all: whether it has now reported all sessions that it holds; listed: {session, device}...;
 --   sessions: {session, state, what failed}...
 -- A row is 'state|leases whose reports are pending|what failed|device'. The receipt counts rows in
 -- 'c:STATE:PENDING', and has 'o:LEASE' for each replica whose report is pending: 2 once it has
@@ -48,9 +48,9 @@ local function enter(session, device, is_pending, reported, failures)
   redis.call('HSET', rows, session, row)
 end
 
-for _, one in ipairs(given.opened) do enter(one[1], one[2], true, nil, '') end
+for _, one in ipairs(given.listed) do enter(one[1], one[2], true, nil, '') end
 for _, one in ipairs(given.sessions) do enter(one[1], '', false, one[2], one[3]) end
-if #given.opened + #given.sessions > 0 then
+if #given.listed + #given.sessions > 0 then
   redis.call('PEXPIRE', rows, redis.call('PTTL', receipt))
 end
 for name, step in pairs(moved) do

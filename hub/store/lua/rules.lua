@@ -34,6 +34,11 @@ local function may_register(sid, begun, cutoffs)
   return true
 end
 
+-- ends in hub/core/revocation.py; a logout is given by the session that it ends, or keeps, or nil.
+local function is_in_scope(only, kept, sid)
+  return sid ~= kept and (not only or sid == only)
+end
+
 -- supersede in hub/core/revocation.py: the two records to store when `record` is written, where
 -- `cutoff` and `kept` (or false) are those so far; the second may be false.
 local function supersede(record, cutoff, kept)
