@@ -174,7 +174,7 @@ class Engine:
             return refuse(Refusal.BAD_REQUEST)
         probe = WebSocket(session, self._websockets, session.budget)
         answer = take_over(request, probe, greeting)
-        session.probe = probe
+        session.begin_probe(probe)
         return answer
 
     def _new_id(self) -> str:

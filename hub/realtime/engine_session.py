@@ -13,6 +13,7 @@ from typing import Protocol
 from hub.protocol import engineio, msgpack
 from hub.protocol.engineio import CloseReason, Message, PlainEvent, ProtocolError, State
 from hub.protocol.frames import GOING_AWAY, NORMAL, encode_text
+from hub.realtime.probe import Probe
 from hub.realtime.read_budget import ReadBudget
 from hub.realtime.timer_wheel import TimerWheel
 from hub.realtime.websocket import CLOSE_TIMEOUT, WebSocket
@@ -54,7 +55,7 @@ class EngineSession:
     """A session and its connections.
 
     ``poll`` is the future of the waiting poll: True if it is to be answered, False if the client
-    aborted it. ``probe`` is the WebSocket that asks to take over. ``closing`` is the status code
+    aborted it. ``probe`` has the WebSocket that asks to take over. ``closing`` is the status code
     with which the session is being closed, or None. ``on_forgotten`` is called once the session
     has no connection any more.
     """
@@ -83,7 +84,7 @@ class EngineSession:
         self.protocol = protocol
         self.budget = ReadBudget()
         self.websocket: WebSocket | None = None
-        self.probe: WebSocket | None = None
+        self.probe: Probe | None = None
         self.poll: asyncio.Future[bool] | None = None
         self.closing: int | None = None
         self.due = 0
@@ -171,7 +172,7 @@ class EngineSession:
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Take a packet from a WebSocket, the session's own or one that asks to take over."""
         try:
-            if websocket is self.probe:
+            if websocket is not self.websocket:
                 self._take_probe(websocket, text)
             else:
                 self.receive(text)
@@ -182,15 +183,25 @@ class EngineSession:
         try:
             answer = self.protocol.receive_probe(text)
         except ProtocolError:
-            self.probe = None
+            self._end_probe()
             websocket.close(NORMAL)
             return
         if answer is not None:
             websocket.send(encode_text(answer))
             self.answer_poll()
             return
-        self.probe, self.websocket = None, websocket
+        self._end_probe()
+        self.websocket = websocket
         self._upgrade(websocket)
+
+    def begin_probe(self, websocket: WebSocket) -> None:
+        """Take a WebSocket that asks to take over."""
+        self.probe = Probe(websocket, self._timers)
+
+    def _end_probe(self) -> None:
+        if self.probe is not None:
+            self.probe.end()
+            self.probe = None
 
     def _upgrade(self, websocket: WebSocket) -> None:
         self.answer_poll()
@@ -214,12 +225,12 @@ class EngineSession:
 
     def on_close(self, websocket: WebSocket) -> None:
         """Handle the loss of a WebSocket: that of a probe ends only the upgrade."""
-        if websocket is self.probe:
-            self.probe = None
-            self.protocol.stop_probing()
-        elif websocket is self.websocket:
+        if websocket is self.websocket:
             self.close(CloseReason.TRANSPORT_CLOSED)
             self.forget()
+        elif self.probe is not None and websocket is self.probe.websocket:
+            self._end_probe()
+            self.protocol.stop_probing()
 
     # ---- The end ----
 
@@ -264,9 +275,10 @@ class EngineSession:
 
     def cut(self) -> None:
         """Cut all connections."""
-        for websocket in (self.websocket, self.probe):
-            if websocket is not None:
-                websocket.abort()
+        if self.websocket is not None:
+            self.websocket.abort()
+        if self.probe is not None:
+            self.probe.websocket.abort()
         self.forget()
 
     def forget(self) -> None:
@@ -274,6 +286,18 @@ class EngineSession:
         self._timers.stop(self)
         self.answer_poll()
         self._on_forgotten(self)
+
+    @property
+    def longest_poll(self) -> float | None:
+        """Seconds after which a poll is answered although there is nothing to send; None: never.
+
+        Once the probe was answered, the client waits for the end of its poll, and then stops
+        polling. It may have begun another before it read the answer. So a poll waits as long as the
+        probe has lasted already: it ends soon, and a probe that never goes on costs few polls.
+        """
+        if self.protocol.state is not State.PROBING or self.probe is None:
+            return None
+        return self.probe.age
 
     @property
     def has_websocket(self) -> bool:

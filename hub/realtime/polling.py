@@ -50,7 +50,7 @@ async def fetch(request: web.Request, session: EngineSession) -> web.StreamRespo
         session.close(CloseReason.TRANSPORT_ERROR)
         return refuse(Refusal.BAD_REQUEST)
     session.resume()
-    if not session.protocol.outgoing and session.closing is None and session.probe is None:
+    if not session.protocol.outgoing and session.closing is None:
         await _wait(request, session)
     if request.transport is None:
         # The client has disconnected, and packets in the answer would be lost without notice.
@@ -69,10 +69,14 @@ async def _wait(request: web.Request, session: EngineSession) -> None:
     # aiohttp reports the loss only when the handler writes, which may be at the next ping.
     connection = connection_of(request)
     connection.on_lost = session.abandon
+    longest = session.longest_poll
+    timer = None if longest is None else poll.get_loop().call_later(longest, session.answer_poll)
     try:
         is_answered = await poll
     finally:
         connection.on_lost = None
+        if timer is not None:
+            timer.cancel()
         if session.poll is poll:
             session.poll = None
     if not is_answered:

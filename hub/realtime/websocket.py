@@ -139,6 +139,8 @@ class WebSocket(asyncio.Protocol):
                 kind, data, size = frame
                 budget.charge(now, size)
                 self._on_frame(kind, data)
+                if self._closing and frames:
+                    self._find_close(len(frames))
                 if self._closing or self._is_full or self._transport is None:
                     return
         except ProtocolError as error:
@@ -181,7 +183,11 @@ class WebSocket(asyncio.Protocol):
             self._close_transport()
             return
         self._frames.feed(data)
-        self._close_allowance -= len(data)
+        self._find_close(len(data))
+
+    def _find_close(self, size: int) -> None:
+        """Look for the client's close frame; ``size`` is how many bytes have not been counted."""
+        self._close_allowance -= size
         try:
             while self._close_allowance > 0 and (frame := self._frames.next()) is not None:
                 if frame[0] is Kind.CLOSE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Literal
 
 CHUNK = 65536
 
@@ -18,6 +19,8 @@ class Line:
         self.carries = True
         self.takes_sockets = True
         self.swallows_sockets = False
+        self.unheard: Literal["", "client", "hub"] = ""
+        """Whose data is lost on connections whose first request asks for a WebSocket."""
         self._ends: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -68,7 +71,9 @@ class Line:
                 there, back = await asyncio.open_connection("127.0.0.1", self.target)
                 async with self._held(back):
                     back.write(first)
-                    await self._both(reader, writer, there, back)
+                    is_websocket = b"\r\nupgrade: websocket\r\n" in first.lower()
+                    unheard = self.unheard if is_websocket else ""
+                    await self._both(reader, writer, there, back, unheard)
 
     async def _both(
         self,
@@ -76,21 +81,25 @@ class Line:
         writer: asyncio.StreamWriter,
         there: asyncio.StreamReader,
         back: asyncio.StreamWriter,
+        unheard: str,
     ) -> None:
         ways = [
-            asyncio.create_task(self._pump(reader, back)),
-            asyncio.create_task(self._pump(there, writer)),
+            asyncio.create_task(self._pump(reader, None if unheard == "client" else back)),
+            asyncio.create_task(self._pump(there, None if unheard == "hub" else writer)),
         ]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter | None
+    ) -> None:
         while data := await reader.read(CHUNK):
             await self._flows.wait()
-            writer.write(data)
-            await writer.drain()
+            if writer is not None:
+                writer.write(data)
+                await writer.drain()
 
     @contextlib.asynccontextmanager
     async def _held(self, end: asyncio.StreamWriter) -> AsyncIterator[None]:

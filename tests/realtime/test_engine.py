@@ -18,6 +18,7 @@ from hub.api.listener import Runner
 from hub.protocol.engineio import ABANDONED_AFTER, MAX_PACKETS, MESSAGE, CloseReason, Config
 from hub.protocol.frames import NORMAL
 from hub.realtime import engine as engines
+from hub.realtime import probe as probes
 from hub.realtime.engine_session import EngineSession
 from hub.realtime.timer_wheel import STEP, TimerWheel
 from hub.realtime.websocket import MAX_UNSENT
@@ -656,6 +657,42 @@ async def test_a_session_has_one_websocket(engine: Engine) -> None:
                 await upgraded(engine, sid, websocket)
         await websocket.send_str("4fine")
         assert await heard(websocket) == "4fine"
+
+
+async def test_a_websocket_that_says_nothing_changes_nothing_for_polls(engine: Engine) -> None:
+    """A proxy that passes on the request for a WebSocket and no frames keeps nobody busy."""
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}"):
+        polling = asyncio.create_task(engine.poll(sid))
+        await eventually(lambda: engine.server.sessions[sid].poll is not None)
+        assert not polling.done()
+        engine.send(sid, "here")
+        assert await polling == (200, "4here")
+
+
+async def test_a_probe_that_does_not_go_on_costs_few_polls(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each poll is longer than all before it; then the probe is closed, and polling goes on."""
+    monkeypatch.setattr(probes, "PROBE_TIMEOUT", 2.0)
+    sid = await engine.open()
+    async with engine.websocket(f"&sid={sid}") as websocket:
+        await websocket.send_str("2probe")
+        assert await heard(websocket) == "3probe"
+        closed, polls = asyncio.create_task(heard(websocket)), 0
+        while not closed.done():
+            polling = asyncio.create_task(engine.poll(sid))
+            await asyncio.wait({polling, closed}, return_when=asyncio.FIRST_COMPLETED)
+            polls += 1
+        assert await closed is None
+    assert 1 < polls < 25
+    await eventually(lambda: engine.server.sessions[sid].probe is None)
+    engine.send(sid, "still here")
+    answer = await polling
+    if answer == (200, "6"):
+        answer = await engine.poll(sid)
+    assert answer == (200, "4still here")
+    assert engine.went == []
 
 
 # ---- Draining ----

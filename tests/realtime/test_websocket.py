@@ -154,6 +154,25 @@ async def test_after_the_hubs_close_only_the_clients_is_heard(
     assert wire.written == encode_frame(Kind.CLOSE, (1001).to_bytes(2, "big"))
 
 
+@pytest.mark.parametrize("split", [0, 3, 6])
+async def test_a_close_right_behind_what_ends_the_session_is_read(wire: Any, split: int) -> None:
+    """A client that disconnects and closes in one packet is gone at once, wherever that is cut."""
+
+    class Ender(Ear):
+        def on_text(self, websocket: WebSocket, text: str) -> None:
+            websocket.close(1000)
+
+    websocket = made(Ender(), wire)
+    data = masked(0x81, b"41") + masked(0x81, b"4late") + masked(0x88, b"")
+    end = len(data) - split
+    websocket.data_received(data[:end])
+    if split:
+        assert wire.ended == ""
+        websocket.data_received(data[end:])
+    assert wire.ended == "closed"
+    websocket.connection_lost(None)
+
+
 async def test_a_flood_after_the_close_is_not_read(websocket: WebSocket, wire: Wire) -> None:
     """A client that sends more than a few KB after the close is not read, and cut in a second."""
     websocket.close(1001)
