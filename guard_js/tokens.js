@@ -88,7 +88,7 @@ export function readHeader(token) {
 /** @param {number} parts */
 function describeForm(parts) {
   if (parts === 1) return "not a JWT: an opaque token says nothing that the guard could check";
-  if (parts === 5) return "an encrypted token (JWE): let the issuer sign it without encrypting it";
+  if (parts === 5) return "an encrypted token (JWE): have the issuer sign it without encrypting it";
   return "not a signed JWT in compact form";
 }
 

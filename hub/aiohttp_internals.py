@@ -57,7 +57,7 @@ def parse_upgrade(data: bytes, limits: dict[str, Any]) -> UpgradeRequest | None:
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's protocol of one HTTP connection, which says what it holds.
+    """aiohttp's protocol of one HTTP connection, which tells its state: idle, full or broken.
 
     ``on_lost`` is called when the connection is lost, for a handler that waits for something else.
     Uses ``_request_count`` and the queue ``_messages``, in which ``_ErrInfo`` stands for what could
@@ -203,8 +203,8 @@ def is_pipelined(request: web.BaseRequest) -> bool:
 class BodyWriter:
     """Writes the body of a response that is prepared to its connection, without waiting.
 
-    Uses that ``prepare`` has written the headers by then, and that ``write_eof`` writes nothing but
-    the end of the last chunk; ``_drain_helper``, which waits while writing is paused.
+    Relies on ``prepare`` having written the headers by then, and on ``write_eof`` writing nothing
+    but the end of the last chunk. Uses ``_drain_helper``, which waits while writing is paused.
     """
 
     def __init__(self, request: web.BaseRequest, *, is_chunked: bool) -> None:

@@ -161,7 +161,7 @@ def _create_signer(settings: Settings) -> Signer | None:
 
 
 def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
-    """Return a function that opens WebSockets, except on the listener for operators."""
+    """Return a function that opens WebSockets, except on the admin listener."""
 
     def open_public(message: UpgradeRequest, transport: asyncio.Transport) -> bool:
         name = transport.get_extra_info("sockname") if admin_ports else None
@@ -175,7 +175,7 @@ def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSoc
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens.
 
-    With HUB_ADMIN_PORT the listener for operators is served as well.
+    With HUB_ADMIN_PORT the admin listener is served as well.
     """
     settings = app[SERVICES].settings
     runner = Runner(

@@ -148,7 +148,7 @@ def _public_url(value: str) -> str:
 
 def _secret(value: SecretStr) -> SecretStr:
     if value.get_secret_value().lstrip().startswith("-----BEGIN"):
-        raise ValueError("a key in PEM is no secret: see HUB_JWT_PUBLIC_KEY")
+        raise ValueError("a key in PEM is not a secret: see HUB_JWT_PUBLIC_KEY")
     prepare_secret(value.get_secret_value())
     return value
 

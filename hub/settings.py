@@ -145,7 +145,7 @@ class Settings(BaseSettings):
         "or the JWT secret",
     )
     admin_host: str = Field(
-        "127.0.0.1", description="address of the listener for operators, with HUB_ADMIN_PORT"
+        "127.0.0.1", description="address of the admin listener, with HUB_ADMIN_PORT"
     )
     admin_port: int | None = Field(
         None,

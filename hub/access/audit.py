@@ -217,7 +217,7 @@ class Audit:
         """Open the file, unless it is open, and find the end of its chain.
 
         Raises:
-            OSError: when it cannot be opened, is locked by another process, or is no audit log.
+            OSError: when it cannot be opened, is locked by another process, or is not an audit log.
         """
         if self._path is None or self._file is not None:
             return

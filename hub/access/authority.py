@@ -53,25 +53,25 @@ class Authority:
             TokenInvalid: when it is malformed or forged.
             Unavailable: when the keys cannot be fetched.
         """
-        name = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
-        identity = self._recall(name)
+        digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        identity = self._recall(digest)
         if identity is None:
             before = self._generation
             identity = await self._issuers.verify(token)
             if before == self._issuers.generation:
-                self._keep(name, identity)
+                self._keep(digest, identity)
         return identity
 
-    def _keep(self, name: bytes, identity: Identity) -> None:
-        self._verified[name] = identity
+    def _keep(self, digest: bytes, identity: Identity) -> None:
+        self._verified[digest] = identity
         if len(self._verified) > MOST_VERIFIED:
             del self._verified[next(iter(self._verified))]
 
-    def _recall(self, name: bytes) -> Identity | None:
+    def _recall(self, digest: bytes) -> Identity | None:
         if self._generation != (generation := self._issuers.generation):
             self._generation = generation
             self._verified.clear()
-        return self._verified.get(name)
+        return self._verified.get(digest)
 
     async def admit(self, token: str) -> Caller:
         """Return the caller with this token, whose session is alive.

@@ -86,8 +86,9 @@ class Logouts:
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
 
-        ``by`` names the sender of the session's token, if that is not its user. If ``at_once``, the
-        receipt does not wait for the notifications: a socket that asks is answered before its own.
+        ``by`` names the sender of the session's token, if that is not its user. With
+        ``at_once``, this returns before the sockets here are notified, so that the socket that
+        asked gets its answer before its own notification.
 
         Usually the store can decide that itself, which saves a round trip.
 
@@ -164,7 +165,7 @@ class Logouts:
             )
 
     async def _count(self, receipt: Receipt) -> Receipt:
-        """Return a receipt of everyone once each replica has reported which sessions it holds.
+        """Return the receipt of a logout of everyone once each replica has reported its sessions.
 
         After `COUNT_PATIENCE`, or if the store fails, returns the latest receipt.
         """

@@ -99,17 +99,17 @@ async def _find_mistakes(
     unknown = [_name(one) for one, is_known in zip(receipts, known, strict=True) if not is_known]
     if asked.user is None and any(known):
         named = ", ".join(unknown[:MOST_NAMED]) + (", …" if len(unknown) > MOST_NAMED else "")
-        warning = f"no session is known of {len(unknown)} of {len(known)}: {named}"
+        warning = f"no session is known for {len(unknown)} of {len(known)} users: {named}"
         return [warning] if unknown else []
     if not unknown:
         return []
-    found = ["nobody was met: no session of this name is known, and one that shows up is refused"]
+    found = ["no session of this user is known; one that appears later will be refused"]
     if asked.user is not None:
         for other in services.issuers.others(iss)[:MOST_NAMED]:
             with contextlib.suppress(HubError):
                 if count := len(await services.authority.sessions(user_key(other, asked.user))):
                     found.append(
-                        f"{asked.user} lives on under the issuer {other}: sessions {count}"
+                        f"{asked.user} still has sessions under the issuer {other}: {count}"
                     )
     return found
 

@@ -106,7 +106,7 @@ def declared(handler: Handler) -> Declared:
         bodies = tuple(body for one in typing.get_args(annotation) for body in _members(one))
         is_answer = isinstance(kind, type) and issubclass(kind, Answer) and kind is not Answer
         if not is_answer or (kind is Ok) != bool(bodies) or not all(map(_is_struct, bodies)):
-            raise TypeError(f"{handler.__qualname__} returns {annotation}, which is no answer")
+            raise TypeError(f"{handler.__qualname__} returns {annotation}, which is not an Answer")
         found[kind] = bodies
     return found
 

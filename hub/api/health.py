@@ -20,7 +20,11 @@ class MetricsText(Text, frozen=True):
 
 
 async def get_healthz(request: web.Request) -> Ok[StatusView]:
-    """Return that the process is alive; 503 if only a restart would help."""
+    """Answer 200 while the process works.
+
+    Raises:
+        Unavailable: if only a restart would help.
+    """
     if request.app[SERVICES].process.is_stuck:
         raise Unavailable("the connection to the store is stuck: restart this process")
     return Ok(StatusView("ok"))

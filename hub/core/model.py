@@ -183,11 +183,11 @@ class Outcome(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """A logout that was written, and what happened to each session that it ended.
 
-    A receipt of everyone names no sessions; ``counts`` are the sessions that replicas held, by
-    state. ``users`` is the number of users. ``waiting`` is the number of sessions with a pending
-    report. ``counted`` once every replica has reported which sessions it holds. ``complete`` once
-    nothing will change any more. ``repeated`` if an idempotency key returned the receipt of an
-    earlier request.
+    The receipt of a logout of everyone names no sessions; ``counts`` are the sessions that replicas
+    held, by state. ``users`` is the number of users. ``waiting`` is the number of sessions with a
+    pending report. ``counted`` once every replica has reported which sessions it holds.
+    ``complete`` once nothing will change any more. ``repeated`` if an idempotency key returned the
+    receipt of an earlier request.
     """
 
     logout: Logout

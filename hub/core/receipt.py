@@ -78,7 +78,7 @@ def read_failures(answer: object) -> tuple[str, ...]:
 
 
 class Tally(msgspec.Struct):
-    """The counts in a receipt of everyone: sessions by state, and those with a pending report.
+    """The counts for a logout of everyone: sessions by state, and those with a pending report.
 
     ``pending`` are the leases whose report is pending, and whether each has reported which sessions
     it holds.

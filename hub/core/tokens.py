@@ -155,7 +155,7 @@ def _describe_form(parts: int) -> str:
         case 1:
             return "not a JWT: an opaque token says nothing that the hub could check"
         case 5:
-            return "an encrypted token (JWE): let the issuer sign it without encrypting it"
+            return "an encrypted token (JWE): have the issuer sign it without encrypting it"
     return "not a signed JWT in compact form"
 
 

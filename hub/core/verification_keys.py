@@ -46,7 +46,7 @@ def prepare_secret(text: str) -> Secret:
     try:
         return Secret(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text))
     except jwt.InvalidKeyError:
-        raise ValueError("this is no secret but a key of another kind, or empty") from None
+        raise ValueError("this is not a secret but a key of another kind, or empty") from None
 
 
 def check_secret(text: str, algorithms: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ def check_secret(text: str, algorithms: Iterable[str]) -> None:
         ValueError: as `prepare_secret`, or with the length that RFC 7518 section 3.2 requires.
     """
     if text.lstrip().startswith("-----BEGIN"):
-        raise ValueError("secret: a key in PEM is no secret, it belongs in public_key")
+        raise ValueError("secret: a key in PEM is not a secret, it belongs in public_key")
     prepare_secret(text)
     need = max(HASH_BYTES[name] for name in algorithms)
     if len(text.encode()) < need:

@@ -49,7 +49,7 @@ def _advise_audience(subject: Subject) -> str:
     given = (find_claim(subject.claims, name) for name in PARTY_CLAIMS)
     names = [value[0] if isinstance(value, list) and value else value for value in given]
     first = next((name for name in names if isinstance(name, str) and is_name(name)), None)
-    tip = AUDIENCE_TIPS.get(subject.preset, "or let the app ask for tokens of that audience")
+    tip = AUDIENCE_TIPS.get(subject.preset, "or have the app ask for tokens of that audience")
     return f"if that is your app: {subject.setting('audience', first)}; {tip}"
 
 
@@ -58,7 +58,7 @@ def check_user(subject: Subject) -> Check:
     claim, value = first_claim(subject.claims, subject.rules.user)
     if not claim:
         others = [n for n in ("sub", "user_id", "uid", "oid") if n in subject.claims]
-        advice = subject.setting("user", others[0]) if others else "let the issuer write it"
+        advice = subject.setting("user", others[0]) if others else "have the issuer write it"
         detail = f"the claim {' or '.join(subject.rules.user)} is missing"
         return Check("user", "bad", detail, advice)
     try:
@@ -83,7 +83,7 @@ def check_session(subject: Subject, identity: Identity) -> Check:
     if others:
         advice = subject.setting("session", others[0])
     else:
-        usual = "let the issuer write the login's id, sid, into access tokens"
+        usual = "have the issuer write the login's id, sid, into access tokens"
         advice = LOGIN_TIPS.get(subject.preset, usual)
     return Check("session", "fair", detail, advice)
 
@@ -97,7 +97,7 @@ def check_login_time(subject: Subject, identity: Identity) -> Check:
     if find_claim(subject.claims, "amr.0.timestamp") is not None:
         advice = subject.setting("login_time", "amr.0.timestamp")
     else:
-        advice = f"let the issuer write {AUTH_TIME} into access tokens"
+        advice = f"have the issuer write {AUTH_TIME} into access tokens"
     return Check("login time", "fair", detail, advice)
 
 
@@ -105,14 +105,14 @@ def check_times(subject: Subject, now: Micros) -> list[Check]:
     """Check how long the token is valid, and whether it is now, by this machine's clock."""
     missing = [name for name in ("iat", "exp") if subject.claims.get(name) is None]
     if missing:
-        advice = "let the issuer write it: a token without it is never accepted"
+        advice = "have the issuer write it: a token without it is never accepted"
         return [Check("times", "bad", f"the claim {missing[0]} is missing", advice)]
     try:
         iat, exp, nbf = (
             read_date(name, subject.claims.get(name) or 0) for name in ("iat", "exp", "nbf")
         )
     except TokenInvalid as error:
-        return [Check("times", "bad", error.detail, "let the issuer write seconds since 1970")]
+        return [Check("times", "bad", error.detail, "have the issuer write seconds since 1970")]
     return [_lifetime(subject, exp - iat), _clock(subject, iat, exp, nbf, now)]
 
 

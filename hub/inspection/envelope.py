@@ -27,10 +27,10 @@ def explain_form(token: str, error: TokenInvalid) -> Check:
     """Return the only check of a token that cannot be parsed."""
     match token.count("."):
         case _ if len(token) > MAX_TOKEN_BYTES:
-            advice = "let the issuer write fewer claims into access tokens (groups, roles)"
+            advice = "have the issuer write fewer claims into access tokens (groups, roles)"
         case 0:
             advice = (
-                "let the issuer make access tokens JWTs: at many the app has to name an audience, "
+                "have the issuer make access tokens JWTs: at many the app has to name an audience, "
                 "an API or a resource when it asks for tokens"
             )
         case 4:
@@ -74,7 +74,7 @@ def check_issuer(subject: Subject, *, fits: bool) -> Check:
         return Check("issuer", "good", detail, advice)
     detail = f"{show(iss)}, and tokens of {', '.join(dict.fromkeys(names))} are accepted"
     if not isinstance(iss, str) or not is_name(iss):
-        return Check("issuer", "bad", detail, "let the issuer write its name, iss, into tokens")
+        return Check("issuer", "bad", detail, "have the issuer write its name, iss, into tokens")
     near = next((name for name in names if _tidy(name) == _tidy(iss)), None)
     if near is not None:
         advice = f"iss is compared letter by letter: {subject.setting('iss', iss)}"
@@ -90,14 +90,14 @@ def check_algorithm(subject: Subject) -> Check:
     named = [entry for entry in subject.entries if entry.rules.is_of(subject.claims.get("iss"))]
     pinned = list(dict.fromkeys(a for entry in named for a in entry.rules.algorithms))
     if algorithm not in ALGORITHMS:
-        advice = "let the issuer sign with RS256, ES256 or EdDSA"
+        advice = "have the issuer sign with RS256, ES256 or EdDSA"
         return Check("algorithm", "bad", f"{show(algorithm)} is never accepted", advice)
     if not named or algorithm in pinned:
         return Check("algorithm", "good", str(algorithm))
     detail = f"{algorithm}, and {', '.join(pinned)} are accepted"
     if algorithm in SYMMETRIC:
         advice = (
-            "a shared secret signed it: let the issuer sign with its published keys, or add "
+            "a shared secret signed it: have the issuer sign with its published keys, or add "
             f"an entry with the secret: {subject.setting('secret')}"
         )
     else:

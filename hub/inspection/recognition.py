@@ -54,17 +54,17 @@ LOGIN_TIPS = {
     "access token, and name that claim",
     "entra": "add the optional claim sid to the access token of the app that it is for",
     "cognito": "turn token revocation on for the app client: it adds origin_jti",
-    "hydra": "let the consent answer write the login session's id into the session of the access "
+    "hydra": "have the consent answer write the login session's id into the session of the access "
     "token (ext.sid)",
-    "better-auth": "let definePayload of the jwt plugin write the session's id as sid",
+    "better-auth": "have definePayload of the jwt plugin write the session's id as sid",
     "simplejwt": "write the id of the login into refresh tokens as sid: access tokens copy it",
 }
 """How to make a provider name the login in its tokens, by preset."""
 
 AUDIENCE_TIPS = {
     "keycloak": "or add an Audience mapper to a client scope of the app",
-    "auth0": "or let the app ask for tokens with audience=…",
-    "entra": "or let the app ask for a scope of the API, api://…/.default",
+    "auth0": "or have the app ask for tokens with audience=…",
+    "entra": "or have the app ask for a scope of the API, api://…/.default",
 }
 """How to make a provider issue tokens for another audience, by preset."""
 

@@ -43,7 +43,8 @@ class Engine:
 
     ``replica`` is the suffix of every session id, so that a load balancer can route a polling
     client to its replica by the id alone. ``make_room`` is called before a session opens, and may
-    raise to refuse it; sessions open only while ``is_open``. Times are in seconds.
+    raise to refuse it. `open_directly` declines unless ``has_room``: then a session fits without
+    closing another. Sessions open only while ``is_open``. Times are in seconds.
     """
 
     def __init__(

@@ -256,8 +256,9 @@ class Handlers:
 
     async def _logout(self, connection: Connection, data: Any) -> dict[str, Any]:
         request = convert_request(LogoutRequest, {} if data is None else data)
-        # If logouts arrive late here, a session that another replica has ended must not act.
         command = own_logout(connection.identity, request)
+        # The store checks that the session is alive: a logout written elsewhere may not have
+        # arrived here yet.
         receipt = await self._logouts.write_own(
             connection.identity, command, connection.client.ip, at_once=True
         )

@@ -147,7 +147,8 @@ class Round:
         try:
             connection.socket.disconnect()
         except Exception:
-            log.exception("a socket could not be cut", id=connection.id)  # and the others must be
+            # Go on: the others must still be cut.
+            log.exception("a socket could not be cut", id=connection.id)
         self._metrics.notices.inc(state)
         if not self._open:
             self._end()

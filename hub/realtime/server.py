@@ -126,7 +126,10 @@ class Socket:
     # ---- How it ends ----
 
     def disconnect(self) -> None:
-        """Send DISCONNECT, after which stock clients do not reconnect, and close."""
+        """Cut the socket: send DISCONNECT, after which stock clients do not reconnect, and close.
+
+        A client that does not close its side in time is cut by `EngineSession` or `WebSocket`.
+        """
         self.session.close(CloseReason.SERVER, last=DISCONNECT)
 
     def dismiss(self) -> None:

@@ -1,7 +1,7 @@
 """One timer for all sockets, for pings, timeouts and closes.
 
 A timer handle for each socket would cost memory and a heap operation; a timer wheel costs a set
-entry. Timers fire never early, and at most one step late.
+entry. Timers never fire early, and at most one step late.
 """
 
 from __future__ import annotations

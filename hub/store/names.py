@@ -129,7 +129,7 @@ class Names:
         return _receipt(self.partition, self.user, logout_id)
 
     def rows(self, logout_id: str) -> str:
-        """Return the key of the rows of a receipt of everyone."""
+        """Return the key of the rows of the receipt of a logout of everyone."""
         return f"{self._prefix}:rows:{logout_id}"
 
     def receipt_users(self, logout_id: str) -> str:

@@ -96,7 +96,7 @@ class RedisLogouts:
     async def recover(self, loss: DataLoss, logout: Logout) -> Receipt | None:
         """Write a logout of everyone in the partition that lost data."""
         command, names = Command(logout), Names(None, loss.partition)
-        answer = await self._end(command, names, {"lost_epoch": loss.seen})
+        answer = await self._end(command, names, {"lost_epoch": loss.epoch})
         return None if answer[0] == b"recovered" else self._read(command, names, answer)
 
     async def recall(self, command: Command) -> Receipt | None:
@@ -159,10 +159,11 @@ class RedisLogouts:
         command: Command,
         names: Names,
         more: Mapping[str, Any],
-        callers_ended: tuple[str, str] | None = None,
+        caller_keys: tuple[str, str] | None = None,
     ) -> Sequence[Any]:
         logout = command.logout
-        unused = (names.tombstone, names.refusal)
+        # Redis needs some keys here; without a caller the script does not read these two.
+        callers_tombstone, callers_refusal = caller_keys or (names.tombstone, names.refusal)
         answer: Sequence[Any] = await self._calls.call(
             names.partition,
             END,
@@ -177,11 +178,11 @@ class RedisLogouts:
                 names.receipt_users(logout.id),
                 names.epoch,
                 names.leases,
-                (callers_ended or unused)[0],
+                callers_tombstone,
                 names.pace,
                 names.messages + logout.id,
                 names.per_token,
-                (callers_ended or unused)[1],
+                callers_refusal,
             ],
             {
                 **self._fixed,

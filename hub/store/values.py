@@ -133,12 +133,12 @@ class DataLoss(msgspec.Struct, frozen=True):
 
     Until a recovery, by `Store.recover` or by any logout of everyone, `Store.look` and
     `Store.register` raise `Unavailable` for the users of this partition; lists and receipts are
-    returned as they are. ``seen`` is the epoch after the loss, so that only one of the replicas
+    returned as they are. ``epoch`` is the one after the loss, so that only one of the replicas
     that detect it recovers.
     """
 
     partition: int
-    seen: str
+    epoch: str
 
 
 Event: TypeAlias = LogoutEvent | Confirmed | Gap | Interrupted | DataLoss

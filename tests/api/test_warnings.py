@@ -50,14 +50,14 @@ async def test_a_user_who_is_met_is_no_matter(hub: Replica) -> None:
 async def test_a_user_whom_nobody_knows_is_said(hub: Replica, more: dict[str, str]) -> None:
     """By name or by session: the success is not taken for one."""
     (warning,) = await log_out(hub, user="ada", iss=SHOP, **more)
-    assert "nobody was met" in warning
+    assert "no session of this user is known" in warning
 
 
 async def test_a_user_who_lives_under_another_issuer_is_said(hub: Replica) -> None:
     """With how many sessions go on there."""
     await show(hub, "ada", WIKI)
     _, warning = await log_out(hub, user="ada", iss=SHOP)
-    assert "ada lives on under the issuer https://wiki.example: sessions 1" in warning
+    assert "ada still has sessions under the issuer https://wiki.example: 1" in warning
     warnings = await log_out(hub, user="ada", iss="https://typo.example")
     assert len(warnings) == 3
     assert "no issuer of the settings is https://typo.example" in warnings[0]
@@ -67,8 +67,8 @@ async def test_those_of_a_list_who_were_not_met_are_named(hub: Replica) -> None:
     """Not too many of them."""
     await show(hub, "ada", SHOP)
     (warning,) = await log_out(hub, users=["ada", "bob", "eve"], iss=SHOP)
-    assert warning == "no session is known of 2 of 3: bob, eve"
+    assert warning == "no session is known for 2 of 3 users: bob, eve"
     await show(hub, "ada", SHOP)
     (warning,) = await log_out(hub, users=["ada", *(f"u{n}" for n in range(99))], iss=SHOP)
-    assert warning.startswith("no session is known of")
+    assert warning.startswith("no session is known for")
     assert len(warning) < 100

@@ -325,7 +325,7 @@ async def test_variables_are_named_where_there_is_no_file() -> None:
 @pytest.mark.parametrize(
     ("claims", "advice"),
     [
-        ({}, "let the issuer write"),
+        ({}, "have the issuer write"),
         ({"session_state": "x"}, 'session = "session_state"'),
         ({"https://app.example/sid": "x"}, 'session = "https://app.example/sid"'),
         ({"ext": {"sid": "x"}}, 'session = "ext.sid"'),
