@@ -88,7 +88,9 @@ def create_app(settings: Settings, *, demo: bool = False) -> web.Application:
     app[SERVICES] = _create_services(
         settings, metrics, store, access, realtime, process, clients, feed
     )
-    app[OPEN_WEBSOCKET] = _opening(app[SERVICES].admin_ports, realtime.server.engine.open_directly)
+    app[OPEN_WEBSOCKET] = _open_in_public(
+        app[SERVICES].admin_ports, realtime.server.engine.open_directly
+    )
     app[RELOADS] = [
         _reloading(settings, access, clients, token_lifetime(settings, entries)),
         access.audit.reopen,
@@ -160,7 +162,7 @@ def _create_signer(settings: Settings) -> Signer | None:
     return Signer(key, settings.public_url)
 
 
-def _opening(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
+def _open_in_public(admin_ports: set[int], open_websocket: OpenWebSocket) -> OpenWebSocket:
     """Return a function that opens WebSockets, except on the admin listener."""
 
     def open_public(message: UpgradeRequest, transport: asyncio.Transport) -> bool:

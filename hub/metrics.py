@@ -120,7 +120,7 @@ class Metrics:
             "hub_logouts", "Logouts that this replica wrote", "scope", "reason"
         )
         self.received = self._counter(
-            "hub_heard", "Logouts that this replica received, including its own"
+            "hub_received", "Logouts that this replica received, including its own"
         )
         self.forged = self._counter(
             "hub_forged",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hub.core.clients import Client, read_client_text
+from hub.core.clients import OAuthClient, read_client_text
 from hub.core.issuers import ASYMMETRIC
 from hub.core.rate import Rate
 from hub.core.rights import Credential, read_credentials
@@ -275,7 +275,7 @@ class Settings(BaseSettings):
         return read_credentials(self.admin_tokens)
 
     @property
-    def named_clients(self) -> tuple[Client, ...]:
+    def named_clients(self) -> tuple[OAuthClient, ...]:
         """The clients of HUB_CLIENTS."""
         return tuple(map(read_client_text, self.clients))
 

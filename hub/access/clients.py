@@ -9,17 +9,17 @@ import hmac
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_plus
 
-from hub.core.clients import Client
+from hub.core.clients import OAuthClient
 from hub.errors import InvalidClient, InvalidRequest
 
 
 class Clients:
     """The configured clients."""
 
-    def __init__(self, clients: Iterable[Client]) -> None:
+    def __init__(self, clients: Iterable[OAuthClient]) -> None:
         self.replace(clients)
 
-    def replace(self, clients: Iterable[Client]) -> None:
+    def replace(self, clients: Iterable[OAuthClient]) -> None:
         """Replace the clients, which may be done while the hub runs."""
         self._clients = tuple((client, _hash(client.id)) for client in clients)
 

@@ -81,7 +81,7 @@ class Signals:
         except KeyReused:
             raise SignalRefused(Refusal.REUSED, "the jti was used for another logout") from None
         is_known = _knew(receipts)
-        verdict = _judge(receipts, is_known)
+        verdict = _verdict_of(receipts, is_known)
         if verdict is Verdict.ENDED:
             self._watch(signal, receipts)
         event, logout = signal.origin.event, next((one.logout.id for one in receipts), None)
@@ -186,7 +186,7 @@ def _knew(receipts: list[Receipt]) -> bool:
     return any(outcome.device for receipt in receipts for outcome in receipt.sessions)
 
 
-def _judge(receipts: list[Receipt], is_known: bool) -> Verdict:
+def _verdict_of(receipts: list[Receipt], is_known: bool) -> Verdict:
     if receipts and all(receipt.repeated for receipt in receipts):
         return Verdict.REPEATED
     return Verdict.ENDED if is_known else Verdict.NOBODY

@@ -17,7 +17,7 @@ ID = re.compile(r"[ -~]{1,256}")
 """Of a client in HUB_CLIENTS (RFC 6749 appendix A.1); it may contain colons."""
 
 
-class Client(msgspec.Struct, frozen=True):
+class OAuthClient(msgspec.Struct, frozen=True):
     """A program with a secret, kept as its SHA-256 (``digest``); ``title`` is for people."""
 
     id: str
@@ -25,7 +25,7 @@ class Client(msgspec.Struct, frozen=True):
     title: str | None = None
 
     def __repr__(self) -> str:
-        return f"Client({self.id})"
+        return f"OAuthClient({self.id})"
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
     title: Text | None = None
 
 
-def read_client(table: Any) -> Client:
+def read_client(table: Any) -> OAuthClient:
     """Return the client of a table.
 
     Raises:
@@ -54,10 +54,10 @@ def read_client(table: Any) -> Client:
         digest = hashlib.sha256(members.secret.encode()).digest()
     else:
         digest = bytes.fromhex(members.secret_sha256 or "")
-    return Client(members.id, digest, members.title)
+    return OAuthClient(members.id, digest, members.title)
 
 
-def read_client_text(text: str) -> Client:
+def read_client_text(text: str) -> OAuthClient:
     """Return the client in a text ``ID:SHA256HEX``.
 
     Raises:
@@ -66,10 +66,10 @@ def read_client_text(text: str) -> Client:
     name, _, digest = text.rpartition(":")
     if not ID.fullmatch(name) or not DIGEST.fullmatch(digest.lower()):
         raise ValueError("not of the form ID:SHA256HEX")
-    return Client(name, bytes.fromhex(digest))
+    return OAuthClient(name, bytes.fromhex(digest))
 
 
-def check_clients(clients: Iterable[Client]) -> None:
+def check_clients(clients: Iterable[OAuthClient]) -> None:
     """Check that each client has an id of its own.
 
     Raises:

@@ -6,7 +6,7 @@ import tomllib
 
 import msgspec
 
-from hub.core.clients import Client, read_client
+from hub.core.clients import OAuthClient, read_client
 from hub.core.issuers import Entry, IssuersError, check_entries
 from hub.core.issuers_table import read_entry
 from hub.core.tables import MAX_TABLES, read_tables
@@ -21,7 +21,7 @@ class IssuersFile(msgspec.Struct, frozen=True):
 
     entries: tuple[Entry, ...]
     transmitters: tuple[Transmitter, ...] = ()
-    clients: tuple[Client, ...] = ()
+    clients: tuple[OAuthClient, ...] = ()
 
 
 def read_document(text: str, *, max_lifetime: float, leeway: float) -> IssuersFile:
@@ -67,7 +67,9 @@ def read_entries(text: str, *, max_lifetime: float, leeway: float) -> tuple[Entr
     return read_document(text, max_lifetime=max_lifetime, leeway=leeway).entries
 
 
-def _check_distinct(transmitters: tuple[Transmitter, ...], clients: tuple[Client, ...]) -> None:
+def _check_distinct(
+    transmitters: tuple[Transmitter, ...], clients: tuple[OAuthClient, ...]
+) -> None:
     try:
         check_transmitters(transmitters)
     except ValueError as error:

@@ -167,7 +167,7 @@ class EngineSession:
             self.protocol.outgoing += msgpack.PACKETS
         self.close(CloseReason.SERVER)
 
-    # ---- Events of a WebSocket (`hub.realtime.websocket.Listener`) ----
+    # ---- Events of a WebSocket (`hub.realtime.websocket.WebSocketListener`) ----
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
         """Take a packet from a WebSocket, the session's own or one that asks to take over."""

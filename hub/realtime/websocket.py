@@ -39,7 +39,7 @@ FULL = 16 * 1024
 CLOSE_TIMEOUT = 1.0
 
 
-class Listener(Protocol):
+class WebSocketListener(Protocol):
     """Receives the messages and the end of a WebSocket."""
 
     def on_text(self, websocket: WebSocket, text: str) -> None:
@@ -87,8 +87,8 @@ class WebSocket(asyncio.Protocol):
         "due",
     )
 
-    def __init__(self, listener: Listener, config: Config, budget: ReadBudget) -> None:
-        self._listener: Listener | None = listener
+    def __init__(self, listener: WebSocketListener, config: Config, budget: ReadBudget) -> None:
+        self._listener: WebSocketListener | None = listener
         self._config = config
         self._budget = budget
         self._frames = FrameReader(config.max_size)

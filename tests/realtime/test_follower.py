@@ -242,7 +242,7 @@ async def test_a_refusal_of_a_session_is_no_logout_of_everyone(hub: Replica) -> 
         assert "logoutNotification" in str(await marker.receive())
         await raw.send('420["nonsense"]')
         assert "not_found" in str(await raw.receive())
-    assert await metric(hub, "hub_heard_total") == 1
+    assert await metric(hub, "hub_received_total") == 1
 
 
 async def test_what_was_not_delivered_is_found_by_a_sweep(
