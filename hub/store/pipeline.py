@@ -167,7 +167,8 @@ class Pipeline:
 
     def _check(self, answer: Any) -> Any:
         if isinstance(answer, ReplyError):
-            if str(answer).startswith("READONLY"):
+            # Redis 6.2 puts an error of a script into an error of its own.
+            if str(answer).startswith("READONLY") or "-READONLY " in str(answer):
                 # It was demoted; opening another connection looks the master up again.
                 self.drop_connection()
             raise Refused(str(answer))

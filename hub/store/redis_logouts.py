@@ -35,7 +35,7 @@ from hub.store.values import Claim, Command, DataLoss, KeyReused, Unsure, too_ma
 
 END = Script("clock", "rules", "leases", "run", "publish", "end", must_last=True)
 REFUSE = Script("clock", "rules", "publish", "refuse", must_last=True)
-RECALL = Script("recall")
+RECALL = Script("recall", must_last=True)
 CLAIM = Script("claim", must_last=True)
 
 
@@ -103,7 +103,10 @@ class RedisLogouts:
         """Return the receipt of an earlier request with the same key."""
         names = Names(command.logout.user)
         fingerprint, answer = await self._calls.call(
-            names.partition, RECALL, [names.key + _digest(command.key or "")], {}
+            names.partition,
+            RECALL,
+            [names.key + _digest(command.key or "")],
+            {"key_ms": self._fixed["key_ms"]},
         )
         return None if fingerprint is None else _read_known(command, fingerprint, answer)[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hub.core.model import SECOND, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store.durability import Durability
 from hub.store.redis import RedisStore
-from hub.store.values import Command
+from hub.store.values import Claim, Command
 from tests.redis_server import RedisServer
 from tests.site import running, settings, token
 
@@ -26,6 +26,7 @@ def replica(own_redis: RedisServer, tmp_path: Path) -> Iterator[RedisServer]:
     """A replica of the Redis that a test may kill, in step with it."""
     folder = tmp_path / "replica"
     folder.mkdir()
+    own_redis.run("CONFIG", "SET", "repl-diskless-sync-delay", "0")
     server = RedisServer(folder, "--replicaof", "127.0.0.1", str(own_redis.port))
     server.start()
     with own_redis.client() as client:
@@ -84,6 +85,54 @@ async def test_without_the_replica_a_logout_is_written_and_not_claimed(
         assert await end(store, key="k") == first
     with own_redis.client() as client:
         assert sum(client.xlen(key) for key in client.scan_iter("hub:*:log")) == 1
+
+
+async def end_with_key(store: RedisStore) -> None:
+    """Log a user out with an idempotency key."""
+    await end(store, key="k")
+
+
+async def refuse(store: RedisStore) -> None:
+    """End a session whose user is not named."""
+    logout = Logout(
+        id="refused",
+        user=user_key("https://id.example", "s"),
+        scope=Scope.SESSION,
+        reason=Reason.IDENTITY_PROVIDER,
+        sid="s",
+        before=1_700_000_000 * SECOND,
+    )
+    await store.refuse_session("https://id.example", logout)
+
+
+async def claim(store: RedisStore) -> None:
+    """Claim an idempotency key for a list."""
+    await store.claim(Claim("k", "digest", "id"))
+
+
+async def recall(store: RedisStore) -> None:
+    """Write a logout, unless it was written, and ask for its receipt."""
+    logout = Logout(id="id", user=user_key("", "ada"), scope=Scope.ALL, reason=Reason.USER)
+    if await store.recall(Command(logout, key="k")) is None:
+        await store.end(Command(logout, key="k"))
+
+
+@pytest.mark.parametrize("write", [end_with_key, refuse, claim, recall])
+async def test_a_repetition_elsewhere_waits_for_the_first_write(
+    own_redis: RedisServer, replica: RedisServer, write: Callable[[RedisStore], Awaitable[object]]
+) -> None:
+    """It writes nothing new, and another replica of the hub has another connection to Redis."""
+    replica.pause()
+    stores = [
+        RedisStore(own_redis.url, lifetime=LIFETIME, durability=REPLICA),
+        RedisStore(own_redis.url, lifetime=LIFETIME, durability=REPLICA),
+    ]
+    async with stores[0], stores[1]:
+        for store in stores:
+            with pytest.raises(Unavailable):
+                await write(store)
+        replica.resume()
+        await write(stores[1])
 
 
 async def test_a_hub_that_waits_for_replicas_says_unavailable_without_them(

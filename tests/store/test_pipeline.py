@@ -14,7 +14,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, Scope, user_key
 from hub.errors import Unavailable
 from hub.store import pipeline as pipeline_module
 from hub.store.connection import connection_pool
-from hub.store.pipeline import Pipeline, Unsent
+from hub.store.pipeline import Pipeline, Refused, Unsent
 from hub.store.redis import RedisStore
 from hub.store.script import Script
 from hub.store.values import Command, Registration
@@ -310,6 +310,26 @@ async def test_errors_do_not_tell_the_address_of_redis() -> None:
         with pytest.raises(Unavailable) as caught:
             await store.look(identity(1))
     assert "sesame" not in f"{caught.value!r} {caught.value} {caught.value.detail}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "READONLY You can't write against a read only replica.",
+        "ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write.",
+    ],
+    ids=["redis 7", "redis 6"],
+)
+async def test_a_server_that_was_demoted_is_left(own_redis: RedisServer, text: str) -> None:
+    """Another connection looks the master up again, whatever form the error has."""
+    pipeline = Pipeline(connection_pool(own_redis.url))
+    await pipeline.command("PING")
+    first = pipeline.generation
+    with pytest.raises(Refused):
+        await pipeline.command("EVAL", "return redis.error_reply(ARGV[1])", 0, text)
+    await pipeline.command("PING")
+    assert pipeline.generation is not first
+    await pipeline.close()
 
 
 @pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

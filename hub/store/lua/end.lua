@@ -37,7 +37,11 @@ end
 
 if given.fingerprint then
   local first = redis.call('HMGET', key, 'fingerprint', 'answer')
-  if first[1] then return {'known', first[1], first[2]} end
+  if first[1] then
+    -- A write, so that the wait for durability covers the first one, made on another connection.
+    redis.call('PEXPIRE', key, given.key_ms)
+    return {'known', first[1], first[2]}
+  end
 end
 
 if given.lost_epoch and epoch ~= given.lost_epoch then return {'recovered'} end

@@ -14,5 +14,8 @@ if not old or horizon_of(old) < given.before then
   if given.message then redis.call('SET', message_key, given.message, 'PX', given.lifetime_ms) end
   local epoch = redis.call('GET', epoch_key) or ''
   written = publish(log, epoch, at .. given.logout, {}, {}, given.issuer)
+else
+  -- A write, so that the wait for durability covers the first one, made on another connection.
+  redis.call('PEXPIRE', refusal_key, given.lifetime_ms)
 end
 return {written, redis.call('SMEMBERS', users)}
