@@ -23,18 +23,19 @@ export function guardSockets(sockets, guard, options = {}) {
   const gate = new Gate(guard, options);
   sockets.use(async (socket, next) => {
     /** @type {Identity | undefined} */
+    const before = socket.data.hubIdentity;
     let identity;
     try {
       const { token } = socket.handshake.auth;
       identity =
         typeof token === "string" && !options.session
           ? await guard.check(token)
-          : await gate.admit(socket.request);
+          : await gate.admit(socket.request, before);
     } catch (error) {
       return next(describe(error));
     }
     socket.data.hubIdentity = identity;
-    if (identity) disconnectWithSession(guard, identity, socket);
+    if (identity && identity !== before) disconnectWithSession(guard, identity, socket);
     next();
   });
 }

@@ -102,6 +102,24 @@ async def test_a_response_ends_after_a_while(
         await (await begin(made, Stream()))
 
 
+@pytest.mark.parametrize("waits_for", ["log", "turn"])
+async def test_a_guard_that_leaves_while_it_waits_is_gone(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
+    """Whether it waits until the replica has read the log, or for its turn, it makes room."""
+    if waits_for == "log":
+        monkeypatch.setattr(store, "history", lambda *given: asyncio.Event().wait())
+    else:
+        monkeypatch.setattr(feed, "CATCH_UPS_AT_ONCE", 0)
+    async with running(store) as made, asyncio.timeout(PATIENCE):
+        stream = Stream()
+        task = await begin(made, stream)
+        await asyncio.sleep(0)
+        stream.ended.set()
+        await task
+        assert not made._streams
+
+
 async def test_there_is_room_for_so_many(store: MemoryStore) -> None:
     """And for none once the replica shuts down, which ends every response."""
     async with running(store, most=1) as made, asyncio.timeout(PATIENCE):

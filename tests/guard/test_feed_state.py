@@ -200,6 +200,27 @@ def test_a_login_right_after_a_logout_is_dated_after_it() -> None:
     assert 51.0 + (freshness.earliest or 0.0) >= at
 
 
+def test_what_a_logout_proves_of_the_clock_is_not_forgotten() -> None:
+    """A login right after it is dated after it, whatever is confirmed in between."""
+    state = started(told("ready", READY))
+    at = 2000.8
+    state.take(told("logout", Revocation(Scope.ALL, Reason.USER, at=at, user="ada")), 51.0)
+    state.take(told("confirmed", Confirmation(2000.75, 0.85)), 51.01)
+    assert 51.02 + (state.knowledge.freshness.earliest or 0.0) >= at
+
+
+@pytest.mark.parametrize("ahead", [3.0, 3600.0])
+def test_a_clock_that_is_ahead_dates_no_login_later(ahead: float) -> None:
+    """A logout by such a clock, as of one node of a cluster, proves nothing of the others."""
+    state = started(told("ready", READY))
+    at = 2001.0 + ahead
+    state.take(told("logout", Revocation(Scope.ALL, Reason.USER, at=at, user="ada")), 51.0)
+    freshness = state.knowledge.freshness
+    assert (freshness.earliest or 0.0) <= (freshness.latest or 0.0)
+    state.take(told("confirmed", Confirmation(2002.0, 2.1)), 52.2)
+    assert (freshness.earliest or 0.0) <= (freshness.latest or 0.0)
+
+
 def test_a_reason_that_a_newer_hub_knows_is_understood() -> None:
     """So that an update of the hub stops no guard."""
     new = {"scope": "all", "reason": "of_the_future", "at": 1000.5, "user": "ada"}
