@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -10,7 +12,8 @@ from hub.core.revocation import judge
 from hub.core.signal import Channel, SignalRecord, Verdict
 from hub.store.base import SIGNALS_KEPT, SIGNALS_PAGE, Store
 from hub.store.values import Command, Registration
-from tests.contract.test_store import alive, identity, login, logout, now, registration
+from tests.contract.conftest import BRIEF
+from tests.contract.test_store import ADA, alive, identity, login, logout, now, registration
 
 EVE = user_key("https://id.example", "eve")
 OTHER = user_key("https://other.example", "ada")
@@ -132,6 +135,17 @@ async def test_who_has_registered_a_refused_session_is_told(store: Store) -> Non
     await store.register(registration("b"))
     found = await store.refuse_session(ISS, refusal("a", now()))
     assert found == (registration("a").identity.user, EVE)
+
+
+@pytest.mark.all_partitions
+async def test_who_has_renewed_a_refused_session_is_told(brief_store: Store) -> None:
+    """However long ago its first token expired: each registration counts like the first one."""
+    began = now()
+    while now() < began + BRIEF + SECOND // 2:
+        who = msgspec.structs.replace(identity("a"), exp=now() + BRIEF)
+        await brief_store.register(Registration(who, "device", ""))
+        await asyncio.sleep(0.2)
+    assert await brief_store.refuse_session(ISS, refusal("a", now())) == (ADA,)
 
 
 @pytest.mark.all_partitions
