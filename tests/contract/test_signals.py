@@ -149,6 +149,18 @@ async def test_who_has_renewed_a_refused_session_is_told(brief_store: Store) -> 
 
 
 @pytest.mark.all_partitions
+async def test_who_had_a_refused_session_is_told_again(store: Store) -> None:
+    """Though it has been ended since: a signal that is repeated is known to be."""
+    await store.register(registration("a"))
+    named = refusal("a", now())
+    for is_repeated in (False, True):
+        (user,) = await store.refuse_session(ISS, named)
+        mine = msgspec.structs.replace(named, user=user)
+        receipt = await store.end(Command(mine, also="a", key="the signal"))
+        assert (user, receipt.repeated) == (ADA, is_repeated)
+
+
+@pytest.mark.all_partitions
 async def test_a_refusal_spares_later_logins_and_is_never_shortened(store: Store) -> None:
     """By the login time, as a tombstone does."""
     happened = now() - 60 * SECOND
