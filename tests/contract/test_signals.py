@@ -65,6 +65,18 @@ async def test_a_session_that_was_refreshed_since_is_as_old_as_when_it_was_first
     assert not await alive(store, newer)
 
 
+async def test_a_login_time_that_was_stated_once_is_kept(store: Store) -> None:
+    """A later token of the session that does not state it does not make the login any younger."""
+    began = now() - 600 * SECOND
+    await store.register(login("a", began, iat=now() - 60 * SECOND))
+    newer = identity("a", iat=now() - 10 * SECOND)
+    await store.register(Registration(newer, "device", ""))
+    # By the registry alone, the session began when it was first seen: just now.
+    receipt = await store.end(Command(reported(began + SECOND)))
+    assert [one.sid for one in receipt.sessions] == ["a"]
+    assert not await alive(store, newer)
+
+
 async def test_a_late_logout_never_shortens_a_newer_one(store: Store) -> None:
     """Neither a cut-off nor a tombstone is replaced by one that reaches less far."""
     await store.end(Command(logout()))
