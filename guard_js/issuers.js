@@ -79,7 +79,7 @@ export class Issuers {
     );
   }
 
-  /** Begin to fetch keys that are aging, so that no check ever waits for it. */
+  /** Begin to fetch keys again that are due, so that no check ever waits for it. */
   renewKeys() {
     for (const keys of new Set(this.#entries.map((entry) => entry.keys))) keys.renew();
   }
@@ -208,7 +208,8 @@ function shareKeySet(sets, url, iss = "", log) {
   const name = url ? `set ${url}` : `discovery ${iss}`;
   const known = sets.get(name);
   if (known) return known;
-  const locate = url ? async () => url : () => discover(iss);
+  /** @param {AbortSignal} signal */
+  const locate = (signal) => (url ? Promise.resolve(url) : discover(iss, signal));
   const made = new KeySet(locate, (text) => log(`logout-hub-guard: ${url || iss}: ${text}`));
   sets.set(name, made);
   return made;

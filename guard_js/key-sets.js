@@ -3,13 +3,14 @@ import { createPublicKey, createSecretKey } from "node:crypto";
 import { invalid } from "./claims.js";
 import { monotonicClock } from "./clock.js";
 import { HubError } from "./errors.js";
+import { KeySchedule } from "./key-schedule.js";
 import { findWeakness } from "./weak-keys.js";
 
 /** @typedef {import("node:crypto").KeyObject} KeyObject */
 /** @typedef {import("./tokens.js").Header} Header */
 
 /** Finds the keys for a header, at least one. A verification is void once `generation` has changed.
- * `renew` begins to fetch keys that are aging.
+ * `renew` begins to fetch keys again that are due.
  * @typedef {{generation: () => number, find: (header: Header) => Found | Promise<Found>,
  *   renew: () => void}} Keys */
 
@@ -19,12 +20,8 @@ import { findWeakness } from "./weak-keys.js";
 /** @typedef {{key: KeyObject, kid?: string, algorithms: readonly string[]}} PublishedKey */
 
 const MAX_BODY = 1_000_000;
+/** For a fetch with all its requests. */
 const FETCH_TIMEOUT_MS = 2000;
-const LIFETIME = 3600;
-/** How many seconds before the end of their lifetime keys are fetched again. */
-const RENEWED_EARLY = 60;
-const COOL_DOWN = 30;
-const FIRST_COOL_DOWN = 1;
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 /** The algorithms by a key's curve, or its type where it has none (RFC 7518, RFC 8037).
  * @type {Record<string, readonly string[]>} */
@@ -77,25 +74,20 @@ export function readPem(pem) {
   return { key, algorithms };
 }
 
-/** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
- * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
- * again, unless one did during the cool-down, so that made-up ones cost nothing. While fetching fails,
- * the last keys remain in use.
+/** The published keys of an issuer (RFC 7517). They are fetched as `KeySchedule` says, one request at a
+ * time, and nobody whose key is there waits for it. While fetching fails, the last keys remain in use.
  * @implements {Keys} */
 export class KeySet {
   #locate;
   #log;
   /** @type {readonly PublishedKey[]} */
   #keys = [];
-  #fetched = 0;
-  #triedAt = Number.NEGATIVE_INFINITY;
-  /** When they were last fetched again for an unknown `kid`. */
-  #lackedAt = Number.NEGATIVE_INFINITY;
+  #schedule = new KeySchedule();
   #clock;
   /** @type {Promise<void> | undefined} */
   #flight;
 
-  /** @param {() => Promise<string>} locate gives the address of the set
+  /** @param {(signal: AbortSignal) => Promise<string>} locate gives the address of the set
    * @param {(text: string) => void} log @param {() => number} [clock] in seconds */
   constructor(locate, log, clock = monotonicClock()) {
     this.#locate = locate;
@@ -104,28 +96,29 @@ export class KeySet {
   }
 
   generation() {
-    return this.#fetched;
+    return this.#schedule.fetched;
   }
 
-  /** Begin to fetch keys again that are in use, without waiting for it. */
+  /** Begin to fetch keys again that are due, without waiting for it. */
   renew() {
-    const isUsed = this.#triedAt > Number.NEGATIVE_INFINITY;
-    if (isUsed && this.#clock() - this.#triedAt > LIFETIME - RENEWED_EARLY) this.#refresh();
+    if (this.#schedule.isDue(this.#clock())) this.#refresh();
   }
 
   /** @param {Header} header */
   async find(header) {
+    const schedule = this.#schedule;
     let key = this.#search(header);
-    if (!key && this.#isDue()) {
-      const isFirst = this.#keys.length === 0;
+    if (!key && schedule.wait(this.#clock()) === 0) {
       await this.#refresh();
       key = this.#search(header);
-      // Also if it is found now: an issuer's servers may publish different keys in turn.
-      if (!isFirst || !key) this.#lackedAt = this.#clock();
+      schedule.noteLook(this.#clock(), key !== undefined);
     }
-    if (key) return { found: [key], generation: this.#fetched };
-    if (this.#keys.length === 0)
-      throw new HubError("unavailable", "the issuer's keys could not be fetched");
+    if (key) return { found: [key], generation: schedule.fetched };
+    // It may be a new one, so this is no refusal.
+    if (schedule.isFailing)
+      throw new HubError("unavailable", "the issuer's keys could not be fetched", {
+        retryAfter: schedule.wait(this.#clock()),
+      });
     throw invalid("signed with a key that the issuer does not publish");
   }
 
@@ -137,28 +130,26 @@ export class KeySet {
     return suiting.length === 1 ? suiting[0].key : undefined;
   }
 
-  /** Whether to fetch for a key that is not there. */
-  #isDue() {
-    if (this.#keys.length === 0) return this.#clock() - this.#triedAt > FIRST_COOL_DOWN;
-    return this.#clock() - this.#lackedAt > COOL_DOWN;
-  }
-
   #refresh() {
     this.#flight ??= this.#fetch().finally(() => {
       this.#flight = undefined;
-      this.#triedAt = this.#clock();
     });
     return this.#flight;
   }
 
   async #fetch() {
+    let succeeded = false;
     try {
-      const { keys, passedOver } = readKeySet(await fetchJson(await this.#locate()));
+      const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+      const document = await fetchJson(await this.#locate(signal), signal);
+      const { keys, passedOver } = readKeySet(document);
       if (passedOver.length > 0) this.#log(`ignoring weak keys: ${passedOver.join("; ")}`);
       this.#keys = keys;
-      this.#fetched += 1;
+      succeeded = true;
     } catch (error) {
       this.#log(`the issuer's keys could not be fetched: ${describe(error)}`);
+    } finally {
+      this.#schedule.noteFetch(this.#clock(), succeeded);
     }
   }
 }
@@ -172,8 +163,8 @@ export function describe(error) {
 
 /** The address of an issuer's key set, from its metadata: by OpenID Connect Discovery 1.0 section 4,
  * else by RFC 8414 section 3. Metadata of another issuer is refused (sections 4.3 and 3.3).
- * @param {string} issuer */
-export async function discover(issuer) {
+ * @param {string} issuer @param {AbortSignal} signal */
+export async function discover(issuer, signal) {
   const bare = issuer.replace(/\/+$/, "");
   const inserted = new URL(issuer);
   const path = inserted.pathname.replace(/\/+$/, "");
@@ -182,7 +173,7 @@ export async function discover(issuer) {
   for (const url of [`${bare}/.well-known/openid-configuration`, inserted.href]) {
     let document;
     try {
-      document = await fetchJson(url);
+      document = await fetchJson(url, signal);
     } catch (error) {
       failures.push(`${url}: ${describe(error)}`);
       continue;
@@ -205,9 +196,8 @@ export function checkAddress(member, url) {
 }
 
 /** Fetch a JSON document: at most 1 MB, without following redirects.
- * @param {string} url @returns {Promise<any>} */
-async function fetchJson(url) {
-  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+ * @param {string} url @param {AbortSignal} signal @returns {Promise<any>} */
+async function fetchJson(url, signal) {
   const answer = await fetch(url, { redirect: "error", signal });
   if (answer.status !== 200) throw new Error(`answered ${answer.status}`);
   /** @type {Uint8Array[]} */

@@ -177,6 +177,68 @@ test("made-up names of keys cost the issuer one request in the cool-down", async
   assert.equal(site.asked, 3);
 });
 
+test("a key that could not be fetched may be a new one: it is not refused for good", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const [first, second] = [pair(), pair()];
+  site.answer = () => [200, { keys: [jwkOf(first.publicKey, "1")] }];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], quiet);
+  const [old, fresh] = [tokenOf(first.privateKey, "1", "i"), tokenOf(second.privateKey, "2", "i")];
+  await issuers.verify(old);
+  site.answer = () => [503, ""];
+  for (const asked of [2, 3]) {
+    for (const _ of [1, 2, 3]) {
+      const error = await issuers.verify(fresh).catch((/** @type {any} */ caught) => caught);
+      assert.deepEqual([error.code, error.retryAfter > 0], ["unavailable", true]);
+      assert.ok(error.retryAfter <= 5);
+    }
+    assert.equal(site.asked, asked);
+    pass(6);
+  }
+  await issuers.verify(old);
+  site.answer = () => [200, { keys: [jwkOf(second.publicKey, "2")] }];
+  await issuers.verify(fresh);
+  assert.equal(await codeOf(issuers.verify(old)), "token_invalid");
+});
+
+test("a failed fetch is soon followed by another", async (t) => {
+  const [site, pass] = [await serve(t), wait(t)];
+  const { privateKey, publicKey } = pair();
+  site.answer = () => [200, { keys: [jwkOf(publicKey, "1")] }];
+  /** @type {string[]} */
+  const told = [];
+  const issuers = new Issuers([{ iss: "i", jwksUrl: site.url, audience: "app" }], (text) =>
+    told.push(text),
+  );
+  const { keys, generation } = await issuers.verify(tokenOf(privateKey, "1", "i"));
+  const { answer } = site;
+  site.answer = () => [503, ""];
+  pass(3600);
+  issuers.renewKeys();
+  await until("the failure", () => told.length === 1);
+  site.answer = answer;
+  issuers.renewKeys();
+  assert.equal(site.asked, 2);
+  pass(31);
+  issuers.renewKeys();
+  await until("newer keys", () => keys.generation() > generation);
+});
+
+test("a fetch has one time limit for all its requests", async (t) => {
+  const site = await serve(t);
+  const { privateKey, publicKey } = pair();
+  Object.defineProperty(site, "ready", {
+    get: () => new Promise((resolve) => setTimeout(resolve, 1200)),
+  });
+  site.answer = (path) => [
+    200,
+    path === "/keys"
+      ? { keys: [jwkOf(publicKey, "1")] }
+      : { issuer: site.url, jwks_uri: `${site.url}/keys` },
+  ];
+  const issuers = new Issuers([{ iss: site.url, audience: "app" }], quiet);
+  assert.equal(await codeOf(issuers.verify(tokenOf(privateKey, "1", site.url))), "unavailable");
+});
+
 test("keys are renewed at once after a machine has slept", async (t) => {
   const site = await serve(t);
   site.answer = () => [200, { keys: [jwkOf(pair().publicKey, "1")] }];

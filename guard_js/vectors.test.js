@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { EventParser } from "./events.js";
 import { FeedState } from "./feed-state.js";
 import { Issuers } from "./issuers.js";
+import { KeySchedule } from "./key-schedule.js";
 import { userKey } from "./names.js";
 import { namesOf, Revocations } from "./revocations.js";
 import { judge } from "./verdict.js";
@@ -178,4 +179,21 @@ test("the feed is read as the hub means it, however its bytes are cut", () => {
         assert.deepEqual(verdict(one, state.revocations, partitions), expected(one), about);
     }
   }
+});
+
+test("keys are fetched when the hub fetches them", () => {
+  let count = 0;
+  for (const { about, events, fetched, is_failing, then } of load("schedule")) {
+    const schedule = new KeySchedule();
+    for (const { at, event } of events) {
+      if (event === "fetched" || event === "failed") schedule.noteFetch(at, event === "fetched");
+      else schedule.noteLook(at, event === "found");
+    }
+    assert.deepEqual([schedule.fetched, schedule.isFailing], [fetched, is_failing], about);
+    for (const { now, is_due, wait } of then) {
+      assert.deepEqual([schedule.isDue(now), schedule.wait(now)], [is_due, wait], about);
+      count += 1;
+    }
+  }
+  assert.ok(count >= 500);
 });

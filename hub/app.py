@@ -15,6 +15,7 @@ from hub.access.audit import Audit
 from hub.access.clients import Clients
 from hub.access.device import load_patterns
 from hub.access.feed import Feed
+from hub.access.key_renewal import KeyRenewal
 from hub.access.polling_streams import PollingStreams
 from hub.access.process import ProcessCheck
 from hub.access.readiness import Readiness
@@ -265,6 +266,7 @@ def _running(
                 realtime.presences,
                 realtime.reports,
                 realtime.withdrawals,
+                KeyRenewal(access.issuers, access.transmitters),
                 process,
                 polling,
                 feed,

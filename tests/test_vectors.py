@@ -45,3 +45,12 @@ def test_the_feed_is_among_the_vectors() -> None:
     assert len(vectors) >= 50
     assert any(len(vector["connections"]) > 1 for vector in vectors)
     assert sum(len(vector.get("judged", ())) for vector in vectors) >= 200
+
+
+def test_schedules_of_every_kind_are_among_the_vectors() -> None:
+    """Failing and not, due and not, with and without a wait."""
+    vectors = load("schedule")
+    assert {vector["is_failing"] for vector in vectors} == {True, False}
+    then = [one for vector in vectors for one in vector["then"]]
+    # Whoever has just looked for a key has fetched all.
+    assert len({(one["is_due"], one["wait"] > 0) for one in then}) == 3

@@ -87,7 +87,7 @@ export declare class Issuers {
     resolve(iss?: string): string;
     /** The entry that has this name or alias. @param {string} iss */
     find(iss: string): Entry | undefined;
-    /** Begin to fetch keys that are aging, so that no check ever waits for it. */
+    /** Begin to fetch keys again that are due, so that no check ever waits for it. */
     renewKeys(): void;
     /** The identity of a token, without judging whether its session is alive. Rejects with
      * `token_invalid`, or with `unavailable` when the keys cannot be fetched.

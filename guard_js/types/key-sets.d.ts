@@ -24,18 +24,16 @@ export declare function readSecret(text: string): import("crypto").KeyObject;
  * Error if it is something else, or too weak.
  * @param {string} pem @returns {PublishedKey} */
 export declare function readPem(pem: string): PublishedKey;
-/** The published keys of an issuer (RFC 7517). They are fetched when first needed and then hourly,
- * one request at a time, and nobody whose key is there waits for it. An unknown `kid` makes it fetch
- * again, unless one did during the cool-down, so that made-up ones cost nothing. While fetching fails,
- * the last keys remain in use.
+/** The published keys of an issuer (RFC 7517). They are fetched as `KeySchedule` says, one request at a
+ * time, and nobody whose key is there waits for it. While fetching fails, the last keys remain in use.
  * @implements {Keys} */
 export declare class KeySet implements Keys {
     #private;
-    /** @param {() => Promise<string>} locate gives the address of the set
+    /** @param {(signal: AbortSignal) => Promise<string>} locate gives the address of the set
      * @param {(text: string) => void} log @param {() => number} [clock] in seconds */
-    constructor(locate: () => Promise<string>, log: (text: string) => void, clock?: () => number);
+    constructor(locate: (signal: AbortSignal) => Promise<string>, log: (text: string) => void, clock?: () => number);
     generation(): number;
-    /** Begin to fetch keys again that are in use, without waiting for it. */
+    /** Begin to fetch keys again that are due, without waiting for it. */
     renew(): void;
     /** @param {Header} header */
     find(header: Header): Promise<{
@@ -47,8 +45,8 @@ export declare class KeySet implements Keys {
 export declare function describe(error: unknown): string;
 /** The address of an issuer's key set, from its metadata: by OpenID Connect Discovery 1.0 section 4,
  * else by RFC 8414 section 3. Metadata of another issuer is refused (sections 4.3 and 3.3).
- * @param {string} issuer */
-export declare function discover(issuer: string): Promise<any>;
+ * @param {string} issuer @param {AbortSignal} signal */
+export declare function discover(issuer: string, signal: AbortSignal): Promise<any>;
 /** Check that keys may be fetched from a URL: over https, or http from loopback.
  * @param {string} member @param {string} url */
 export declare function checkAddress(member: string, url: string): void;

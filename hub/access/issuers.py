@@ -9,7 +9,14 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from hub.access.keys import JwksKeys, Keys, StaticKeys, renew_all
+from hub.access.keys import (
+    JwksKeys,
+    Keys,
+    StaticKeys,
+    renew_all,
+    renew_old,
+    sparing_new_keys,
+)
 from hub.core.global_revocation import Assertion, read_assertion, read_assertion_header
 from hub.core.issuers import Entry, KeySource, Source, resolve_issuer, select_entry
 from hub.core.logout_tokens import read_logout_header, read_logout_token
@@ -102,9 +109,9 @@ class Issuers:
         """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""
         await renew_all(self._keys.values())
 
-    async def renew_old(self) -> None:
-        """Do the same with those that are due, since perhaps nobody asks for them now."""
-        await renew_all(keys for keys in self._keys.values() if keys.generation < 0)
+    def renew_old(self) -> None:
+        """Begin to fetch keys again that are due, without waiting."""
+        renew_old(self._keys.values())
 
     async def _close(self, sources: dict[KeySource, Keys]) -> None:
         for keys in sources.values():
@@ -167,7 +174,8 @@ class Issuers:
 
         Raises:
             SignalRefused: when it is malformed, forged, or not for this hub.
-            Unavailable: when the keys cannot be fetched, or the store does not answer.
+            KeyUncertain: when its key may be a new one, which cannot be fetched now.
+            Unavailable: when there are no keys yet, or the store does not answer.
         """
         claims, entry = await self._open_signal(token, read_logout_header(token))
         return read_logout_token(claims, entry, await clock())
@@ -183,7 +191,7 @@ class Issuers:
             iss = read_claims(token).get("iss")
         if not any(entry.rules.is_of(iss) for entry in self._entries):
             raise SignalRefused(Refusal.ISSUER, "the token is of another issuer (iss)")
-        with refusing(Refusal.SIGNATURE):
+        with refusing(Refusal.SIGNATURE), sparing_new_keys():
             entry = self.find(header, iss)
             return (await self._check_signature(token, header, entry))[0], entry
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
@@ -12,10 +13,8 @@ import jwt
 import msgspec
 import structlog
 
+from hub.core.key_schedule import KeySchedule
 from hub.core.key_set import (
-    COOL_DOWN,
-    FIRST_COOL_DOWN,
-    KEY_SET_LIFETIME,
     MAX_BODY_BYTES,
     discovery_addresses,
     find_key,
@@ -23,23 +22,58 @@ from hub.core.key_set import (
     read_metadata,
 )
 from hub.core.tokens import Header
-from hub.errors import TokenInvalid, Unavailable
+from hub.errors import HubError, TokenInvalid, Unavailable
 
 log = structlog.get_logger(__name__)
 
 FETCH_TIMEOUT = 2.0
+"""Seconds that a fetch may take, with all its requests."""
 
 
 class KeyUnknown(TokenInvalid):
     """A token is signed with a key that its issuer does not publish.
 
-    ``is_certain`` if the keys were fetched after the token arrived, or the key is published for
-    another purpose; otherwise it may be a new key.
+    That is certain if the keys were fetched after the token arrived, or the key is published for
+    another purpose. Otherwise it may be a new key, and ``wait`` says in how many seconds the keys
+    may be fetched for it.
     """
 
-    def __init__(self, *, is_certain: bool) -> None:
+    def __init__(self, wait: float | None = None) -> None:
         super().__init__("signed with a key that the issuer does not publish")
-        self.is_certain = is_certain
+        self.wait = wait
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the key is none of the issuer's."""
+        return self.wait is None
+
+
+class KeyUncertain(Unavailable):
+    """A token may be signed with a new key of its issuer, whose keys cannot be fetched now.
+
+    It may as well be forged, so it counts as a guess of whoever presents it.
+    """
+
+    def of_somebody_else(self) -> Unavailable:
+        """Return the same about a token that a trusted caller asks about: that is no guess."""
+        return Unavailable(self.detail, retry_after=self.retry_after)
+
+
+@contextlib.contextmanager
+def sparing_new_keys() -> Iterator[None]:
+    """Convert `KeyUnknown` raised in the context, unless it is certain, to `KeyUncertain`.
+
+    For messages that are sent again only if the answer says so: a refusal would lose a logout.
+
+    Raises:
+        KeyUncertain: in place of `KeyUnknown`.
+    """
+    try:
+        yield
+    except KeyUnknown as error:
+        if error.wait is None:
+            raise
+        raise KeyUncertain("its key may be a new one", retry_after=error.wait) from None
 
 
 Locate: TypeAlias = Callable[[aiohttp.ClientSession, str, Any], Awaitable[str]]
@@ -55,15 +89,15 @@ class Keys(Protocol):
 
     @property
     def generation(self) -> int:
-        """A number that changes whenever the keys have changed, or may have."""
+        """A number that changes whenever the keys may have changed."""
         ...
 
     async def find(self, header: Header) -> Sequence[Any]:
         """Return the keys for ``header.alg``, at least one.
 
         Raises:
-            TokenInvalid: when there is none.
-            Unavailable: when the keys cannot be fetched now.
+            KeyUnknown: when there is none.
+            Unavailable: when that is not known, since the keys cannot be fetched now.
         """
         ...
 
@@ -102,9 +136,9 @@ class JwksKeys:
 
     ``url`` is the address of the key set; with ``discovers`` it is the issuer, and with ``locate``
     it is whatever that function finds the address by.
-    The set is fetched when first needed and then hourly, one request at a time. An unknown ``kid``
-    makes it fetch again, unless one did during the cool-down, so that made-up ones cost nothing.
-    While fetching fails, the last keys stay in use. Call `aclose` in the end.
+    The set is fetched as `KeySchedule` says, one request at a time. Who needs a key that is there
+    never waits. While fetching fails, the last keys stay in use. Call `renew_old` regularly, and
+    `aclose` in the end.
     """
 
     def __init__(
@@ -115,14 +149,11 @@ class JwksKeys:
         locate: Locate | None = None,
         ssl: Any = True,
     ) -> None:
-        self._fetched = 0
         self._url = url
         self._locate = discover if discovers else locate
         self._ssl = ssl
         self._keys: list[jwt.PyJWK] = []
-        self._tried_at = float("-inf")
-        self._missed_at = float("-inf")
-        """When a key was last fetched for and not found."""
+        self._schedule = KeySchedule()
         self._flight: asyncio.Task[None] | None = None
         self._http: aiohttp.ClientSession | None = None
 
@@ -136,29 +167,44 @@ class JwksKeys:
 
     @property
     def generation(self) -> int:
-        """How often the keys were fetched, or -1 when it is time to fetch them again."""
-        is_old = time.monotonic() - self._tried_at > KEY_SET_LIFETIME
-        return -1 if is_old else self._fetched
+        """How often the keys were fetched."""
+        return self._schedule.fetched
 
     async def find(self, header: Header) -> Sequence[jwt.PyJWK]:
-        """Return the key with the header's ``kid``; without one, the only key for its ``alg``."""
-        key, fetched = find_key(self._keys, header), self._fetched
+        """Return the key with the header's ``kid``; without one, the only key for its ``alg``.
+
+        Raises:
+            KeyUnknown: when there is none, as far as is known.
+            KeyUncertain: when there is none, but the last fetch failed.
+            Unavailable: when there are no keys at all.
+        """
+        if (key := find_key(self._keys, header)) is not None:
+            self.renew_old()
+            return (key,)
+        before = self._schedule.fetched
         # A fetch that is under way may have been answered before the key was published.
         is_late = self._flight is not None
-        if self._is_due(found=key is not None):
-            if key is None and self._keys:
-                self._missed_at = time.monotonic()
+        if is_late or not self._schedule.wait(time.monotonic()):
             await self._refresh()
             key = find_key(self._keys, header)
-            # Without any keys, nothing is known about this one.
-            if key is None and self._keys:
-                self._missed_at = time.monotonic()
+            now, found = time.monotonic(), key is not None
+            self._schedule = self._schedule.after_look(now, found=found)
         if key is not None:
             return (key,)
+        raise self._refusal(header, is_new=self._schedule.fetched > before and not is_late)
+
+    def _refusal(self, header: Header, *, is_new: bool) -> HubError:
+        """Return why a key is not found; ``is_new`` if what is known is newer than the token."""
+        wait = self._schedule.wait(time.monotonic())
         if not self._keys:
-            raise Unavailable("the issuer's keys could not be fetched")
-        is_known = header.kid is not None and header.kid in {one.key_id for one in self._keys}
-        raise KeyUnknown(is_certain=is_known or (self._fetched > fetched and not is_late))
+            return Unavailable("the issuer's keys could not be fetched", retry_after=wait)
+        is_for_others = header.kid is not None and header.kid in {key.key_id for key in self._keys}
+        if is_for_others:
+            return KeyUnknown()
+        if self._schedule.is_failing:
+            detail = "its key may be a new one, and the issuer's keys could not be fetched"
+            return KeyUncertain(detail, retry_after=wait)
+        return KeyUnknown(None if is_new else wait)
 
     def has(self, header: Header, key: Any) -> bool:
         """Return whether this key was published for the header when keys were last fetched."""
@@ -171,29 +217,25 @@ class JwksKeys:
         Raises:
             Unavailable: when they are closed meanwhile.
         """
-        if not self._fetched:
+        if not self._schedule.fetched:
             return
         if self._flight is not None:
             # It may have been answered before what is to be learned now.
             await asyncio.wait([self._flight])
         await self._refresh()
 
-    def _is_due(self, *, found: bool) -> bool:
-        """Return whether to fetch now, or to wait for what is being fetched."""
-        now = time.monotonic()
-        if found:
-            return now - self._tried_at > KEY_SET_LIFETIME
-        if self._flight is not None:
-            return True
-        if not self._keys:
-            return now - self._tried_at > FIRST_COOL_DOWN
-        return now - self._missed_at > COOL_DOWN
+    def renew_old(self) -> None:
+        """Begin to fetch keys again that are due, without waiting."""
+        if self._flight is None and self._schedule.is_due(time.monotonic()):
+            self._begin()
+
+    def _begin(self) -> asyncio.Task[None]:
+        self._flight = asyncio.create_task(self._fetch())
+        self._flight.add_done_callback(self._land)
+        return self._flight
 
     async def _refresh(self) -> None:
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fetch())
-            self._flight.add_done_callback(self._land)
-        flight = self._flight
+        flight = self._flight or self._begin()
         # Not awaited itself: a caller that is cancelled must not cancel the fetch that others wait
         # for, and the end of a fetch, when the settings are read again, must not cancel callers.
         await asyncio.wait([flight])
@@ -203,18 +245,19 @@ class JwksKeys:
 
     def _land(self, flight: asyncio.Task[None]) -> None:
         self._flight = None
-        self._tried_at = time.monotonic()
 
     async def _fetch(self) -> None:
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT))
+            self._http = aiohttp.ClientSession()
+        succeeded = False
         try:
             self._keys = await fetch_keys(self._http, self._url, self._locate, self._ssl)
-            self._fetched += 1
+            succeeded = True
         except FETCH_FAILURES as error:
-            log.warning(
-                "the issuer's keys could not be fetched", issuer=self._url, error=str(error)
-            )
+            text = str(error) or type(error).__name__
+            log.warning("the issuer's keys could not be fetched", issuer=self._url, error=text)
+        finally:
+            self._schedule = self._schedule.after_fetch(time.monotonic(), succeeded=succeeded)
 
 
 class TooLarge(ValueError):
@@ -223,6 +266,13 @@ class TooLarge(ValueError):
 
 FETCH_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
 """What `fetch_keys` may raise."""
+
+
+def renew_old(sources: Iterable[Keys]) -> None:
+    """Begin to fetch those keys again that are due; see `JwksKeys.renew_old`."""
+    for keys in sources:
+        if isinstance(keys, JwksKeys):
+            keys.renew_old()
 
 
 async def renew_all(sources: Iterable[Keys]) -> None:
@@ -238,11 +288,14 @@ async def fetch_keys(
     """Return the keys of the set at ``url``, or at the address that ``locate`` finds by it.
 
     Raises:
-        ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails.
+        ClientError, TimeoutError, OSError, ValueError, RecursionError: when that fails, or takes
+            longer than `FETCH_TIMEOUT`.
     """
-    if locate is not None:
-        url = await locate(http, url, ssl)
-    keys, passed_over = read_key_set(await fetch_bytes(http, url, ssl))
+    async with asyncio.timeout(FETCH_TIMEOUT):
+        if locate is not None:
+            url = await locate(http, url, ssl)
+        body = await fetch_bytes(http, url, ssl)
+    keys, passed_over = read_key_set(body)
     if passed_over:
         log.warning("ignoring weak keys of an issuer", issuer=url, because=passed_over)
     return keys

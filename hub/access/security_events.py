@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
 from hub.access.issuers import Issuers
-from hub.access.keys import KeyUnknown
+from hub.access.keys import sparing_new_keys
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.signals import Signals
 from hub.access.stream_notes import StreamNotes
-from hub.access.transmitter import TransmitterClient
 from hub.access.transmitters import Transmitters
 from hub.core.event_types import STREAM_UPDATED, VERIFICATION
 from hub.core.issuers import find_entry
-from hub.core.key_set import COOL_DOWN
 from hub.core.model import Micros
 from hub.core.reactions import CHANNELS, react
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.security_events import SecurityEvent, find_transmitter, read_set, read_set_header
 from hub.core.signal import Channel
-from hub.core.tokens import Header, check_signature
+from hub.core.tokens import check_signature
 from hub.core.transmitters import Delivery, Transmitter
 from hub.errors import Unavailable
 
@@ -90,12 +88,13 @@ class SecurityEvents:
         if client is None:
             raise SignalRefused(Refusal.OFF, "the transmitter is not configured any more")
         header = read_set_header(token, transmitter)
-        with refusing(Refusal.SIGNATURE):
+        # A refusal is final, and would lose the first events after a key change.
+        with refusing(Refusal.SIGNATURE), sparing_new_keys():
             if header.alg not in transmitter.rules.algorithms:
                 raise SignalRefused(
                     Refusal.SIGNATURE, "signed with an algorithm that is not pinned"
                 )
-            (key,) = await _find_key(client, header)
+            (key,) = await client.keys.find(header)
             return check_signature(token, key, transmitter.rules)
 
     async def _carry_out(
@@ -117,20 +116,6 @@ class SecurityEvents:
         if signal is None:
             log.info("an event ends nothing", iss=event.iss, event_type=event.name, id=event.jti)
         await self._signals.take(signal, channel, event.iss, event.name)
-
-
-async def _find_key(client: TransmitterClient, header: Header) -> Sequence[Any]:
-    """Return the key that an event is signed with.
-
-    A refusal is final, and would lose the first events after a key change. So an event is refused
-    only after the keys were fetched again, unless it may come from a stranger.
-    """
-    try:
-        return await client.keys.find(header)
-    except KeyUnknown as error:
-        if _is_its_own(client.transmitter) and not error.is_certain:
-            raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
-        raise
 
 
 def _is_its_own(transmitter: Transmitter) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from hub.access.keys import renew_all
+from hub.access.keys import renew_all, renew_old
 from hub.access.transmitter import TransmitterClient
 from hub.core.transmitters import Transmitter
 
@@ -53,6 +53,10 @@ class Transmitters:
         replaced, self._replaced = self._replaced, asyncio.Event()
         replaced.set()
         return self._close(old)
+
+    def renew_old(self) -> None:
+        """Begin to fetch keys again that are due, without waiting."""
+        renew_old(client.keys for client in self._clients.values())
 
     async def renew(self) -> None:
         """Fetch the keys again that were fetched; where that fails, the last ones stay in use."""

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from hub.access.client import read_client
+from hub.access.keys import KeyUncertain
 from hub.access.limits import address_key
 from hub.aiohttp_internals import UNREADABLE_BODY
 from hub.api.connection import add_common_headers
@@ -47,8 +48,8 @@ OAUTH_PATHS = web.AppKey("oauth_paths", frozenset[str])
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-GUESSES = (TokenMissing, TokenInvalid, InvalidClient)
-"""Errors of credentials that were never valid."""
+GUESSES = (TokenMissing, TokenInvalid, InvalidClient, KeyUncertain)
+"""Errors of credentials that were never valid, or cannot be told from such."""
 
 REQUEST_TIMEOUT = 15.0
 ALLOWED_METHODS = "GET, POST, DELETE"
@@ -128,7 +129,7 @@ def _explain(
     return (oauth_error if is_oauth else problem)(error, status)
 
 
-def _refuse(request: web.Request, error: Unauthorized) -> web.StreamResponse:
+def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
     """Answer bad credentials; an address that keeps sending them gets 429 and is disconnected.
 
     Only guesses count, not tokens that were once valid, since a whole company may share an address.
@@ -168,6 +169,8 @@ def _answer_error(request: web.Request, error: Exception) -> web.StreamResponse:
     match error:
         case Unauthorized():
             note_refusal(request, error)
+            return _refuse(request, error)
+        case KeyUncertain():
             return _refuse(request, error)
         case HubError():
             if isinstance(error, Forbidden | OriginNotAllowed):

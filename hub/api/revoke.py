@@ -8,14 +8,13 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
-from hub.access.keys import KeyUnknown
+from hub.access.keys import KeyUncertain, sparing_new_keys
 from hub.access.requests import LogoutRequest, own_logout
 from hub.api.answers import Answer
 from hub.api.credentials import charge_call, read_ip
 from hub.api.form import read_form
 from hub.api.oauth import find_client
 from hub.api.services import SERVICES
-from hub.core.key_set import COOL_DOWN
 from hub.core.model import Identity, Scope
 from hub.errors import (
     InvalidRequest,
@@ -56,14 +55,17 @@ async def post_revoke(request: web.Request) -> Revoked:
         raise InvalidRequest("token is missing")
     services = request.app[SERVICES]
     try:
-        identity = await services.authority.identify(token)
-    except TokenInvalid as error:
+        # No 200 if the token may be accepted once its key is fetched.
+        with sparing_new_keys():
+            identity = await services.authority.identify(token)
+    except KeyUncertain as error:
+        if client is None:
+            raise
+        raise error.of_somebody_else() from None
+    except TokenInvalid:
         if client is None:
             # The response is the same for right and wrong guesses, but guesses are limited.
             services.limits.charge_refused(read_ip(request))
-        if isinstance(error, KeyUnknown) and not error.is_certain:
-            # No 200: the token may be accepted once its key is fetched.
-            raise Unavailable("its key may be a new one", retry_after=COOL_DOWN) from None
         return Revoked()
     if client is None:
         charge_call(request, identity)

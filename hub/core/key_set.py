@@ -15,12 +15,6 @@ from hub.core.strength import find_misuse, find_weakness
 from hub.core.tokens import Header
 
 MAX_BODY_BYTES = 1_000_000
-KEY_SET_LIFETIME = 3600.0
-"""Seconds after which a key set is fetched again."""
-COOL_DOWN = 30.0
-"""Seconds in which unknown values of ``kid`` cause at most one fetch."""
-FIRST_COOL_DOWN = 1.0
-"""The same, as long as there are no keys."""
 
 SUITING = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),

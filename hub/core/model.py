@@ -98,7 +98,7 @@ class Session(msgspec.Struct, frozen=True):
 
     ``begun`` is the newest `Identity.begun` among the tokens that registered the session, and
     ``registered_at`` the time when that token was presented: together they prove that the session
-    is newer than a cut-off. ``login_at`` is that token's, if it states one.
+    is newer than a cut-off. ``login_at`` is what the newest token of those said that states it.
     """
 
     sid: str

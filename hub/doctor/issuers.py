@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import aiohttp
 
-from hub.access.keys import FETCH_FAILURES, discover, fetch_keys
+from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, discover, fetch_keys
 from hub.core.issuers import Entry, Source
 from hub.core.verification_keys import ALGORITHMS
 from hub.doctor.finding import Finding
@@ -34,9 +35,10 @@ async def examine_issuers(http: aiohttp.ClientSession, entries: Sequence[Entry])
 async def _examine_keys(http: aiohttp.ClientSession, name: str, entry: Entry) -> Finding:
     url = entry.keys.values[0]
     try:
-        if entry.keys.kind is Source.DISCOVERY:
-            url = await discover(http, url)
-        keys = await fetch_keys(http, url)
+        async with asyncio.timeout(FETCH_TIMEOUT):
+            if entry.keys.kind is Source.DISCOVERY:
+                url = await discover(http, url)
+            keys = await fetch_keys(http, url)
     except FETCH_FAILURES as error:
         text = str(error) or type(error).__name__
         return Finding(f"keys {name}", "bad", text if url in text else f"{url}: {text}")

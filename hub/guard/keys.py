@@ -11,15 +11,8 @@ import jwt
 import msgspec
 
 from hub.core.issuers import KeySource, Source
-from hub.core.key_set import (
-    COOL_DOWN,
-    FIRST_COOL_DOWN,
-    KEY_SET_LIFETIME,
-    discovery_addresses,
-    find_key,
-    read_key_set,
-    read_metadata,
-)
+from hub.core.key_schedule import KeySchedule
+from hub.core.key_set import discovery_addresses, find_key, read_key_set, read_metadata
 from hub.core.tokens import Header
 from hub.core.verification_keys import load_public_key, prepare_secret
 from hub.errors import TokenInvalid, Unavailable
@@ -29,15 +22,14 @@ from hub.guard.http import FAILURES, call
 log = logging.getLogger("logout_hub.guard")
 
 FETCH_TIMEOUT = 2.0
-RENEWED_EARLY = 60.0
-"""How many seconds before the end of their lifetime keys are fetched again."""
+"""Seconds that a fetch may take, with all its requests."""
 
 
 class GivenKeys:
     """Secrets or a public key from the configuration; they do not change."""
 
     fetched = 0
-    is_aging = False
+    is_due = False
 
     def __init__(self, *keys: Any) -> None:
         self._keys = keys
@@ -55,48 +47,44 @@ class GivenKeys:
 
 
 class FetchedKeys:
-    """The published keys of an issuer, fetched when first needed and then hourly.
+    """The published keys of an issuer, fetched as `KeySchedule` says.
 
-    An unknown ``kid`` has them fetched again, unless one did during the cool-down, so that made-up
-    ones cost nothing. While fetching fails, the last keys stay in use. ``fetched`` counts the
-    fetches.
+    While fetching fails, the last keys stay in use.
     """
 
     def __init__(self, url: str, *, discovers: bool, tls: ssl.SSLContext | None = None) -> None:
-        self.fetched = 0
         self._url = url
         self._discovers = discovers
         self._tls = tls
         self._keys: list[jwt.PyJWK] = []
-        self._tried_at = float("-inf")
-        self._lacked_at = float("-inf")
-        """When they were last fetched again for an unknown ``kid``."""
+        self._schedule = KeySchedule()
 
     @property
-    def is_aging(self) -> bool:
+    def fetched(self) -> int:
+        """How often they were fetched."""
+        return self._schedule.fetched
+
+    @property
+    def is_due(self) -> bool:
         """Whether to `fetch` keys again that are in use; nobody has to wait for that."""
-        is_used = self._tried_at > float("-inf")
-        return is_used and clock() - self._tried_at > KEY_SET_LIFETIME - RENEWED_EARLY
+        return self._schedule.is_due(clock())
 
     def lacks(self, header: Header) -> bool:
         """Return whether to `fetch` before looking for the key of ``header``."""
-        if find_key(self._keys, header) is not None:
-            return False
-        if not self._keys:
-            return clock() - self._tried_at > FIRST_COOL_DOWN
-        return clock() - self._lacked_at > COOL_DOWN
+        return find_key(self._keys, header) is None and not self._schedule.wait(clock())
 
     def find(self, header: Header) -> Sequence[Any]:
         """Return the key that a token with this header was signed with.
 
         Raises:
             TokenInvalid: when there is none.
-            Unavailable: when no keys have been fetched yet.
+            Unavailable: when it may be a new one, since the keys could not be fetched.
         """
         if (key := find_key(self._keys, header)) is not None:
             return (key,)
-        if not self._keys:
-            raise Unavailable("the issuer's keys could not be fetched")
+        if self._schedule.is_failing:
+            wait = self._schedule.wait(clock())
+            raise Unavailable("the issuer's keys could not be fetched", retry_after=wait)
         raise TokenInvalid("signed with a key that the issuer does not publish")
 
     def fetch(self, since: float, lacking: Header | None = None) -> None:
@@ -104,38 +92,42 @@ class FetchedKeys:
 
         ``lacking`` is the header of the token whose key was not found.
         """
-        if self._tried_at > since:
+        if self._schedule.ended_at > since:
             return
-        is_first = not self._keys
+        succeeded, deadline = False, clock() + FETCH_TIMEOUT
         try:
-            url = self._discover() if self._discovers else self._url
-            keys, passed_over = read_key_set(self._get(url))
+            url = self._discover(deadline) if self._discovers else self._url
+            keys, passed_over = read_key_set(self._get(url, deadline))
         except (*FAILURES, RecursionError) as error:
             log.warning("the keys of %s could not be fetched: %s", self._url, error)
         else:
             if passed_over:
                 log.warning("ignoring weak keys of %s: %s", self._url, passed_over)
             self._keys = keys
-            self.fetched += 1
+            succeeded = True
         finally:
-            self._tried_at = clock()
-            # Also if its key is found now: an issuer's servers may publish different keys in turn.
-            if lacking is not None and not (is_first and find_key(self._keys, lacking)):
-                self._lacked_at = self._tried_at
+            schedule = self._schedule.after_fetch(clock(), succeeded=succeeded)
+            if lacking is not None:
+                found = find_key(self._keys, lacking) is not None
+                schedule = schedule.after_look(clock(), found=found)
+            self._schedule = schedule
 
-    def _discover(self) -> str:
+    def _discover(self, deadline: float) -> str:
         failures = []
         for url in discovery_addresses(self._url):
             try:
-                document = msgspec.json.decode(self._get(url))
+                document = msgspec.json.decode(self._get(url, deadline))
             except (*FAILURES, RecursionError) as error:
                 failures.append(f"{url}: {str(error) or type(error).__name__}")
                 continue
             return read_metadata(document, self._url, url)
         raise ValueError("; ".join(failures))
 
-    def _get(self, url: str) -> bytes:
-        answer = call("GET", url, tls=self._tls, timeout=FETCH_TIMEOUT)
+    def _get(self, url: str, deadline: float) -> bytes:
+        remaining = deadline - clock()
+        if remaining <= 0:
+            raise TimeoutError("the issuer took too long")
+        answer = call("GET", url, tls=self._tls, timeout=remaining)
         if answer.status != 200:
             raise ValueError(f"answered {answer.status}")
         return answer.body

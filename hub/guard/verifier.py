@@ -17,8 +17,8 @@ from hub.guard.flights import Flights
 from hub.guard.keys import FETCH_TIMEOUT, Keys, make_keys
 from hub.guard.steps import Steps, Wait
 
-WAIT_TIMEOUT = 3 * FETCH_TIMEOUT + 1
-"""Seconds that a check waits for its issuer's keys: two addresses of metadata, and the key set."""
+WAIT_TIMEOUT = FETCH_TIMEOUT + 1
+"""Seconds that a check waits for its issuer's keys."""
 
 
 class Verifier:
@@ -67,15 +67,17 @@ class Verifier:
         entry = select_entry(self.entries, header, read_claims(token).get("iss"))
         keys, now = self._keys[entry.keys], clock()
         if keys.lacks(header):
-            with contextlib.suppress(TimeoutError):
+            try:
                 yield Wait(self._fetch(entry.keys, now, flights, header), WAIT_TIMEOUT)
+            except TimeoutError:
+                raise Unavailable("the issuer's keys could not be fetched in time") from None
         claims, _ = check_signature_by_any(token, keys.find(header), entry.rules)
         return identify(claims, token, entry.rules)
 
     def renew(self, flights: Flights) -> None:
-        """Begin to fetch keys that are aging, without waiting."""
+        """Begin to fetch keys again that are due, without waiting."""
         for source, keys in self._keys.items():
-            if keys.is_aging:
+            if keys.is_due:
                 with contextlib.suppress(Unavailable):  # the guard is being closed
                     self._fetch(source, clock(), flights)
 

@@ -18,6 +18,7 @@ import structlog
 from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
 from hub.access.client import read_cookie, refuse_query_token
+from hub.access.keys import KeyUncertain
 from hub.access.limits import Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
@@ -139,12 +140,12 @@ class Handlers:
     def _charge_refusal(self, socket: Socket, error: HubError) -> HubError:
         """Charge the address for a refusal, and return the answer: RateLimited after too many.
 
-        Only attempts that may be guesses count: no token, one that was never valid, or a malformed
-        CONNECT.
+        Only attempts that may be guesses count: no token, one that was never valid or cannot be
+        told from such, or a malformed CONNECT.
         """
         if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
             self._audit.refused(error.code, socket.source)
-        if not isinstance(error, TokenMissing | TokenInvalid | InvalidRequest):
+        if not isinstance(error, TokenMissing | TokenInvalid | KeyUncertain | InvalidRequest):
             return error
         try:
             self._limits.refused.take(socket.source)
@@ -268,7 +269,7 @@ class Handlers:
         request = convert_request(RefreshRequest, data)
         try:
             fresh = await self._authority.identify(request.token)
-        except Unauthorized as error:
+        except (Unauthorized, KeyUncertain) as error:
             raise self._charge_refusal(connection.socket, error) from None
         # One at a time: each continues the session that the previous one moved to.
         async with connection.refresh_lock:

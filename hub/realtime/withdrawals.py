@@ -47,8 +47,6 @@ class Withdrawals:
             await self._close_withdrawn()
             # Later changes are seen by the next check, and all of them after a failure.
             self._generation = generation
-        if len(self._connections):
-            await self._issuers.renew_old()
 
     async def _close_withdrawn(self) -> None:
         connections, verdicts = list(self._connections), dict[object, bool]()

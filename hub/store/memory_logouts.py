@@ -112,7 +112,7 @@ class MemoryLogouts:
             sorted(
                 key
                 for key, user in users
-                if key is not None and sid in user.sessions and split_user_key(key)[0] == iss
+                if key is not None and user.has_registered(sid) and split_user_key(key)[0] == iss
             )
         )
 

@@ -121,6 +121,7 @@ def _entered(moved: Session | None, registration: Registration, now: Micros) -> 
 def _renewed(old: Session, registration: Registration, now: Micros) -> Session:
     identity = registration.identity
     newest = identity.begun > old.begun
+    tells_login = newest and identity.login_at is not None
     return msgspec.structs.replace(
         old,
         device=registration.device if registration.named else old.device,
@@ -129,5 +130,5 @@ def _renewed(old: Session, registration: Registration, now: Micros) -> Session:
         expires_at=max(old.expires_at, identity.exp),
         registered_at=now if newest else old.registered_at,
         begun=identity.begun if newest else old.begun,
-        login_at=identity.login_at if newest else old.login_at,
+        login_at=identity.login_at if tells_login else old.login_at,
     )

@@ -35,9 +35,14 @@ class KeptReceipt:
 
 @dataclass(slots=True)
 class User:
-    """The entries of one user, or (under the key None) of everyone."""
+    """The entries of one user, or (under the key None) of everyone.
+
+    ``left`` are sessions that were removed from the registry before they expired, until they would
+    have: whoever refuses one of them learns whose it was.
+    """
 
     sessions: dict[str, Session] = field(default_factory=dict)
+    left: dict[str, Micros] = field(default_factory=dict)
     holders: dict[str, dict[str, int]] = field(default_factory=dict)
     tombstones: dict[str, tuple[Logout, Micros]] = field(default_factory=dict)
     cutoffs: tuple[Logout, ...] = ()
@@ -51,7 +56,8 @@ class User:
         """Return when an entry expires; None if there is none."""
         match kind:
             case "session":
-                return self.sessions[name].expires_at if name in self.sessions else None
+                kept = self.sessions.get(name)
+                return self.left.get(name) if kept is None else kept.expires_at
             case "tombstone":
                 return self.tombstones[name][1] if name in self.tombstones else None
             case "key":
@@ -66,7 +72,9 @@ class User:
         """Remove an entry that has expired."""
         match kind:
             case "session":
-                self.drop(name)
+                if name in self.sessions:
+                    self.drop(name)
+                del self.left[name]
             case "tombstone":
                 del self.tombstones[name]
             case "key":
@@ -80,8 +88,12 @@ class User:
 
     def drop(self, sid: str) -> None:
         """Remove a session from the registry."""
-        del self.sessions[sid]
+        self.left[sid] = self.sessions.pop(sid).expires_at
         self.holders.pop(sid, None)
+
+    def has_registered(self, sid: str) -> bool:
+        """Return whether a session is in the registry, or was, and has not expired."""
+        return sid in self.sessions or sid in self.left
 
     def tombstone(self, sid: str) -> Logout | None:
         """Return the logout that ended a session by name."""
@@ -91,6 +103,7 @@ class User:
         """Return whether there are no entries."""
         return not (
             self.sessions
+            or self.left
             or self.tombstones
             or self.keys
             or self.claims

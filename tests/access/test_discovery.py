@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -17,9 +18,10 @@ from hub.access import keys as keys_module
 from hub.access.issuers import Issuers
 from hub.access.keys import JwksKeys
 from hub.core.issuers_document import read_entries
-from hub.core.key_set import KEY_SET_LIFETIME, MAX_BODY_BYTES
+from hub.core.key_schedule import KEY_SET_LIFETIME
+from hub.core.key_set import MAX_BODY_BYTES
 from hub.errors import TokenInvalid, Unavailable
-from tests.access.test_keys import CLAIMS, EC, Clock, certificate, named, published
+from tests.access.test_keys import CLAIMS, EC, Clock, certificate, named, published, renewed
 from tests.keys import RSA
 from tests.patience import PATIENCE
 
@@ -34,6 +36,7 @@ class Site:
         self.url = ""
         self.pages: dict[str, Any] = {"/keys": {"keys": [published(RSA, "RS256", "rsa-1")]}}
         self.asked: list[str] = []
+        self.delay = 0.0
 
     def tells(self, path: str, issuer: Any, jwks_uri: Any) -> None:
         """Publish the metadata of an issuer."""
@@ -43,6 +46,7 @@ class Site:
         """Note, and answer: JSON, raw bytes, or a redirect for text."""
         self.asked.append(request.path)
         page = self.pages.get(request.path)
+        await asyncio.sleep(self.delay)
         match page:
             case None:
                 return web.Response(status=404, text="no such page")
@@ -335,11 +339,25 @@ async def test_the_last_keys_stay_while_the_issuer_is_out(
         good = issuer.pages[broken]
         issuer.pages[broken] = page
         clock.offset += KEY_SET_LIFETIME + 1
+        await renewed(keys)
         assert (await keys.find(named()))[0].key_id == "rsa-1"
         issuer.pages[broken] = good
         issuer.pages["/keys"] = {"keys": [published(RSA, "RS256", "rsa-2")]}
         clock.offset += KEY_SET_LIFETIME + 1
         assert (await keys.find(named("rsa-2")))[0].key_id == "rsa-2"
+
+
+async def test_a_fetch_has_one_time_limit_for_all_its_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who waits for a key waits that long, though each request alone is answered in time."""
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", 0.5)
+    async with open_site(None) as site:
+        site.tells(OPENID, site.url, f"{site.url}/keys")
+        site.delay = 0.3
+        async with contextlib.aclosing(JwksKeys(site.url, discovers=True)) as keys:
+            with pytest.raises(Unavailable):
+                await keys.find(named())
 
 
 async def test_a_server_that_nobody_vouches_for_is_no_issuer(issuer: Site) -> None:

@@ -23,17 +23,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import keys as keys_module
-from hub.access.keys import (
-    JwksKeys,
-    KeyUnknown,
-    StaticKeys,
+from hub.access.keys import JwksKeys, KeyUncertain, KeyUnknown, StaticKeys
+from hub.core.key_schedule import (
+    COOL_DOWN,
+    FAILED_COOL_DOWN,
+    FIRST_COOL_DOWN,
+    KEY_SET_LIFETIME,
 )
-from hub.core.key_set import COOL_DOWN, FIRST_COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
+from hub.core.key_set import MAX_BODY_BYTES
 from hub.core.model import SECOND
 from hub.core.tokens import Header, Rules, read_header, verify
 from hub.errors import TokenInvalid, Unavailable
 from tests.keys import RSA, rsa_key
 from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
 
 RULES = Rules(("RS256", "ES256", "EdDSA"), max_lifetime=3600 * SECOND)
 CLAIMS = {"sub": "ada", "iat": 1_700_000_000, "exp": 1_700_000_600}
@@ -166,6 +169,13 @@ async def keys(issuer: Issuer, clock: Clock) -> AsyncIterator[JwksKeys]:
 def named(kid: str | None = "rsa-1", alg: str = "RS256") -> Header:
     """Return a header that names a key."""
     return Header(alg=alg, kid=kid)
+
+
+async def renewed(keys: JwksKeys) -> None:
+    """Have keys fetched that are due, and wait until that is done."""
+    keys.renew_old()
+    if keys._flight is not None:
+        await asyncio.wait([keys._flight])
 
 
 async def test_a_static_key_is_for_every_token() -> None:
@@ -321,14 +331,92 @@ async def test_unknown_names_cool_down(issuer: Issuer, keys: JwksKeys, clock: Cl
 async def test_keys_are_fetched_again_when_they_are_old(
     issuer: Issuer, keys: JwksKeys, clock: Clock
 ) -> None:
-    """A key that the issuer withdrew is forgotten within the hour."""
+    """A key that the issuer withdrew is forgotten within the hour, though nobody asks for it."""
+    await renewed(keys)
+    assert issuer.requests == 0, "nobody has needed them yet"
     await keys.find(named())
     issuer.keys = [published(RSA, "RS256", "rsa-2")]
+    await renewed(keys)
     assert (await keys.find(named()))[0].key_id == "rsa-1"
-    clock.offset += KEY_SET_LIFETIME + 1
+    clock.offset += KEY_SET_LIFETIME - 1
+    await renewed(keys)
+    assert keys.generation == 2
     with pytest.raises(TokenInvalid):
         await keys.find(named())
-    assert issuer.requests == 2
+
+
+async def test_who_has_a_known_key_waits_for_no_fetch(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """While an issuer hangs, its tokens are verified by the last keys, and it is asked once."""
+    await keys.find(named())
+    held = asyncio.Event()
+
+    async def hold(request: web.Request) -> web.StreamResponse:
+        await held.wait()
+        return await issuer.good(request)
+
+    issuer.answer = hold
+    issuer.asked.clear()
+    clock.offset += 5 * KEY_SET_LIFETIME
+    for _ in range(3):
+        assert (await keys.find(named()))[0].key_id == "rsa-1"
+    await issuer.asked.wait()
+    assert (await keys.find(named()))[0].key_id == "rsa-1"
+    assert (issuer.requests, keys.generation) == (2, 1)
+    held.set()
+    await eventually(lambda: keys.generation == 2)
+
+
+async def test_a_failed_fetch_is_soon_followed_by_another(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """The hourly one, as one that an operator asked for: it postpones none by an hour."""
+    await keys.find(named())
+    for passed in (KEY_SET_LIFETIME, 1):
+        clock.offset += passed
+        issuer.says("down", status=503)
+        await (renewed(keys) if passed > 1 else keys.renew())
+        failed = issuer.requests
+        await renewed(keys)
+        assert issuer.requests == failed, "it has just been asked"
+        issuer.answer = issuer.good
+        clock.offset += COOL_DOWN + 1
+        await renewed(keys)
+        assert issuer.requests == failed + 1
+    assert keys.generation == 3
+
+
+async def test_a_key_that_could_not_be_fetched_may_be_a_new_one(
+    issuer: Issuer, keys: JwksKeys, clock: Clock
+) -> None:
+    """It is no refusal, and the issuer is asked again as soon as it may have recovered."""
+    await keys.find(named())
+    issuer.says("down", status=503)
+    for requests in (2, 3):
+        for number in range(20):
+            with pytest.raises(KeyUncertain) as caught:
+                await keys.find(named(f"rsa-2 or made up {number}"))
+            assert 0 < (caught.value.retry_after or 0) <= FAILED_COOL_DOWN
+        assert issuer.requests == requests
+        clock.offset += FAILED_COOL_DOWN + 1
+    assert (await keys.find(named()))[0].key_id == "rsa-1"
+    issuer.answer, issuer.keys = issuer.good, [published(RSA, "RS256", "rsa-2")]
+    assert (await keys.find(named("rsa-2")))[0].key_id == "rsa-2"
+    with pytest.raises(KeyUnknown):
+        await keys.find(named("rsa-3"))
+    assert issuer.requests == 4
+
+
+async def test_a_key_for_another_purpose_is_refused_also_while_fetching_fails(
+    issuer: Issuer, keys: JwksKeys
+) -> None:
+    """What the issuer published it for is known."""
+    await keys.find(named())
+    issuer.says("down", status=503)
+    with pytest.raises(KeyUnknown) as caught:
+        await keys.find(named(alg="ES256"))
+    assert caught.value.is_certain
 
 
 BROKEN: dict[str, tuple[bytes, int]] = {
@@ -356,6 +444,7 @@ async def test_the_last_good_keys_survive_a_bad_answer(
     await keys.find(named())
     issuer.says(body, status)
     clock.offset += KEY_SET_LIFETIME + 1
+    await renewed(keys)
     assert (await keys.find(named()))[0].key_id == "rsa-1"
     assert issuer.requests == 2
     issuer.answer, issuer.keys = issuer.good, [published(RSA, "RS256", "rsa-2")]
@@ -409,6 +498,7 @@ async def test_an_issuer_that_does_not_answer_is_given_up_soon(
         for bad in (silence, trickle):
             issuer.answer = bad
             clock.offset += KEY_SET_LIFETIME + 1
+            await renewed(keys)
             assert (await keys.find(named()))[0].key_id == "rsa-1"
         assert time.monotonic() - began < PATIENCE
     closing.set()
@@ -600,6 +690,7 @@ async def test_a_token_that_names_no_key_gets_the_only_one(
     assert (await keys.find(named(None)))[0].key_id == "rsa-1"
     issuer.keys.append(published(RSA, "RS256", "rsa-2"))
     clock.offset += KEY_SET_LIFETIME + 1
+    await renewed(keys)
     with pytest.raises(TokenInvalid):
         await keys.find(named(None))
     assert (await keys.find(named("rsa-2")))[0].key_id == "rsa-2"
@@ -615,13 +706,17 @@ async def test_a_damaged_key_does_not_spoil_its_neighbours(issuer: Issuer, keys:
     assert (await keys.find(named()))[0].key_id == "rsa-1"
 
 
-async def test_what_was_verified_counts_until_the_keys_are_old(
+async def test_what_was_verified_counts_until_keys_are_fetched(
     issuer: Issuer, keys: JwksKeys, clock: Clock
 ) -> None:
-    """The generation changes when keys are fetched, and when it is time to fetch them."""
+    """The generation does not change because a fetch is due, or fails."""
     await keys.find(named())
     first = keys.generation
     clock.offset += KEY_SET_LIFETIME + 1
-    stale = keys.generation
-    await keys.find(named())
-    assert len({first, stale, keys.generation}) == 3
+    assert keys.generation == first
+    issuer.says("down", status=503)
+    await renewed(keys)
+    assert keys.generation == first
+    issuer.answer = issuer.good
+    await keys.renew()
+    assert keys.generation != first

@@ -81,7 +81,7 @@ async def test_rotated_keys_are_found(plain: Transmitter, monkeypatch: pytest.Mo
     async with contextlib.aclosing(client_of(plain)) as client:
         await client.keys.find(header_of(plain.sign({})))
         plain.rotate_keys()
-        monkeypatch.setattr("hub.access.keys.COOL_DOWN", 0.0)
+        monkeypatch.setattr("hub.core.key_schedule.COOL_DOWN", 0.0)
         token = plain.sign({})
         (key,) = await client.keys.find(header_of(token))
         jwt.decode(token, key, ["RS256"])

@@ -56,6 +56,9 @@ SENDER, STRANGER = Sender(), Sender()
 ELSEWHERE = Sender("https://evil.example")
 UNKNOWN_KEY = Case("a key that is not published", None, header={"kid": "new"})
 
+NOT_NOW = 503
+"""The answer to a key that may be a new one, as long as the keys are not fetched again for it."""
+
 FLOODERS, SECONDS, TRIES = 8, 1.0, 3
 MARGIN, FLOOR = 10, 0.25
 """How much worse than a quiet moment it may be, and what is never too bad on a busy machine."""
@@ -230,7 +233,7 @@ async def test_a_flood_of_bad_signals_costs_a_signature_each_and_nothing_else(
         for task in floods:
             task.cancel()
         await asyncio.gather(*floods, return_exceptions=True)
-        assert set(answers) == {400}
+        assert set(answers) <= {400, NOT_NOW}
         assert commands < 2 * usual * took + sent / 10, (commands, usual, took, sent)
         seen.append((felt, told))
         if max(felt, told) < max(FLOOR, MARGIN * quiet):
@@ -310,9 +313,10 @@ async def test_no_bad_signal_has_more_than_one_signature_checked(
         for path, make in (("/backchannel-logout", _logout), ("/events", _event)):
             for case in (*FORGED, *COMMON):
                 checked.clear()
-                assert (await at(path, make(case, SENDER))).status < 500
+                assert (await at(path, make(case, SENDER))).status in {200, 202, 400, NOT_NOW}
                 assert len(checked) <= 1, case
             for kind, tokens in bad_tokens(make).items():
                 checked.clear()
-                assert (await at(path, tokens[0])).status == 400
+                expected = {400, NOT_NOW} if kind == "of an unknown key" else {400}
+                assert (await at(path, tokens[0])).status in expected
                 assert len(checked) == (kind == "of the wrong key"), kind

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from hub.core.model import SECOND
+from hub.core.model import SECOND, Micros
 from hub.store.base import Store
 from hub.store.memory import MemoryStore
 from hub.store.redis import RedisStore
 from tests.redis_server import Clustered, as_hub, started, until
 
 LIFETIME = 3600 * SECOND
+BRIEF = 2 * SECOND
 
 STORES = ["memory", "redis", "sentinel", "cluster", "crippled"]
 
@@ -20,7 +21,7 @@ STORES = ["memory", "redis", "sentinel", "cluster", "crippled"]
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test on each store; without all partitions only those that can do without."""
     needs_all = metafunc.definition.get_closest_marker("all_partitions")
-    for name in {"store", "roomy_store"} & {*metafunc.fixturenames}:
+    for name in {"store", "roomy_store", "brief_store"} & {*metafunc.fixturenames}:
         metafunc.parametrize(name, STORES[: -1 if needs_all else None], indirect=True)
 
 
@@ -44,12 +45,14 @@ def crippled_url(crippled_servers: Clustered, unhurried: None) -> str:
     return crippled_servers.url
 
 
-def make_store(request: pytest.FixtureRequest, room: int) -> MemoryStore | RedisStore:
+def make_store(
+    request: pytest.FixtureRequest, room: int, lifetime: Micros = LIFETIME
+) -> MemoryStore | RedisStore:
     """Return the store of a parameter, with room for so many sessions a user."""
     if request.param == "memory":
-        return MemoryStore(lifetime=LIFETIME, max_sessions=room)
+        return MemoryStore(lifetime=lifetime, max_sessions=room)
     url = request.getfixturevalue(f"{request.param}_url")
-    return RedisStore(as_hub(url), lifetime=LIFETIME, max_sessions=room)
+    return RedisStore(as_hub(url), lifetime=lifetime, max_sessions=room)
 
 
 @pytest.fixture
@@ -63,4 +66,11 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 async def roomy_store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """Each store, empty, with room for as many sessions as there are by default."""
     async with make_store(request, 1000) as made:
+        yield made
+
+
+@pytest.fixture
+async def brief_store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each store, empty, for tokens that live for `BRIEF`."""
+    async with make_store(request, 5, BRIEF) as made:
         yield made

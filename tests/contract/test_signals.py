@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -10,7 +12,8 @@ from hub.core.revocation import judge
 from hub.core.signal import Channel, SignalRecord, Verdict
 from hub.store.base import SIGNALS_KEPT, SIGNALS_PAGE, Store
 from hub.store.values import Command, Registration
-from tests.contract.test_store import alive, identity, login, logout, now, registration
+from tests.contract.conftest import BRIEF
+from tests.contract.test_store import ADA, alive, identity, login, logout, now, registration
 
 EVE = user_key("https://id.example", "eve")
 OTHER = user_key("https://other.example", "ada")
@@ -59,6 +62,18 @@ async def test_a_session_that_was_refreshed_since_is_as_old_as_when_it_was_first
     await store.register(Registration(newer, "device", ""))
     receipt = await store.end(Command(reported(happened)))
     assert [one.sid for one in receipt.sessions] == ["refreshed"]
+    assert not await alive(store, newer)
+
+
+async def test_a_login_time_that_was_stated_once_is_kept(store: Store) -> None:
+    """A later token of the session that does not state it does not make the login any younger."""
+    began = now() - 600 * SECOND
+    await store.register(login("a", began, iat=now() - 60 * SECOND))
+    newer = identity("a", iat=now() - 10 * SECOND)
+    await store.register(Registration(newer, "device", ""))
+    # By the registry alone, the session began when it was first seen: just now.
+    receipt = await store.end(Command(reported(began + SECOND)))
+    assert [one.sid for one in receipt.sessions] == ["a"]
     assert not await alive(store, newer)
 
 
@@ -132,6 +147,29 @@ async def test_who_has_registered_a_refused_session_is_told(store: Store) -> Non
     await store.register(registration("b"))
     found = await store.refuse_session(ISS, refusal("a", now()))
     assert found == (registration("a").identity.user, EVE)
+
+
+@pytest.mark.all_partitions
+async def test_who_has_renewed_a_refused_session_is_told(brief_store: Store) -> None:
+    """However long ago its first token expired: each registration counts like the first one."""
+    began = now()
+    while now() < began + BRIEF + SECOND // 2:
+        who = msgspec.structs.replace(identity("a"), exp=now() + BRIEF)
+        await brief_store.register(Registration(who, "device", ""))
+        await asyncio.sleep(0.2)
+    assert await brief_store.refuse_session(ISS, refusal("a", now())) == (ADA,)
+
+
+@pytest.mark.all_partitions
+async def test_who_had_a_refused_session_is_told_again(store: Store) -> None:
+    """Though it has been ended since: a signal that is repeated is known to be."""
+    await store.register(registration("a"))
+    named = refusal("a", now())
+    for is_repeated in (False, True):
+        (user,) = await store.refuse_session(ISS, named)
+        mine = msgspec.structs.replace(named, user=user)
+        receipt = await store.end(Command(mine, also="a", key="the signal"))
+        assert (user, receipt.repeated) == (ADA, is_repeated)
 
 
 @pytest.mark.all_partitions

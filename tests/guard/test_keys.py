@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from hub.core.issuers import ASYMMETRIC, Entry, KeySource, Source, make_entry
-from hub.core.key_set import COOL_DOWN, KEY_SET_LIFETIME, MAX_BODY_BYTES
+from hub.core.key_schedule import COOL_DOWN, FAILED_COOL_DOWN, KEY_SET_LIFETIME
+from hub.core.key_set import MAX_BODY_BYTES
 from hub.core.model import Identity
 from hub.errors import TokenInvalid, Unavailable
 from hub.guard import Guard
@@ -53,6 +55,7 @@ class Issuer:
         self.pages: dict[str, tuple[int, bytes]] = {}
         self.asked: list[str] = []
         self.answers = threading.Event()
+        self.delay = 0.0
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,6 +65,7 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer.asked.append(self.path)
                 issuer.answers.wait(PATIENCE)
+                time.sleep(issuer.delay)
                 status, body = issuer.pages.get(self.path, (404, b""))
                 self.send_response(status)
                 self.send_header("Location", "/keys")
@@ -99,6 +103,7 @@ def issuer(server: Issuer) -> Issuer:
     """The server as it is at first: it publishes the key ``one``."""
     server.asked.clear()
     server.answers.set()
+    server.delay = 0.0
     server.pages = {"/keys": (200, key_set("one"))}
     return server
 
@@ -290,6 +295,68 @@ def test_a_check_does_not_wait_for_an_issuer_that_does_not_answer(
     issuer.answers.set()
     assert done.wait(PATIENCE)
     assert issuer.asked == ["/keys"] * 2
+
+
+def test_a_key_that_could_not_be_fetched_may_be_a_new_one(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
+    """It is not refused for good, and the issuer is asked again as soon as it may be back."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    issuer.pages["/keys"] = (503, b"")
+    for asked in (2, 3):
+        for _ in range(3):
+            with pytest.raises(Unavailable) as caught:
+                verify(verifier, flights, "two")
+            assert 0 < (caught.value.retry_after or 0) <= FAILED_COOL_DOWN
+        assert len(issuer.asked) == asked
+        hands.offset += FAILED_COOL_DOWN + 1
+    assert verify(verifier, flights, "one").sub == "ada"
+    issuer.pages["/keys"] = (200, key_set("two"))
+    assert verify(verifier, flights, "two").sub == "ada"
+    with pytest.raises(TokenInvalid):
+        verify(verifier, flights, "one")
+
+
+def test_a_failed_fetch_is_soon_followed_by_another(
+    issuer: Issuer, flights: Flights, hands: Hands
+) -> None:
+    """It does not postpone the next by an hour."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    issuer.pages["/keys"] = (503, b"")
+    hands.offset += KEY_SET_LIFETIME
+    renew(verifier, flights)
+    renew(verifier, flights)
+    assert issuer.asked == ["/keys"] * 2
+    hands.offset += COOL_DOWN + 1
+    renew(verifier, flights)
+    assert issuer.asked == ["/keys"] * 3
+
+
+def test_a_fetch_has_one_time_limit_for_all_its_requests(
+    issuer: Issuer, flights: Flights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a key waits that long, though each request alone is answered in time."""
+    monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", 0.5)
+    document = {"issuer": issuer.url, "jwks_uri": issuer.url + "/keys"}
+    issuer.pages["/.well-known/openid-configuration"] = (200, json.dumps(document).encode())
+    issuer.delay = 0.3
+    with pytest.raises(Unavailable):
+        verify(Verifier([entry(issuer, Source.DISCOVERY)]), flights, "one")
+
+
+def test_who_cannot_wait_for_a_key_is_not_refused_for_good(
+    issuer: Issuer, flights: Flights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though other keys are known: the issuer may be about to publish this one."""
+    verifier = Verifier([entry(issuer)])
+    verify(verifier, flights, "one")
+    monkeypatch.setattr(verifier_module, "WAIT_TIMEOUT", 0.01)
+    issuer.answers.clear()
+    with pytest.raises(Unavailable):
+        verify(verifier, flights, "two")
+    issuer.answers.set()
 
 
 def test_who_needs_keys_of_an_issuer_that_does_not_answer_waits_within_bounds(

@@ -24,12 +24,13 @@ from aiohttp.test_utils import TestServer
 from hub.access.issuers import Issuers
 from hub.access.minting import mint_token
 from hub.core.issuers_document import read_document
-from hub.core.key_set import KEY_SET_LIFETIME
+from hub.core.key_schedule import KEY_SET_LIFETIME
 from hub.realtime.connections import Connections
 from hub.realtime.withdrawals import CLOSED_AT_ONCE, PAUSE, Withdrawals
 from tests.commands import run_command
 from tests.e2e.people import StockClient, stock_client
 from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
 from tests.signals_table import Sender
 from tests.site import SECRET, Replica, running, settings
 
@@ -81,6 +82,7 @@ class Site:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.published = SENDER.jwks()["keys"]
+        self.asked = 0
 
     def write(self, text: str) -> None:
         """Change the file."""
@@ -93,6 +95,7 @@ class Site:
 
     async def get_keys(self, request: web.Request) -> web.Response:
         """Answer with the published keys."""
+        self.asked += 1
         return web.json_response({"keys": self.published})
 
     def withdraw(self, kid: str) -> None:
@@ -278,6 +281,27 @@ async def test_the_hourly_fetch_disconnects_too_though_nobody_presents_a_token(
         site.withdraw("ES256")
         passed = KEY_SET_LIFETIME + 1
         await is_refused(client)
+
+
+async def test_keys_are_fetched_hourly_though_there_is_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A withdrawn key is not accepted because nobody has presented a token for hours."""
+    passed = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed)
+    monkeypatch.setattr("hub.access.keys.time", clock)
+    async with site_with(tmp_path / "issuers.toml") as site:
+        stolen = signed_with("ES256")
+        assert (await site.hub.call("GET", "/verify", stolen)).status == 204
+        site.withdraw("ES256")
+        asked = site.asked
+        passed = 5 * KEY_SET_LIFETIME
+        await eventually(lambda: site.asked > asked)
+
+        async def is_forgotten() -> bool:
+            return (await site.hub.call("GET", "/verify", stolen)).status == 401
+
+        await eventually(is_forgotten)
 
 
 async def test_a_key_set_that_cannot_be_fetched_disconnects_nobody(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import claims, forms, issuers, judged, streams
+from tests.vectors import claims, forms, issuers, judged, schedules, streams
 
 HERE = Path(__file__).parent
 
 FILES: dict[Path, Callable[[], Iterable[dict[str, Any]]]] = {
     HERE / "judge.json": judged.vectors,
     HERE / "feed.json": streams.vectors,
+    HERE / "schedule.json": schedules.vectors,
     HERE / "tokens.json": lambda: chain(claims.vectors(), forms.vectors(), issuers.vectors()),
 }
 

@@ -97,10 +97,8 @@ local function enter(moved)
     redis.call('HSET', session, 'begun', digits(begun), 'registered_at', stamp)
     if given.login_at then redis.call('HSET', session, 'login_at', digits(given.login_at)) end
   end
-  if not old[1] then
-    redis.call('SADD', users, given.user)
-    redis.call('PEXPIRE', users, given.lifetime_ms)
-  end
+  redis.call('SADD', users, given.user)
+  redis.call('PEXPIRE', users, given.lifetime_ms)
   if given.is_per_token then
     local too_old = digits(now - given.lifetime_ms * 1000)
     redis.call('HSET', session, 'per_token', '1')
