@@ -39,8 +39,9 @@ class Cuttable:
         self._task = task
 
     def watch(self) -> None:
-        """Start watching the session."""
-        self._watching = asyncio.create_task(self._cut_at_the_end())
+        """Start watching the session, unless that was done before."""
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._cut_at_the_end())
 
     def stop_watching(self) -> None:
         """Stop watching: the app has finished."""

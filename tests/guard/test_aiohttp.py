@@ -18,6 +18,7 @@ from hub.guard import Guard, cutting
 from hub.guard.aiohttp_middleware import IDENTITY, setup
 from tests.guard.pretended import PretendedGuard
 from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
 
 ADA = {"Authorization": "Bearer ada/s"}
 
@@ -256,6 +257,26 @@ async def test_a_stream_ends_with_its_session(site: Site, guard: PretendedGuard)
         assert set(await answer.read()) <= set(b"tick")
         assert await site.ended() == "stream"
     assert guard.sync.watches == []
+
+
+async def test_an_app_and_its_subapp_watch_a_stream_once_each(
+    site: Site, guard: PretendedGuard
+) -> None:
+    """Though aiohttp asks both about it; when its client has left, nobody watches it."""
+    app, subapp = web.Application(), web.Application()
+    for one in (app, subapp, subapp):
+        setup(one, cast(Guard, guard))
+    subapp.router.add_get("/parts", site.get_parts)
+    subapp.router.add_get("/events", site.get_events)
+    app.add_subapp("/sub", subapp)
+    async with TestClient(TestServer(app)) as client:
+        for path, name in (("/sub/parts", "parts"), ("/sub/events", "stream")):
+            answer = await client.get(path, headers=ADA)
+            assert await answer.content.readexactly(4) == b"tick"
+            await eventually(lambda: len(guard.sync.watches) == 3)
+            answer.close()
+            assert await site.ended() == name
+            await eventually(lambda: guard.sync.watches == [])
 
 
 @pytest.mark.parametrize("path", ["/parts", "/parts?early"])
