@@ -16,12 +16,15 @@ from hub.core.model import Identity
 from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard import own_logout
-from hub.guard.cutting import ENDED, Cuttable, until_end
+from hub.guard.cutting import ENDED, Cuttable, leaves, until_end
 from hub.guard.guard import Guard
 from hub.guard.own_logout import Ended
 from hub.guard.refusals import SAFE_METHODS, Gate, RequestSummary
 
 Login: TypeAlias = tuple[str, str, float]
+
+WRITE_ERRORS = (OSError, RuntimeError)
+"""What aiohttp raises when no more can be written."""
 
 IDENTITY = web.RequestKey("hub.identity", Identity)
 """Where the `Identity` of a request is; missing if it has none."""
@@ -123,9 +126,9 @@ class GuardedRequest(Cuttable):
         except asyncio.CancelledError:
             if self._response is None or not self.absorbs_cancellation():
                 raise
-        except (OSError, RuntimeError):
-            # aiohttp raises these when no more can be written.
-            if self._response is None or self.end is None:
+        except Exception as error:
+            is_about_writing = all(isinstance(leaf, WRITE_ERRORS) for leaf in leaves(error))
+            if self._response is None or self.end is None or not is_about_writing:
                 raise
         finally:
             self._is_running = False
