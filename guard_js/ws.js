@@ -1,6 +1,7 @@
 /** Guards an app's own WebSockets, served by the package `ws`. */
 import { HubError, problem } from "./errors.js";
 import { Gate } from "./gate.js";
+import { watchWhile, whenOver } from "./lifetimes.js";
 import { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
@@ -74,13 +75,14 @@ function refuseForeign(server, sockets, request, socket) {
  * @param {{close: (code: number, reason: string) => void, terminate: () => void,
  *   once: (event: any, f: () => void) => unknown}} socket */
 export function closeWithSession(guard, identity, socket) {
-  const watch = guard.watchIdentity(identity);
-  socket.once("close", watch.cancel);
+  /** @type {import("./lifetimes.js").Life[]} */
+  const lives = [[socket, "close"]];
+  const watch = watchWhile(guard, identity, lives);
   watch.onEnd(({ reason }) => {
     socket.close(CLOSE_CODE, reason);
     // A client that does not answer the close frame is cut.
     const timer = setTimeout(() => socket.terminate(), ANSWER_MS).unref();
-    socket.once("close", () => clearTimeout(timer));
+    whenOver(lives, () => clearTimeout(timer));
   });
 }
 
