@@ -329,3 +329,85 @@ test("Socket.IO: sockets that end in any way leave no watch, and no listener", a
   main.disconnect();
   await unwatched(guard);
 });
+
+test("ws: with two guards, both sessions must be alive, and a socket closes with either", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const server = createServer();
+  const sockets = new WebSocketServer({ noServer: true });
+  const options = { session: new Doorstep().login, require: false };
+  const stop = guardUpgrades(server, sockets, guard, options);
+  const stopInner = guardUpgrades(server, sockets, guard);
+  sockets.on("connection", (socket, request) =>
+    socket.send(/** @type {any} */ (request).hubIdentity?.sid ?? "nobody"),
+  );
+  const port = await listen(t, server);
+  /** @param {Headers} headers */
+  const begin = (headers) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`, { headers });
+    return socket.on("error", () => undefined);
+  };
+  /** @param {Headers} headers */
+  const statusFor = async (headers) => {
+    const [, { statusCode }] = await once(begin(headers), "unexpected-response");
+    return statusCode;
+  };
+  assert.equal(await statusFor({}), 401);
+  const sids = ["session", "token"];
+  for (const sid of sids) {
+    const headers = renewed(hub, sids);
+    const socket = begin(headers);
+    const [greeting] = await once(socket, "message");
+    assert.equal(`${greeting}`, current("token"));
+    assert.equal(guard.sizes.watches, 2);
+    const closed = once(socket, "close");
+    hub.end({ user: "ada", scope: "session", sid: current(sid) });
+    assert.equal((await soon("the close", closed))[0], 4401);
+    await unwatched(guard);
+    assert.equal(await statusFor(headers), 401);
+  }
+  const [session] = await once(begin(renewed(hub, ["session"])), "message");
+  assert.equal(`${session}`, current("session"));
+  stopInner();
+  stopInner();
+  const [anonymous] = await once(begin({}), "message");
+  assert.equal(`${anonymous}`, "nobody");
+  stop();
+  assert.equal(server.listenerCount("upgrade"), 0);
+  for (const socket of sockets.clients) socket.terminate();
+});
+
+test("Socket.IO: with two guards, both sessions must be alive, and a socket closes with either", async (t) => {
+  const hub = await startFakeHub(t);
+  const guard = await startGuard(t, hub.url);
+  const server = createServer();
+  const sockets = new Server(server);
+  t.after(() => sockets.close());
+  const { login } = new Doorstep();
+  guardSockets(sockets, guard, { session: ({ headers }) => login({ headers }), require: false });
+  guardSockets(sockets, guard);
+  sockets.on("connection", (socket) => socket.emit("hello", socket.data.hubIdentity.sid));
+  const port = await listen(t, server);
+  /** @param {Headers} extraHeaders @param {string} event */
+  const heard = async (extraHeaders, event) => {
+    const options = { transports: ["websocket"], forceNew: true, reconnection: false };
+    /** @type {any} */
+    const socket = io(`http://127.0.0.1:${port}`, { ...options, extraHeaders });
+    t.after(() => socket.disconnect());
+    return [(await once(socket, event))[0], socket];
+  };
+  const sids = ["session", "token"];
+  for (const sid of sids) {
+    const headers = renewed(hub, sids);
+    const [found, socket] = await heard(headers, "hello");
+    assert.equal(found, current("token"));
+    assert.equal(guard.sizes.watches, 2);
+    const closed = once(socket, "disconnect");
+    hub.end({ user: "ada", scope: "session", sid: current(sid) });
+    await soon("the end", closed);
+    await unwatched(guard);
+    assert.equal((await heard(headers, "connect_error"))[0].message, "token_revoked");
+  }
+  assert.equal((await heard({}, "connect_error"))[0].message, "token_missing");
+  assert.equal((await heard(renewed(hub, ["session"]), "hello"))[0], current("session"));
+});
