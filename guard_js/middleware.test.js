@@ -18,7 +18,7 @@ import { guardMiddleware } from "./express.js";
 import { guardPlugin } from "./fastify.js";
 import { findCookie } from "./gate.js";
 import { guardSockets } from "./socket-io.js";
-import { ADMIN, pause, sign, soon, startFakeHub, startGuard, until } from "./support.js";
+import { ADMIN, bearer, pause, sign, soon, startFakeHub, startGuard, until } from "./support.js";
 import { readText } from "./transport.js";
 import { guardUpgrades } from "./ws.js";
 
@@ -34,14 +34,6 @@ async function listen(t, app) {
     server.closeAllConnections();
   });
   return `http://127.0.0.1:${server.address().port}`;
-}
-
-/** @param {Hub} hub @param {Record<string, unknown>} [claims] */
-function bearer(hub, claims) {
-  const iat = hub.now() - 60;
-  return {
-    Authorization: `Bearer ${sign({ sub: "ada", sid: "s1", iat, exp: iat + 600, ...claims })}`,
-  };
 }
 
 /** Ask as no browser does: with these headers only.

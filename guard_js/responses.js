@@ -1,5 +1,6 @@
 /** HTTP responses that end when their session does, such as server-sent events; and refusals. */
 
+import { watchWhile, whenOver } from "./lifetimes.js";
 import { hasEnded } from "./own-logout.js";
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
@@ -16,8 +17,8 @@ const GRACE_MS = 1000;
  * @param {Guard} guard @param {Identity} identity @param {IncomingMessage} request
  * @param {ServerResponse} response */
 export function cutWithSession(guard, identity, request, response) {
-  const watch = guard.watchIdentity(identity);
-  response.once("close", watch.cancel);
+  const lives = livesOf(request, response);
+  const watch = watchWhile(guard, identity, lives);
   const cut = () => {
     if (!statesLength(response) && !hasEnded(request, identity)) response.destroy();
   };
@@ -29,10 +30,21 @@ export function cutWithSession(guard, identity, request, response) {
       if (hasBegun) cut();
       hasBegun = response.headersSent;
     }, GRACE_MS).unref();
-    response.once("close", () => clearInterval(timer));
-    if (response.destroyed) clearInterval(timer);
+    whenOver(lives, () => clearInterval(timer));
   });
 }
+
+/** A response to a request that was pipelined has no socket until those before it are sent, and if the
+ * connection is lost before, it does not tell.
+ * @param {IncomingMessage} request @param {ServerResponse} response
+ * @returns {import("./lifetimes.js").Life[]} */
+const livesOf = (request, response) =>
+  response.socket === null
+    ? [
+        [response, "close"],
+        [request.socket, "close"],
+      ]
+    : [[response, "close"]];
 
 /** Whether a response has a `Content-Length`. One that was given to `writeHead`, or that Node has added,
  * is nowhere but in the head that was sent. @param {ServerResponse & {_header?: string | null}} response */

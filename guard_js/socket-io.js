@@ -1,6 +1,7 @@
 /** Guards an app's own sockets, served by a Socket.IO server. */
 import { HubError } from "./errors.js";
 import { Gate } from "./gate.js";
+import { watchWhile } from "./lifetimes.js";
 
 /** @typedef {import("./guard.js").Guard} Guard */
 /** @typedef {import("./verdict.js").Identity} Identity */
@@ -43,10 +44,11 @@ export function guardSockets(sockets, guard, options = {}) {
 /** Disconnect a socket when the session ends.
  * @param {Guard} guard @param {Identity} identity @param {any} socket */
 function disconnectWithSession(guard, identity, socket) {
-  const watch = guard.watchIdentity(identity);
   // A socket that closes before it has connected emits no `disconnect`.
-  socket.conn.once("close", watch.cancel);
-  socket.once("disconnect", watch.cancel);
+  const watch = watchWhile(guard, identity, [
+    [socket.conn, "close"],
+    [socket, "disconnect"],
+  ]);
   watch.onEnd(() => (socket.connected ? socket.disconnect(true) : socket.conn.close()));
 }
 

@@ -52,6 +52,15 @@ export function sign(claims, secret = SECRET) {
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
+/** The headers of a request of Ada's. @param {{now: () => number}} hub
+ * @param {Record<string, unknown>} [claims] */
+export function bearer(hub, claims) {
+  const iat = hub.now() - 60;
+  return {
+    Authorization: `Bearer ${sign({ sub: "ada", sid: "s1", iat, exp: iat + 600, ...claims })}`,
+  };
+}
+
 /** A hub's feed, `GET /verify` and `POST /admin/logout`, as hub/core/feed.py describes it.
  * @param {TestContext} t */
 export async function startFakeHub(t, port = 0) {

@@ -1,6 +1,7 @@
 /** Guards an app's own WebSockets, served by the package `ws`. */
 import { HubError, problem } from "./errors.js";
 import { Gate } from "./gate.js";
+import { watchWhile, whenOver } from "./lifetimes.js";
 import { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {import("node:http").IncomingMessage} IncomingMessage */
@@ -17,7 +18,12 @@ import { CLOSE_CODE } from "./watches.js";
 
 /** @typedef {IncomingMessage & {hubIdentity?: Identity}} Request */
 
-/** The WebSocket servers behind guards, by HTTP server. @type {WeakMap<HttpServer, Set<SocketServer>>} */
+/** @typedef {{guard: Guard, gate: Gate<Request>}} Guarding */
+/** What guards a WebSocket server, and what handles its upgrades.
+ * @typedef {{guards: Guarding[], upgrade: (...given: any) => unknown}} Entrance */
+
+/** The WebSocket servers behind guards, by HTTP server.
+ * @type {WeakMap<HttpServer, Map<SocketServer, Entrance>>} */
 const guarded = new WeakMap();
 
 /** Refuse upgrades without a living session with 401, and close sockets with code 4401 when theirs
@@ -26,32 +32,67 @@ const guarded = new WeakMap();
  * @param {Guard} guard @param {import("./gate.js").GateOptions<Request>} [options]
  * @returns {() => void} stops guarding */
 export function guardUpgrades(server, sockets, guard, options = {}) {
-  /** @type {Gate<Request>} */
-  const gate = new Gate(guard, options);
+  /** @type {Guarding} */
+  const own = { guard, gate: new Gate(guard, options) };
+  /** @type {Map<SocketServer, Entrance>} */
+  const all = guarded.get(server) ?? new Map();
+  guarded.set(server, all);
+  // Two guards, for sessions and for tokens, share it: an upgrade can only be handled once.
+  const entrance = all.get(sockets) ?? open(server, sockets);
+  all.set(sockets, entrance);
+  entrance.guards = [...entrance.guards, own];
+  return () => {
+    const left = entrance.guards.filter((one) => one !== own);
+    if (left.length > 0) {
+      entrance.guards = left;
+      return;
+    }
+    // The last guard stays in it, for an upgrade that is on its way.
+    server.off("upgrade", entrance.upgrade);
+    if (all.get(sockets) === entrance) all.delete(sockets);
+  };
+}
+
+/** Handle the upgrades for a WebSocket server.
+ * @param {HttpServer} server @param {SocketServer} sockets @returns {Entrance} */
+function open(server, sockets) {
   /** @param {Request} request @param {Duplex} socket @param {Buffer} head */
   const upgrade = async (request, socket, head) => {
     if (!handles(sockets, request)) return refuseForeign(server, sockets, request, socket);
     const ignore = () => undefined;
     socket.on("error", ignore);
-    try {
-      request.hubIdentity = await gate.admit(request);
-    } catch (error) {
-      return refuse(socket, gate.refuse(error, request));
-    }
+    const found = await admit(entrance.guards, request, socket);
+    if (!found) return;
     socket.off("error", ignore);
     if (socket.destroyed) return;
     sockets.handleUpgrade(request, socket, head, (opened) => {
-      if (request.hubIdentity) closeWithSession(guard, request.hubIdentity, opened);
+      for (const { guard, identity } of found) closeWithSession(guard, identity, opened);
       sockets.emit("connection", opened, request);
     });
   };
-  const all = guarded.get(server) ?? new Set();
-  guarded.set(server, all.add(sockets));
   server.on("upgrade", upgrade);
-  return () => {
-    all.delete(sockets);
-    server.off("upgrade", upgrade);
-  };
+  /** @type {Entrance} */
+  const entrance = { guards: [], upgrade };
+  return entrance;
+}
+
+/** Who sent a request, by each guard that found somebody else than those before it; or undefined if one
+ * of them refuses it.
+ * @param {readonly Guarding[]} guards @param {Request} request @param {Duplex} socket */
+async function admit(guards, request, socket) {
+  const found = [];
+  for (const { guard, gate } of guards) {
+    const before = request.hubIdentity;
+    try {
+      const identity = await gate.admit(request, before);
+      if (identity && identity !== before) found.push({ guard, identity });
+      request.hubIdentity = identity;
+    } catch (error) {
+      refuse(socket, gate.refuse(error, request));
+      return undefined;
+    }
+  }
+  return found;
 }
 
 /** @param {SocketServer} sockets @param {IncomingMessage} request */
@@ -62,7 +103,7 @@ const handles = (sockets, request) => sockets.shouldHandle?.(request) !== false;
  * @param {HttpServer} server @param {SocketServer} sockets @param {IncomingMessage} request
  * @param {Duplex} socket */
 function refuseForeign(server, sockets, request, socket) {
-  const all = [...(guarded.get(server) ?? [])];
+  const all = [...(guarded.get(server)?.keys() ?? [])];
   const isOurs = server.listenerCount("upgrade") === all.length;
   if (!isOurs || sockets !== all[0] || all.some((one) => handles(one, request))) return;
   socket.on("error", () => undefined);
@@ -74,13 +115,14 @@ function refuseForeign(server, sockets, request, socket) {
  * @param {{close: (code: number, reason: string) => void, terminate: () => void,
  *   once: (event: any, f: () => void) => unknown}} socket */
 export function closeWithSession(guard, identity, socket) {
-  const watch = guard.watchIdentity(identity);
-  socket.once("close", watch.cancel);
+  /** @type {import("./lifetimes.js").Life[]} */
+  const lives = [[socket, "close"]];
+  const watch = watchWhile(guard, identity, lives);
   watch.onEnd(({ reason }) => {
     socket.close(CLOSE_CODE, reason);
     // A client that does not answer the close frame is cut.
     const timer = setTimeout(() => socket.terminate(), ANSWER_MS).unref();
-    socket.once("close", () => clearTimeout(timer));
+    whenOver(lives, () => clearTimeout(timer));
   });
 }
 

@@ -1,3 +1,4 @@
+import { Gate } from "./gate.js";
 export type IncomingMessage = import("node:http").IncomingMessage;
 export type Duplex = import("node:stream").Duplex;
 export type Guard = import("./guard.js").Guard;
@@ -10,6 +11,14 @@ export type SocketServer = {
 export type HttpServer = import("node:http").Server | import("node:https").Server;
 export type Request = IncomingMessage & {
     hubIdentity?: Identity;
+};
+export type Guarding = {
+    guard: Guard;
+    gate: Gate<Request>;
+};
+export type Entrance = {
+    guards: Guarding[];
+    upgrade: (...given: any) => unknown;
 };
 /** Refuse upgrades without a living session with 401, and close sockets with code 4401 when theirs
  * ends. In the event `connection`, `request.hubIdentity` is who connected.

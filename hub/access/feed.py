@@ -146,8 +146,7 @@ class Feed:
             if self._is_closed or len(self._streams) > self._most:
                 return  # several may have found room for one
             stream.send(RETRY)
-            await self._open(guard, last_id)
-            await stream.ended.wait()
+            await self._open_until_ended(guard, last_id)
         finally:
             alarm.cancel()
             self._guards.discard(guard)
@@ -157,6 +156,18 @@ class Feed:
                 self._metrics.guards_cut.inc()
 
     # ---- What a guard is sent first ----
+
+    async def _open_until_ended(self, guard: Guard, last_id: str) -> None:
+        """Bring a guard up to date, and wait for its stream's end, which also ends the former."""
+        opening = asyncio.create_task(self._open(guard, last_id))
+        ended = asyncio.create_task(guard.stream.ended.wait())
+        try:
+            await asyncio.wait({opening, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if opening.done():
+                opening.result()
+                await ended
+        finally:
+            await cancel({opening, ended})
 
     async def _open(self, guard: Guard, last_id: str) -> None:
         """Bring a guard up to date, and add it to those that are sent each logout."""

@@ -16,12 +16,15 @@ from hub.core.model import Identity
 from hub.core.preflight import ASKED_METHOD, is_preflight
 from hub.errors import HubError, TokenMissing
 from hub.guard import own_logout
-from hub.guard.cutting import ENDED, Cuttable, until_end
+from hub.guard.cutting import ENDED, Cuttable, leaves, until_end
 from hub.guard.guard import Guard
 from hub.guard.own_logout import Ended
 from hub.guard.refusals import SAFE_METHODS, Gate, RequestSummary
 
 Login: TypeAlias = tuple[str, str, float]
+
+WRITE_ERRORS = (OSError, RuntimeError)
+"""What aiohttp raises when no more can be written."""
 
 IDENTITY = web.RequestKey("hub.identity", Identity)
 """Where the `Identity` of a request is; missing if it has none."""
@@ -35,7 +38,8 @@ def setup(app: web.Application, guard: Guard, **options: Any) -> None:
     the guard (``app.cleanup_ctx``).
     """
     app.middlewares.append(guard_middleware(guard, **options))
-    app.on_response_prepare.append(_watch_stream)
+    if _watch_stream not in app.on_response_prepare:
+        app.on_response_prepare.append(_watch_stream)
 
 
 def guard_middleware(
@@ -91,10 +95,10 @@ def guard_middleware(
         request[IDENTITY] = identity
         if not cut_streams:
             return await handler(request)
-        # The same for both, if this is used twice.
-        ended = request[_ENDED] = request.get(_ENDED) or Ended()
+        # The same for both, if this is used twice; each watches its own session.
+        ended = request.setdefault(_ENDED, Ended())
         guarded = GuardedRequest(guard, identity, ended, asyncio.current_task())
-        request[_GUARDED] = guarded
+        request.setdefault(_GUARDED, []).append(guarded)
         # It stays the current one: the body of a response may be made when this has returned.
         own_logout.current.set(ended)
         return await guarded.run(handler, request)
@@ -122,9 +126,9 @@ class GuardedRequest(Cuttable):
         except asyncio.CancelledError:
             if self._response is None or not self.absorbs_cancellation():
                 raise
-        except (OSError, RuntimeError):
-            # aiohttp raises these when no more can be written.
-            if self._response is None or self.end is None:
+        except Exception as error:
+            is_about_writing = all(isinstance(leaf, WRITE_ERRORS) for leaf in leaves(error))
+            if self._response is None or self.end is None or not is_about_writing:
                 raise
         finally:
             self._is_running = False
@@ -132,12 +136,15 @@ class GuardedRequest(Cuttable):
         return self._response
 
     def watch_response(self, response: web.StreamResponse) -> None:
-        """Cut this response when the session ends.
+        """Cut this response when the session ends; an app and its subapp may both ask for that.
 
         A `web.Response` is written after its handler has returned, so its body is cut instead. Any
         other that is begun as late as that has nothing more to say.
         """
+        if response is self._response:
+            return
         if isinstance(response, web.Response):
+            self._response = response
             if isinstance(response.body, Payload):
                 response.body = CutBody(response.body, self._guard, self._identity, self._ended)
         elif self._is_running:
@@ -204,13 +211,13 @@ def _generator_of(body: Payload) -> AsyncGenerator[bytes] | None:
 
 
 _ENDED = web.RequestKey("hub.ended", Ended)
-_GUARDED = web.RequestKey("hub.guarded_request", GuardedRequest)
+_GUARDED: web.RequestKey[list[GuardedRequest]] = web.RequestKey("hub.guarded_requests", list)
 
 
 async def _watch_stream(request: web.Request, response: web.StreamResponse) -> None:
-    guarded = request.get(_GUARDED)
-    if guarded is not None and "Content-Length" not in response.headers:
-        guarded.watch_response(response)
+    if "Content-Length" not in response.headers:
+        for guarded in request.get(_GUARDED, ()):
+            guarded.watch_response(response)
 
 
 def _is_exempt(gate: Gate, request: web.Request) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from hub.core.feed import Revocation
 from hub.core.model import Identity
-from hub.guard.cutting import ENDED, Cuttable
+from hub.guard.cutting import ENDED, Cuttable, leaves
 from hub.guard.guard import Guard
 from hub.guard.own_logout import Ended
 
@@ -200,7 +200,12 @@ def _is_stream(start: Message) -> bool:
 
 
 def _is_from_session_ended(error: BaseException | None) -> bool:
-    """Return whether `SessionEnded` caused an error; frameworks wrap it in errors of their own."""
+    """Return whether `SessionEnded` caused an error; frameworks wrap it in errors of their own.
+
+    It has to have caused all the errors of a group: any other is the app's, and is reported.
+    """
     while error is not None and not isinstance(error, SessionEnded):
+        if isinstance(error, BaseExceptionGroup):
+            return all(_is_from_session_ended(leaf) for leaf in leaves(error))
         error = error.__cause__ or error.__context__
     return error is not None

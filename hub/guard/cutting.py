@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from hub.core.feed import Revocation
@@ -39,8 +39,9 @@ class Cuttable:
         self._task = task
 
     def watch(self) -> None:
-        """Start watching the session."""
-        self._watching = asyncio.create_task(self._cut_at_the_end())
+        """Start watching the session, unless that was done before."""
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._cut_at_the_end())
 
     def stop_watching(self) -> None:
         """Stop watching: the app has finished."""
@@ -105,6 +106,15 @@ async def until_end(guard: Guard, identity: Identity, ended: Ended) -> AsyncIter
         except TimeoutError:
             if not limit.expired():
                 raise
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Return the errors that a task group has collected, or the error itself if it is no group."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from leaves(one)
+    else:
+        yield error
 
 
 def watch_arguments(identity: Identity) -> tuple[str, str, str, float | None, float | None]:

@@ -70,6 +70,7 @@ class FeedState:
         self.is_ready = False
         self.resets = 0
         self._asked_at = self._received_by = 0.0
+        self._is_confirmed = False
         self._is_whole = False
         self._last_id = ""
 
@@ -79,6 +80,7 @@ class FeedState:
         Take ``asked_at`` before sending: the response may lack what is written after that.
         """
         self._asked_at = asked_at
+        self._is_confirmed = False
         self._is_whole = bool(self._last_id)
         return self._last_id
 
@@ -96,7 +98,9 @@ class FeedState:
             case "logout":
                 revocation = _decode(event.data, Revocation)
                 self.knowledge.revocations.apply(revocation)
-                self.knowledge.freshness.note_logout(revocation.at, read_at)
+                if self._is_confirmed:
+                    freshness = self.knowledge.freshness
+                    self._received_by = freshness.note_logout(revocation.at, read_at)
                 self._resume_from(event.id)
                 return Update(logout=revocation)
             case "snapshot":
@@ -150,6 +154,7 @@ class FeedState:
         # The hub had received the request at least `elapsed` seconds before this arrived.
         self._received_by = min(self._received_by, read_at - confirmation.elapsed)
         freshness.confirm(confirmation, self._asked_at, self._received_by, read_at)
+        self._is_confirmed = True
 
     def _resume_from(self, position: str) -> None:
         is_sendable = len(position) <= MAX_ID and position.isascii() and position.isprintable()

@@ -24,6 +24,8 @@ class Freshness:
         self.late: Mapping[int, float] = {}
         self.earliest: float | None = None
         self.latest: float | None = None
+        self._requested_at = self._asked_at = self._received_by = 0.0
+        """When the hub received the request, by the store's clock; by ours, between the other two."""
 
     def confirm(
         self,
@@ -45,17 +47,27 @@ class Freshness:
             )
             for partition in {*self.late, *confirmation.late}
         }
-        self.earliest = confirmation.at - (received_by + confirmation.elapsed)
+        self._requested_at = confirmation.at - confirmation.elapsed
+        self._asked_at, self._received_by = asked_at, received_by
+        self.earliest = self._requested_at - received_by
         self.latest = confirmation.at - min(asked_at + confirmation.elapsed, read_at)
         # In this order, no other thread ever sees a partition as fresher than it is.
         self.late = {partition: self.known_until(partition) for partition in known}
         self.until = until
         self.late = {partition: time for partition, time in known.items() if time != until}
 
-    def note_logout(self, at: float, read_at: float) -> None:
-        """Note a logout written at ``at`` by the store's clock: logins from now on are later."""
-        if self.earliest is not None:
-            self.earliest = max(self.earliest, at - read_at)
+    def note_logout(self, at: float, read_at: float) -> float:
+        """Note a logout written at ``at``: the store's clock had reached that when it was read.
+
+        So a login that begins now is not mistaken for one that the logout ended. Returns by when
+        the hub had received the request, which this may prove to be earlier, but not earlier than
+        it was sent: a clock of one partition that is ahead says nothing about the others. Call this
+        after a confirmation of the same response.
+        """
+        proven = read_at - (at - self._requested_at)
+        self._received_by = max(self._asked_at, min(self._received_by, proven))
+        self.earliest = self._requested_at - self._received_by
+        return self._received_by
 
     def known_until(self, partition: int | None = None) -> float:
         """Return the time before which everything in a partition, or in all, is known."""

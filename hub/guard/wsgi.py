@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -113,12 +112,25 @@ class GuardMiddleware:
         return Stream(chunks, self._guard, identity, is_spared)
 
 
+class End:
+    """The end of a session, noted in the guard's thread.
+
+    The guard keeps this and not the stream, or a response that was dropped would stay for ever.
+    """
+
+    is_noted = False
+
+    def note(self, revocation: Revocation) -> None:
+        """Note the end."""
+        self.is_noted = True
+
+
 class Stream:
     """An iterator over the chunks of a response, which ends when the session does.
 
-    It watches from its first chunk on, since a response may be dropped without being closed. An app
-    that is a generator may state its length, or end its session, as late as that; then its
-    response is not cut.
+    It watches from its first chunk on, until the iteration ends in any way, since a response may be
+    dropped without being closed. An app that is a generator may state its length, or end its
+    session, as late as its first chunk; then its response is not cut.
     """
 
     def __init__(
@@ -129,35 +141,26 @@ class Stream:
         is_spared: Callable[[], bool],
     ) -> None:
         self._chunks = chunks
-        self._iterator: Iterator[bytes] | None = None
-        self._ended = threading.Event()
         self._guard = guard
         self._identity = identity
         self._is_spared = is_spared
         self._watching = contextlib.ExitStack()
-
-    def _end(self, revocation: Revocation) -> None:
-        self._ended.set()
+        self._end = End()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Return itself."""
-        return self
-
-    def __next__(self) -> bytes:
-        """Return the next chunk, unless the session has ended, even while the app produced it."""
-        if self._iterator is None:
-            self._iterator = iter(self._chunks)
-            watch = self._guard.watch(*watch_arguments(self._identity))
-            self._watching.enter_context(watch).on_end(self._end)
-        if self._is_cut():
-            raise StopIteration
-        chunk = next(self._iterator)
-        if self._is_cut():
-            raise StopIteration
-        return chunk
+        """Return the chunks until the session has ended, maybe while the app produced the next."""
+        watch = self._guard.watch(*watch_arguments(self._identity))
+        with self._watching:
+            self._watching.enter_context(watch).on_end(self._end.note)
+            chunks = iter(self._chunks)
+            while not self._is_cut():
+                chunk = next(chunks, None)
+                if chunk is None or self._is_cut():
+                    return
+                yield chunk
 
     def _is_cut(self) -> bool:
-        return self._ended.is_set() and not self._is_spared()
+        return self._end.is_noted and not self._is_spared()
 
     def close(self) -> None:
         """Stop watching, and close the app's iterator."""

@@ -18,6 +18,7 @@ from hub.guard import Guard, cutting
 from hub.guard.aiohttp_middleware import IDENTITY, setup
 from tests.guard.pretended import PretendedGuard
 from tests.patience import PATIENCE
+from tests.realtime.raw import eventually
 
 ADA = {"Authorization": "Bearer ada/s"}
 
@@ -112,6 +113,27 @@ class Site:
             raise
         return response
 
+    async def get_tasks(self, request: web.Request) -> web.StreamResponse:
+        """Send something from time to time, in a task of a group."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+
+        async def tick() -> None:
+            while True:
+                await response.write(b"tick")
+                await asyncio.sleep(0.01)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(tick())
+                group.create_task(asyncio.Event().wait())
+        except ExceptionGroup as group_of_errors:
+            self.ends.put_nowait("tasks")
+            if "mistake" in request.query:
+                raise ExceptionGroup("both", [group_of_errors, ValueError("a mistake")]) from None
+            raise
+        return response
+
     async def get_nothing(self, request: web.Request) -> web.StreamResponse:
         """Leave to aiohttp what there is to do."""
         return web.StreamResponse()
@@ -147,6 +169,7 @@ async def served(site: Site, guard: PretendedGuard, **options: Any) -> AsyncIter
     setup(app, cast(Guard, guard), **options)
     app.router.add_get("/events", site.get_events)
     app.router.add_get("/parts", site.get_parts)
+    app.router.add_get("/tasks", site.get_tasks)
     app.router.add_get("/out", site.log_out)
     app.router.add_get("/out-parts", site.log_out)
     app.router.add_get("/nothing", site.get_nothing)
@@ -256,6 +279,43 @@ async def test_a_stream_ends_with_its_session(site: Site, guard: PretendedGuard)
         assert set(await answer.read()) <= set(b"tick")
         assert await site.ended() == "stream"
     assert guard.sync.watches == []
+
+
+@pytest.mark.parametrize("query", ["", "?mistake"])
+async def test_tasks_that_cannot_write_any_more_are_no_error(
+    site: Site, guard: PretendedGuard, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
+    """Their group raises a group of errors, which is the app's only if one of them is."""
+    async with served(site, guard) as client:
+        answer = await client.get(f"/tasks{query}", headers=ADA)
+        assert await answer.content.readexactly(4) == b"tick"
+        guard.end("s")
+        with contextlib.suppress(aiohttp.ClientError):
+            await answer.read()
+        assert await site.ended() == "tasks"
+    assert ("a mistake" in caplog.text) == ("mistake" in query)
+    assert bool(caplog.records) == ("mistake" in query)
+    assert guard.sync.watches == []
+
+
+async def test_an_app_and_its_subapp_watch_a_stream_once_each(
+    site: Site, guard: PretendedGuard
+) -> None:
+    """Though aiohttp asks both about it; when its client has left, nobody watches it."""
+    app, subapp = web.Application(), web.Application()
+    for one in (app, subapp, subapp):
+        setup(one, cast(Guard, guard))
+    subapp.router.add_get("/parts", site.get_parts)
+    subapp.router.add_get("/events", site.get_events)
+    app.add_subapp("/sub", subapp)
+    async with TestClient(TestServer(app)) as client:
+        for path, name in (("/sub/parts", "parts"), ("/sub/events", "stream")):
+            answer = await client.get(path, headers=ADA)
+            assert await answer.content.readexactly(4) == b"tick"
+            await eventually(lambda: len(guard.sync.watches) == 3)
+            answer.close()
+            assert await site.ended() == name
+            await eventually(lambda: guard.sync.watches == [])
 
 
 @pytest.mark.parametrize("path", ["/parts", "/parts?early"])

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from hub.core.model import Identity
@@ -16,6 +17,7 @@ from hub.guard.asgi import GuardMiddleware
 from hub.guard.asgi_streams import SessionEnded
 from tests.guard.asgi_server import Client, Message, client
 from tests.guard.pretended import PretendedGuard
+from tests.realtime.raw import eventually
 
 ADA = "Bearer ada/s"
 WITH_ANSWER: Message = {"websocket.http.response": {}}
@@ -344,6 +346,99 @@ async def test_an_app_that_only_sends_is_told_by_an_error(guard: PretendedGuard)
         guard.end("s")
         await socket.done()
     assert isinstance(raised[0], SessionEnded)
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("make_group", [asyncio.TaskGroup, anyio.create_task_group])
+@pytest.mark.parametrize("is_nested", [False, True])
+async def test_tasks_that_are_told_by_an_error_are_no_news_either(
+    guard: PretendedGuard, kind: str, make_group: Callable[[], Any], is_nested: bool
+) -> None:
+    """Their group raises a group of errors, maybe of groups, which the server would log."""
+
+    async def tick(send: Any) -> None:
+        message = {"type": "http.response.body", "body": b"tick", "more_body": True}
+        if kind == "websocket":
+            message = {"type": "websocket.send", "text": "tick"}
+        while True:
+            await send(message)
+            await asyncio.sleep(0.01)
+
+    async def run(send: Any, is_nested: bool) -> None:
+        async with make_group() as group:
+            start = getattr(group, "start_soon", None)
+            for work, *given in ((run, send, False) if is_nested else (tick, send), (wait,)):
+                if start is not None:
+                    start(work, *given)
+                else:
+                    group.create_task(work(*given))
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    async def serve(receive: Any, send: Any) -> None:
+        start: Message = {"type": "websocket.accept"}
+        if kind == "http":
+            start = {"type": "http.response.start", "status": 200, "headers": []}
+        await send(start)
+        await run(send, is_nested)
+
+    async with client(guarded(App(serve), guard), kind, authorization=ADA) as running:
+        await running.next()
+        await running.next()
+        guard.end("s")
+        await running.done()
+    assert guard.sync.watches == []
+
+
+async def test_an_error_of_the_app_among_those_of_the_cut_stays_one(guard: PretendedGuard) -> None:
+    """The server logs the group."""
+
+    async def serve(receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await receive()
+        await receive()
+        try:
+            await send({"type": "websocket.send", "text": "tick"})
+        except OSError as error:
+            raise ExceptionGroup("both", [error, ValueError("a mistake")]) from None
+
+    async with client(guarded(App(serve), guard), "websocket", authorization=ADA) as socket:
+        await socket.next()
+        guard.end("s")
+        with pytest.raises(ExceptionGroup):
+            await socket.done()
+        socket.serving = asyncio.create_task(asyncio.sleep(0))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("sid", ["s", "t"])
+async def test_what_has_two_sessions_ends_with_either(
+    guard: PretendedGuard, kind: str, sid: str
+) -> None:
+    """That of the inner layer or of the outer; the app is told, and nothing is watched then."""
+
+    async def serve(receive: Any, send: Any) -> None:
+        if kind == "http":
+            await events(receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "hello"})
+        assert (await receive())["code"] == cutting.ENDED
+
+    inner = guarded(App(serve), guard)
+    both = guarded(inner, guard, session=lambda _: ("eve", "t", 5.0), require=False)
+    async with client(both, kind, authorization=ADA) as running:
+        await running.next()
+        await running.next()
+        await eventually(lambda: len(guard.sync.watches) == 2)
+        guard.end(sid)
+        last = await running.next()
+        assert last.get("code", cutting.ENDED) == cutting.ENDED
+        assert not last.get("more_body")
+        await running.done()
+    await eventually(lambda: guard.sync.watches == [])
 
 
 async def test_an_error_of_the_app_stays_one(guard: PretendedGuard) -> None:

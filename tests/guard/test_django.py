@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,9 +19,11 @@ from hub.core.feed import Revocation
 from hub.core.model import Reason, Scope
 from hub.errors import Unavailable
 from tests.django_site import PEOPLE, overridden, person
+from tests.guard.endings import Doorstep, Place, async_parts, parts
 from tests.guard.feed_server import TOKEN, FeedServer
 from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
+from tests.recipes.serving import served_asgi, served_wsgi
 from tests.site import SECRET
 
 Site = Callable[..., Any]
@@ -38,7 +41,7 @@ def views() -> tuple[Any, ...]:
         JsonResponse,
         StreamingHttpResponse,
     )
-    from django.urls import path
+    from django.urls import path, re_path
 
     from hub.guard.django import send_ticket
 
@@ -104,6 +107,10 @@ def views() -> tuple[Any, ...]:
             await sync_to_async(auth.logout)(request)
         return StreamingHttpResponse(parts())
 
+    def end_somehow(request: HttpRequest, how: str) -> HttpResponse:
+        kind = async_parts if hasattr(request, "scope") else parts
+        return StreamingHttpResponse(kind(how))
+
     def get_file(request: HttpRequest) -> HttpResponse:
         return FileResponse(open(__file__, "rb"))
 
@@ -119,6 +126,7 @@ def views() -> tuple[Any, ...]:
         path("stream", stream),
         path("async-stream", stream_from_async),
         path("file", get_file),
+        re_path("^(finish|fail|endless)$", end_somehow),
         path("parts", log_out_in_parts),
         path("async-parts", log_out_in_async_parts),
         path("", show),
@@ -541,6 +549,85 @@ async def test_who_leaves_a_stream_is_not_watched_any_more(site: Site) -> None:
     assert watches() == 1
     answer.close()
     assert watches() == 0
+
+
+async def serve(path: str, cookie: str, send: Any) -> None:
+    """Have Django answer one request as under ASGI."""
+    from django.core.handlers.asgi import ASGIHandler
+
+    given: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    given.put_nowait({"type": "http.request", "body": b""})
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"app"), (b"cookie", f"sessionid={cookie}".encode())],
+    }
+    await ASGIHandler()(scope, given.get, send)
+
+
+unclosed_by_django = pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+"""It does not close the body of a request whose response fails."""
+
+
+@unclosed_by_django
+@pytest.mark.parametrize("whose", ["the app", "the server"])
+async def test_a_stream_that_fails_is_not_watched_any_more(site: Site, whose: str) -> None:
+    """Whoever fails in the middle of it; Django does not close its response then."""
+    from django.test import AsyncClient
+
+    ada = site(AsyncClient)
+    await ada.post("/login", {"pk": "1"})
+    watched = []
+
+    async def send(message: dict[str, Any]) -> None:
+        watched.append(watches())
+        if whose == "the server" and message["type"] == "http.response.body":
+            raise OSError("the app went away")
+
+    path = "/fail" if whose == "the app" else "/async-stream"
+    with pytest.raises((ValueError, OSError), match="went away"):
+        await serve(path, ada.cookies["sessionid"].value, send)
+    assert watched == [0, 1]
+    gc.collect()  # Django leaves the response in a cycle
+    await eventually(lambda: watches() == 0)
+
+
+@unclosed_by_django
+@pytest.mark.parametrize("interface", ["ASGI", "WSGI"])
+async def test_nothing_is_watched_when_all_requests_are_over(
+    site: Site, hub: FeedServer, monkeypatch: pytest.MonkeyPatch, interface: str
+) -> None:
+    """Finished, failed, left at any time, or cut, with a server in front of Django."""
+    from django.core.handlers.asgi import ASGIHandler
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.test import Client
+
+    from hub.guard import django
+
+    site()
+    sids: dict[str, str] = {}
+    doorstep, identify = Doorstep(), django.identify
+
+    def identify_later(request: Any) -> Any:
+        doorstep.wait()
+        return identify(request)
+
+    def log_in(names: tuple[str, ...]) -> dict[str, str]:
+        browser = Client()
+        browser.post("/login", {"pk": "1"})
+        sids[names[0]] = login_of(browser)["sid"]
+        return {"Cookie": f"sessionid={browser.cookies['sessionid'].value}"}
+
+    def end_one(name: str) -> None:
+        hub.logout(Revocation(Scope.SESSION, Reason.USER, hub.now(), user="1", sid=sids[name]))
+
+    monkeypatch.setattr(django, "identify", identify_later)
+    served = served_asgi(ASGIHandler()) if interface == "ASGI" else served_wsgi(WSGIHandler())
+    async with served as url:
+        await Place(url, log_in, end_one, watches, doorstep).end_in_every_way()
+    gc.collect()
 
 
 async def test_a_file_states_its_length_and_is_finished(site: Site, hub: FeedServer) -> None:

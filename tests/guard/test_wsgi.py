@@ -172,6 +172,35 @@ def test_a_stream_ends_with_its_session(guard: PretendedSyncGuard) -> None:
     assert guard.watches == []
 
 
+def test_a_stream_that_is_not_closed_is_not_watched_for_ever(guard: PretendedSyncGuard) -> None:
+    """Not if it fails in the middle, nor if the server drops it, below one layer or two."""
+
+    def parts() -> Iterator[bytes]:
+        yield b"one"
+        raise ValueError("the database went away")
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return parts()
+
+    once = guarded(app, guard)
+    twice = guarded(once, guard, session=lambda _: ("eve", "t", 5.0))
+    for site, layers in ((once, 1), (twice, 2)):
+        environ: Environ = dict(ADA)
+        setup_testing_defaults(environ)
+        failing = iter(site(environ, lambda *_: None))
+        assert next(failing) == b"one"
+        assert len(guard.watches) == layers
+        with pytest.raises(ValueError, match="database"):
+            next(failing)
+        assert guard.watches == []
+        dropped = iter(site(dict(environ), lambda *_: None))
+        assert next(dropped) == b"one"
+        del environ["hub.identity"]
+        del dropped
+        assert guard.watches == []
+
+
 def test_what_states_its_length_late_is_finished(guard: PretendedSyncGuard) -> None:
     """As an app does that is a generator: it begins when its first part is asked for."""
 
@@ -231,3 +260,15 @@ def test_sessions_and_tokens_are_both_judged_by_two_layers(guard: PretendedSyncG
     assert Answered(both).code == "token_missing"
     guard.end("t")
     assert Answered(both, sid="t", **ADA).code == "token_revoked"
+
+
+@pytest.mark.parametrize("sid", ["s", "t"])
+def test_a_stream_with_two_sessions_ends_with_either(guard: PretendedSyncGuard, sid: str) -> None:
+    """That of the inner layer or of the outer."""
+    inner = guarded(App(length=False, parts=iter([b"one", b"two"])), guard)
+    both = guarded(inner, guard, session=lambda _: ("eve", "t", 5.0), require=False)
+    answered = Answered(both, **ADA)
+    assert next(answered.parts) == b"one"
+    guard.end(sid)
+    assert answered.read() == b""
+    assert guard.watches == []
