@@ -25,7 +25,7 @@ class Freshness:
         self.earliest: float | None = None
         self.latest: float | None = None
         self._requested_at = self._asked_at = self._received_by = 0.0
-        """When the hub received the request, by the store's clock; by ours, between the other two."""
+        """When the hub received the request, by the store's clock; by ours, between the others."""
 
     def confirm(
         self,
