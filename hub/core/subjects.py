@@ -63,6 +63,10 @@ class Identifier(msgspec.Struct, frozen=True):
     iss: str | None = None
 
 
+ALL_SESSIONS = (Identifier("opaque", "ALL"),)
+"""The session that Keycloak names to mean all sessions of the user ("log out all sessions")."""
+
+
 class Subject(msgspec.Struct, frozen=True):
     """The subject of an event or request: a ``user``, a ``session``, or both if it is complex.
 
@@ -217,7 +221,7 @@ def resolve_for(
     with an ``iss`` count only if that is the entry's, an alias or one of ``own``.
 
     If a session is named in an unknown way, the result is None: ending all sessions of the user
-    would end others too.
+    would end others too. The session `ALL_SESSIONS` of a known user is all of them.
     """
     iss = entry.rules.issuer or ""
     ours = {iss, *entry.rules.aliases, *own}
@@ -225,6 +229,8 @@ def resolve_for(
     if subject.user and all(_is_foreign(one, ours) for one in subject.user):
         return None
     user = next(_names(subject.user, accepted, ours), None)
+    if user is not None and subject.session == ALL_SESSIONS:
+        return Target(iss, user_key(iss, user))
     sid = next(_names(subject.session, None, ours), None)
     if (subject.narrowed and sid is None) or (user is None and sid is None):
         return None

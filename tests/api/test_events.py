@@ -219,6 +219,18 @@ async def test_an_event_from_before_the_newest_login_does_not_end_that(hub: Repl
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_keycloaks_logout_of_all_sessions_ends_them_all(hub: Replica) -> None:
+    """It names the user, and "ALL" for the session."""
+    tokens = [await seen(hub, "keycloak", sid) for sid in ("one", "two")]
+    other = await seen(hub, "not keycloak", "ALL")
+    said = {"initiating_entity": "user", "reason_admin": {"en": "User logout"}}
+    about = subject("keycloak", "ALL")
+    assert (await send(hub, CAEP + "session-revoked", about, **said)).status == 202
+    assert [await is_alive(hub, token) for token in tokens] == [False, False]
+    assert await is_alive(hub, other)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_the_event_says_comes_through(hub: Replica) -> None:
     """To the person by the message, to administrators by the receipt, to people by the title."""
     token = await seen(hub, "told", "t")

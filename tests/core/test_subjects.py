@@ -28,6 +28,7 @@ SUB = {"format": "iss_sub", "iss": ISS, "sub": "ada"}
 FOREIGN = {"format": "iss_sub", "iss": "https://evil.example", "sub": "ada"}
 EMAIL = {"format": "email", "email": "ada@x.example"}
 SESSION = {"format": "opaque", "id": "s-1"}
+ALL = {"format": "opaque", "id": "ALL"}
 DEVICE = {"format": "opaque", "id": "d-1"}
 
 
@@ -78,6 +79,12 @@ def ada(user: str | None = "ada", sid: str | None = None) -> Target:
         ({"format": "aliases", "identifiers": [EMAIL, {"format": "urn:ours"}]}, None),
         ({"format": "complex", "user": SUB}, ada()),
         ({"format": "complex", "user": SUB, "session": SESSION}, ada("ada", "s-1")),
+        ({"format": "complex", "user": SUB, "session": ALL}, ada()),
+        ({"format": "complex", "user": SUB, "session": ALL | {"id": "all"}}, ada("ada", "all")),
+        ({"format": "complex", "user": SUB, "session": SUB | {"sub": "ALL"}}, ada("ada", "ALL")),
+        ({"format": "complex", "user": EMAIL, "session": ALL}, ada(None, "ALL")),
+        ({"format": "complex", "user": FOREIGN, "session": ALL}, None),
+        ({"format": "complex", "session": ALL}, ada(None, "ALL")),
         ({"format": "complex", "session": SESSION}, ada(None, "s-1")),
         ({"format": "complex", "session": SUB | {"sub": "s-1"}}, ada(None, "s-1")),
         ({"format": "complex", "session": FOREIGN}, None),
