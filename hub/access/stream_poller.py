@@ -15,7 +15,7 @@ import structlog
 
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.stream_notes import Kind, StreamNotes
-from hub.access.transmitter import Poll, TransmitterClient
+from hub.access.transmitter import Poll, TransmitterClient, choose_own
 from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.refusal import SignalRefused
 from hub.core.transmitters import Transmitter
@@ -110,9 +110,7 @@ class StreamPoller:
 
     async def _find_endpoint(self) -> str:
         iss = self._client.transmitter.iss
-        found = [one for one in await self._client.streams() if one.delivery.is_poll]
-        if not found:
-            raise TransmitterFailed(f"{iss} has no stream for polls: run logout-hub streams create")
+        found = choose_own(await self._client.streams(), self._client.transmitter)
         if len(found) > 1:
             log.warning("a transmitter has several streams: one is polled", iss=iss, n=len(found))
         endpoint = found[0].delivery.endpoint_url or ""

@@ -305,6 +305,62 @@ async def test_a_stream_that_is_created_later_is_polled(
         await acknowledged(served, await served.emit())
 
 
+def with_stream(served: Transmitter, name: str, aud: Any) -> Stream:
+    """Return another stream of the transmitter for polls, for somebody."""
+    served.allows_many = True
+    (first,) = (one for one in served.streams.values() if one.id == "s")
+    url = first.delivery["endpoint_url"].removesuffix("s") + name
+    stream = Stream(name, first.delivery | {"endpoint_url": url}, [], aud=aud)
+    served.streams[name] = stream
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("first", "mine"),
+    [
+        ("https://other.example", "https://hub.example"),
+        (["https://other.example"], ["https://more.example", "https://hub.example"]),
+        (None, "https://hub.example"),
+        ("https://other.example", None),
+        ("https://other.example", []),
+    ],
+    ids=str,
+)
+async def test_of_several_streams_the_one_for_us_is_polled(
+    served: Transmitter, store: RedisStore, first: Any, mine: Any
+) -> None:
+    """The one with our aud, else one that states none; what is for others stays with them."""
+    other = stream_of(served)
+    other.aud = first
+    ours = with_stream(served, "mine", mine)
+    jti = await served.emit()
+    async with running(store, served) as replica:
+        await served.wait_until(lambda: jti in ours.acknowledged, PATIENCE)
+        assert replica.taker.written == [jti]
+    assert (list(other.queue), other.errors) == ([jti], {})
+
+
+async def test_nothing_is_polled_if_all_streams_are_for_others(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """Operators are told whom they are for, and polling begins once one is for us."""
+    stream = stream_of(served)
+    stream.aud = "https://other.example"
+    await served.emit()
+    async with running(store, served) as replica:
+        (client,) = replica.transmitters.clients
+
+        async def is_noted() -> bool:
+            return Kind.FAILED in await replica.notes.read(client.transmitter)
+
+        await until(is_noted)
+        failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
+        assert "streams for https://other.example, and none for https://hub.ex" in failed.text
+        assert (served.polls, stream.errors) == ([], {})
+        stream.aud = ["https://hub.example"]
+        await acknowledged(served, await served.emit())
+
+
 async def test_replaced_transmitters_are_polled_by_their_new_settings(
     served: Transmitter, store: RedisStore
 ) -> None:
