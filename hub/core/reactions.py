@@ -9,7 +9,7 @@ from hub.core.issuers import Entry
 from hub.core.model import Micros, Origin
 from hub.core.security_events import SecurityEvent
 from hub.core.signal import Channel, Signal, Target
-from hub.core.signed_signal import end_of_second
+from hub.core.signed_signal import end_of_second, read_horizon
 from hub.core.subjects import resolve_subject
 from hub.core.transmitters import Delivery, Transmitter
 
@@ -54,7 +54,7 @@ def react(
         ),
         reason=reaction.reason,
         issued_at=event.issued_at,
-        before=_read_before(event, now),
+        before=read_horizon(_happened_at(event), now, transmitter.rules.leeway),
         message=event.reason_user,
         profile=reaction.profile,
     )
@@ -65,6 +65,8 @@ def _widen(target: Target) -> Target:
     return target if target.user is None else msgspec.structs.replace(target, sid=None)
 
 
-def _read_before(event: SecurityEvent, now: Micros) -> Micros:
-    """Return the time up to which logins end: when the event happened, at most ``now``."""
-    return end_of_second(event.issued_at if event.at is None else event.at, now)
+def _happened_at(event: SecurityEvent) -> Micros:
+    """Return when an event happened: no later than it was issued, whatever it says."""
+    if event.at is None or event.at > end_of_second(event.issued_at):
+        return event.issued_at
+    return event.at

@@ -67,8 +67,9 @@ class Signal(msgspec.Struct, frozen=True):
     """A request of another system to end sessions.
 
     ``id`` is unique for a sender (``origin.by``): a repeated signal does nothing. ``before`` limits
-    it to logins begun at or before that time; without it, the time of writing counts, and the user
-    must be known. ``message`` is for the person, ``profile`` says how thoroughly pages clear.
+    it to logins begun at or before that time, by their issuer's clock, which may be ahead; without
+    it, the time of writing counts, and the user must be known. ``message`` is for the person,
+    ``profile`` says how thoroughly pages clear.
     ``issued_at`` is when the sender signed it.
     """
 

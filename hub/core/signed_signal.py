@@ -105,9 +105,25 @@ def read_expiry(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros | N
     return exp
 
 
-def end_of_second(at: Micros, now: Micros) -> Micros:
-    """Return the latest time that a stated time may mean: a whole second counts as all of it.
+def read_horizon(at: Micros, now: Micros, leeway: Micros) -> Micros:
+    """Return the time up to which logins end if something happened at a stated time.
 
-    It is never later than ``now``.
+    A whole second counts as all of it. A login has the time of its issuer's clock, and that may be
+    ahead of ``now`` as the signal's may, so the result may be later than ``now``: by the leeway, or
+    as far as ``at`` itself is, but never later than what was stated may mean.
     """
-    return min(now, at if at % SECOND else at + SECOND - 1)
+    return min(end_of_second(at), max(at, now + leeway))
+
+
+def reach_ahead(issued_at: Micros, now: Micros, leeway: Micros) -> Micros | None:
+    """Return the horizon of a signal that ends whatever login there is; None for now.
+
+    The logins that end have begun when the signal was issued, by a clock that may be ahead.
+    """
+    horizon = read_horizon(issued_at, now, leeway)
+    return horizon if horizon > now else None
+
+
+def end_of_second(at: Micros) -> Micros:
+    """Return the latest time that a stated time may mean: a whole second counts as all of it."""
+    return at if at % SECOND else at + SECOND - 1

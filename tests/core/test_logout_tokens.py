@@ -166,6 +166,33 @@ def test_clocks_may_differ_by_the_leeway() -> None:
     assert signal(entry(leeway=5), **late).target.sid == "s-1"
 
 
+@pytest.mark.parametrize(
+    ("leeway", "iat", "before"),
+    [
+        (0, 1_799_999_999, None),
+        (0, 1_800_000_000, None),
+        (0, 1_800_000_001, 1_800_000_001 * SECOND),
+        (0, NOW + 0.75, MICROS + 750_000),
+        (60, 1_799_999_999, None),
+        (60, 1_800_000_000, 1_800_000_000 * SECOND + 999_999),
+        (60, 1_800_000_030, 1_800_000_030 * SECOND + 999_999),
+        (60, NOW + 61, MICROS + 61 * SECOND),
+    ],
+)
+def test_logins_end_that_began_by_the_issuers_clock(
+    leeway: int, iat: float, before: int | None
+) -> None:
+    """It may be ahead; those of later by that clock stay, and with both claims those of now end."""
+    of, exp = entry(leeway=leeway), NOW + 200
+    assert signal(of, iat=iat, exp=exp).before == before
+    for claim in ("sub", "sid"):
+        alone = signal(of, **{"iat": iat, "exp": exp, claim: ...}).before
+        assert alone is not None
+        assert before is None or alone == before
+        assert iat * SECOND <= alone or leeway == 0
+        assert before is not None or alone <= MICROS
+
+
 def test_an_alias_is_the_same_issuer() -> None:
     """So one token under both names is one signal."""
     rules = Rules(

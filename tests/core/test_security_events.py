@@ -180,6 +180,29 @@ def test_logins_after_the_event_live() -> None:
     assert late.before == MICROS
 
 
+def test_an_event_ends_logins_by_a_clock_that_is_ahead_but_none_of_later() -> None:
+    """It did not happen after it was signed, and the leeway is how far that clock is ahead."""
+    file = read_document(
+        f'[[issuer]]\niss = "{ISSUER}"\naudience = "api"\n'
+        f'[[transmitter]]\niss = "{ISSUER}"\naud = "{CLIENT}"\ndelivery = "push"',
+        max_lifetime=86400,
+        leeway=60,
+    )
+    second = 1_800_000_000
+    for at, iat, before in (
+        (..., second + 30, (second + 31) * SECOND - 1),
+        (second + 20, second + 30, (second + 21) * SECOND - 1),
+        (second + 30.5, second + 30, (second + 30.5) * SECOND),
+        (second + 50, second + 30, (second + 31) * SECOND - 1),
+        (1_900_000_000, second, (second + 1) * SECOND - 1),
+        (..., second + 61, (second + 61) * SECOND),
+    ):
+        members = {} if at is ... else {"event_timestamp": at}
+        signal = done(file, iat=iat, events={SESSION_REVOKED: members})
+        assert signal is not None
+        assert signal.before == before
+
+
 # What each event does
 
 WITH_SESSION = {

@@ -317,8 +317,8 @@ MUTANTS = (
         (
             Edit(
                 "core/reactions.py",
-                "return end_of_second(event.issued_at if event.at is None else event.at, now)",
-                "return now",
+                "before=read_horizon(_happened_at(event), now, transmitter.rules.leeway),",
+                "before=now,",
             ),
         ),
     ),
@@ -330,8 +330,8 @@ MUTANTS = (
         (
             Edit(
                 "core/signed_signal.py",
-                "return min(now, at if at % SECOND else at + SECOND - 1)",
-                "return min(now, at)",
+                "return at if at % SECOND else at + SECOND - 1",
+                "return at",
             ),
         ),
     ),
