@@ -28,6 +28,7 @@ APPLE = "apple:"
 
 VERIFICATION = "verification"
 STREAM_UPDATED = "stream-updated"
+SESSION_REVOKED = "session-revoked"
 
 Profile = Literal["ordinary", "lost"]
 
@@ -100,7 +101,7 @@ def _risc(name: str, reaction: Reaction = _LOG) -> EventType:
 
 EVENT_TYPES = (
     # RISC has no session-revoked, but some transmitters send one.
-    EventType("session-revoked", (CAEP + "session-revoked", RISC + "session-revoked"), _SESSION),
+    EventType(SESSION_REVOKED, (CAEP + SESSION_REVOKED, RISC + SESSION_REVOKED), _SESSION),
     # Adding a passkey must not log anybody out.
     _caep("credential-change", _PASSWORD, Condition("change_type", "create", holds=False)),
     _caep("device-compliance-change", _POLICY, Condition("current_status", "not-compliant")),

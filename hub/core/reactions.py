@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.event_types import STREAM_EVENTS, Ends, Reaction
+from hub.core.event_types import SESSION_REVOKED, STREAM_EVENTS, Ends, Reaction
 from hub.core.issuers import Entry
 from hub.core.model import Micros, Origin
 from hub.core.security_events import SecurityEvent
 from hub.core.signal import Channel, Signal, Target
 from hub.core.signed_signal import end_of_second, read_horizon
-from hub.core.subjects import resolve_subject
+from hub.core.subjects import Subject, resolve_session, resolve_subject
 from hub.core.transmitters import Delivery, Transmitter
 
 NOTHING = Reaction(Ends.NOTHING)
@@ -37,9 +37,10 @@ def react(
     reaction = find_reaction(event, transmitter)
     if reaction.ends is Ends.NOTHING or event.subject is None:
         return None
-    target = resolve_subject(event.subject, transmitter, entry)
-    if target is None:
+    targets = _find_targets(event, event.subject, transmitter, entry)
+    if not targets:
         return None
+    target, *more = targets
     return Signal(
         channel=CHANNELS[transmitter.delivery],
         id=event.jti,
@@ -57,7 +58,20 @@ def react(
         before=read_horizon(_happened_at(event), now, transmitter.rules.leeway),
         message=event.reason_user,
         profile=reaction.profile,
+        also=more[0] if more else None,
     )
+
+
+def _find_targets(
+    event: SecurityEvent, subject: Subject, transmitter: Transmitter, entry: Entry
+) -> list[Target]:
+    """Return what an event is about; two if it may be about a user or a session of that name.
+
+    A revoked session may be named by its id alone, as the example of CAEP 1.0 section 3.1.2 does.
+    """
+    user = resolve_subject(subject, transmitter, entry)
+    session = resolve_session(subject, entry) if event.name == SESSION_REVOKED else None
+    return [one for one in (user, session) if one is not None]
 
 
 def _widen(target: Target) -> Target:

@@ -27,12 +27,13 @@ COMPLEX = "complex"
 ALIASES = "aliases"
 ISS_SUB = "iss_sub"
 JWT_ID = "jwt_id"
+OPAQUE = "opaque"
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "account": ("uri",),
     "email": ("email",),
     ISS_SUB: ("sub", "iss"),
-    "opaque": ("id",),
+    OPAQUE: ("id",),
     "phone_number": ("phone_number",),
     "did": ("url",),
     "uri": ("uri",),
@@ -63,7 +64,7 @@ class Identifier(msgspec.Struct, frozen=True):
     iss: str | None = None
 
 
-ALL_SESSIONS = (Identifier("opaque", "ALL"),)
+ALL_SESSIONS = (Identifier(OPAQUE, "ALL"),)
 """The session that Keycloak names to mean all sessions of the user ("log out all sessions")."""
 
 
@@ -71,12 +72,14 @@ class Subject(msgspec.Struct, frozen=True):
     """The subject of an event or request: a ``user``, a ``session``, or both if it is complex.
 
     Each is given by one identifier, or by several that mean the same. ``narrowed`` if a session was
-    named, understood or not. ``old`` if the subject is in a form of a draft.
+    named, understood or not. ``opaque`` is the id of a simple subject of that format, which may be
+    one of a user or of a session. ``old`` if the subject is in a form of a draft.
     """
 
     user: tuple[Identifier, ...] = ()
     session: tuple[Identifier, ...] = ()
     narrowed: bool = False
+    opaque: str | None = None
     old: bool = False
 
 
@@ -95,7 +98,9 @@ def read_subject(value: Any) -> Subject:
     old = "format" not in members
     if [one.format for one in identifiers] == [JWT_ID]:
         return Subject(session=identifiers, narrowed=True, old=old)
-    return Subject(user=identifiers, old=old)
+    is_opaque = [one.format for one in identifiers] == [OPAQUE]
+    opaque = identifiers[0].id if is_opaque else None
+    return Subject(user=identifiers, opaque=opaque, old=old)
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -235,6 +240,12 @@ def resolve_for(
     if (subject.narrowed and sid is None) or (user is None and sid is None):
         return None
     return Target(iss, None if user is None else user_key(iss, user), sid)
+
+
+def resolve_session(subject: Subject, entry: Entry) -> Target | None:
+    """Return the session whose id a simple subject may be, or None if it cannot be one."""
+    name = subject.opaque
+    return None if name is None or not is_name(name) else Target(entry.rules.issuer or "", sid=name)
 
 
 def _is_foreign(identifier: Identifier, ours: Collection[str]) -> bool:

@@ -309,6 +309,29 @@ def test_all_of_a_user_whom_nobody_named_is_the_session() -> None:
     assert signal.target == Target(ISSUER, None, "s-1")
 
 
+def test_an_opaque_id_that_was_revoked_is_a_users_or_a_sessions() -> None:
+    """Both end; no other event is of a session by its id alone, and no other format is opaque."""
+    one = {"format": "opaque", "id": "ada"}
+    for uri in (SESSION_REVOKED, RISC + "session-revoked"):
+        signal = of(uri, one)
+        assert signal is not None
+        assert signal.targets == (ADA, Target(ISSUER, None, "ada"))
+    by_mail = settings('subjects = "email"')
+    alone = done(by_mail, sub_id=one, events={SESSION_REVOKED: {}})
+    assert alone is not None
+    assert alone.targets == (Target(ISSUER, None, "ada"),)
+    assert done(by_mail, sub_id=one | {"id": "x" * 257}, events={SESSION_REVOKED: {}}) is None
+    for uri, about in (
+        (RISC + "account-disabled", one),
+        (SESSION_REVOKED, USER),
+        (SESSION_REVOKED, {"format": "complex", "user": one}),
+        (SESSION_REVOKED, {"format": "aliases", "identifiers": [one, USER]}),
+    ):
+        other = of(uri, about)
+        assert other is not None
+        assert other.targets == (ADA,)
+
+
 def test_what_is_about_somebody_else_does_nothing() -> None:
     """A user of another issuer, a device, or nobody."""
     foreign = {"format": "iss_sub", "iss": "https://evil.example", "sub": "ada"}
