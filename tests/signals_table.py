@@ -20,7 +20,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from hub.core.event_types import CAEP, SSF
+from hub.core.event_types import CAEP, RISC, SSF
 from hub.core.logout_tokens import LOGOUT_EVENT
 from hub.core.refusal import Refusal
 
@@ -376,6 +376,26 @@ EVENT_CLAIMS = (
         claims={"sub_id": {"format": "complex", "user": SUBJECT}},
     ),
     Case("two events", Refusal.EVENT, claims={"events": {SESSION_REVOKED: {}, "urn:x": {}}}),
+    Case(
+        "two events that are known",
+        Refusal.EVENT,
+        claims={"events": {SESSION_REVOKED: {}, RISC + "sessions-revoked": {}}},
+    ),
+    Case(
+        "two names of an event, and another",
+        Refusal.EVENT,
+        claims={"events": {SESSION_REVOKED: {}, RISC + "session-revoked": {}, "urn:x": {}}},
+    ),
+    Case(
+        "two names of an event, one null",
+        Refusal.EVENT,
+        claims={"events": {SESSION_REVOKED: {}, RISC + "session-revoked": None}},
+    ),
+    Case(
+        "two names of an event",
+        None,
+        claims={"events": {RISC + "session-revoked": {}, SESSION_REVOKED: {}}},
+    ),
     Case("the event null", Refusal.EVENT, claims={"events": {SESSION_REVOKED: None}}),
     Case("the event an array", Refusal.EVENT, claims={"events": {SESSION_REVOKED: []}}),
     Case("the event text", Refusal.EVENT, claims={"events": {SESSION_REVOKED: "now"}}),

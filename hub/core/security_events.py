@@ -8,7 +8,7 @@ tokens only from a transmitter with ``legacy``.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -152,12 +152,25 @@ def _read_event(events: Any, iss: str) -> tuple[str, dict[str, Any], list[str]]:
             return _read_apples(events, iss, old)
     if not isinstance(events, dict):
         raise SignalRefused(Refusal.EVENT, "the claim events is not an object")
-    if len(events) != 1:
-        raise SignalRefused(Refusal.EVENT, f"the claim events has {len(events)} events, not one")
-    ((uri, members),) = events.items()
-    if not isinstance(members, dict):
+    if not all(isinstance(members, dict) for members in events.values()):
         raise SignalRefused(Refusal.EVENT, "the event is not an object")
-    return _check_uri(uri), members, old
+    uri = _choose_uri(events)
+    return _check_uri(uri), events[uri], old
+
+
+def _choose_uri(uris: Collection[str]) -> str:
+    """Return the URI of the only event.
+
+    Several may be alternatives for one event (SSF 1.0 section 4.2.1): the first by which the hub
+    knows it counts.
+    """
+    first = next(iter(uris), "")
+    kind = BY_URI.get(first)
+    if len(uris) > 1 and kind is not None and set(uris) <= set(kind.uris):
+        return next(uri for uri in kind.uris if uri in uris)
+    if len(uris) != 1:
+        raise SignalRefused(Refusal.EVENT, f"the claim events has {len(uris)} events, not one")
+    return first
 
 
 def _check_uri(uri: str) -> str:

@@ -332,6 +332,20 @@ def test_an_opaque_id_that_was_revoked_is_a_users_or_a_sessions() -> None:
         assert other.targets == (ADA,)
 
 
+def test_several_uris_may_be_alternatives_for_one_event() -> None:
+    """What the first one says counts, in the order in which the hub knows them."""
+    at = 1_799_999_000
+    for uris in ((CAEP, RISC), (RISC, CAEP)):
+        events = {prefix + "session-revoked": {"event_timestamp": at} for prefix in uris}
+        events[RISC + "session-revoked"] = {"event_timestamp": at - 500}
+        event = read(events=events)
+        assert (event.uri, event.name) == (SESSION_REVOKED, "session-revoked")
+        assert event.at == at * SECOND
+    stream = {prefix + "verification": {"state": prefix} for prefix in (RISC, SSF)}
+    assert read(events=stream).state == SSF
+    assert read(events=json.dumps(stream)).state == SSF
+
+
 def test_what_is_about_somebody_else_does_nothing() -> None:
     """A user of another issuer, a device, or nobody."""
     foreign = {"format": "iss_sub", "iss": "https://evil.example", "sub": "ada"}
