@@ -32,6 +32,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_WAIT = 5.0
 """Seconds between two attempts to store events that could not be stored."""
 
+MOST_FAILURES = 3
+"""After so many failures in a row, the transmitter is asked again where the stream is polled."""
+
 LONGEST_RETRY_AFTER = 3600.0
 
 Take: TypeAlias = Callable[[Transmitter, str], Awaitable[object]]
@@ -76,7 +79,7 @@ class StreamPoller:
                 has_more = await self._poll()
             except TransmitterFailed as error:
                 failures += 1
-                self._fail(error)
+                self._fail(error, failures)
                 wanted = min(error.retry_after or 0.0, LONGEST_RETRY_AFTER)
                 await asyncio.sleep(max(backoff(failures), wanted))
                 continue
@@ -155,7 +158,7 @@ class StreamPoller:
 
     # ---- The result of a poll ----
 
-    def _fail(self, error: TransmitterFailed) -> None:
+    def _fail(self, error: TransmitterFailed, failures: int) -> None:
         transmitter = self._client.transmitter
         self._metrics.polls.inc("failed")
         self._notes.note(transmitter, Kind.FAILED, str(error))
@@ -165,8 +168,9 @@ class StreamPoller:
             self._may_wait = False  # it may wait for longer than we do
         if error.is_large:
             self._most = max(1, self._most // 2)
-        if error.status is not None and error.status < 500 and error.status != 429:
-            self._endpoint = None  # the stream may be another one by now
+        is_refused = error.status is not None and error.status < 500
+        if error.status != 429 and (is_refused or failures >= MOST_FAILURES):
+            self._endpoint = None  # the stream may be another one by now, or elsewhere
 
     def _succeed(self, *, after_failures: bool) -> None:
         transmitter = self._client.transmitter

@@ -7,7 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from hub.access import polling_streams, stream_poller
 from hub.access.polling_streams import PollingStreams
@@ -285,6 +288,49 @@ async def test_polling_survives_wrong_answers(
         await until(is_noted)
         failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
     assert "POST http://127.0.0.1" in failed.text
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["it fails", "nobody is there"])
+async def test_a_stream_that_moved_is_found_again(
+    served: Transmitter, store: RedisStore, *, is_there: bool
+) -> None:
+    """Once its old address has failed for a while."""
+    stream = stream_of(served)
+    new, wrong = stream.delivery["endpoint_url"], failing(503)
+    passed, has_moved = [], False
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        if has_moved:
+            return await wrong(request)
+        passed.append(request)
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(new, data=await request.read(), headers=headers) as answer,
+        ):
+            return web.json_response(await answer.json(), status=answer.status)
+
+    app = web.Application()
+    app.router.add_post("/poll", pass_on)
+    async with TestServer(app) as old:
+        stream.delivery["endpoint_url"] = str(old.make_url("/poll"))
+        async with running(store, served):
+            await acknowledged(served, await served.emit())
+            assert passed
+            has_moved, stream.delivery["endpoint_url"] = True, new
+            if not is_there:
+                await old.close()
+            await acknowledged(served, await served.emit())
+
+
+async def test_a_transmitter_that_asks_for_patience_is_not_asked_for_its_streams(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """Several answers 429 in a row say nothing about the address."""
+    served.misbehave("poll", *[failing(429)] * 4)
+    async with running(store, served):
+        await acknowledged(served, await served.emit())
+    assert served.count("stream") == 1
 
 
 async def test_a_stream_that_is_created_later_is_polled(
