@@ -40,8 +40,8 @@ LONGEST_RETRY_AFTER = 3600.0
 Take: TypeAlias = Callable[[Transmitter, str], Awaitable[object]]
 """Verifies an event and carries it out; returns once it is stored.
 
-Raises `SignalRefused` if the event is refused. A ``retryable`` `HubError` says that it may not have
-been stored, any other that it never will be.
+Raises `SignalRefused` if the event is refused. A ``retryable`` `HubError`, of that kind or another,
+says that it may be accepted later, any other that it never will be.
 """
 
 
@@ -132,13 +132,12 @@ class StreamPoller:
     async def _take_one(self, jti: str, token: str) -> None:
         try:
             await self._take(self._client.transmitter, token)
-        except SignalRefused as error:
-            self._refuse(jti, error.err, error.detail)
         except HubError as error:
             if error.retryable:
                 self._wait(jti, token, error.detail or error.title)
             else:
-                self._refuse(jti, "invalid_request", error.detail or error.title)
+                err = error.err if isinstance(error, SignalRefused) else "invalid_request"
+                self._refuse(jti, err, error.detail or error.title)
         except Exception as error:
             if self._warnings.is_due(f"{type(error)}"):
                 log.exception("an event could not be handled", iss=self._client.transmitter.iss)

@@ -6,7 +6,8 @@ from typing import Any
 
 from hub.core.claims import read_date, read_name
 from hub.core.model import SECOND, Micros
-from hub.core.refusal import Refusal, SignalRefused, refusing
+from hub.core.refusal import Refusal, SignalEarly, SignalRefused, refusing
+from hub.core.revocation import MAX_WAIT
 from hub.core.tokens import Header, Rules, open_header, read_alg_and_kid, read_audiences
 
 GRANULARITY: Micros = SECOND
@@ -77,7 +78,8 @@ def read_issued_at(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros:
     """Return the ``iat`` of a signal; ``nbf`` is checked too, if it is there.
 
     Raises:
-        SignalRefused: if it is missing, or either is ahead of ``now``.
+        SignalEarly: if either is ahead of ``now``, by so little that it soon will not be.
+        SignalRefused: if ``iat`` is missing, or either is further ahead.
     """
     if claims.get("iat") is None:
         raise SignalRefused(Refusal.MALFORMED, "the claim iat is missing")
@@ -85,9 +87,16 @@ def read_issued_at(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros:
     for claim, value in times.items():
         with refusing(Refusal.MALFORMED):
             at = read_date(claim, value)
-        if at > now + rules.leeway + GRANULARITY:
-            raise SignalRefused(Refusal.FUTURE, f"from the future ({claim}): compare the clocks")
+        early = at - now - rules.leeway - GRANULARITY
+        if early > MAX_WAIT:
+            raise SignalRefused(Refusal.FUTURE, _describe_future(claim))
+        if early > 0:
+            raise SignalEarly(_describe_future(claim), retry_after=early / SECOND)
     return read_date("iat", claims["iat"])
+
+
+def _describe_future(claim: str) -> str:
+    return f"from the future ({claim}): compare the clocks"
 
 
 def read_expiry(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros | None:

@@ -17,6 +17,7 @@ from hub.access.polling_streams import PollingStreams
 from hub.access.stream_notes import Kind, StreamNotes
 from hub.access.transmitters import Transmitters
 from hub.core.model import SECOND
+from hub.core.refusal import SignalEarly
 from hub.metrics import Metrics
 from hub.store.base import Store
 from hub.store.cancellation import cancel
@@ -173,6 +174,28 @@ async def test_malformed_events_are_reported(served: Transmitter, store: RedisSt
         assert replica.taker.written == [jti]
     assert {error["err"] for error in stream.errors.values()} == {"invalid_request"}
     assert all(error["description"] for error in stream.errors.values())
+
+
+async def test_events_that_are_a_little_early_are_kept(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """They are neither acknowledged nor refused until their time has come."""
+    async with running(store, served) as replica:
+        take, is_early = replica.taker.take, True
+
+        async def take_in_time(transmitter: Any, token: str) -> None:
+            if is_early:
+                raise SignalEarly("from the future (iat)", retry_after=1)
+            await take(transmitter, token)
+
+        replica.streams._take = take_in_time
+        jti = await served.emit()
+        await served.wait_until(lambda: len(served.polls) > 3, PATIENCE)
+        assert list(stream_of(served).queue) == [jti]
+        assert stream_of(served).errors == {}
+        is_early = False
+        await acknowledged(served, jti)
+        assert replica.taker.written == [jti]
 
 
 async def test_a_transmitter_that_repeats_itself_is_not_polled_without_a_pause(

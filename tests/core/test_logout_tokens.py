@@ -159,7 +159,13 @@ def test_a_token_that_may_lack_exp_is_at_most_two_minutes_old(age: int, taken: b
 def test_clocks_may_differ_by_the_leeway() -> None:
     """And by a second, since most issuers write whole ones."""
     assert signal(iat=NOW + 1).issued_at == MICROS + SECOND
-    assert refused(iat=NOW + 1.1).reason is Refusal.FUTURE
+    for ahead, wait in ((1.1, 0.1), (61, 60.0), (61.1, None)):
+        for claim in ("iat", "nbf"):
+            early: dict[str, Any] = {claim: NOW + ahead}
+            refusal = refused(**early)
+            assert refusal.reason is Refusal.FUTURE
+            assert refusal.retryable is (wait is not None)
+            assert refusal.retry_after == (None if wait is None else pytest.approx(wait))
     assert signal(entry(leeway=5), iat=NOW + 5).issued_at == MICROS + 5 * SECOND
     late: dict[str, Any] = {"iat": NOW - 60, "exp": NOW - 4}
     assert refused(**late).reason is Refusal.EXPIRED
