@@ -421,13 +421,29 @@ EVENT_CLAIMS = (
         claims={"events": lambda now: {SESSION_REVOKED: {"event_timestamp": int(now * 1000)}}},
     ),
     Case("toe true", Refusal.MALFORMED, claims=_revoked() | {"toe": True}),
-    Case("initiating_entity a number", Refusal.MALFORMED, claims=_revoked(initiating_entity=5)),
-    Case("reason_user an array", Refusal.MALFORMED, claims=_revoked(reason_user=["no"])),
-    Case("reason_admin of numbers", Refusal.MALFORMED, claims=_revoked(reason_admin={"en": 5})),
+    Case("initiating_entity a number", None, claims=_revoked(initiating_entity=5)),
+    Case("reason_user an array", None, claims=_revoked(reason_user=["no"])),
+    Case("reason_admin of numbers", None, claims=_revoked(reason_admin={"en": 5})),
     Case(
         "current_level a number",
         Refusal.MALFORMED,
         claims=_event(CAEP + "risk-level-change", current_level=3),
+    ),
+    Case(
+        "an unknown event with anything in it",
+        None,
+        claims=_event("https://x.example/fired", subject="ada", event_timestamp="2024-01-01")
+        | {"sub_id": 5, "toe": "now"},
+    ),
+    Case(
+        "verification with anything in it",
+        None,
+        claims=_event(SSF + "verification", event_timestamp="now") | {"sub_id": "stream"},
+    ),
+    Case(
+        "an event that does nothing, with anything in it",
+        None,
+        claims=_event(RISC + "account-enabled") | {"sub_id": {"format": "iss_sub"}, "toe": []},
     ),
     Case("aud a list of many", None, claims={"aud": ["other", CLIENT]}),
     Case("exp and sub null", None, claims={"exp": None, "sub": None}),

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.event_types import SESSION_REVOKED, STREAM_EVENTS, Ends, Reaction
+from hub.core.event_types import SESSION_REVOKED, Ends
 from hub.core.issuers import Entry
 from hub.core.model import Micros, Origin
 from hub.core.security_events import SecurityEvent
 from hub.core.signal import Channel, Signal, Target
 from hub.core.signed_signal import end_of_second, read_horizon
 from hub.core.subjects import Subject, resolve_session, resolve_subject
-from hub.core.transmitters import Delivery, Transmitter
-
-NOTHING = Reaction(Ends.NOTHING)
+from hub.core.transmitters import Delivery, Transmitter, find_reaction
 
 CHANNELS = {Delivery.PUSH: Channel.PUSH, Delivery.POLL: Channel.POLL}
-
-
-def find_reaction(event: SecurityEvent, transmitter: Transmitter) -> Reaction:
-    """Return what an event does if its subject is a user or session of this hub."""
-    kind = event.kind
-    if kind is not None and (kind.name in STREAM_EVENTS or not kind.applies(event.members)):
-        return NOTHING
-    usual = NOTHING if kind is None else kind.reaction
-    return transmitter.reactions.get(event.name, usual)
 
 
 def react(
@@ -34,9 +23,9 @@ def react(
 
     None if the event does nothing, or its subject is not a user or session of this hub.
     """
-    reaction = find_reaction(event, transmitter)
-    if reaction.ends is Ends.NOTHING or event.subject is None:
+    if event.subject is None:
         return None
+    reaction = find_reaction(transmitter, event.name, event.kind)
     targets = _find_targets(event, event.subject, transmitter, entry)
     if not targets:
         return None

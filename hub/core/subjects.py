@@ -42,8 +42,6 @@ MEMBERS: dict[str, tuple[str, ...]] = {
 }
 """The required members of each format: the identifier, then its issuer if there is one."""
 
-COMPLEX_MEMBERS = ("user", "session", "device", "application", "tenant", "org_unit", "group")
-
 SCHEMES = {"account": "acct:", "did": "did:"}
 
 OLD_TYPE = "subject_type"
@@ -104,9 +102,10 @@ def read_subject(value: Any) -> Subject:
 
 
 def _object(value: Any) -> dict[str, Any]:
+    """Return the members of an object, without those that are null."""
     if not isinstance(value, dict):
         raise SignalRefused(Refusal.SUBJECT, "the subject is not an object")
-    return value
+    return {name: member for name, member in value.items() if member is not None}
 
 
 def _is_untyped_complex(members: dict[str, Any]) -> bool:
@@ -118,12 +117,12 @@ def _is_untyped_complex(members: dict[str, Any]) -> bool:
 def _read_complex(members: dict[str, Any]) -> Subject:
     """Return a complex subject (SSF 1.0 section 3.3).
 
-    All of it is one principal. A device, a tenant or a group says nothing about users here, but is
-    checked like the others; unknown parts are ignored.
+    All of it is one principal. A device, a tenant or a group says nothing about users here, so it
+    is ignored, as unknown parts are.
     """
     if members.keys() <= {"format"}:
         raise SignalRefused(Refusal.SUBJECT, "the complex subject names nothing")
-    given = {name: _object(members[name]) for name in COMPLEX_MEMBERS if name in members}
+    given = {name: _object(members[name]) for name in ("user", "session") if name in members}
     parts = {name: _read_simple(part, nested=False) for name, part in given.items()}
     return Subject(
         user=parts.get("user", ()),

@@ -366,6 +366,29 @@ def test_events_of_the_stream_are_for_whoever_looks_after_it() -> None:
     assert of(SSF + "verification", USER) is None
 
 
+def test_what_ends_nothing_may_say_anything() -> None:
+    """Nothing depends on its subject and its time, unless the settings make it end something."""
+    fired: dict[str, Any] = {"https://x.example/fired": {"event_timestamp": "now"}}
+    healthy = {CAEP + "device-compliance-change": {"current_status": "compliant"}}
+    odd: tuple[dict[str, Any], ...] = (
+        {"sub_id": "ada", "events": fired},
+        {"sub_id": "ada", "events": healthy},
+        {"sub_id": ..., "toe": "now", "events": {RISC + "identifier-changed": {}}},
+    )
+    for claims in odd:
+        assert done(**claims) is None
+    ending = settings(
+        "[transmitter.events]",
+        '"https://x.example/fired" = "user"',
+        'identifier-changed = "user"',
+        'session-revoked = "nothing"',
+    )
+    for claims in (odd[0], odd[2], odd[0] | {"sub_id": SUBJECT}):
+        with pytest.raises(SignalRefused):
+            done(ending, **claims)
+    assert done(ending, sub_id="ada", events={SESSION_REVOKED: {}}) is None
+
+
 # Texts for people
 
 
@@ -384,6 +407,10 @@ def test_events_of_the_stream_are_for_whoever_looks_after_it() -> None:
         ({}, None),
         (None, None),
         ("as text", "as text"),
+        (5, None),
+        (["no"], None),
+        ({"en": 5}, None),
+        ({"en": None, "de": "Hallo"}, "Hallo"),
     ],
 )
 def test_a_reason_is_told_in_english_or_in_the_first_language(
