@@ -79,7 +79,10 @@ def huge() -> Answer:
 
 @dataclass
 class Stream:
-    """An event stream; ``queue`` holds what is not acknowledged, oldest first."""
+    """An event stream; ``queue`` holds what is not acknowledged, oldest first.
+
+    ``aud`` is shown as it is, unless that is ``...``: then it is the transmitter's.
+    """
 
     id: str
     delivery: dict[str, Any]
@@ -91,6 +94,7 @@ class Stream:
     acknowledged: list[str] = field(default_factory=list)
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
     subjects: list[Any] = field(default_factory=list)
+    aud: Any = ...
 
 
 class Transmitter:
@@ -348,7 +352,7 @@ class Transmitter:
         shown = {
             "stream_id": stream.id,
             "iss": self.iss,
-            "aud": self.aud,
+            "aud": self.aud if stream.aud is ... else stream.aud,
             "delivery": stream.delivery,
             "events_supported": [SESSION_REVOKED],
             "events_requested": stream.events_requested,

@@ -26,7 +26,7 @@ from hub.core.model import (
     seconds,
 )
 from hub.core.revocation import apply_leeway, judge
-from hub.errors import NotFound, RateLimited, Unavailable
+from hub.errors import NotFound, RateLimited, TokenTooOld, Unavailable
 from hub.metrics import Metrics
 from hub.store.base import Store
 from hub.store.values import Claim, Command, DataLoss, Unsure
@@ -83,12 +83,14 @@ class Logouts:
         by: str = "user",
         *,
         at_once: bool = False,
+        may_be_too_old: bool = False,
     ) -> Receipt:
         """Write a logout that a session requests, as `write` does, if that session is alive.
 
         ``by`` names the sender of the session's token, if that is not its user. With
         ``at_once``, this returns before the sockets here are notified, so that the socket that
-        asked gets its answer before its own notification.
+        asked gets its answer before its own notification. With ``may_be_too_old``, the session's
+        token may be of the same second as a logout (`TokenTooOld`).
 
         Usually the store can decide that itself, which saves a round trip.
 
@@ -98,7 +100,10 @@ class Logouts:
         try:
             answer = await self._store.end_own(command, apply_leeway(caller))
             if isinstance(answer, Unsure):
-                refusal = judge(caller, await self._store.look(caller))
+                state = await self._store.look(caller)
+                refusal = judge(caller, state)
+                if may_be_too_old and isinstance(refusal, TokenTooOld):
+                    refusal = judge(caller, msgspec.structs.replace(state, cutoffs=()))
                 if refusal is not None:
                     raise refusal
                 answer = await self._store.end(command, limited=True)

@@ -21,7 +21,7 @@ from hub.access.requests import new_id
 from hub.access.signal_log import SignalLog
 from hub.core.model import SECOND, Logout, Micros, Receipt, Scope, UserKey, user_key
 from hub.core.refusal import Refusal, SignalRefused
-from hub.core.signal import Channel, Signal, SignalRecord, Verdict
+from hub.core.signal import Channel, Signal, SignalRecord, Target, Verdict
 from hub.metrics import Metrics
 from hub.store.base import Store
 from hub.store.values import Claim, Command, KeyReused
@@ -71,12 +71,11 @@ class Signals:
             self._account_for(SignalRecord(channel, Verdict.IGNORED, by, event))
             return False
         self._metrics.signal_age.observe(_age(signal), channel, by)
-        shared = new_id()
         try:
-            users = await self._find_users(signal, shared)
             receipts = [
-                await self._logouts.write(_command(signal, user, shared), f"signal:{channel}")
-                for user in users
+                receipt
+                for target in signal.targets
+                for receipt in await self._end(signal, target, f"signal:{channel}")
             ]
         except KeyReused:
             raise SignalRefused(Refusal.REUSED, "the jti was used for another logout") from None
@@ -97,7 +96,14 @@ class Signals:
         self._account_for(SignalRecord(channel, verdict, by, event, signal.id, logout))
         return is_known
 
-    async def _find_users(self, signal: Signal, shared: str) -> tuple[UserKey, ...]:
+    async def _end(self, signal: Signal, target: Target, by: str) -> list[Receipt]:
+        shared = new_id()
+        users = await self._find_users(signal, target, shared)
+        return [
+            await self._logouts.write(_command(signal, target, user, shared), by) for user in users
+        ]
+
+    async def _find_users(self, signal: Signal, target: Target, shared: str) -> tuple[UserKey, ...]:
         """Return whose sessions end; a session without a named user is refused for any user.
 
         That is written before it is known for whom, so that the id is claimed first: by nothing
@@ -106,12 +112,12 @@ class Signals:
         Raises:
             KeyReused: if it was.
         """
-        target = signal.target
         if target.user is not None:
             return (target.user,)
         session = hashlib.sha256(user_key(target.iss, target.sid or "").encode()).hexdigest()
         await self._store.claim(Claim(_key(signal), session, shared))
-        return await self._store.refuse_session(target.iss, _command(signal, None, shared).logout)
+        command = _command(signal, target, None, shared)
+        return await self._store.refuse_session(target.iss, command.logout)
 
     async def now(self) -> Micros:
         """Return the time by which signals are judged: the store's, as for tokens.
@@ -158,8 +164,8 @@ class Signals:
             self._limits.charge_refused(address)
 
 
-def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:
-    sid = signal.target.sid
+def _command(signal: Signal, target: Target, user: UserKey | None, shared: str) -> Command:
+    sid = target.sid
     return Command(
         Logout(
             id=shared,
@@ -173,7 +179,7 @@ def _command(signal: Signal, user: UserKey | None, shared: str) -> Command:
             origin=signal.origin,
         ),
         also=sid,
-        key=_key(signal) if signal.target.user is not None else f"{_key(signal)}:{sid}",
+        key=_key(signal) if target.user is not None else f"{_key(signal)}:{sid}",
     )
 
 

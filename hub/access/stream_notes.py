@@ -29,6 +29,9 @@ INTERVAL = 1.0
 
 MAX_TEXT = 500
 
+MOST_ASKED = 8
+"""How many verifications are expected at once: an event may come after the next was asked for."""
+
 
 class Kind(enum.StrEnum):
     """What a note is about, and what its text is."""
@@ -38,7 +41,7 @@ class Kind(enum.StrEnum):
     REFUSED = "refused"
     """An event was refused: why."""
     ASKED = "asked"
-    """A verification was asked for: its state."""
+    """Verifications were asked for: the states of the last few, the newest first."""
     VERIFIED = "verified"
     """A verification arrived as expected: its state, or nothing if the transmitter sent it
     unasked."""
@@ -83,24 +86,29 @@ class StreamNotes:
         no access to its API, somebody else may have asked with any state.
 
         Raises:
-            Unavailable: if the expected state could not be read, or the note not written.
+            Unavailable: if the expected states could not be read, or the note not written.
         """
         name = name_of(transmitter)
         is_expected = state is None or not has_access(transmitter)
         if not is_expected:
-            asked = (await self._store.notes(name)).get(Kind.ASKED)
-            is_expected = asked is not None and asked.text == state
+            is_expected = state in await self._read_asked(name)
         kind = Kind.VERIFIED if is_expected else Kind.UNEXPECTED
         await self._store.note(name, kind, _writable(state or ""))
         return is_expected
 
     async def ask(self, transmitter: Transmitter, state: str) -> None:
-        """Note the state of a verification, before asking for it.
+        """Note the state of a verification, before asking for it; it has no spaces.
 
         Raises:
             Unavailable: if it may not have been written.
         """
-        await self._store.note(name_of(transmitter), Kind.ASKED, state)
+        name = name_of(transmitter)
+        states = [state, *await self._read_asked(name)]
+        await self._store.note(name, Kind.ASKED, " ".join(states[:MOST_ASKED]))
+
+    async def _read_asked(self, name: str) -> list[str]:
+        asked = (await self._store.notes(name)).get(Kind.ASKED)
+        return [] if asked is None else asked.text.split(" ")
 
     async def read(self, transmitter: Transmitter) -> Mapping[str, Note]:
         """Return what is known of a stream, by `Kind`.

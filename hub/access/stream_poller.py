@@ -15,7 +15,7 @@ import structlog
 
 from hub.access.repeated_warnings import RepeatedWarnings
 from hub.access.stream_notes import Kind, StreamNotes
-from hub.access.transmitter import Poll, TransmitterClient
+from hub.access.transmitter import Poll, TransmitterClient, choose_own
 from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.refusal import SignalRefused
 from hub.core.transmitters import Transmitter
@@ -32,13 +32,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_WAIT = 5.0
 """Seconds between two attempts to store events that could not be stored."""
 
+MOST_FAILURES = 3
+"""After so many failures in a row, the transmitter is asked again where the stream is polled."""
+
 LONGEST_RETRY_AFTER = 3600.0
 
 Take: TypeAlias = Callable[[Transmitter, str], Awaitable[object]]
 """Verifies an event and carries it out; returns once it is stored.
 
-Raises `SignalRefused` if the event is refused. A ``retryable`` `HubError` says that it may not have
-been stored, any other that it never will be.
+Raises `SignalRefused` if the event is refused. A ``retryable`` `HubError`, of that kind or another,
+says that it may be accepted later, any other that it never will be.
 """
 
 
@@ -76,7 +79,7 @@ class StreamPoller:
                 has_more = await self._poll()
             except TransmitterFailed as error:
                 failures += 1
-                self._fail(error)
+                self._fail(error, failures)
                 wanted = min(error.retry_after or 0.0, LONGEST_RETRY_AFTER)
                 await asyncio.sleep(max(backoff(failures), wanted))
                 continue
@@ -110,9 +113,7 @@ class StreamPoller:
 
     async def _find_endpoint(self) -> str:
         iss = self._client.transmitter.iss
-        found = [one for one in await self._client.streams() if one.delivery.is_poll]
-        if not found:
-            raise TransmitterFailed(f"{iss} has no stream for polls: run logout-hub streams create")
+        found = choose_own(await self._client.streams(), self._client.transmitter)
         if len(found) > 1:
             log.warning("a transmitter has several streams: one is polled", iss=iss, n=len(found))
         endpoint = found[0].delivery.endpoint_url or ""
@@ -131,13 +132,12 @@ class StreamPoller:
     async def _take_one(self, jti: str, token: str) -> None:
         try:
             await self._take(self._client.transmitter, token)
-        except SignalRefused as error:
-            self._refuse(jti, error.err, error.detail)
         except HubError as error:
             if error.retryable:
                 self._wait(jti, token, error.detail or error.title)
             else:
-                self._refuse(jti, "invalid_request", error.detail or error.title)
+                err = error.err if isinstance(error, SignalRefused) else "invalid_request"
+                self._refuse(jti, err, error.detail or error.title)
         except Exception as error:
             if self._warnings.is_due(f"{type(error)}"):
                 log.exception("an event could not be handled", iss=self._client.transmitter.iss)
@@ -157,7 +157,7 @@ class StreamPoller:
 
     # ---- The result of a poll ----
 
-    def _fail(self, error: TransmitterFailed) -> None:
+    def _fail(self, error: TransmitterFailed, failures: int) -> None:
         transmitter = self._client.transmitter
         self._metrics.polls.inc("failed")
         self._notes.note(transmitter, Kind.FAILED, str(error))
@@ -167,8 +167,9 @@ class StreamPoller:
             self._may_wait = False  # it may wait for longer than we do
         if error.is_large:
             self._most = max(1, self._most // 2)
-        if error.status is not None and error.status < 500 and error.status != 429:
-            self._endpoint = None  # the stream may be another one by now
+        is_refused = error.status is not None and error.status < 500
+        if error.status != 429 and (is_refused or failures >= MOST_FAILURES):
+            self._endpoint = None  # the stream may be another one by now, or elsewhere
 
     def _succeed(self, *, after_failures: bool) -> None:
         transmitter = self._client.transmitter

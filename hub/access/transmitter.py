@@ -17,7 +17,7 @@ import msgspec
 from hub.access.keys import FETCH_FAILURES, FETCH_TIMEOUT, JwksKeys, fetch_bytes
 from hub.access.transmitter_calls import Calls, TransmitterFailed, check_url, read_json
 from hub.core.issuers import check_address
-from hub.core.transmitters import Transmitter
+from hub.core.transmitters import Delivery, Transmitter
 
 CONFIGURATION_LIFETIME = 3600.0
 """Seconds after which a transmitter's configuration is fetched again."""
@@ -68,6 +68,11 @@ class Stream(msgspec.Struct):
     aud: str | list[str] = []
     events_requested: list[str] = []
     events_delivered: list[str] = []
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """Whom its events are for; empty if the transmitter does not say."""
+        return (self.aud,) if isinstance(self.aud, str) else tuple(self.aud)
 
 
 STREAMS: Any = list[Stream] | Stream
@@ -205,6 +210,45 @@ class TransmitterClient:
         if stream.iss not in (None, self.transmitter.iss):
             raise TransmitterFailed(f"stream {stream.stream_id} is of {stream.iss}")
         return stream
+
+
+def find_own(streams: Sequence[Stream], transmitter: Transmitter) -> list[Stream]:
+    """Return those of a transmitter's streams that the settings mean, if any.
+
+    Their delivery is that of the settings, and they are for our ``aud``; without such a stream,
+    those that do not say whom they are for. Events of a stream for somebody else would be refused,
+    and so be lost to whoever that is.
+    """
+    delivered = _delivered(streams, transmitter)
+    wanted = transmitter.rules.audience or ()
+    ours = [one for one in delivered if not set(one.audience).isdisjoint(wanted)]
+    return ours or [one for one in delivered if not one.audience]
+
+
+def choose_own(streams: Sequence[Stream], transmitter: Transmitter) -> list[Stream]:
+    """Return the streams that the settings mean, at least one.
+
+    Raises:
+        TransmitterFailed: if there is none.
+    """
+    if own := find_own(streams, transmitter):
+        return own
+    names = {name for one in _delivered(streams, transmitter) for name in one.audience}
+    if not names:
+        raise TransmitterFailed(
+            f"{transmitter.iss} has no stream for {transmitter.delivery.value}: run logout-hub "
+            "streams create"
+        )
+    raise TransmitterFailed(
+        f"{transmitter.iss} has streams for {', '.join(sorted(names))}, and none for "
+        f"{', '.join(transmitter.rules.audience or ())}: correct aud, or run logout-hub streams "
+        "create"
+    )
+
+
+def _delivered(streams: Sequence[Stream], transmitter: Transmitter) -> list[Stream]:
+    is_poll = transmitter.delivery is Delivery.POLL
+    return [one for one in streams if one.delivery.is_poll is is_poll]
 
 
 def has_access(transmitter: Transmitter) -> bool:

@@ -66,6 +66,8 @@ async def _revoke_for_issuer(request: web.Request, token: str) -> None:
         sender, assertion = await services.issuers.verify_assertion(token, services.signals.now)
     except SignalRefused as error:
         services.signals.refuse(Channel.GLOBAL, error, None)
+        if error.retryable:
+            raise
         # To the caller, these are bad credentials, and they count as such.
         raise TokenInvalid(error.detail) from None
     value = read_revocation_request(await read_body(request, MAX_BODY))

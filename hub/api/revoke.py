@@ -75,8 +75,13 @@ async def post_revoke(request: web.Request) -> Revoked:
 
 async def _end(request: web.Request, identity: Identity, by: str) -> None:
     command = own_logout(identity, LogoutRequest(scope=Scope.SESSION))
+    # Such a token is accepted once its session has presented a newer one, unless it says when its
+    # login began.
+    may_return = identity.login_at is None
     try:
-        await request.app[SERVICES].logouts.write_own(identity, command, read_ip(request), by)
+        await request.app[SERVICES].logouts.write_own(
+            identity, command, read_ip(request), by, may_be_too_old=may_return
+        )
     except DEAD:
         return
     except Unauthorized as error:

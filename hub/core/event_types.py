@@ -28,6 +28,7 @@ APPLE = "apple:"
 
 VERIFICATION = "verification"
 STREAM_UPDATED = "stream-updated"
+SESSION_REVOKED = "session-revoked"
 
 Profile = Literal["ordinary", "lost"]
 
@@ -82,7 +83,7 @@ class EventType(msgspec.Struct, frozen=True):
         return self.condition is None or self.condition.applies(members)
 
 
-_LOG = Reaction(Ends.NOTHING)
+NOTHING = Reaction(Ends.NOTHING)
 _SESSION = Reaction(Ends.SESSION)
 _USER = Reaction(Ends.USER)
 _PASSWORD = Reaction(Ends.USER, Reason.PASSWORD_CHANGED)
@@ -94,19 +95,19 @@ def _caep(name: str, reaction: Reaction, condition: Condition | None = None) -> 
     return EventType(name, (CAEP + name,), reaction, condition)
 
 
-def _risc(name: str, reaction: Reaction = _LOG) -> EventType:
+def _risc(name: str, reaction: Reaction = NOTHING) -> EventType:
     return EventType(name, (RISC + name,), reaction)
 
 
 EVENT_TYPES = (
     # RISC has no session-revoked, but some transmitters send one.
-    EventType("session-revoked", (CAEP + "session-revoked", RISC + "session-revoked"), _SESSION),
+    EventType(SESSION_REVOKED, (CAEP + SESSION_REVOKED, RISC + SESSION_REVOKED), _SESSION),
     # Adding a passkey must not log anybody out.
     _caep("credential-change", _PASSWORD, Condition("change_type", "create", holds=False)),
     _caep("device-compliance-change", _POLICY, Condition("current_status", "not-compliant")),
     _caep("assurance-level-change", _POLICY, Condition("change_direction", "decrease")),
     _caep("risk-level-change", _SUSPICIOUS, Condition("current_level", "high")),
-    _caep("token-claims-change", _LOG),
+    _caep("token-claims-change", NOTHING),
     _risc("account-disabled", _USER),
     _risc("account-purged", _USER),
     _risc("credential-compromise", _SUSPICIOUS),
@@ -120,8 +121,8 @@ EVENT_TYPES = (
     EventType("tokens-revoked", (OAUTH + "tokens-revoked",), _USER),
     EventType("consent-revoked", (APPLE + "consent-revoked",), _USER),
     EventType("account-deleted", (APPLE + "account-deleted", APPLE + "account-delete"), _USER),
-    EventType(VERIFICATION, (SSF + VERIFICATION, SSE + VERIFICATION, RISC + VERIFICATION), _LOG),
-    EventType(STREAM_UPDATED, (SSF + STREAM_UPDATED, SSE + STREAM_UPDATED), _LOG),
+    EventType(VERIFICATION, (SSF + VERIFICATION, SSE + VERIFICATION, RISC + VERIFICATION), NOTHING),
+    EventType(STREAM_UPDATED, (SSF + STREAM_UPDATED, SSE + STREAM_UPDATED), NOTHING),
 )
 """All known events, in the order of the documentation."""
 
@@ -149,7 +150,7 @@ def _read_reaction(name: str, own: Any) -> tuple[str, Reaction]:
         raise ValueError(f"events: {name} is not one of {', '.join(BY_NAME)}, nor a URI")
     if kind is not None and kind.name in STREAM_EVENTS:
         raise ValueError(f"events: {name} is about the stream, and ends nothing")
-    usual = _LOG if kind is None else kind.reaction
+    usual = NOTHING if kind is None else kind.reaction
     try:
         reaction = convert(own if isinstance(own, dict) else {"ends": own}, Reaction)
     except ValueError as error:

@@ -17,6 +17,7 @@ from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Channel, Signal, Target
 from hub.core.signed_signal import (
     check_audience,
+    reach_ahead,
     read_expiry,
     read_iss,
     read_issued_at,
@@ -39,11 +40,15 @@ expire soon."""
 
 
 class Assertion(msgspec.Struct, frozen=True):
-    """The authenticated caller: the issuer ``iss``; ``id`` is the assertion's ``jti``."""
+    """The authenticated caller: the issuer ``iss``; ``id`` is the assertion's ``jti``.
+
+    ``before`` is as in `Signal`.
+    """
 
     id: str
     iss: str
     issued_at: Micros
+    before: Micros | None = None
 
 
 def read_assertion_header(token: str) -> Header:
@@ -76,7 +81,8 @@ def read_assertion(claims: dict[str, Any], entry: Entry, now: Micros) -> Asserti
     if not 0 < lifetime <= MAX_LIFETIME:
         most = MAX_LIFETIME // SECOND
         raise SignalRefused(Refusal.MALFORMED, f"exp must follow iat by at most {most} seconds")
-    return Assertion(read_jti(claims), iss, issued_at)
+    before = reach_ahead(issued_at, now, entry.rules.leeway)
+    return Assertion(read_jti(claims), iss, issued_at, before)
 
 
 def read_revocation_request(body: bytes) -> Any:
@@ -108,4 +114,5 @@ def make_signal(assertion: Assertion, target: Target, title: str | None) -> Sign
         origin=Origin(by=assertion.iss, event=EVENT_NAME, title=title, at=assertion.issued_at),
         reason=Reason.IDENTITY_PROVIDER,
         issued_at=assertion.issued_at,
+        before=assertion.before,
     )

@@ -15,8 +15,9 @@ from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signal import Channel, Signal, Target
 from hub.core.signed_signal import (
     check_audience,
-    end_of_second,
+    reach_ahead,
     read_expiry,
+    read_horizon,
     read_iss,
     read_issued_at,
     read_jti,
@@ -65,6 +66,7 @@ def read_logout_token(claims: dict[str, Any], entry: Entry, now: Micros) -> Sign
     _check_lifetime(claims, entry, issued_at, now)
     target = _read_target(claims, entry)
     is_of_one_login = target.sid is not None and target.user is not None
+    read_before = reach_ahead if is_of_one_login else read_horizon
     return Signal(
         channel=Channel.BACKCHANNEL,
         id=read_jti(claims),
@@ -72,7 +74,7 @@ def read_logout_token(claims: dict[str, Any], entry: Entry, now: Micros) -> Sign
         origin=Origin(by=iss, event=EVENT_NAME, title=entry.title, at=issued_at),
         reason=Reason.IDENTITY_PROVIDER,
         issued_at=issued_at,
-        before=None if is_of_one_login else end_of_second(issued_at, now),
+        before=read_before(issued_at, now, rules.leeway),
     )
 
 

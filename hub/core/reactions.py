@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.event_types import STREAM_EVENTS, Ends, Reaction
+from hub.core.event_types import SESSION_REVOKED, Ends
 from hub.core.issuers import Entry
 from hub.core.model import Micros, Origin
 from hub.core.security_events import SecurityEvent
 from hub.core.signal import Channel, Signal, Target
-from hub.core.signed_signal import end_of_second
-from hub.core.subjects import resolve_subject
-from hub.core.transmitters import Delivery, Transmitter
-
-NOTHING = Reaction(Ends.NOTHING)
+from hub.core.signed_signal import end_of_second, read_horizon
+from hub.core.subjects import Subject, resolve_session, resolve_subject
+from hub.core.transmitters import Delivery, Transmitter, find_reaction
 
 CHANNELS = {Delivery.PUSH: Channel.PUSH, Delivery.POLL: Channel.POLL}
-
-
-def find_reaction(event: SecurityEvent, transmitter: Transmitter) -> Reaction:
-    """Return what an event does if its subject is a user or session of this hub."""
-    kind = event.kind
-    if kind is not None and (kind.name in STREAM_EVENTS or not kind.applies(event.members)):
-        return NOTHING
-    usual = NOTHING if kind is None else kind.reaction
-    return transmitter.reactions.get(event.name, usual)
 
 
 def react(
@@ -34,12 +23,13 @@ def react(
 
     None if the event does nothing, or its subject is not a user or session of this hub.
     """
-    reaction = find_reaction(event, transmitter)
-    if reaction.ends is Ends.NOTHING or event.subject is None:
+    if event.subject is None:
         return None
-    target = resolve_subject(event.subject, transmitter, entry)
-    if target is None:
+    reaction = find_reaction(transmitter, event.name, event.kind)
+    targets = _find_targets(event, event.subject, transmitter, entry)
+    if not targets:
         return None
+    target, *more = targets
     return Signal(
         channel=CHANNELS[transmitter.delivery],
         id=event.jti,
@@ -54,10 +44,23 @@ def react(
         ),
         reason=reaction.reason,
         issued_at=event.issued_at,
-        before=_read_before(event, now),
+        before=read_horizon(_happened_at(event), now, transmitter.rules.leeway),
         message=event.reason_user,
         profile=reaction.profile,
+        also=more[0] if more else None,
     )
+
+
+def _find_targets(
+    event: SecurityEvent, subject: Subject, transmitter: Transmitter, entry: Entry
+) -> list[Target]:
+    """Return what an event is about; two if it may be about a user or a session of that name.
+
+    A revoked session may be named by its id alone, as the example of CAEP 1.0 section 3.1.2 does.
+    """
+    user = resolve_subject(subject, transmitter, entry)
+    session = resolve_session(subject, entry) if event.name == SESSION_REVOKED else None
+    return [one for one in (user, session) if one is not None]
 
 
 def _widen(target: Target) -> Target:
@@ -65,6 +68,8 @@ def _widen(target: Target) -> Target:
     return target if target.user is None else msgspec.structs.replace(target, sid=None)
 
 
-def _read_before(event: SecurityEvent, now: Micros) -> Micros:
-    """Return the time up to which logins end: when the event happened, at most ``now``."""
-    return end_of_second(event.issued_at if event.at is None else event.at, now)
+def _happened_at(event: SecurityEvent) -> Micros:
+    """Return when an event happened: no later than it was issued, whatever it says."""
+    if event.at is None or event.at > end_of_second(event.issued_at):
+        return event.issued_at
+    return event.at

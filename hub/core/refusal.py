@@ -10,7 +10,7 @@ import contextlib
 import enum
 from collections.abc import Iterator
 
-from hub.errors import InvalidRequest, TokenInvalid
+from hub.errors import InvalidRequest, TokenInvalid, Unavailable
 
 
 class Refusal(enum.StrEnum):
@@ -57,6 +57,17 @@ class SignalRefused(InvalidRequest):
     def err(self) -> str:
         """The ``err`` of an answer to a push or of a poll (RFC 8935 section 2.3)."""
         return SET_ERRORS.get(self.reason, "invalid_request")
+
+
+class SignalEarly(Unavailable, SignalRefused):
+    """A signal is from slightly in the future by the store's clock: it is accepted a little later.
+
+    It is counted and noted as refused, but the sender is to send it again.
+    """
+
+    def __init__(self, detail: str, retry_after: float) -> None:
+        super().__init__(Refusal.FUTURE, detail)
+        self.retry_after = retry_after
 
 
 @contextlib.contextmanager

@@ -8,13 +8,13 @@ tokens only from a transmitter with ``legacy``.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 
 from hub.core.claims import MAX_DATE, UNNAMEABLE, read_date, read_members
-from hub.core.event_types import APPLE, BY_URI, STREAM_EVENTS, VERIFICATION, EventType
+from hub.core.event_types import APPLE, BY_URI, VERIFICATION, Ends, EventType
 from hub.core.model import Micros
 from hub.core.refusal import Refusal, SignalRefused, refusing
 from hub.core.signed_signal import (
@@ -27,7 +27,7 @@ from hub.core.signed_signal import (
 )
 from hub.core.subjects import ISS_SUB, Subject, read_subject
 from hub.core.tokens import Header, open_header, read_audiences, read_claims
-from hub.core.transmitters import Transmitter
+from hub.core.transmitters import Transmitter, find_reaction
 
 SET_TYPES = frozenset({"secevent+jwt"})
 LEGACY_TYPES: frozenset[str | None] = SET_TYPES | {None, "jwt"}
@@ -42,7 +42,8 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     """One event of a verified token.
 
     ``kind`` is None for an event that the hub does not know. ``members`` are those of the event,
-    with their types checked where the hub uses them. ``at`` is when it happened, if stated.
+    with their types checked where the hub uses them. ``subject`` is None if the event ends nothing,
+    whatever it is about; ``at`` is when it happened, if it ends something and states that.
     ``state`` is that of a verification event. ``old_forms`` describes what is written as in a
     draft, for the log.
     """
@@ -113,22 +114,25 @@ def read_set(claims: dict[str, Any], transmitter: Transmitter, now: Micros) -> S
     old = _check_other_tokens_claims(claims, transmitter, now)
     uri, members, form = _read_event(claims.get("events"), iss)
     kind = BY_URI.get(uri)
-    subject, written = _read_subject(claims, kind, members)
-    at, timed = _read_time(claims, members)
+    subject, at, written = None, None, list[str]()
+    if _ends_something(uri, kind, members, transmitter):
+        subject, written = _read_subject(claims, members)
+        at, timed = _read_time(claims, members)
+        written += timed
     return SecurityEvent(
         iss=iss,
         jti=read_jti(claims),
         issued_at=read_issued_at(claims, rules, now),
         uri=uri,
         kind=kind,
-        members=_check_texts(members, kind),
+        members=members,
         subject=subject,
         at=at,
         initiating_entity=_read_initiator(members),
         reason_admin=_read_reason(members, "reason_admin"),
         reason_user=_read_reason(members, "reason_user"),
         state=_read_state(members, kind),
-        old_forms=(*old, *form, *written, *timed),
+        old_forms=(*old, *form, *written),
     )
 
 
@@ -152,12 +156,25 @@ def _read_event(events: Any, iss: str) -> tuple[str, dict[str, Any], list[str]]:
             return _read_apples(events, iss, old)
     if not isinstance(events, dict):
         raise SignalRefused(Refusal.EVENT, "the claim events is not an object")
-    if len(events) != 1:
-        raise SignalRefused(Refusal.EVENT, f"the claim events has {len(events)} events, not one")
-    ((uri, members),) = events.items()
-    if not isinstance(members, dict):
+    if not all(isinstance(members, dict) for members in events.values()):
         raise SignalRefused(Refusal.EVENT, "the event is not an object")
-    return _check_uri(uri), members, old
+    uri = _choose_uri(events)
+    return _check_uri(uri), events[uri], old
+
+
+def _choose_uri(uris: Collection[str]) -> str:
+    """Return the URI of the only event.
+
+    Several may be alternatives for one event (SSF 1.0 section 4.2.1): the first by which the hub
+    knows it counts.
+    """
+    first = next(iter(uris), "")
+    kind = BY_URI.get(first)
+    if len(uris) > 1 and kind is not None and set(uris) <= set(kind.uris):
+        return next(uri for uri in kind.uris if uri in uris)
+    if len(uris) != 1:
+        raise SignalRefused(Refusal.EVENT, f"the claim events has {len(uris)} events, not one")
+    return first
 
 
 def _check_uri(uri: str) -> str:
@@ -185,9 +202,23 @@ def _decode(text: str) -> dict[str, Any]:
         return read_members(text.encode(errors="replace"))
 
 
-def _read_subject(
-    claims: dict[str, Any], kind: EventType | None, members: dict[str, Any]
-) -> tuple[Subject | None, list[str]]:
+def _ends_something(
+    uri: str, kind: EventType | None, members: dict[str, Any], transmitter: Transmitter
+) -> bool:
+    """Return whether an event ends sessions, if its subject has any.
+
+    Otherwise nothing depends on its subject and its time, which are then not even checked.
+    """
+    reaction = find_reaction(transmitter, uri if kind is None else kind.name, kind)
+    if reaction.ends is Ends.NOTHING:
+        return False
+    if kind is None or kind.condition is None:
+        return True
+    _optional_text(members, kind.condition.member, MAX_REASON_LENGTH)
+    return kind.applies(members)
+
+
+def _read_subject(claims: dict[str, Any], members: dict[str, Any]) -> tuple[Subject, list[str]]:
     """Return the subject of an event, and the old forms in which it is written.
 
     Events of drafts have their subject inside; ``sub_id`` goes first (SSF 1.0 section 3.1.1).
@@ -198,18 +229,9 @@ def _read_subject(
     elif given is None and claims.get("sub") is not None:
         given = {"format": ISS_SUB, "iss": claims["iss"], "sub": claims["sub"]}
     if given is None:
-        if kind is None or kind.name in STREAM_EVENTS:
-            return None, []
         raise SignalRefused(Refusal.SUBJECT, "has no sub_id")
     subject = read_subject(given)
     return subject, [*old, "the subject has no format"] if subject.old else old
-
-
-def _check_texts(members: dict[str, Any], kind: EventType | None) -> dict[str, Any]:
-    """Check the member that the condition of a known event depends on."""
-    if kind is not None and kind.condition is not None:
-        _optional_text(members, kind.condition.member, MAX_REASON_LENGTH)
-    return members
 
 
 def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> tuple[Micros | None, list[str]]:
@@ -233,23 +255,22 @@ def _read_time(claims: dict[str, Any], members: dict[str, Any]) -> tuple[Micros 
 
 def _read_initiator(members: dict[str, Any]) -> str | None:
     """Return the initiating entity; None if CAEP 1.0 section 2 does not have it."""
-    given = _optional_text(members, "initiating_entity", MAX_REASON_LENGTH)
-    return given if given in INITIATORS else None
+    given = members.get("initiating_entity")
+    return given if isinstance(given, str) and given in INITIATORS else None
 
 
 def _read_reason(members: dict[str, Any], member: str) -> str | None:
-    """Return a reason in English, else in the first language; drafts had it as text."""
+    """Return a reason in English, else in the first language; drafts had it as text.
+
+    What is no text is left out: nothing depends on a reason.
+    """
     given = members.get(member)
     if isinstance(given, dict):
-        texts = list(given.items())
-        if not all(isinstance(text, str) for _, text in texts):
-            raise SignalRefused(Refusal.MALFORMED, f"{member} is not an object of texts")
+        texts = [(language, text) for language, text in given.items() if isinstance(text, str)]
         # English first, then any English such as en-GB; the order is otherwise kept.
         texts.sort(key=lambda one: (one[0].lower() != "en", not one[0].lower().startswith("en-")))
         given = texts[0][1] if texts else None
-    if given is not None and not isinstance(given, str):
-        raise SignalRefused(Refusal.MALFORMED, f"{member} is not an object of texts")
-    return None if given is None else _for_people(given)
+    return _for_people(given) if isinstance(given, str) else None
 
 
 def _for_people(text: str) -> str | None:

@@ -67,8 +67,9 @@ class Signal(msgspec.Struct, frozen=True):
     """A request of another system to end sessions.
 
     ``id`` is unique for a sender (``origin.by``): a repeated signal does nothing. ``before`` limits
-    it to logins begun at or before that time; without it, the time of writing counts, and the user
-    must be known. ``message`` is for the person, ``profile`` says how thoroughly pages clear.
+    it to logins begun at or before that time, by their issuer's clock, which may be ahead; without
+    it, the time of writing counts, and the user must be known. ``message`` is for the person,
+    ``profile`` says how thoroughly pages clear. ``also`` ends too: what else the sender may mean.
     ``issued_at`` is when the sender signed it.
     """
 
@@ -81,3 +82,9 @@ class Signal(msgspec.Struct, frozen=True):
     before: Micros | None = None
     message: str | None = None
     profile: str | None = None
+    also: Target | None = None
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """All that it ends."""
+        return (self.target,) if self.also is None else (self.target, self.also)

@@ -6,7 +6,8 @@ from typing import Any
 
 from hub.core.claims import read_date, read_name
 from hub.core.model import SECOND, Micros
-from hub.core.refusal import Refusal, SignalRefused, refusing
+from hub.core.refusal import Refusal, SignalEarly, SignalRefused, refusing
+from hub.core.revocation import MAX_WAIT
 from hub.core.tokens import Header, Rules, open_header, read_alg_and_kid, read_audiences
 
 GRANULARITY: Micros = SECOND
@@ -77,7 +78,8 @@ def read_issued_at(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros:
     """Return the ``iat`` of a signal; ``nbf`` is checked too, if it is there.
 
     Raises:
-        SignalRefused: if it is missing, or either is ahead of ``now``.
+        SignalEarly: if either is ahead of ``now``, by so little that it soon will not be.
+        SignalRefused: if ``iat`` is missing, or either is further ahead.
     """
     if claims.get("iat") is None:
         raise SignalRefused(Refusal.MALFORMED, "the claim iat is missing")
@@ -85,9 +87,16 @@ def read_issued_at(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros:
     for claim, value in times.items():
         with refusing(Refusal.MALFORMED):
             at = read_date(claim, value)
-        if at > now + rules.leeway + GRANULARITY:
-            raise SignalRefused(Refusal.FUTURE, f"from the future ({claim}): compare the clocks")
+        early = at - now - rules.leeway - GRANULARITY
+        if early > MAX_WAIT:
+            raise SignalRefused(Refusal.FUTURE, _describe_future(claim))
+        if early > 0:
+            raise SignalEarly(_describe_future(claim), retry_after=early / SECOND)
     return read_date("iat", claims["iat"])
+
+
+def _describe_future(claim: str) -> str:
+    return f"from the future ({claim}): compare the clocks"
 
 
 def read_expiry(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros | None:
@@ -105,9 +114,25 @@ def read_expiry(claims: dict[str, Any], rules: Rules, now: Micros) -> Micros | N
     return exp
 
 
-def end_of_second(at: Micros, now: Micros) -> Micros:
-    """Return the latest time that a stated time may mean: a whole second counts as all of it.
+def read_horizon(at: Micros, now: Micros, leeway: Micros) -> Micros:
+    """Return the time up to which logins end if something happened at a stated time.
 
-    It is never later than ``now``.
+    A whole second counts as all of it. A login has the time of its issuer's clock, and that may be
+    ahead of ``now`` as the signal's may, so the result may be later than ``now``: by the leeway, or
+    as far as ``at`` itself is, but never later than what was stated may mean.
     """
-    return min(now, at if at % SECOND else at + SECOND - 1)
+    return min(end_of_second(at), max(at, now + leeway))
+
+
+def reach_ahead(issued_at: Micros, now: Micros, leeway: Micros) -> Micros | None:
+    """Return the horizon of a signal that ends whatever login there is; None for now.
+
+    The logins that end have begun when the signal was issued, by a clock that may be ahead.
+    """
+    horizon = read_horizon(issued_at, now, leeway)
+    return horizon if horizon > now else None
+
+
+def end_of_second(at: Micros) -> Micros:
+    """Return the latest time that a stated time may mean: a whole second counts as all of it."""
+    return at if at % SECOND else at + SECOND - 1

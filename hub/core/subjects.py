@@ -27,12 +27,13 @@ COMPLEX = "complex"
 ALIASES = "aliases"
 ISS_SUB = "iss_sub"
 JWT_ID = "jwt_id"
+OPAQUE = "opaque"
 
 MEMBERS: dict[str, tuple[str, ...]] = {
     "account": ("uri",),
     "email": ("email",),
     ISS_SUB: ("sub", "iss"),
-    "opaque": ("id",),
+    OPAQUE: ("id",),
     "phone_number": ("phone_number",),
     "did": ("url",),
     "uri": ("uri",),
@@ -40,8 +41,6 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "saml_assertion_id": ("assertion_id", "issuer"),
 }
 """The required members of each format: the identifier, then its issuer if there is one."""
-
-COMPLEX_MEMBERS = ("user", "session", "device", "application", "tenant", "org_unit", "group")
 
 SCHEMES = {"account": "acct:", "did": "did:"}
 
@@ -63,16 +62,22 @@ class Identifier(msgspec.Struct, frozen=True):
     iss: str | None = None
 
 
+ALL_SESSIONS = (Identifier(OPAQUE, "ALL"),)
+"""The session that Keycloak names to mean all sessions of the user ("log out all sessions")."""
+
+
 class Subject(msgspec.Struct, frozen=True):
     """The subject of an event or request: a ``user``, a ``session``, or both if it is complex.
 
     Each is given by one identifier, or by several that mean the same. ``narrowed`` if a session was
-    named, understood or not. ``old`` if the subject is in a form of a draft.
+    named, understood or not. ``opaque`` is the id of a simple subject of that format, which may be
+    one of a user or of a session. ``old`` if the subject is in a form of a draft.
     """
 
     user: tuple[Identifier, ...] = ()
     session: tuple[Identifier, ...] = ()
     narrowed: bool = False
+    opaque: str | None = None
     old: bool = False
 
 
@@ -91,13 +96,16 @@ def read_subject(value: Any) -> Subject:
     old = "format" not in members
     if [one.format for one in identifiers] == [JWT_ID]:
         return Subject(session=identifiers, narrowed=True, old=old)
-    return Subject(user=identifiers, old=old)
+    is_opaque = [one.format for one in identifiers] == [OPAQUE]
+    opaque = identifiers[0].id if is_opaque else None
+    return Subject(user=identifiers, opaque=opaque, old=old)
 
 
 def _object(value: Any) -> dict[str, Any]:
+    """Return the members of an object, without those that are null."""
     if not isinstance(value, dict):
         raise SignalRefused(Refusal.SUBJECT, "the subject is not an object")
-    return value
+    return {name: member for name, member in value.items() if member is not None}
 
 
 def _is_untyped_complex(members: dict[str, Any]) -> bool:
@@ -109,12 +117,12 @@ def _is_untyped_complex(members: dict[str, Any]) -> bool:
 def _read_complex(members: dict[str, Any]) -> Subject:
     """Return a complex subject (SSF 1.0 section 3.3).
 
-    All of it is one principal. A device, a tenant or a group says nothing about users here, but is
-    checked like the others; unknown parts are ignored.
+    All of it is one principal. A device, a tenant or a group says nothing about users here, so it
+    is ignored, as unknown parts are.
     """
     if members.keys() <= {"format"}:
         raise SignalRefused(Refusal.SUBJECT, "the complex subject names nothing")
-    given = {name: _object(members[name]) for name in COMPLEX_MEMBERS if name in members}
+    given = {name: _object(members[name]) for name in ("user", "session") if name in members}
     parts = {name: _read_simple(part, nested=False) for name, part in given.items()}
     return Subject(
         user=parts.get("user", ()),
@@ -217,7 +225,7 @@ def resolve_for(
     with an ``iss`` count only if that is the entry's, an alias or one of ``own``.
 
     If a session is named in an unknown way, the result is None: ending all sessions of the user
-    would end others too.
+    would end others too. The session `ALL_SESSIONS` of a known user is all of them.
     """
     iss = entry.rules.issuer or ""
     ours = {iss, *entry.rules.aliases, *own}
@@ -225,10 +233,18 @@ def resolve_for(
     if subject.user and all(_is_foreign(one, ours) for one in subject.user):
         return None
     user = next(_names(subject.user, accepted, ours), None)
+    if user is not None and subject.session == ALL_SESSIONS:
+        return Target(iss, user_key(iss, user))
     sid = next(_names(subject.session, None, ours), None)
     if (subject.narrowed and sid is None) or (user is None and sid is None):
         return None
     return Target(iss, None if user is None else user_key(iss, user), sid)
+
+
+def resolve_session(subject: Subject, entry: Entry) -> Target | None:
+    """Return the session whose id a simple subject may be, or None if it cannot be one."""
+    name = subject.opaque
+    return None if name is None or not is_name(name) else Target(entry.rules.issuer or "", sid=name)
 
 
 def _is_foreign(identifier: Identifier, ours: Collection[str]) -> bool:

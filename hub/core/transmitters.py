@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from hub.core.event_types import Reaction, read_reactions
+from hub.core.event_types import NOTHING, STREAM_EVENTS, EventType, Reaction, read_reactions
 from hub.core.issuers import (
     Entry,
     KeySource,
@@ -87,6 +87,13 @@ class Transmitter(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Transmitter({self.iss}, {self.delivery.value})"
+
+
+def find_reaction(transmitter: Transmitter, name: str, kind: EventType | None) -> Reaction:
+    """Return what an event of a transmitter does, by its name; its condition is another matter."""
+    if kind is not None and kind.name in STREAM_EVENTS:
+        return NOTHING
+    return transmitter.reactions.get(name, NOTHING if kind is None else kind.reaction)
 
 
 class Table(msgspec.Struct, forbid_unknown_fields=True):

@@ -17,11 +17,13 @@ from hub.access.transmitter import (
     Stream,
     StreamStatus,
     TransmitterClient,
+    choose_own,
+    find_own,
     has_access,
 )
 from hub.access.transmitter_calls import TransmitterFailed
 from hub.core.event_types import EVENT_TYPES, STREAM_EVENTS
-from hub.core.transmitters import Delivery, Transmitter
+from hub.core.transmitters import Transmitter
 from hub.store.base import Store
 from hub.store.values import Note
 
@@ -80,8 +82,6 @@ class Management:
                 overview.streams = [await self._find_status(one) for one in await self._ours()]
             except TransmitterFailed as error:
                 overview.problem = str(error)
-            if not overview.streams and overview.problem is None:
-                overview.problem = "there is no stream: run logout-hub streams create"
         return overview
 
     async def _find_status(self, stream: Stream) -> Found:
@@ -90,9 +90,8 @@ class Management:
         return Found(stream, await self._client.status(stream.stream_id))
 
     async def _ours(self) -> list[Stream]:
-        """Return the streams whose delivery is that of the settings."""
-        is_poll = self._transmitter.delivery is Delivery.POLL
-        return [one for one in await self._client.streams() if one.delivery.is_poll is is_poll]
+        """Return the streams that the settings mean, at least one; raises `TransmitterFailed`."""
+        return choose_own(await self._client.streams(), self._transmitter)
 
     async def create(self, url: str | None, events: Sequence[str]) -> tuple[Stream, list[str]]:
         """Create a stream, and return it with what should be known about it.
@@ -102,7 +101,7 @@ class Management:
         Raises:
             TransmitterFailed: if there is one already, or the transmitter refuses.
         """
-        if existing := await self._ours():
+        if existing := find_own(await self._client.streams(), self._transmitter):
             ids = ", ".join(one.stream_id for one in existing)
             raise TransmitterFailed(f"there is a stream already: {ids}")
         delivery = {"method": POLL} if url is None else {"method": PUSH, "endpoint_url": url}
@@ -114,7 +113,7 @@ class Management:
 
     async def _warn(self, stream: Stream) -> list[str]:
         warnings = []
-        told = [stream.aud] if isinstance(stream.aud, str) else stream.aud
+        told = stream.audience
         if told and not {*told} & {*(self._transmitter.rules.audience or told)}:
             warnings.append(f"its events are for {', '.join(told)}: write that in aud")
         if (await self._client.configuration()).default_subjects == "NONE":
@@ -146,8 +145,6 @@ class Management:
         chosen = [one for one in found if stream_id in (None, one.stream_id)]
         if len(chosen) == 1:
             return chosen[0]
-        if not found:
-            raise TransmitterFailed("there is no stream: run logout-hub streams create")
         ids = ", ".join(one.stream_id for one in found)
         what = "name one by --stream" if stream_id is None else f"none is {stream_id}"
         raise TransmitterFailed(f"there are the streams {ids}: {what}")

@@ -7,13 +7,17 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from hub.access import polling_streams, stream_poller
 from hub.access.polling_streams import PollingStreams
 from hub.access.stream_notes import Kind, StreamNotes
 from hub.access.transmitters import Transmitters
 from hub.core.model import SECOND
+from hub.core.refusal import SignalEarly
 from hub.metrics import Metrics
 from hub.store.base import Store
 from hub.store.cancellation import cancel
@@ -172,6 +176,28 @@ async def test_malformed_events_are_reported(served: Transmitter, store: RedisSt
     assert all(error["description"] for error in stream.errors.values())
 
 
+async def test_events_that_are_a_little_early_are_kept(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """They are neither acknowledged nor refused until their time has come."""
+    async with running(store, served) as replica:
+        take, is_early = replica.taker.take, True
+
+        async def take_in_time(transmitter: Any, token: str) -> None:
+            if is_early:
+                raise SignalEarly("from the future (iat)", retry_after=1)
+            await take(transmitter, token)
+
+        replica.streams._take = take_in_time
+        jti = await served.emit()
+        await served.wait_until(lambda: len(served.polls) > 3, PATIENCE)
+        assert list(stream_of(served).queue) == [jti]
+        assert stream_of(served).errors == {}
+        is_early = False
+        await acknowledged(served, jti)
+        assert replica.taker.written == [jti]
+
+
 async def test_a_transmitter_that_repeats_itself_is_not_polled_without_a_pause(
     served: Transmitter, store: RedisStore
 ) -> None:
@@ -287,6 +313,49 @@ async def test_polling_survives_wrong_answers(
     assert "POST http://127.0.0.1" in failed.text
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["it fails", "nobody is there"])
+async def test_a_stream_that_moved_is_found_again(
+    served: Transmitter, store: RedisStore, *, is_there: bool
+) -> None:
+    """Once its old address has failed for a while."""
+    stream = stream_of(served)
+    new, wrong = stream.delivery["endpoint_url"], failing(503)
+    passed, has_moved = [], False
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        if has_moved:
+            return await wrong(request)
+        passed.append(request)
+        headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(new, data=await request.read(), headers=headers) as answer,
+        ):
+            return web.json_response(await answer.json(), status=answer.status)
+
+    app = web.Application()
+    app.router.add_post("/poll", pass_on)
+    async with TestServer(app) as old:
+        stream.delivery["endpoint_url"] = str(old.make_url("/poll"))
+        async with running(store, served):
+            await acknowledged(served, await served.emit())
+            assert passed
+            has_moved, stream.delivery["endpoint_url"] = True, new
+            if not is_there:
+                await old.close()
+            await acknowledged(served, await served.emit())
+
+
+async def test_a_transmitter_that_asks_for_patience_is_not_asked_for_its_streams(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """Several answers 429 in a row say nothing about the address."""
+    served.misbehave("poll", *[failing(429)] * 4)
+    async with running(store, served):
+        await acknowledged(served, await served.emit())
+    assert served.count("stream") == 1
+
+
 async def test_a_stream_that_is_created_later_is_polled(
     served: Transmitter, store: RedisStore
 ) -> None:
@@ -302,6 +371,62 @@ async def test_a_stream_that_is_created_later_is_polled(
         failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
         assert "logout-hub streams create" in failed.text
         served.streams["s"] = stream
+        await acknowledged(served, await served.emit())
+
+
+def with_stream(served: Transmitter, name: str, aud: Any) -> Stream:
+    """Return another stream of the transmitter for polls, for somebody."""
+    served.allows_many = True
+    (first,) = (one for one in served.streams.values() if one.id == "s")
+    url = first.delivery["endpoint_url"].removesuffix("s") + name
+    stream = Stream(name, first.delivery | {"endpoint_url": url}, [], aud=aud)
+    served.streams[name] = stream
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("first", "mine"),
+    [
+        ("https://other.example", "https://hub.example"),
+        (["https://other.example"], ["https://more.example", "https://hub.example"]),
+        (None, "https://hub.example"),
+        ("https://other.example", None),
+        ("https://other.example", []),
+    ],
+    ids=str,
+)
+async def test_of_several_streams_the_one_for_us_is_polled(
+    served: Transmitter, store: RedisStore, first: Any, mine: Any
+) -> None:
+    """The one with our aud, else one that states none; what is for others stays with them."""
+    other = stream_of(served)
+    other.aud = first
+    ours = with_stream(served, "mine", mine)
+    jti = await served.emit()
+    async with running(store, served) as replica:
+        await served.wait_until(lambda: jti in ours.acknowledged, PATIENCE)
+        assert replica.taker.written == [jti]
+    assert (list(other.queue), other.errors) == ([jti], {})
+
+
+async def test_nothing_is_polled_if_all_streams_are_for_others(
+    served: Transmitter, store: RedisStore
+) -> None:
+    """Operators are told whom they are for, and polling begins once one is for us."""
+    stream = stream_of(served)
+    stream.aud = "https://other.example"
+    await served.emit()
+    async with running(store, served) as replica:
+        (client,) = replica.transmitters.clients
+
+        async def is_noted() -> bool:
+            return Kind.FAILED in await replica.notes.read(client.transmitter)
+
+        await until(is_noted)
+        failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
+        assert "streams for https://other.example, and none for https://hub.ex" in failed.text
+        assert (served.polls, stream.errors) == ([], {})
+        stream.aud = ["https://hub.example"]
         await acknowledged(served, await served.emit())
 
 

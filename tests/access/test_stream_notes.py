@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hub.access.stream_notes import Kind, StreamNotes
+from hub.access.stream_notes import MOST_ASKED, Kind, StreamNotes
 from hub.core.model import SECOND
 from hub.core.tokens import Rules
 from hub.core.transmitters import Access, Delivery, Transmitter
@@ -78,6 +78,18 @@ async def test_a_verification_is_expected_when_it_was_asked_for(store: MemorySto
     assert (await got.read(transmitter()))[Kind.VERIFIED].text == "s"
     assert await got.verified(transmitter(), None)
     assert (await got.read(transmitter()))[Kind.VERIFIED].text == ""
+
+
+async def test_a_verification_may_come_after_another_was_asked_for(store: MemoryStore) -> None:
+    """The last few are expected, in any order and more than once; none that is older."""
+    notes = StreamNotes(store)
+    states = [f"s{n}" for n in range(MOST_ASKED + 1)]
+    for state in states:
+        await notes.ask(transmitter(), state)
+    expected = [await notes.verified(transmitter(), state) for state in [*states, *states]]
+    assert expected == 2 * [False, *[True] * MOST_ASKED]
+    for odd in ("", " ", "s1 s2", f"{states[-1]} {states[-2]}"):
+        assert not await notes.verified(transmitter(), odd)
 
 
 async def test_others_may_ask_for_verifications_where_the_hub_does_not(store: MemoryStore) -> None:

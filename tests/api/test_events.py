@@ -219,6 +219,38 @@ async def test_an_event_from_before_the_newest_login_does_not_end_that(hub: Repl
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_keycloaks_logout_of_all_sessions_ends_them_all(hub: Replica) -> None:
+    """It names the user, and "ALL" for the session."""
+    tokens = [await seen(hub, "keycloak", sid) for sid in ("one", "two")]
+    other = await seen(hub, "not keycloak", "ALL")
+    said = {"initiating_entity": "user", "reason_admin": {"en": "User logout"}}
+    about = subject("keycloak", "ALL")
+    assert (await send(hub, CAEP + "session-revoked", about, **said)).status == 202
+    assert [await is_alive(hub, token) for token in tokens] == [False, False]
+    assert await is_alive(hub, other)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("is_seen", [False, True], ids=["unseen", "seen"])
+async def test_a_revoked_session_may_be_named_by_its_id_alone(
+    hub: Replica, *, is_seen: bool
+) -> None:
+    """As in CAEP's own example, whoever its user is; the id may be that of a user as well."""
+    name = f"dMTlD|1600802906337.16|{is_seen}"
+    session = access_token(SENDER, "somebody", name)
+    others = [access_token(SENDER, user, sid) for user, sid in ((name, "a"), (name, name))]
+    stranger = access_token(SENDER, "somebody", "of somebody")
+    for token in (session, *others, stranger) if is_seen else ():
+        assert (await hub.call("GET", "/session", token)).status == 200
+    about = {"format": "opaque", "id": name}
+    assert (await send(hub, CAEP + "session-revoked", about)).status == 202
+    for token in (session, *others):
+        refusal = await hub.call("GET", "/session", token)
+        assert (refusal.code, refusal.body["reason"]) == ("token_revoked", "identity_provider")
+    assert await is_alive(hub, stranger)
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_the_event_says_comes_through(hub: Replica) -> None:
     """To the person by the message, to administrators by the receipt, to people by the title."""
     token = await seen(hub, "told", "t")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.realtime.raw import raw_socket
 from tests.redis_server import RedisServer
 from tests.signals_site import access_token, issuer_settings
 from tests.signals_table import Sender
-from tests.site import SECRET, Answer, Replica, running, settings, token
+from tests.site import ADMIN, SECRET, Answer, Replica, running, settings, token
 
 
 @pytest.fixture
@@ -116,6 +117,50 @@ async def test_an_old_token_ends_no_session(hub: Replica) -> None:
     """An expired token, found in a log, is not enough to end the session that lives on."""
     old, new = token("ada", "s1", lifetime=0.001), token("ada", "s1")
     check_done(await revoke(hub, old))
+    assert await is_alive(hub, new)
+
+
+async def of_a_logouts_second(
+    hub: Replica, *, lifetime: int = 600, is_dated: bool = False
+) -> tuple[str, int]:
+    """Return a token of ada's session s1 that may be older than a logout, and its second."""
+    while True:
+        second = int(time.time())
+        claims = {"sub": "ada", "sid": "s1", "iat": second, "exp": second + lifetime}
+        claims |= {"auth_time": second} if is_dated else {}
+        given = jwt.encode(claims, SECRET, "HS256")
+        asked = {"user": "ada", "reason": "admin"}
+        assert (await hub.call("POST", "/admin/logout", ADMIN, json=asked)).status == 200
+        if (await hub.call("GET", "/session", given)).code == "token_too_old":
+            return given, second
+
+
+async def test_a_token_of_a_logouts_second_never_comes_back(hub: Replica) -> None:
+    """It would, once its session has presented a newer token; so the session is ended."""
+    given, second = await of_a_logouts_second(hub)
+    newer = jwt.encode(
+        {"sub": "ada", "sid": "s1", "iat": second + 1, "exp": second + 600}, SECRET, "HS256"
+    )
+    check_done(await revoke(hub, given))
+    assert (await hub.call("GET", "/session", newer)).code == "token_revoked"
+    assert not await is_alive(hub, given)
+
+
+@pytest.mark.parametrize("is_dated", [True, False], ids=["dated", "expired"])
+async def test_a_token_of_a_logouts_second_that_is_dead_ends_no_session(
+    hub: Replica, *, is_dated: bool
+) -> None:
+    """One that says when its login began, or has expired, is never accepted again anyway."""
+    lifetime = 600 if is_dated else 2
+    given, second = await of_a_logouts_second(hub, lifetime=lifetime, is_dated=is_dated)
+    later = second + (1 if is_dated else lifetime)
+    while time.time() < later:  # noqa: ASYNC110 - it has no event
+        await asyncio.sleep(0.05)
+    claims = {"sub": "ada", "sid": "s1", "iat": later, "exp": later + 600}
+    claims |= {"auth_time": later} if is_dated else {}
+    new = jwt.encode(claims, SECRET, "HS256")
+    assert (await hub.call("GET", "/session", new)).status == 200
+    check_done(await revoke(hub, given))
     assert await is_alive(hub, new)
 
 

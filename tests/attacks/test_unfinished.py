@@ -154,13 +154,13 @@ async def test_only_so_many_connections_hold_a_part_of_a_request(
 async def test_who_does_not_read_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """If there are too many, clients that do not read are cut before their time is over."""
     monkeypatch.setattr(Listener, "most", MOST)
-    loop, sweep, left = asyncio.get_running_loop(), Listener.abort_overdue, list[int]()
+    loop, abort, left = asyncio.get_running_loop(), Listener.abort_overdue, list[int]()
 
-    def sweep_and_count(listener: Listener) -> None:
-        sweep(listener)
+    def abort_and_count(listener: Listener) -> None:
+        abort(listener)
         left.append(len(listener.connections))
 
-    monkeypatch.setattr(Listener, "sweep", sweep_and_count)
+    monkeypatch.setattr(Listener, "abort_overdue", abort_and_count)
     async with running(settings(limit_write_seconds=PATIENCE)) as hub:
         lines = []
         for _ in range(3 * MOST):

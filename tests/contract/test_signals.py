@@ -51,6 +51,33 @@ async def test_a_late_logout_ends_the_logins_of_before_only(store: Store) -> Non
     assert await alive(store, identity("unseen, new", iat=happened + SECOND))
 
 
+@pytest.mark.parametrize("scope", [Scope.ALL, Scope.SESSION])
+async def test_a_logout_may_reach_ahead_of_the_clock(store: Store, scope: Scope) -> None:
+    """As far as it says, since that of logins may be; a later logout does not shorten it."""
+    sid = "a" if scope is Scope.SESSION else None
+    ahead = now() + 30 * SECOND
+    await store.register(login("a", ahead))
+    receipt = await store.end(Command(reported(ahead, scope, sid), also=sid))
+    assert [one.sid for one in receipt.sessions] == ["a"]
+    assert not await alive(store, login("a", ahead, ahead).identity)
+    await store.register(login("a", ahead))
+    assert (await store.sessions(login("a", ahead).identity.user)).sessions == ()
+    await store.end(Command(logout(scope, sid), also=sid))
+    for at, is_alive in ((ahead, False), (ahead + 1, True)):
+        who = msgspec.structs.replace(login("a", at).identity, leeway=60 * SECOND)
+        assert await alive(store, who) is is_alive
+
+
+@pytest.mark.all_partitions
+async def test_a_refusal_may_reach_ahead_of_the_clock(store: Store) -> None:
+    """As other logouts that signals ask for."""
+    ahead = now() + 30 * SECOND
+    await store.refuse_session(ISS, refusal("a", ahead))
+    for at, is_alive in ((ahead, False), (ahead + 1, True)):
+        who = msgspec.structs.replace(login("a", at).identity, leeway=60 * SECOND)
+        assert await alive(store, who) is is_alive
+
+
 async def test_a_session_that_was_refreshed_since_is_as_old_as_when_it_was_first_seen(
     store: Store,
 ) -> None:

@@ -44,7 +44,15 @@ def read(claims: dict[str, Any], entry: Entry = ENTRY) -> Any:
 def test_an_assertion_says_who_calls_and_when() -> None:
     """Its id, its issuer and its time; ``sub`` is the caller's own business."""
     read_it = msgspec.structs.asdict(read(GOOD))
-    assert read_it == {"id": "ul.1", "iss": ISS, "issued_at": NOW * SECOND}
+    before = NOW * SECOND + SECOND - 1  # within the leeway of two seconds
+    assert read_it == {"id": "ul.1", "iss": ISS, "issued_at": NOW * SECOND, "before": before}
+
+
+def test_what_is_not_ahead_ends_what_there_is_now() -> None:
+    """Only a clock that may be ahead puts the end of logins at another time."""
+    assert read({**GOOD, "iat": NOW - 1}).before is None
+    assert read({**GOOD, "iat": NOW - 0.5}).before is None
+    assert read({**GOOD, "iat": NOW + 2}).before == (NOW + 2) * SECOND
 
 
 @pytest.mark.parametrize(

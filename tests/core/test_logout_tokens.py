@@ -159,11 +159,44 @@ def test_a_token_that_may_lack_exp_is_at_most_two_minutes_old(age: int, taken: b
 def test_clocks_may_differ_by_the_leeway() -> None:
     """And by a second, since most issuers write whole ones."""
     assert signal(iat=NOW + 1).issued_at == MICROS + SECOND
-    assert refused(iat=NOW + 1.1).reason is Refusal.FUTURE
+    for ahead, wait in ((1.1, 0.1), (61, 60.0), (61.1, None)):
+        for claim in ("iat", "nbf"):
+            early: dict[str, Any] = {claim: NOW + ahead}
+            refusal = refused(**early)
+            assert refusal.reason is Refusal.FUTURE
+            assert refusal.retryable is (wait is not None)
+            assert refusal.retry_after == (None if wait is None else pytest.approx(wait))
     assert signal(entry(leeway=5), iat=NOW + 5).issued_at == MICROS + 5 * SECOND
     late: dict[str, Any] = {"iat": NOW - 60, "exp": NOW - 4}
     assert refused(**late).reason is Refusal.EXPIRED
     assert signal(entry(leeway=5), **late).target.sid == "s-1"
+
+
+@pytest.mark.parametrize(
+    ("leeway", "iat", "before"),
+    [
+        (0, 1_799_999_999, None),
+        (0, 1_800_000_000, None),
+        (0, 1_800_000_001, 1_800_000_001 * SECOND),
+        (0, NOW + 0.75, MICROS + 750_000),
+        (60, 1_799_999_999, None),
+        (60, 1_800_000_000, 1_800_000_000 * SECOND + 999_999),
+        (60, 1_800_000_030, 1_800_000_030 * SECOND + 999_999),
+        (60, NOW + 61, MICROS + 61 * SECOND),
+    ],
+)
+def test_logins_end_that_began_by_the_issuers_clock(
+    leeway: int, iat: float, before: int | None
+) -> None:
+    """It may be ahead; those of later by that clock stay, and with both claims those of now end."""
+    of, exp = entry(leeway=leeway), NOW + 200
+    assert signal(of, iat=iat, exp=exp).before == before
+    for claim in ("sub", "sid"):
+        alone = signal(of, **{"iat": iat, "exp": exp, claim: ...}).before
+        assert alone is not None
+        assert before is None or alone == before
+        assert iat * SECOND <= alone or leeway == 0
+        assert before is not None or alone <= MICROS
 
 
 def test_an_alias_is_the_same_issuer() -> None:

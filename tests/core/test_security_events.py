@@ -180,6 +180,29 @@ def test_logins_after_the_event_live() -> None:
     assert late.before == MICROS
 
 
+def test_an_event_ends_logins_by_a_clock_that_is_ahead_but_none_of_later() -> None:
+    """It did not happen after it was signed, and the leeway is how far that clock is ahead."""
+    file = read_document(
+        f'[[issuer]]\niss = "{ISSUER}"\naudience = "api"\n'
+        f'[[transmitter]]\niss = "{ISSUER}"\naud = "{CLIENT}"\ndelivery = "push"',
+        max_lifetime=86400,
+        leeway=60,
+    )
+    second = 1_800_000_000
+    for at, iat, before in (
+        (..., second + 30, (second + 31) * SECOND - 1),
+        (second + 20, second + 30, (second + 21) * SECOND - 1),
+        (second + 30.5, second + 30, (second + 30.5) * SECOND),
+        (second + 50, second + 30, (second + 31) * SECOND - 1),
+        (1_900_000_000, second, (second + 1) * SECOND - 1),
+        (..., second + 61, (second + 61) * SECOND),
+    ):
+        members = {} if at is ... else {"event_timestamp": at}
+        signal = done(file, iat=iat, events={SESSION_REVOKED: members})
+        assert signal is not None
+        assert signal.before == before
+
+
 # What each event does
 
 WITH_SESSION = {
@@ -286,6 +309,43 @@ def test_all_of_a_user_whom_nobody_named_is_the_session() -> None:
     assert signal.target == Target(ISSUER, None, "s-1")
 
 
+def test_an_opaque_id_that_was_revoked_is_a_users_or_a_sessions() -> None:
+    """Both end; no other event is of a session by its id alone, and no other format is opaque."""
+    one = {"format": "opaque", "id": "ada"}
+    for uri in (SESSION_REVOKED, RISC + "session-revoked"):
+        signal = of(uri, one)
+        assert signal is not None
+        assert signal.targets == (ADA, Target(ISSUER, None, "ada"))
+    by_mail = settings('subjects = "email"')
+    alone = done(by_mail, sub_id=one, events={SESSION_REVOKED: {}})
+    assert alone is not None
+    assert alone.targets == (Target(ISSUER, None, "ada"),)
+    assert done(by_mail, sub_id=one | {"id": "x" * 257}, events={SESSION_REVOKED: {}}) is None
+    for uri, about in (
+        (RISC + "account-disabled", one),
+        (SESSION_REVOKED, USER),
+        (SESSION_REVOKED, {"format": "complex", "user": one}),
+        (SESSION_REVOKED, {"format": "aliases", "identifiers": [one, USER]}),
+    ):
+        other = of(uri, about)
+        assert other is not None
+        assert other.targets == (ADA,)
+
+
+def test_several_uris_may_be_alternatives_for_one_event() -> None:
+    """What the first one says counts, in the order in which the hub knows them."""
+    at = 1_799_999_000
+    for uris in ((CAEP, RISC), (RISC, CAEP)):
+        events = {prefix + "session-revoked": {"event_timestamp": at} for prefix in uris}
+        events[RISC + "session-revoked"] = {"event_timestamp": at - 500}
+        event = read(events=events)
+        assert (event.uri, event.name) == (SESSION_REVOKED, "session-revoked")
+        assert event.at == at * SECOND
+    stream = {prefix + "verification": {"state": prefix} for prefix in (RISC, SSF)}
+    assert read(events=stream).state == SSF
+    assert read(events=json.dumps(stream)).state == SSF
+
+
 def test_what_is_about_somebody_else_does_nothing() -> None:
     """A user of another issuer, a device, or nobody."""
     foreign = {"format": "iss_sub", "iss": "https://evil.example", "sub": "ada"}
@@ -306,6 +366,29 @@ def test_events_of_the_stream_are_for_whoever_looks_after_it() -> None:
     assert of(SSF + "verification", USER) is None
 
 
+def test_what_ends_nothing_may_say_anything() -> None:
+    """Nothing depends on its subject and its time, unless the settings make it end something."""
+    fired: dict[str, Any] = {"https://x.example/fired": {"event_timestamp": "now"}}
+    healthy = {CAEP + "device-compliance-change": {"current_status": "compliant"}}
+    odd: tuple[dict[str, Any], ...] = (
+        {"sub_id": "ada", "events": fired},
+        {"sub_id": "ada", "events": healthy},
+        {"sub_id": ..., "toe": "now", "events": {RISC + "identifier-changed": {}}},
+    )
+    for claims in odd:
+        assert done(**claims) is None
+    ending = settings(
+        "[transmitter.events]",
+        '"https://x.example/fired" = "user"',
+        'identifier-changed = "user"',
+        'session-revoked = "nothing"',
+    )
+    for claims in (odd[0], odd[2], odd[0] | {"sub_id": SUBJECT}):
+        with pytest.raises(SignalRefused):
+            done(ending, **claims)
+    assert done(ending, sub_id="ada", events={SESSION_REVOKED: {}}) is None
+
+
 # Texts for people
 
 
@@ -324,6 +407,10 @@ def test_events_of_the_stream_are_for_whoever_looks_after_it() -> None:
         ({}, None),
         (None, None),
         ("as text", "as text"),
+        (5, None),
+        (["no"], None),
+        ({"en": 5}, None),
+        ({"en": None, "de": "Hallo"}, "Hallo"),
     ],
 )
 def test_a_reason_is_told_in_english_or_in_the_first_language(

@@ -28,6 +28,7 @@ SUB = {"format": "iss_sub", "iss": ISS, "sub": "ada"}
 FOREIGN = {"format": "iss_sub", "iss": "https://evil.example", "sub": "ada"}
 EMAIL = {"format": "email", "email": "ada@x.example"}
 SESSION = {"format": "opaque", "id": "s-1"}
+ALL = {"format": "opaque", "id": "ALL"}
 DEVICE = {"format": "opaque", "id": "d-1"}
 
 
@@ -78,6 +79,12 @@ def ada(user: str | None = "ada", sid: str | None = None) -> Target:
         ({"format": "aliases", "identifiers": [EMAIL, {"format": "urn:ours"}]}, None),
         ({"format": "complex", "user": SUB}, ada()),
         ({"format": "complex", "user": SUB, "session": SESSION}, ada("ada", "s-1")),
+        ({"format": "complex", "user": SUB, "session": ALL}, ada()),
+        ({"format": "complex", "user": SUB, "session": ALL | {"id": "all"}}, ada("ada", "all")),
+        ({"format": "complex", "user": SUB, "session": SUB | {"sub": "ALL"}}, ada("ada", "ALL")),
+        ({"format": "complex", "user": EMAIL, "session": ALL}, ada(None, "ALL")),
+        ({"format": "complex", "user": FOREIGN, "session": ALL}, None),
+        ({"format": "complex", "session": ALL}, ada(None, "ALL")),
         ({"format": "complex", "session": SESSION}, ada(None, "s-1")),
         ({"format": "complex", "session": SUB | {"sub": "s-1"}}, ada(None, "s-1")),
         ({"format": "complex", "session": FOREIGN}, None),
@@ -85,6 +92,12 @@ def ada(user: str | None = "ada", sid: str | None = None) -> Target:
         ({"format": "complex", "user": FOREIGN, "session": SESSION}, None),
         ({"format": "complex", "user": SUB, "session": {"format": "urn:ours"}}, None),
         ({"format": "complex", "user": SUB, "device": DEVICE, "tenant": DEVICE}, ada()),
+        ({"format": "complex", "user": SUB, "device": {"id": "d"}, "tenant": 5}, ada()),
+        ({"format": "complex", "user": SUB, "session": None, "device": None}, ada()),
+        ({"format": "complex", "user": None, "session": SESSION, "group": None}, ada(None, "s-1")),
+        ({"user": SUB, "format": None, "session": None}, ada()),
+        ({"format": None, "subject_type": "iss-sub", "iss": ISS, "sub": "ada"}, ada()),
+        (SUB | {"subject_type": None, "x": None}, ada()),
         ({"format": "complex", "device": DEVICE}, None),
         ({"format": "complex", "tenant": SUB}, None),
         ({"format": "complex", "printer": 5}, None),
@@ -176,7 +189,8 @@ def test_the_settings_may_name_other_formats(kind: str, subject: Any, name: str)
         {"format": "complex", "user": None},
         {"format": "complex", "user": {"format": "complex", "user": SUB}},
         {"format": "complex", "session": []},
-        {"format": "complex", "user": SUB, "device": {"id": "d"}},
+        {"format": "complex", "user": None, "session": None, "device": None},
+        {"format": "complex", "user": SUB, "session": {"format": "opaque", "id": None}},
         {"subject_type": "id_token_claims"},
         {"subject_type": "iss-sub", "sub": "ada"},
     ],

@@ -285,8 +285,8 @@ MUTANTS = (
         (
             Edit(
                 "access/signals.py",
-                "        shared = new_id()\n",
-                "        shared = new_id()\n"
+                "        self._metrics.signal_age.observe(_age(signal), channel, by)\n",
+                "        self._metrics.signal_age.observe(_age(signal), channel, by)\n"
                 "        seen: set[str] = self.__dict__.setdefault('seen', set())\n"
                 "        if signal.id in seen:\n"
                 "            return Verdict.REPEATED\n"
@@ -304,7 +304,7 @@ MUTANTS = (
         (
             Edit(
                 "access/signals.py",
-                'key=_key(signal) if signal.target.user is not None else f"{_key(signal)}:{sid}",',
+                'key=_key(signal) if target.user is not None else f"{_key(signal)}:{sid}",',
                 "key=None,",
             ),
         ),
@@ -317,8 +317,8 @@ MUTANTS = (
         (
             Edit(
                 "core/reactions.py",
-                "return end_of_second(event.issued_at if event.at is None else event.at, now)",
-                "return now",
+                "before=read_horizon(_happened_at(event), now, transmitter.rules.leeway),",
+                "before=now,",
             ),
         ),
     ),
@@ -330,8 +330,8 @@ MUTANTS = (
         (
             Edit(
                 "core/signed_signal.py",
-                "return min(now, at if at % SECOND else at + SECOND - 1)",
-                "return min(now, at)",
+                "return at if at % SECOND else at + SECOND - 1",
+                "return at",
             ),
         ),
     ),

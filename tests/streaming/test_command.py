@@ -278,6 +278,28 @@ async def test_several_transmitters_and_streams_are_named(
     assert [one.status for one in served.streams.values()] == ["paused", "enabled"]
 
 
+async def test_streams_for_others_are_left_alone(
+    operator: Operator, served: Transmitter, redis_url: str
+) -> None:
+    """They are neither shown nor deleted, and do not prevent that one is created for us."""
+    served.allows_many = True
+    operator.configure(POLL_TABLE)
+    operator.variables["HUB_REDIS_URL"] = redis_url
+    other = served.open_polled()
+    other.aud = ["https://other.example"]
+    for command in (["list"], ["verify", "--wait", "1"], ["delete"], ["delete", "--stream", "s"]):
+        ended = await operator.streams(*command)
+        assert ended.code == 1
+        assert "streams for https://other.example, and none for" in ended.out + ended.err
+        assert list(served.streams) == ["s"]
+    assert (await operator.streams("create")).code == 0
+    (mine,) = (name for name in served.streams if name != "s")
+    assert f"{mine}, enabled" in (shown := (await operator.streams("list")).out)
+    assert "s, enabled" not in shown.replace(f"{mine}, enabled", "")
+    assert (await operator.streams("delete")).out == f"deleted: {mine}\n"
+    assert (list(served.streams), list(other.queue)) == (["s"], [])
+
+
 async def test_a_transmitter_that_fails_is_named(operator: Operator, served: Transmitter) -> None:
     """The list goes on and exits with 1; a change says what was answered."""
     served.misbehave("stream", failing(503), failing(500))
