@@ -229,3 +229,25 @@ describe("attached to the stock client", { concurrency: true }, () => {
     assert.equal(client.state, "closed");
   });
 });
+
+describe("the hub that an attached client asks", () => {
+  for (const [address, origin] of [
+    ["https://hub.eu.elb.amazonaws.com", "https://hub.eu.elb.amazonaws.com"],
+    ["https://news.example/admin", "https://news.example"],
+    ["wss://ws.example:8443", "https://ws.example:8443"],
+    ["ws://news.example", "http://news.example"],
+    ["https://http.ws.example", "https://http.ws.example"],
+  ])
+    test(`is the one that the app's socket connects to: ${address}`, async (t) => {
+      const { mock } = t.mock.method(globalThis, "fetch", async () => Response.json({}));
+      const socket = connect(address, { autoConnect: false, forceNew: true, auth: { token: "t" } });
+      const client = attach(socket, { storages: [] });
+      t.after(() => client.close());
+      await client.sessions();
+      const [asked, init] = /** @type {[string, any]} */ (
+        /** @type {unknown} */ (mock.calls[0].arguments)
+      );
+      assert.equal(asked, `${origin}/sessions`);
+      assert.equal(init.headers.Authorization, "Bearer t");
+    });
+});

@@ -19,8 +19,14 @@ export async function tokenOf({ auth }) {
   return data?.token;
 }
 
-/** @param {StockSocket} socket */
-export const hubOf = ({ io }) => io?.uri && new URL(io.uri.replace("ws", "http")).origin;
+/** The origin that the app's socket connects to; undefined if that is the page's own.
+ * @param {StockSocket} socket */
+export function hubOf({ io }) {
+  if (!io?.uri) return undefined;
+  const hub = new URL(io.uri);
+  hub.protocol = hub.protocol.replace("ws", "http");
+  return hub.origin;
+}
 
 /** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
 export function createAttachment(session, { check }, socket) {

@@ -10,7 +10,7 @@ import { createTimer, TIMING } from "./tasks.js";
  *   `closed` is given the refusal if that was the cause */
 export function openSocket(origin, auth, on) {
   const path = "/socket.io/?EIO=4&transport=websocket";
-  const socket = new WebSocket(origin.replace("http", "ws") + path);
+  const socket = new WebSocket(origin.replace(/^http/, "ws") + path);
   const deadline = createTimer();
   /** @type {((answer?: any) => void)[]} */
   const acks = [];

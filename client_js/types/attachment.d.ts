@@ -21,8 +21,9 @@ export type StockSocket = {
 /** The token that the app's socket connects with, for HTTP calls as well.
  * @param {StockSocket} socket @returns {Promise<string | undefined>} */
 export declare function tokenOf({ auth }: StockSocket): Promise<string | undefined>;
-/** @param {StockSocket} socket */
-export declare const hubOf: ({ io }: StockSocket) => any;
+/** The origin that the app's socket connects to; undefined if that is the page's own.
+ * @param {StockSocket} socket */
+export declare function hubOf({ io }: StockSocket): string | undefined;
 /** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
 export declare function createAttachment(session: Session, { check }: Requests, socket: StockSocket): {
     /** @param {string} name @param {object} data @returns {Promise<any>} */
