@@ -109,6 +109,22 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     assert.deepEqual(told, []);
   });
 
+  test("a fresh token that ended during an outage is not sent again", async (t) => {
+    let given = "t1";
+    const { web, client, storage, told } = await startPolling(t, { token: () => given });
+    web.answer = ({ headers }) => {
+      const isOutage = headers.authorization === "Bearer t2" && given === "t2";
+      if (headers.authorization === "Bearer t1") given = "t2";
+      if (isOutage) given = "t3";
+      if (isOutage) return [503, { code: "unavailable", title: "Later" }];
+      if (headers.authorization === "Bearer t3") return [200, SESSION];
+      return [401, { code: "token_expired", title: "Too old" }];
+    };
+    await reaches(client, "polling");
+    assert.deepEqual(told, []);
+    assert.equal(storage.getItem("draft"), "secret");
+  });
+
   test("an invalid token stops with an error and clears nothing", async (t) => {
     const { web, client, storage, told, errors } = await startPolling(t);
     web.answer = () => [401, { code: "token_invalid", title: "Not ours" }];

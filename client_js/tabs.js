@@ -12,7 +12,7 @@ export function tabs(core) {
   let sawOtherLogin = false;
   channel.onmessage = ({ data }) => {
     if (data?.login && data.login !== session.sid) sawOtherLogin = true;
-    if (session.sid && data?.sid === session.sid)
+    if (data?.sid && data.sid === session.sid)
       void session.dispatch("ended", toNotification(data.notification));
   };
   return {

@@ -23,7 +23,7 @@ export type StockSocket = {
 export declare function tokenOf({ auth }: StockSocket): Promise<string | undefined>;
 /** The origin that the app's socket connects to; undefined if that is the page's own.
  * @param {StockSocket} socket */
-export declare function hubOf({ io }: StockSocket): string | undefined;
+export declare function hubOf({ io }: StockSocket): any;
 /** @param {Session} session @param {Requests} requests @param {StockSocket} socket */
 export declare function createAttachment(session: Session, { check }: Requests, socket: StockSocket): {
     /** @param {string} name @param {object} data @returns {Promise<any>} */

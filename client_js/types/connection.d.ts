@@ -4,7 +4,7 @@ import type { Session } from "./session.js";
  * @param {string} [device] */
 export declare function createConnection(session: Session, { origin, check }: Requests, device?: string): {
     ask: (name: string, data: object) => Promise<any>;
-    wake(): void;
+    wake(): Promise<void>;
     stopped: () => void;
     ended: () => void;
     closed(): void;
