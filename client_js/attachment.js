@@ -29,6 +29,8 @@ export function createAttachment(session, { check }, socket) {
   const retryTimer = createTimer();
   /** The token of this attempt to connect, if it was renewed for it. */
   let /** @type {string | undefined} */ renewed;
+  /** Whether the hub has said since the socket connected which session it is for. */
+  let /** @type {boolean | undefined} */ isKnown;
   let attempt = 0;
   /** @param {() => unknown} [work] */
   const retry = (work = () => socket.connect()) => retryTimer.start(backoffDelay(attempt++), work);
@@ -63,6 +65,7 @@ export function createAttachment(session, { check }, socket) {
     connect() {
       attempt = 0;
       void session.dispatch("accepted");
+      isKnown = false;
       void session.dispatch("status", "connected");
       // A stock socket does not say which session it is for, which the app may have changed.
       void check();
@@ -100,6 +103,13 @@ export function createAttachment(session, { check }, socket) {
         .emitWithAck(name, data)
         .catch(() => undefined),
     wake: confirm,
+    /** What the socket brings is about its own session, which may no longer be the confirmed one. */
+    accepted(/** @type {boolean} */ isNew) {
+      if (isNew && isKnown) {
+        socket.disconnect();
+        connect();
+      } else isKnown = true;
+    },
     stopped: stop,
     ended: stop,
     closed() {

@@ -15,6 +15,8 @@ export function createConnection(session, { origin, check }, device) {
   const timer = createTimer();
   const pollTimer = createTimer();
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
+  /** The session that the socket was accepted for: what it brings is about no other. */
+  let /** @type {string | undefined} */ sidOfSocket;
   let /** @type {string | undefined} */ token;
   let attempt = 0;
   /** WebSockets in a row that did not get through: from two of them on, the hub is polled. */
@@ -38,6 +40,7 @@ export function createConnection(session, { origin, check }, device) {
     /** @param {Accepted} told */
     accepted({ session: sid, user, expires_in }) {
       attempt = 0;
+      sidOfSocket = sid;
       stopPolling();
       void session.dispatch("accepted", sid, user);
       report("connected");
@@ -80,7 +83,7 @@ export function createConnection(session, { origin, check }, device) {
   async function closed(refusal) {
     const gotThrough = refusal || socket?.isOpen();
     if (gotThrough) stopPolling();
-    socket = undefined;
+    socket = sidOfSocket = undefined;
     report("disconnected");
     const again = refusal && (await session.dispatch("refused", refusal, token));
     if (!session.live) return;
@@ -121,6 +124,11 @@ export function createConnection(session, { origin, check }, device) {
       if (!socket?.isOpen()) void connect();
       // When the hub does not confirm the session, the socket is replaced.
       else if (!(await check()) && session.live) socket?.close();
+    },
+    /** The session may have been confirmed over HTTP, as the user's newer one.
+     * @param {boolean} isNew */
+    accepted(isNew) {
+      if (isNew && sidOfSocket && sidOfSocket !== session.sid) socket?.close();
     },
     stopped: stop,
     ended: stop,

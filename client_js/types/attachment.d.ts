@@ -29,6 +29,8 @@ export declare function createAttachment(session: Session, { check }: Requests, 
     /** @param {string} name @param {object} data @returns {Promise<any>} */
     ask: (name: string, data: object) => Promise<any>;
     wake: () => Promise<void>;
+    /** What the socket brings is about its own session, which may no longer be the confirmed one. */
+    accepted(/** @type {boolean} */ isNew: boolean): void;
     stopped: () => void;
     ended: () => void;
     closed(): void;
