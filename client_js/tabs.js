@@ -17,7 +17,7 @@ export function tabs(core) {
   };
   return {
     accepted: (isNew) => isNew && channel.postMessage({ login: session.sid }),
-    isReplaced: () => sawOtherLogin && !core.options.storages && isReplaced(core),
+    isReplaced: () => sawOtherLogin && isReplaced(core),
     ended(notification, replaced) {
       if (!replaced && session.status !== "closed")
         channel.postMessage({ sid: session.sid, notification });

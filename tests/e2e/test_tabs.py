@@ -87,6 +87,24 @@ async def test_a_tab_of_an_older_login_follows_the_newer_one(ada: Visitor, hub: 
         assert await tab.stored() == KEPT
 
 
+@pytest.mark.parametrize("whose", ["ada", "eve"])
+async def test_a_tab_of_an_older_login_spares_the_newer_one_at_the_provider(
+    ada: Visitor, whose: str
+) -> None:
+    """A tab that a newer login has replaced does not ask the provider to log people out."""
+    older = await ada.tab("/private?sso=asked")
+    await ada.log_in(whose)
+    newer = await ada.tab()
+    async with older.page.expect_request(lambda request: "/sso" in request.url) as led:
+        if whose == "ada":
+            await newer.page.evaluate("window.hub.logout({ scope: 'others' })")
+        else:
+            await older.page.evaluate(LOOK)
+    assert (await led.value).url.endswith("/sso?reauthenticate=false")
+    assert await newer.page.evaluate("window.hub.state") == "connected"
+    assert "account" in (await newer.stored())["local"]
+
+
 async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
     ada: Visitor, hub: Replica, shop: Shop, line: Line
 ) -> None:
