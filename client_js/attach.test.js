@@ -122,6 +122,31 @@ describe("attached to the stock client", { concurrency: true }, () => {
     assert.deepEqual(told, [{ reason: "expired" }]);
   });
 
+  for (const [how, isFunction] of /** @type {const} */ ([
+    ["its own auth", true],
+    ["a token function beside it", false],
+  ]))
+    test(`a fresh token of ${how} that ended while there was no network is replaced in turn`, async (t) => {
+      const hub = await startHub(t);
+      const tries = recorder();
+      hub.io.use(({ handshake: { auth }, conn }, next) => {
+        tries(auth.token);
+        // The second try is lost on its way.
+        if (tries.calls.length === 2) return conn.close();
+        const error = Object.assign(Error("token_expired"), { data: { code: "token_expired" } });
+        next(auth.token === "t3" ? undefined : error);
+      });
+      // Each is what the app has until the hub has seen it twice, or refused it.
+      const token = () => ["t1", "t2", "t2"][tries.calls.length] ?? "t3";
+      const { client, told, storage } = isFunction
+        ? startAttached(t, hub, {}, { auth: (send) => send({ token: token() }) })
+        : startAttached(t, hub, { token }, { auth: { token: "t1" } });
+      await reaches(client, "connected");
+      assert.deepEqual(tries.calls, ["t1", "t2", "t2", "t3"]);
+      assert.equal(storage.getItem("draft"), "secret");
+      assert.deepEqual(told, []);
+    });
+
   for (const [name, fresh] of /** @type {const} */ ([
     ["is answered by connecting with a newer token", "new"],
     ["ends the session when there is no newer token", "token-1"],
@@ -228,4 +253,26 @@ describe("attached to the stock client", { concurrency: true }, () => {
     assert.deepEqual(told, []);
     assert.equal(client.state, "closed");
   });
+});
+
+describe("the hub that an attached client asks", () => {
+  for (const [address, origin] of [
+    ["https://hub.eu.elb.amazonaws.com", "https://hub.eu.elb.amazonaws.com"],
+    ["https://news.example/admin", "https://news.example"],
+    ["wss://ws.example:8443", "https://ws.example:8443"],
+    ["ws://news.example", "http://news.example"],
+    ["https://http.ws.example", "https://http.ws.example"],
+  ])
+    test(`is the one that the app's socket connects to: ${address}`, async (t) => {
+      const { mock } = t.mock.method(globalThis, "fetch", async () => Response.json({}));
+      const socket = connect(address, { autoConnect: false, forceNew: true, auth: { token: "t" } });
+      const client = attach(socket, { storages: [] });
+      t.after(() => client.close());
+      await client.sessions();
+      const [asked, init] = /** @type {[string, any]} */ (
+        /** @type {unknown} */ (mock.calls[0].arguments)
+      );
+      assert.equal(asked, `${origin}/sessions`);
+      assert.equal(init.headers.Authorization, "Bearer t");
+    });
 });

@@ -35,8 +35,7 @@ function clearStorage(storage, isKept) {
 export function createCleaner({ keep = [], storages, profile, clear }, plugins) {
   /** @param {boolean} [replaced] */
   const storagesOf = (replaced) =>
-    storages ??
-    (replaced ? ["sessionStorage"] : ["sessionStorage", "localStorage"]).flatMap(webStorage);
+    storages ?? ["sessionStorage", replaced ? "" : "localStorage"].flatMap(webStorage);
 
   return {
     /** All in parallel, since there is little time. @param {LogoutNotification} notification

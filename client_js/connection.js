@@ -3,6 +3,7 @@
 /** @import { Requests } from "./requests.js" */
 /** @import { Status } from "./lifecycle.js" */
 /** @import { Session } from "./session.js" */
+/** @import { Accepted } from "./socket.js" */
 import { toExpiry, toNotification } from "./frames.js";
 import { openSocket } from "./socket.js";
 import { around, backoffDelay, createTimer, shared, TIMING, within } from "./tasks.js";
@@ -14,10 +15,11 @@ export function createConnection(session, { origin, check }, device) {
   const timer = createTimer();
   const pollTimer = createTimer();
   let /** @type {ReturnType<typeof openSocket> | undefined} */ socket;
+  /** The session that the socket was accepted for: what it brings is about no other. */
+  let /** @type {string | undefined} */ sidOfSocket;
   let /** @type {string | undefined} */ token;
-  let /** @type {boolean | undefined} */ polling;
-  let /** @type {boolean | undefined} */ reachable;
   let attempt = 0;
+  /** WebSockets in a row that did not get through: from two of them on, the hub is polled. */
   let failures = 0;
 
   const connect = shared(async () => {
@@ -35,13 +37,14 @@ export function createConnection(session, { origin, check }, device) {
   });
 
   const handlers = {
-    /** @param {string} [sid] @param {string} [user] @param {number} [expiresIn] seconds */
-    accepted(sid, user, expiresIn) {
-      attempt = failures = 0;
+    /** @param {Accepted} told */
+    accepted({ session: sid, user, expires_in }) {
+      attempt = 0;
+      sidOfSocket = sid;
       stopPolling();
       void session.dispatch("accepted", sid, user);
       report("connected");
-      refreshBefore(expiresIn);
+      refreshBefore(expires_in);
     },
     closed,
     /** @param {string} name @param {any} data @param {(result: object) => void} answer */
@@ -56,7 +59,7 @@ export function createConnection(session, { origin, check }, device) {
 
   /** While polling, the status is that of the polls. @param {Status} status */
   function report(status) {
-    if (!polling) void session.dispatch("status", status);
+    if (failures < 2) void session.dispatch("status", status);
   }
 
   /** Asks for a newer token after most of the lifetime, and repeatedly while there is none.
@@ -68,7 +71,7 @@ export function createConnection(session, { origin, check }, device) {
     timer.start(Math.min(seconds * 800, 2 ** 30), async () => {
       const next = await session.credentials.next().catch(() => token);
       const isNew = next !== token && !session.logouts;
-      const answer = isNew && (await ask("refresh", { token: next }).catch(() => {}));
+      const answer = isNew && (await ask("refresh", { token: next }));
       const { ok, expires_in = seconds / 5 } = answer || {};
       if (socket !== own || !session.live) return;
       if (ok) token = next;
@@ -78,40 +81,28 @@ export function createConnection(session, { origin, check }, device) {
 
   /** @param {Refusal | false} [refusal] */
   async function closed(refusal) {
-    failures = refusal || socket?.isOpen() ? 0 : failures + 1;
-    socket = undefined;
-    if (refusal) stopPolling();
+    const gotThrough = refusal || socket?.isOpen();
+    if (gotThrough) stopPolling();
+    socket = sidOfSocket = undefined;
     report("disconnected");
     const again = refusal && (await session.dispatch("refused", refusal, token));
     if (!session.live) return;
-    if (failures >= 2 && !polling) {
-      polling = reachable = true;
-      void poll();
-    }
-
-    timer.start(again ? 0 : polling ? around(TIMING.retry) : backoffDelay(attempt++), connect);
+    if (!gotThrough && ++failures === 2) void poll();
+    timer.start(again ? 0 : failures > 1 ? around(TIMING.retry) : backoffDelay(attempt++), connect);
   }
 
   async function poll() {
     const alive = await check();
-    if (!polling) return;
-    void session.dispatch("status", alive ? "polling" : "disconnected");
+    if (failures < 2) return;
     // A hub that answers again after an outage most likely accepts sockets again.
-    if (alive && !reachable) void connect();
-    reachable = alive;
+    if (alive && session.status !== "polling") void connect();
+    void session.dispatch("status", alive ? "polling" : "disconnected");
     pollTimer.start(around(TIMING.poll), poll);
   }
 
   function stopPolling() {
-    polling = false;
+    failures = 0;
     pollTimer.stop();
-  }
-
-  /** When the hub does not confirm the session, the socket is replaced. */
-  async function confirm() {
-    if ((await check()) || !session.live) return;
-    socket?.close();
-    void connect();
   }
 
   /** The hub closes the socket on our acknowledgement; the timer is for a hub that does not. */
@@ -122,15 +113,22 @@ export function createConnection(session, { origin, check }, device) {
 
   /** @param {string} name @param {object} data @returns {Promise<any>} */
   const ask = async (name, data) =>
-    socket?.isOpen() && within(TIMING.answer, () => socket?.ask(name, data));
+    socket?.isOpen() && within(TIMING.answer, () => socket?.ask(name, data)).catch(() => {});
 
   return {
     ask,
-    wake() {
+    async wake() {
       attempt = 0;
-      if (polling) void poll();
+      if (failures > 1) void poll();
       if (socket?.isStale()) socket.close();
-      void (socket?.isOpen() ? confirm() : connect());
+      if (!socket?.isOpen()) void connect();
+      // When the hub does not confirm the session, the socket is replaced.
+      else if (!(await check()) && session.live) socket?.close();
+    },
+    /** The session may have been confirmed over HTTP, as the user's newer one.
+     * @param {boolean} isNew */
+    accepted(isNew) {
+      if (isNew && sidOfSocket && sidOfSocket !== session.sid) socket?.close();
     },
     stopped: stop,
     ended: stop,

@@ -6,8 +6,8 @@
  *   message?: string}} LogoutOptions
  * @typedef {{ask: (name: string, data: object) => Promise<any>, wake: () => void,
  *   stopped: () => void, ended: () => void, closed: () => void}} Connection to the hub, with hooks as
- *   below. `ask` sends an event and resolves to its answer, or to nothing when there is no
- *   connection; `wake` confirms the session at once, and connects without delay
+ *   below. `ask` sends an event and resolves to its answer, or to nothing if none comes;
+ *   `wake` confirms the session at once, and connects without delay
  * @typedef {{sid: string, device: string, state: "acknowledged" | "notified" | "cut" | "offline",
  *   failed?: string[]}} Outcome the state of a session, and what its client could not clear
  * @typedef {{id?: string, scope: string, reason?: string, at?: number, message?: string | null,
@@ -56,7 +56,6 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
   const hooks = new Set();
   const session = createSession(options, hooks);
   const requests = createRequests(options.url, session);
-  const { call } = requests;
   for (const plugin of plugins) hooks.add(plugin({ options, session, requests, wake }));
   const connection = connect(session, requests, options.device);
   hooks.add(connection);
@@ -75,12 +74,12 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
   async function send(body, idempotencyKey) {
     // Without a network, a socket seems open for a while, but a request fails at once.
     const online = globalThis.navigator?.onLine !== false;
-    const asked = online && connection.ask("logout", { ...body, idempotencyKey }).catch(() => {});
+    const asked = online && connection.ask("logout", { ...body, idempotencyKey });
     const { ok, error, ...answer } = (await asked) || {};
     if (ok) return answer;
     // Over HTTP, an expired token is renewed first: it must not prevent a logout.
     if (error && error.code !== "token_expired") throw failure(error);
-    return session.restore(() => call("/logout", postLogout(idempotencyKey, body)));
+    return session.restore(() => requests.call("/logout", postLogout(idempotencyKey, body)));
   }
 
   /** @param {LogoutOptions} [wanted] @returns {Promise<Receipt>} */
@@ -124,7 +123,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
     /** @returns {Promise<ListedSession[]>} */
     async sessions() {
       assertOpen();
-      return (await call("/sessions")).sessions;
+      return (await requests.call("/sessions")).sessions;
     },
 
     /** The receipt of a logout. @param {string} id
@@ -132,7 +131,7 @@ export function createCore(options = {}, plugins = [], connect = createConnectio
      * @returns {Promise<Receipt>} */
     async receipt(id, wait = 0) {
       assertOpen();
-      return call(`/logouts/${encodeURIComponent(id)}?wait=${wait}`, {
+      return requests.call(`/logouts/${encodeURIComponent(id)}?wait=${wait}`, {
         ms: TIMING.accept + wait * 1000,
       });
     },

@@ -105,9 +105,9 @@ export function hiding(core) {
     ended: () => setHidden(true),
     /** A frozen page gets messages of other tabs, but its requests continue only when it is resumed. */
     async isReplaced() {
-      const wasUnconfirmed = unconfirmed;
+      if (!unconfirmed) return false;
       await resumed;
-      return wasUnconfirmed && isReplaced(core);
+      return isReplaced(core);
     },
     closed() {
       listening.abort();

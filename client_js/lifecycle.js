@@ -71,13 +71,15 @@ export const TRANSITIONS = {
   status: ({ live }, status) => live && [{ status }],
 
   /** The hub has confirmed that the session is alive, and may have said whose it is.
-   * @param {SessionState} state @param {string} [sid] @param {string} [user]
+   * @param {SessionState} state @param {string} [told] its id @param {string} [user]
    * @returns {Step | undefined} */
-  accepted(state, sid = state.sid, user = state.user) {
+  accepted(state, told = state.sid, user = state.user) {
     if (!state.live) return;
     // Another person has logged in by cookie. All that is known of this end is its `sid`.
     if (state.user && user !== state.user)
       return TRANSITIONS.ended(state, toNotification(state), undefined, true);
+    // Until it is settled, a logout is of the session that it was begun in.
+    const sid = (state.logouts && state.sid) || told;
     return [{ sid, user }, ["accepted", sid !== state.sid]];
   },
 

@@ -75,7 +75,7 @@ const EVENTS = {
     in: {
       new: [{ sid: "s2", user: "ada" }, ["accepted", true]],
       live: [{ sid: "s2", user: "ada" }, ["accepted", true]],
-      "logging out": [{ sid: "s2", user: "ada" }, ["accepted", true]],
+      "logging out": [{ sid: "s1", user: "ada" }, ["accepted", false]],
     },
   },
   "a confirmation of another person's session": {

@@ -15,6 +15,9 @@ const LATELY = 30_000;
 
 /** @param {Core} core @returns {Hooks} */
 export function login({ options: { loginUrl }, session }) {
+  /** By a newer login, which the provider must not be made to end. */
+  let /** @type {boolean | undefined} */ isReplaced;
+
   /** Whether the previous page of this tab was redirected just now, too. */
   function circles() {
     const last = sessionStorage[LED];
@@ -23,6 +26,11 @@ export function login({ options: { loginUrl }, session }) {
   }
 
   return {
+    /** Nothing to clear. Before that, it was found out who is logged in. */
+    steps({ replaced }) {
+      isReplaced = replaced;
+      return [];
+    },
     async announced(notification) {
       if (!loginUrl || session.status === "closed") return;
       // A page that was accepted, or whose user logs out, is not in a loop.
@@ -31,7 +39,7 @@ export function login({ options: { loginUrl }, session }) {
       const { reason, reauthenticate = reason !== "expired" } = notification;
       const address =
         typeof loginUrl === "function"
-          ? await loginUrl({ ...notification, reauthenticate })
+          ? await loginUrl({ ...notification, reauthenticate: !isReplaced && reauthenticate })
           : loginUrl;
       if (address && /** @type {string} */ (session.status) !== "closed") location.replace(address);
     },

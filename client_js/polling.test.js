@@ -80,6 +80,22 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     assert.equal(web.calls.length, polls);
   });
 
+  test("a poll that tells of the user's newer session has it continue as that one", async (t) => {
+    let sid = "s1";
+    const { web, client, told } = await startPolling(t);
+    web.answer = () => [200, { sid, user: "ada" }];
+    const states = recorder();
+    await reaches(client, "polling");
+    client.on("state", states);
+    sid = "s2";
+    await until("the newer session", () => client.session === "s2");
+    await quietWhile();
+    assert.deepEqual([states.calls, told], [[], []]);
+    web.answer = () => [401, { ...REVOKED, id: "l1", scope: "session", sid: "s2" }];
+    await reaches(client, "ended");
+    assert.equal(told[0].sid, "s2");
+  });
+
   test("an expired token ends with the reason expired", async (t) => {
     const { web, client, told } = await startPolling(t);
     web.answer = () => [401, { code: "token_expired", title: "Too old" }];
@@ -107,6 +123,22 @@ describe("where WebSocket does not get through", { concurrency: true }, () => {
     };
     await reaches(client, "polling");
     assert.deepEqual(told, []);
+  });
+
+  test("a fresh token that ended during an outage is not sent again", async (t) => {
+    let given = "t1";
+    const { web, client, storage, told } = await startPolling(t, { token: () => given });
+    web.answer = ({ headers }) => {
+      const isOutage = headers.authorization === "Bearer t2" && given === "t2";
+      if (headers.authorization === "Bearer t1") given = "t2";
+      if (isOutage) given = "t3";
+      if (isOutage) return [503, { code: "unavailable", title: "Later" }];
+      if (headers.authorization === "Bearer t3") return [200, SESSION];
+      return [401, { code: "token_expired", title: "Too old" }];
+    };
+    await reaches(client, "polling");
+    assert.deepEqual(told, []);
+    assert.equal(storage.getItem("draft"), "secret");
   });
 
   test("an invalid token stops with an error and clears nothing", async (t) => {

@@ -26,7 +26,7 @@ export function createRequests(url, { credentials, dispatch }) {
   if (!/^https?:..[^/]+.$/.test(href)) throw TypeError(`no http origin: ${url}`);
 
   /** Sends a request with the given credentials. @param {string} path @param {Init} init
-   * @returns {Promise<{status: number, body: any, token?: string}>} */
+   * @returns {Promise<{status: number, body: any}>} */
   async function send(path, { token, ms = TIMING.accept, ...init }) {
     const response = await fetch(origin + path, {
       cache: "no-store",
@@ -38,18 +38,17 @@ export function createRequests(url, { credentials, dispatch }) {
         ? { credentials: "include" }
         : { headers: { ...init.headers, Authorization: `Bearer ${token}` } }),
     });
-    return { status: response.status, body: await response.json(), token };
+    return { status: response.status, body: await response.json() };
   }
 
   /** Sends a request as this session, which a 401 ends. @param {string} path @param {Init} [init]
    * @returns {Promise<any>} what the hub answers, if it grants it */
   async function call(path, init) {
-    const { status, body, token } = await credentials
-      .next()
-      .then((used) => send(path, { ...init, token: used }))
-      .catch(() => {
-        throw failure();
-      });
+    const fail = () => {
+      throw failure();
+    };
+    const token = await credentials.next().catch(fail);
+    const { status, body } = await send(path, { ...init, token }).catch(fail);
     if (status < 300) {
       credentials.accepted();
       return body;

@@ -53,7 +53,6 @@ const unsubscribe = async ({ pushManager }) =>
 /** @param {Pick<Core, "options">} core @returns {Hooks} */
 export const siteData = ({ options }) => ({
   steps({ isKept, lost, replaced }) {
-    if (replaced) return [];
     /** @type {Step[]} */
     const all = [
       ["cookies", () => clearCookies(isKept)],
@@ -62,6 +61,6 @@ export const siteData = ({ options }) => ({
       ["push", () => eachWorker(unsubscribe)],
       ["workers", () => lost && eachWorker((worker) => worker.unregister())],
     ];
-    return options.storages ? all.slice(0, 1) : all;
+    return all.slice(0, replaced ? 0 : options.storages && 1);
   },
 });

@@ -3,14 +3,17 @@
 import { parseFrame, toRefusal } from "./frames.js";
 import { createTimer, TIMING } from "./tasks.js";
 
+/** @typedef {{session?: string, user?: string, expires_in?: number}} Accepted what the hub says of
+ *   the session: `expires_in` is in seconds */
+
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: (sid?: string, user?: string, expiresIn?: number) => void,
+ * @param {{accepted: (told: Accepted) => void,
  *   closed: (refusal?: Refusal | false) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
  *   `closed` is given the refusal if that was the cause */
 export function openSocket(origin, auth, on) {
   const path = "/socket.io/?EIO=4&transport=websocket";
-  const socket = new WebSocket(origin.replace("http", "ws") + path);
+  const socket = new WebSocket(origin.replace(/^http/, "ws") + path);
   const deadline = createTimer();
   /** @type {((answer?: any) => void)[]} */
   const acks = [];
@@ -51,10 +54,10 @@ export function openSocket(origin, auth, on) {
       expectPing();
     },
     6() {},
-    40({ session, user, expires_in }) {
+    40(told) {
       connected = true;
       expectPing();
-      on.accepted(session, user, expires_in);
+      on.accepted(told);
     },
     42: ([name, data], id) => on.event(name, data, (answer) => id && send(`43${id}`, [answer])),
     43: ([data], id) => acks[+id]?.(data),

@@ -12,12 +12,12 @@ export function tabs(core) {
   let sawOtherLogin = false;
   channel.onmessage = ({ data }) => {
     if (data?.login && data.login !== session.sid) sawOtherLogin = true;
-    if (session.sid && data?.sid === session.sid)
+    if (data?.sid && data.sid === session.sid)
       void session.dispatch("ended", toNotification(data.notification));
   };
   return {
     accepted: (isNew) => isNew && channel.postMessage({ login: session.sid }),
-    isReplaced: () => sawOtherLogin && !core.options.storages && isReplaced(core),
+    isReplaced: () => sawOtherLogin && isReplaced(core),
     ended(notification, replaced) {
       if (!replaced && session.status !== "closed")
         channel.postMessage({ sid: session.sid, notification });

@@ -63,12 +63,13 @@ test("a tab whose client was closed hears nothing", async (t) => {
 });
 
 /** A tab with a page of its own, whose storages hold something, by cookie.
- * @param {import("node:test").TestContext} t @param {string} session */
-async function openPageTab(t, session) {
+ * @param {import("node:test").TestContext} t @param {string} session
+ * @param {import("./session.js").Options} [options] */
+async function openPageTab(t, session, options = {}) {
   const page = openPage();
   t.after(closePage);
   const hub = await startTelling(t, { session, user: "ada" });
-  const client = createLogoutHub({ url: hub.url });
+  const client = createLogoutHub({ url: hub.url, ...options });
   t.after(() => client.close());
   await reaches(client, "connected");
   page.localStorage.setItem("draft", "secret");
@@ -107,4 +108,44 @@ for (const [name, now, left] of /** @type {const} */ ([
     await reaches(client, "ended");
     assert.deepEqual(page.localStorage.entries(), left);
     assert.deepEqual(page.sessionStorage.entries(), {});
+  });
+
+for (const [name, newer, how] of /** @type {const} */ ([
+  ["another person's login has replaced this one", { sid: "s11", user: "eve" }, "look"],
+  ["the user's newer login has ended this one", { sid: "s11", user: "ada" }, "notification"],
+  ["a newer login is there, and this one was to be proved anew", { sid: "s11" }, "login_required"],
+]))
+  test(`nobody has to authenticate again when ${name}`, async (t) => {
+    const asked = recorder();
+    const loginUrl = (/** @type {any} */ why) => void asked(why);
+    const { page, hub, client } = await openPageTab(t, "s10", { loginUrl, storages: [] });
+    const other = new BroadcastChannel("logout-hub");
+    t.after(() => other.close());
+    other.postMessage({ login: newer.sid });
+    await quietWhile();
+    hub.answer = () => [200, newer];
+    if (how === "look") page.setVisibility("visible");
+    else
+      hub.notify({
+        ...LOGOUT,
+        scope: "others",
+        reauthenticate: how === "login_required" || undefined,
+      });
+    await reaches(client, "ended");
+    await until("the login page", () => asked.calls.length > 0);
+    assert.equal(asked.calls[0].reauthenticate, false);
+  });
+
+for (const [reason, reauthenticate] of /** @type {const} */ ([
+  ["user", true],
+  ["expired", false],
+]))
+  test(`whether people have to authenticate again depends on the reason: ${reason}`, async (t) => {
+    const asked = recorder();
+    const loginUrl = (/** @type {any} */ why) => void asked(why);
+    const { hub, client } = await openPageTab(t, "s12", { token: "t", loginUrl });
+    hub.notify({ ...LOGOUT, reason });
+    await reaches(client, "ended");
+    await until("the login page", () => asked.calls.length > 0);
+    assert.equal(asked.calls[0].reauthenticate, reauthenticate);
   });

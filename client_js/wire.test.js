@@ -39,6 +39,7 @@ function startClient(t, { url }, options) {
   return { client, storage, told: onLogout.calls, errors: error.calls };
 }
 
+const EXPIRED = { code: "token_expired", title: "Too old" };
 const IMPATIENT = '0{"sid":"e","upgrades":[],"pingInterval":60,"pingTimeout":60}';
 
 describe("connecting", { concurrency: true }, () => {
@@ -252,6 +253,50 @@ describe("refusals", { concurrency: true }, () => {
       ["token-1", "token-2"],
     );
     assert.deepEqual(told, [{ reason: "expired" }]);
+  });
+
+  /** A hub that is lost once while it is asked about a token that is newer than the refused first.
+   * @param {TestContext} t */
+  async function startLosing(t) {
+    const tries = recorder();
+    const hub = await startRaw(t, (socket, count) => {
+      socket.send(OPEN);
+      socket.on("message", (data) => {
+        const [, auth] = /^40(.*)/.exec(String(data)) ?? [];
+        if (!auth) return;
+        const { token } = JSON.parse(auth);
+        tries(token);
+        if (count === 2) socket.terminate();
+        else if (token === "t3") socket.send('40{"sid":"x"}');
+        else socket.send('44{"message":"token_expired","data":{"code":"token_expired"}}');
+      });
+    });
+    return Object.assign(hub, { tries: tries.calls });
+  }
+
+  for (const [how, given] of /** @type {const} */ ([
+    ["is not sent again, when the app has one that is newer still", ["t1", "t2", "t3"]],
+    ["is replaced in turn, when the app learns of it no sooner", ["t1", "t2", "t2", "t3"]],
+  ]))
+    test(`a fresh token that ended while the hub could not be reached ${how}`, async (t) => {
+      const hub = await startLosing(t);
+      const tokens = [...given];
+      const { client, storage, told } = startClient(t, hub, { token: () => tokens.shift() });
+      await reaches(client, "connected");
+      assert.deepEqual(hub.tries, given);
+      assert.equal(storage.getItem("draft"), "secret");
+      assert.deepEqual(told, []);
+    });
+
+  test("an expired token is kept to while the app cannot say whether there is a newer one", async (t) => {
+    const hub = await startHub(t);
+    refuse(hub.io, ({ token }) => (token === "old" ? EXPIRED : undefined));
+    const answers = [() => "old", () => assert.fail("expected: no network"), () => "new"];
+    const { client, storage, told } = startClient(t, hub, { token: () => answers.shift()?.() });
+    await reaches(client, "connected");
+    assert.equal(hub.latest().handshake.auth.token, "new");
+    assert.equal(storage.getItem("draft"), "secret");
+    assert.deepEqual(told, []);
   });
 
   test("the same token given again ends the session", async (t) => {

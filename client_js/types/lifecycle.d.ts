@@ -59,9 +59,9 @@ export declare const TRANSITIONS: {
      * @param {SessionState} state @param {Status} status @returns {Step | false} */
     status: ({ live }: SessionState, status: Status) => Step | false;
     /** The hub has confirmed that the session is alive, and may have said whose it is.
-     * @param {SessionState} state @param {string} [sid] @param {string} [user]
+     * @param {SessionState} state @param {string} [told] its id @param {string} [user]
      * @returns {Step | undefined} */
-    accepted(state: SessionState, sid?: string, user?: string): Step | undefined;
+    accepted(state: SessionState, told?: string, user?: string): Step | undefined;
     /** The hub has refused the session.
      * @param {SessionState} state @param {Refusal} refusal @param {unknown} used the refused token
      * @param {boolean} [isFinal] there is no newer token @returns {Step | undefined} */

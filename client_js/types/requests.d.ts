@@ -21,7 +21,6 @@ export declare function createRequests(url: string | undefined, { credentials, d
     send: (path: string, { token, ms, ...init }: Init) => Promise<{
         status: number;
         body: any;
-        token?: string;
     }>;
     call: (path: string, init?: Init) => Promise<any>;
     /** Confirms the session: only a 200 of the hub says that it is alive; a 401 ends it. */

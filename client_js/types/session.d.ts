@@ -75,8 +75,7 @@ export declare function createSession(options: Options, hooks: Set<object>): {
         ask: () => Promise<string | undefined>;
         next(): Promise<string | undefined>;
         last: () => string | undefined;
-        renewed: () => string | undefined;
         accepted(): void;
-        renew(refusal: import("./frames.js").Refusal, used: unknown): Promise<any>;
+        renew(refusal: import("./frames.js").Refusal, used: unknown): Promise<true | undefined>;
     };
 };

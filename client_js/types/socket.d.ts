@@ -1,6 +1,13 @@
 import type { Refusal } from "./frames.js";
+export type Accepted = {
+    session?: string;
+    user?: string;
+    expires_in?: number;
+};
+/** @typedef {{session?: string, user?: string, expires_in?: number}} Accepted what the hub says of
+ *   the session: `expires_in` is in seconds */
 /** @param {string} origin @param {{token?: string, device?: string}} auth
- * @param {{accepted: (sid?: string, user?: string, expiresIn?: number) => void,
+ * @param {{accepted: (told: Accepted) => void,
  *   closed: (refusal?: Refusal | false) => void,
  *   event: (name: string, data: any, answer: (data: any) => void) => void}} on
  *   `closed` is given the refusal if that was the cause */
@@ -8,7 +15,7 @@ export declare function openSocket(origin: string, auth: {
     token?: string;
     device?: string;
 }, on: {
-    accepted: (sid?: string, user?: string, expiresIn?: number) => void;
+    accepted: (told: Accepted) => void;
     closed: (refusal?: Refusal | false) => void;
     event: (name: string, data: any, answer: (data: any) => void) => void;
 }): {

@@ -20,7 +20,7 @@ COOKIE = "session"  # the hub's HUB_COOKIE_NAME
 LIFETIME = 8 * 3600
 POLICY = (
     f"default-src 'self'; script-src 'self' {HUB}; base-uri 'none'; frame-ancestors 'none'; "
-    f"connect-src 'self' {HUB} {HUB.replace('http', 'ws', 1)}; form-action 'self'"
+    f"connect-src 'self' {HUB} ws{HUB.removeprefix('http')}; form-action 'self'"
 )
 
 

@@ -15,7 +15,7 @@ const FILES = {
   "/style.css": ["style.css", "text/css; charset=utf-8"],
 };
 const POLICY =
-  `default-src 'self'; connect-src 'self' ${HUB} ${HUB.replace("http", "ws")}; ` +
+  `default-src 'self'; connect-src 'self' ${HUB} ${HUB.replace(/^http/, "ws")}; ` +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /** Who is logged in, by the secret in the cookie; a real app has a database. */

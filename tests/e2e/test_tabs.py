@@ -65,6 +65,46 @@ async def test_a_session_beside_another_in_one_browser(ada: Visitor, hub: Replic
     assert await newer.stored() == EVERYTHING
 
 
+LOOK = "dispatchEvent(new Event('online'))"
+"""Has a page confirm its session, as when it comes back into view."""
+
+
+async def test_a_tab_of_an_older_login_follows_the_newer_one(ada: Visitor, hub: Replica) -> None:
+    """A tab that has learned of the user's newer login ends with that one, and not before."""
+    older = await ada.tab("/private?stay")
+    await ada.log_in("ada")
+    newer = await ada.tab("/private?stay")
+    await older.page.evaluate(LOOK)
+    await older.diary.wait("connected", 2)
+    assert await older.page.evaluate("window.hub.session") == "ada-2"
+    await newer.page.evaluate("window.hub.logout({ scope: 'others' })")
+    assert (await hub.call("GET", "/verify", token("ada", "ada-1"))).status == 401
+    assert await older.page.evaluate("window.hub.state") == "connected"
+    assert await newer.stored() == EVERYTHING
+    assert (await hub.call("DELETE", "/sessions/ada-2", token("ada", "phone"))).status == 200
+    for tab in (older, newer):
+        assert (await tab.diary.wait("logout"))["words"] == "user"
+        assert await tab.stored() == KEPT
+
+
+@pytest.mark.parametrize("whose", ["ada", "eve"])
+async def test_a_tab_of_an_older_login_spares_the_newer_one_at_the_provider(
+    ada: Visitor, whose: str
+) -> None:
+    """A tab that a newer login has replaced does not ask the provider to log people out."""
+    older = await ada.tab("/private?sso=asked")
+    await ada.log_in(whose)
+    newer = await ada.tab()
+    async with older.page.expect_request(lambda request: "/sso" in request.url) as led:
+        if whose == "ada":
+            await newer.page.evaluate("window.hub.logout({ scope: 'others' })")
+        else:
+            await older.page.evaluate(LOOK)
+    assert (await led.value).url.endswith("/sso?reauthenticate=false")
+    assert await newer.page.evaluate("window.hub.state") == "connected"
+    assert "account" in (await newer.stored())["local"]
+
+
 async def test_a_tab_without_the_network_hears_of_it_from_the_tab_beside(
     ada: Visitor, hub: Replica, shop: Shop, line: Line
 ) -> None:
