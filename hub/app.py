@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -178,6 +179,9 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     """Serve ``app`` inside the context, which is entered with the port once it listens.
 
     With HUB_ADMIN_PORT the admin listener is served as well.
+
+    Raises:
+        OSError: when a listener cannot be opened, or both would have the same port.
     """
     settings = app[SERVICES].settings
     runner = Runner(
@@ -197,7 +201,11 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
             app[SERVICES].admin_ports.update(address[1] for address in runner.addresses)
         first = len(runner.addresses)
         await web.TCPSite(runner, host, port, backlog=4096).start()
-        yield runner.addresses[first][1]
+        public = runner.addresses[first][1]
+        if public in app[SERVICES].admin_ports:
+            # Port 0 may be the same one on two addresses.
+            raise OSError(errno.EADDRINUSE, "the admin listener has the same port")
+        yield public
     finally:
         await runner.cleanup()
 

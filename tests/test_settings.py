@@ -395,6 +395,15 @@ def test_a_secret_is_as_long_as_its_hash(
     assert str(need) in refusal(env, HUB_JWT_SECRET="x" * (need - 1))
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::"])
+def test_two_listeners_have_two_ports(env: pytest.MonkeyPatch, host: str) -> None:
+    """Whatever their addresses, since what is served is decided by the port; 0 is any free one."""
+    given = {"HUB_PORT": "9000", "HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": host}
+    assert refusal(env, **given).startswith("HUB_ADMIN_PORT: must not be HUB_PORT")
+    assert load_settings({"port": "9001"}).admin_port == 9000
+    assert load_settings({"port": "0", "admin_port": "0"}).admin_port == 0
+
+
 def test_a_host_cookie_has_no_domain(env: pytest.MonkeyPatch) -> None:
     """Browsers refuse it, so that it could never be deleted."""
     given = {"HUB_COOKIE_NAME": "__Host-s", "HUB_COOKIE_DOMAIN": "app.example"}

@@ -101,6 +101,16 @@ async def test_a_public_name_of_two_addresses_is_public_on_both(
         assert await statuses(port, PUBLIC) == {200, 204}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+async def test_a_public_port_is_never_the_operators_on_another_address() -> None:
+    """A hub does not serve what it could not tell apart, though the system would let it listen."""
+    port = free_port()
+    app = create_app(settings(admin_port=port, admin_host="127.0.0.2"))
+    with pytest.raises(OSError, match="same port"):
+        async with serve(app, "127.0.0.1", port):
+            pass
+
+
 def test_commands_find_the_operators_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same settings as the hub, no address needs to be given."""
     monkeypatch.setenv("HUB_ADMIN_PORT", "9099")
