@@ -173,6 +173,16 @@ async def test_a_living_token_is_let_through(app: App, method: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("named", [", ".join(IDENTITY), "close, x-auth-user, x-auth-session"])
+async def test_a_client_cannot_have_the_identity_removed(app: App, named: str) -> None:
+    """The app learns who calls, also if the client's ``Connection`` says to remove that."""
+    user, sid = names()
+    assert (await app.ask(token(user, sid), Connection=named)).status == 200
+    assert [{name.title(): value for name, value in seen.items()} for seen in app.seen] == [
+        {"X-Auth-User": user, "X-Auth-Session": sid}
+    ]
+
+
 async def test_a_preflight_is_not_let_through(app: App) -> None:
     """Without a token, what looks like a preflight does not reach the app."""
     headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
