@@ -662,6 +662,22 @@ async def test_watch_shows_what_became_of_signals(redis_url: str, tmp_path: Path
         assert f"{by}  ignored\n" in await line_with(people.stdout, "ignored")
 
 
+@pytest.mark.parametrize("args", [["watch"], ["watch", "--json"]])
+async def test_watch_ends_when_nobody_reads_it(redis_url: str, args: list[str]) -> None:
+    """As after ``| head -1``: exit code 1, when it next has something to print, and not a word."""
+    end, theirs = os.pipe()
+    process = await run_command(
+        args, environment({"HUB_REDIS_URL": redis_url}), stdout=theirs, stderr=PIPE
+    )
+    os.close(theirs)
+    async with running(settings(redis_url=redis_url)) as hub, ended_after(process):
+        await line_with(process.stderr, "watching")
+        os.close(end)
+        assert (await hub.call("POST", "/logout", token("ada"))).status == 200
+        ended = await finish(process)
+    assert (ended.code, ended.out, ended.err) == (1, "", "")
+
+
 async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
     """Exit code 1 and one line: a silent watcher would look like a quiet day."""
     async with started("watch", HUB_REDIS_URL=own_redis.url) as process:
