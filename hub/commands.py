@@ -24,10 +24,10 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
     summarize,
 )
 from hub.core.model import Reason, Scope, State
+from hub.environment import load_settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 POLL = 2
@@ -226,7 +226,7 @@ def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None
 
 async def _call(method: str, path: str, url: str | None, body: Any = None) -> Any:
     """Call a hub as an administrator and return the body; stops the command on a refusal."""
-    settings = settings_or_stop()
+    settings = load_settings()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
     base = complete_address(url or operators_address(settings))

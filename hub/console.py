@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from hub.environment import describe_settings, load_settings
-from hub.settings import Settings, SettingsError
+from hub.environment import describe_settings
+from hub.settings import Settings
 from hub.terminal import encode_json, escape
 
 Result = TypeVar("Result")
@@ -77,14 +77,6 @@ def operators_address(settings: Settings) -> str:
     if settings.admin_port is not None:
         return address(settings.admin_host, settings.admin_port)
     return address(settings.host, settings.port)
-
-
-def settings_or_stop(options: dict[str, Any] | None = None) -> Settings:
-    """Return the settings, or stop the command with one line."""
-    try:
-        return load_settings(options)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
 
 
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:

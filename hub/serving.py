@@ -20,16 +20,15 @@ from hub.api.services import SERVICES
 from hub.app import RELOADS, create_app
 from hub.app import serve as serve_app
 from hub.console import (
-    BadSetting,
     Failed,
     address,
     run,
     setting_options,
-    settings_or_stop,
 )
 from hub.doctor.store import refuse_unsafe
+from hub.environment import load_settings
 from hub.log import configure_logs
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings
 
 reloading: set[asyncio.Future[None]] = set()
 """Tasks that SIGHUP started, referenced until they are done."""
@@ -46,13 +45,10 @@ def serve(demo: bool, **options: Any) -> None:
     For development:   HUB_JWT_SECRET=$(openssl rand -hex 32) logout-hub serve
     In production:     HUB_REDIS_URL=redis://… HUB_JWT_JWKS_URL=https://… logout-hub serve
     """
-    settings = settings_or_stop(options)
+    settings = load_settings(options)
     configure_logs(settings.log_format)
-    try:
-        run(refuse_unsafe(settings))
-        app = create_app(settings, demo=demo)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
+    run(refuse_unsafe(settings))
+    app = create_app(settings, demo=demo)
     try:
         run(_serve(app, settings, demo=demo))
     except OSError as error:

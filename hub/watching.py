@@ -21,12 +21,12 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
     summarize,
 )
 from hub.core.model import Logout, Micros, seconds, split_user_key
 from hub.core.receipt import count_states
 from hub.core.signal import SignalRecord
+from hub.environment import load_settings
 from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
 from hub.log import configure_logs
@@ -50,7 +50,7 @@ FAILURES = 3
 @as_json
 def watch(as_json: bool) -> None:
     """Follow logouts and signals as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
-    settings = settings_or_stop()
+    settings = load_settings()
     # An outage is told by the command itself, in a line of its own.
     configure_logs(settings.log_format, logging.ERROR)
     if settings.redis_url is None:

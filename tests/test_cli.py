@@ -251,6 +251,16 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
     assert ended.out == ""
 
 
+READ_SETTINGS = [
+    ["audit", "copy"], ["audit", "verify", "--store", "/dev/null"], ["inspect"],
+    ["probe", "--url", "http://127.0.0.1:1"], ["receipt", "x"], ["sessions", "ada"], ["streams"],
+    ["streams", "verify"], ["token", "ada"], ["watch"],
+]  # fmt: skip
+READ_ISSUERS = [["inspect"], ["streams"], ["streams", "pause"], ["watch"]]
+STORED = {"HUB_REDIS_URL": "redis://127.0.0.1:1"}
+ANY_AUDIENCE = {"HUB_JWT_JWKS_URL": "https://id.example/keys"}
+
+
 @pytest.mark.parametrize(
     ("args", "variables", "named"),
     [
@@ -258,6 +268,7 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
         (["serve"], {**KEYED, "HUB_NOPE": "1"}, "HUB_NOPE"),
         (["serve"], {**KEYED, "HUB_IDLE_TIMEOUT": "1"}, "HUB_IDLE_TIMEOUT"),
         (["serve", "--port", "70000"], KEYED, "PORT"),
+        (["serve"], {"HUB_ISSUERS": "/nope"}, "HUB_ISSUERS"),
         (["serve"], {**KEYED, "HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
         (["serve", "--demo", "--host", "0.0.0.0"], {}, "HUB_HOST"),
         (["serve", "--demo", "--host", "example.com"], {}, "HUB_HOST"),
@@ -269,6 +280,9 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
         (["watch"], {}, "HUB_REDIS_URL"),
         (["watch"], {"HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
         (["logout", "ada"], {"HUB_NOPE": "1"}, "HUB_NOPE"),
+        *((args, {"HUB_NOPE": "1"}, "HUB_NOPE") for args in READ_SETTINGS),
+        *((args, {**STORED, "HUB_ISSUERS": "/nope"}, "HUB_ISSUERS") for args in READ_ISSUERS),
+        *((args, {**STORED, **ANY_AUDIENCE}, "HUB_JWT_AUDIENCE") for args in READ_ISSUERS),
     ],
 )
 def test_a_missing_or_bad_setting_is_one_clear_line(
