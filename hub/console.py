@@ -104,7 +104,7 @@ def read_token(file: BinaryIO) -> str:
     """Return the token in a file, without ``Authorization: Bearer``; stops without a token."""
     if file is sys.stdin.buffer and sys.stdin.isatty():
         click.echo("paste the token, then Enter and Ctrl+D:", err=True)
-    text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
+    text = file.read(MAX_READ + 1).decode("utf-8-sig", "replace").strip()
     token = text.removeprefix("Authorization:").strip()
     if token[:7].lower() == "bearer ":
         token = token[7:].strip()

@@ -407,6 +407,34 @@ async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: 
     assert (await hub.call("GET", "/session", tokens["bob"])).status == 401
 
 
+async def test_a_list_of_users_may_begin_with_a_byte_order_mark(
+    hub: Replica, tmp_path: Path
+) -> None:
+    """As Excel and PowerShell write it: the first user is logged out like the others."""
+    names = tmp_path / "users.txt"
+    names.write_bytes("ada\r\ngrace\r\n".encode("utf-8-sig"))
+    tokens = {user: token(user, "s") for user in ("ada", "grace")}
+    for given in ({"args": str(names)}, {"args": "-", "given": names.read_bytes().decode()}):
+        for mine in tokens.values():
+            await hub.call("GET", "/session", mine)
+        args = ("logout", "--from", given["args"], "--url", hub.url)
+        ended = await finish(await spawn(args, {"HUB_ADMIN_TOKEN": ADMIN}, given.get("given", "")))
+        assert (ended.code, ended.err) == (0, "")
+        for mine in tokens.values():
+            assert (await hub.call("GET", "/session", mine)).status == 401
+        tokens = {user: token(user, f"{user}-2") for user in tokens}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_list_of_users_is_utf_8(tmp_path: Path, encoding: str) -> None:
+    """Nobody is logged out by another spelling of a name: exit code 2, with a hint."""
+    names = tmp_path / "users.txt"
+    names.write_bytes("ada\nzoë\n".encode(encoding))
+    ended = at_once("logout", "--from", str(names), HUB_ADMIN_TOKEN=ADMIN)
+    assert (ended.code, ended.out) == (2, "")
+    assert "not UTF-8" in ended.err
+
+
 async def test_the_bar_counts_against_everybody_from_the_start(hub: Replica) -> None:
     """It is not full before the last device was told; then each device can be named."""
     async with AsyncExitStack() as stack:
@@ -715,7 +743,9 @@ def inspected(text: str, *args: str, **variables: str) -> Ended:
     return Ended(result.exit_code, result.stdout, result.stderr)
 
 
-@pytest.mark.parametrize("before", ["", "  ", "Bearer ", "bearer  ", "Authorization: Bearer "])
+@pytest.mark.parametrize(
+    "before", ["", "  ", "Bearer ", "bearer  ", "Authorization: Bearer ", "\ufeff", "\ufeffBearer "]
+)
 def test_inspect_says_that_a_token_is_taken(before: str) -> None:
     """Exit code 0, as it was copied, and neither the signature nor the whole token is printed."""
     text = token("ada", "s-1", scope="a b")

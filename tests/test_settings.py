@@ -420,6 +420,15 @@ def test_a_public_key_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Pat
     assert load_settings().jwt_public_key == PEM
 
 
+def test_a_file_of_issuers_is_utf_8(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Any other encoding is named, in the one line that stops the start."""
+    file = tmp_path / "issuers.toml"
+    file.write_bytes("# é".encode("utf-16"))
+    env.setenv("HUB_ISSUERS", str(file))
+    with pytest.raises(SettingsError, match=r"HUB_ISSUERS: .*issuers\.toml: not UTF-8$"):
+        load_entries(load_settings())
+
+
 def test_origins_are_compared_in_lower_case(env: pytest.MonkeyPatch) -> None:
     """Browsers send origins in lower case, whatever an operator wrote."""
     env.setenv("HUB_ALLOWED_ORIGINS", " https://App.Example , ,http://a:1 ")
