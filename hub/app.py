@@ -155,10 +155,8 @@ def _create_services(
 
 
 def _create_signer(settings: Settings) -> Signer | None:
-    if settings.introspection_key is None:
+    if settings.introspection_key is None or settings.public_url is None:
         return None
-    if settings.public_url is None:
-        raise SettingsError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
     key = load_signing_key(settings.introspection_key.get_secret_value())
     return Signer(key, settings.public_url)
 

@@ -257,6 +257,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_signer(self) -> Self:
+        if self.introspection_key is not None and self.public_url is None:
+            raise ValueError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
+        return self
+
+    @model_validator(mode="after")
     def _check_listeners(self) -> Self:
         # What a listener serves is decided by the port that a connection came to.
         if self.admin_port and self.admin_port == self.port:

@@ -35,7 +35,7 @@ from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
 from tests.signals_site import access_token, issuer_settings, send_logout, send_token
 from tests.signals_table import Sender
-from tests.site import ADMIN, SECRET, Replica, running, settings, token
+from tests.site import ADMIN, SECRET, Replica, running, settings, signing_key, token
 from tests.ssf_transmitter import PUSH, Stream, Transmitter
 
 KEYED = {"HUB_JWT_SECRET": SECRET}
@@ -842,6 +842,36 @@ def test_doctor_says_bad_by_its_exit_code(variables: dict[str, str], bad: str) -
     assert [finding["check"] for finding in found if finding["level"] == "bad"] == [bad]
     assert f"bad   {bad}:" in people.out
     assert "sesame" not in people.out + programs.out + people.err
+
+
+ELSEWHERE = "203.0.113.1"
+"""An address that no machine has."""
+
+
+@pytest.mark.parametrize(
+    ("variables", "bad"),
+    [
+        ({"HUB_INTROSPECTION_KEY": signing_key()}, "settings"),
+        ({"HUB_PORT": "9000", "HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": ELSEWHERE}, "settings"),
+        ({"HUB_COOKIE_NAME": "session"}, "cookie"),
+        ({"HUB_AUDIT_FILE": "/nowhere/audit.log"}, "audit"),
+        ({"HUB_AUDIT_FILE": "pyproject.toml"}, "audit"),
+        ({"HUB_AUDIT_FILE": "tests"}, "audit"),
+        ({"HUB_HOST": ELSEWHERE}, "listener"),
+        ({"HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": ELSEWHERE}, "admin listener"),
+    ],
+)
+async def test_doctor_finds_what_stops_the_start(variables: dict[str, str], bad: str) -> None:
+    """What ``serve`` refuses after it has read the settings is bad for ``doctor`` too."""
+    given = {**KEYED, "HUB_PORT": str(free_port()), **variables}
+    refused, told = await asyncio.gather(
+        command("serve", **given), command("doctor", "--json", **given)
+    )
+    assert refused.code in (1, 2)
+    assert one_line(refused.err)
+    assert told.code == 1
+    found = [one["check"] for one in json.loads(told.out) if one["level"] == "bad"]
+    assert found == [bad]
 
 
 async def test_doctor_runs_as_a_command(own_redis: RedisServer) -> None:

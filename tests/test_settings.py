@@ -163,6 +163,7 @@ def test_a_setting_is_read_from_the_environment(env: pytest.MonkeyPatch, name: s
     """Each variable sets its field, and the same text as an option does too."""
     text, value = GOOD[name]
     field = name.removeprefix("HUB_").lower()
+    env.setenv("HUB_PUBLIC_URL", "https://hub.example")  # which the introspection key needs
     env.setenv(name, text)
     assert plain(getattr(load_settings(), field)) == value
     env.delenv(name)
@@ -481,7 +482,7 @@ def test_the_table_says_which_settings_are_secret() -> None:
 
 def test_secrets_do_not_show(env: pytest.MonkeyPatch) -> None:
     """Neither as text nor as JSON, neither the settings nor a part of them."""
-    for name, value in SECRETS.items():
+    for name, value in {**SECRETS, "HUB_PUBLIC_URL": "https://hub.example"}.items():
         env.setenv(name, value)
     settings = load_settings()
     shown = [
