@@ -15,6 +15,7 @@ from hub.core.verification_keys import ALGORITHMS
 from hub.environment import GUARD_VARIABLES, PLANNED, describe_settings, load_settings
 from hub.guard.options import VARIABLES
 from hub.issuers_file import load_entries
+from hub.pages.demo import suit_demo
 from hub.settings import Settings, SettingsError
 from tests.keys import RSA
 from tests.site import signing_key
@@ -284,6 +285,10 @@ MALFORMED = {
     "HUB_ALLOWED_ORIGINS": [
         "*", "null", "app.example", "https://app.example/", "https://app.example/path",
         "https://", "https://app.example?x", "https://app.example, app", "https://[x",
+        "https://app.example:443", "http://app.example:80", "https://app.example:0443",
+        "https://app.example:x", "https://app.example:", "https://app.example.",
+        "https://u@app.example", "https://bücher.example", "https://*.example", "https://a b",
+        "https://[0:0::1]", "https://.",
     ],
     "HUB_FENCE_SECONDS": ["2.9", "301", "soon"],
     "HUB_ON_DATA_LOSS": ["ignore", "True"],
@@ -434,6 +439,32 @@ def test_origins_are_compared_in_lower_case(env: pytest.MonkeyPatch) -> None:
     """Browsers send origins in lower case, whatever an operator wrote."""
     env.setenv("HUB_ALLOWED_ORIGINS", " https://App.Example , ,http://a:1 ")
     assert load_settings().allowed_origins == ("https://app.example", "http://a:1")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://App.example:443",
+        "https://app.example/",
+        "https://app.example.",
+        "https://app.example:",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_put_right(
+    env: pytest.MonkeyPatch, written: str
+) -> None:
+    """The line says what to write, which is then accepted; of apps, other schemes are too."""
+    text = refusal(env, HUB_ALLOWED_ORIGINS=written)
+    right = text.rpartition(" ")[2]
+    assert right == "https://app.example"
+    env.setenv("HUB_ALLOWED_ORIGINS", f"{right},capacitor://localhost,http://[::1]:3000")
+    assert load_settings().allowed_origins == (right, "capacitor://localhost", "http://[::1]:3000")
+
+
+def test_the_demos_own_origins_are_as_browsers_send_them() -> None:
+    """Without the port if it is the usual one."""
+    assert "http://localhost" in suit_demo(load_settings({"port": "80"})).allowed_origins
+    assert "http://localhost:8080" in suit_demo(load_settings()).allowed_origins
 
 
 def test_the_secret_before_verifies_and_is_as_good_a_secret(env: pytest.MonkeyPatch) -> None:
