@@ -556,14 +556,38 @@ async def test_the_demo_needs_no_settings() -> None:
 
 
 async def test_a_port_in_use_is_one_clear_line() -> None:
-    """Exit code 1, naming the address; the hub that has it is not disturbed."""
+    """Exit code 1, naming the address of that listener; the hub that has it is not disturbed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        ended = await executed("serve", "--port", str(port), **KEYED)
-    assert (ended.code, ended.out) == (1, "")
-    assert f"127.0.0.1:{port}" in one_line(ended.err)
+        port = str(taken.getsockname()[1])
+        public = await executed("serve", "--port", port, **KEYED)
+        admin = await command("serve", "--port", "0", "--admin-port", port, **KEYED)
+    for ended in (public, admin):
+        assert (ended.code, ended.out) == (1, "")
+        assert f"cannot listen on 127.0.0.1:{port}: " in one_line(ended.err)
+
+
+async def test_a_demo_needs_nobody_to_read_its_welcome() -> None:
+    """It serves without, as a hub does, and ends as usual."""
+    port = free_port()
+    end, theirs = os.pipe()
+    os.close(end)
+    demo = ["serve", "--demo", "--port", str(port)]
+    process = await run_command(demo, environment({}), stdout=PIPE, stderr=theirs)
+    os.close(theirs)
+
+    async def answers() -> bool:
+        assert process.returncode is None
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with aiohttp.request("GET", f"http://127.0.0.1:{port}/healthz") as answer:
+                return answer.status == 200
+        return False
+
+    async with ended_after(process):
+        await eventually(answers)
+        process.send_signal(signal.SIGINT)
+        assert (await finish(process)).code == 0
 
 
 async def test_a_host_that_is_not_ours_is_one_clear_line() -> None:
