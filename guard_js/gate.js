@@ -45,7 +45,7 @@ export class Gate {
     const wrong = paths.find((path) => !/^[/*]/.test(path));
     if (wrong !== undefined) throw new Error(`exempt: paths begin with a slash: ${wrong}`);
     this.#guard = guard;
-    const origins = (options.origins ?? []).map((origin) => origin.toLowerCase());
+    const origins = (options.origins ?? []).map(browserOrigin);
     this.#options = { require: true, ...options, origins };
     this.#exact = new Set(paths.filter((path) => !path.endsWith("*")));
     this.#prefixes = paths.filter((path) => path.endsWith("*")).map((path) => path.slice(0, -1));
@@ -162,6 +162,18 @@ function isNavigation({ method = "", headers }) {
 function ownAddress(request) {
   const address = addressOf(request).replace(/[^\x21-\x7e]|[\\"<>]/g, encodeURIComponent);
   return `/${address.replace(/^\/+/, "")}`;
+}
+
+/** An origin in lower case, as browsers send it. Throws if none does, since it would match nothing.
+ * @param {string} text */
+function browserOrigin(text) {
+  const given = text.toLowerCase();
+  const { protocol, host } = URL.canParse(given) ? new URL(given) : { protocol: "", host: "" };
+  const sent = `${protocol}//${host.replace(/\.(?=:|$)/, "")}`;
+  if (!host) throw new Error(`origins: ${text} is not an origin like https://app.example`);
+  if (host.includes("*")) throw new Error(`origins: ${text} would match none: write each one`);
+  if (sent !== given) throw new Error(`origins: ${text} is not what browsers send: write ${sent}`);
+  return sent;
 }
 
 /** The value of a cookie (RFC 6265). Several of one name are refused: a sibling subdomain can set

@@ -555,6 +555,23 @@ test("a stream that answers its own logout is finished, and others are cut: plai
   for (const url of urls) await ask(url);
 });
 
+test("an origin that no browser sends is refused at once, with what to write", () => {
+  const gate = (/** @type {string} */ origin) =>
+    guardMiddleware(/** @type {any} */ ({}), { cookie: "s", origins: [origin] });
+  const written = {
+    "https://app.example:443": "https://app.example",
+    "https://App.example/": "https://app.example",
+    "https://app.example.": "https://app.example",
+    "https://bücher.example": "https://xn--bcher-kva.example",
+  };
+  for (const [origin, right] of Object.entries(written))
+    assert.throws(() => gate(origin), new RegExp(`write ${right}$`));
+  for (const origin of ["*", "null", "https://*.example", "app.example", "https://"])
+    assert.throws(() => gate(origin), /^Error: origins: /);
+  for (const origin of ["https://App.example:8443", "capacitor://localhost", "http://[::1]:3000"])
+    gate(origin);
+});
+
 test("Express: who was found by one guard needs nothing for the next, and errors are the app's", async (t) => {
   const hub = await startFakeHub(t);
   const guard = await startGuard(t, hub.url);

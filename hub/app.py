@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -155,10 +156,8 @@ def _create_services(
 
 
 def _create_signer(settings: Settings) -> Signer | None:
-    if settings.introspection_key is None:
+    if settings.introspection_key is None or settings.public_url is None:
         return None
-    if settings.public_url is None:
-        raise SettingsError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
     key = load_signing_key(settings.introspection_key.get_secret_value())
     return Signer(key, settings.public_url)
 
@@ -174,11 +173,29 @@ def _open_in_public(admin_ports: set[int], open_websocket: OpenWebSocket) -> Ope
     return open_public
 
 
+class CannotListen(OSError):
+    """A listener cannot be opened; the text is one line that says which and why."""
+
+
+async def _listen(runner: Runner, host: str, port: int, **options: Any) -> None:
+    try:
+        await web.TCPSite(runner, host, port, **options).start()
+    except OSError as error:
+        raise CannotListen(_explain(host, port, error.strerror or str(error))) from error
+
+
+def _explain(host: str, port: int, why: str) -> str:
+    return f"cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {why}"
+
+
 @contextlib.asynccontextmanager
 async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """Serve ``app`` inside the context, which is entered with the port once it listens.
 
     With HUB_ADMIN_PORT the admin listener is served as well.
+
+    Raises:
+        CannotListen: when a listener cannot be opened, or both would have the same port.
     """
     settings = app[SERVICES].settings
     runner = Runner(
@@ -193,12 +210,16 @@ async def serve(app: web.Application, host: str, port: int) -> AsyncIterator[int
     await runner.setup()
     try:
         if settings.admin_port is not None:
-            await web.TCPSite(runner, settings.admin_host, settings.admin_port).start()
+            await _listen(runner, settings.admin_host, settings.admin_port)
             # Set before the first request: without them, one listener would serve everything.
             app[SERVICES].admin_ports.update(address[1] for address in runner.addresses)
         first = len(runner.addresses)
-        await web.TCPSite(runner, host, port, backlog=4096).start()
-        yield runner.addresses[first][1]
+        await _listen(runner, host, port, backlog=4096)
+        public = runner.addresses[first][1]
+        if public in app[SERVICES].admin_ports:
+            # Port 0 may be the same one on two addresses.
+            raise CannotListen(_explain(host, public, "the admin listener has the same port"))
+        yield public
     finally:
         await runner.cleanup()
 

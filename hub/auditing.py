@@ -17,10 +17,10 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
 )
 from hub.core.audit import MAX_LINE, Report, read_entry, verify
 from hub.core.audit_copy import Compared, Copies
+from hub.environment import load_settings
 from hub.errors import Unavailable
 from hub.log import configure_logs
 from hub.store.audit_stream import AuditStream
@@ -89,7 +89,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _copied() -> list[bytes]:
-    settings = settings_or_stop()
+    settings = load_settings()
     configure_logs(settings.log_format)
     if settings.redis_url is None:
         raise BadSetting("HUB_REDIS_URL is not set: the audit log is copied to Redis alone")

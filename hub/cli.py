@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,20 @@ def load_command(name: str) -> click.Command:
     return command
 
 
+def _stopped_by_settings(invoke: Callable[[click.Context], Any], context: click.Context) -> Any:
+    """Run a command, which any wrong setting stops with one line."""
+    try:
+        return invoke(context)
+    except ValueError as error:
+        # Imported where a command has imported them: help is shown without.
+        from hub.console import BadSetting
+        from hub.settings import SettingsError
+
+        if isinstance(error, SettingsError):
+            raise BadSetting(str(error)) from None
+        raise
+
+
 class Commands(click.Group):
     """Commands whose modules are imported when they are used: a hub's libraries load slowly."""
 
@@ -69,7 +84,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error that stops it may quote what others have named."""
         try:
-            return super().invoke(ctx)
+            return _stopped_by_settings(super().invoke, ctx)
         except click.ClickException as error:
             vars(error)["message"] = escape(error.message)  # which click declares as final
             raise

@@ -24,10 +24,10 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
     summarize,
 )
 from hub.core.model import Reason, Scope, State
+from hub.environment import load_settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 POLL = 2
@@ -35,7 +35,13 @@ POLL = 2
 
 @click.command()
 @click.argument("users", metavar="[USER]...", nargs=-1)
-@click.option("--from", "source", type=click.File(), help="A file, one user per line; - is stdin.")
+@click.option(
+    "--from",
+    "source",
+    # Excel and PowerShell begin a file with a byte order mark.
+    type=click.File(encoding="utf-8-sig"),
+    help="A file, one user per line; - is stdin.",
+)
 @click.option("--everyone", is_flag=True, help="Every user of every issuer.")
 @click.option(
     "--scope", type=click.Choice([scope.value for scope in Scope]), help="Which sessions."
@@ -100,7 +106,10 @@ def logout(
 
 
 def _read_names(source: TextIO | None) -> list[str]:
-    return [line.strip() for line in source or () if line.strip()]
+    try:
+        return [line.strip() for line in source or () if line.strip()]
+    except UnicodeDecodeError:
+        raise click.UsageError("The file of --from is not UTF-8.") from None
 
 
 async def _log_out(
@@ -226,7 +235,7 @@ def sessions(user: str, iss: str | None, url: str | None, as_json: bool) -> None
 
 async def _call(method: str, path: str, url: str | None, body: Any = None) -> Any:
     """Call a hub as an administrator and return the body; stops the command on a refusal."""
-    settings = settings_or_stop()
+    settings = load_settings()
     if settings.admin_token is None:
         raise BadSetting("HUB_ADMIN_TOKEN is not set: administrators only")
     base = complete_address(url or operators_address(settings))

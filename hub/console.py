@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from hub.environment import describe_settings, load_settings
-from hub.settings import Settings, SettingsError
+from hub.environment import describe_settings
+from hub.settings import Settings
 from hub.terminal import encode_json, escape
 
 Result = TypeVar("Result")
@@ -79,14 +79,6 @@ def operators_address(settings: Settings) -> str:
     return address(settings.host, settings.port)
 
 
-def settings_or_stop(options: dict[str, Any] | None = None) -> Settings:
-    """Return the settings, or stop the command with one line."""
-    try:
-        return load_settings(options)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
-
-
 def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for every setting."""
     for name, default, text, _ in reversed(describe_settings()):
@@ -112,7 +104,7 @@ def read_token(file: BinaryIO) -> str:
     """Return the token in a file, without ``Authorization: Bearer``; stops without a token."""
     if file is sys.stdin.buffer and sys.stdin.isatty():
         click.echo("paste the token, then Enter and Ctrl+D:", err=True)
-    text = file.read(MAX_READ + 1).decode("ascii", "replace").strip()
+    text = file.read(MAX_READ + 1).decode("utf-8-sig", "replace").strip()
     token = text.removeprefix("Authorization:").strip()
     if token[:7].lower() == "bearer ":
         token = token[7:].strip()

@@ -51,6 +51,8 @@ def _load_file(settings: Settings) -> IssuersFile:
         )
     except OSError as error:
         raise SettingsError(f"HUB_ISSUERS: {settings.issuers}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"HUB_ISSUERS: {settings.issuers}: not UTF-8") from None
     except ValueError as error:
         raise SettingsError(f"HUB_ISSUERS: {settings.issuers}: {error}") from None
 

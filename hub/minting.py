@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from hub.access.minting import make_credential, mint_token
-from hub.console import BadSetting, as_json, print_json, settings_or_stop
+from hub.console import BadSetting, as_json, print_json
 from hub.core.rights import Right, check_name
+from hub.environment import load_settings
 
 
 @click.command()
@@ -21,7 +22,7 @@ def token(user: str, sid: str | None, lifetime: float, scope: str | None) -> Non
     TOKEN=$(logout-hub token ada)
     curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/session
     """
-    settings = settings_or_stop()
+    settings = load_settings()
     if settings.jwt_secret is None:
         raise BadSetting("HUB_JWT_SECRET is not set: only the issuer can sign your tokens")
     click.echo(

@@ -17,19 +17,18 @@ from aiohttp import web
 
 from hub.api.open_files import allow_many_files
 from hub.api.services import SERVICES
-from hub.app import RELOADS, create_app
+from hub.app import RELOADS, CannotListen, create_app
 from hub.app import serve as serve_app
 from hub.console import (
-    BadSetting,
     Failed,
     address,
     run,
     setting_options,
-    settings_or_stop,
 )
 from hub.doctor.store import refuse_unsafe
+from hub.environment import load_settings
 from hub.log import configure_logs
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings
 
 reloading: set[asyncio.Future[None]] = set()
 """Tasks that SIGHUP started, referenced until they are done."""
@@ -46,19 +45,14 @@ def serve(demo: bool, **options: Any) -> None:
     For development:   HUB_JWT_SECRET=$(openssl rand -hex 32) logout-hub serve
     In production:     HUB_REDIS_URL=redis://… HUB_JWT_JWKS_URL=https://… logout-hub serve
     """
-    settings = settings_or_stop(options)
+    settings = load_settings(options)
     configure_logs(settings.log_format)
-    try:
-        run(refuse_unsafe(settings))
-        app = create_app(settings, demo=demo)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
+    run(refuse_unsafe(settings))
+    app = create_app(settings, demo=demo)
     try:
         run(_serve(app, settings, demo=demo))
-    except OSError as error:
-        raise Failed(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        ) from None
+    except CannotListen as error:
+        raise Failed(str(error)) from None
 
 
 def _announce(settings: Settings, text: str) -> None:
@@ -113,10 +107,11 @@ async def _serve(app: Any, settings: Settings, *, demo: bool) -> None:
         _tune_garbage_collection()
         where = address(settings.host, port)
         if demo:
-            click.secho("\n  logout-hub demo", bold=True, err=True)
-            click.secho("  For trying out only: anybody on this machine gets a token.", err=True)
-            click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
-            click.echo(_explain_commands(settings, app[SERVICES].settings, where), err=True)
+            with contextlib.suppress(OSError):  # nobody reads standard error
+                click.secho("\n  logout-hub demo", bold=True, err=True)
+                click.echo("  For trying out only: anybody on this machine gets a token.", err=True)
+                click.echo(f"\n  Open {where}/\n  Stop with Ctrl+C.\n", err=True)
+                click.echo(_explain_commands(settings, app[SERVICES].settings, where), err=True)
         else:
             memory = "this process's memory (one replica only)"
             kept = memory if settings.redis_url is None else "Redis"

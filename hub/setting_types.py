@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 
 from hub.core.claims import is_name
 from hub.core.clients import check_clients, read_client_text
+from hub.core.hosts import browser_origin
 from hub.core.issuers import check_address
 from hub.core.rate import Rate, read_rate
 from hub.core.rights import read_credentials
@@ -25,13 +26,6 @@ def _split(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(value)
-    if not parts.scheme or not parts.netloc or value != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError(f"{value!r} is not an origin like https://app.example")
-    return value.lower()
 
 
 def _address(value: str) -> str:
@@ -173,7 +167,7 @@ Algorithms = Annotated[Texts, AfterValidator(_algorithms)]
 Transports = Annotated[Texts, AfterValidator(_transports)]
 AdminTokens = Annotated[Texts, AfterValidator(_admin_tokens)]
 Clients = Annotated[Texts, AfterValidator(_clients)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
+Origins = Annotated[tuple[Annotated[str, AfterValidator(browser_origin)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 LoginPages = Annotated[tuple[Annotated[str, AfterValidator(_login_page)], ...], NoDecode, BeforeValidator(_split), AfterValidator(_login_pages)]  # fmt: skip  # noqa: E501
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_split)]  # fmt: skip  # noqa: E501
 Address = Annotated[str, AfterValidator(_address)]

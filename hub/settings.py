@@ -256,6 +256,21 @@ class Settings(BaseSettings):
             raise ValueError("HUB_COOKIE_DOMAIN: a __Host- cookie has no domain (RFC 6265bis)")
         return self
 
+    @model_validator(mode="after")
+    def _check_signer(self) -> Self:
+        if self.introspection_key is not None and self.public_url is None:
+            raise ValueError("HUB_INTROSPECTION_KEY: needs HUB_PUBLIC_URL, in whose name it signs")
+        return self
+
+    @model_validator(mode="after")
+    def _check_listeners(self) -> Self:
+        # What a listener serves is decided by the port that a connection came to.
+        if self.admin_port and self.admin_port == self.port:
+            raise ValueError(
+                "HUB_ADMIN_PORT: must not be HUB_PORT, even with another HUB_ADMIN_HOST"
+            )
+        return self
+
     @property
     def _suiting(self) -> tuple[str, ...]:
         if self.jwt_public_key is not None:

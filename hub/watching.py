@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +21,12 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
     summarize,
 )
 from hub.core.model import Logout, Micros, seconds, split_user_key
 from hub.core.receipt import count_states
 from hub.core.signal import SignalRecord
+from hub.environment import load_settings
 from hub.errors import NotFound, Unavailable
 from hub.issuers_file import load_entries
 from hub.log import configure_logs
@@ -34,7 +34,8 @@ from hub.metrics import Metrics
 from hub.settings import Settings
 from hub.storage import create_store
 from hub.store.base import Store
-from hub.store.values import Confirmed, DataLoss, Gap, Interrupted, LogoutEvent
+from hub.store.cancellation import cancel
+from hub.store.values import Confirmed, DataLoss, Event, Gap, Interrupted, LogoutEvent
 
 WATCH_PATIENCE = 90.0
 WATCHED = 1000
@@ -49,7 +50,7 @@ FAILURES = 3
 @as_json
 def watch(as_json: bool) -> None:
     """Follow logouts and signals as they happen. Needs HUB_REDIS_URL. Stop with Ctrl+C."""
-    settings = settings_or_stop()
+    settings = load_settings()
     # An outage is told by the command itself, in a line of its own.
     configure_logs(settings.log_format, logging.ERROR)
     if settings.redis_url is None:
@@ -64,42 +65,81 @@ def watch(as_json: bool) -> None:
 async def _watch(settings: Settings, *, as_json: bool) -> None:
     entries = load_entries(settings) if settings.has_key else ()
     async with create_store(settings, Metrics(), entries) as store:
-        seen: deque[str] = deque(maxlen=WATCHED)
-        tasks: set[asyncio.Task[None]] = set()
-        lost: set[int] = set()
-        interrupted: set[int] = set()
-        is_watching = False
-        logouts = Logouts(store, Metrics())
-        signals = SignalFollower(store, as_json=as_json)
-        await signals.look()
-        tasks.add(asyncio.create_task(signals.run()))
-        async for event in store.follow():
-            match event:
-                case Gap() if not is_watching:
-                    is_watching = True
-                    say("watching logouts", err=True)
-                case Confirmed(partitions):
-                    lost -= partitions
-                    if again := interrupted & partitions:
-                        interrupted -= again
-                        say(f"watching partitions {_list(again)} again", err=True)
-                case Interrupted(partitions, reason) if (
-                    not interrupted.issuperset(partitions)
-                    and len(partitions) < store.partition_count
-                ):
-                    interrupted |= partitions
-                    text = f"partitions {_list(partitions)} cannot be watched: {reason}"
-                    say(text, fg="yellow", err=True)
-                case DataLoss(part) if part not in lost:
-                    if not lost:
-                        say("the store lost data", fg="red", err=True)
-                    lost.add(part)
-                case LogoutEvent(logout, issuer=None) if logout.id not in seen:
-                    # A logout of several users, or of everyone, is in the log of each partition.
-                    seen.append(logout.id)
-                    task = asyncio.create_task(_show(logouts, logout, as_json=as_json))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+        await Watch(store, as_json=as_json).run()
+
+
+class Watch:
+    """Follows a store and prints what happens; whatever fails ends all of it."""
+
+    def __init__(self, store: Store, *, as_json: bool) -> None:
+        self._store = store
+        self._as_json = as_json
+        self._logouts = Logouts(store, Metrics())
+        self._signals = SignalFollower(store, as_json=as_json)
+        self._seen: deque[str] = deque(maxlen=WATCHED)
+        self._lost: set[int] = set()
+        self._interrupted: set[int] = set()
+        self._is_watching = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Print until cancelled.
+
+        Raises:
+            Unavailable: when the store cannot be followed.
+            OSError: when nobody reads what is printed.
+        """
+        try:
+            await self._signals.look()
+            self._start(self._signals.run())
+            self._start(self._follow())
+            await self._failed
+        finally:
+            await cancel(self._tasks)
+
+    def _start(self, part: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(part)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _follow(self) -> None:
+        async with contextlib.aclosing(self._store.follow()) as events:
+            async for event in events:
+                self._take(event)
+
+    def _take(self, event: Event) -> None:
+        """Print what an event says, unless it was printed already."""
+        match event:
+            case Gap() if not self._is_watching:
+                self._is_watching = True
+                say("watching logouts", err=True)
+            case Confirmed(partitions):
+                self._lost -= partitions
+                if again := self._interrupted & partitions:
+                    self._interrupted -= again
+                    say(f"watching partitions {_list(again)} again", err=True)
+            case Interrupted(partitions, reason) if (
+                not self._interrupted.issuperset(partitions)
+                and len(partitions) < self._store.partition_count
+            ):
+                self._interrupted |= partitions
+                text = f"partitions {_list(partitions)} cannot be watched: {reason}"
+                say(text, fg="yellow", err=True)
+            case DataLoss(part) if part not in self._lost:
+                if not self._lost:
+                    say("the store lost data", fg="red", err=True)
+                self._lost.add(part)
+            case LogoutEvent(logout, issuer=None) if logout.id not in self._seen:
+                # A logout of several users, or of everyone, is in the log of each partition.
+                self._seen.append(logout.id)
+                self._start(_show(self._logouts, logout, as_json=self._as_json))
 
 
 class SignalFollower:

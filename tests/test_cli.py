@@ -35,7 +35,7 @@ from tests.realtime.raw import eventually, raw_socket
 from tests.redis_server import RedisServer
 from tests.signals_site import access_token, issuer_settings, send_logout, send_token
 from tests.signals_table import Sender
-from tests.site import ADMIN, SECRET, Replica, running, settings, token
+from tests.site import ADMIN, SECRET, Replica, running, settings, signing_key, token
 from tests.ssf_transmitter import PUSH, Stream, Transmitter
 
 KEYED = {"HUB_JWT_SECRET": SECRET}
@@ -251,6 +251,16 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
     assert ended.out == ""
 
 
+READ_SETTINGS = [
+    ["audit", "copy"], ["audit", "verify", "--store", "/dev/null"], ["inspect"],
+    ["probe", "--url", "http://127.0.0.1:1"], ["receipt", "x"], ["sessions", "ada"], ["streams"],
+    ["streams", "verify"], ["token", "ada"], ["watch"],
+]  # fmt: skip
+READ_ISSUERS = [["inspect"], ["streams"], ["streams", "pause"], ["watch"]]
+STORED = {"HUB_REDIS_URL": "redis://127.0.0.1:1"}
+ANY_AUDIENCE = {"HUB_JWT_JWKS_URL": "https://id.example/keys"}
+
+
 @pytest.mark.parametrize(
     ("args", "variables", "named"),
     [
@@ -258,6 +268,7 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
         (["serve"], {**KEYED, "HUB_NOPE": "1"}, "HUB_NOPE"),
         (["serve"], {**KEYED, "HUB_IDLE_TIMEOUT": "1"}, "HUB_IDLE_TIMEOUT"),
         (["serve", "--port", "70000"], KEYED, "PORT"),
+        (["serve"], {"HUB_ISSUERS": "/nope"}, "HUB_ISSUERS"),
         (["serve"], {**KEYED, "HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
         (["serve", "--demo", "--host", "0.0.0.0"], {}, "HUB_HOST"),
         (["serve", "--demo", "--host", "example.com"], {}, "HUB_HOST"),
@@ -269,6 +280,9 @@ def test_a_mistyped_command_is_a_matter_of_usage(args: list[str]) -> None:
         (["watch"], {}, "HUB_REDIS_URL"),
         (["watch"], {"HUB_REDIS_URL": "127.0.0.1"}, "HUB_REDIS_URL"),
         (["logout", "ada"], {"HUB_NOPE": "1"}, "HUB_NOPE"),
+        *((args, {"HUB_NOPE": "1"}, "HUB_NOPE") for args in READ_SETTINGS),
+        *((args, {**STORED, "HUB_ISSUERS": "/nope"}, "HUB_ISSUERS") for args in READ_ISSUERS),
+        *((args, {**STORED, **ANY_AUDIENCE}, "HUB_JWT_AUDIENCE") for args in READ_ISSUERS),
     ],
 )
 def test_a_missing_or_bad_setting_is_one_clear_line(
@@ -393,6 +407,34 @@ async def test_many_users_are_logged_out_and_waited_for(hub: Replica, tmp_path: 
     assert (await hub.call("GET", "/session", tokens["bob"])).status == 401
 
 
+async def test_a_list_of_users_may_begin_with_a_byte_order_mark(
+    hub: Replica, tmp_path: Path
+) -> None:
+    """As Excel and PowerShell write it: the first user is logged out like the others."""
+    names = tmp_path / "users.txt"
+    names.write_bytes("ada\r\ngrace\r\n".encode("utf-8-sig"))
+    tokens = {user: token(user, "s") for user in ("ada", "grace")}
+    for given in ({"args": str(names)}, {"args": "-", "given": names.read_bytes().decode()}):
+        for mine in tokens.values():
+            await hub.call("GET", "/session", mine)
+        args = ("logout", "--from", given["args"], "--url", hub.url)
+        ended = await finish(await spawn(args, {"HUB_ADMIN_TOKEN": ADMIN}, given.get("given", "")))
+        assert (ended.code, ended.err) == (0, "")
+        for mine in tokens.values():
+            assert (await hub.call("GET", "/session", mine)).status == 401
+        tokens = {user: token(user, f"{user}-2") for user in tokens}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_list_of_users_is_utf_8(tmp_path: Path, encoding: str) -> None:
+    """Nobody is logged out by another spelling of a name: exit code 2, with a hint."""
+    names = tmp_path / "users.txt"
+    names.write_bytes("ada\nzoë\n".encode(encoding))
+    ended = at_once("logout", "--from", str(names), HUB_ADMIN_TOKEN=ADMIN)
+    assert (ended.code, ended.out) == (2, "")
+    assert "not UTF-8" in ended.err
+
+
 async def test_the_bar_counts_against_everybody_from_the_start(hub: Replica) -> None:
     """It is not full before the last device was told; then each device can be named."""
     async with AsyncExitStack() as stack:
@@ -514,14 +556,38 @@ async def test_the_demo_needs_no_settings() -> None:
 
 
 async def test_a_port_in_use_is_one_clear_line() -> None:
-    """Exit code 1, naming the address; the hub that has it is not disturbed."""
+    """Exit code 1, naming the address of that listener; the hub that has it is not disturbed."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        ended = await executed("serve", "--port", str(port), **KEYED)
-    assert (ended.code, ended.out) == (1, "")
-    assert f"127.0.0.1:{port}" in one_line(ended.err)
+        port = str(taken.getsockname()[1])
+        public = await executed("serve", "--port", port, **KEYED)
+        admin = await command("serve", "--port", "0", "--admin-port", port, **KEYED)
+    for ended in (public, admin):
+        assert (ended.code, ended.out) == (1, "")
+        assert f"cannot listen on 127.0.0.1:{port}: " in one_line(ended.err)
+
+
+async def test_a_demo_needs_nobody_to_read_its_welcome() -> None:
+    """It serves without, as a hub does, and ends as usual."""
+    port = free_port()
+    end, theirs = os.pipe()
+    os.close(end)
+    demo = ["serve", "--demo", "--port", str(port)]
+    process = await run_command(demo, environment({}), stdout=PIPE, stderr=theirs)
+    os.close(theirs)
+
+    async def answers() -> bool:
+        assert process.returncode is None
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with aiohttp.request("GET", f"http://127.0.0.1:{port}/healthz") as answer:
+                return answer.status == 200
+        return False
+
+    async with ended_after(process):
+        await eventually(answers)
+        process.send_signal(signal.SIGINT)
+        assert (await finish(process)).code == 0
 
 
 async def test_a_host_that_is_not_ours_is_one_clear_line() -> None:
@@ -662,6 +728,22 @@ async def test_watch_shows_what_became_of_signals(redis_url: str, tmp_path: Path
         assert f"{by}  ignored\n" in await line_with(people.stdout, "ignored")
 
 
+@pytest.mark.parametrize("args", [["watch"], ["watch", "--json"]])
+async def test_watch_ends_when_nobody_reads_it(redis_url: str, args: list[str]) -> None:
+    """As after ``| head -1``: exit code 1, when it next has something to print, and not a word."""
+    end, theirs = os.pipe()
+    process = await run_command(
+        args, environment({"HUB_REDIS_URL": redis_url}), stdout=theirs, stderr=PIPE
+    )
+    os.close(theirs)
+    async with running(settings(redis_url=redis_url)) as hub, ended_after(process):
+        await line_with(process.stderr, "watching")
+        os.close(end)
+        assert (await hub.call("POST", "/logout", token("ada"))).status == 200
+        ended = await finish(process)
+    assert (ended.code, ended.out, ended.err) == (1, "", "")
+
+
 async def test_watch_fails_when_redis_goes_away(own_redis: RedisServer) -> None:
     """Exit code 1 and one line: a silent watcher would look like a quiet day."""
     async with started("watch", HUB_REDIS_URL=own_redis.url) as process:
@@ -685,7 +767,9 @@ def inspected(text: str, *args: str, **variables: str) -> Ended:
     return Ended(result.exit_code, result.stdout, result.stderr)
 
 
-@pytest.mark.parametrize("before", ["", "  ", "Bearer ", "bearer  ", "Authorization: Bearer "])
+@pytest.mark.parametrize(
+    "before", ["", "  ", "Bearer ", "bearer  ", "Authorization: Bearer ", "\ufeff", "\ufeffBearer "]
+)
 def test_inspect_says_that_a_token_is_taken(before: str) -> None:
     """Exit code 0, as it was copied, and neither the signature nor the whole token is printed."""
     text = token("ada", "s-1", scope="a b")
@@ -782,6 +866,36 @@ def test_doctor_says_bad_by_its_exit_code(variables: dict[str, str], bad: str) -
     assert [finding["check"] for finding in found if finding["level"] == "bad"] == [bad]
     assert f"bad   {bad}:" in people.out
     assert "sesame" not in people.out + programs.out + people.err
+
+
+ELSEWHERE = "203.0.113.1"
+"""An address that no machine has."""
+
+
+@pytest.mark.parametrize(
+    ("variables", "bad"),
+    [
+        ({"HUB_INTROSPECTION_KEY": signing_key()}, "settings"),
+        ({"HUB_PORT": "9000", "HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": ELSEWHERE}, "settings"),
+        ({"HUB_COOKIE_NAME": "session"}, "cookie"),
+        ({"HUB_AUDIT_FILE": "/nowhere/audit.log"}, "audit"),
+        ({"HUB_AUDIT_FILE": "pyproject.toml"}, "audit"),
+        ({"HUB_AUDIT_FILE": "tests"}, "audit"),
+        ({"HUB_HOST": ELSEWHERE}, "listener"),
+        ({"HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": ELSEWHERE}, "admin listener"),
+    ],
+)
+async def test_doctor_finds_what_stops_the_start(variables: dict[str, str], bad: str) -> None:
+    """What ``serve`` refuses after it has read the settings is bad for ``doctor`` too."""
+    given = {**KEYED, "HUB_PORT": str(free_port()), **variables}
+    refused, told = await asyncio.gather(
+        command("serve", **given), command("doctor", "--json", **given)
+    )
+    assert refused.code in (1, 2)
+    assert one_line(refused.err)
+    assert told.code == 1
+    found = [one["check"] for one in json.loads(told.out) if one["level"] == "bad"]
+    assert found == [bad]
 
 
 async def test_doctor_runs_as_a_command(own_redis: RedisServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -188,6 +189,30 @@ async def test_a_hub_without_a_key_is_bad() -> None:
     found = await findings(jwt_secret=None)
     assert found["settings"].level == "bad"
     assert "HUB_JWT_SECRET" in found["settings"].detail
+
+
+async def test_what_a_hub_holds_is_not_bad_beside_it(tmp_path: Path) -> None:
+    """A doctor beside a running hub minds neither its ports nor its audit log."""
+    file = str(tmp_path / "audit.log")
+    given = {"port": free_port(), "admin_port": free_port(), "audit_file": file}
+    async with running(settings(**given)):
+        assert set(levels(await findings(**given))) == {"settings", "store"}
+
+
+async def test_an_audit_log_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    """No file is made, and an incomplete line is not confirmed."""
+    file = tmp_path / "audit.log"
+    assert "audit" not in await findings(audit_file=str(file))
+    assert os.listdir(tmp_path) == []
+    async with running(settings(audit_file=str(file))):
+        pass
+    with file.open("ab") as log:
+        log.write(b'{"torn')
+    before = file.read_bytes()
+    assert "audit" not in await findings(audit_file=str(file))
+    assert file.read_bytes() == before
+    file.write_text("another text\n")
+    assert (await findings(audit_file=str(file)))["audit"].level == "bad"
 
 
 async def test_the_keys_of_an_issuer_are_looked_for() -> None:

@@ -15,6 +15,7 @@ from hub.core.verification_keys import ALGORITHMS
 from hub.environment import GUARD_VARIABLES, PLANNED, describe_settings, load_settings
 from hub.guard.options import VARIABLES
 from hub.issuers_file import load_entries
+from hub.pages.demo import suit_demo
 from hub.settings import Settings, SettingsError
 from tests.keys import RSA
 from tests.site import signing_key
@@ -163,6 +164,7 @@ def test_a_setting_is_read_from_the_environment(env: pytest.MonkeyPatch, name: s
     """Each variable sets its field, and the same text as an option does too."""
     text, value = GOOD[name]
     field = name.removeprefix("HUB_").lower()
+    env.setenv("HUB_PUBLIC_URL", "https://hub.example")  # which the introspection key needs
     env.setenv(name, text)
     assert plain(getattr(load_settings(), field)) == value
     env.delenv(name)
@@ -283,6 +285,10 @@ MALFORMED = {
     "HUB_ALLOWED_ORIGINS": [
         "*", "null", "app.example", "https://app.example/", "https://app.example/path",
         "https://", "https://app.example?x", "https://app.example, app", "https://[x",
+        "https://app.example:443", "http://app.example:80", "https://app.example:0443",
+        "https://app.example:x", "https://app.example:", "https://app.example.",
+        "https://u@app.example", "https://bücher.example", "https://*.example", "https://a b",
+        "https://[0:0::1]", "https://.",
     ],
     "HUB_FENCE_SECONDS": ["2.9", "301", "soon"],
     "HUB_ON_DATA_LOSS": ["ignore", "True"],
@@ -395,6 +401,15 @@ def test_a_secret_is_as_long_as_its_hash(
     assert str(need) in refusal(env, HUB_JWT_SECRET="x" * (need - 1))
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::"])
+def test_two_listeners_have_two_ports(env: pytest.MonkeyPatch, host: str) -> None:
+    """Whatever their addresses, since what is served is decided by the port; 0 is any free one."""
+    given = {"HUB_PORT": "9000", "HUB_ADMIN_PORT": "9000", "HUB_ADMIN_HOST": host}
+    assert refusal(env, **given).startswith("HUB_ADMIN_PORT: must not be HUB_PORT")
+    assert load_settings({"port": "9001"}).admin_port == 9000
+    assert load_settings({"port": "0", "admin_port": "0"}).admin_port == 0
+
+
 def test_a_host_cookie_has_no_domain(env: pytest.MonkeyPatch) -> None:
     """Browsers refuse it, so that it could never be deleted."""
     given = {"HUB_COOKIE_NAME": "__Host-s", "HUB_COOKIE_DOMAIN": "app.example"}
@@ -411,10 +426,45 @@ def test_a_public_key_may_stand_in_a_file(env: pytest.MonkeyPatch, tmp_path: Pat
     assert load_settings().jwt_public_key == PEM
 
 
+def test_a_file_of_issuers_is_utf_8(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Any other encoding is named, in the one line that stops the start."""
+    file = tmp_path / "issuers.toml"
+    file.write_bytes("# é".encode("utf-16"))
+    env.setenv("HUB_ISSUERS", str(file))
+    with pytest.raises(SettingsError, match=r"HUB_ISSUERS: .*issuers\.toml: not UTF-8$"):
+        load_entries(load_settings())
+
+
 def test_origins_are_compared_in_lower_case(env: pytest.MonkeyPatch) -> None:
     """Browsers send origins in lower case, whatever an operator wrote."""
     env.setenv("HUB_ALLOWED_ORIGINS", " https://App.Example , ,http://a:1 ")
     assert load_settings().allowed_origins == ("https://app.example", "http://a:1")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://App.example:443",
+        "https://app.example/",
+        "https://app.example.",
+        "https://app.example:",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_put_right(
+    env: pytest.MonkeyPatch, written: str
+) -> None:
+    """The line says what to write, which is then accepted; of apps, other schemes are too."""
+    text = refusal(env, HUB_ALLOWED_ORIGINS=written)
+    right = text.rpartition(" ")[2]
+    assert right == "https://app.example"
+    env.setenv("HUB_ALLOWED_ORIGINS", f"{right},capacitor://localhost,http://[::1]:3000")
+    assert load_settings().allowed_origins == (right, "capacitor://localhost", "http://[::1]:3000")
+
+
+def test_the_demos_own_origins_are_as_browsers_send_them() -> None:
+    """Without the port if it is the usual one."""
+    assert "http://localhost" in suit_demo(load_settings({"port": "80"})).allowed_origins
+    assert "http://localhost:8080" in suit_demo(load_settings()).allowed_origins
 
 
 def test_the_secret_before_verifies_and_is_as_good_a_secret(env: pytest.MonkeyPatch) -> None:
@@ -463,7 +513,7 @@ def test_the_table_says_which_settings_are_secret() -> None:
 
 def test_secrets_do_not_show(env: pytest.MonkeyPatch) -> None:
     """Neither as text nor as JSON, neither the settings nor a part of them."""
-    for name, value in SECRETS.items():
+    for name, value in {**SECRETS, "HUB_PUBLIC_URL": "https://hub.example"}.items():
         env.setenv(name, value)
     settings = load_settings()
     shown = [

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import aiohttp
 import jwt
@@ -44,7 +45,9 @@ async def who(token: str | None) -> str | None:
             http.get(f"{HUB}/verify", headers=headers) as answer,
         ):
             if answer.status == 204:
-                return answer.headers["X-Auth-User"]
+                return unquote(
+                    answer.headers["X-Auth-User"]
+                )  # percent-encoded, as a header is ASCII
             if answer.status == 401:
                 return None
     except (aiohttp.ClientError, TimeoutError):

@@ -13,15 +13,17 @@ import fcntl
 import hashlib
 import os
 import stat
+import tempfile
 import time
 from collections import deque
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
 from hub.access.audit_copy import Copier, Copy
-from hub.core.audit import BEGIN, MAX_LINE, TORN, compose, read_entry
+from hub.core.audit import BEGIN, MAX_LINE, TORN, Entry, compose, read_entry
 from hub.core.tally import Tally
 from hub.metrics import Metrics
 
@@ -221,34 +223,23 @@ class Audit:
         """
         if self._path is None or self._file is not None:
             return
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(self._path, flags, 0o600)
+        file = _open(self._path, os.O_CREAT)
         try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError(f"{self._path} is not a file")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise OSError(f"{self._path} is written by another process") from None
-            self._go_on(file)
+            self._go_on(file, *_read_end(file, self._path))
         except BaseException:
             os.close(file)
             raise
         self._file = file
 
-    def _go_on(self, file: int) -> None:
-        size = os.fstat(file).st_size
-        start = max(0, size - 2 * MAX_LINE)
-        whole, _, torn = os.pread(file, size - start, start).rpartition(b"\n")
-        line = whole.rpartition(b"\n")[2]
-        if line or start:
-            last = read_entry(line)
-            if last is None:
-                raise OSError(f"{self._path} does not end as an audit log does: move it away")
-            if self._seq == 0 or 0 < last.seq - self._seq <= len(self._batch):
-                # A write that failed may have written the first entries of the batch.
-                del self._batch[: last.seq - self._seq if self._seq else 0]
-                self._seq, self._prev = last.seq, last.hash
+    def _go_on(self, file: int, last: Entry | None, torn: bytes) -> None:
+        if last is not None and (self._seq == 0 or 0 < last.seq - self._seq <= len(self._batch)):
+            # A write that failed may have written the first entries of the batch.
+            del self._batch[: last.seq - self._seq if self._seq else 0]
+            self._seq, self._prev = last.seq, last.hash
         if torn:
             facts = {"bytes": len(torn), "sha256": hashlib.sha256(torn).hexdigest()}
             entry, own = compose(self._seq + 1, self._prev, time.time(), self._replica, TORN, facts)
@@ -261,6 +252,51 @@ class Audit:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def check_file(path: str) -> None:
+    """Check that an audit log could be written to this path, and leave nothing behind.
+
+    A file that a running hub writes is good.
+
+    Raises:
+        OSError: when it cannot be opened, or is not an audit log.
+    """
+    try:
+        file = _open(path, 0)
+    except FileNotFoundError:
+        # Not by this name: a hub that starts meanwhile would take the file, and lose it.
+        with tempfile.TemporaryFile(dir=Path(path).resolve().parent):
+            return
+    try:
+        _read_end(file, path)
+    finally:
+        os.close(file)
+
+
+def _open(path: str, more: int) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | more
+    file = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{path} is not a file")
+    return file
+
+
+def _read_end(file: int, path: str) -> tuple[Entry | None, bytes]:
+    """Return the last entry of a file, if there is one, and the incomplete line after it.
+
+    Raises:
+        OSError: when it is not an audit log.
+    """
+    size = os.fstat(file).st_size
+    start = max(0, size - 2 * MAX_LINE)
+    whole, _, torn = os.pread(file, size - start, start).rpartition(b"\n")
+    line = whole.rpartition(b"\n")[2]
+    last = read_entry(line)
+    if last is None and (line or start):
+        raise OSError(f"{path} does not end as an audit log does: move it away")
+    return last, torn
 
 
 def _append(file: int, data: bytes) -> None:

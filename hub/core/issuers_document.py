@@ -34,7 +34,7 @@ def read_document(text: str, *, max_lifetime: float, leeway: float) -> IssuersFi
         IssuersError: if the file is not valid; names the table and the member.
     """
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise IssuersError(f"not TOML: {error}") from None
     issuers = document.pop("issuer", [])

@@ -1,4 +1,4 @@
-"""The doctor's whole examination: the settings, the issuers, the store, and a running hub."""
+"""The doctor's whole examination: settings, issuers, machine, store, and a running hub."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import aiohttp
 from hub.access.keys import FETCH_TIMEOUT
 from hub.doctor.finding import Finding
 from hub.doctor.issuers import examine_issuers
+from hub.doctor.machine import examine_machine
 from hub.doctor.running_hub import examine_hub
 from hub.doctor.store import examine_store
 from hub.issuers_file import load_entries
@@ -16,7 +17,7 @@ FETCH_PATIENCE = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
 
 
 async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
-    """Check these settings, the issuers, the store and the clock.
+    """Check these settings, the issuers, this machine, the store and the clock.
 
     ``url`` is the address of a running hub, to check as well.
     """
@@ -32,7 +33,8 @@ async def examine(settings: Settings, url: str | None = None) -> list[Finding]:
                 found += await examine_issuers(http, entries)
         if url is not None:
             found += await examine_hub(http, url.rstrip("/"))
-    return [*found, *_examine_settings(settings), *await examine_store(settings)]
+    found += [*_examine_settings(settings), *await examine_machine(settings)]
+    return found + await examine_store(settings)
 
 
 def _examine_settings(settings: Settings) -> list[Finding]:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from hub.core.cookies import find_cookie
+from hub.core.hosts import browser_origin
 from hub.core.problem import CONTENT_TYPE, problem_headers, view_problem
 from hub.errors import HubError, OriginNotAllowed, TokenInvalid, Unauthorized
 
@@ -68,7 +69,7 @@ class Gate:
         self._exact = frozenset(path for path in paths if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
         self._login_url = login_url
-        self._origins = frozenset(origin.lower() for origin in origins)
+        self._origins = frozenset(map(browser_origin, origins))
         self.cookie = cookie
 
     def is_exempt(self, path: str) -> bool:

@@ -11,16 +11,15 @@ import click
 from hub.access.issuers import make_keys
 from hub.access.keys import JwksKeys
 from hub.console import (
-    BadSetting,
     as_json,
     print_json,
     read_token,
     run,
     say,
-    settings_or_stop,
 )
 from hub.core.issuers import Entry
 from hub.core.tokens import Header
+from hub.environment import load_settings
 from hub.errors import HubError
 from hub.inspection.envelope import Found
 from hub.inspection.text import show
@@ -28,7 +27,6 @@ from hub.inspection.verdict import Inspection, choose
 from hub.inspection.verdict import inspect as inspect_token
 from hub.issuers_file import load_entries
 from hub.log import configure_logs
-from hub.settings import SettingsError
 
 COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "unchecked": "yellow"}
 
@@ -53,12 +51,9 @@ def inspect(token_file: BinaryIO, offline: bool, as_json: bool) -> None:
     logout-hub inspect < token.txt
     pbpaste | logout-hub inspect --json
     """
-    settings = settings_or_stop()
+    settings = load_settings()
     configure_logs(settings.log_format)
-    try:
-        entries = load_entries(settings)
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
+    entries = load_entries(settings)
     token = read_token(token_file)
     chosen = choose(token, entries)
     found = run(_find_keys(*chosen, offline=offline)) if chosen else None

@@ -60,7 +60,8 @@ def suit_demo(settings: Settings) -> Settings:
     if settings.jwt_secret_previous is not None:
         raise SettingsError("HUB_JWT_SECRET_PREVIOUS: the demo takes no secret but HUB_JWT_SECRET")
     given = settings.jwt_secret or SecretStr(secrets.token_hex(32))
-    own = [f"http://{host}:{settings.port}" for host in ("localhost", "127.0.0.1", "[::1]")]
+    port = "" if settings.port == 80 else f":{settings.port}"  # as browsers write it
+    own = [f"http://{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]")]
     changes: dict[str, Any] = {
         "jwt_secret": SecretStr(_derive(given.get_secret_value())),
         "jwt_secret_previous": given,

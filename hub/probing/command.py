@@ -19,8 +19,8 @@ from hub.console import (
     read_token,
     run,
     say,
-    settings_or_stop,
 )
+from hub.environment import load_settings
 from hub.probing.probe import ROUND, Probe, Step, times
 
 USER = "logout-hub-probe"
@@ -76,7 +76,7 @@ def _reading(file: BinaryIO) -> Callable[[], str]:
 
 
 def _minting() -> Callable[[], str]:
-    settings = settings_or_stop()
+    settings = load_settings()
     secret = settings.jwt_secret
     if secret is None:
         raise BadSetting(

@@ -21,14 +21,14 @@ from hub.console import (
     print_json,
     run,
     say,
-    settings_or_stop,
 )
 from hub.core.transmitters import Delivery, Transmitter
+from hub.environment import load_settings
 from hub.errors import Unavailable
 from hub.issuers_file import load_issuers_file
 from hub.log import configure_logs
 from hub.metrics import Metrics
-from hub.settings import Settings, SettingsError
+from hub.settings import Settings
 from hub.storage import create_store
 from hub.store.base import Store
 from hub.store.values import Note
@@ -168,12 +168,9 @@ def delete(transmitter: str | None, stream: str | None) -> None:
 
 def _choose(named: str | None) -> tuple[Settings, tuple[Transmitter, ...]]:
     """Return the settings, and the transmitters that are meant: all, or the named one."""
-    settings = settings_or_stop()
+    settings = load_settings()
     configure_logs(settings.log_format)
-    try:
-        known = load_issuers_file(settings).transmitters
-    except SettingsError as error:
-        raise BadSetting(str(error)) from None
+    known = load_issuers_file(settings).transmitters
     if not known:
         raise BadSetting("HUB_ISSUERS: there is no [[transmitter]]")
     chosen = tuple(one for one in known if named in (None, one.iss, name_of(one)))

@@ -12,7 +12,7 @@ import pytest
 from aiohttp.web import TCPSite
 
 from hub.api.services import SERVICES
-from hub.app import create_app, serve
+from hub.app import CannotListen, create_app, serve
 from hub.console import operators_address
 from hub.environment import load_settings
 from tests.ports import free_port
@@ -99,6 +99,16 @@ async def test_a_public_name_of_two_addresses_is_public_on_both(
         assert port not in app[SERVICES].admin_ports
         assert await statuses(port, OPERATORS) == {404}
         assert await statuses(port, PUBLIC) == {200, 204}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+async def test_a_public_port_is_never_the_operators_on_another_address() -> None:
+    """A hub does not serve what it could not tell apart, though the system would let it listen."""
+    port = free_port()
+    app = create_app(settings(admin_port=port, admin_host="127.0.0.2"))
+    with pytest.raises(CannotListen, match="same port"):
+        async with serve(app, "127.0.0.1", port):
+            pass
 
 
 def test_commands_find_the_operators_listener(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,12 @@ def test_a_name_an_audience_and_a_way_are_enough() -> None:
     assert (found.authorization, found.access, found.legacy) == (None, Access(), False)
 
 
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    """As editors on Windows write it."""
+    (entry,) = read_document("\ufeff" + ISSUER, max_lifetime=86400, leeway=2).entries
+    assert entry.name == "https://id.example"
+
+
 def test_every_member_of_a_transmitter_is_read() -> None:
     """Also what it does about each event, by the event's name or its URI."""
     found = transmitter(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 import sys
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import jwt
@@ -12,12 +16,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
+from hub.api.services import SERVICES
 from hub.core.tokens import MAX_TOKEN_BYTES
 from hub.protocol.engineio import Config
 from tests.deploy.balancers import DEPLOY, RUN, Front
 from tests.deploy.hubs import Hubs
 from tests.deploy.raw import connections_to, seconds_until_cut, status_of
-from tests.site import ADMIN, SECRET, token
+from tests.realtime.raw import eventually
+from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
 TIMEOUTS = {
     "nginx.conf": ["proxy_read_timeout", "proxy_send_timeout"],
@@ -31,6 +37,15 @@ ADDRESS_LIMITS = {
     "nginx": ("limit_conn addresses 12000", "limit_conn addresses 3"),
     "haproxy": ("sc0_conn_cur gt 12000", "sc0_conn_cur gt 3"),
 }
+ADMIN_LISTENER: dict[str, Callable[[int], dict[str, str]]] = {
+    "nginx": lambda _: {},
+    "haproxy": lambda port: {
+        "write: default-server check port 9090 inter": "",
+        "default-server check inter": f"default-server check port {port} inter",
+    },
+}
+"""What each file says to change for an admin listener on a port."""
+
 LARGEST = 16 * 1024
 FORGED = "192.0.2.1, 127.0.0.1"
 
@@ -199,6 +214,28 @@ async def test_the_rest_is_outside(front: Front, http: aiohttp.ClientSession) ->
             assert answer.status == 200
     async with http.post("/admin/logout", headers=bearer(ADMIN), json={"user": "x"}) as answer:
         assert answer.status == 404
+
+
+@pytest.mark.parametrize("name", RUN)
+async def test_replicas_may_have_an_admin_listener(name: str) -> None:
+    """With the change that the file names, a replica that is ready there gets requests."""
+    async with running(settings(admin_port=0)) as hub:
+        (port,) = hub.app[SERVICES].admin_ports
+        hubs: Any = SimpleNamespace(a=hub, b=hub)
+        with RUN[name](hubs, ADMIN_LISTENER[name](port)) as front:
+            # HAProxy takes replicas for alive until it has checked each of them twice.
+            checks = 4 if ADMIN_LISTENER[name](port) else 0
+            await eventually(partial(has_answered, hub.beside(port), "/readyz", checks))
+            async with front.client() as client, client.get("/healthz") as answer:
+                assert answer.status == 200
+            assert await status_of(front, "/readyz") == 404
+
+
+async def has_answered(operators: Replica, route: str, times: int) -> bool:
+    """Say whether a hub has answered as many requests for a route, by its metrics."""
+    metrics = (await operators.call("GET", "/metrics")).body
+    found = re.findall(rf'hub_requests_total{{.*"{route}",.*}} (\S+)', metrics)
+    return sum(map(float, found)) >= times
 
 
 @pytest.mark.parametrize("name", RUN)

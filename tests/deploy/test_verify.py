@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import secrets
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,14 +114,21 @@ TO_LOGIN: dict[str, dict[str, str]] = {
 
 @contextlib.asynccontextmanager
 async def serving(
-    proxy: str, hubs: Any, changes: Changes = NONE, path: str = "/"
+    proxy: str,
+    hubs: Any,
+    changes: Changes = NONE,
+    path: str = "/",
+    address: str = "127.0.0.1",
 ) -> AsyncIterator[App]:
-    """Run an app behind a proxy with its shipped file, changed as `changed` does."""
+    """Run an app behind a proxy with its shipped file, changed as `changed` does.
+
+    Its client is at ``address``.
+    """
     server, port = web.Application(), free_port()
     place = "10.0.0.21, port_value: 8000" if proxy == "envoy" else "10.0.0.21:8000"
     here = f"127.0.0.1{', port_value: ' if proxy == 'envoy' else ':'}{port}"
     with RUN[proxy](hubs, {**changes, place: here}) as front:
-        async with front.client() as http:
+        async with front.client(address) as http:
             app = App(http, path)
             server.router.add_route("*", "/{anything:.*}", app.handle)
             runner = web.AppRunner(server)
@@ -168,6 +177,16 @@ async def test_a_living_token_is_let_through(app: App, method: str) -> None:
     forged = dict.fromkeys((*IDENTITY, "X_Auth_User", "x_auth_issuer"), "forged")
     answer = await app.ask(token(user, sid), method, **forged)
     assert answer.status == 200
+    assert [{name.title(): value for name, value in seen.items()} for seen in app.seen] == [
+        {"X-Auth-User": user, "X-Auth-Session": sid}
+    ]
+
+
+@pytest.mark.parametrize("named", [", ".join(IDENTITY), "close, x-auth-user, x-auth-session"])
+async def test_a_client_cannot_have_the_identity_removed(app: App, named: str) -> None:
+    """The app learns who calls, also if the client's ``Connection`` says to remove that."""
+    user, sid = names()
+    assert (await app.ask(token(user, sid), Connection=named)).status == 200
     assert [{name.title(): value for name, value in seen.items()} for seen in app.seen] == [
         {"X-Auth-User": user, "X-Auth-Session": sid}
     ]
@@ -223,6 +242,33 @@ async def test_the_readmes_snippet_does_the_same(hubs: Hubs) -> None:
         await test_a_living_token_is_let_through(app, "POST")
         app.seen.clear()
         await test_a_dead_token_is_refused(app, hubs)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is an address on Linux only")
+@pytest.mark.parametrize(
+    "variant", [*RUN, *(f"{proxy} with a login page" for proxy in RUN), "README"]
+)
+async def test_a_client_does_not_choose_its_address(tmp_path: Path, variant: str) -> None:
+    """The hub's audit log has the client's own, whatever X-Forwarded-For the client sends."""
+    file, proxy = tmp_path / "audit.log", variant.partition(" ")[0]
+    changes, path = TO_LOGIN[proxy] if proxy != variant else NONE, "/"
+    if variant == "README":
+        proxy, changes, path = "nginx", snippet_changes(), "/app/"
+    given = settings(
+        audit_file=str(file),
+        trusted_proxies="127.0.0.1",
+        verify_redirects="web=https://login.example/",
+    )
+    async with running(given) as hub:
+        hubs = SimpleNamespace(a=hub, b=hub)
+        async with serving(proxy, hubs, changes, path, "127.0.0.2") as app:
+            for forged in ("192.0.2.1", "192.0.2.1, 127.0.0.1"):
+                named = {"X-Forwarded-For": forged, "Sec-Fetch-Mode": "navigate"}
+                answer = await app.ask("nonsense", "GET", **named)
+                assert answer.status in (401, 303)
+    entries = [json.loads(line) for line in file.read_text().splitlines()]
+    refusals = [one["facts"] for one in entries if one["event"] == "refused"]
+    assert {one["address"] for one in refusals} == {"127.0.0.2"}
 
 
 @pytest.mark.parametrize("proxy", TO_LOGIN)

@@ -202,6 +202,13 @@ async def test_a_device_is_ended_from_the_list(site: Site) -> None:
 
 
 @pytest.mark.parametrize("site", ["plain"], indirect=True)
+async def test_a_name_is_shown_as_it_was_given(site: Site) -> None:
+    """The hub's header has it percent-encoded, and the page does not."""
+    page = await site.log_in("Zoë 50%25")
+    await expect(page.get_by_role("heading", name="Notes of Zoë 50%25", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("site", ["plain"], indirect=True)
 async def test_one_browser_is_logged_out_alone(site: Site) -> None:
     """Logging out here leaves the other browser in."""
     phone, laptop = [await site.log_in("Ada") for _ in range(2)]

@@ -98,6 +98,12 @@ def test_a_cookie_counts_from_the_apps_own_pages(summary: RequestSummary, is_own
             gate.check_origin(summary)
 
 
+def test_an_origin_that_no_browser_sends_is_refused_at_once() -> None:
+    """It would match nothing, and the operator would look for the mistake elsewhere."""
+    with pytest.raises(ValueError, match=r"write https://app\.example$"):
+        Gate(cookie="s", origins=["https://app.example:443"])
+
+
 def test_a_refusal_is_the_hubs_own() -> None:
     """Problem details with the code, the logout, and the challenge of RFC 6750 or RFC 9470."""
     logout = Logout("l-1", "|ada", Scope.ALL, Reason.PASSWORD_CHANGED, message="Hi.", at=10**6)

@@ -40,6 +40,7 @@ async def test_fastapi_refuses_who_was_logged_out(hub: Replica) -> None:
 
         mine = token("ada", "s")
         assert (await ask(mine))[1]["user"] == "ada"
+        assert (await ask(token("Zoë 50%25", "s")))[1]["user"] == "Zoë 50%25"
         assert await ask(None) == (401, {"detail": "token_missing"})
         await hub.call("POST", "/logout", mine)
         assert await ask(mine) == (401, {"detail": "token_revoked"})
