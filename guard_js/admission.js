@@ -23,7 +23,7 @@ import { judge, newest } from "./verdict.js";
 /** What is known about it now.
  * @typedef {{facts: Facts, isFresh: boolean, refusal?: HubError}} Finding */
 
-const MOST_ATTEMPTS = 3;
+const MAX_ATTEMPTS = 3;
 /** How many seconds a hub remembers logouts by default (HUB_LOGIN_MAX_LIFETIME). */
 const USUALLY_REMEMBERED = 30 * 86_400;
 /** Refusals of a guard's ticket that concern the session, not the ticket itself. */
@@ -89,7 +89,7 @@ export class Admission {
   /** @param {Session} session @param {Finding} finding */
   async #settle(session, finding) {
     const { identity, known } = session;
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       const { facts, isFresh, refusal } = finding;
       // The hub may have registered the session since the logout, and then accepts it.
       const mayBeRegistered =

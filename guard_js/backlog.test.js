@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backlog, PACK } from "./backlog.js";
-import { Calls, MANY_WAITING, MOST_UNFINISHED } from "./callbacks.js";
+import { Calls, MANY_WAITING, MAX_UNFINISHED } from "./callbacks.js";
 import { until } from "./support.js";
 
 test("values come out in the order in which they went in, also if some do meanwhile", () => {
@@ -39,7 +39,7 @@ test("a function that is too slow is reported once, and again after it has caugh
     opened = new Promise((resolve) => {
       gate.open = resolve;
     });
-    for (let n = 0; n < MANY_WAITING + 2 * MOST_UNFINISHED; n += 1) calls.add(n);
+    for (let n = 0; n < MANY_WAITING + 2 * MAX_UNFINISHED; n += 1) calls.add(n);
     assert.equal(told.filter((text) => /is slow/.test(text)).length, turn);
     gate.open();
     await until("all to be called", () => calls.waiting === 0);

@@ -4,7 +4,7 @@ import { describe } from "./key-sets.js";
 
 const CALLS_PER_TURN = 20;
 /** How many calls of one asynchronous function are in progress at the same time. */
-export const MOST_UNFINISHED = 100;
+export const MAX_UNFINISHED = 100;
 /** How many calls that are due are worth a line in the log. */
 export const MANY_WAITING = 100_000;
 
@@ -66,7 +66,7 @@ export class Calls {
     while (
       this.#waiting.size > 0 &&
       this.#madeInTurn < CALLS_PER_TURN &&
-      this.#unfinished < MOST_UNFINISHED
+      this.#unfinished < MAX_UNFINISHED
     ) {
       if (this.#madeInTurn === 0) setImmediate(() => this.#beginTurn());
       this.#madeInTurn += 1;

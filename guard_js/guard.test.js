@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { MOST_UNFINISHED } from "./callbacks.js";
+import { MAX_UNFINISHED } from "./callbacks.js";
 import { HubError } from "./errors.js";
 import { Guard } from "./guard.js";
 import {
@@ -206,12 +206,12 @@ test("however many logouts were missed, a few are told at a time, and each is, i
   await until("the last", () => told.at(-1) === "last");
   assert.deepEqual(told, [...users, "last"]);
   assert.ok(most <= 40, `${most} in one turn`);
-  assert.equal(running, MOST_UNFINISHED);
-  assert.equal(toldLater.length, MOST_UNFINISHED);
+  assert.equal(running, MAX_UNFINISHED);
+  assert.equal(toldLater.length, MAX_UNFINISHED);
   gate.open();
   await until("the last", () => toldLater.at(-1) === "last");
   assert.deepEqual(toldLater, [...users, "last"]);
-  assert.equal(mostRunning, MOST_UNFINISHED);
+  assert.equal(mostRunning, MAX_UNFINISHED);
 });
 
 test("what waits for a function that has unsubscribed is told no more", async (t) => {
@@ -227,13 +227,13 @@ test("what waits for a function that has unsubscribed is told no more", async (t
     return opened;
   });
   guard.onLogout(() => (others += 1));
-  for (let n = 0; n < MOST_UNFINISHED + 10; n += 1) hub.end({ user: `u${n}` });
-  await until("all of them", () => others === MOST_UNFINISHED + 10);
+  for (let n = 0; n < MAX_UNFINISHED + 10; n += 1) hub.end({ user: `u${n}` });
+  await until("all of them", () => others === MAX_UNFINISHED + 10);
   stop();
   gate.open();
   hub.end({ user: "last" });
-  await until("one more", () => others === MOST_UNFINISHED + 11);
-  assert.equal(calls, MOST_UNFINISHED);
+  await until("one more", () => others === MAX_UNFINISHED + 11);
+  assert.equal(calls, MAX_UNFINISHED);
 });
 
 test("after a reset nothing is forgotten, and what was missed ends watches and is told once", async (t) => {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-WORKERS_PER_CORE, MOST_WORKERS = 4, 16
+WORKERS_PER_CORE, MAX_WORKERS = 4, 16
 """Processes that share the test files: most of their time is waiting. Each may run a browser."""
 
 JS_TESTS = sorted(
@@ -42,7 +42,7 @@ class Count:
 def suites(folder: Path) -> tuple[Suite, Suite]:
     """Return the suites: Python's, which is the longer one, and JavaScript's."""
     python, javascript = folder / "python.xml", folder / "javascript.xml"
-    workers = min(WORKERS_PER_CORE * (os.cpu_count() or 1), MOST_WORKERS)
+    workers = min(WORKERS_PER_CORE * (os.cpu_count() or 1), MAX_WORKERS)
     # A file is run by one process; the order in which files are begun is tests/conftest.py's.
     shared = [f"--numprocesses={workers}", "--dist=loadfile", "--no-loadscope-reorder"]
     pytest = [sys.executable, "-m", "pytest", "--quiet", *shared, f"--junitxml={python}"]

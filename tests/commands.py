@@ -24,7 +24,7 @@ from subprocess import DEVNULL, PIPE
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-MOST_FILES = 1024
+MAX_FILES = 1024
 """More than the process that is forked has open."""
 
 _context = multiprocessing.get_context("forkserver")
@@ -70,7 +70,7 @@ class Command(ForkServerProcess):
         files = [os.open(os.devnull, os.O_RDWR) if f is None else f.detach() for f in self._files]
         for number, file in enumerate(files):
             os.dup2(file, number)
-        os.closerange(3, MOST_FILES)
+        os.closerange(3, MAX_FILES)
         os.chdir(ROOT)
         os.environ.clear()
         os.environ.update(self._environ)

@@ -21,7 +21,7 @@ from benchmarks.attack.run import Plan, attack
 from benchmarks.machine import describe_machine
 from benchmarks.servers import CORES, OTHER_CORES, ROOT, running_store
 
-MOST_REPEATED = 5
+MAX_REPEATED = 5
 FULL, QUICK = Plan(quiet=2.0, flood=5.0), Plan(quiet=1.0, flood=2.5)
 
 
@@ -53,7 +53,7 @@ async def measure(floods: Sequence[Flood], plan: Plan, root: Path) -> list[dict[
     times per run, and the quieter result is kept.
     """
     rows: list[dict[str, Any]] = []
-    left = MOST_REPEATED
+    left = MAX_REPEATED
     with running_store() as store:
         for number, flood in enumerate(floods, start=1):
             print(f"[{number}/{len(floods)}] {flood.title}", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from benchmarks.attack.target import (
 from benchmarks.frames import TEXT, frame
 
 CHUNK = 65536
-MOST_SILENT = 2000
+MAX_SILENT = 2000
 CONTINUED = b"\x00\x80\x00\x00\x00\x00"
 """A frame that goes on with a message, brings nothing to it and does not end it."""
 
@@ -119,7 +119,7 @@ async def silent(target: Target) -> None:
             target.counts["requests"] += 1
             await connection.swallow()
 
-    await target.repeat(MOST_SILENT, work)
+    await target.repeat(MAX_SILENT, work)
 
 
 async def logouts(target: Target) -> None:

@@ -1,5 +1,5 @@
 /** How many calls of one asynchronous function are in progress at the same time. */
-export declare const MOST_UNFINISHED = 100;
+export declare const MAX_UNFINISHED = 100;
 /** How many calls that are due are worth a line in the log. */
 export declare const MANY_WAITING = 100000;
 /** Call a function of the app: what it throws, or rejects with, is logged, and harms nothing else.

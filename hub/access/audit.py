@@ -29,9 +29,9 @@ from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-MOST_QUEUED = 20_000
+MAX_QUEUED = 20_000
 BATCH = 1000
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 SUM_EVERY = 60.0
 GATHER = 0.05
 RETRY = 1.0
@@ -57,7 +57,7 @@ class Audit:
         self._metrics = metrics
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []
-        self._counted = Tally[tuple[str, str]](MOST_COUNTED)
+        self._counted = Tally[tuple[str, str]](MAX_COUNTED)
         self._wake = asyncio.Event()
         self._must_reopen = False
         self._failing = False
@@ -76,7 +76,7 @@ class Audit:
         """Queue an event; ``facts`` must not hold a token, a cookie or a message."""
         if self._path is None:
             return
-        if len(self._queue) >= MOST_QUEUED:
+        if len(self._queue) >= MAX_QUEUED:
             self._drop()
             return
         self._queue.append((time.time(), event, facts))

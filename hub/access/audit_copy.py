@@ -19,7 +19,7 @@ from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 BATCH_LINES = 200
 BATCH_BYTES = 256 * 1024
 RETRY = 1.0
@@ -50,7 +50,7 @@ class Copier:
 
     def take(self, lines: Sequence[bytes]) -> None:
         """Queue lines, each with its line ending."""
-        room = MOST_WAITING - len(self._waiting)
+        room = MAX_WAITING - len(self._waiting)
         self._waiting.extend(line[:-1] for line in lines[:room])
         self._metrics.audit_uncopied.inc(by=len(lines[room:]))
         self._wake.set()

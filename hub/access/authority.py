@@ -15,7 +15,7 @@ from hub.errors import Unauthorized, Unavailable
 from hub.store.base import Store
 from hub.store.values import Presence, Registration
 
-MOST_VERIFIED = 50_000
+MAX_VERIFIED = 50_000
 ADMIN_SCOPE = "hub:admin"
 
 
@@ -64,7 +64,7 @@ class Authority:
 
     def _keep(self, digest: bytes, identity: Identity) -> None:
         self._verified[digest] = identity
-        if len(self._verified) > MOST_VERIFIED:
+        if len(self._verified) > MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
 
     def _recall(self, digest: bytes) -> Identity | None:

@@ -27,10 +27,10 @@ AT_ONCE = 50
 LONGEST_PAUSE = 0.1
 """After each batch comes a pause as long as sending took, but at most this long."""
 
-MOST_UNSENT = 4 * 1024 * 1024
+MAX_UNSENT = 4 * 1024 * 1024
 """Bytes that a guard may leave unread before it is cut."""
 
-MOST_WAITING = 32 * 1024 * 1024
+MAX_WAITING = 32 * 1024 * 1024
 """Bytes that may wait for a guard that is still being brought up to date."""
 
 LATE = 2.0
@@ -207,11 +207,11 @@ class Guards:
     def _give(self, guard: Guard, piece: Piece) -> None:
         if guard.is_live:
             guard.stream.send(piece)
-            is_slow = guard.stream.unsent > MOST_UNSENT
+            is_slow = guard.stream.unsent > MAX_UNSENT
         else:
             guard.waiting.append(piece)
             guard.waiting_bytes += len(piece.plain)
-            is_slow = guard.waiting_bytes > MOST_WAITING
+            is_slow = guard.waiting_bytes > MAX_WAITING
         if is_slow:
             self.discard(guard)
             guard.stream.cut()

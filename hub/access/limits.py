@@ -18,7 +18,7 @@ from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-MOST_BUCKETS = 100_000
+MAX_BUCKETS = 100_000
 MAX_LOGGED = 1000
 LOG_EVERY = 60.0
 
@@ -87,7 +87,7 @@ class Limiter:
         # Two for each call, so that the table shrinks faster than it grows.
         for _ in range(2):
             first = next(iter(self._paid_until))
-            if self._paid_until[first] > now and len(self._paid_until) <= MOST_BUCKETS:
+            if self._paid_until[first] > now and len(self._paid_until) <= MAX_BUCKETS:
                 break
             if len(self._paid_until) == 1:
                 break

@@ -29,7 +29,7 @@ INTERVAL = 1.0
 
 MAX_TEXT = 500
 
-MOST_ASKED = 8
+MAX_ASKED = 8
 """How many verifications are expected at once: an event may come after the next was asked for."""
 
 
@@ -104,7 +104,7 @@ class StreamNotes:
         """
         name = name_of(transmitter)
         states = [state, *await self._read_asked(name)]
-        await self._store.note(name, Kind.ASKED, " ".join(states[:MOST_ASKED]))
+        await self._store.note(name, Kind.ASKED, " ".join(states[:MAX_ASKED]))
 
     async def _read_asked(self, name: str) -> list[str]:
         asked = (await self._store.notes(name)).get(Kind.ASKED)

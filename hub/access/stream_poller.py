@@ -32,7 +32,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LONGEST_WAIT = 5.0
 """Seconds between two attempts to store events that could not be stored."""
 
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """After so many failures in a row, the transmitter is asked again where the stream is polled."""
 
 LONGEST_RETRY_AFTER = 3600.0
@@ -168,7 +168,7 @@ class StreamPoller:
         if error.is_large:
             self._most = max(1, self._most // 2)
         is_refused = error.status is not None and error.status < 500
-        if error.status != 429 and (is_refused or failures >= MOST_FAILURES):
+        if error.status != 429 and (is_refused or failures >= MAX_FAILURES):
             self._endpoint = None  # the stream may be another one by now, or elsewhere
 
     def _succeed(self, *, after_failures: bool) -> None:

@@ -36,7 +36,7 @@ from hub.core.rights import Right
 from hub.core.subjects import resolve_sub_id
 from hub.errors import Forbidden, HubError, NotFound
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 """The maximum number of users, or issuers, that a warning names."""
 
 MAX_BODY = 4 * 1024 * 1024
@@ -98,14 +98,14 @@ async def _find_mistakes(
     known = [any(outcome.device for outcome in receipt.sessions) for receipt in receipts]
     unknown = [_name(one) for one, is_known in zip(receipts, known, strict=True) if not is_known]
     if asked.user is None and any(known):
-        named = ", ".join(unknown[:MOST_NAMED]) + (", …" if len(unknown) > MOST_NAMED else "")
+        named = ", ".join(unknown[:MAX_NAMED]) + (", …" if len(unknown) > MAX_NAMED else "")
         warning = f"no session is known for {len(unknown)} of {len(known)} users: {named}"
         return [warning] if unknown else []
     if not unknown:
         return []
     found = ["no session of this user is known; one that appears later will be refused"]
     if asked.user is not None:
-        for other in services.issuers.others(iss)[:MOST_NAMED]:
+        for other in services.issuers.others(iss)[:MAX_NAMED]:
             with contextlib.suppress(HubError):
                 if count := len(await services.authority.sessions(user_key(other, asked.user))):
                     found.append(

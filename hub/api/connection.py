@@ -14,7 +14,7 @@ from aiohttp import web
 
 from hub.aiohttp_internals import HttpConnection, HttpServer
 from hub.api.problem import problem
-from hub.api.unfinished import MOST_HEAD, PIECE, Unfinished
+from hub.api.unfinished import MAX_HEAD, PIECE, Unfinished
 from hub.errors import InvalidRequest, Unavailable
 
 
@@ -81,7 +81,7 @@ class Connection(HttpConnection):
         # head. How much of it is left later is not known, so it counts until all are parsed.
         self._is_backlog = is_full or (self._is_backlog and in_head)
         self._unfinished.note(self, self._held)
-        if in_head and self._held > MOST_HEAD and not self._is_backlog:
+        if in_head and self._held > MAX_HEAD and not self._is_backlog:
             self.refuse_head(431, "the headers are too large")
 
     def explain(self, status: int) -> web.StreamResponse:

@@ -12,7 +12,7 @@ from hub.errors import InvalidRequest
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 64 * 1024
-MOST_FIELDS = 100
+MAX_FIELDS = 100
 
 
 async def read_form(request: web.Request, form: type[msgspec.Struct]) -> dict[str, str]:
@@ -32,7 +32,7 @@ async def read_form(request: web.Request, form: type[msgspec.Struct]) -> dict[st
             body.decode(errors="surrogateescape"),
             keep_blank_values=True,
             errors="surrogateescape",
-            max_num_fields=MOST_FIELDS,
+            max_num_fields=MAX_FIELDS,
         )
         named = [(name, value) for name, value in pairs if name in form.__struct_fields__]
         for _, value in named:

@@ -54,7 +54,7 @@ GUESSES = (TokenMissing, TokenInvalid, InvalidClient, KeyUncertain)
 REQUEST_TIMEOUT = 15.0
 ALLOWED_METHODS = "GET, POST, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
-MOST_ASKED_HEADERS = 1024
+MAX_ASKED_HEADERS = 1024
 """The maximum length of the header names that a preflight for polling may request."""
 
 NAMES = re.compile(r"[A-Za-z0-9-]+(?:, ?[A-Za-z0-9-]+)*")
@@ -248,6 +248,6 @@ async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
 def _allowed_headers(request: web.Request) -> str:
     """Return the headers that a page may send; polling clients may send any (``extraHeaders``)."""
     asked = request.headers.get("Access-Control-Request-Headers", "")
-    if request.path != SOCKETS_PATH or not NAMES.fullmatch(asked, endpos=MOST_ASKED_HEADERS):
+    if request.path != SOCKETS_PATH or not NAMES.fullmatch(asked, endpos=MAX_ASKED_HEADERS):
         return ALLOWED_HEADERS
     return f"{ALLOWED_HEADERS}, {asked}"

@@ -11,7 +11,7 @@ from hub.api.answers import Events
 from hub.api.credentials import ADMINISTRATOR, read_token
 from hub.api.event_stream import EventStream
 from hub.api.services import SERVICES
-from hub.core.feed_position import MOST_CHARACTERS
+from hub.core.feed_position import MAX_CHARACTERS
 from hub.core.rights import GUARD, Right
 from hub.errors import Forbidden, TokenInvalid
 
@@ -20,7 +20,7 @@ LAST_EVENT: tuple[dict[str, Any], ...] = (
         "name": "Last-Event-ID",
         "in": "header",
         "description": "the id of the last event received, to get only what was written since",
-        "schema": {"type": "string", "maxLength": MOST_CHARACTERS},
+        "schema": {"type": "string", "maxLength": MAX_CHARACTERS},
     },
 )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-MOST_HELD = 64 * 1024 * 1024
+MAX_HELD = 64 * 1024 * 1024
 """Bytes of all incomplete requests."""
 
-MOST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 """Bytes of one request before its body; far more than clients and proxies send."""
 
 PIECE = 16 * 1024
@@ -49,7 +49,7 @@ class Unfinished:
             self._held[connection] = size
         else:
             self._total -= self._held.pop(connection, 0)
-        while self._total > MOST_HELD or len(self._held) > self._most():
+        while self._total > MAX_HELD or len(self._held) > self._most():
             oldest = next(iter(self._held))
             self._total -= self._held.pop(oldest)
             oldest.abort()

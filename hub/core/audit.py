@@ -22,7 +22,7 @@ MAX_LINE = 65536
 """Bytes; the hub writes no longer lines."""
 
 MAX_TEXT = 4096
-MOST_FAULTS = 100
+MAX_FAULTS = 100
 TORN = "torn"
 """The event that accounts for an unfinished line before it, left by a hub that was killed."""
 
@@ -120,7 +120,7 @@ def verify(
     """Check the lines of a log, each including its newline, in one pass.
 
     The first line need not be the first of its chain, since files are rotated. At most
-    `MOST_FAULTS` are reported. ``on_entry`` is called with each line number and its entry.
+    `MAX_FAULTS` are reported. ``on_entry`` is called with each line number and its entry.
     """
     check = _Check(on_entry)
     for number, line in enumerate(lines, 1):
@@ -179,7 +179,7 @@ class _Check:
                 gap[3] += gap[1] <= entry.seq <= gap[2]
             return
         elif entry.seq > newest.seq + 1 + self._unread_count:
-            if len(self._missing) < MOST_FAULTS:
+            if len(self._missing) < MAX_FAULTS:
                 self._missing.append([number, newest.seq + 1, entry.seq - 1, self._unread_count])
         elif entry.seq == newest.seq + 1 and entry.prev != newest.hash:
             text = f"entry {entry.seq} does not follow from the entry {newest.seq} before it"
@@ -187,7 +187,7 @@ class _Check:
         self._newest, self._unread_count = entry, 0
 
     def _fault(self, number: int, what: str, detail: str) -> None:
-        if len(self._faults) < MOST_FAULTS:
+        if len(self._faults) < MAX_FAULTS:
             self._faults.append(Fault(number, what, detail))
 
     def report(self) -> Report:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from hub.core.audit import MOST_FAULTS, Entry, Fault, read_entry
+from hub.core.audit import MAX_FAULTS, Entry, Fault, read_entry
 
 Chain: TypeAlias = dict[int, str]
 """The hash of each entry of one chain, by its number."""
@@ -80,7 +80,7 @@ class Copies:
                 else:
                     text = f"entry {seq} of {replica} is not the one that was copied"
                     faults.append(Fault(number, "changed", text))
-        faults = sorted(faults[:MOST_FAULTS], key=lambda fault: fault.line)
+        faults = sorted(faults[:MAX_FAULTS], key=lambda fault: fault.line)
         return Compared(copied, self._uncopied, others, tuple(faults))
 
 

@@ -13,7 +13,7 @@ import zlib
 COMMENT = b":\n\n"
 """A comment in an event stream, which keeps an idle connection open."""
 
-MOST_STORED = 400
+MAX_STORED = 400
 """The largest size, in bytes, that is stored without compression."""
 
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
@@ -45,7 +45,7 @@ class Piece:
 
 def _compress(plain: bytes) -> bytes:
     size = len(plain)
-    if size <= MOST_STORED:
+    if size <= MAX_STORED:
         lengths = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
         return b"\0" + lengths + plain
     compressor = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)

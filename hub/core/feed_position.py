@@ -18,10 +18,10 @@ import msgspec
 from hub.core.position import order
 
 DIGEST_BYTES = 8
-MOST_CHARACTERS = 1024
+MAX_CHARACTERS = 1024
 """The length limit of a position's text; more than any position needs."""
 
-MOST_BITS = 64
+MAX_BITS = 64
 
 
 class FeedPosition(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ def encode_position(position: FeedPosition) -> str:
 
 def decode_position(text: str, partitions: int) -> FeedPosition | None:
     """Return the position in a text, or None if it is not one with this many partitions."""
-    if len(text) > MOST_CHARACTERS or not text.isascii():
+    if len(text) > MAX_CHARACTERS or not text.isascii():
         return None
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -86,7 +86,7 @@ def _unpack(packed: bytes) -> Iterator[int]:
         shift += 7
         if byte & 0x80:
             continue
-        if number >> MOST_BITS:
+        if number >> MAX_BITS:
             raise ValueError("a number beyond those of entries")
         yield number
         number = shift = 0

@@ -24,7 +24,7 @@ CHUNK = 500
 """The maximum number of users or sessions in a snapshot."""
 
 TABLES = 64
-MOST_FORGOTTEN = 200
+MAX_FORGOTTEN = 200
 """How many entries of a table are removed at once, so that it takes milliseconds."""
 
 DIGEST_BYTES = 15
@@ -87,7 +87,7 @@ class Ledger:
                 is_past = all(
                     micros(one.at) + self._lifetime <= now for one in _decode(b"[%b]" % text)
                 )
-                if not is_past or len(past) == MOST_FORGOTTEN:
+                if not is_past or len(past) == MAX_FORGOTTEN:
                     break
                 past.append(key)
             for key in past:

@@ -21,7 +21,7 @@ from hub.core.model import SECOND, Logout, Micros, Outcome, Receipt, State, User
 PATIENCE: Micros = 60 * SECOND
 """How long reports are waited for, in addition to the spread; exceeds any grace and lease."""
 
-MOST_FAILURES = 16
+MAX_FAILURES = 16
 _PLAIN = re.compile("[A-Za-z]{1,20}")
 
 RANK = {State.OFFLINE: 0, State.ACKNOWLEDGED: 1, State.NOTIFIED: 2, State.CUT: 3}
@@ -72,7 +72,7 @@ def read_failures(answer: object) -> tuple[str, ...]:
     if not isinstance(answer, dict) or answer.get("cleared") is not False:
         return ()
     given = answer.get("failed")
-    names = given[:MOST_FAILURES] if isinstance(given, list) else []
+    names = given[:MAX_FAILURES] if isinstance(given, list) else []
     plain = {name for name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
     return tuple(sorted(plain)) or ("unspecified",)
 

@@ -34,7 +34,7 @@ from hub.core.verification_keys import ALGORITHMS
 from hub.errors import TokenInvalid
 
 MAX_TOKEN_BYTES = 8192
-MOST_HEADERS = 64
+MAX_HEADERS = 64
 """Headers that are remembered: all tokens of an issuer share a few, one for each key."""
 
 AUTH_TIME = "auth_time"
@@ -108,7 +108,7 @@ def read_header(token: str) -> Header:
     return _read_header(_header_part(token))
 
 
-@functools.lru_cache(MOST_HEADERS)
+@functools.lru_cache(MAX_HEADERS)
 def _read_header(part: str) -> Header:
     members = _decode_part(part)
     if not is_token_type(members.get("typ", "JWT")):

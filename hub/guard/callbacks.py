@@ -18,7 +18,7 @@ log = logging.getLogger("logout_hub.guard")
 
 FAILED = "a callback of the guard failed"
 CALLS_AT_A_TIME = 20
-MOST_UNFINISHED = 100
+MAX_UNFINISHED = 100
 """How many calls of one asynchronous function are in progress at the same time."""
 MANY_WAITING = 100_000
 """How many calls that are due are worth a warning."""
@@ -69,7 +69,7 @@ class LoopCalls(Generic[T]):
     """Calls a function on an event loop with each value that threads add, in their order.
 
     It makes a few calls at a time, so that however many there are, the loop does other work in
-    between. Of an asynchronous function, at most `MOST_UNFINISHED` calls are in progress. The
+    between. Of an asynchronous function, at most `MAX_UNFINISHED` calls are in progress. The
     values that wait for their turn are of type ``kind``, and packed.
     """
 
@@ -101,7 +101,7 @@ class LoopCalls(Generic[T]):
 
     def _call_some(self) -> None:
         for _ in range(CALLS_AT_A_TIME):
-            if self._unfinished >= MOST_UNFINISHED:
+            if self._unfinished >= MAX_UNFINISHED:
                 self._is_paused = True
                 return
             with self._lock:

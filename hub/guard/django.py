@@ -55,10 +55,10 @@ OWN_OPTIONS = ("exempt", "login_url", "issuer", "user", "adopt", "cut_streams")
 PAUSES = (1.0, 4.0, 16.0, 60.0)
 """Seconds between the attempts to end a session at a hub that does not answer."""
 
-MOST_RETRIES = 100
+MAX_RETRIES = 100
 """How many logouts are retried at the same time; any more are only logged."""
 
-_retries = threading.BoundedSemaphore(MOST_RETRIES)
+_retries = threading.BoundedSemaphore(MAX_RETRIES)
 
 
 def options() -> dict[str, Any]:

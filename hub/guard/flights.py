@@ -10,9 +10,9 @@ from typing import Any
 from hub.errors import Unavailable
 from hub.guard.clock import clock
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 """The usual number of threads, enough for questions to one hub."""
-MOST_WAITING = 256
+MAX_WAITING = 256
 """The maximum number of calls in progress or waiting for a thread; any more are refused."""
 
 
@@ -24,9 +24,9 @@ class Flights:
     """
 
     def __init__(self, names: int | None = None) -> None:
-        threads = MOST_THREADS if names is None else max(1, names)
+        threads = MAX_THREADS if names is None else max(1, names)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="logout-hub-guard")
-        self._most = MOST_WAITING if names is None else threads
+        self._most = MAX_WAITING if names is None else threads
         self._lock = threading.Lock()
         self._flights: dict[Hashable, tuple[Future[Any], float]] = {}
         self._count = 0

@@ -9,8 +9,8 @@ from hub.core.model import SECOND, Identity
 from hub.core.revocation import begins
 from hub.guard.revocations import Mark, Names
 
-MOST_KNOWN = 20_000
-MOST_KNOWN_BYTES = 32_000_000
+MAX_KNOWN = 20_000
+MAX_KNOWN_BYTES = 32_000_000
 MARGIN = 0.001
 """Seconds at either end of a token's lifetime in which only the exact rule decides."""
 
@@ -53,7 +53,7 @@ class KnownTokens:
                 return known
             self._known[token] = known
             self._bytes += len(token)
-            while len(self._known) > MOST_KNOWN or self._bytes > MOST_KNOWN_BYTES:
+            while len(self._known) > MAX_KNOWN or self._bytes > MAX_KNOWN_BYTES:
                 oldest = next(iter(self._known))
                 del self._known[oldest]
                 self._bytes -= len(oldest)

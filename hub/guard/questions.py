@@ -20,7 +20,7 @@ JOIN_SECONDS = 1.0
 """How many seconds after a question is asked the same question shares its answer."""
 TICKET_LIFETIME = 60.0
 """How many seconds the ticket with which the hub is asked is valid."""
-MOST_ISSUERS = 100
+MAX_ISSUERS = 100
 """How many issuers' ways to sign tickets are kept."""
 LATE = "the hub did not answer in time"
 
@@ -38,7 +38,7 @@ class Questions:
         self._hub = HubCalls(options.urls, options.tls)
         find = functools.partial(find_ticketing, options.secret, options.entries)
         self._find_ticketing: Callable[[str | None], Ticketing | None]
-        self._find_ticketing = functools.lru_cache(MOST_ISSUERS)(find)
+        self._find_ticketing = functools.lru_cache(MAX_ISSUERS)(find)
 
     def asking(self, token: str, mark: Mark, flights: Flights) -> Steps[float]:
         """Ask about a token, and return when the hub was asked, if it accepts the token.

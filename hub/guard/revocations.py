@@ -50,7 +50,7 @@ from hub.guard.facts import (
 Mark: TypeAlias = tuple[int, ...]
 """The facts that concern a session, to compare: it changes when one is added."""
 
-MOST_DETAILS = 10_000
+MAX_DETAILS = 10_000
 """How many logouts' ids and texts are kept."""
 SWEEPS = 100
 """How often per lifetime expired facts are removed."""
@@ -164,7 +164,7 @@ class Revocations:
         if not revocation.id:
             return
         self._details[key] = revocation
-        if len(self._details) > MOST_DETAILS:
+        if len(self._details) > MAX_DETAILS:
             del self._details[next(iter(self._details))]
 
     def forget(self, now: Micros) -> None:

@@ -19,22 +19,22 @@ from hub.core.revocation import judge
 from hub.errors import InvalidRequest, TokenTooOld, Unauthorized, Unavailable
 from hub.guard.clock import clock
 from hub.guard.feed_state import FeedState, Knowledge
-from hub.guard.known_tokens import MOST_KNOWN, Known, KnownTokens
+from hub.guard.known_tokens import MAX_KNOWN, Known, KnownTokens
 from hub.guard.options import OnStale, Options
 from hub.guard.revocations import Mark, Names
 from hub.guard.steps import Steps
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 
 class Verdicts:
     """Judges verified tokens, and sessions, by ``state``."""
 
     def __init__(self, options: Options, state: FeedState, known: KnownTokens) -> None:
-        self.find_names = functools.lru_cache(MOST_KNOWN)(
+        self.find_names = functools.lru_cache(MAX_KNOWN)(
             functools.partial(name_session, options.entries)
         )
-        self._describe = functools.lru_cache(MOST_KNOWN)(self._describe_anew)
+        self._describe = functools.lru_cache(MAX_KNOWN)(self._describe_anew)
         self._state = state
         self._find_known = known.find
         self._max_staleness = options.max_staleness
@@ -97,7 +97,7 @@ class Verdicts:
             Unavailable: when neither the guard nor the hub can tell at the moment.
         """
         identity, names, on_stale = known.identity, known.names, self._on_stale
-        for _ in range(MOST_ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             knowledge = self._state.knowledge  # read once, since a `ready` replaces it
             is_stale = self._is_stale(knowledge, names)
             mark = knowledge.revocations.mark(names)
@@ -123,7 +123,7 @@ class Verdicts:
         known.answer = mark
         with self._lock:
             self._answers[known.names.user_key, known.identity.sid, known.begun] = mark
-            if len(self._answers) > MOST_KNOWN:
+            if len(self._answers) > MAX_KNOWN:
                 del self._answers[next(iter(self._answers))]
 
     def find_answer(self, names: Names, sid: str, begun: Micros | None) -> Mark:

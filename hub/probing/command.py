@@ -25,7 +25,7 @@ from hub.probing.probe import ROUND, Probe, Step, times
 
 USER = "logout-hub-probe"
 LIFETIME = 120.0
-MOST_ROUNDS = 10_000
+MAX_ROUNDS = 10_000
 
 
 @click.command("probe")
@@ -38,7 +38,7 @@ MOST_ROUNDS = 10_000
 )
 @click.option(
     "--count",
-    type=click.IntRange(1, MOST_ROUNDS),
+    type=click.IntRange(1, MAX_ROUNDS),
     default=1,
     help="How many sessions to log in and out, for p50 and p99.  [default: 1]",
 )

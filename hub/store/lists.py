@@ -11,8 +11,8 @@ from hub.errors import RateLimited, Unavailable
 from hub.store.base import TIME_LIMIT
 
 AT_ONCE = 4
-MOST_OF_USER = 16
-MOST_WAITING = 1000
+MAX_OF_USER = 16
+MAX_WAITING = 1000
 RETRY_AFTER = 1.0
 
 
@@ -42,9 +42,9 @@ class ListLimiter:
         """
         queue = self._queues.setdefault(user, _Queue())
         try:
-            if queue.length >= MOST_OF_USER:
+            if queue.length >= MAX_OF_USER:
                 raise RateLimited("too many lists of sessions at once", retry_after=RETRY_AFTER)
-            if self._waiting >= MOST_WAITING:
+            if self._waiting >= MAX_WAITING:
                 raise Unavailable("too many lists wait for the store")
             queue.length += 1
             self._waiting += 1

@@ -26,7 +26,7 @@ MARK_LOST = Script("mark_lost")
 TRIES = 3
 """Reads of a log, if the connection is replaced during each."""
 
-MOST_WRITTEN = 1_000
+MAX_WRITTEN = 1_000
 """Entries to look for in the log; the oldest are dropped."""
 
 
@@ -176,7 +176,7 @@ class PartitionLog:
         """Record that this entry was written directly after ``previous``."""
         self._written.pop(previous, None)
         self._written[entry] = None
-        if len(self._written) > MOST_WRITTEN:
+        if len(self._written) > MAX_WRITTEN:
             del self._written[next(iter(self._written))]
 
     def _settle(self, sought: Iterable[str], last: str) -> None:

@@ -31,10 +31,10 @@ from hub.store.subscription import Subscription
 from hub.store.topology import Topology
 from hub.store.values import Confirmed, Event, Gap, Interrupted
 
-MOST_WAITING = 20_000
+MAX_WAITING = 20_000
 """Messages that may be queued; further ones are found in the log."""
 
-MOST_HELD = 1_000
+MAX_HELD = 1_000
 """Messages kept for one partition while its log is read; the oldest are dropped."""
 
 LINGER = 0.05
@@ -145,7 +145,7 @@ class LogReader:
         opened = open_message(self._key, channel, data)
         if opened is None:
             self._on_forged()
-        elif len(self._messages) < MOST_WAITING:
+        elif len(self._messages) < MAX_WAITING:
             self._messages.append((self._channels[channel], opened))
             self._wake.set()
 
@@ -167,7 +167,7 @@ class LogReader:
 
     def _look_at_wanted(self) -> None:
         if self._wanted:
-            self._held.update((number, deque(maxlen=MOST_HELD)) for number in self._wanted)
+            self._held.update((number, deque(maxlen=MAX_HELD)) for number in self._wanted)
             look = asyncio.create_task(self._look(sorted(self._wanted)))
             self._wanted.clear()
             self._looks.add(look)

@@ -76,7 +76,7 @@ async def test_rotation_goes_on_in_a_new_file(tmp_path: Path) -> None:
 
 async def test_what_finds_no_room_is_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events beyond the queue are counted, and the chain says how many at their place."""
-    monkeypatch.setattr(module, "MOST_QUEUED", 10)
+    monkeypatch.setattr(module, "MAX_QUEUED", 10)
     file, metrics = tmp_path / "audit.log", Metrics()
     async with Audit(str(file), "a", metrics) as audit:
         for _ in range(25):
@@ -117,7 +117,7 @@ async def test_a_full_disk_stops_nobody(tmp_path: Path, monkeypatch: pytest.Monk
 
 async def test_refusals_are_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is one line for each code and address, and so many of them at most."""
-    monkeypatch.setattr(module, "MOST_COUNTED", 2)
+    monkeypatch.setattr(module, "MAX_COUNTED", 2)
     file = tmp_path / "audit.log"
     async with Audit(str(file), "a", Metrics()) as audit:
         for address in ("1", "1", "2", "3", "4"):
@@ -202,7 +202,7 @@ async def test_what_finds_no_room_is_in_the_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the store is down a bounded number of lines waits; the rest is counted."""
-    monkeypatch.setattr(audit_copy, "MOST_WAITING", 10)
+    monkeypatch.setattr(audit_copy, "MAX_WAITING", 10)
     file, shelf, metrics = tmp_path / "audit.log", Shelf(failures=1_000_000), Metrics()
     async with Audit(str(file), "a", metrics, shelf) as audit:
         for number in range(25):

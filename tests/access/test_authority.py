@@ -182,7 +182,7 @@ async def test_only_so_many_tokens_are_remembered(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest makes room, and what is no token is not remembered at all."""
-    monkeypatch.setattr("hub.access.authority.MOST_VERIFIED", 2)
+    monkeypatch.setattr("hub.access.authority.MAX_VERIFIED", 2)
     keys = Rotating()
     authority = Authority(store, keys)
     tokens = [token(sid=str(number)) for number in range(3)]

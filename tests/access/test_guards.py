@@ -101,9 +101,9 @@ async def test_a_guard_that_does_not_read_is_cut(
     is_live: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a bound of bytes, and nobody else is."""
-    monkeypatch.setattr(guards, "MOST_WAITING", 100)
+    monkeypatch.setattr(guards, "MAX_WAITING", 100)
     slow, other = Stream(), Stream()
-    slow.unsent = guards.MOST_UNSENT + 1
+    slow.unsent = guards.MAX_UNSENT + 1
     async with running() as made:
         both = [Guard(slow, 0.0), Guard(other, 0.0)]
         for guard in both:

@@ -40,7 +40,7 @@ async def test_without_a_rate_nothing_is_refused() -> None:
 
 async def test_the_table_of_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more keys than are kept, those that were quiet for longest are forgotten."""
-    monkeypatch.setattr(limits, "MOST_BUCKETS", 100)
+    monkeypatch.setattr(limits, "MAX_BUCKETS", 100)
     limiter = Limiter("calls", SLOW, Refusals(Metrics()))
     for number in range(5000):
         limiter.take(str(number))

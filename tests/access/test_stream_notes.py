@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from hub.access.stream_notes import MOST_ASKED, Kind, StreamNotes
+from hub.access.stream_notes import MAX_ASKED, Kind, StreamNotes
 from hub.core.model import SECOND
 from hub.core.tokens import Rules
 from hub.core.transmitters import Access, Delivery, Transmitter
@@ -83,11 +83,11 @@ async def test_a_verification_is_expected_when_it_was_asked_for(store: MemorySto
 async def test_a_verification_may_come_after_another_was_asked_for(store: MemoryStore) -> None:
     """The last few are expected, in any order and more than once; none that is older."""
     notes = StreamNotes(store)
-    states = [f"s{n}" for n in range(MOST_ASKED + 1)]
+    states = [f"s{n}" for n in range(MAX_ASKED + 1)]
     for state in states:
         await notes.ask(transmitter(), state)
     expected = [await notes.verified(transmitter(), state) for state in [*states, *states]]
-    assert expected == 2 * [False, *[True] * MOST_ASKED]
+    assert expected == 2 * [False, *[True] * MAX_ASKED]
     for odd in ("", " ", "s1 s2", f"{states[-1]} {states[-2]}"):
         assert not await notes.verified(transmitter(), odd)
 

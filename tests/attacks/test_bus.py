@@ -151,7 +151,7 @@ async def test_a_flood_of_messages_makes_nobody_look_at_the_log(
     bus: Bus, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forged messages are dropped on arrival, do not queue up, and cause no read of the log."""
-    monkeypatch.setattr(reader_module, "MOST_WAITING", 100)
+    monkeypatch.setattr(reader_module, "MAX_WAITING", 100)
     async with listening(bus.store) as listener:
         await listener.confirmed()
         confirmed = listener.count(Confirmed)

@@ -31,7 +31,7 @@ TRIES = 3
 MARGIN, FLOOR = 10, 0.25
 """How much worse than the quiet moment it may be, and what is never too bad on a busy machine."""
 
-MOST_LEFT = 40 * 1024 * 1024
+MAX_LEFT = 40 * 1024 * 1024
 """Bytes that may stay in the process, of some hundred megabytes that were thrown at it."""
 
 PONG = masked(0x81, b"3")
@@ -118,7 +118,7 @@ async def test_a_flood_of_frames_holds_up_nobody(
         return await metric(hub, "hub_sockets") == 0
 
     await eventually(nobody_is_left)
-    assert resident_bytes(process) - held < MOST_LEFT
+    assert resident_bytes(process) - held < MAX_LEFT
 
 
 EVE = {"reason": "admin", "user": "eve"}

@@ -12,7 +12,7 @@ import pytest
 
 from hub.core.model import Scope
 from hub.errors import RateLimited
-from hub.store.lists import MOST_OF_USER
+from hub.store.lists import MAX_OF_USER
 from hub.store.redis import RedisStore
 from hub.store.redis_registry import PAGE
 from hub.store.values import Command
@@ -50,7 +50,7 @@ async def test_others_are_answered_while_a_long_list_is_asked_for(
             assert (await listener.hear(1))[0].logout.id == written.logout.id
         refused = [found for found in done if isinstance(found, RateLimited)]
         assert len(looks) == 500
-        assert len(refused) == 64 - MOST_OF_USER
+        assert len(refused) == 64 - MAX_OF_USER
         assert all(error.retry_after for error in refused)
         assert [len(f.sessions) for f in done if not isinstance(f, BaseException)] == [MANY] * 16
         assert len((await store.sessions(ADA)).sessions) == MANY

@@ -63,7 +63,7 @@ FLOODERS, SECONDS, TRIES = 8, 1.0, 3
 MARGIN, FLOOR = 10, 0.25
 """How much worse than a quiet moment it may be, and what is never too bad on a busy machine."""
 SOON = 8.0
-MOST_LEFT = 40 * 1024 * 1024
+MAX_LEFT = 40 * 1024 * 1024
 """Bytes that may stay in the process."""
 
 SETTINGS = f"""
@@ -244,7 +244,7 @@ async def test_a_flood_of_bad_signals_costs_a_signature_each_and_nothing_else(
     assert len(at.fetched) - fetched <= 2
     took = loop.time() - began + len(seen) * 8 * SECONDS
     assert len(at.lines()) - lines <= took
-    assert resident_bytes(at.process) - held < MOST_LEFT
+    assert resident_bytes(at.process) - held < MAX_LEFT
 
 
 @pytest.mark.asyncio(loop_scope="module")

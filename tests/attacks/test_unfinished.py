@@ -16,7 +16,7 @@ import pytest
 
 from hub.api import unfinished
 from hub.api.listener import Listener
-from hub.api.unfinished import MOST_HEAD, Unfinished
+from hub.api.unfinished import MAX_HEAD, Unfinished
 from tests.attacks.apart import hub_apart
 from tests.patience import PATIENCE
 from tests.realtime.raw import eventually
@@ -24,7 +24,7 @@ from tests.site import Replica, running, settings
 
 MOST = 40
 MANY = 100
-MOST_GROWN = 60 * 1024 * 1024
+MAX_GROWN = 60 * 1024 * 1024
 """Bytes that a process may grow by; it was 290 MB."""
 
 BEGIN = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n"
@@ -89,7 +89,7 @@ async def test_headers_without_an_end_are_refused() -> None:
         before = hub.memory()
         lines = [await begin(hub.port, BEGIN + HEADERS) for _ in range(MANY)]
         assert {await status(line) for line in lines} <= {b"431", b""}
-        assert hub.memory() - before < MOST_GROWN
+        assert hub.memory() - before < MAX_GROWN
         assert await hub.is_well()
         for _, writer in lines:
             writer.transport.abort()
@@ -106,7 +106,7 @@ async def test_headers_are_refused_with_an_answer(in_front: bytes) -> None:
         line = await begin(hub.port, in_front)
         if in_front:
             await line[0].readuntil(b"}")
-        line[1].write(BEGIN + HEADERS[: MOST_HEAD + 20_000])
+        line[1].write(BEGIN + HEADERS[: MAX_HEAD + 20_000])
         answer = await line[0].readuntil(b"}")
         assert answer[9:12] == b"431"
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "invalid_request"
@@ -118,7 +118,7 @@ async def test_begun_bodies_give_way_when_they_are_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest are aborted; the newest, and complete requests, are answered."""
-    monkeypatch.setattr(unfinished, "MOST_HELD", 10 * len(BODY) + 5_000)
+    monkeypatch.setattr(unfinished, "MAX_HELD", 10 * len(BODY) + 5_000)
     async with running(settings(limit_read_seconds=PATIENCE)) as hub:
         lines = await begin_bodies(hub, 30, len(BODY) - 1)
         await eventually(lambda: _are(lines, 20))
@@ -200,7 +200,7 @@ class Abortable:
 
 def test_what_is_held_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection keeps its age while it grows, and is forgotten when its request is complete."""
-    monkeypatch.setattr(unfinished, "MOST_HELD", 100)
+    monkeypatch.setattr(unfinished, "MAX_HELD", 100)
     most = 9
     held, (first, second, third) = Unfinished(lambda: most), (Abortable() for _ in range(3))
     held.note(first, 40)

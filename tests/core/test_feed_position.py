@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.core.feed_position import (
-    MOST_CHARACTERS,
+    MAX_CHARACTERS,
     FeedPosition,
     decode_position,
     digest_epochs,
@@ -26,7 +26,7 @@ def test_a_position_is_read_back(given: list[str]) -> None:
     """Whatever the entries are, and short enough for a header."""
     text = encode_position(FeedPosition(EPOCHS, tuple(given)))
     assert decode_position(text, len(given)) == FeedPosition(EPOCHS, tuple(given))
-    assert len(text) <= MOST_CHARACTERS
+    assert len(text) <= MAX_CHARACTERS
 
 
 def test_an_ordinary_position_is_short() -> None:
@@ -52,7 +52,7 @@ def test_anything_else_is_no_position(text: str) -> None:
         lambda text: text[:-1],
         lambda text: text + "=",
         lambda text: " " + text,
-        lambda text: text + "A" * MOST_CHARACTERS,
+        lambda text: text + "A" * MAX_CHARACTERS,
     ],
 )
 def test_a_damaged_position_is_none(change: object) -> None:

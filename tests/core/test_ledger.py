@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.feed import Revocation, Snapshot, describe, micros
-from hub.core.ledger import CHUNK, MOST_FORGOTTEN, Ledger
+from hub.core.ledger import CHUNK, MAX_FORGOTTEN, Ledger
 from hub.core.model import (
     SECOND,
     Identity,
@@ -159,7 +159,7 @@ def test_what_is_past_is_forgotten() -> None:
 
 def test_forgetting_takes_several_calls_if_there_is_much() -> None:
     """Nothing else waits for long."""
-    count = 100 * MOST_FORGOTTEN
+    count = 100 * MAX_FORGOTTEN
     ledger = ledger_of([revocation(number) for number in range(count)])
     ledger.forget(SECOND + LIFETIME)
     assert 0 < len(ledger) < count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.core.receipt import MOST_FAILURES, read_failures, unite
+from hub.core.receipt import MAX_FAILURES, read_failures, unite
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_acknowledgement_names_what_failed(answer: object, failed: tuple[str,
 def test_few_failures_are_taken() -> None:
     """A client cannot fill the receipt."""
     names = [chr(ord("a") + number) for number in range(26)]
-    assert len(read_failures({"cleared": False, "failed": names})) == MOST_FAILURES
+    assert len(read_failures({"cleared": False, "failed": names})) == MAX_FAILURES
 
 
 def test_what_several_clients_of_a_session_could_not_clear_is_united() -> None:

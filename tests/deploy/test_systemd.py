@@ -17,7 +17,7 @@ UNITS = {
     "logout-hub.service": "logout-hub.service",
     "logout-hub@.service": "logout-hub@8081.service",
 }
-MOST_EXPOSURE = 20  # in tenths
+MAX_EXPOSURE = 20  # in tenths
 SHUTDOWN_SECONDS = 25
 
 
@@ -48,7 +48,7 @@ def test_the_unit_is_taken_without_a_warning(unit: Path) -> None:
 
 def test_the_unit_leaves_little_exposed(unit: Path) -> None:
     """What systemd counts as exposed is at most 2.0 of 10."""
-    options = ["--offline=true", f"--threshold={MOST_EXPOSURE}", "--no-pager"]
+    options = ["--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager"]
     done = analyze("security", *options, str(unit))
     assert done.returncode == 0, done.stdout
 

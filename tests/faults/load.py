@@ -30,7 +30,7 @@ from tests.faults.orders import choose, own_body
 
 DEVICES = 3
 """Devices of each person."""
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 """Logouts under way at once; more are not begun."""
 LONGEST_LIFE = 25.0
 """Seconds that a socket stays; one that reads nothing is given up by the hub after 45."""
@@ -99,7 +99,7 @@ class Load:
         for guard in self._guards:
             self._spawn(self._show(guard))
         while not until.is_set():
-            if len(self._tasks) < MOST_AT_ONCE + len(self._people) * DEVICES:
+            if len(self._tasks) < MAX_AT_ONCE + len(self._people) * DEVICES:
                 self._spawn(self._log_out())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(until.wait(), self._random.expovariate(rate))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 65536
-MOST_CHUNKS = 16
+MAX_CHUNKS = 16
 """How many are under way at once to whoever asked."""
 
 
@@ -113,7 +113,7 @@ class _Link:
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
         self._subscribed = False
-        self._down: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(MOST_CHUNKS)
+        self._down: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(MAX_CHUNKS)
         self._held: tuple[float, bytes] | None = None
 
     async def carry_up(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ from tests.faults.checker import Piece, Violation
 from tests.faults.history import NEVER, Call, Check, Fault, History, Logout, Notice, Socket, Token
 from tests.faults.run import Outcome
 
-MOST_SHOWN = 12
+MAX_SHOWN = 12
 NEAR = 3.0
 
 
@@ -43,11 +43,11 @@ def report(outcome: Outcome) -> str:
         f"{max(outcome.stalls, default=0.0):.1f} s"
     )
     lines.append(f"unavailable   {outcome.needless} times with no fault near")
-    lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MOST_SHOWN]]
+    lines += [f"logged        {complaint}" for complaint in outcome.complaints[:MAX_SHOWN]]
     found = outcome.violations
     lines.append(f"violations    {len(found)}")
     kinds = Counter(f"{violation.promise} {violation.text}" for violation in found)
-    lines += [f"  {count} x {kind}" for kind, count in kinds.most_common(MOST_SHOWN)]
+    lines += [f"  {count} x {kind}" for kind, count in kinds.most_common(MAX_SHOWN)]
     for violation in _varied(found):
         lines += ["", *narrate(history, violation)]
     return "\n".join(lines)
@@ -96,7 +96,7 @@ def _varied(found: list[Violation]) -> list[Violation]:
         seen[kind] += 1
         if seen[kind] <= 3:
             shown.append(violation)
-    return shown[:MOST_SHOWN]
+    return shown[:MAX_SHOWN]
 
 
 def narrate(history: History, violation: Violation) -> list[str]:

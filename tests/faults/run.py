@@ -26,7 +26,7 @@ from tests.faults.stalls import STALL, watch_stalls
 REPLICAS = 3
 DEFAULT_SECONDS = 30.0
 LOGOUTS_A_ROUND = 500
-MOST_ROUNDS = 20
+MAX_ROUNDS = 20
 """A run by number of logouts has a round of all faults for each 500, and twenty at most."""
 CALM = 5.0
 """Seconds without faults between two rounds, so that T can be measured without them."""
@@ -89,7 +89,7 @@ class Options:
         """Return how many rounds of faults there are at the least."""
         if self.rounds is not None:
             return self.rounds
-        return max(1, min(MOST_ROUNDS, (self.logouts or 0) // LOGOUTS_A_ROUND))
+        return max(1, min(MAX_ROUNDS, (self.logouts or 0) // LOGOUTS_A_ROUND))
 
 
 @dataclass

@@ -21,7 +21,7 @@ def waiting(flights: Flights, name: str) -> Steps[None]:
 
 def test_calls_that_nobody_joins_any_more_count_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a hub that hangs would have more and more questions about the same tokens pile up."""
-    monkeypatch.setattr(flights_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(flights_module, "MAX_WAITING", 3)
     flights, go_on = Flights(), threading.Event()
     try:
         begun = [flights.join("a token", go_on.wait, -1)[0] for _ in range(3)]
@@ -40,7 +40,7 @@ async def test_who_waits_for_a_thread_when_the_guard_is_closed_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With `Unavailable`: nobody has cancelled the request."""
-    monkeypatch.setattr(flights_module, "MOST_THREADS", 1)
+    monkeypatch.setattr(flights_module, "MAX_THREADS", 1)
     flights, go_on = Flights(), threading.Event()
     flights.join("busy", go_on.wait)
     task = asyncio.create_task(arun(waiting(flights, "one")))

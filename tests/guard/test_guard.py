@@ -683,12 +683,12 @@ async def test_however_many_logouts_were_missed_an_asynchronous_callback_has_few
         guard.on_logout(note)
         hub.snapshot = [ends(f"u{number}", hub) for number in range(2500)]
         hub.reset()
-        await until(lambda: running == callbacks_module.MOST_UNFINISHED)
+        await until(lambda: running == callbacks_module.MAX_UNFINISHED)
         await heard(hub, guard, ends("last", hub))
-        assert running == callbacks_module.MOST_UNFINISHED
+        assert running == callbacks_module.MAX_UNFINISHED
         go_on.set()
         await until(lambda: len(users) == 2501)
-        assert most == callbacks_module.MOST_UNFINISHED
+        assert most == callbacks_module.MAX_UNFINISHED
         assert users == [*(one.user for one in hub.snapshot), "last"]
 
 
@@ -705,16 +705,16 @@ async def test_what_waits_for_a_callback_that_has_unsubscribed_is_told_no_more(
 
         unsubscribe = guard.on_logout(wait)
         guard.on_logout(lambda logout: others.append(logout.user))
-        count = callbacks_module.MOST_UNFINISHED + 10
+        count = callbacks_module.MAX_UNFINISHED + 10
         for number in range(count):
             hub.logout(ends(f"u{number}", hub))
         await until(lambda: len(others) == count)
-        await until(lambda: len(told) == callbacks_module.MOST_UNFINISHED)
+        await until(lambda: len(told) == callbacks_module.MAX_UNFINISHED)
         unsubscribe()
         go_on.set()
         await heard(hub, guard, ends("last", hub))
         await until(lambda: len(others) == count + 1)
-        assert len(told) == callbacks_module.MOST_UNFINISHED
+        assert len(told) == callbacks_module.MAX_UNFINISHED
 
 
 async def test_a_callback_that_is_too_slow_is_reported_once(
@@ -731,15 +731,15 @@ async def test_a_callback_that_is_too_slow_is_reported_once(
             users.append(logout.user)
 
         guard.on_logout(wait)
-        for number in range(callbacks_module.MOST_UNFINISHED):
+        for number in range(callbacks_module.MAX_UNFINISHED):
             hub.logout(ends(f"u{number}", hub))
-        await until(lambda: begun == callbacks_module.MOST_UNFINISHED)
+        await until(lambda: begun == callbacks_module.MAX_UNFINISHED)
         monkeypatch.setattr(callbacks_module, "MANY_WAITING", 10)
         for number in range(20):  # one by one, so that nothing waits for other callbacks
             await heard(hub, guard, ends(f"late{number}", hub))
         assert "calls are due" in caplog.text
         go_on.set()
-        await until(lambda: len(users) == callbacks_module.MOST_UNFINISHED + 20)
+        await until(lambda: len(users) == callbacks_module.MAX_UNFINISHED + 20)
     assert caplog.text.count("10 calls are due") == 1
 
 

@@ -378,7 +378,7 @@ async def test_issuers_that_do_not_answer_keep_nobody_elses_keys_waiting(
 ) -> None:
     """However many they are: each has a thread of its own, and no more than one."""
     monkeypatch.setattr(keys_module, "FETCH_TIMEOUT", 2 * PATIENCE)
-    names = [f"https://{number}.example" for number in range(3 * flights_module.MOST_THREADS)]
+    names = [f"https://{number}.example" for number in range(3 * flights_module.MAX_THREADS)]
     entries = [entry(issuer, iss=name, path=f"/{number}") for number, name in enumerate(names)]
     with serving() as healthy, FeedServer() as hub:
         healthy.pages = {"/keys": (200, key_set("one"))}

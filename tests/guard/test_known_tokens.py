@@ -40,7 +40,7 @@ def test_keys_that_are_replaced_meanwhile_verify_nothing_for_later() -> None:
     assert tokens.find("t") is None
 
 
-@pytest.mark.parametrize("bound", ["MOST_KNOWN", "MOST_KNOWN_BYTES"])
+@pytest.mark.parametrize("bound", ["MAX_KNOWN", "MAX_KNOWN_BYTES"])
 def test_only_so_many_are_remembered(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest make room."""
     monkeypatch.setattr(known_tokens, bound, 2)

@@ -18,7 +18,7 @@ from hub.core.model import SECOND, Identity, Logout, Reason, RevocationState, Sc
 from hub.core.revocation import judge, supersede
 from hub.errors import TokenRevoked
 from hub.guard import revocations as revocations_module
-from hub.guard.revocations import MOST_DETAILS, Names, Revocations
+from hub.guard.revocations import MAX_DETAILS, Names, Revocations
 
 ISS = "https://login.example/a|b"
 PARTITIONS = 3
@@ -238,17 +238,17 @@ def test_texts_are_kept_for_the_newest_logouts_only() -> None:
     revocations = known(
         [
             Revocation(Scope.ALL, Reason.IDLE, at=1.0 + n, user=f"u{n}", id=f"l{n}", message="bye")
-            for n in range(MOST_DETAILS + 1)
+            for n in range(MAX_DETAILS + 1)
         ]
     )
     told = []
-    for user in ("u0", f"u{MOST_DETAILS}"):
+    for user in ("u0", f"u{MAX_DETAILS}"):
         identity = Identity(user=f"|{user}", sub="", iss="", sid="s", iat=0, exp=SECOND)
         refusal = revocations.judge(identity, 0)
         assert refusal is not None
         assert refusal.logout is not None
         told.append((refusal.logout.reason, refusal.logout.id, refusal.logout.message))
-    assert told == [(Reason.IDLE, "", None), (Reason.IDLE, f"l{MOST_DETAILS}", "bye")]
+    assert told == [(Reason.IDLE, "", None), (Reason.IDLE, f"l{MAX_DETAILS}", "bye")]
 
 
 def test_a_revocation_in_force_takes_little_memory() -> None:

@@ -18,14 +18,14 @@ from hub.store.values import Registration
 from tests.realtime.raw import RawSocket, eventually, raw_socket
 from tests.site import ADMIN, SECRET, Replica, running, settings, token
 
-MOST_SESSIONS = 4
+MAX_SESSIONS = 4
 
 
 @pytest.fixture(params=["memory", "redis"])
 async def hub(request: pytest.FixtureRequest) -> AsyncIterator[Replica]:
     """A hub on each of two stores, with room for few sessions of a user."""
     url = None if request.param == "memory" else request.getfixturevalue("redis_url")
-    given = settings(redis_url=url, max_sessions=MOST_SESSIONS, notice_grace=0.5)
+    given = settings(redis_url=url, max_sessions=MAX_SESSIONS, notice_grace=0.5)
     async with running(given) as replica:
         yield replica
 
@@ -228,7 +228,7 @@ async def test_a_browser_with_a_new_session_at_each_page_never_meets_the_limit(
     """Rows without sockets make room for new ones; those with sockets stay."""
     async with raw_socket(hub) as desktop:
         await desktop.connect(token("ada", "desktop"))
-        for number in range(5 * MOST_SESSIONS):
+        for number in range(5 * MAX_SESSIONS):
             mine = loose(f"page-{number}")
             async with raw_socket(hub) as raw:
                 answer = await raw.connect(mine)
@@ -236,9 +236,9 @@ async def test_a_browser_with_a_new_session_at_each_page_never_meets_the_limit(
             assert (await hub.call("GET", "/verify", mine)).status == 204
             await eventually(lambda mine=mine, sid=f"page-{number}": is_offline(hub, mine, sid))
         rows = await listed(hub, token("ada", "desktop"))
-    assert len(rows) <= MOST_SESSIONS
+    assert len(rows) <= MAX_SESSIONS
     assert rows["desktop"]["online"]
-    assert f"page-{5 * MOST_SESSIONS - 1}" in rows
+    assert f"page-{5 * MAX_SESSIONS - 1}" in rows
 
 
 async def is_offline(hub: Replica, mine: str, sid: str) -> bool:

@@ -37,7 +37,7 @@ from tests.stock.runtimes import (
 QUIET = 10.0
 """Seconds for which a client that was refused for good is watched."""
 
-MOST_OPENED = 2
+MAX_OPENED = 2
 NOTICE_GRACE = 1.0
 
 JAVASCRIPT = {
@@ -260,7 +260,7 @@ def test_a_stock_client(lived: tuple[dict[str, Client], Hub], version: str, over
             assert said["refused"], story
             continue
         assert (said["refused"], said["told"], said["connected"]) == expected, story
-        assert fate == "stays" or opened <= MOST_OPENED, story
+        assert fate == "stays" or opened <= MAX_OPENED, story
 
 
 @pytest.mark.parametrize("over", TRANSPORTS)
@@ -280,7 +280,7 @@ def test_a_stock_client_that_slept_through_its_logout(
     assert said["connected"] == 1, story
     assert max(said["told"], said["refused"]) == 1, story
     # The first of them was opened before it slept.
-    assert opened <= 1 + MOST_OPENED, story
+    assert opened <= 1 + MAX_OPENED, story
 
 
 @pytest.mark.parametrize("version", JAVASCRIPT)

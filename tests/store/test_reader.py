@@ -273,7 +273,7 @@ async def test_of_too_many_waiting_messages_the_last_are_found_in_the_log(
     store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits is bounded, and nothing of it is lost."""
-    monkeypatch.setattr(reader_module, "MOST_WAITING", 50)
+    monkeypatch.setattr(reader_module, "MAX_WAITING", 50)
     events = store.follow()
     while not isinstance(await anext(events), Confirmed):
         pass

@@ -2,7 +2,7 @@
 -- Values: lifetime_ms: how long entries are kept; channel, inner, outer: where it is published, and
 --   the two keys of the signature
 -- MAX_MESSAGE_BYTES in hub/core/bus.py.
-local MOST_BYTES = 65536
+local MAX_BYTES = 65536
 
 -- `leases` are those whose reports are pending, `sids` the sessions that it ended besides the one
 -- that it names; `issuer` is set if it refuses a session for any user.
@@ -24,7 +24,7 @@ local function publish(log, epoch, record, leases, sids, issuer)
   local name = string.match(epoch, '^%S+') or '-'
   local message = table.concat({previous, entry, name, pending, table.concat(lines, '\n')}, ' ')
   -- One that is too long has only the entry's id: without the previous id, readers read the log.
-  if #message + 41 > MOST_BYTES then message = table.concat({'-', entry, name, '-', ''}, ' ') end
+  if #message + 41 > MAX_BYTES then message = table.concat({'-', entry, name, '-', ''}, ' ') end
   -- Signed as by sign() in hub/core/bus.py.
   local inner = redis.sha1hex(given.inner .. given.channel .. ' ' .. message)
   redis.call('PUBLISH', given.channel, redis.sha1hex(given.outer .. inner) .. ' ' .. message)

@@ -19,7 +19,7 @@ local since = now - given.lease_time
 local prefix = string.sub(session, 1, #session - #sid)
 local tombstone = read_tombstone(tombstone_key, refusal)
 local cutoffs = read_cutoffs({cutoff, kept_cutoff, everyone})
-local MOST_TRIED = 20
+local MAX_TRIED = 20
 
 local function drop(other)
   redis.call('DEL', prefix .. other)
@@ -52,7 +52,7 @@ end
 -- Remove sessions per token that no replica holds, least recently seen first. Sessions that are
 -- held are skipped, and tried last the next time.
 local function remove_unheld()
-  for _, other in ipairs(redis.call('ZRANGE', per_token, 0, MOST_TRIED - 1)) do
+  for _, other in ipairs(redis.call('ZRANGE', per_token, 0, MAX_TRIED - 1)) do
     if has_room() then return end
     local names = holders(redis.call('HGETALL', prefix .. other), leases, since)
     if #names > 0 then redis.call('ZADD', per_token, stamp, other) else drop(other) end
