@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.conftest import lacking
 from tests.e2e.people import Diary, python_client
@@ -267,6 +269,40 @@ async def test_an_expired_token_without_a_good_successor_is_the_end(
         assert (await app.diary.wait("login"))["reason"] == "expired"
         assert len(app.diary.all("cleared")) == 1
         assert app.diary.all("asked").count(True) == 1
+
+
+async def test_a_successor_that_ended_without_a_network_is_replaced_too(start: Start) -> None:
+    """The app goes on with a third token if the second ended before it could reach the hub."""
+    seen: list[str] = []
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        """Lose the second attempt, and accept the third token alone."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str('0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}')
+        auth = json.loads((await socket.receive_str()).removeprefix("40"))
+        seen.append(auth["token"])
+        if len(seen) == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        elif auth["token"] == "third":
+            await socket.send_str('40{"sid":"x"}')
+        else:
+            data = {"code": "token_expired", "title": "Expired", "retryable": False}
+            await socket.send_str("44" + json.dumps({"message": data["code"], "data": data}))
+        with contextlib.suppress(TypeError):  # its client is gone
+            await socket.receive_str()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/socket.io/", serve)
+    async with (
+        TestServer(app) as hub,
+        start(str(hub.make_url("")), "first", "second", "third") as phone,
+    ):
+        await phone.diary.wait("shown")
+        assert phone.diary.all("cleared") == phone.diary.all("login") == []
+    assert (seen[:2], seen[-1]) == (["first", "second"], "third")
 
 
 async def test_a_token_of_the_second_of_a_logout_is_replaced(hub: Replica, start: Start) -> None:
