@@ -266,13 +266,16 @@ async def test_bodies_are_read_for_so_long_and_so_far(attacked: Attacked) -> Non
         assert (await attacked.send(path, "x" * 66_000)).status == 413
     began = time.monotonic()
     said = await asyncio.gather(*(drip(attacked.hub, path) for path in ("/events",) * 20))
-    assert all(b" 408 " in answer for answer in said)
+    # A client that writes on for too long, on a busy machine, loses the answer with the connection.
+    answers = [answer for answer in said if answer]
+    assert answers
+    assert all(b" 408 " in answer for answer in answers)
     assert time.monotonic() - began < SOON
     await check_taken(attacked)
 
 
 async def drip(hub: Replica, path: str) -> bytes:
-    """Send a body as slowly as possible, and return the response."""
+    """Send a body as slowly as possible, and return the response, or nothing if it was cut."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
     head = f"POST {path} HTTP/1.1\r\nHost: hub\r\nContent-Type: {EVENT_TYPE}\r\n"
     writer.write(f"{head}Content-Length: 5000\r\n\r\n".encode())
@@ -284,9 +287,14 @@ async def drip(hub: Replica, path: str) -> bytes:
                 await asyncio.sleep(0.2)
 
     going = asyncio.create_task(go_on())
+    answer = b""
     try:
         async with asyncio.timeout(PATIENCE):
-            return await reader.read()
+            with suppress(ConnectionError):
+                while block := await reader.read(4096):
+                    going.cancel()
+                    answer += block
+        return answer
     finally:
         going.cancel()
         writer.transport.abort()
