@@ -11,9 +11,10 @@ import ipaddress
 
 import structlog
 
+from hub.access.keys import KeyUncertain
 from hub.core.rate import Rate, take
 from hub.core.tally import Tally
-from hub.errors import RateLimited
+from hub.errors import RateLimited, TokenInvalid, TokenMissing
 from hub.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,9 @@ REFUSAL_DELAY = 0.25
 """Seconds by which the answer 429 is delayed."""
 
 MAX_DELAYED = 1000
+
+GUESSES = (TokenMissing, TokenInvalid, KeyUncertain)
+"""Errors of tokens that were never valid, or cannot be told from such: an address is charged."""
 
 
 class Refusals:

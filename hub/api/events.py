@@ -12,7 +12,7 @@ from hub.api.answers import Answer
 from hub.api.body import read_body
 from hub.api.credentials import read_ip
 from hub.api.services import SERVICES
-from hub.core.refusal import Refusal, SignalEarly, SignalRefused
+from hub.core.refusal import Refusal, SignalRefused
 from hub.errors import InvalidRequest
 
 EVENT_TYPE = "application/secevent+jwt"
@@ -80,9 +80,9 @@ async def post_event(request: web.Request) -> Accepted | EventRefused | SenderRe
         await request.app[SERVICES].events.take_push(
             token, request.headers.get("Authorization"), read_ip(request)
         )
-    except SignalEarly:
-        raise
     except SignalRefused as error:
+        if error.retryable:
+            raise
         view = EventErrorView(error.err, error.detail)
         if error.reason is not Refusal.AUTHORIZATION:
             return EventRefused(body=view, headers={"Content-Language": "en"})

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from hub.access.client import read_client
 from hub.access.keys import KeyUncertain
-from hub.access.limits import address_key
+from hub.access.limits import GUESSES, address_key
 from hub.aiohttp_internals import UNREADABLE_BODY
 from hub.api.connection import add_common_headers
 from hub.api.credentials import ADMINISTRATOR, is_on_admin_listener, note_refusal, read_ip
@@ -31,8 +31,6 @@ from hub.errors import (
     OriginNotAllowed,
     PayloadTooLarge,
     RateLimited,
-    TokenInvalid,
-    TokenMissing,
     Unauthorized,
     Unavailable,
 )
@@ -47,9 +45,6 @@ OAUTH_PATHS = web.AppKey("oauth_paths", frozenset[str])
 """The paths whose errors are in the format of OAuth (RFC 6749)."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-GUESSES = (TokenMissing, TokenInvalid, InvalidClient, KeyUncertain)
-"""Errors of credentials that were never valid, or cannot be told from such."""
 
 REQUEST_TIMEOUT = 15.0
 ALLOWED_METHODS = "GET, POST, DELETE"
@@ -136,7 +131,8 @@ def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
     ``/verify`` does not count either: there a proxy asks on behalf of everybody, also of people who
     have not logged in yet, and takes any status but 401 for a failure.
     """
-    is_counted = isinstance(error, GUESSES) and _route(request) not in VERIFY_PATHS
+    is_guess = isinstance(error, (*GUESSES, InvalidClient))
+    is_counted = is_guess and _route(request) not in VERIFY_PATHS
     if not is_counted:
         return _explain(request, error)
     services = request.app[SERVICES]

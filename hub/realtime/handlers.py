@@ -19,7 +19,7 @@ from hub.access.audit import Audit
 from hub.access.authority import Authority, Caller
 from hub.access.client import read_cookie, refuse_query_token
 from hub.access.keys import KeyUncertain
-from hub.access.limits import Limiter, Limits, Refusals
+from hub.access.limits import GUESSES, Limiter, Limits, Refusals
 from hub.access.logouts import Logouts
 from hub.access.requests import LogoutRequest, convert_request, new_id, own_logout
 from hub.access.views import as_payload, view_logout, view_receipt
@@ -34,7 +34,6 @@ from hub.errors import (
     NotFound,
     OriginNotAllowed,
     RateLimited,
-    TokenInvalid,
     TokenMissing,
     TokenRevoked,
     Unauthorized,
@@ -145,7 +144,7 @@ class Handlers:
         """
         if isinstance(error, Unauthorized | Forbidden | OriginNotAllowed):
             self._audit.refused(error.code, socket.source)
-        if not isinstance(error, TokenMissing | TokenInvalid | KeyUncertain | InvalidRequest):
+        if not isinstance(error, (*GUESSES, InvalidRequest)):
             return error
         try:
             self._limits.refused.take(socket.source)
