@@ -22,6 +22,7 @@ from hub.metrics import Metrics
 from hub.store.base import Store
 from hub.store.cancellation import cancel
 from hub.store.redis import RedisStore
+from hub.store.values import Note
 from tests.access.stream_support import Taker, credentials, settings_for
 from tests.patience import PATIENCE
 from tests.redis_server import RedisServer
@@ -356,19 +357,24 @@ async def test_a_transmitter_that_asks_for_patience_is_not_asked_for_its_streams
     assert served.count("stream") == 1
 
 
+async def noted_failure(replica: Replica) -> Note:
+    """Return what operators are told of a poll that failed, once they are."""
+    (client,) = replica.transmitters.clients
+
+    async def is_noted() -> bool:
+        return Kind.FAILED in await replica.notes.read(client.transmitter)
+
+    await until(is_noted)
+    return (await replica.notes.read(client.transmitter))[Kind.FAILED]
+
+
 async def test_a_stream_that_is_created_later_is_polled(
     served: Transmitter, store: RedisStore
 ) -> None:
     """Until then operators are told that there is none."""
     stream = served.streams.pop("s")
     async with running(store, served) as replica:
-        (client,) = replica.transmitters.clients
-
-        async def is_noted() -> bool:
-            return Kind.FAILED in await replica.notes.read(client.transmitter)
-
-        await until(is_noted)
-        failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
+        failed = await noted_failure(replica)
         assert "logout-hub streams create" in failed.text
         served.streams["s"] = stream
         await acknowledged(served, await served.emit())
@@ -417,13 +423,7 @@ async def test_nothing_is_polled_if_all_streams_are_for_others(
     stream.aud = "https://other.example"
     await served.emit()
     async with running(store, served) as replica:
-        (client,) = replica.transmitters.clients
-
-        async def is_noted() -> bool:
-            return Kind.FAILED in await replica.notes.read(client.transmitter)
-
-        await until(is_noted)
-        failed = (await replica.notes.read(client.transmitter))[Kind.FAILED]
+        failed = await noted_failure(replica)
         assert "streams for https://other.example, and none for https://hub.ex" in failed.text
         assert (served.polls, stream.errors) == ([], {})
         stream.aud = ["https://hub.example"]

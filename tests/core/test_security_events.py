@@ -46,7 +46,7 @@ ADA = Target(ISSUER, user_key(ISSUER, "ada"))
 SESSION = Target(ISSUER, user_key(ISSUER, "ada"), "s-1")
 
 
-def settings(*lines: str) -> IssuersFile:
+def settings(*lines: str, leeway: float = 0) -> IssuersFile:
     """Return an issuer, and a transmitter of the same name."""
     return read_document(
         "\n".join(
@@ -58,7 +58,7 @@ def settings(*lines: str) -> IssuersFile:
             )
         ),
         max_lifetime=86400,
-        leeway=0,
+        leeway=leeway,
     )
 
 
@@ -182,12 +182,7 @@ def test_logins_after_the_event_live() -> None:
 
 def test_an_event_ends_logins_by_a_clock_that_is_ahead_but_none_of_later() -> None:
     """It did not happen after it was signed, and the leeway is how far that clock is ahead."""
-    file = read_document(
-        f'[[issuer]]\niss = "{ISSUER}"\naudience = "api"\n'
-        f'[[transmitter]]\niss = "{ISSUER}"\naud = "{CLIENT}"\ndelivery = "push"',
-        max_lifetime=86400,
-        leeway=60,
-    )
+    file = settings(leeway=60)
     second = 1_800_000_000
     for at, iat, before in (
         (..., second + 30, (second + 31) * SECOND - 1),
